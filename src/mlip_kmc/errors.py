@@ -1,0 +1,57 @@
+"""The one family of errors, each with the exit code of the command that meets it.
+
+Exit codes: 0 done, 75 more to do (run the same command again), 100 halted on extrapolation; the others failed.
+A message is one line: what is wrong, where, and what to do.
+"""
+
+EXIT_DONE = 0
+EXIT_MORE_TO_DO = 75  # EX_TEMPFAIL of sysexits.h
+EXIT_HALTED = 100
+
+
+class MlipKmcError(Exception):
+    """Base of all errors that a user can meet; `exit_code` is what the command ends with."""
+
+    exit_code = 1
+
+
+class ConfigError(MlipKmcError):
+    """The configuration is wrong."""
+
+    exit_code = 2
+
+
+class StructureError(MlipKmcError):
+    """The structure cannot be used: species, cell, periodicity, distances, constraints."""
+
+    exit_code = 3
+
+
+class PotentialError(MlipKmcError):
+    """The potential is missing, damaged, or gives no usable energy and forces."""
+
+    exit_code = 4
+
+
+class ProgramError(MlipKmcError):
+    """An outside program is missing, cannot run on this machine, or failed."""
+
+    exit_code = 5
+
+
+class RunStateError(MlipKmcError):
+    """The run directory is in use, damaged, or belongs to another configuration."""
+
+    exit_code = 6
+
+
+class SearchesFailedError(MlipKmcError):
+    """Searches bring nothing but failures, so the run stops with the evidence kept."""
+
+    exit_code = 7
+
+
+class StorageError(MlipKmcError):
+    """The disk is full, read-only, or did not keep what was written."""
+
+    exit_code = 8

@@ -1,0 +1,102 @@
+"""Durable files: what is reported as written survives a kill and a power cut.
+
+    write_durably(path, b"...")        # temporary file, fsync, rename, fsync of the directory
+    append_durably(path, b"...")       # append, fsync
+    sha256_of(path)
+
+A failed fsync is fatal (the kernel may have dropped the pages: a second fsync that succeeds proves nothing).
+"""
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlip_kmc.errors import StorageError
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; make room and run the same command again",
+    errno.EDQUOT: "the disk quota is exhausted; make room and run the same command again",
+    errno.EROFS: "the file system is read-only; choose another --dir",
+    errno.EACCES: "permission denied; choose another --dir or change its permissions",
+    errno.EPERM: "permission denied; choose another --dir or change its permissions",
+    errno.EIO: "the storage reports an input/output error; check the disk before you continue",
+}
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError inside the block into one StorageError about `path`."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
+        raise StorageError(f"cannot write {path}: {advice}") from error
+
+
+def fsync_directory(directory: Path) -> None:
+    """Make the names in `directory` durable (after a rename, a creation or a removal)."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory: bool = True) -> None:
+    """Replace `path` by `data` in one step: readers see the old content or the new, also after a crash.
+
+    Args:
+        path: the file; its directory must exist.
+        data: the whole content.
+        mode: the permissions of the new file.
+        sync_directory: False where the caller syncs the directory once for several files.
+
+    Raises:
+        StorageError: the content could not be made durable; the old file is untouched.
+    """
+    with storage_errors(path):
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fchmod(stream.fileno(), mode)
+                os.fsync(stream.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        if sync_directory:
+            fsync_directory(path.parent)
+
+
+def append_durably(path: Path, data: bytes) -> None:
+    """Append `data` to `path`, creating it if need be, and wait until it is on the disk."""
+    with storage_errors(path):
+        created = not path.exists()
+        with path.open("ab") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if created:
+            fsync_directory(path.parent)
+
+
+def make_directory(path: Path) -> Path:
+    """Create `path` and its parents, durably; answer it."""
+    with storage_errors(path):
+        missing = [entry for entry in (path, *path.parents) if not entry.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for entry in missing:
+            fsync_directory(entry.parent)
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content, as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,6 @@
+"""The only place that starts outside programs: argument lists, time limits, their words kept."""
+
+from mlip_kmc.programs.cpu import check_cpu
+from mlip_kmc.programs.program import Finished, Program, ProgramEnd
+
+__all__ = ["Finished", "Program", "ProgramEnd", "check_cpu"]

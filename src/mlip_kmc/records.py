@@ -1,0 +1,192 @@
+"""Typed records of a run: what was searched, found, and done. Everything between modules is one of these.
+
+Energies in eV, lengths in A, times in s, rates in 1/s.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+
+class Status(StrEnum):
+    """How `run_akmc` ended."""
+
+    DONE = "done"
+    MORE_TO_DO = "more to do"
+    HALTED = "halted"
+
+
+class _Json:
+    """To and from one line of JSON, exact for floats."""
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"))  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """The record of one line; keys of newer versions are ignored."""
+        raw = json.loads(line)
+        return cls(**{entry.name: raw[entry.name] for entry in fields(cls) if entry.name in raw})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class SearchRecord(_Json):
+    """One registered process search.
+
+    Attributes:
+        state: the state it started from.
+        index: its number among the searches of that state, from 0: its displacement and seed follow from both.
+        outcome: `new`, `repeat`, or `bad`.
+        reason: why it is bad, in eOn's words or ours; empty for good ones.
+        process: the process that it found, or None.
+        barrier: eV; None for a bad one.
+        force_calls: eOn's own count (it leaves out dimer rotations).
+        seconds: how long it took where it ran.
+    """
+
+    state: int
+    index: int
+    outcome: str
+    reason: str
+    process: int | None
+    barrier: float | None
+    force_calls: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Event(_Json):
+    """One KMC step.
+
+    Attributes:
+        step: from 0.
+        reactant, process, product: state, process and state numbers (process -1 and `superbasin` in a superbasin step).
+        step_time_s: residence time drawn for this step.
+        time_s: simulated time after it.
+        barrier: eV. rate: 1/s. energy: of the reactant state, eV.
+        mapping: `mapping[i]` is the original index of the atom that the product state numbers i.
+        shift_A: (N, 3) displacement of each original atom in this event, unwrapped, free of drift where nothing is fixed.
+        superbasin: the superbasin's number, or None.
+    """
+
+    step: int
+    reactant: int
+    process: int
+    product: int
+    step_time_s: float
+    time_s: float
+    barrier: float
+    rate: float
+    energy: float
+    mapping: tuple[int, ...]
+    shift_A: tuple[tuple[float, float, float], ...]
+    superbasin: int | None = None
+
+
+@dataclass(frozen=True)
+class Process:
+    """A row of a state's process table."""
+
+    state: int
+    process: int
+    product: int | None
+    barrier: float
+    prefactor: float
+    rate: float
+    saddle_energy: float
+    product_energy: float
+    repeats: int
+    saddle: Path
+    product_structure: Path
+
+
+@dataclass(frozen=True)
+class StateRecord:
+    """A state: a minimum that the run has been in or found."""
+
+    number: int
+    energy: float | None
+    confidence: float
+    searches: int
+    good: int
+    bad: int
+    structure: Path
+    processes: tuple[Process, ...]
+
+
+@dataclass(frozen=True)
+class Minimised(_Json):
+    """What minimising the given structure under the run's own potential did.
+
+    Attributes:
+        energy: eV, after.
+        energy_drop: eV, how much it fell.
+        largest_displacement_A: of any atom.
+        largest_force_eV_per_A: what is left.
+        pressure_GPa: residual, positive when the cell pushes outward.
+        lowest_eigenvalue_eV_per_A2: of the Hessian without masses, rigid translations left out.
+        force_calls: of the minimisation.
+    """
+
+    energy: float
+    energy_drop: float
+    largest_displacement_A: float
+    largest_force_eV_per_A: float
+    pressure_GPa: float
+    lowest_eigenvalue_eV_per_A2: float
+    force_calls: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the terminal shows while a run goes on."""
+
+    kmc_steps: int
+    simulated_time_s: float
+    state: int
+    confidence: float
+    states: int
+    processes: int
+    searches_here: int
+    good: int
+    repeated: int
+    bad: int
+    running: int
+    last_event: Event | None = None
+
+
+@dataclass(frozen=True)
+class EonResult:
+    """What a run has come to.
+
+    Attributes:
+        status: done, more to do (run the same again), or halted.
+        reason: one line that says why it ended.
+        run_dir: the run directory.
+        kmc_steps, simulated_time_s: how far it is.
+        minimised: the report on state 0.
+        states: every state with its process table.
+        events: the trajectory.
+        searches: counts of registered searches by outcome.
+    """
+
+    status: Status
+    reason: str
+    run_dir: Path
+    kmc_steps: int
+    simulated_time_s: float
+    minimised: Minimised | None
+    states: tuple[StateRecord, ...]
+    events: tuple[Event, ...]
+    searches: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_lines(path: Path, kind: type[Any]) -> list[Any]:
+    """All records of a `.jsonl` file; none where it is missing."""
+    if not path.is_file():
+        return []
+    return [kind.from_json(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

@@ -1,0 +1,151 @@
+"""One eOn client job in a scratch directory of its own.
+
+    job = ClientJob(name="0_17", files={"pos.con": "...", "config.ini": "..."}, links={}, returns=("results.dat",),
+                    time_limit_s=600)
+    done = run_job(job)
+    done.end, done.results()["potential_energy_saddle"]
+
+Runs in a worker's thread. A cancelled job's process group is gone when `run_job` returns.
+"""
+
+import contextlib
+import re
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from mlip_kmc.config import scratch_directory
+from mlip_kmc.programs import Program, ProgramEnd
+
+PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
+# what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
+_EVALUATION_ERROR = re.compile(rb"worker reported an evaluation error|worker died during force eval|send to worker failed"
+                               rb"|worker force eval timed out|LAMMPS potential requested but")
+_running: dict[str, threading.Event] = {}
+_lock = threading.Lock()
+
+
+class End(StrEnum):
+    """How a client job ended."""
+
+    FINISHED = "finished"
+    EVALUATION_ERROR = "evaluation error"
+    CRASHED = "client crashed"
+    TIMED_OUT = "given up at its time limit"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class ClientJob:
+    """What one `eonclient` needs.
+
+    Attributes:
+        name: unique in the run.
+        files: texts to write into its directory, by name.
+        links: files to link there, by name.
+        returns: files to bring back.
+        time_limit_s: then it is ended.
+        evidence: where the directory is kept if the client fails, or None.
+    """
+
+    name: str
+    files: dict[str, str]
+    links: dict[str, Path]
+    returns: tuple[str, ...]
+    time_limit_s: float
+    evidence: Path | None = None
+
+
+@dataclass(frozen=True)
+class ClientDone:
+    """What came back from one client job."""
+
+    name: str
+    end: End
+    files: dict[str, str] = field(default_factory=dict)
+    message: str = ""
+    seconds: float = 0.0
+
+    def results(self) -> dict[str, float | str]:
+        """`results.dat` as a mapping: eOn writes `value key` lines."""
+        return parse_results(self.files.get("results.dat", ""))
+
+
+def parse_results(text: str) -> dict[str, float | str]:
+    """eOn's `results.dat`: one `value key` a line; numbers become floats."""
+    found: dict[str, float | str] = {}
+    for line in text.splitlines():
+        parts = line.split()
+        if len(parts) >= 2:
+            try:
+                found[parts[1]] = float(parts[0])
+            except ValueError:
+                found[parts[1]] = parts[0]
+    return found
+
+
+def run_job(job: ClientJob) -> ClientDone:
+    """Run one client job to its end; never raises for what the client does."""
+    cancelled = threading.Event()
+    with _lock:
+        _running[job.name] = cancelled
+    started = time.monotonic()
+    directory = Path(tempfile.mkdtemp(prefix=f"mlip-kmc-{job.name}-", dir=scratch_directory()))
+    try:
+        for name, text in job.files.items():
+            (directory / name).write_text(text, encoding="utf-8")
+        for name, target in job.links.items():
+            (directory / name).symlink_to(target)
+        finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled)
+        end, message = _judge(directory, finished.end, finished.returncode, finished.tail())
+        files = {name: (directory / name).read_text(encoding="utf-8") for name in job.returns
+                 if end is End.FINISHED and (directory / name).is_file()}
+        if end not in (End.FINISHED, End.CANCELLED) and job.evidence is not None:
+            _keep(directory, job.evidence)
+        return ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started)
+    finally:
+        with _lock:
+            _running.pop(job.name, None)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def cancel_jobs(names: Iterable[str]) -> None:
+    """End the running jobs of these names in this process (a dask worker's threads)."""
+    with _lock:
+        for name in names:
+            if name in _running:
+                _running[name].set()
+
+
+def _judge(directory: Path, end: ProgramEnd, returncode: int, tail: str) -> tuple[End, str]:
+    """Tell a failed evaluation, a dead client and a client that did its work apart."""
+    if end is ProgramEnd.CANCELLED:
+        return End.CANCELLED, ""
+    log = b""
+    for path in (*directory.glob("*.log"), directory / "stdout.txt", directory / "stderr.txt"):
+        with contextlib.suppress(OSError):
+            log += path.read_bytes()
+    found = _EVALUATION_ERROR.search(log)
+    if found is not None:
+        lammps = [line for line in (tail + "\n" + log.decode(errors="replace")).splitlines() if "ERROR" in line]
+        return End.EVALUATION_ERROR, (lammps[0] if lammps else found.group().decode()).strip()
+    if end is ProgramEnd.TIMED_OUT:
+        return End.TIMED_OUT, "it took longer than its time limit"
+    if returncode != 0 or not (directory / "results.dat").is_file():
+        how = f"ended by signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
+        last = tail.splitlines()[-1] if tail else "it wrote nothing"
+        return End.CRASHED, f"{how}: {last}"
+    return End.FINISHED, ""
+
+
+def _keep(directory: Path, evidence: Path) -> None:
+    """Copy a failed job's directory into the run, links resolved to their names only."""
+    with contextlib.suppress(OSError):
+        evidence.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(evidence, ignore_errors=True)
+        shutil.copytree(directory, evidence, symlinks=True)
