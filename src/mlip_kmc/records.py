@@ -40,12 +40,13 @@ class SearchRecord(_Json):
     Attributes:
         state: the state it started from.
         index: its number among the searches of that state, from 0: its displacement and seed follow from both.
-        outcome: `new`, `repeat`, or `bad`.
+        outcome: `new`, `repeat`, `high` (a barrier far beyond the thermal window), or `bad`.
         reason: why it is bad, in eOn's words or ours; empty for good ones.
         process: the process that it found, or None.
         barrier: eV; None for a bad one.
         force_calls: eOn's own count (it leaves out dimer rotations).
         seconds: how long it took where it ran.
+        kind: `random`, or `recycling`: where its displacement came from.
     """
 
     state: int
@@ -56,6 +57,7 @@ class SearchRecord(_Json):
     barrier: float | None
     force_calls: int
     seconds: float
+    kind: str = "random"
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,14 @@ class Event(_Json):
 
     Attributes:
         step: from 0.
-        reactant, process, product: state, process and state numbers (process -1 and `superbasin` in a superbasin step).
+        reactant, process, product: state, process and state numbers. In a superbasin step the reactant is the state that
+            the superbasin was left from.
         step_time_s: residence time drawn for this step.
         time_s: simulated time after it.
         barrier: eV. rate: 1/s. energy: of the reactant state, eV.
-        mapping: `mapping[i]` is the original index of the atom that the product state numbers i.
-        shift_A: (N, 3) displacement of each original atom in this event, unwrapped, free of drift where nothing is fixed.
+        mapping: original atoms whose index in the present state changes, with the new index.
+        images: original atoms whose whole-cell offset changes, with the new one.
+        drift_A: offset of the product state's frame (see `trajectory.Path`).
         superbasin: the superbasin's number, or None.
     """
 
@@ -82,8 +86,9 @@ class Event(_Json):
     barrier: float
     rate: float
     energy: float
-    mapping: tuple[int, ...]
-    shift_A: tuple[tuple[float, float, float], ...]
+    mapping: dict[str, int]
+    images: dict[str, tuple[int, int, int]]
+    drift_A: tuple[float, float, float]
     superbasin: int | None = None
 
 

@@ -44,3 +44,11 @@ def check_cpu(*, cpuinfo: Path = Path("/proc/cpuinfo"), parts: Path | None = Non
             f"this machine's processor lacks {', '.join(missing)}, which this image was compiled for ({march}); "
             "run on another node, or build the image with `containers/build --march x86-64-v2`"
         )
+
+
+if __name__ == "__main__":  # what the image's apps run before a program that would end in SIGILL
+    try:
+        check_cpu()
+    except ProgramError as error:
+        print(f"mlip-kmc: {error}", file=sys.stderr)  # noqa: T201 - there is no command line to report it
+        sys.exit(error.exit_code)

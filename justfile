@@ -1,0 +1,51 @@
+# What a developer runs. ./bootstrap installs what these recipes need.
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+_list:
+    @"{{ just_executable() }}" --list --unsorted
+
+# build image.sif (minutes from the cache, up to half an hour without)
+image *OPTIONS:
+    containers/build {{ OPTIONS }}
+
+# run the worked example in the image, into akmc-run/; run again to continue it
+demo: image
+    containers/in-image mlip-kmc run examples/cu-vacancy/akmc.yaml --dir akmc-run
+
+# all tests: inside the image, then of the image from outside; arguments go to the first half's pytest
+test *ARGUMENTS: image
+    containers/in-image --dev python3 -m pytest {{ if ARGUMENTS == "" { "tests/unit tests/integration tests/faults" } else { ARGUMENTS } }}
+    "$(containers/packages host)/bin/pytest" tests/image
+
+# ruff and mypy, with the image's Python and packages
+lint:
+    containers/in-image --dev python3 -m ruff check .
+    containers/in-image --dev python3 -m mypy
+
+# make the example potential again and compare it, byte for byte, with the committed files
+example-potential:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    made=$(mktemp -d -p . .example-potential.XXXXXX)
+    trap 'rm -rf "$made"' EXIT
+    containers/in-image python3 examples/cu-vacancy/make_potential.py --output "$made"
+    for file in "$made"/*; do
+        cmp "$file" "examples/cu-vacancy/${file##*/}" || { echo "example-potential: ${file##*/} came out different" >&2; exit 1; }
+        echo "${file##*/}: the same"
+    done
+
+# regenerate the lock files: newest versions that the .in files allow
+lock:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    tools=$(mktemp -d)
+    trap 'rm -rf "$tools"' EXIT
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check uv
+    compile() { "$tools/bin/uv" pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate "$@"; }
+    cd containers
+    image=(--python-version 3.13 --python-platform x86_64-manylinux_2_28)
+    compile "${image[@]}" requirements.in -o requirements.lock
+    compile "${image[@]}" --constraint requirements.lock dev.in -o dev.lock
+    compile --universal --python-version 3.11 host.in -o host.lock
+    git diff --stat -- .

@@ -1,0 +1,231 @@
+"""A communicator for eOn's server: searches go out as futures, come back in any order, and are handed over in the order
+of submission.
+
+    communicator = OrderedCommunicator(eon_config, cluster=cluster, job=template, spool=run / "spool")
+    communicator.submit_jobs(searches, invariants)
+    communicator.accept(timeout_s=1.0)
+    for result in communicator.get_results(None, keep): ...
+
+Handing over in the order they finish would favour fast searches when a confidence is reached, and make the result depend
+on the number of workers. A finished search that waits for a slower one is spooled durably, so a kill loses only what
+was running.
+"""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from eon.communicator import Communicator
+
+from mlip_kmc.errors import SearchesFailedError, StructureError
+from mlip_kmc.files import make_directory, write_durably
+from mlip_kmc.searches.cluster import SearchCluster
+from mlip_kmc.searches.run import PROCESS_SEARCH_FILES, ClientDone, ClientJob, End
+from mlip_kmc.structure import from_con, to_con
+from mlip_kmc.trajectory import without_drift, wrap
+
+POTENTIAL_FAILED = 11  # eOn's termination reason of a search that brought nothing
+_LAST_REASON = 19  # eOn's list of reasons ends here, though its client knows more
+_CONS = ("reactant.con", "saddle.con", "product.con")
+
+
+@dataclass(frozen=True)
+class JobTemplate:
+    """What every search of a run has in common.
+
+    Attributes:
+        files: texts that each search directory holds. links: files that it links.
+        time_limit_s: of one search.
+        evidence: folder where directories of failed searches are kept.
+    """
+
+    files: dict[str, str]
+    links: dict[str, Path]
+    time_limit_s: float
+    evidence: Path
+
+
+class OrderedCommunicator(Communicator):  # type: ignore[misc]
+    """Runs searches on a cluster and yields their results in the order of submission."""
+
+    def __init__(self, config: Any, *, cluster: SearchCluster, template: JobTemplate, spool: Path) -> None:
+        """Take up the cluster.
+
+        Args:
+            config: eOn's ConfigClass.
+            cluster: where clients run.
+            template: what every search has in common.
+            spool: folder for finished searches that wait for their turn.
+        """
+        super().__init__(config.path_scratch, 1, config=config)
+        self._cluster = cluster
+        self._template = template
+        self._spool = make_directory(spool)
+        self._jobs: dict[str, ClientJob] = {}
+        self._finished: dict[str, ClientDone] = {}
+        self._retried: set[str] = set()
+
+    # -- eOn's interface
+
+    def submit_jobs(self, data: list[dict[str, Any]], invariants: dict[str, Any]) -> None:
+        """Start searches.
+
+        Args:
+            data: one mapping a search: `id` and texts (StringIO) by file name.
+            invariants: texts for all of them, by file name: (StringIO, mode).
+        """
+        common = {name: stream.getvalue() for name, (stream, _) in invariants.items()}
+        for search in data:
+            files = {name: value.getvalue() for name, value in search.items() if isinstance(value, io.StringIO)}
+            name = search["id"]
+            self._jobs[name] = ClientJob(
+                name=name, files={**self._template.files, **common, **files}, links=self._template.links,
+                returns=PROCESS_SEARCH_FILES, time_limit_s=self._template.time_limit_s,
+                evidence=self._template.evidence / name,
+            )
+            spooled = self._unspool(name)
+            if spooled is not None:
+                self._finished[name] = spooled
+            else:
+                self._cluster.submit(self._jobs[name])
+
+    def get_results(self, resultspath: Any, keep_result: Callable[[str], bool]) -> Iterator[dict[str, Any]]:  # noqa: ARG002
+        """Results whose turn it is, as mappings of file name to StringIO; stops at the first search still running.
+
+        Raises:
+            SearchesFailedError: a search whose turn it is shows that searching on makes no sense.
+        """
+        while self._jobs:
+            name = next(iter(self._jobs))
+            if name not in self._finished:
+                return
+            done = self._finished.pop(name)
+            job = self._jobs.pop(name)
+            if keep_result(name):
+                yield self._result(job, done)
+
+    def get_queue_size(self) -> int:
+        """How many searches are submitted and not handed over."""
+        return len(self._jobs)
+
+    def cancel_state(self, statenumber: int) -> int:
+        """Take back every search of a state; their results never come."""
+        names = [name for name in self._jobs if int(name.split("_")[0]) == statenumber]
+        self._cluster.cancel(names)
+        for name in names:
+            del self._jobs[name]
+            self._finished.pop(name, None)
+            self._discard(name)
+        return len(names)
+
+    # -- ours
+
+    def accept(self, timeout_s: float) -> bool:
+        """Take in what has finished; wait up to `timeout_s` for the first. True if the next result can be handed over."""
+        if not self.ready:
+            for done in self._cluster.wait(timeout_s):
+                self._accept(done)
+        return self.ready
+
+    @property
+    def ready(self) -> bool:
+        """The search whose turn it is has finished."""
+        return bool(self._jobs) and next(iter(self._jobs)) in self._finished
+
+    @property
+    def pending(self) -> list[str]:
+        """Names of the searches not handed over, in order."""
+        return list(self._jobs)
+
+    @property
+    def running(self) -> int:
+        """How many clients run or wait for a worker."""
+        return len(self._jobs) - len(self._finished)
+
+    def forget(self, names: list[str]) -> None:
+        """Drop spooled results of searches that are committed, or no longer wanted."""
+        for name in names:
+            self._discard(name)
+
+    def keep_spooled(self, wanted: Callable[[str], bool]) -> None:
+        """Drop every spooled result that is not wanted (left over by a kill)."""
+        for path in self._spool.glob("*.json"):
+            if not wanted(path.stem):
+                path.unlink(missing_ok=True)
+
+    def _accept(self, done: ClientDone) -> None:
+        if done.name not in self._jobs:
+            return
+        if done.end is End.CRASHED and done.name not in self._retried:
+            self._retried.add(done.name)  # once: a node's fault does not come back, the search's own does
+            self._cluster.submit(self._jobs[done.name])
+            return
+        self._finished[done.name] = done
+        if not self.ready and done.end is End.FINISHED:
+            body = {"name": done.name, "end": done.end, "files": done.files, "seconds": done.seconds}
+            write_durably(self._spool / f"{done.name}.json", json.dumps(body).encode())
+
+    def _unspool(self, name: str) -> ClientDone | None:
+        try:
+            body = json.loads((self._spool / f"{name}.json").read_bytes())
+            return ClientDone(name=body["name"], end=End(body["end"]), files=body["files"], seconds=body["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _discard(self, name: str) -> None:
+        (self._spool / f"{name}.json").unlink(missing_ok=True)
+
+    def _result(self, job: ClientJob, done: ClientDone) -> dict[str, Any]:
+        if done.end in (End.EVALUATION_ERROR, End.CRASHED):
+            what = "the potential could not be evaluated" if done.end is End.EVALUATION_ERROR else "the eOn client died twice"
+            raise SearchesFailedError(f"{what} in search {done.name}: {done.message}; its directory is kept at {job.evidence}")
+        results = done.results()
+        result: dict[str, Any] = {"name": done.name, "seconds": done.seconds, "remark": ""}
+        if done.end is End.TIMED_OUT:
+            results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, "given up at its time limit"
+        files = dict(done.files)
+        if results.get("termination_reason") == 0:
+            try:
+                files.update(aligned(files, job.files["pos.con"]))
+            except (KeyError, StructureError) as error:
+                results["termination_reason"] = POTENTIAL_FAILED
+                result["remark"] = f"the client's files are damaged: {error}"
+        result["results.dat"] = io.StringIO(_results_text(results))
+        result.update({name: io.StringIO(files.get(name, "")) for name in PROCESS_SEARCH_FILES if name != "results.dat"})
+        return result
+
+
+def _results_text(results: dict[str, float | str]) -> str:
+    """`results.dat` with all that eOn's registration reads, and with a reason that it knows."""
+    whole: dict[str, float | str] = {
+        "barrier_reactant_to_product": 0.0, "displacement_saddle_distance": 0.0, "force_calls_saddle": 0,
+        "force_calls_minimization": 0, "force_calls_prefactors": 0, "termination_reason": POTENTIAL_FAILED, **results,
+    }
+    counts = [name for name in whole if name.startswith("force_calls") or name == "termination_reason"]
+    for name in counts:
+        whole[name] = int(float(whole[name]))
+    if not 0 <= int(whole["termination_reason"]) <= _LAST_REASON:
+        whole["termination_reason"] = _LAST_REASON
+    return "".join(f"{value!r} {name}\n" if isinstance(value, float) else f"{value} {name}\n" for name, value in whole.items())
+
+
+def aligned(files: dict[str, str], reactant_con: str) -> dict[str, str]:
+    """Saddle and minima of a search, unwrapped next to its reactant, and without drift where nothing is fixed.
+
+    Args:
+        files: eOn's `.con` texts by name.
+        reactant_con: the `.con` that the search started from.
+    """
+    start = from_con(reactant_con)
+    anchored = bool(start.constraints)
+    cell = np.asarray(start.cell.array, dtype=np.float64)
+    moved = {}
+    for name in _CONS:
+        atoms = from_con(files[name])
+        displacement = without_drift(wrap(atoms.positions - start.positions, cell), anchored=anchored)
+        moved[name] = to_con(atoms, start.positions + displacement)
+    return moved

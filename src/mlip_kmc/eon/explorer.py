@@ -1,0 +1,174 @@
+"""eOn's explorer with a random stream of its own for every search, and its state with a record of every registration.
+
+    explorer = OrderedExplorer(states, previous, state, superbasin=None, config=eon_config, seed=1, spool=spool)
+    explorer.register_results()
+    explorer.make_jobs()
+
+Search number k of state s has the name `s_k`; its displacement and seed follow from the run's seed, s and k. So a search
+that was in flight at a stop is made again, the same, and the number of workers changes nothing.
+"""
+
+import io as text_io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from eon import akmcstate, fileio
+from eon.explorer import MinModeExplorer, results_mapping
+
+from mlip_kmc.eon.communicator import OrderedCommunicator
+from mlip_kmc.files import write_durably
+from mlip_kmc.kinetics import search_seed
+from mlip_kmc.records import SearchRecord
+
+
+class _NotingInfo(fileio.ini):  # type: ignore[misc]
+    """A state's info file that tells when it is changed."""
+
+    noted: Callable[[], None] = staticmethod(lambda: None)
+
+    def set(self, section: str, option: str, value: Any) -> None:
+        super().set(section, option, value)
+        self.noted()
+
+
+class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
+    """eOn's state, which notes that it changed and hands out a record of each search it registers."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.info = _NotingInfo(self.info.filenames)
+        self.info.noted = self._note
+        if not hasattr(self.statelist, "touched"):
+            self.statelist.touched, self.statelist.records = set(), []
+        self._note()
+
+    def _note(self) -> None:
+        self.statelist.touched.add(f"states/{self.number}")
+
+    def save_process_table(self) -> None:
+        super().save_process_table()
+        self._note()
+
+    def append_search_result(self, result: dict[str, Any], comment: str, superbasin: Any) -> None:
+        if result.get("remark"):
+            comment = result["remark"]
+        super().append_search_result(result, comment, superbasin)
+        self._note()
+        if result["type"] != "reverse":
+            self.statelist.records.append(_record(self.number, result, comment))
+
+
+def _record(state: int, result: dict[str, Any], comment: str) -> SearchRecord:
+    word, _, process = comment.split(" [")[0].partition("-")
+    numbers = result["results"]
+    good = process.isdigit() and word in ("good", "repeat")
+    outcome = {"good": "new", "repeat": "repeat"}[word] if good else "high" if comment.startswith("barrier >") else "bad"
+    calls = sum(int(numbers[f"force_calls_{part}"]) for part in ("saddle", "minimization", "prefactors"))
+    return SearchRecord(
+        state=state, index=result["wuid"], outcome=outcome, reason="" if good else comment,
+        process=int(process) if good else None,
+        barrier=None if outcome == "bad" else float(numbers["barrier_reactant_to_product"]), force_calls=calls,
+        seconds=round(float(result.get("seconds", 0.0)), 3), kind=result["type"],
+    )
+
+
+class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
+    """Makes and registers the searches of one state (or of a superbasin's least known state)."""
+
+    def __init__(
+        self, states: Any, previous_state: Any, state: Any, *, superbasin: Any, config: Any, seed: int, spool: Path,
+    ) -> None:
+        """Read the state.
+
+        Args:
+            states, previous_state, state, superbasin, config: eOn's objects.
+            seed: the run's.
+            spool: where searches that cannot be made again (recycled saddles) are kept until they are registered.
+        """
+        self._seed = seed
+        self._kinds: dict[str, str] = {}
+        self._spool = spool
+        super().__init__(states, previous_state, state, superbasin, config=config)
+        self.comm: OrderedCommunicator
+
+    def load_wuid(self) -> None:
+        """Searches are numbered by state; eOn's own counter is not used."""
+
+    def save_wuid(self) -> None:
+        """See `load_wuid`."""
+
+    @property
+    def confidence(self) -> float:
+        """Of the state, or of the superbasin."""
+        return float(self.superbasin.get_confidence() if self.superbasin else self.state.get_confidence())
+
+    @property
+    def confident(self) -> bool:
+        """It is time for a KMC step."""
+        return bool(self.confidence >= self.config.akmc_confidence)
+
+    def make_jobs(self) -> None:
+        """Submit searches until the buffer is full."""
+        wanted = self.config.comm_job_buffer_size - self.comm.get_queue_size()
+        here = [name for name in self.comm.pending if int(name.split("_")[0]) == self.state.number]
+        following = int(self.state.get_total_saddle_count()) + len(here)
+        self.submit([f"{self.state.number}_{following + offset}" for offset in range(max(wanted, 0))])
+
+    def submit(self, names: list[str]) -> None:
+        """Submit searches by name."""
+        if names:
+            reactant = text_io.StringIO(Path(self.state.reactant_path).read_text(encoding="utf-8"))
+            self.comm.submit_jobs([self._search(name) for name in names], {"pos.con": (reactant, 0o644)})
+
+    def _search(self, name: str) -> dict[str, Any]:
+        kept = self._spool / f"{name}.job"
+        if kept.is_file():
+            body = json.loads(kept.read_text(encoding="utf-8"))
+            self._kinds[name] = body.pop("type")
+            return {"id": name, **{key: text_io.StringIO(text) for key, text in body.items()}}
+        seed = search_seed(seed=self._seed, state=self.state.number, index=int(name.split("_")[1]))
+        np.random.seed(seed)  # noqa: NPY002 - eOn draws from numpy's global stream
+        displacement, mode, kind = self.generate_displacement()
+        self._kinds[name] = kind
+        changes = [("Main", "job", "process_search"), ("Main", "random_seed", str(seed % 2**31))]
+        search: dict[str, Any] = {"id": name, "config.ini": _client_config(self.config.config_path, changes)}
+        if displacement:
+            search["displacement.con"], search["direction.dat"] = text_io.StringIO(), text_io.StringIO()
+            fileio.savecon(search["displacement.con"], displacement)
+            fileio.save_mode(search["direction.dat"], mode, getattr(self.reactant, "free", None))
+        if kind != "random":
+            self.states.touched.add(f"states/{self.state.number}")
+            body = {key: value.getvalue() for key, value in search.items() if key != "id"}
+            write_durably(kept, json.dumps({"type": kind, **body}).encode())
+        return search
+
+    def register_results(self) -> list[str]:
+        """Register the results whose turn it is, until the confidence is reached; answer their names."""
+        registered = []
+        for result in self.comm.get_results(None, self._wanted):
+            name = result["name"]
+            number, index = map(int, name.split("_"))
+            state = self.superbasin.state_dict[number] if self.superbasin else self.state
+            result["wuid"], result["type"] = index, self._kinds.pop(name, "random")
+            result["results"] = results_mapping(result)
+            if result["results"]["termination_reason"] == 0:
+                state.add_process(result, self.superbasin)
+            else:
+                state.register_bad_saddle(result, False, superbasin=self.superbasin)  # noqa: FBT003
+            registered.append(name)
+            if self.confident:
+                break
+        return registered
+
+    def _wanted(self, name: str) -> bool:
+        number = int(name.split("_")[0])
+        return number in self.superbasin.state_dict if self.superbasin else number == self.state.number
+
+
+def _client_config(path: str, changes: list[tuple[str, str, str]]) -> text_io.StringIO:
+    """A search's `config.ini`; one search uses one processor, whatever the client finds."""
+    text: str = fileio.modify_config(path, changes).getvalue()
+    return text_io.StringIO(text.replace("[Main]\n", "[Main]\nparallel = false\n", 1))

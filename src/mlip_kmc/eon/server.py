@@ -1,0 +1,337 @@
+"""eOn's aKMC server, one tick at a time, on durable generations.
+
+    server = Server(config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup)
+    while (stop := server.tick(timeout_s=1.0)) is None:
+        print(server.progress())
+
+A tick takes in finished searches, registers those whose turn it is, perhaps makes one KMC step, submits new searches, and
+commits a generation if anything changed. eOn's own classes hold states, process tables, confidence and superbasins.
+"""
+
+import logging
+from collections import Counter, deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from eon import akmcstatelist, communicator, superbasinscheme
+from eon.config import ConfigClass
+
+from mlip_kmc.checkpoint import Checkpoints, RunDirectory
+from mlip_kmc.config import Config
+from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator
+from mlip_kmc.eon.explorer import OrderedExplorer, RecordingState
+from mlip_kmc.errors import RunStateError, SearchesFailedError
+from mlip_kmc.files import make_directory
+from mlip_kmc.kinetics import draw_step, draw_time, step_generator
+from mlip_kmc.records import Event, Minimised, Progress, SearchRecord
+from mlip_kmc.searches.cluster import SearchCluster
+from mlip_kmc.structure import from_con
+from mlip_kmc.trajectory import Path as AtomPath
+
+EON_KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run is made of, besides its configuration.
+
+    Attributes:
+        identity: digest of everything that decides the trajectory.
+        pos_con: `.con` text of state 0.
+        config_ini: eOn's options.
+        minimised: the report on state 0.
+        job_files, job_links: of every search directory.
+    """
+
+    identity: str
+    pos_con: str
+    config_ini: str
+    minimised: Minimised
+    job_files: dict[str, str]
+    job_links: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a generation holds besides files and journals."""
+
+    steps: int = 0
+    time_s: float = 0.0
+    state: int = 0
+    previous: int = -1
+    bad_in_a_row: int = 0
+    starts: int = 0
+    pending: tuple[str, ...] = ()
+
+
+class Server:
+    """The run between two commits."""
+
+    def __init__(
+        self, config: Config, *, directory: RunDirectory, checkpoints: Checkpoints, cluster: SearchCluster, setup: Setup,
+        saved: dict[str, Any] | None,
+    ) -> None:
+        """Start at a generation (`saved`), or at state 0.
+
+        The live tree must be that generation's (`Checkpoints.restore`).
+        """
+        self.config = config
+        self.setup = setup
+        self._checkpoints = checkpoints
+        self._root = checkpoints.root
+        self._spool = make_directory(directory.path / "spool")
+        logging.getLogger().setLevel(logging.WARNING)
+        fresh = saved is None or not saved.get("numbers")
+        self.numbers = Numbers() if fresh else _numbers(saved["numbers"])  # type: ignore[index]
+        (self._root / "pos.con").write_text(setup.pos_con, encoding="utf-8")
+        (self._root / "config.ini").write_text(setup.config_ini, encoding="utf-8")
+        self._eon = _eon_config(self._root)
+        self._comm = OrderedCommunicator(
+            self._eon, cluster=cluster, spool=self._spool,
+            template=JobTemplate(files=setup.job_files, links=setup.job_links,
+                                 time_limit_s=config.search.time_limit_min * 60, evidence=directory.path / "evidence"),
+        )
+        communicator._comm_by_config_id[id(self._eon)] = self._comm  # noqa: SLF001 - where eOn looks communicators up
+        self.states = self._state_list()
+        start = from_con(setup.pos_con)
+        self.path = AtomPath.start(np.asarray(start.cell.array), start.get_chemical_symbols(),
+                                   anchored=bool(start.constraints))
+        self.outcomes: Counter[str] = Counter()
+        self.recent: deque[SearchRecord] = deque(maxlen=config.search.max_bad_in_a_row)
+        self.last_event: Event | None = None
+        self._replay()
+        self._superbasins = self._superbasin_scheme()
+        self._explorer = self._explore(self.numbers.state)
+        self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
+        self._comm.keep_spooled(lambda name: int(name.split("_")[0]) in self._searched())
+        self._resubmit()
+
+    # -- one tick
+
+    def tick(self, timeout_s: float) -> str | None:
+        """Go on by what has finished; wait for it up to `timeout_s`.
+
+        Returns:
+            why the run is done, or None.
+
+        Raises:
+            SearchesFailedError: searching on makes no sense.
+            StorageError: the generation could not be written.
+        """
+        reason = self._finished()
+        if reason is not None:
+            return reason
+        registered: list[str] = []
+        if not self._explorer.confident:
+            self._explorer.make_jobs()
+            if self._comm.accept(timeout_s):
+                registered = self._explorer.register_results()
+        event = None
+        if self._explorer.confident:
+            event = self._step()
+        if registered or event is not None:
+            self._commit(registered)
+        return self._finished()
+
+    def _finished(self) -> str | None:
+        stop = self.config.stop
+        if stop.kmc_steps is not None and self.numbers.steps >= stop.kmc_steps:
+            return f"{self.numbers.steps} KMC steps are done"
+        if stop.simulated_time_s is not None and self.numbers.time_s >= stop.simulated_time_s:
+            return f"{self.numbers.time_s:.6g} s of simulated time are done"
+        return None
+
+    def _step(self) -> Event:
+        """One KMC step out of the present state or superbasin."""
+        number = self.numbers.steps
+        rng = step_generator(seed=self.config.seed, step=number)
+        state = self.states.get_state(self.numbers.state)
+        basin = self._superbasins.get_containing_superbasin(state) if self._superbasins else None
+        if basin is not None:
+            np.random.seed(int(rng.integers(2**32)))  # noqa: NPY002 - eOn draws the exit from numpy's global stream
+            mean, left, reached, process, _ = basin.step(state, self.states.get_product_state)
+            residence, rate = draw_time(mean, rng), 1.0 / mean
+        else:
+            table = state.get_ratetable()
+            if not table:
+                raise SearchesFailedError(
+                    f"state {state.number} has no process in its rate table although its confidence is reached; raise "
+                    "search.thermal_window_kT, or look into the state's search_results.txt"
+                )
+            index, residence = draw_step([row[1] for row in table], rng)
+            process, rate, left = table[index][0], table[index][1], state
+            reached = self.states.get_product_state(state.number, process)
+        path = self._follow(state.number, left.number, process, reached.number)
+        mapping, images = self.path.changes_to(path)
+        drift = path.drift_A
+        event = Event(
+            step=number, reactant=left.number, process=process, product=reached.number, step_time_s=residence,
+            time_s=self.numbers.time_s + residence, barrier=left.get_process(process)["barrier"], rate=rate,
+            energy=left.get_energy(), mapping=mapping, images=images,
+            drift_A=(float(drift[0]), float(drift[1]), float(drift[2])), superbasin=basin.id if basin else None,
+        )
+        self._checkpoints.append("events", event.to_json())
+        if self._superbasins:
+            self._superbasins.register_transition(left, reached)
+            self._superbasins.write_data()
+            self.states.touched.add("superbasins")
+        self.path, self.last_event = path, event
+        for searched in self._searched():
+            self._comm.cancel_state(searched)
+        self.numbers = replace(self.numbers, steps=number + 1, time_s=event.time_s, state=reached.number,
+                               previous=left.number if left.number != reached.number else self.numbers.previous)
+        self._explorer = self._explore(reached.number)
+        return event
+
+    def _follow(self, entered: int, left: int, process: int, reached: int) -> AtomPath:
+        """The atoms' path through an event; inside a superbasin, along the shortest way of known processes."""
+        path = self.path
+        for state, step, product in [*self._way(entered, left), (left, process, reached)]:
+            origin = self.states.get_state(state)
+            path = path.follow(
+                state=_positions(Path(origin.reactant_path)), reactant=_positions(Path(origin.proc_reactant_path(step))),
+                product=_positions(Path(origin.proc_product_path(step))),
+                reached=_positions(Path(self.states.get_state(product).reactant_path)),
+            )
+        return path
+
+    def _way(self, start: int, end: int) -> list[tuple[int, int, int]]:
+        """(state, process, product) from one state to another through process tables, breadth first."""
+        ways: dict[int, list[tuple[int, int, int]]] = {start: []}
+        queue = deque([start])
+        while queue and end not in ways:
+            here = queue.popleft()
+            for process, row in self.states.get_state(here).get_process_table().items():
+                if row["product"] >= 0 and row["product"] not in ways:
+                    ways[row["product"]] = [*ways[here], (here, process, row["product"])]
+                    queue.append(row["product"])
+        if end not in ways:
+            raise RunStateError(f"no known processes lead from state {start} to state {end} of one superbasin; report this")
+        return ways[end]
+
+    # -- commits
+
+    def _commit(self, registered: list[str]) -> None:
+        for record in self.states.records:
+            self._note(record)
+            self._checkpoints.append("searches", record.to_json())
+        self.states.records.clear()
+        self.numbers = replace(self.numbers, pending=tuple(self._comm.pending))
+        touched = {*self.states.touched, "states/state_table", "pos.con"}
+        self._checkpoints.commit({"numbers": vars(self.numbers).copy(), "minimised": vars(self.setup.minimised).copy()},
+                                 identity=self.setup.identity, touched=touched)
+        self.states.touched.clear()
+        self._comm.forget(registered)
+        for name in registered:
+            (self._spool / f"{name}.job").unlink(missing_ok=True)
+        limit = self.config.search.max_bad_in_a_row
+        if self.numbers.bad_in_a_row >= limit:
+            reasons = Counter(record.reason for record in self.recent)
+            why = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
+            raise SearchesFailedError(
+                f"{limit} bad searches in a row in state {self.numbers.state} ({why}); see "
+                f"{self._root / 'states' / str(self.numbers.state) / 'search_results.txt'}, then change the `search` section"
+            )
+
+    def commit_start(self) -> None:
+        """Write the first generation, before any search."""
+        self._commit([])
+
+    def _note(self, record: SearchRecord) -> None:
+        self.outcomes[record.outcome] += 1
+        self.recent.append(record)
+        self.numbers = replace(self.numbers, bad_in_a_row=self.numbers.bad_in_a_row + 1 if record.outcome == "bad" else 0)
+
+    # -- starting and continuing
+
+    def _state_list(self) -> Any:
+        states = akmcstatelist.AKMCStateList(
+            self._eon.main_temperature / EON_KELVIN_PER_EV, self._eon.akmc_thermal_window,
+            self._eon.akmc_max_thermal_window, str(self._root / "pos.con"), filter_hole=self._eon.disp_moved_only,
+            config=self._eon,
+        )
+        states.touched, states.records = {"states/0"}, []
+        states.StateClass = RecordingState
+        return states
+
+    def _superbasin_scheme(self) -> Any:
+        if not self._eon.sb_on:
+            return None
+        kinds = {"transition_counting": (superbasinscheme.TransitionCounting, "sb_tc_ntrans"),
+                 "energy_level": (superbasinscheme.EnergyLevel, "sb_el_energy_increment"),
+                 "rate": (superbasinscheme.RateThreshold, "sb_rt_rate_threshold")}
+        kind, parameter = kinds[self._eon.sb_scheme]
+        return kind(self._eon.sb_path, self.states, self.states.kT, getattr(self._eon, parameter), config=self._eon)
+
+    def _explore(self, number: int) -> OrderedExplorer:
+        """The explorer of a state; in a superbasin, of its least known state."""
+        here = self.states.get_state(number)
+        previous = self.states.get_state(self.numbers.previous) if self.numbers.previous >= 0 else here
+        basin = self._superbasins.get_containing_superbasin(here) if self._superbasins else None
+        target = basin.get_lowest_confidence_state() if basin else here
+        return OrderedExplorer(self.states, previous, target, superbasin=basin, config=self._eon, seed=self.config.seed,
+                               spool=self._spool)
+
+    def _searched(self) -> set[int]:
+        """States whose searches are wanted now."""
+        basin = self._explorer.superbasin
+        return set(basin.state_dict) if basin else {self._explorer.state.number}
+
+    def _resubmit(self) -> None:
+        """Searches that were in flight at the last commit, the same again and in the same order."""
+        searched = self._searched()
+        for name in self.numbers.pending:
+            number = int(name.split("_")[0])
+            if number in searched and not self._explorer.confident:
+                explorer = self._explorer
+                if number != explorer.state.number:
+                    explorer = OrderedExplorer(self.states, explorer.previous_state, self.states.get_state(number),
+                                               superbasin=explorer.superbasin, config=self._eon, seed=self.config.seed,
+                                               spool=self._spool)
+                explorer.submit([name])
+
+    def _replay(self) -> None:
+        """Counts and the atoms' path, from the journals."""
+        for line in self._checkpoints.records("searches"):
+            record = SearchRecord.from_json(line)
+            self.outcomes[record.outcome] += 1
+            self.recent.append(record)
+        for line in self._checkpoints.records("events"):
+            event = Event.from_json(line)
+            self.path = self.path.changed(event.mapping, event.images, event.drift_A)
+            self.last_event = event
+
+    def progress(self) -> Progress:
+        """Where the run is."""
+        state = self._explorer.state
+        return Progress(
+            kmc_steps=self.numbers.steps, simulated_time_s=self.numbers.time_s, state=self.numbers.state,
+            confidence=self._explorer.confidence, states=max(self.states.get_num_states(), 1),
+            processes=int(state.get_unique_saddle_count()), searches_here=int(state.get_total_saddle_count()),
+            good=self.outcomes["new"], repeated=self.outcomes["repeat"], bad=self.outcomes["bad"],
+            running=self._comm.running, last_event=self.last_event,
+        )
+
+
+def _positions(con: Path) -> Any:
+    return from_con(con.read_text(encoding="utf-8")).positions
+
+
+def _numbers(raw: dict[str, Any]) -> Numbers:
+    return Numbers(**{**raw, "pending": tuple(raw["pending"])})
+
+
+def _eon_config(root: Path) -> Any:
+    """eOn's configuration object, with absolute paths: nothing depends on the current directory."""
+    config = ConfigClass()
+    config.init(str(root / "config.ini"))
+    config.path_root = str(root)
+    for name in ("path_results", "path_states", "path_scratch", "path_jobs_in", "path_jobs_out", "path_incomplete",
+                 "path_pot", "sb_path"):
+        value = getattr(config, name, None)
+        if value:
+            setattr(config, name, str(root / Path(value).name))
+    config.path_results = str(root)
+    return config
