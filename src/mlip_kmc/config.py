@@ -7,24 +7,52 @@ Every quantity carries its unit in its name. Unknown and duplicate keys are refu
 configuration file's own folder.
 """
 
-import difflib
 import hashlib
 import json
 import os
-from collections.abc import Hashable
+import unicodedata
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from mlip_kmc.errors import ConfigError
+from mlip_kmc.explain import explain, shown
+from mlip_kmc.files import sha256_of
+from mlip_kmc.schema import Options, normalised
+from mlip_kmc.yaml_file import read_keys
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-_FORBIDDEN_IN_PATHS = "\n\r\0"
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number (it is {str(value).lower()})")  # noqa: TRY004
+    return value
+
+
+_NUMBER = BeforeValidator(_no_truth_value)  # pydantic takes true for 1
+Positive = Annotated[float, _NUMBER, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, _NUMBER, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, _NUMBER, Field(ge=1, lt=2**31)]
+
+
+def _count_or_auto(value: Any) -> Any:
+    if value == "auto" or (isinstance(value, str) and value.strip().isdecimal()):
+        return value if value == "auto" else int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
+        raise ValueError(f"must be a whole number of at least 1, or auto (it is {shown(value)})")
+    return value
 
 
 class _Section(BaseModel):
@@ -34,11 +62,17 @@ class _Section(BaseModel):
 
 
 def _existing_file(value: Path, info: ValidationInfo) -> Path:
-    if any(character in str(value) for character in _FORBIDDEN_IN_PATHS):
-        raise ValueError("a path cannot hold line breaks")
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in str(value)):
+        raise ValueError("must be a file name without line breaks and other control characters")
     base: Path = (info.context or {}).get("base", Path.cwd())
-    path = (base / value.expanduser()).resolve()
-    if not path.is_file():
+    try:
+        path = (base / value.expanduser()).resolve()
+        if path.is_dir():
+            raise ValueError(f"{path} is a directory, not a file")
+        found = path.is_file()
+    except (OSError, RuntimeError) as error:  # too long a name, a loop of links, ~ of an unknown user
+        raise ValueError(f"{shown(str(value))} names no file: {getattr(error, 'strerror', None) or error}") from error
+    if not found:
         raise ValueError(f"there is no file {path}")
     return path
 
@@ -73,6 +107,12 @@ class AcePotentialSection(_Section):
     def _files(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         return None if value is None else _existing_file(value, info)
 
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "AcePotentialSection":
+        if (self.basis is None) != (self.active_set is None):
+            raise ValueError("needs both of 'basis' and 'active_set', or neither")
+        return self
+
 
 class BuiltinPotentialSection(_Section):
     """One of eOn's built-in potentials, for checks against published values."""
@@ -84,8 +124,9 @@ class BuiltinPotentialSection(_Section):
 class ConfidenceSection(_Section):
     """When a state is known well enough for a KMC step (eOn's confidence schemes)."""
 
-    scheme: Literal["old", "new", "sampling", "dynamics"] = "old"
-    value: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    scheme: Literal["old", "new", "sampling"] = "old"
+    """eOn's `dynamics` is left out: it counts molecular dynamics, not process searches."""
+    value: Annotated[float, _NUMBER, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.99
 
 
 class ConstantPrefactor(_Section):
@@ -130,55 +171,77 @@ class StopSection(_Section):
     wall_time_min: Positive | None = None
 
 
+def _one_of(kinds: dict[str, type[_Section]], message: str) -> Discriminator:
+    """Which of several sections is meant: the one whose own key is there, alone."""
+
+    def choose(value: Any) -> str | None:
+        if isinstance(value, _Section):
+            return type(value).__name__
+        chosen = [kind for kind in kinds if isinstance(value, dict) and kind in value]
+        return kinds[chosen[0]].__name__ if len(chosen) == 1 else None
+
+    return Discriminator(choose, custom_error_type="mlip_kmc_choice", custom_error_message=message)
+
+
+PotentialSection = Annotated[
+    Annotated[AcePotentialSection, Tag("AcePotentialSection")]
+    | Annotated[BuiltinPotentialSection, Tag("BuiltinPotentialSection")],
+    _one_of({"ace": AcePotentialSection, "eon": BuiltinPotentialSection},
+            "must be a section with exactly one of the keys 'ace' (a .yace file) and 'eon' (a built-in's name)"),
+]
+PrefactorSection = Annotated[
+    Annotated[ConstantPrefactor, Tag("ConstantPrefactor")] | Annotated[HarmonicPrefactor, Tag("HarmonicPrefactor")],
+    _one_of({"constant_per_s": ConstantPrefactor, "harmonic": HarmonicPrefactor},
+            "must be a section with exactly one of the keys 'constant_per_s' (a number) and 'harmonic' (true)"),
+]
+
+
 class Config(_Section):
     """Everything a run needs."""
 
     structure: StructureSection
-    potential: AcePotentialSection | BuiltinPotentialSection
+    potential: PotentialSection
     temperature_K: Positive
     confidence: ConfidenceSection = ConfidenceSection()
-    prefactor: ConstantPrefactor | HarmonicPrefactor = ConstantPrefactor()
+    prefactor: PrefactorSection = ConstantPrefactor()
     search: SearchSection = SearchSection()
     stop: StopSection = StopSection()
-    workers: Count | Literal["auto"] = "auto"
+    workers: Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)] = "auto"
     """Searches at a time on this machine; `auto` takes the processors this process may use."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    seed: Annotated[int, _NUMBER, Field(ge=0, lt=2**63)] = 1
     superbasins: bool = False
     """eOn's MCAMC superbasins (scheme and its parameters through `eon: {Coarse Graining: ...}`)."""
     recycling: bool = False
     """eOn's saddle recycling from the previous state."""
-    eon: dict[str, dict[str, bool | int | float | str]] = {}
+    eon: Options = {}
     """Any other eOn option, by section, checked against eOn's own schema."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_sections(cls, value: Any) -> Any:
+        """A section whose keys are all commented out is as good as absent."""
+        return {key: entry for key, entry in value.items() if entry is not None} if isinstance(value, dict) else value
 
     @field_validator("structure", mode="before")
     @classmethod
     def _structure_by_name(cls, value: Any) -> Any:
+        if not isinstance(value, str | Path | dict | StructureSection):
+            raise ValueError("must be a file name, or a section with the key 'file'")  # noqa: TRY004
         return {"file": value} if isinstance(value, str | Path) else value
 
-    @field_validator("potential", mode="before")
+    @field_validator("eon", mode="before")
     @classmethod
-    def _which_potential(cls, value: Any, info: ValidationInfo) -> Any:
+    def _eon_options(cls, value: Any) -> Options:
         if not isinstance(value, dict):
-            raise ValueError("is a section: {ace: FILE.yace} or {eon: NAME}")  # noqa: TRY004
-        kinds = {"ace": AcePotentialSection, "eon": BuiltinPotentialSection}
-        chosen = [kind for kind in kinds if kind in value]
-        if len(chosen) != 1:
-            raise ValueError("needs exactly one of the keys 'ace' (a .yace file) and 'eon' (a built-in's name)")
-        return kinds[chosen[0]].model_validate(value, context=info.context)
-
-    @field_validator("prefactor", mode="before")
-    @classmethod
-    def _which_prefactor(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or len(value) != 1:
-            raise ValueError("is {constant_per_s: NUMBER} or {harmonic: true}")
-        return HarmonicPrefactor.model_validate(value) if "harmonic" in value else ConstantPrefactor.model_validate(value)
-
-    @model_validator(mode="after")
-    def _eon_options(self) -> "Config":
-        from mlip_kmc.eon.options import check_options
-
-        check_options(self.eon)
-        return self
+            raise ValueError("must be a section of eOn's sections, as {Optimizer: {max_move: 0.1}}")  # noqa: TRY004
+        for section, entries in value.items():
+            if not isinstance(entries, dict):
+                raise ValueError(f"eon.{section} must be a section of eOn's options")  # noqa: TRY004
+            for key, entry in entries.items():
+                if not isinstance(entry, bool | int | float | str):
+                    raise ValueError(f"eon.{section}.{key} must be one value; put a list in quotes")  # noqa: TRY004
+        return normalised({str(section): {str(key): entry for key, entry in entries.items()}
+                           for section, entries in value.items()}) if value else {}
 
     @cached_property
     def worker_count(self) -> int:
@@ -186,30 +249,22 @@ class Config(_Section):
         return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers
 
     def physics_digest(self) -> str:
-        """Identity of all that decides the trajectory; limits and workers are left out, files count by content."""
-        from mlip_kmc.files import sha256_of
+        """Identity of all that decides the trajectory; limits and workers are left out, files count by content.
 
-        facts = self.model_dump(mode="json", exclude={"stop", "workers"})
+        Raises:
+            ConfigError: a file has gone since the configuration was read.
+        """
+        facts = self.model_dump(mode="json", exclude={"structure", "stop", "workers"})
         facts["search"].pop("max_bad_in_a_row")
-        facts["structure"]["file"] = sha256_of(self.structure.file)
-        if isinstance(self.potential, AcePotentialSection):
-            for key in ("ace", "basis", "active_set"):
-                path = getattr(self.potential, key)
-                facts["potential"][key] = sha256_of(path) if path else None
+        try:
+            facts["structure"] = sha256_of(self.structure.file)
+            if isinstance(self.potential, AcePotentialSection):
+                for key in ("ace", "basis", "active_set"):
+                    path = getattr(self.potential, key)
+                    facts["potential"][key] = sha256_of(path) if path else None
+        except OSError as error:
+            raise ConfigError(f"cannot read {error.filename}: {error.strerror}") from error
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML 1.1 without the silent overwriting of duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"duplicate key '{key}'", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def load_config(path: str | Path) -> Config:
@@ -219,59 +274,23 @@ def load_config(path: str | Path) -> Config:
         ConfigError: one line for each thing that is wrong.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"the configuration {path} is not UTF-8 text") from error
-    try:
-        raw = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader with one more check
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: {getattr(error, 'problem', None) or 'not valid YAML'}") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path} is not a configuration: it holds no keys")
+    raw = read_keys(path)
     try:
         return Config.model_validate(raw, context={"base": path.resolve().parent})
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in _explain(error))) from error
-
-
-def _explain(error: ValidationError) -> list[str]:
-    """One line for each thing that is wrong, in the user's words."""
-    lines = []
-    for problem in error.errors():
-        location = ".".join(str(part) for part in problem["loc"] if not str(part).endswith("Section"))
-        if problem["type"] == "extra_forbidden":
-            lines.append(_unknown_key(problem["loc"]))
-        elif problem["type"] == "missing":
-            lines.append(f"'{location}' is missing")
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            given = problem.get("input")
-            shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool) else ""
-            lines.append(f"'{location}': {message}{shown}" if location else f"{message}")
-    return list(dict.fromkeys(lines))
-
-
-def _unknown_key(location: tuple[int | str, ...]) -> str:
-    """`unknown key`, with the closest name that exists there."""
-    section: type[BaseModel] = Config
-    for part in location[:-1]:
-        field = section.model_fields.get(str(part))
-        if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            section = field.annotation
-    known = list(section.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    advice = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
-    return f"unknown key '{'.'.join(map(str, location))}'; {advice}"
+        raise ConfigError("\n".join(f"{path}: {line}" for line in explain(error, Config))) from error
 
 
 def scratch_directory() -> Path:
-    """Where searches run: MLIP_KMC_SCRATCH, else the job's scratch, else the system's temporary folder."""
+    """Where searches run: MLIP_KMC_SCRATCH, else the job's scratch, else the system's temporary folder.
+
+    Raises:
+        ConfigError: MLIP_KMC_SCRATCH names no directory.
+    """
+    named = os.environ.get("MLIP_KMC_SCRATCH")
+    if named and not Path(named).is_dir():
+        raise ConfigError(f"MLIP_KMC_SCRATCH names no directory: {named!r}; create it or unset the variable")
     for name in ("MLIP_KMC_SCRATCH", "SLURM_TMPDIR", "TMPDIR"):
-        if os.environ.get(name):
-            return Path(os.environ[name])
+        if os.environ.get(name) and Path(os.environ[name]).is_dir():
+            return Path(os.environ[name]).absolute()
     return Path("/tmp")  # noqa: S108 - a private directory is made in it

@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlip_kmc.errors import StorageError
@@ -56,7 +56,8 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory:
         sync_directory: False where the caller syncs the directory once for several files.
 
     Raises:
-        StorageError: the content could not be made durable; the old file is untouched.
+        StorageError: the content could not be made durable; the file is the old one, whole, or (if only the directory
+            could not be synced) the new one, whole.
     """
     with storage_errors(path):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -68,22 +69,38 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory:
                 os.fsync(stream.fileno())
             Path(temporary).replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong first is what is reported
+                Path(temporary).unlink(missing_ok=True)
             raise
         if sync_directory:
             fsync_directory(path.parent)
 
 
 def append_durably(path: Path, data: bytes) -> None:
-    """Append `data` to `path`, creating it if need be, and wait until it is on the disk."""
+    """Append `data` to `path`, creating it if need be, and wait until it is on the disk.
+
+    Raises:
+        StorageError: it could not be made durable; the file is cut back to what it was, so that no half line stays.
+    """
     with storage_errors(path):
         created = not path.exists()
-        with path.open("ab") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        with path.open("ab", buffering=0) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            try:
+                _write_all(stream.fileno(), data)
+                os.fsync(stream.fileno())
+            except BaseException:
+                with suppress(OSError):
+                    os.ftruncate(stream.fileno(), size)
+                raise
         if created:
             fsync_directory(path.parent)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def make_directory(path: Path) -> Path:

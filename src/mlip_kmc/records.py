@@ -115,8 +115,6 @@ class StateRecord:
 
     number: int
     energy: float | None
-    confidence: float
-    searches: int
     good: int
     bad: int
     structure: Path

@@ -35,7 +35,12 @@ class _NotingInfo(fileio.ini):  # type: ignore[misc]
 
 
 class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
-    """eOn's state, which notes that it changed and hands out a record of each search it registers."""
+    """eOn's state, which notes that it changed and hands out a record of each search it registers.
+
+    Its process table keeps all digits: eOn's own five make a continued run differ from one that was never stopped.
+    """
+
+    processtable_line = "%7d %24.17g %24.17g %9d %24.17g %24.17g %24.17g %24.17g %7d\n"
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)

@@ -1,110 +1,18 @@
-"""eOn's own schema of options, and the `config.ini` made from a `Config`.
+"""The `config.ini` that eOn's server and clients read, made from a `Config`.
 
-    text = config_ini(config, potential, communicator_jobs=4)
+    text = config_ini(config, potential_name="lammps", jobs_ahead=4)
 """
 
 import configparser
-import difflib
-import importlib.util
 import io
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from mlip_kmc.errors import ProgramError
+from mlip_kmc.schema import RESERVED, RESERVED_SECTIONS, Options, check_options, normalised, schema
 
 if TYPE_CHECKING:
     from mlip_kmc.config import Config
 
-Options = dict[str, dict[str, bool | int | float | str]]
-
-# options that the configuration sets from its own keys, or that the bridge to eOn depends on
-RESERVED = {
-    ("Main", "job"): "it is always akmc",
-    ("Main", "temperature"): "set temperature_K",
-    ("Main", "random_seed"): "set seed",
-    ("Potential", "potential"): "set potential",
-    ("AKMC", "confidence"): "set confidence.value",
-    ("AKMC", "confidence_scheme"): "set confidence.scheme",
-    ("AKMC", "thermally_accessible_window"): "set search.thermal_window_kT",
-    ("AKMC", "max_kmc_steps"): "set stop.kmc_steps",
-    ("AKMC", "server_side_process_search"): "searches always run whole",
-    ("Prefactor", "default_value"): "set prefactor",
-    ("Recycling", "use_recycling"): "set recycling",
-    ("Coarse Graining", "use_mcamc"): "set superbasins",
-    ("Coarse Graining", "use_askmc"): "it cannot be resumed safely; set superbasins",
-    ("Saddle Search", "displace_magnitude"): "set search.displacement_A",
-    ("Saddle Search", "displace_radius"): "set search.displacement_radius_A",
-    ("Saddle Search", "displace_max_coordination"): "set search.max_coordination",
-    ("Saddle Search", "converged_force"): "set search.converged_force_eV_per_A",
-    ("Saddle Search", "max_energy"): "set search.max_energy_eV",
-    ("Saddle Search", "max_iterations"): "set search.max_iterations",
-}
-RESERVED_SECTIONS = {
-    "Communicator": "searches go through the run's own workers; set workers",
-    "Paths": "the run directory's layout is fixed; use --dir",
-    "Debug": "eOn's debugging switches would change what is recorded",
-}
-_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
-
-
-@cache
-def schema() -> dict[str, dict[str, dict[str, Any]]]:
-    """eOn's sections and options, as the installed eOn describes them: kind, default, and allowed values."""
-    spec = importlib.util.find_spec("eon")
-    if spec is None or not spec.submodule_search_locations:
-        raise ProgramError("eOn's Python package is not installed here; run inside the image")
-    text = (Path(spec.submodule_search_locations[0]) / "config.yaml").read_text(encoding="utf-8")
-    sections = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - strings only
-    return {name: body.get("options") or {} for name, body in sections.items()}
-
-
-def check_options(options: Options) -> None:
-    """Refuse what eOn does not know, what has the wrong kind, and what has a key of its own.
-
-    Raises:
-        ValueError: one line; the configuration's reader adds where.
-    """
-    if not options:
-        return
-    known = schema()
-    for section, entries in options.items():
-        if section in RESERVED_SECTIONS:
-            raise ValueError(f"eon.{section} cannot be set: {RESERVED_SECTIONS[section]}")
-        if section not in known:
-            raise ValueError(f"eOn has no section '{section}'; {_closest(section, known)}")
-        for key, value in entries.items():
-            if (section, key) in RESERVED:
-                raise ValueError(f"eon.{section}.{key} cannot be set: {RESERVED[section, key]}")
-            if key not in known[section]:
-                raise ValueError(f"eOn's section '{section}' has no option '{key}'; {_closest(key, known[section])}")
-            _check_kind(f"eon.{section}.{key}", value, known[section][key])
-
-
-def _closest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f"did you mean '{close[0]}'?" if close else "see eOn's manual"
-
-
-def _check_kind(name: str, value: bool | float | str, described: dict[str, Any]) -> None:  # noqa: FBT001
-    kind, values = described.get("kind"), described.get("values")
-    text = str(value)
-    if any(character in text for character in "\n\r%"):
-        raise ValueError(f"{name} cannot hold line breaks or '%'")
-    wanted = {"int": int, "float": float}.get(str(kind))
-    if wanted is not None:
-        try:
-            if isinstance(value, bool):
-                raise ValueError  # noqa: TRY004, TRY301 - one message for both
-            wanted(text)
-        except ValueError:
-            raise ValueError(f"{name} is {'a whole number' if wanted is int else 'a number'}, not {value!r}") from None
-    elif kind == "boolean" and text.lower() not in _BOOLEANS:
-        raise ValueError(f"{name} is true or false, not {value!r}")
-    elif values and text not in values:
-        raise ValueError(f"{name} is one of {', '.join(values)}, not {value!r}")
+__all__ = ["RESERVED", "RESERVED_SECTIONS", "Options", "check_options", "config_ini", "ini_text", "schema"]
 
 
 def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str:
@@ -139,7 +47,7 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
                           "converged_force": search.converged_force_eV_per_A, "max_energy": search.max_energy_eV,
                           "max_iterations": search.max_iterations},
     }
-    for section, entries in config.eon.items():
+    for section, entries in normalised(config.eon).items():
         options.setdefault(section, {}).update(entries)
     return ini_text(options)
 

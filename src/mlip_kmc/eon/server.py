@@ -10,7 +10,7 @@ commits a generation if anything changed. eOn's own classes hold states, process
 
 import logging
 from collections import Counter, deque
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Setup:
         pos_con: `.con` text of state 0.
         config_ini: eOn's options.
         minimised: the report on state 0.
+        rotation: (3, 3) from eOn's frame to the user's, as nested tuples.
         job_files, job_links: of every search directory.
     """
 
@@ -49,6 +50,7 @@ class Setup:
     pos_con: str
     config_ini: str
     minimised: Minimised
+    rotation: tuple[tuple[float, ...], ...]
     job_files: dict[str, str]
     job_links: dict[str, Path]
 
@@ -127,13 +129,20 @@ class Server:
         if not self._explorer.confident:
             self._explorer.make_jobs()
             if self._comm.accept(timeout_s):
-                registered = self._explorer.register_results()
+                registered = self._register()
         event = None
         if self._explorer.confident:
             event = self._step()
         if registered or event is not None:
             self._commit(registered)
         return self._finished()
+
+    def _register(self) -> list[str]:
+        try:
+            return self._explorer.register_results()
+        except SearchesFailedError:
+            self._commit([])  # what was registered before the failure counts
+            raise
 
     def _finished(self) -> str | None:
         stop = self.config.stop
@@ -220,8 +229,8 @@ class Server:
         self.states.records.clear()
         self.numbers = replace(self.numbers, pending=tuple(self._comm.pending))
         touched = {*self.states.touched, "states/state_table", "pos.con"}
-        self._checkpoints.commit({"numbers": vars(self.numbers).copy(), "minimised": vars(self.setup.minimised).copy()},
-                                 identity=self.setup.identity, touched=touched)
+        state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "rotation": self.setup.rotation}
+        self._checkpoints.commit(state, identity=self.setup.identity, touched=touched)
         self.states.touched.clear()
         self._comm.forget(registered)
         for name in registered:

@@ -7,20 +7,22 @@
 File names never reach a LAMMPS input: a search directory links the potential under a fixed name.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from ase.data import atomic_numbers
 
 from mlip_kmc.errors import PotentialError
-from mlip_kmc.files import sha256_of
 
 LINKED_NAME = "potential.yace"
 _ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
 _CUTOFF = re.compile(r"\brcut:\s*([0-9.eE+-]+)")
-_SYMBOL = re.compile(r"^[A-Z][a-z]?$")
+_ELEMENT_KEY = re.compile(r"^[ \t]+(\d+):", re.MULTILINE)
+_SYMBOL = re.compile(r"[A-Z][a-z]?")
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,19 @@ class AcePotential:
         """Read and check a `.yace`; the `.yaml` and `.asi` beside it are taken up where both exist.
 
         Raises:
-            PotentialError: missing, truncated, or not a `.yace`.
+            PotentialError: missing, truncated, or not a `.yace`; or only one of basis and active set is there.
         """
-        elements, cutoff_A = _inspect(yace)
+        yace = yace.absolute()  # search directories link to it from elsewhere
+        elements, cutoff_A, digest = _inspect(yace)
         if basis is None and active_set is None:
             beside = yace.with_suffix(".yaml"), yace.with_suffix(".asi")
             if all(path.is_file() for path in beside):
                 basis, active_set = beside
-        return cls(yace=yace, elements=elements, cutoff_A=cutoff_A, digest=sha256_of(yace), basis=basis,
-                   active_set=active_set, evaluator=evaluator)
+        for path, what in ((basis, "B-basis"), (active_set, "active set")):
+            if (basis or active_set) and not (path and path.is_file()):
+                raise PotentialError(f"the extrapolation grade of {yace} needs its {what}; there is no {path or 'file'}")
+        return cls(yace=yace, elements=elements, cutoff_A=cutoff_A, digest=digest, basis=basis and basis.absolute(),
+                   active_set=active_set and active_set.absolute(), evaluator=evaluator)
 
     def lammps_input(self, species: tuple[str, ...]) -> str:
         """The `in.lammps` of a search directory.
@@ -74,9 +80,12 @@ class AcePotential:
         Args:
             species: elements in the order of LAMMPS' types.
         """
-        unknown = [symbol for symbol in species if symbol not in self.elements or not _SYMBOL.match(symbol)]
-        if unknown:
-            raise PotentialError(f"{self.yace} does not know {', '.join(unknown)}; it knows {', '.join(self.elements)}")
+        unknown = [symbol for symbol in species if symbol not in self.elements or not _SYMBOL.fullmatch(symbol)]
+        if unknown or not species:
+            names = ", ".join(map(repr, unknown)) or "a structure without atoms"
+            raise PotentialError(f"{self.yace} does not know {names}; it knows {', '.join(self.elements)}")
+        if self.evaluator not in ("product", "recursive"):
+            raise PotentialError(f"LAMMPS' pair_style pace has no evaluator {self.evaluator!r}: product or recursive")
         return f"pair_style pace {self.evaluator}\npair_coeff * * {LINKED_NAME} {' '.join(species)}\n"
 
     def job_files(self, species: tuple[str, ...]) -> dict[str, str]:
@@ -88,36 +97,61 @@ class AcePotential:
         return {LINKED_NAME: self.yace}
 
     def calculator(self) -> Any:
-        """An ASE calculator that evaluates the same potential with python-ace (energy eV, forces eV/A, stress eV/A^3)."""
+        """An ASE calculator that evaluates it with python-ace (energy eV, forces eV/A, stress eV/A^3)."""
         from pyace import PyACECalculator
 
         return PyACECalculator(str(self.yace))
 
 
-def _inspect(yace: Path) -> tuple[tuple[str, ...], float]:
-    """Elements and largest cutoff of a `.yace`, after checking that the file is whole."""
+def _inspect(yace: Path) -> tuple[tuple[str, ...], float, str]:
+    """Elements, largest cutoff and sha256 of a `.yace`, after checking that the file is whole."""
     try:
-        text = yace.read_text(encoding="utf-8")
+        data = yace.read_bytes()
+        text = data.decode("utf-8")
     except OSError as error:
         raise PotentialError(f"cannot read the potential {yace}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise PotentialError(f"{yace} is not a .yace potential: it is not text") from error
-    try:
-        for _ in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            pass
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise PotentialError(f"{yace} is truncated or damaged{where}; fetch or fit it again") from error
+    keys = _top_level_keys(yace, text)
     match = _ELEMENTS.search(text)
-    cutoffs = [float(value) for value in _CUTOFF.findall(text)]
-    if match is None or not cutoffs or not re.search(r"^functions:", text, re.MULTILINE):
+    if match is None or not {"bonds", "functions"} <= keys:
         raise PotentialError(
-            f"{yace} is not a .yace potential (it has no elements, bonds or functions); "
+            f"{yace} is not a .yace potential, or a truncated one (it has no elements, bonds or functions); "
             "pace_yaml2yace makes one from a B-basis .yaml"
         )
     elements = tuple(part.strip().strip("'\"") for part in match.group(1).split(","))
-    bad = [element for element in elements if not _SYMBOL.match(element)]
+    bad = [element for element in elements if element not in atomic_numbers or not _SYMBOL.fullmatch(element)]
     if bad:
-        raise PotentialError(f"{yace} names elements that do not exist: {', '.join(bad)}")
-    return elements, max(cutoffs)
+        raise PotentialError(f"{yace} names elements that do not exist: {', '.join(map(repr, bad))}")
+    functions = text.partition("\nfunctions:")[2]
+    without = set(range(len(elements))) - {int(key) for key in _ELEMENT_KEY.findall(functions)}
+    if without:
+        raise PotentialError(f"{yace} is truncated: no functions of {', '.join(elements[i] for i in sorted(without))}")
+    return elements, _largest_cutoff(yace, text), hashlib.sha256(data).hexdigest()
+
+
+def _top_level_keys(yace: Path, text: str) -> set[str]:
+    """The keys of the outermost section; the whole text is parsed, so that a torn end is found."""
+    keys, depth, is_key = set[str](), 0, True
+    try:
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if depth == 1 and not isinstance(event, yaml.CollectionEndEvent):
+                if is_key and isinstance(event, yaml.ScalarEvent):
+                    keys.add(event.value)
+                is_key = not is_key
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise PotentialError(f"{yace} is truncated or damaged{where}; fetch or fit it again") from error
+    return keys
+
+
+def _largest_cutoff(yace: Path, text: str) -> float:
+    try:
+        cutoff_A = max(float(value) for value in _CUTOFF.findall(text))
+    except ValueError:  # none, or one that is no number
+        cutoff_A = 0.0
+    if not 0.0 < cutoff_A < 100.0:
+        raise PotentialError(f"{yace} has no cutoff (rcut) between 0 and 100 A in its bonds; fetch or fit it again")
+    return cutoff_A

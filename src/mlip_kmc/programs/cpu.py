@@ -27,11 +27,12 @@ def check_cpu(*, cpuinfo: Path = Path("/proc/cpuinfo"), parts: Path | None = Non
     """
     parts = parts or parts_file()
     try:
-        march = json.loads(parts.read_text(encoding="utf-8")).get("march", "")
+        known = json.loads(parts.read_text(encoding="utf-8"))
         text = cpuinfo.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return  # not in the image, or no /proc: nothing is known, so nothing is refused
-    if march not in _LEVELS:
+    march = known.get("march") if isinstance(known, dict) else None
+    if not isinstance(march, str) or march not in _LEVELS:
         return
     flags = next((set(line.split(":", 1)[1].split()) for line in text.splitlines() if line.startswith("flags")), None)
     if flags is None:

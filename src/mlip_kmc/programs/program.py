@@ -12,13 +12,22 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from mlip_kmc.errors import ProgramError
+from mlip_kmc.files import storage_errors
 
 _KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONPATH")
 _TAIL_BYTES = 4096
+_LOOK_S = 0.1
+"""How often a cancellation is looked for."""
+_LONGEST_WAIT_S = 3600.0
+_CANNOT_START = (126, 127)
+"""setpriv's exit codes when it cannot start what it guards."""
 
 
 class ProgramEnd(enum.Enum):
@@ -43,7 +52,7 @@ class Finished:
         parts = []
         for path in (self.stderr, self.stdout):
             with contextlib.suppress(OSError):
-                text = path.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
+                text = _end_of(path).decode(errors="replace").strip()
                 if text:
                     parts.append(text)
         return "\n".join(parts)
@@ -67,8 +76,10 @@ class Program:
         """
         path = shutil.which(name)
         if path is None:
-            raise ProgramError(f"the program {name} is not on PATH; run inside the image (apptainer exec image.sif ...)")
-        return cls(name=name, path=path, guard=shutil.which("setpriv"))
+            raise ProgramError(f"the program {name} is not on PATH; run inside the image (apptainer exec image.sif)")
+        guard = shutil.which("setpriv")
+        # absolute: a program runs in a directory of its own, where a relative entry of PATH leads nowhere
+        return cls(name=name, path=str(Path(path).absolute()), guard=guard and str(Path(guard).absolute()))
 
     def run(
         self, arguments: list[str], *, cwd: Path, time_limit_s: float, cancelled: threading.Event | None = None
@@ -77,6 +88,7 @@ class Program:
 
         Raises:
             ProgramError: the program cannot be started.
+            StorageError: its output cannot be kept in `cwd`.
         """
         stdout, stderr = cwd / "stdout.txt", cwd / "stderr.txt"
         command = [self.path, *arguments]
@@ -84,7 +96,7 @@ class Program:
             command = [self.guard, "--pdeathsig", "KILL", "--", *command]
         environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
         environment["OMP_NUM_THREADS"] = "1"
-        with stdout.open("wb") as out, stderr.open("wb") as err:
+        with _files_for(stdout, stderr) as (out, err):
             try:
                 process = subprocess.Popen(
                     command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
@@ -93,27 +105,56 @@ class Program:
             except OSError as error:
                 raise ProgramError(f"cannot start {self.name}: {error.strerror}") from error
             end = _wait(process, time_limit_s=time_limit_s, cancelled=cancelled)
-        return Finished(end=end, returncode=process.returncode, stdout=stdout, stderr=stderr)
+        finished = Finished(end=end, returncode=process.returncode, stdout=stdout, stderr=stderr)
+        said = _end_of(stderr).decode(errors="replace") if finished.returncode in _CANNOT_START else ""
+        if self.guard and said.startswith(f"{Path(self.guard).name}: "):
+            raise ProgramError(f"cannot start {self.name}: {said.splitlines()[0]}")
+        return finished
+
+
+@contextlib.contextmanager
+def _files_for(stdout: Path, stderr: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    with storage_errors(stdout):
+        out = stdout.open("wb")
+    with out:
+        with storage_errors(stderr):
+            err = stderr.open("wb")
+        with err:
+            yield out, err
+
+
+def _end_of(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL_BYTES))
+        return stream.read(_TAIL_BYTES)
 
 
 def _wait(process: subprocess.Popen[bytes], *, time_limit_s: float, cancelled: threading.Event | None) -> ProgramEnd:
     """Wait for the end, the limit or the cancellation; the process group is gone afterwards."""
-    waiter = threading.Event()
-    thread = threading.Thread(target=lambda: (process.wait(), waiter.set()), daemon=True)
-    thread.start()
-    end = ProgramEnd.EXITED
-    remaining = time_limit_s
-    step = 0.1
-    while not waiter.wait(min(step, max(remaining, 0.0)) if cancelled is not None else max(remaining, 0.0)):
-        remaining -= step if cancelled is not None else remaining
+    ended = threading.Event()
+
+    def watch() -> None:
+        # without reaping: until then the group's number cannot go to another process
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        ended.set()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        return _first_of(ended, cancelled, deadline=time.monotonic() + time_limit_s)
+    finally:  # also when this thread is interrupted
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        watcher.join()
+        process.wait()
+
+
+def _first_of(ended: threading.Event, cancelled: threading.Event | None, *, deadline: float) -> ProgramEnd:
+    longest = _LONGEST_WAIT_S if cancelled is None else _LOOK_S
+    while not ended.wait(max(0.0, min(longest, deadline - time.monotonic()))):
         if cancelled is not None and cancelled.is_set():
-            end = ProgramEnd.CANCELLED
-        elif remaining <= 0:
-            end = ProgramEnd.TIMED_OUT
-        else:
-            continue
-        break
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    thread.join()
-    return end
+            return ProgramEnd.CANCELLED
+        if time.monotonic() >= deadline:
+            return ProgramEnd.TIMED_OUT
+    return ProgramEnd.EXITED

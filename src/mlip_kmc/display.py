@@ -1,0 +1,109 @@
+"""What a run shows in the terminal: one live line and a line for each KMC step; plain lines where there is no terminal.
+
+    with Display(quiet=False, settings=config) as display:
+        display.note("minimising")
+        display.progress(server.progress())
+"""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from mlip_kmc.config import Config
+from mlip_kmc.records import EonResult, Event, Progress
+
+_PLAIN_INTERVAL_S = 30.0
+
+
+class Display:
+    """Prints a run's progress."""
+
+    def __init__(self, *, quiet: bool, settings: Config) -> None:
+        """Nothing is printed yet."""
+        self._console = Console(stderr=False, highlight=False, soft_wrap=True)
+        self._quiet = quiet
+        self._settings = settings
+        self._live: Live | None = None
+        self._steps: int | None = None
+        self._shown = float("-inf")
+
+    def __enter__(self) -> Self:
+        if not self._quiet and self._console.is_terminal:
+            self._live = Live(Text(""), console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def note(self, line: str) -> None:
+        """Print one line that stays."""
+        if not self._quiet:
+            self._console.print(line)
+
+    def progress(self, now: Progress) -> None:
+        """Show where the run is."""
+        if self._quiet:
+            return
+        if self._steps is None and now.kmc_steps:
+            self.note(f"continued at KMC step {now.kmc_steps}, {now.simulated_time_s:.4g} s of simulated time")
+        elif self._steps is not None and now.kmc_steps > self._steps and now.last_event:
+            self.note(_event_line(now.last_event))
+        self._steps = now.kmc_steps
+        if self._live:
+            self._live.update(Text(self._status(now), style="cyan"))
+        elif time.monotonic() - self._shown > _PLAIN_INTERVAL_S:
+            self._shown = time.monotonic()
+            self.note(self._status(now))
+
+    def _status(self, now: Progress) -> str:
+        wanted = self._settings.stop.kmc_steps
+        steps = f"{now.kmc_steps}/{wanted}" if wanted else f"{now.kmc_steps}"
+        return (
+            f"step {steps}  state {now.state} of {now.states}: confidence {now.confidence:.4f} of "
+            f"{self._settings.confidence.value:g}, {now.processes} processes in {now.searches_here} searches  |  all searches: "
+            f"{now.good} new, {now.repeated} repeats, {now.bad} bad, {now.running} running"
+        )
+
+    def result(self, result: EonResult) -> None:
+        """Print what the run has come to."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+        self._console.print(
+            f"{result.status}: {result.reason}. {result.kmc_steps} KMC steps, {result.simulated_time_s:.6g} s, "
+            f"{len(result.states)} states; searches: "
+            + ", ".join(f"{count} {kind}" for kind, count in sorted(result.searches.items()))
+        )
+        if not self._quiet and result.states and result.states[0].processes:
+            self._console.print(_state_table(result))
+        self._console.print(f"results: {result.run_dir / 'results'}")
+
+
+def _event_line(event: Event) -> str:
+    where = f" (superbasin {event.superbasin})" if event.superbasin is not None else ""
+    return (
+        f"KMC step {event.step + 1:>4}: state {event.reactant} -> {event.product}{where}  barrier {event.barrier:.4f} eV  "
+        f"rate {event.rate:.4g} /s  residence {event.step_time_s:.4g} s  time {event.time_s:.6g} s"
+    )
+
+
+def _state_table(result: EonResult) -> Table:
+    table = Table(title="state 0: processes", box=None, title_justify="left")
+    for name in ("process", "barrier (eV)", "prefactor (1/s)", "rate (1/s)", "product", "repeats"):
+        table.add_column(name, justify="right")
+    rows = sorted(result.states[0].processes, key=lambda process: process.barrier)
+    for process in rows[:15]:
+        table.add_row(f"{process.process}", f"{process.barrier:.5f}", f"{process.prefactor:.4g}", f"{process.rate:.4g}",
+                      "-" if process.product is None else str(process.product), str(process.repeats))
+    if len(rows) > 15:
+        table.caption = f"and {len(rows) - 15} more"
+    return table

@@ -1,0 +1,63 @@
+"""eOn's tree of a run, and its journals, as typed records.
+
+    result = read_result(run_dir, status=Status.DONE, reason="10 KMC steps are done")
+    result.states[0].processes[0].barrier
+"""
+
+import configparser
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlip_kmc.records import EonResult, Event, Minimised, Process, SearchRecord, StateRecord, Status, read_lines
+
+
+def read_states(root: Path) -> tuple[StateRecord, ...]:
+    """Every state of eOn's tree, in the order of their numbers."""
+    numbers = sorted(int(entry.name) for entry in (root / "states").glob("*") if entry.name.isdigit())
+    return tuple(_state(root / "states" / str(number), number) for number in numbers)
+
+
+def _state(folder: Path, number: int) -> StateRecord:
+    info = configparser.ConfigParser(interpolation=None)
+    info.read(folder / "info", encoding="utf-8")
+    section: Any = info["MetaData"] if info.has_section("MetaData") else {}
+    energy = section.get("reactant energy")
+    return StateRecord(
+        number=number, energy=None if energy is None else float(energy),
+        good=int(section.get("good_saddles", 0)), bad=int(section.get("bad_saddles", 0)),
+        structure=folder / "reactant.con", processes=tuple(_processes(folder, number)),
+    )
+
+
+def _processes(folder: Path, number: int) -> Iterator[Process]:
+    """Rows of a process table: id, saddle energy, prefactor, product, its energy, its prefactor, barrier, rate, repeats."""
+    for line in (folder / "processtable").read_text(encoding="utf-8").splitlines()[1:]:
+        fields = line.split()
+        if len(fields) == 9:
+            process = int(fields[0])
+            yield Process(
+                state=number, process=process, product=int(fields[3]) if int(fields[3]) >= 0 else None,
+                barrier=float(fields[6]), prefactor=float(fields[2]), rate=float(fields[7]), saddle_energy=float(fields[1]),
+                product_energy=float(fields[4]), repeats=int(fields[8]), saddle=folder / "procdata" / f"saddle_{process}.con",
+                product_structure=folder / "procdata" / f"product_{process}.con",
+            )
+
+
+def read_result(run_dir: Path, *, status: Status, reason: str, minimised: Minimised | None) -> EonResult:
+    """Everything that a run has come to; the run directory must be at rest, at a committed generation."""
+    events = tuple(read_lines(run_dir / "journal" / "events.jsonl", Event))
+    searches = read_lines(run_dir / "journal" / "searches.jsonl", SearchRecord)
+    return EonResult(
+        status=status, reason=reason, run_dir=run_dir, kmc_steps=len(events),
+        simulated_time_s=events[-1].time_s if events else 0.0, minimised=minimised, states=read_states(run_dir / "eon"),
+        events=events, searches=dict(Counter(record.outcome for record in searches)),
+    )
+
+
+def read_setup(run_dir: Path) -> dict[str, Any]:
+    """What a run directory keeps about its start (`run.json`)."""
+    setup: dict[str, Any] = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    return setup

@@ -1,0 +1,215 @@
+"""Before state 0: evaluate, minimise, and look at what was found. eOn itself does none of this.
+
+    minimised, report = prepare_start(prepared.atoms, potential, workers, evidence=run / "evidence")
+
+Positions are relaxed by eOn's client under the run's own potential; the cell stays. A structure that explodes, or that
+comes to rest on a saddle, is refused.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import readcon
+from ase import Atoms
+
+from mlip_kmc.eon.options import ini_text
+from mlip_kmc.errors import PotentialError, StructureError
+from mlip_kmc.potential import AcePotential, Potential
+from mlip_kmc.records import Minimised
+from mlip_kmc.searches.run import ClientDone, ClientJob, End, run_job
+from mlip_kmc.structure import from_con, species_of, to_con
+from mlip_kmc.trajectory import wrap, without_drift
+
+Array = npt.NDArray[np.float64]
+
+GPA_PER_EV_A3 = 160.21766208  # CODATA 2018: 1 eV/A^3 in GPa
+CONVERGED_FORCE_EV_PER_A = 1e-3
+_FORCE_WALL_EV = 1e5  # eOn turns every evaluation error into 1e6 eV
+_SADDLE_EV_PER_A2 = -1e-3
+_STRAIN = 1e-4
+_TIME_LIMIT_S = 3600.0
+
+
+def prepare_start(atoms: Atoms, potential: Potential, *, evidence: Path) -> tuple[Atoms, Minimised]:
+    """Minimise positions under the potential and report.
+
+    Args:
+        atoms: restricted triclinic; fixed atoms stay.
+        potential: the run's.
+        evidence: folder for the directories of failed jobs.
+
+    Returns:
+        the minimised structure, and the report.
+
+    Raises:
+        PotentialError: the potential cannot be evaluated on this structure.
+        StructureError: it explodes, does not come to rest, or rests on a saddle.
+    """
+    before = point_energy(atoms, potential, evidence=evidence)
+    done = _client(atoms, potential, "minimization", {"Optimizer": {
+        "opt_method": "lbfgs", "converged_force": CONVERGED_FORCE_EV_PER_A, "max_iterations": 5000}}, ("min.con",), evidence)
+    results = done.results()
+    if results.get("termination_reason") != 0 or "min.con" not in done.files:
+        raise StructureError(
+            f"minimising the structure did not come to rest in 5000 iterations (forces stay above {CONVERGED_FORCE_EV_PER_A} "
+            f"eV/A); start from a structure nearer to a minimum; its directory is kept at {evidence / 'minimization'}"
+        )
+    relaxed = from_con(done.files["min.con"])
+    anchored = bool(atoms.constraints)
+    cell = np.asarray(atoms.cell.array, dtype=np.float64)
+    moved = without_drift(wrap(relaxed.positions - atoms.positions, cell), anchored=anchored)
+    energy = float(results["potential_energy"])
+    farthest = float(np.linalg.norm(moved, axis=1).max())
+    if not np.isfinite(energy) or energy > before + 1e-3:
+        raise StructureError(f"minimising the structure raised its energy from {before:.4f} to {energy:.4f} eV; check the potential")
+    nearest = _nearest_neighbour(atoms)
+    if farthest > max(nearest, 1.0):
+        raise StructureError(
+            f"an atom moves {farthest:.2f} A when the structure is minimised, farther than its neighbours are ({nearest:.2f} A): "
+            "it explodes under this potential, or is no minimum of it; give a structure near a minimum"
+        )
+    minimum = atoms.copy()
+    minimum.positions = atoms.positions + moved
+    forces = _forces(minimum, potential, evidence)
+    free = np.setdiff1d(np.arange(len(atoms)), _fixed(atoms))
+    lowest = _lowest_eigenvalue(minimum, potential, free, evidence)
+    if lowest < _SADDLE_EV_PER_A2:
+        raise StructureError(
+            f"the structure rests on a saddle: the lowest eigenvalue of its Hessian is {lowest:.4f} eV/A^2; displace its "
+            "atoms a little (0.05 A at random) and start again"
+        )
+    return minimum, Minimised(
+        energy=energy, energy_drop=before - energy, largest_displacement_A=farthest,
+        largest_force_eV_per_A=float(np.linalg.norm(forces[free], axis=1).max()),
+        pressure_GPa=_pressure(minimum, potential, evidence), lowest_eigenvalue_eV_per_A2=lowest,
+        force_calls=int(float(results.get("total_force_calls", 0))),
+    )
+
+
+def point_energy(atoms: Atoms, potential: Potential, *, evidence: Path) -> float:
+    """Energy of a structure in eV, by eOn's client.
+
+    Raises:
+        PotentialError: no usable energy comes back.
+    """
+    done = _client(atoms, potential, "point", {}, (), evidence)
+    energy = float(done.results().get("Energy", np.nan))
+    if not np.isfinite(energy) or abs(energy) > _FORCE_WALL_EV * len(atoms):
+        raise PotentialError(
+            f"the potential gives an energy of {energy:.6g} eV for the structure, which is no usable number; check that "
+            f"the potential fits it (the job is kept at {evidence / 'point'})"
+        )
+    return energy
+
+
+def _client(
+    atoms: Atoms, potential: Potential, job: str, options: dict[str, dict[str, object]], returns: tuple[str, ...], evidence: Path
+) -> ClientDone:
+    """Run one eOn job on a structure; its failure is the potential's."""
+    species = species_of(atoms)
+    settings = {"Main": {"job": job, "parallel": False, "quiet": True, "write_con_forces": True},
+                "Potential": {"potential": potential.eon_name}, **options}
+    done = run_job(ClientJob(
+        name=job, files={"pos.con": to_con(atoms), "config.ini": ini_text(settings), **potential.job_files(species)},
+        links=potential.job_links(), returns=("results.dat", *returns), time_limit_s=_TIME_LIMIT_S, evidence=evidence / job,
+    ))
+    if done.end is not End.FINISHED:
+        raise PotentialError(
+            f"the potential cannot be evaluated on the structure: {done.message or done.end}; the job is kept at {evidence / job}"
+        )
+    return done
+
+
+def _forces(atoms: Atoms, potential: Potential, evidence: Path) -> Array:
+    """(N, 3) forces in eV/A, by eOn's client; fixed atoms have none."""
+    done = _client(atoms, potential, "minimization", {"Optimizer": {"opt_method": "lbfgs", "converged_force": 1e6}},
+                   ("min.con",), evidence)
+    frame = readcon.read_con_string(done.files["min.con"])[-1]
+    if not frame.has_forces:
+        raise PotentialError("eOn's client gave no forces; the image is damaged: build it again")
+    entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
+    return np.array([[entry.fx, entry.fy, entry.fz] for entry in entries], dtype=np.float64)
+
+
+def _pressure(atoms: Atoms, potential: Potential, evidence: Path) -> float:
+    """Residual pressure in GPa from the energies of the cell scaled by a little more and less; atoms move with it."""
+    energies = []
+    for sign in (1, -1):
+        scaled = atoms.copy()
+        scaled.set_cell(atoms.cell.array * (1 + sign * _STRAIN), scale_atoms=True)
+        energies.append(point_energy(scaled, potential, evidence=evidence))
+    volume = float(atoms.get_volume())
+    step = volume * ((1 + _STRAIN) ** 3 - (1 - _STRAIN) ** 3)
+    return -(energies[0] - energies[1]) / step * GPA_PER_EV_A3
+
+
+def _nearest_neighbour(atoms: Atoms) -> float:
+    """The shortest distance between two atoms, A; 3 A where they are far apart."""
+    from ase.neighborlist import neighbor_list
+
+    distances = neighbor_list("d", atoms, 5.0)
+    return float(distances.min()) if len(distances) else 3.0
+
+
+def _fixed(atoms: Atoms) -> npt.NDArray[np.int64]:
+    indices = [constraint.get_indices() for constraint in atoms.constraints]
+    return np.unique(np.concatenate(indices)) if indices else np.array([], dtype=np.int64)
+
+
+def _lowest_eigenvalue(atoms: Atoms, potential: Potential, free: npt.NDArray[np.int64], evidence: Path) -> float:
+    """Lowest eigenvalue of the Hessian of the free atoms without masses, eV/A^2; rigid translations left out."""
+    if isinstance(potential, AcePotential):
+        return lowest_eigenvalue(atoms, potential.calculator(), free)
+    done = _client(atoms, potential, "hessian", {}, ("hessian.dat",), evidence)
+    weighted = np.loadtxt(io.StringIO(done.files["hessian.dat"]), ndmin=2)
+    roots = np.sqrt(np.repeat(atoms.get_masses()[free], 3))
+    hessian = weighted * np.outer(roots, roots)
+    if len(free) == len(atoms):
+        shift = np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free))
+        hessian = hessian + 1e3 * shift @ shift.T
+    return float(np.linalg.eigvalsh((hessian + hessian.T) / 2)[0])
+
+
+def lowest_eigenvalue(atoms: Atoms, calculator: object, free: npt.NDArray[np.int64], *, step_A: float = 1e-3) -> float:
+    """Lowest eigenvalue of the Hessian by Lanczos iterations on finite differences of forces.
+
+    Args:
+        atoms: at rest. calculator: ASE's. free: indices of the atoms that move.
+        step_A: displacement norm per component of a unit vector.
+
+    Returns:
+        eV/A^2; rigid translations are shifted out of the way where nothing is fixed.
+    """
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+    probe = atoms.copy()
+    probe.set_constraint()
+    probe.calc = calculator
+    rest = probe.positions.copy()
+    size = 3 * len(free)
+    rigid = np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free)) if len(free) == len(atoms) else np.zeros((size, 3))
+
+    def times(vector: Array) -> Array:
+        vector = np.asarray(vector).ravel()
+        scale = step_A / max(float(np.abs(vector).max()), 1e-300)
+        forces = []
+        for sign in (1, -1):
+            probe.positions = rest
+            probe.positions[free] += sign * scale * vector.reshape(-1, 3)
+            forces.append(probe.get_forces()[free].ravel())
+        return np.asarray((forces[1] - forces[0]) / (2 * scale) + 1e3 * rigid @ (rigid.T @ vector))
+
+    if size <= 30:
+        dense = np.column_stack([times(column) for column in np.eye(size)])
+        return float(np.linalg.eigvalsh((dense + dense.T) / 2)[0])
+    operator = LinearOperator((size, size), matvec=times, dtype=np.float64)
+    start = np.random.default_rng(0).normal(size=size)
+    start -= rigid @ (rigid.T @ start)
+    try:
+        values = eigsh(operator, k=1, which="SA", v0=start, tol=1e-2, ncv=min(40, size - 1), maxiter=20,
+                       return_eigenvectors=False)
+    except ArpackNoConvergence as error:
+        values = error.eigenvalues if len(error.eigenvalues) else np.array([np.nan])
+    return float(np.min(values))

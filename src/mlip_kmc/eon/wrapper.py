@@ -1,0 +1,165 @@
+"""The main job: adaptive kinetic Monte Carlo in a run directory, started or continued.
+
+    config = load_config("akmc.yaml")
+    potential, structure = inputs_of(config)
+    result = EonWrapper(config, run_dir=Path("run")).run_akmc(potential, structure)
+"""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from mlip_kmc.checkpoint import Checkpoints, RunDirectory, Saved
+from mlip_kmc.config import AcePotentialSection, Config
+from mlip_kmc.eon.options import config_ini
+from mlip_kmc.eon.results import read_result
+from mlip_kmc.eon.start import prepare_start
+from mlip_kmc.errors import MlipKmcError
+from mlip_kmc.export import export
+from mlip_kmc.potential import AcePotential, BuiltinPotential, Potential
+from mlip_kmc.programs import check_cpu
+from mlip_kmc.records import EonResult, Minimised, Progress, Status
+from mlip_kmc.searches.cluster import SearchCluster
+from mlip_kmc.structure import Prepared, prepare, read_structure, species_of, to_con
+
+_POLL_S = 0.25
+
+
+def inputs_of(config: Config) -> tuple[Potential, Atoms]:
+    """The potential and the structure that a configuration names.
+
+    Raises:
+        PotentialError, StructureError: they cannot be read.
+    """
+    section = config.potential
+    potential: Potential
+    if isinstance(section, AcePotentialSection):
+        potential = AcePotential.read(section.ace, basis=section.basis, active_set=section.active_set,
+                                      evaluator=section.evaluator)
+    else:
+        potential = BuiltinPotential.named(section.eon)
+    return potential, read_structure(config.structure.file)
+
+
+class EonWrapper:
+    """Runs eOn's adaptive kinetic Monte Carlo in one run directory.
+
+    Attributes:
+        stop: set it (from a signal handler, another thread) and `run_akmc` comes back with `Status.MORE_TO_DO`.
+        starting: state 0 is being prepared; nothing is committed yet.
+    """
+
+    def __init__(
+        self, config: Config, *, run_dir: Path, on_progress: Callable[[Progress], None] = lambda _: None,
+        on_start: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Take note of what to do; nothing is touched yet.
+
+        Args:
+            config: the run's configuration.
+            run_dir: where the run lives; made if it is missing, continued if it holds one.
+            on_progress: called after every tick.
+            on_start: called with one line on what is done before searches begin.
+        """
+        self.config = config
+        self.run_dir = run_dir
+        self.stop = threading.Event()
+        self.starting = False
+        self._on_progress = on_progress
+        self._on_start = on_start
+
+    def run_akmc(self, potential: Potential, structure: Atoms) -> EonResult:
+        """Start or continue the run; come back when it is done, paused, or failed.
+
+        Args:
+            potential: evaluated by LAMMPS (ACE) or eOn (built-in).
+            structure: positions in A; minimised first.
+
+        Returns:
+            the whole run so far, also exported to `run_dir/results`.
+
+        Raises:
+            MlipKmcError: one of its kinds, with one line and an exit code.
+        """
+        check_cpu()
+        section = self.config.structure
+        prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A,
+                           minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
+        identity = self._identity(potential, prepared)
+        with RunDirectory(self.run_dir) as directory:
+            checkpoints = Checkpoints(directory)
+            saved = checkpoints.restore(identity)
+            return self._run(directory, checkpoints, saved, potential, prepared, identity)
+
+    def _identity(self, potential: Potential, prepared: Prepared) -> str:
+        facts = [self.config.physics_digest(), potential.digest, to_con(prepared.atoms)]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def _run(
+        self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, potential: Potential,
+        prepared: Prepared, identity: str,
+    ) -> EonResult:
+        from mlip_kmc.eon.server import Server, Setup
+
+        if saved is None:
+            self.starting = True
+            self._on_start("minimising the structure under the run's potential")
+            minimum, minimised = prepare_start(prepared.atoms, potential, evidence=directory.path / "evidence")
+            self.starting = False
+            pos_con = to_con(minimum)
+        else:
+            minimised = Minimised(**saved.state["minimised"])
+            pos_con = (checkpoints.root / "pos.con").read_text(encoding="utf-8")
+        self._on_start(_describe(minimised))
+        species = species_of(prepared.atoms)
+        workers = self.config.worker_count
+        setup = Setup(
+            identity=identity, pos_con=pos_con, minimised=minimised, job_files=potential.job_files(species),
+            config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=2 * workers),
+            job_links=potential.job_links(), rotation=tuple(tuple(map(float, row)) for row in prepared.rotation),
+        )
+        with SearchCluster(workers=workers) as cluster:
+            server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
+                            saved=saved.state if saved else None)
+            if saved is None:
+                server.commit_start()
+            try:
+                status, reason = self._loop(server)
+            except MlipKmcError:
+                self._export(directory, minimised, prepared, Status.HALTED, "failed")
+                raise
+        return self._export(directory, minimised, prepared, status, reason)
+
+    def _loop(self, server: "Server") -> tuple[Status, str]:  # noqa: F821 - imported late: eOn takes a second
+        limit = self.config.stop.wall_time_min
+        end = time.monotonic() + limit * 60 if limit is not None else float("inf")
+        while True:
+            reason = server.tick(_POLL_S)
+            self._on_progress(server.progress())
+            if reason is not None:
+                return Status.DONE, reason
+            if self.stop.is_set():
+                return Status.MORE_TO_DO, "stopped on request; the same command continues"
+            if time.monotonic() >= end:
+                return Status.MORE_TO_DO, f"{limit:g} min of wall time are over; the same command continues"
+
+    def _export(
+        self, directory: RunDirectory, minimised: Minimised, prepared: Prepared, status: Status, reason: str
+    ) -> EonResult:
+        result = read_result(directory.path, status=status, reason=reason, minimised=minimised)
+        export(result, rotation=np.asarray(prepared.rotation), directory=directory.path / "results")
+        return result
+
+
+def _describe(report: Minimised) -> str:
+    return (
+        f"state 0: {report.energy:.6f} eV, {report.energy_drop:.6f} eV below the given structure; atoms moved up to "
+        f"{report.largest_displacement_A:.4f} A; pressure {report.pressure_GPa:+.3f} GPa; lowest Hessian eigenvalue "
+        f"{report.lowest_eigenvalue_eV_per_A2:.4f} eV/A^2"
+    )
