@@ -16,9 +16,10 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import readcon
+from pyace import PyACECalculator
+
 from mlip_kmc.programs.cpu import check_cpu
 from mlip_kmc.structure import to_con
-from pyace import PyACECalculator
 
 TOLERANCE = 1e-8  # eV, eV/A
 TIME_LIMIT_S = 120
@@ -49,7 +50,7 @@ print "$(pe:%.17g)" file energy.txt
 """
 
 
-class Disagreement(Exception):
+class DisagreementError(Exception):
     """One line: what is wrong."""
 
 
@@ -59,12 +60,12 @@ def run(command, folder):
         done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=TIME_LIMIT_S, check=False)
     except OSError as error:
-        raise Disagreement(f"cannot start {command[0]}: {error.strerror}") from error
+        raise DisagreementError(f"cannot start {command[0]}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise Disagreement(f"{command[0]} did not end within {TIME_LIMIT_S} s") from error
+        raise DisagreementError(f"{command[0]} did not end within {TIME_LIMIT_S} s") from error
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-        raise Disagreement(f"{command[0]} ended with {done.returncode}: {last}")
+        raise DisagreementError(f"{command[0]} ended with {done.returncode}: {last}")
 
 
 def with_eon(atoms, folder):
@@ -74,11 +75,11 @@ def with_eon(atoms, folder):
     run(["eonclient"], folder)
     frame = readcon.read_con(str(folder / "min.con"))[-1]
     if frame.energy is None or not frame.has_forces:
-        raise Disagreement("eonclient wrote a min.con without energy and forces")
+        raise DisagreementError("eonclient wrote a min.con without energy and forces")
     entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
     moved = abs(np.array([[entry.x, entry.y, entry.z] for entry in entries]) - atoms.positions).max()
     if moved > 1e-12:
-        raise Disagreement(f"eonclient moved atoms by {moved:.1e} A where it should only have evaluated")
+        raise DisagreementError(f"eonclient moved atoms by {moved:.1e} A where it should only have evaluated")
     return frame.energy, np.array([[entry.fx, entry.fy, entry.fz] for entry in entries])
 
 
@@ -112,7 +113,7 @@ def main(example):
             (folder / "potential.yace").symlink_to(example / "cu.yace")
             found[name] = evaluate(atoms, folder)
             if found[name][1].shape != atoms.positions.shape or not np.isfinite(found[name][1]).all():
-                raise Disagreement(f"{name} gave forces of shape {found[name][1].shape}, or not finite")
+                raise DisagreementError(f"{name} gave forces of shape {found[name][1].shape}, or not finite")
     largest = abs(found["python-ace"][1]).max()
     print(f"{len(atoms)} atoms, energy {found['python-ace'][0]:.9f} eV, largest force component {largest:.3f} eV/A")
     print(f"{'':24} {'energy (eV)':>12} {'force (eV/A)':>12}")
@@ -123,9 +124,9 @@ def main(example):
         worst = max(worst, energy, force)
         print(f"{one + ' - ' + other:24} {energy:12.1e} {force:12.1e}")
     if largest < 0.1:
-        raise Disagreement(f"the largest force is only {largest:.1e} eV/A: the test would see nothing")
+        raise DisagreementError(f"the largest force is only {largest:.1e} eV/A: the test would see nothing")
     if worst > TOLERANCE:
-        raise Disagreement(f"energies or forces differ by {worst:.1e}, more than {TOLERANCE:.0e}: do not use this image")
+        raise DisagreementError(f"the programs differ by {worst:.1e}, more than {TOLERANCE:.0e}: do not use this image")
     print(f"agreement within {TOLERANCE:.0e}")
 
 

@@ -327,7 +327,8 @@ def _cell_from_lengths_and_angles(lengths: list[float], angles_degree: list[floa
 
 def minimum_image(vectors: Array, cell: Array) -> Array:
     """(N, 3) difference vectors at their minimum image in a periodic cell (3, 3), also for skewed cells."""
-    from ase.geometry import find_mic
+    from ase.geometry import find_mic, minkowski_reduce
 
-    found: Array = find_mic(vectors, cell, pbc=True)[0]
+    # ASE's shortcut for short vectors is wrong in a cell that is not reduced
+    found: Array = find_mic(vectors, minkowski_reduce(cell)[0], pbc=True)[0]
     return found

@@ -75,7 +75,10 @@ def read_keys(path: Path) -> dict[Any, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: {getattr(error, 'problem', None) or 'this is not YAML text'}") from error
+        problem = getattr(error, "problem", None) or "this is not YAML text"
+        said = getattr(error, "context", None) if problem.startswith("but ") else None
+        context = f"{said}, " if said else ""
+        raise ConfigError(f"{path}{where}: {context}{problem}") from error
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deeply to be a configuration") from error
     except ValueError as error:  # `!!int x` and the like: a tag that its value does not fit

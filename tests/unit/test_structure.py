@@ -9,6 +9,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
 from ase.constraints import FixAtoms, FixBondLength, FixCartesian
+from ase.neighborlist import neighbor_list
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -130,11 +131,13 @@ def test_con_takes_other_positions_and_the_last_frame():
 @pytest.mark.parametrize("positions", [np.zeros((3, 3)), np.full((2, 3), np.nan), np.full((2, 3), np.inf)])
 def test_con_refuses_positions_that_do_not_fit(positions):
     atoms = Atoms("Cu2", positions=[[0, 0, 0], [3, 0, 0]], cell=[6, 6, 6], pbc=True)
-    with pytest.raises(StructureError, match="2 finite positions"):
+    with pytest.raises(StructureError, match=r"2 finite positions"):
         to_con(atoms, positions)
 
 
-@pytest.mark.parametrize("cell", [[[0, 6, 0], [6, 0, 0], [0, 0, 6]], np.diag([6, 6, -6]), [[6, 1, 0], [0, 6, 0], [0, 0, 6]]])
+@pytest.mark.parametrize(
+    "cell", [[[0, 6, 0], [6, 0, 0], [0, 0, 6]], np.diag([6, 6, -6]), [[6, 1, 0], [0, 6, 0], [0, 0, 6]]]
+)
 def test_con_refuses_a_cell_that_it_cannot_hold(cell):
     with pytest.raises(StructureError, match="a along x"):
         to_con(Atoms("Cu", cell=cell, pbc=True))
@@ -143,7 +146,7 @@ def test_con_refuses_a_cell_that_it_cannot_hold(cell):
 def test_con_refuses_two_masses_of_one_element():
     atoms = Atoms("Cu2", positions=[[0, 0, 0], [3, 0, 0]], cell=[6, 6, 6], pbc=True)
     atoms.set_masses([63.0, 65.0])
-    with pytest.raises(StructureError, match="Cu atoms of the masses 63.0 and 65.0"):
+    with pytest.raises(StructureError, match=r"Cu atoms of the masses 63\.0 and 65\.0"):
         to_con(atoms)
 
 
@@ -162,15 +165,15 @@ def con_text(**changes):
     ],
 )  # fmt: skip
 def test_con_that_is_none_is_refused_in_one_line(text):
-    with pytest.raises(StructureError) as caught:
-        atoms = from_con(text)
-        prepare(atoms, elements=None, cutoff_A=None, allow_small_cell=True)  # a frame whose only atom is fixed
+    with pytest.raises(StructureError) as caught:  # some are read, but hold nothing that may move
+        prepare(from_con(text), elements=None, cutoff_A=None, allow_small_cell=True)
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_con_says_which_atom_is_partly_fixed():
-    with pytest.raises(StructureError, match=r"atom 0 \(from 0\) is fixed in some directions only"):
-        from_con(con_text(row="0.0 0.0 0.0 3 1"))
+    text = to_con(Atoms("CuAg", positions=[[0, 0, 0], [3, 0, 0]], cell=[6, 6, 6], pbc=True)).replace(" 0 2", " 3 2")
+    with pytest.raises(StructureError, match=r"atom 1 \(from 0\) is fixed in some directions only"):
+        from_con(text)
 
 
 @given(structures())
@@ -215,8 +218,8 @@ def test_fixed_atoms_of_a_poscar_are_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.xyz", b""), ("a.xyz", b"12\nx\n"), ("a.xyz", b"0\n\n"), ("a.con", b""), ("a.con", b"\xff\xfe"), ("a.cif", b"\0\1\2"),
-     ("a.nothing", b"what is this"), ("a.json", b"{"), ("a.traj", b"abc"), ("a.yaml", b"a: 1")],
+    [("a.xyz", b""), ("a.xyz", b"12\nx\n"), ("a.xyz", b"0\n\n"), ("a.con", b""), ("a.con", b"\xff\xfe"),
+     ("a.cif", b"\0\1\2"), ("a.nothing", b"what is this"), ("a.json", b"{"), ("a.traj", b"abc"), ("a.yaml", b"a: 1")],
 )  # fmt: skip
 def test_a_file_that_is_no_structure_is_refused_in_one_line(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
@@ -235,8 +238,8 @@ def test_a_missing_structure_and_a_directory_are_refused(tmp_path):
 @given(structures(triangular=False))
 @settings(deadline=None)
 def test_rotation_is_proper_and_goes_back(atoms):
-    prepared = prepare(atoms, elements=None, cutoff_A=None, minimum_distance_A=1e-9) if apart(atoms) else None
-    assume(prepared is not None)
+    assume(len(neighbor_list("i", atoms, 1e-6)) == 0)
+    prepared = prepare(atoms, elements=None, cutoff_A=None, minimum_distance_A=1e-9)
     cell, rotation = prepared.atoms.cell.array, prepared.rotation
     assert_array_equal(np.triu(cell, 1), 0.0)
     assert np.diag(cell).min() > 0
@@ -244,20 +247,13 @@ def test_rotation_is_proper_and_goes_back(atoms):
     assert np.linalg.det(rotation) == pytest.approx(1.0, abs=1e-12)
     assert_allclose(prepared.to_user(prepared.atoms.positions), atoms.positions, rtol=0, atol=1e-10)
     assert_allclose(prepared.to_user(cell), atoms.cell.array, rtol=0, atol=1e-10)
-    pairs = np.array([np.linalg.norm(x.positions[:, None] - x.positions[None], axis=-1) for x in (atoms, prepared.atoms)])
+    pairs = np.array(
+        [np.linalg.norm(x.positions[:, None] - x.positions[None], axis=-1) for x in (atoms, prepared.atoms)]
+    )
     assert_allclose(pairs[0], pairs[1], rtol=0, atol=1e-10)
     assert_array_equal(prepared.atoms.get_masses(), atoms.get_masses())
     assert fixed_of(prepared.atoms) == fixed_of(atoms)
     assert_allclose(from_con(to_con(prepared.atoms)).cell.array, cell, rtol=0, atol=1e-10)
-
-
-def apart(atoms):
-    try:
-        prepare(atoms, elements=None, cutoff_A=None, minimum_distance_A=1e-9)
-    except StructureError as error:
-        assert " A apart" in str(error)
-        return False
-    return True
 
 
 def test_a_cell_in_place_is_left_alone():
@@ -298,7 +294,7 @@ def test_minimum_image_is_the_shortest_of_all_images(cell, vectors):
     shifts = (found - vectors) @ np.linalg.inv(cell)
     assert_allclose(shifts, np.round(shifts), atol=1e-7)
     # brute force around the answer in the reduced cell, whose shortest vectors decide
-    from ase.geometry import minkowski_reduce  # noqa: PLC0415
+    from ase.geometry import minkowski_reduce
 
     reduced = minkowski_reduce(cell)[0]
     images = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3))) @ reduced
@@ -321,7 +317,7 @@ def test_minimum_image_of_nothing_is_nothing():
         (Atoms("Cu", cell=[9, 9, 0], pbc=True), {}, "no volume"),
         (Atoms("Cu", cell=[[0, 20, 0], [20, 0, 0], [0, 0, 20]], pbc=True), {}, "left-handed"),
         (Atoms("Cu", cell=[[20, 0, 0], [4000, 20, 0], [0, 0, 20]], pbc=True), {}, "minkowski_reduce"),
-        (Atoms("Cu", cell=[9.9, 20, 20], pbc=True), {}, "9.900 A wide, less than twice the potential's cutoff of 5.000"),
+        (Atoms("Cu", cell=[9.9, 20, 20], pbc=True), {}, "9.900 A wide, less than twice the potential's cutoff"),
         (Atoms("Cu", cell=[20, 20, 20], pbc=True, positions=[[np.nan, 0, 0]]), {}, "not finite"),
         (Atoms("Cu", cell=[20, np.inf, 20], pbc=True), {}, "not finite"),
         (Atoms("Cu", cell=[20, 20, 20], pbc=True, positions=[[1e300, 0, 0]]), {}, "beyond"),
@@ -332,7 +328,7 @@ def test_minimum_image_of_nothing_is_nothing():
         (Atoms("Cu", cell=[0.9, 20, 20], pbc=True), {"allow_small_cell": True}, "its own image"),
         (Atoms("Cu", cell=[20, 20, 20], pbc=True, masses=[np.nan]), {}, "masses"),
         (Atoms("Cu", cell=[20, 20, 20], pbc=True, masses=[-1.0]), {}, "masses"),
-        (Atoms("Cu2", cell=[20, 20, 20], pbc=True, positions=[[0, 0, 0], [3, 0, 0]], masses=[63, 65]), {}, "63.0 and 65.0"),
+        (Atoms("Cu2", cell=[20] * 3, pbc=True, positions=[[0, 0, 0], [3, 0, 0]], masses=[63, 65]), {}, "63.0 and 65.0"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_refused(atoms, arguments, words):

@@ -5,6 +5,7 @@
 
 import configparser
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlip_kmc.schema import RESERVED, RESERVED_SECTIONS, Options, check_options, normalised, schema
@@ -52,7 +53,7 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
     return ini_text(options)
 
 
-def ini_text(options: dict[str, dict[str, Any]]) -> str:
+def ini_text(options: Mapping[str, Mapping[str, Any]]) -> str:
     """Options by section as INI text; floats keep all their digits."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # eOn's keys have capitals

@@ -70,7 +70,7 @@ class AcePotential:
                 basis, active_set = beside
         for path, what in ((basis, "B-basis"), (active_set, "active set")):
             if (basis or active_set) and not (path and path.is_file()):
-                raise PotentialError(f"the extrapolation grade of {yace} needs its {what}; there is no {path or 'file'}")
+                raise PotentialError(f"the extrapolation grade of {yace} needs its {what}; no {path or 'file'}")
         return cls(yace=yace, elements=elements, cutoff_A=cutoff_A, digest=digest, basis=basis and basis.absolute(),
                    active_set=active_set and active_set.absolute(), evaluator=evaluator)
 
