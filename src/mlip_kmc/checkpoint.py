@@ -121,7 +121,8 @@ class Checkpoints:
         Raises:
             RunStateError: generations exist but none is whole, or they belong to another configuration.
         """
-        numbers = sorted((int(m.group(1)) for m in map(_MANIFEST.match, os.listdir(self._generations)) if m), reverse=True)
+        found = [_MANIFEST.match(path.name) for path in self._generations.iterdir()]
+        numbers = sorted((int(match.group(1)) for match in found if match), reverse=True)
         reasons = []
         for number in numbers:
             try:
@@ -218,19 +219,18 @@ class Checkpoints:
                     path = Path(folder) / name
                     if path.relative_to(self.root).as_posix() not in files:
                         path.unlink()
-                if Path(folder) != self.root and not os.listdir(folder):
+                if Path(folder) != self.root and not any(Path(folder).iterdir()):
                     Path(folder).rmdir()
 
     def _truncate(self, journal: _Journal, length: int) -> None:
         journal.length, journal.digest, journal.waiting = length, hashlib.sha256(), []
         if not journal.path.exists():
             return
-        with storage_errors(journal.path):
-            with journal.path.open("r+b") as stream:
-                journal.digest.update(stream.read(length))
-                if stream.seek(0, os.SEEK_END) != length:
-                    stream.truncate(length)
-                    os.fsync(stream.fileno())
+        with storage_errors(journal.path), journal.path.open("r+b") as stream:
+            journal.digest.update(stream.read(length))
+            if stream.seek(0, os.SEEK_END) != length:
+                stream.truncate(length)
+                os.fsync(stream.fileno())
 
     # -- writing
 
@@ -346,11 +346,9 @@ class Checkpoints:
     def _sweep(self) -> None:
         """Remove contents and temporary files that no generation names (left by kills)."""
         used: set[str] = set()
-        for entry in os.listdir(self._generations):
+        for entry in sorted(path.name for path in self._generations.iterdir()):
             match = _MANIFEST.match(entry)
-            if match is None:
-                (self._generations / entry).unlink(missing_ok=True)
-            elif int(match.group(1)) > self._number or int(match.group(1)) <= self._number - KEPT:
+            if match is None or int(match.group(1)) > self._number or int(match.group(1)) <= self._number - KEPT:
                 (self._generations / entry).unlink(missing_ok=True)
             else:
                 try:

@@ -24,7 +24,7 @@ class _Json:
 
     def to_json(self) -> str:
         """One line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))  # type: ignore[call-overload, no-any-return]
+        return json.dumps(asdict(self), separators=(",", ":"))  # type: ignore[call-overload]
 
     @classmethod
     def from_json(cls, line: str) -> Self:

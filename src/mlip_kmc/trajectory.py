@@ -23,11 +23,14 @@ MATCH_A = 0.5
 """Two atoms of the same species nearer than this are the same atom; eOn's own comparison is tighter."""
 
 
-def match_atoms(here: Array, there: Array, cell: Array, species: Sequence[str], *, tolerance_A: float = MATCH_A) -> Indices:
+def match_atoms(
+    here: Array, there: Array, cell: Array, species: Sequence[str], *, tolerance_A: float = MATCH_A
+) -> Indices:
     """Which atom of `there` stands where each atom of `here` does, up to lattice vectors.
 
     Args:
-        here: (N, 3) positions. there: (N, 3) positions in another order.
+        here: (N, 3) positions.
+        there: (N, 3) positions in another order.
         cell: (3, 3).
         species: N symbols, the same for both orders' positions at matching species.
         tolerance_A: the largest distance of a pair.
@@ -49,12 +52,14 @@ def match_atoms(here: Array, there: Array, cell: Array, species: Sequence[str], 
         distance, nearest = cKDTree(images).query(_into_cell(here[members], cell))
         if distance.max() >= tolerance_A:
             raise RunStateError(
-                f"an atom is {distance.max():.3f} A from its place in the state it should be in; the trajectory cannot be "
-                "followed: report this with the run directory"
+                f"an atom is {distance.max():.3f} A from its place in the state it should be in; the trajectory cannot "
+                "be followed: report this with the run directory"
             )
         found[members] = owners[nearest]
     if len(np.unique(found)) != len(found):
-        raise RunStateError("two atoms claim one place; the trajectory cannot be followed: report this with the run directory")
+        raise RunStateError(
+            "two atoms claim one place; the trajectory cannot be followed: report this with the run directory"
+        )
     return found
 
 
@@ -129,8 +134,9 @@ class Path:
 
         Args:
             state: (N, 3) the present state, in its own order.
-            reactant, product: (N, 3) the process' two minima, in the order of the process (eOn copies a process to its
-                reverse, whose order may be another state's).
+            reactant: (N, 3) where the process starts, in its own order (eOn copies a process to its reverse, whose order
+                may be another state's).
+            product: (N, 3) where it ends, in the same order.
             reached: (N, 3) the state reached, in its own order.
         """
         to_process = match_atoms(state, reactant, self.cell, self._in_order_of(self.mapping))
@@ -150,7 +156,8 @@ class Path:
         """Mappings and images that differ in `other`, by original atom (as text, for JSON)."""
         mapped = {str(i): int(other.mapping[i]) for i in np.flatnonzero(self.mapping != other.mapping)}
         moved = np.flatnonzero((self.images != other.images).any(axis=1))
-        return mapped, {str(i): (int(a), int(b), int(c)) for i, (a, b, c) in zip(moved, other.images[moved], strict=True)}
+        images = zip(moved, other.images[moved], strict=True)
+        return mapped, {str(i): (int(a), int(b), int(c)) for i, (a, b, c) in images}
 
     def changed(
         self, mapping: Mapping[str, int], images: Mapping[str, Sequence[int]], drift_A: Sequence[float]

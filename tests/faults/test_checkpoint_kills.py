@@ -73,7 +73,7 @@ def killed_at(base, operation, pipe_write):
 @pytest.fixture
 def memory(tmp_path):
     """A folder in memory where there is one: a kill needs no real disk, and hundreds of runs are quick there."""
-    if not os.access("/dev/shm", os.W_OK):
+    if not os.access("/dev/shm", os.W_OK):  # noqa: S108
         yield tmp_path
         return
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
@@ -94,7 +94,7 @@ def test_a_kill_at_every_operation_loses_nothing_that_was_reported(memory, round
                 os.close(read)
                 try:
                     killed_at(base, operation, write)
-                except BaseException:
+                except BaseException:  # noqa: BLE001 - a child says all it can
                     traceback.print_exc()
                 finally:
                     os._exit(1)

@@ -72,7 +72,7 @@ def test_a_damaged_newest_generation_gives_way_to_the_one_before(run):
     store, _ = again(run)
     for number in range(3):
         commit(store, number)
-    newest = sorted((run.path / "generations").iterdir())[-1]
+    newest = max((run.path / "generations").iterdir())
     newest.write_bytes(newest.read_bytes()[:-7])
     store, saved = again(run)
     assert saved.state == {"n": 1}
@@ -108,7 +108,7 @@ def test_when_nothing_is_whole_it_says_so(run):
     commit(store, 0)
     for path in (run.path / "generations").iterdir():
         path.write_bytes(b"x")
-    with pytest.raises(RunStateError, match="no generation .* is whole"):
+    with pytest.raises(RunStateError, match=r"no generation .* is whole"):
         again(run)
 
 

@@ -1,5 +1,4 @@
-"""A communicator for eOn's server: searches go out as futures, come back in any order, and are handed over in the order
-of submission.
+"""A communicator for eOn's server: out as futures, back in any order, handed over in the order of submission.
 
     communicator = OrderedCommunicator(eon_config, cluster=cluster, job=template, spool=run / "spool")
     communicator.submit_jobs(searches, invariants)

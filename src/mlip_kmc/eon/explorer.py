@@ -44,8 +44,9 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.info = _NotingInfo(self.info.filenames)
-        self.info.noted = self._note
+        info = _NotingInfo(str(Path(self.path) / "info"))
+        info.noted = self._note
+        self.info = info
         if not hasattr(self.statelist, "touched"):
             self.statelist.touched, self.statelist.records = set(), []
         self._note()
@@ -54,10 +55,12 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         self.statelist.touched.add(f"states/{self.number}")
 
     def save_process_table(self) -> None:
+        """As eOn does; the change is noted."""
         super().save_process_table()
         self._note()
 
     def append_search_result(self, result: dict[str, Any], comment: str, superbasin: Any) -> None:
+        """As eOn does, with our own remark where there is one, and a record."""
         if result.get("remark"):
             comment = result["remark"]
         super().append_search_result(result, comment, superbasin)
@@ -67,7 +70,7 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
 
 
 def _record(state: int, result: dict[str, Any], comment: str) -> SearchRecord:
-    word, _, process = comment.split(" [")[0].partition("-")
+    word, _, process = comment.split(" [", maxsplit=1)[0].partition("-")
     numbers = result["results"]
     good = process.isdigit() and word in ("good", "repeat")
     outcome = {"good": "new", "repeat": "repeat"}[word] if good else "high" if comment.startswith("barrier >") else "bad"
@@ -89,7 +92,11 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         """Read the state.
 
         Args:
-            states, previous_state, state, superbasin, config: eOn's objects.
+            states: eOn's list.
+            previous_state: where the run came from, for recycling.
+            state: to be searched.
+            superbasin: that holds it, or None.
+            config: eOn's.
             seed: the run's.
             spool: where searches that cannot be made again (recycled saddles) are kept until they are registered.
         """
@@ -169,7 +176,7 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         return registered
 
     def _wanted(self, name: str) -> bool:
-        number = int(name.split("_")[0])
+        number = int(name.split("_", maxsplit=1)[0])
         return number in self.superbasin.state_dict if self.superbasin else number == self.state.number
 
 

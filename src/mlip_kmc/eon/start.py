@@ -7,7 +7,9 @@ comes to rest on a saddle, is refused.
 """
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +22,7 @@ from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.records import Minimised
 from mlip_kmc.searches.run import ClientDone, ClientJob, End, run_job
 from mlip_kmc.structure import from_con, species_of, to_con
-from mlip_kmc.trajectory import wrap, without_drift
+from mlip_kmc.trajectory import without_drift, wrap
 
 Array = npt.NDArray[np.float64]
 
@@ -48,13 +50,13 @@ def prepare_start(atoms: Atoms, potential: Potential, *, evidence: Path) -> tupl
         StructureError: it explodes, does not come to rest, or rests on a saddle.
     """
     before = point_energy(atoms, potential, evidence=evidence)
-    done = _client(atoms, potential, "minimization", {"Optimizer": {
-        "opt_method": "lbfgs", "converged_force": CONVERGED_FORCE_EV_PER_A, "max_iterations": 5000}}, ("min.con",), evidence)
+    done = _client(atoms, potential, "minimization", evidence=evidence, returns=("min.con",), options={"Optimizer": {
+        "opt_method": "lbfgs", "converged_force": CONVERGED_FORCE_EV_PER_A, "max_iterations": 5000}})
     results = done.results()
     if results.get("termination_reason") != 0 or "min.con" not in done.files:
         raise StructureError(
-            f"minimising the structure did not come to rest in 5000 iterations (forces stay above {CONVERGED_FORCE_EV_PER_A} "
-            f"eV/A); start from a structure nearer to a minimum; its directory is kept at {evidence / 'minimization'}"
+            "minimising the structure did not come to rest in 5000 iterations (forces stay above "
+            f"{CONVERGED_FORCE_EV_PER_A} eV/A); start from a structure nearer to a minimum"
         )
     relaxed = from_con(done.files["min.con"])
     anchored = bool(atoms.constraints)
@@ -63,7 +65,9 @@ def prepare_start(atoms: Atoms, potential: Potential, *, evidence: Path) -> tupl
     energy = float(results["potential_energy"])
     farthest = float(np.linalg.norm(moved, axis=1).max())
     if not np.isfinite(energy) or energy > before + 1e-3:
-        raise StructureError(f"minimising the structure raised its energy from {before:.4f} to {energy:.4f} eV; check the potential")
+        raise StructureError(
+            f"minimising the structure took its energy from {before:.4f} to {energy:.4f} eV; check the potential"
+        )
     nearest = _nearest_neighbour(atoms)
     if farthest > max(nearest, 1.0):
         raise StructureError(
@@ -94,7 +98,7 @@ def point_energy(atoms: Atoms, potential: Potential, *, evidence: Path) -> float
     Raises:
         PotentialError: no usable energy comes back.
     """
-    done = _client(atoms, potential, "point", {}, (), evidence)
+    done = _client(atoms, potential, "point", evidence=evidence)
     energy = float(done.results().get("Energy", np.nan))
     if not np.isfinite(energy) or abs(energy) > _FORCE_WALL_EV * len(atoms):
         raise PotentialError(
@@ -105,12 +109,13 @@ def point_energy(atoms: Atoms, potential: Potential, *, evidence: Path) -> float
 
 
 def _client(
-    atoms: Atoms, potential: Potential, job: str, options: dict[str, dict[str, object]], returns: tuple[str, ...], evidence: Path
+    atoms: Atoms, potential: Potential, job: str, *, evidence: Path, options: Mapping[str, Mapping[str, Any]] | None = None,
+    returns: tuple[str, ...] = (),
 ) -> ClientDone:
     """Run one eOn job on a structure; its failure is the potential's."""
     species = species_of(atoms)
-    settings = {"Main": {"job": job, "parallel": False, "quiet": True, "write_con_forces": True},
-                "Potential": {"potential": potential.eon_name}, **options}
+    settings: dict[str, Mapping[str, Any]] = {"Main": {"job": job, "parallel": False, "quiet": True, "write_con_forces": True},
+                "Potential": {"potential": potential.eon_name}, **(options or {})}
     done = run_job(ClientJob(
         name=job, files={"pos.con": to_con(atoms), "config.ini": ini_text(settings), **potential.job_files(species)},
         links=potential.job_links(), returns=("results.dat", *returns), time_limit_s=_TIME_LIMIT_S, evidence=evidence / job,
@@ -124,8 +129,8 @@ def _client(
 
 def _forces(atoms: Atoms, potential: Potential, evidence: Path) -> Array:
     """(N, 3) forces in eV/A, by eOn's client; fixed atoms have none."""
-    done = _client(atoms, potential, "minimization", {"Optimizer": {"opt_method": "lbfgs", "converged_force": 1e6}},
-                   ("min.con",), evidence)
+    done = _client(atoms, potential, "minimization", evidence=evidence, returns=("min.con",),
+                   options={"Optimizer": {"opt_method": "lbfgs", "converged_force": 1e6}})
     frame = readcon.read_con_string(done.files["min.con"])[-1]
     if not frame.has_forces:
         raise PotentialError("eOn's client gave no forces; the image is damaged: build it again")
@@ -162,7 +167,7 @@ def _lowest_eigenvalue(atoms: Atoms, potential: Potential, free: npt.NDArray[np.
     """Lowest eigenvalue of the Hessian of the free atoms without masses, eV/A^2; rigid translations left out."""
     if isinstance(potential, AcePotential):
         return lowest_eigenvalue(atoms, potential.calculator(), free)
-    done = _client(atoms, potential, "hessian", {}, ("hessian.dat",), evidence)
+    done = _client(atoms, potential, "hessian", evidence=evidence, returns=("hessian.dat",))
     weighted = np.loadtxt(io.StringIO(done.files["hessian.dat"]), ndmin=2)
     roots = np.sqrt(np.repeat(atoms.get_masses()[free], 3))
     hessian = weighted * np.outer(roots, roots)
@@ -176,7 +181,9 @@ def lowest_eigenvalue(atoms: Atoms, calculator: object, free: npt.NDArray[np.int
     """Lowest eigenvalue of the Hessian by Lanczos iterations on finite differences of forces.
 
     Args:
-        atoms: at rest. calculator: ASE's. free: indices of the atoms that move.
+        atoms: at rest.
+        calculator: ASE's, of the potential.
+        free: indices of the atoms that move.
         step_A: displacement norm per component of a unit vector.
 
     Returns:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -27,6 +28,9 @@ from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.structure import Prepared, prepare, read_structure, species_of, to_con
+
+if TYPE_CHECKING:
+    from mlip_kmc.eon.server import Server
 
 _POLL_S = 0.25
 
@@ -95,17 +99,17 @@ class EonWrapper:
         with RunDirectory(self.run_dir) as directory:
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity)
-            return self._run(directory, checkpoints, saved, potential, prepared, identity)
+            return self._run(directory, checkpoints, saved, potential=potential, prepared=prepared, identity=identity)
 
     def _identity(self, potential: Potential, prepared: Prepared) -> str:
         facts = [self.config.physics_digest(), potential.digest, to_con(prepared.atoms)]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _run(
-        self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, potential: Potential,
+        self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, potential: Potential,
         prepared: Prepared, identity: str,
     ) -> EonResult:
-        from mlip_kmc.eon.server import Server, Setup
+        from mlip_kmc.eon.server import Server, Setup  # eOn takes a second to import
 
         if saved is None:
             self.starting = True
@@ -136,7 +140,7 @@ class EonWrapper:
                 raise
         return self._export(directory, minimised, prepared, status, reason)
 
-    def _loop(self, server: "Server") -> tuple[Status, str]:  # noqa: F821 - imported late: eOn takes a second
+    def _loop(self, server: "Server") -> tuple[Status, str]:
         limit = self.config.stop.wall_time_min
         end = time.monotonic() + limit * 60 if limit is not None else float("inf")
         while True:

@@ -1,0 +1,64 @@
+"""Real runs of the real programs, shared by the tests that look at them."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "cu-vacancy"
+
+
+def pytest_collection_modifyitems(items):
+    """Without the programs these tests say so loudly: they fail, they are not skipped."""
+    if shutil.which("eonclient") is None and items:
+        pytest.exit("tests/integration needs eonclient: run them in the image, with `just test`", returncode=3)
+
+
+def write_config(folder, name="akmc.yaml", **changes):
+    """An `akmc.yaml` for an Al adatom on Al(100): eOn's own `eam_al`, a search takes a tenth of a second."""
+    structure = folder / "adatom.xyz"
+    if not structure.exists():
+        from ase.build import add_adsorbate, fcc100
+        from ase.constraints import FixAtoms
+
+        slab = fcc100("Al", (4, 4, 3), a=4.05, vacuum=8.0, periodic=True)
+        add_adsorbate(slab, "Al", 2.0, "hollow")
+        slab.set_constraint(FixAtoms(indices=[atom.index for atom in slab if atom.tag == 3]))
+        slab.write(structure)
+    settings = {
+        "structure": str(structure), "potential": {"eon": "eam_al"}, "temperature_K": 400, "workers": 2, "seed": 5,
+        "search": {"displace": "least_coordinated", "displacement_A": 0.2, "displacement_radius_A": 3.5,
+                   "time_limit_min": 5},
+        "confidence": {"value": 0.9}, "stop": {"kmc_steps": 3},
+    }
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(settings.get(key), dict):
+            settings[key] = {**settings[key], **value}
+        else:
+            settings[key] = value
+    path = folder / name
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def mlip_kmc(*arguments, cwd, timeout=600):
+    """Run the command line to its end."""
+    return subprocess.run([sys.executable, "-m", "mlip_kmc", *map(str, arguments)], cwd=cwd, capture_output=True,
+                          text=True, timeout=timeout, check=False)
+
+
+@pytest.fixture(scope="session")
+def example_run(tmp_path_factory):
+    """The example, two KMC steps of it; everything else as it is in `examples/`."""
+    folder = tmp_path_factory.mktemp("example")
+    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(EXAMPLE / "cu.yace")
+    settings["stop"] = {"kmc_steps": 2}
+    (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run"

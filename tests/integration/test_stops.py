@@ -1,0 +1,162 @@
+"""How runs end: exit codes, one clear line, the evidence, and no process left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import yaml
+
+from .conftest import EXAMPLE, mlip_kmc, write_config
+
+
+def clients():
+    return [p for p in psutil.process_iter(["name"]) if p.info["name"] in ("eonclient", "lmp") and p.status() != "zombie"]
+
+
+def one_line(done):
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stdout
+    return lines[0]
+
+
+def ace_config(folder, yace, **changes):
+    (folder / "potential.yace").write_bytes(yace)
+    settings = {"structure": str(EXAMPLE / "vacancy.xyz"), "potential": {"ace": "potential.yace"}, "temperature_K": 500,
+                "workers": 2, **changes}
+    (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    return folder / "akmc.yaml"
+
+
+def start(config, run):
+    return subprocess.Popen([sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(run)],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def wait_for(condition, process):
+    deadline = time.monotonic() + 240
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_cleanly_and_the_same_command_goes_on(tmp_path, number):
+    config = write_config(tmp_path, stop={"kmc_steps": 2})
+    run = tmp_path / "run"
+    process = start(config, run)
+    wait_for(lambda: (run / "journal" / "searches.jsonl").exists(), process)
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert "the same command continues" in out
+    assert clients() == []
+    done = mlip_kmc("run", config, "--dir", run, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "2 KMC steps are done" in done.stdout
+
+
+def test_a_finished_run_stays_finished(tmp_path):
+    config = write_config(tmp_path, stop={"kmc_steps": 1})
+    assert mlip_kmc("run", config, "--dir", "run", cwd=tmp_path).returncode == 0
+    events = (tmp_path / "run/journal/events.jsonl").read_bytes()
+    again = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
+    assert again.returncode == 0
+    assert (tmp_path / "run/journal/events.jsonl").read_bytes() == events
+
+
+def test_wall_time_is_a_pause(tmp_path):
+    config = write_config(tmp_path, stop={"kmc_steps": 100000, "wall_time_min": 0.05})
+    done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 75
+    assert "wall time" in done.stdout
+    assert clients() == []
+
+
+def test_nothing_but_bad_searches_stops_the_run(tmp_path):
+    config = write_config(tmp_path, search={"max_energy_eV": 1e-6, "max_bad_in_a_row": 5})
+    done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 7
+    line = one_line(done)
+    assert "5 bad searches in a row in state 0" in line
+    assert "Saddle Search Terminated High Energy" in line
+    assert "search_results.txt" in line
+
+
+def test_searches_that_hang_are_given_up(tmp_path):
+    config = write_config(tmp_path, search={"time_limit_min": 1e-4, "max_bad_in_a_row": 3})
+    done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 7
+    assert "3 x given up at its time limit" in one_line(done)
+    assert clients() == []
+
+
+def test_a_client_that_is_killed_once_does_no_harm(tmp_path):
+    """Each search takes longer here, so that it can be met."""
+    config = ace_config(tmp_path, (EXAMPLE / "cu.yace").read_bytes(), stop={"wall_time_min": 0.4})
+    process = start(config, tmp_path / "run")
+    wait_for(lambda: (tmp_path / "run" / "generations" / "00000001.json").exists() and clients(), process)
+    victims = clients()
+    victims[0].kill()
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 75, err
+    assert "Potential Failed" not in out
+
+
+def test_a_potential_that_cannot_be_evaluated_stops_the_run_at_once(tmp_path):
+    text = (EXAMPLE / "cu.yace").read_text()
+    config = ace_config(tmp_path, text.replace("radbasename: ChebExpCos", "radbasename: NoSuchBasis").encode())
+    done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 4, done.stderr
+    line = one_line(done)
+    assert "the potential" in line
+    assert (tmp_path / "run" / "evidence").is_dir()
+
+
+def test_a_potential_that_breaks_while_running_stops_the_run_with_the_evidence(tmp_path):
+    """The file vanishes from under the searches: LAMMPS fails, and eOn would go on for ever with bad saddles."""
+    config = ace_config(tmp_path, (EXAMPLE / "cu.yace").read_bytes())
+    process = start(config, tmp_path / "run")
+    wait_for(lambda: (tmp_path / "run" / "generations" / "00000001.json").exists(), process)
+    shutil.move(tmp_path / "potential.yace", tmp_path / "gone.yace")
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 7, err
+    assert "could not be evaluated in search 0_" in err or "died twice" in err
+    kept = err.rsplit("kept at ", 1)[1].strip()
+    assert os.path.isdir(kept)
+    assert clients() == []
+
+
+def test_a_truncated_potential_is_refused_before_anything_runs(tmp_path):
+    yace = (EXAMPLE / "cu.yace").read_bytes()
+    config = ace_config(tmp_path, yace[: len(yace) // 2])
+    done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 4
+    assert "truncated or damaged" in one_line(done)
+
+
+def test_another_configuration_cannot_continue_a_run(tmp_path):
+    write_config(tmp_path, stop={"kmc_steps": 1})
+    assert mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=tmp_path).returncode == 0
+    write_config(tmp_path, stop={"kmc_steps": 2}, temperature_K=401)
+    done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 6
+    assert "belongs to another configuration" in one_line(done)
+
+
+def test_two_runs_in_one_directory(tmp_path):
+    config = write_config(tmp_path, stop={"kmc_steps": 100000})
+    first = start(config, tmp_path / "run")
+    wait_for(lambda: (tmp_path / "run" / "journal" / "searches.jsonl").exists(), first)
+    done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 6
+    assert f"in use by process {first.pid}" in one_line(done)
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=60)
+    assert first.returncode == 75
