@@ -7,7 +7,6 @@ Written: `trajectory.xyz` (one frame a KMC state: unwrapped, in the order and or
 """
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mlip_kmc.files import make_directory, write_durably
+from mlip_kmc.files import durable_stream, make_directory
 from mlip_kmc.records import EonResult
 from mlip_kmc.structure import from_con
 from mlip_kmc.trajectory import Path as AtomPath
@@ -102,14 +101,13 @@ def _frame(like: Atoms, positions: Array, rotation: Array, energy: float | None,
 
 
 def _table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_durably(path, stream.getvalue().encode())
+    with durable_stream(path) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def _frames(path: Path, frames: Iterable[Atoms]) -> None:
-    stream = io.StringIO()
-    ase.io.write(stream, list(frames), format="extxyz")
-    write_durably(path, stream.getvalue().encode())
+    with durable_stream(path) as stream:
+        for frame in frames:
+            ase.io.write(stream, frame, format="extxyz")

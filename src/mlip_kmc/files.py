@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from mlip_kmc.errors import StorageError
 
@@ -74,6 +75,24 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory:
             raise
         if sync_directory:
             fsync_directory(path.parent)
+
+
+@contextmanager
+def durable_stream(path: Path) -> Iterator[IO[str]]:
+    """A text stream that becomes `path`, whole and durable, when the block ends without an error."""
+    with storage_errors(path):
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+                yield stream
+                stream.flush()
+                os.fchmod(stream.fileno(), 0o644)
+                os.fsync(stream.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        fsync_directory(path.parent)
 
 
 def append_durably(path: Path, data: bytes) -> None:

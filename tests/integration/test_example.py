@@ -1,5 +1,7 @@
 """The example: copper vacancy hops under ACE, held against a nudged elastic band and against EMT."""
 
+import itertools
+
 import numpy as np
 import pytest
 from ase.calculators.emt import EMT
@@ -68,7 +70,7 @@ def test_the_barrier_is_that_of_a_climbing_image_band(state_0, record_property):
     end = from_con(process.product_structure.read_text())
     expected, emt = band_barrier(start, end, ace), band_barrier(start, end, EMT)
     record_property("barriers_eV", {"eOn": process.barrier, "band": expected, "EMT": emt})
-    print(f"\nbarrier: eOn {process.barrier:.5f} eV, climbing-image band {expected:.5f} eV, EMT's own {emt:.5f} eV")  # noqa: T201
+    print(f"\nbarrier: eOn {process.barrier:.5f} eV, climbing-image band {expected:.5f} eV, EMT's own {emt:.5f} eV")
     assert process.barrier == pytest.approx(expected, abs=5e-3)
     assert process.barrier == pytest.approx(emt, abs=0.1)
 
@@ -112,7 +114,7 @@ def test_the_trajectory_is_continuous_and_does_not_drift(example_run):
     frames = read(example_run / "results" / "trajectory.xyz", ":")
     assert len(frames) == 3
     given = read(EXAMPLE / "vacancy.xyz")
-    for before, after in zip(frames, frames[1:], strict=False):
+    for before, after in itertools.pairwise(frames):
         step = after.positions - before.positions
         assert np.linalg.norm(step.mean(axis=0)) < 1e-3
         moved = np.linalg.norm(step, axis=1)

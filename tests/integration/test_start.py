@@ -85,6 +85,7 @@ def test_fixed_atoms_stay(tmp_path):
 def test_a_built_in_potential_is_reported_too(tmp_path):
     atoms = bulk("Al", "fcc", a=4.05, cubic=True).repeat(3)
     del atoms[0]
-    _, report = prepare_start(prepare(atoms, elements=None, cutoff_A=None).atoms, BuiltinPotential.named("eam_al"), evidence=tmp_path)
+    prepared = prepare(atoms, elements=None, cutoff_A=None)
+    _, report = prepare_start(prepared.atoms, BuiltinPotential.named("eam_al"), evidence=tmp_path)
     assert report.lowest_eigenvalue_eV_per_A2 > 0.1
     assert report.energy_drop > 0

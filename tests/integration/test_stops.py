@@ -51,7 +51,7 @@ def test_a_signal_stops_cleanly_and_the_same_command_goes_on(tmp_path, number):
     config = write_config(tmp_path, stop={"kmc_steps": 2})
     run = tmp_path / "run"
     process = start(config, run)
-    wait_for(lambda: (run / "journal" / "searches.jsonl").exists(), process)
+    wait_for((run / "journal" / "searches.jsonl").exists, process)
     os.kill(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 75, err
@@ -123,7 +123,7 @@ def test_a_potential_that_breaks_while_running_stops_the_run_with_the_evidence(t
     """The file vanishes from under the searches: LAMMPS fails, and eOn would go on for ever with bad saddles."""
     config = ace_config(tmp_path, (EXAMPLE / "cu.yace").read_bytes())
     process = start(config, tmp_path / "run")
-    wait_for(lambda: (tmp_path / "run" / "generations" / "00000001.json").exists(), process)
+    wait_for((tmp_path / "run" / "generations" / "00000001.json").exists, process)
     shutil.move(tmp_path / "potential.yace", tmp_path / "gone.yace")
     _, err = process.communicate(timeout=200)
     assert process.returncode == 7, err
@@ -153,7 +153,7 @@ def test_another_configuration_cannot_continue_a_run(tmp_path):
 def test_two_runs_in_one_directory(tmp_path):
     config = write_config(tmp_path, stop={"kmc_steps": 100000})
     first = start(config, tmp_path / "run")
-    wait_for(lambda: (tmp_path / "run" / "journal" / "searches.jsonl").exists(), first)
+    wait_for((tmp_path / "run" / "journal" / "searches.jsonl").exists, first)
     done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 6
     assert f"in use by process {first.pid}" in one_line(done)

@@ -59,6 +59,11 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         super().save_process_table()
         self._note()
 
+    def append_process_table(self, *arguments: Any, **keywords: Any) -> None:
+        """As eOn does; the change is noted."""
+        super().append_process_table(*arguments, **keywords)
+        self._note()
+
     def append_search_result(self, result: dict[str, Any], comment: str, superbasin: Any) -> None:
         """As eOn does, with our own remark where there is one, and a record."""
         if result.get("remark"):

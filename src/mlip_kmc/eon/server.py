@@ -182,10 +182,11 @@ class Server:
             drift_A=(float(drift[0]), float(drift[1]), float(drift[2])), superbasin=basin.id if basin else None,
         )
         self._checkpoints.append("events", event.to_json())
+        self.states.touched.add("states/state_table")
         if self._superbasins:
             self._superbasins.register_transition(left, reached)
             self._superbasins.write_data()
-            self.states.touched.add("superbasins")
+            self.states.touched.update(("superbasins", f"states/{left.number}", f"states/{reached.number}"))
         self.path, self.last_event = path, event
         for searched in self._searched():
             self._comm.cancel_state(searched)
@@ -228,7 +229,7 @@ class Server:
             self._checkpoints.append("searches", record.to_json())
         self.states.records.clear()
         self.numbers = replace(self.numbers, pending=tuple(self._comm.pending))
-        touched = {*self.states.touched, "states/state_table", "pos.con"}
+        touched = set(self.states.touched)
         state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "rotation": self.setup.rotation}
         self._checkpoints.commit(state, identity=self.setup.identity, touched=touched)
         self.states.touched.clear()
@@ -246,6 +247,7 @@ class Server:
 
     def commit_start(self) -> None:
         """Write the first generation, before any search."""
+        self.states.touched.update(("pos.con", "states/state_table"))
         self._commit([])
 
     def _note(self, record: SearchRecord) -> None:
@@ -271,6 +273,7 @@ class Server:
         kinds = {"transition_counting": (superbasinscheme.TransitionCounting, "sb_tc_ntrans"),
                  "energy_level": (superbasinscheme.EnergyLevel, "sb_el_energy_increment"),
                  "rate": (superbasinscheme.RateThreshold, "sb_rt_rate_threshold")}
+        make_directory(Path(self._eon.sb_path) / "storage")  # eOn moves merged superbasins there
         kind, parameter = kinds[self._eon.sb_scheme]
         return kind(self._eon.sb_path, self.states, self.states.kT, getattr(self._eon, parameter), config=self._eon)
 

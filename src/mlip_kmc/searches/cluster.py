@@ -39,11 +39,13 @@ class SearchCluster:
         self._client = Client(self._cluster)
         self._futures: dict[str, Any] = {}
         self._done: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._submitted = 0
 
     def submit(self, job: ClientJob) -> None:
         """Queue a job; jobs start in the order of submission."""
-        future = self._client.submit(run_job, job, key=f"search-{job.name}", pure=False, retries=2,
-                                     priority=-len(self._futures))
+        self._submitted += 1  # in the key: dask would answer a search that is tried again with its first result
+        future = self._client.submit(run_job, job, key=f"search-{job.name}-{self._submitted}", pure=False, retries=2,
+                                     priority=-self._submitted)
         self._futures[job.name] = future
         future.add_done_callback(lambda _, name=job.name: self._done.put(name))
 
