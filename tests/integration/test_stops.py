@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -129,7 +130,7 @@ def test_a_potential_that_breaks_while_running_stops_the_run_with_the_evidence(t
     assert process.returncode == 7, err
     assert "could not be evaluated in search 0_" in err or "died twice" in err
     kept = err.rsplit("kept at ", 1)[1].strip()
-    assert os.path.isdir(kept)
+    assert Path(kept).is_dir()
     assert clients() == []
 
 
