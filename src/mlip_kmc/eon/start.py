@@ -51,6 +51,7 @@ def prepare_start(atoms: Atoms, potential: Potential, *, evidence: Path) -> tupl
     """
     before = point_energy(atoms, potential, evidence=evidence)
     done = _client(atoms, potential, "minimization", evidence=evidence, returns=("min.con",), options={"Optimizer": {
+        "convergence_metric": "max_atom",
         "opt_method": "lbfgs", "converged_force": CONVERGED_FORCE_EV_PER_A, "max_iterations": 5000}})
     results = done.results()
     if results.get("termination_reason") != 0 or "min.con" not in done.files:

@@ -125,7 +125,7 @@ class EonWrapper:
         workers = self.config.worker_count
         setup = Setup(
             identity=identity, pos_con=pos_con, minimised=minimised, job_files=potential.job_files(species),
-            config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=2 * workers),
+            config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=6 * workers),
             job_links=potential.job_links(), rotation=tuple(tuple(map(float, row)) for row in prepared.rotation),
         )
         with SearchCluster(workers=workers) as cluster:
