@@ -99,7 +99,7 @@ def _event_line(event: Event) -> str:
 def _state_table(result: EonResult) -> Table:
     table = Table(title="state 0: processes", box=None, title_justify="left")
     for name in ("process", "barrier (eV)", "prefactor (1/s)", "rate (1/s)", "product", "repeats"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True, min_width=19 if name == "process" else None)
     rows = sorted(result.states[0].processes, key=lambda process: process.barrier)
     for process in rows[:15]:
         table.add_row(f"{process.process}", f"{process.barrier:.5f}", f"{process.prefactor:.4g}", f"{process.rate:.4g}",

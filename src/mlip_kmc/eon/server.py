@@ -30,6 +30,8 @@ from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.structure import from_con
 from mlip_kmc.trajectory import Path as AtomPath
 
+_EON_LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin",
+                "superbasinscheme")
 EON_KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
 
 
@@ -84,7 +86,7 @@ class Server:
         self._checkpoints = checkpoints
         self._root = checkpoints.root
         self._spool = make_directory(directory.path / "spool")
-        logging.getLogger().setLevel(logging.WARNING)
+        _log_to(directory.path / "eon.log")
         fresh = saved is None or not saved.get("numbers")
         self.numbers = Numbers() if fresh else _numbers(saved["numbers"])  # type: ignore[index]
         (self._root / "pos.con").write_text(setup.pos_con, encoding="utf-8")
@@ -325,6 +327,16 @@ class Server:
             good=self.outcomes["new"], repeated=self.outcomes["repeat"], bad=self.outcomes["bad"],
             running=self._comm.running, last_event=self.last_event,
         )
+
+
+def _log_to(path: Path) -> None:
+    """What eOn's server says goes into the run directory, not to the terminal."""
+    handler = logging.FileHandler(path, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name in _EON_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
 
 
 def _positions(con: Path) -> Any:
