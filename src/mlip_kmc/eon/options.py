@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RESERVED", "RESERVED_SECTIONS", "Options", "check_options", "config_ini", "ini_text", "schema"]
 
+MINIMUM_FORCE_EV_PER_A = 1e-3
+"""Minima are relaxed further than saddles: at a saddle's 0.01 eV/A a shoulder passes for a state that no search comes back to."""
+
 
 def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str:
     """The text of eOn's `config.ini` for a run.
@@ -42,7 +45,7 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
         "Recycling": {"use_recycling": config.recycling},
         "Coarse Graining": {"use_mcamc": config.superbasins},
         "Optimizer": {"opt_method": "lbfgs", "convergence_metric": "max_atom",
-                      "converged_force": search.converged_force_eV_per_A},
+                      "converged_force": min(search.converged_force_eV_per_A, MINIMUM_FORCE_EV_PER_A)},
         "Saddle Search": {weights[search.displace]: 1.0, "displace_magnitude": search.displacement_A,
                           "displace_radius": search.displacement_radius_A,
                           "displace_max_coordination": search.max_coordination,
