@@ -1,9 +1,10 @@
 """Draw docs/example.svg from the example's run: where the vacancy went, when, and over which barriers.
 
-    python docs/picture.py akmc-run/results docs/example.svg      # needs matplotlib, which the image does not hold
+    python bench/picture.py akmc-run/results docs/example.svg      # needs matplotlib, which the image does not hold
 """
 
 import csv
+import itertools
 import sys
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def vacancy_walk(frames):
     start = frames[0]
     lengths = start.cell.lengths()
     sites = [np.zeros(3)]
-    for before, after in zip(frames, frames[1:], strict=False):
+    for before, after in itertools.pairwise(frames):
         moved = after.positions - before.positions
         hopper = int(np.argmax(np.linalg.norm(moved, axis=1)))
         step = -moved[hopper]
