@@ -50,6 +50,6 @@ lock:
     compile --universal --python-version 3.11 host.in -o host.lock
     git diff --stat -- .
 
-# what each confidence scheme misses, over independent repeats of the example's state 0 (an hour on two cores)
+# what each confidence scheme misses, over independent repeats of the example's state 0 (a quarter of an hour on two cores)
 confidence *ARGUMENTS: image
     containers/in-image python3 bench/confidence.py {{ ARGUMENTS }}

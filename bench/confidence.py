@@ -1,6 +1,6 @@
 """What a confidence means: the fraction of the rate that is missed when a scheme says stop, beside 1 - confidence.
 
-    containers/in-image python3 bench/confidence.py [--repeats 20] [--searches 6000] [--workers 2]
+    containers/in-image python3 bench/confidence.py [--repeats 20] [--searches 3500] [--workers 2]
 
 Runs process searches of the example's state 0 through `mlip-kmc run` itself (one long run that never reaches its
 confidence), then deals them out to independent repeats: the searches are independent draws, so each repeat takes the next
@@ -75,7 +75,7 @@ def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--searches", type=int, default=6000)
+    parser.add_argument("--searches", type=int, default=3500)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
