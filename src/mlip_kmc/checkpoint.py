@@ -96,6 +96,8 @@ class Checkpoints:
         """Make the folders."""
         self._base = directory.path
         self.root = self._base / root
+        if not (self._base / "generations").exists() and self.root.is_dir() and any(self.root.iterdir()):
+            raise RunStateError(f"{self.root} is there already and no part of a run; choose another --dir")
         self._generations = make_directory(self._base / "generations")
         self._objects = make_directory(self._base / "objects")
         make_directory(self._base / "journal")
@@ -185,7 +187,7 @@ class Checkpoints:
             try:
                 with self._journals[name].path.open("rb") as stream:
                     data = stream.read(length)
-            except FileNotFoundError:
+            except OSError:
                 data = b""
             found.update(data)
             if len(data) != length or found.hexdigest() != committed["sha256"]:
@@ -383,5 +385,5 @@ def _digest_or_none(path: Path) -> str | None:
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    except FileNotFoundError:
+    except OSError:
         return None

@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 import signal
 import sys
 from importlib import metadata
@@ -101,12 +102,15 @@ def _stop_on_signals(wrapper: "EonWrapper") -> None:
     """Ctrl-C and SIGTERM end the run at its last commit; before the first there is nothing to keep."""
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        if wrapper.starting or wrapper.stop.is_set():
+        if wrapper.starting:
             raise _StoppedError(signal.Signals(number).name)
+        if wrapper.stop.is_set():  # the second time: at once; what is committed is safe, clients end with their parent
+            os._exit(EXIT_MORE_TO_DO)
         wrapper.stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, on_signal)
 
 
 class _StoppedError(MlipKmcError):

@@ -32,6 +32,8 @@ RESERVED = {
     ("AKMC", "server_side_process_search"): "searches always run whole",
     ("Prefactor", "default_value"): "set prefactor",
     ("Recycling", "use_recycling"): "set recycling",
+    ("KDB", "use_kdb"): "its database is outside of what is committed",
+    ("Saddle Search", "displace_atom_kmc_state_script"): "the configuration runs no scripts",
     ("Recycling", "use_sb_recycling"): "it keeps its state outside of what is committed; set recycling",
     ("Recycling", "displace_moved_only"): "it needs the job table of eOn's own communicators; set search.displace",
     ("Coarse Graining", "use_mcamc"): "set superbasins",

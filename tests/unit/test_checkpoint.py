@@ -38,6 +38,14 @@ def again(run):
     return store, store.restore(ME)
 
 
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    (tmp_path / "eon").mkdir()
+    (tmp_path / "eon" / "thesis.tex").write_text("mine")
+    with RunDirectory(tmp_path) as directory, pytest.raises(RunStateError, match="no part of a run"):
+        Checkpoints(directory)
+    assert (tmp_path / "eon" / "thesis.tex").read_text() == "mine"
+
+
 def test_an_empty_directory_has_nothing(run):
     assert Checkpoints(run).restore(ME) is None
 

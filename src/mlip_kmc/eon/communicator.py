@@ -12,6 +12,7 @@ was running.
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from mlip_kmc.trajectory import without_drift, wrap
 
 POTENTIAL_FAILED = 11  # eOn's termination reason of a search that brought nothing
 _LAST_REASON = 19  # eOn's list of reasons ends here, though its client knows more
+_SPOOLED = re.compile(r"^\d+_\d+\.(json|job)$")
 _CONS = ("reactant.con", "saddle.con", "product.con")
 
 
@@ -67,6 +69,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         self._jobs: dict[str, ClientJob] = {}
         self._finished: dict[str, ClientDone] = {}
         self._retried: set[str] = set()
+        self._kinds: dict[str, str] = {}
 
     # -- eOn's interface
 
@@ -74,13 +77,14 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         """Start searches.
 
         Args:
-            data: one mapping a search: `id` and texts (StringIO) by file name.
+            data: one mapping a search: `id`, `type` and texts (StringIO) by file name.
             invariants: texts for all of them, by file name: (StringIO, mode).
         """
         common = {name: stream.getvalue() for name, (stream, _) in invariants.items()}
         for search in data:
             files = {name: value.getvalue() for name, value in search.items() if isinstance(value, io.StringIO)}
             name = search["id"]
+            self._kinds[name] = search["type"]
             self._jobs[name] = ClientJob(
                 name=name, files={**self._template.files, **common, **files}, links=self._template.links,
                 returns=PROCESS_SEARCH_FILES, time_limit_s=self._template.time_limit_s,
@@ -102,10 +106,11 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
             name = next(iter(self._jobs))
             if name not in self._finished:
                 return
-            done = self._finished.pop(name)
-            job = self._jobs.pop(name)
-            if keep_result(name):
-                yield self._result(job, done)
+            # a search that raises keeps its place: it is the first again when the run continues
+            result = self._result(self._jobs[name], self._finished[name]) if keep_result(name) else None
+            del self._jobs[name], self._finished[name]
+            if result is not None:
+                yield result
 
     def get_queue_size(self) -> int:
         """How many searches are submitted and not handed over."""
@@ -118,7 +123,6 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         for name in names:
             del self._jobs[name]
             self._finished.pop(name, None)
-            self._discard(name)
         return len(names)
 
     # -- ours
@@ -148,12 +152,13 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
     def forget(self, names: list[str]) -> None:
         """Drop spooled results of searches that are committed, or no longer wanted."""
         for name in names:
-            self._discard(name)
+            for suffix in ("json", "job"):
+                (self._spool / f"{name}.{suffix}").unlink(missing_ok=True)
 
     def keep_spooled(self, wanted: Callable[[str], bool]) -> None:
-        """Drop every spooled result that is not wanted (left over by a kill)."""
-        for path in self._spool.glob("*.json"):
-            if not wanted(path.stem):
+        """Drop every spooled file of a search that is not wanted (left over by a stop or a step)."""
+        for path in self._spool.iterdir():
+            if _SPOOLED.match(path.name) and not wanted(path.stem):
                 path.unlink(missing_ok=True)
 
     def _accept(self, done: ClientDone) -> None:
@@ -175,15 +180,13 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _discard(self, name: str) -> None:
-        (self._spool / f"{name}.json").unlink(missing_ok=True)
-
     def _result(self, job: ClientJob, done: ClientDone) -> dict[str, Any]:
         if done.end in (End.EVALUATION_ERROR, End.CRASHED):
             what = "the potential could not be evaluated" if done.end is End.EVALUATION_ERROR else "the eOn client died twice"
             raise SearchesFailedError(f"{what} in search {done.name}: {done.message}; its directory is kept at {job.evidence}")
         results = done.results()
-        result: dict[str, Any] = {"name": done.name, "seconds": done.seconds, "remark": ""}
+        result: dict[str, Any] = {"name": done.name, "seconds": done.seconds, "remark": "",
+                                  "type": self._kinds.get(done.name, "random")}
         if done.end is End.TIMED_OUT:
             results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, "given up at its time limit"
         files = dict(done.files)

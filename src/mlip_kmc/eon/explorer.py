@@ -1,7 +1,7 @@
 """eOn's explorer with a random stream of its own for every search, and its state with a record of every registration.
 
     explorer = OrderedExplorer(states, previous, state, superbasin=None, config=eon_config, seed=1, spool=spool)
-    explorer.register_results()
+    explorer.register_result()
     explorer.make_jobs()
 
 Search number k of state s has the name `s_k`; its displacement and seed follow from the run's seed, s and k. So a search
@@ -10,15 +10,17 @@ that was in flight at a stop is made again, the same, and the number of workers 
 
 import io as text_io
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eon import akmcstate, fileio
+from eon import akmcstate, displace, fileio
 from eon.explorer import MinModeExplorer, results_mapping
 
 from mlip_kmc.eon.communicator import OrderedCommunicator
+from mlip_kmc.errors import SearchesFailedError
 from mlip_kmc.files import write_durably
 from mlip_kmc.kinetics import search_seed
 from mlip_kmc.records import SearchRecord
@@ -58,6 +60,16 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         """As eOn does; the change is noted."""
         super().save_process_table()
         self._note()
+
+    def get_proc_random_count(self) -> dict[int, int]:
+        """As eOn does; scheme `sampling` asks for processes that only recycling or a reverse step has found, too."""
+        return defaultdict(int, super().get_proc_random_count())
+
+    def inc_proc_random_count(self, procid: int) -> None:
+        """As eOn does."""
+        counts = dict(self.get_proc_random_count())
+        counts[procid] = counts.get(procid, 0) + 1
+        self.info.set("MetaData", "proc repeat count", repr(counts))
 
     def append_process_table(self, *arguments: Any, **keywords: Any) -> None:
         """As eOn does; the change is noted."""
@@ -106,7 +118,6 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
             spool: where searches that cannot be made again (recycled saddles) are kept until they are registered.
         """
         self._seed = seed
-        self._kinds: dict[str, str] = {}
         self._spool = spool
         super().__init__(states, previous_state, state, superbasin, config=config)
         self.comm: OrderedCommunicator
@@ -144,41 +155,45 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         kept = self._spool / f"{name}.job"
         if kept.is_file():
             body = json.loads(kept.read_text(encoding="utf-8"))
-            self._kinds[name] = body.pop("type")
-            return {"id": name, **{key: text_io.StringIO(text) for key, text in body.items()}}
+            return {"id": name, "type": body.pop("type"), **{key: text_io.StringIO(text) for key, text in body.items()}}
         seed = search_seed(seed=self._seed, state=self.state.number, index=int(name.split("_")[1]))
         np.random.seed(seed)  # noqa: NPY002 - eOn draws from numpy's global stream
-        displacement, mode, kind = self.generate_displacement()
-        self._kinds[name] = kind
+        if self.config.recycling_on:  # the suggestion follows from the search's number, not from what was made before
+            self.recycler.ref_state.load_process_table()
+            self.recycler.proc_ids = sorted(self.recycler.ref_state.procs)
+            self.recycler.num_procs = len(self.recycler.proc_ids)
+            self.recycler.process_number = int(name.split("_")[1])
+        try:
+            displacement, mode, kind = self.generate_displacement()
+        except displace.DisplaceError as error:
+            raise SearchesFailedError(
+                f"no search can start: {error}; change search.displace or search.max_coordination"
+            ) from error
         changes = [("Main", "job", "process_search"), ("Main", "random_seed", str(seed % 2**31))]
-        search: dict[str, Any] = {"id": name, "config.ini": _client_config(self.config.config_path, changes)}
+        search: dict[str, Any] = {"id": name, "type": kind, "config.ini": _client_config(self.config.config_path, changes)}
         if displacement:
             search["displacement.con"], search["direction.dat"] = text_io.StringIO(), text_io.StringIO()
             fileio.savecon(search["displacement.con"], displacement)
             fileio.save_mode(search["direction.dat"], mode, getattr(self.reactant, "free", None))
         if kind != "random":
             self.states.touched.add(f"states/{self.state.number}")
-            body = {key: value.getvalue() for key, value in search.items() if key != "id"}
+            body = {key: value.getvalue() for key, value in search.items() if key not in ("id", "type")}
             write_durably(kept, json.dumps({"type": kind, **body}).encode())
         return search
 
-    def register_results(self) -> list[str]:
-        """Register the results whose turn it is, until the confidence is reached; answer their names."""
-        registered = []
+    def register_result(self) -> str | None:
+        """Register the result whose turn it is; answer its name, or None where there is none."""
         for result in self.comm.get_results(None, self._wanted):
-            name = result["name"]
+            name: str = result["name"]
             number, index = map(int, name.split("_"))
             state = self.superbasin.state_dict[number] if self.superbasin else self.state
-            result["wuid"], result["type"] = index, self._kinds.pop(name, "random")
-            result["results"] = results_mapping(result)
+            result["wuid"], result["results"] = index, results_mapping(result)
             if result["results"]["termination_reason"] == 0:
                 state.add_process(result, self.superbasin)
             else:
                 state.register_bad_saddle(result, False, superbasin=self.superbasin)  # noqa: FBT003
-            registered.append(name)
-            if self.confident:
-                break
-        return registered
+            return name
+        return None
 
     def _wanted(self, name: str) -> bool:
         number = int(name.split("_", maxsplit=1)[0])

@@ -22,7 +22,7 @@ from mlip_kmc.checkpoint import Checkpoints, RunDirectory
 from mlip_kmc.config import Config
 from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator
 from mlip_kmc.eon.explorer import OrderedExplorer, RecordingState
-from mlip_kmc.errors import RunStateError, SearchesFailedError
+from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
 from mlip_kmc.files import make_directory
 from mlip_kmc.kinetics import draw_step, draw_time, step_generator
 from mlip_kmc.records import Event, Minimised, Progress, SearchRecord
@@ -109,7 +109,11 @@ class Server:
         self._superbasins = self._superbasin_scheme()
         self._explorer = self._explore(self.numbers.state)
         self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
-        self._comm.keep_spooled(lambda name: int(name.split("_")[0]) in self._searched())
+        if self._hopeless:  # started again all the same: it gets another series
+            self.numbers = replace(self.numbers, bad_in_a_row=0)
+        searched = self._searched()
+        pending = set(self.numbers.pending)
+        self._comm.keep_spooled(lambda name: name in pending and int(name.split("_")[0]) in searched)
         self._resubmit()
 
     # -- one tick
@@ -128,23 +132,43 @@ class Server:
         if reason is not None:
             return reason
         registered: list[str] = []
-        if not self._explorer.confident:
+        while not self._explorer.confident and not self._hopeless:
+            self._retarget()
             self._explorer.make_jobs()
-            if self._comm.accept(timeout_s):
-                registered = self._register()
+            if not self._comm.accept(0.0 if registered else timeout_s):
+                break
+            registered += self._register()
         event = None
         if self._explorer.confident:
             event = self._step()
         if registered or event is not None:
             self._commit(registered)
+        if event is not None:
+            self._comm.keep_spooled(lambda name: name in self._comm.pending)
         return self._finished()
 
     def _register(self) -> list[str]:
+        """One result; which state of a superbasin is searched next may depend on it."""
         try:
-            return self._explorer.register_results()
+            name = self._explorer.register_result()
         except SearchesFailedError:
             self._commit([])  # what was registered before the failure counts
             raise
+        for record in self.states.records:
+            self._note(record)
+            self._checkpoints.append("searches", record.to_json())
+        self.states.records.clear()
+        return [name] if name else []
+
+    @property
+    def _hopeless(self) -> bool:
+        return self.numbers.bad_in_a_row >= self.config.search.max_bad_in_a_row
+
+    def _retarget(self) -> None:
+        """In a superbasin, search the state that is least known now."""
+        basin = self._explorer.superbasin
+        if basin is not None and basin.get_lowest_confidence_state().number != self._explorer.state.number:
+            self._explorer = self._explore(self.numbers.state)
 
     def _finished(self) -> str | None:
         stop = self.config.stop
@@ -162,7 +186,7 @@ class Server:
         basin = self._superbasins.get_containing_superbasin(state) if self._superbasins else None
         if basin is not None:
             np.random.seed(int(rng.integers(2**32)))  # noqa: NPY002 - eOn draws the exit from numpy's global stream
-            mean, left, reached, process, _ = basin.step(state, self.states.get_product_state)
+            mean, left, reached, process, _ = self._leave(basin, state)
             residence, rate = draw_time(mean, rng), 1.0 / mean
         else:
             table = state.get_ratetable()
@@ -171,9 +195,15 @@ class Server:
                     f"state {state.number} has no process in its rate table although its confidence is reached; raise "
                     "search.thermal_window_kT, or look into the state's search_results.txt"
                 )
-            index, residence = draw_step([row[1] for row in table], rng)
+            try:
+                index, residence = draw_step([row[1] for row in table], rng)
+            except ValueError as error:
+                raise SearchesFailedError(
+                    f"no step out of state {state.number}: {error}; run at a higher temperature_K in a new --dir"
+                ) from error
             process, rate, left = table[index][0], table[index][1], state
             reached = self.states.get_product_state(state.number, process)
+        reached = self.states.get_state(reached.number)  # eOn made two objects of it; from here on there is one
         path = self._follow(state.number, left.number, process, reached.number)
         mapping, images = self.path.changes_to(path)
         drift = path.drift_A
@@ -196,6 +226,14 @@ class Server:
                                previous=left.number if left.number != reached.number else self.numbers.previous)
         self._explorer = self._explore(reached.number)
         return event
+
+    def _leave(self, basin: Any, state: Any) -> Any:
+        try:
+            return basin.step(state, self.states.get_product_state)
+        except ValueError as error:
+            raise SearchesFailedError(
+                f"no step out of superbasin {basin.id}: {error}; raise search.thermal_window_kT in a new --dir"
+            ) from error
 
     def _follow(self, entered: int, left: int, process: int, reached: int) -> AtomPath:
         """The atoms' path through an event; inside a superbasin, along the shortest way of known processes."""
@@ -226,25 +264,21 @@ class Server:
     # -- commits
 
     def _commit(self, registered: list[str]) -> None:
-        for record in self.states.records:
-            self._note(record)
-            self._checkpoints.append("searches", record.to_json())
-        self.states.records.clear()
         self.numbers = replace(self.numbers, pending=tuple(self._comm.pending))
         touched = set(self.states.touched)
         state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "rotation": self.setup.rotation}
         self._checkpoints.commit(state, identity=self.setup.identity, touched=touched)
         self.states.touched.clear()
         self._comm.forget(registered)
-        for name in registered:
-            (self._spool / f"{name}.job").unlink(missing_ok=True)
         limit = self.config.search.max_bad_in_a_row
-        if self.numbers.bad_in_a_row >= limit:
+        if self._hopeless:
             reasons = Counter(record.reason for record in self.recent)
             why = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
+            where = self.recent[-1].state
             raise SearchesFailedError(
-                f"{limit} bad searches in a row in state {self.numbers.state} ({why}); see "
-                f"{self._root / 'states' / str(self.numbers.state) / 'search_results.txt'}, then change the `search` section"
+                f"{limit} bad searches in a row in state {where} ({why}); see "
+                f"{self._root / 'states' / str(where) / 'search_results.txt'}; then run with another `search` section in a "
+                "new --dir, or with a larger search.max_bad_in_a_row here"
             )
 
     def commit_start(self) -> None:
@@ -276,6 +310,8 @@ class Server:
                  "energy_level": (superbasinscheme.EnergyLevel, "sb_el_energy_increment"),
                  "rate": (superbasinscheme.RateThreshold, "sb_rt_rate_threshold")}
         make_directory(Path(self._eon.sb_path) / "storage")  # eOn moves merged superbasins there
+        if self._eon.sb_scheme not in kinds:
+            raise ConfigError(f"eon.Coarse Graining.superbasin_scheme is one of {', '.join(kinds)}, not '{self._eon.sb_scheme}'")
         kind, parameter = kinds[self._eon.sb_scheme]
         return kind(self._eon.sb_path, self.states, self.states.kT, getattr(self._eon, parameter), config=self._eon)
 
@@ -337,6 +373,7 @@ def _log_to(path: Path) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
+    logging.raiseExceptions = False  # a full disk is told once, by the commit
 
 
 def _positions(con: Path) -> Any:
@@ -350,7 +387,10 @@ def _numbers(raw: dict[str, Any]) -> Numbers:
 def _eon_config(root: Path) -> Any:
     """eOn's configuration object, with absolute paths: nothing depends on the current directory."""
     config = ConfigClass()
-    config.init(str(root / "config.ini"))
+    try:
+        config.init(str(root / "config.ini"))
+    except (ValueError, SyntaxError, SystemExit) as error:
+        raise ConfigError(f"eOn refuses its options: {error}; check the `eon` section of the configuration") from error
     config.path_root = str(root)
     for name in ("path_results", "path_states", "path_scratch", "path_jobs_in", "path_jobs_out", "path_incomplete",
                  "path_pot", "sb_path"):

@@ -5,6 +5,7 @@
     result = EonWrapper(config, run_dir=Path("run")).run_akmc(potential, structure)
 """
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -23,6 +24,7 @@ from mlip_kmc.eon.results import read_result
 from mlip_kmc.eon.start import prepare_start
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.export import export
+from mlip_kmc.files import storage_errors
 from mlip_kmc.potential import AcePotential, BuiltinPotential, Potential
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
@@ -123,20 +125,24 @@ class EonWrapper:
         self._on_start(_describe(minimised))
         species = species_of(prepared.atoms)
         workers = self.config.worker_count
+        # in a superbasin, which state is searched next depends on how far ahead searches are made
+        jobs_ahead = max(6 * workers, 24) if self.config.superbasins else 6 * workers
         setup = Setup(
             identity=identity, pos_con=pos_con, minimised=minimised, job_files=potential.job_files(species),
-            config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=6 * workers),
+            config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=jobs_ahead),
             job_links=potential.job_links(), rotation=tuple(tuple(map(float, row)) for row in prepared.rotation),
         )
         with SearchCluster(workers=workers) as cluster:
-            server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
-                            saved=saved.state if saved else None)
-            if saved is None:
-                server.commit_start()
+            with storage_errors(directory.path):
+                server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
+                                saved=saved.state if saved else None)
+                if saved is None:
+                    server.commit_start()
             try:
                 status, reason = self._loop(server)
             except MlipKmcError:
-                self._export(directory, minimised, prepared, Status.HALTED, "failed")
+                with contextlib.suppress(Exception):  # the first failure is the one to tell
+                    self._export(directory, minimised, prepared, Status.HALTED, "failed")
                 raise
         return self._export(directory, minimised, prepared, status, reason)
 
@@ -144,7 +150,8 @@ class EonWrapper:
         limit = self.config.stop.wall_time_min
         end = time.monotonic() + limit * 60 if limit is not None else float("inf")
         while True:
-            reason = server.tick(_POLL_S)
+            with storage_errors(self.run_dir):  # eOn writes too
+                reason = server.tick(_POLL_S)
             self._on_progress(server.progress())
             if reason is not None:
                 return Status.DONE, reason

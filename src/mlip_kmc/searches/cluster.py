@@ -8,6 +8,7 @@
 The local cluster uses dask's in-process transport: no port, no socket, nothing left behind when the process dies.
 """
 
+import contextlib
 import logging
 import queue
 from collections.abc import Iterable
@@ -28,7 +29,9 @@ class SearchCluster:
         """
         import dask
         from distributed import Client, LocalCluster
+        from distributed.node import ServerNode
 
+        ServerNode.start_http_server = lambda *_, **__: None  # no dashboard: it would listen to the whole network
         logging.getLogger("distributed").setLevel(logging.ERROR)
         dask.config.set({"distributed.worker.memory.terminate": False, "distributed.worker.memory.pause": False,
                          "distributed.worker.memory.spill": False, "distributed.worker.memory.target": False,
@@ -38,7 +41,7 @@ class SearchCluster:
                                      protocol="inproc", silence_logs=logging.ERROR)
         self._client = Client(self._cluster)
         self._futures: dict[str, Any] = {}
-        self._done: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._submitted = 0
 
     def submit(self, job: ClientJob) -> None:
@@ -47,7 +50,7 @@ class SearchCluster:
         future = self._client.submit(run_job, job, key=f"search-{job.name}-{self._submitted}", pure=False, retries=2,
                                      priority=-self._submitted)
         self._futures[job.name] = future
-        future.add_done_callback(lambda _, name=job.name: self._done.put(name))
+        future.add_done_callback(lambda done, name=job.name: self._done.put((name, done)))
 
     @property
     def unfinished(self) -> int:
@@ -58,16 +61,18 @@ class SearchCluster:
         """What has come back; waits up to `timeout_s` for the first."""
         found = []
         try:
-            found.append(self._collect(self._done.get(timeout=timeout_s) if timeout_s > 0 else self._done.get_nowait()))
+            found.append(self._collect(*(self._done.get(timeout=timeout_s) if timeout_s > 0 else self._done.get_nowait())))
             while True:
-                found.append(self._collect(self._done.get_nowait()))
+                found.append(self._collect(*self._done.get_nowait()))
         except queue.Empty:
             pass
         return [done for done in found if done is not None]
 
-    def _collect(self, name: str) -> ClientDone | None:
-        future = self._futures.pop(name, None)
-        if future is None or future.status == "cancelled":
+    def _collect(self, name: str, future: Any) -> ClientDone | None:
+        if name not in self._futures or self._futures[name] is not future:
+            return None  # it was taken back
+        del self._futures[name]
+        if future.status == "cancelled":
             return None
         if future.status == "error":
             return ClientDone(name=name, end=End.CRASHED, message=str(future.exception()))
@@ -83,8 +88,10 @@ class SearchCluster:
     def close(self) -> None:
         """End everything that runs and the workers."""
         self.cancel(list(self._futures))
-        self._client.close(timeout=5)
-        self._cluster.close(timeout=10)
+        with contextlib.suppress(TimeoutError):
+            self._client.close(timeout=5)
+        with contextlib.suppress(TimeoutError):
+            self._cluster.close(timeout=10)
 
     def __enter__(self) -> Self:
         return self
