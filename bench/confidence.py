@@ -77,9 +77,13 @@ def main():
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--searches", type=int, default=3500)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--journal", type=Path, help="take the searches of a run that is there: its journal/searches.jsonl")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        records = searches(arguments.searches, arguments.workers, Path(folder))
+    if arguments.journal:
+        records = [record for record in read_lines(arguments.journal, SearchRecord) if record.state == 0]
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            records = searches(arguments.searches, arguments.workers, Path(folder))
     good = [record for record in records if record.process is not None]
     barriers = {record.process: record.barrier for record in reversed(good)}
     rates = {process: math.exp(-barrier / KT) for process, barrier in barriers.items()}
