@@ -4,7 +4,7 @@
         store = Checkpoints(directory)
         saved = store.restore(digest)                  # the newest whole generation, or None; the live tree follows it
         store.append("events", event.to_json())
-        store.commit(state, touched=["states/0"])      # durable when it returns
+        store.commit(state, identity=digest, touched=["states/0"])   # durable when it returns
 
 Layout of a run directory:
 

@@ -114,7 +114,7 @@ def _stop_on_signals(wrapper: "EonWrapper") -> None:
 
 
 class _StoppedError(MlipKmcError):
-    """A signal came before the first commit, or for the second time."""
+    """A signal came before the first commit."""
 
     exit_code = EXIT_MORE_TO_DO
 

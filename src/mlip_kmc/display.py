@@ -97,7 +97,7 @@ def _event_line(event: Event) -> str:
 
 
 def _state_table(result: EonResult) -> Table:
-    table = Table(title="state 0: processes", box=None, title_justify="left")
+    table = Table(title="state 0: processes", box=None, title_justify="left", pad_edge=False, collapse_padding=True)
     for name in ("process", "barrier (eV)", "prefactor (1/s)", "rate (1/s)", "product", "repeats"):
         table.add_column(name, justify="right", no_wrap=True, min_width=19 if name == "process" else None)
     rows = sorted(result.states[0].processes, key=lambda process: process.barrier)

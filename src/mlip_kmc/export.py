@@ -19,7 +19,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from mlip_kmc.files import durable_stream, make_directory
 from mlip_kmc.records import EonResult
-from mlip_kmc.structure import from_con
+from mlip_kmc.structure import read_structure
 from mlip_kmc.trajectory import Path as AtomPath
 
 Array = npt.NDArray[np.float64]
@@ -60,10 +60,10 @@ def trajectory(result: EonResult, *, rotation: Array) -> Iterator[Atoms]:
 
     def positions(state: int) -> Array:
         if state not in cache:
-            cache[state] = np.asarray(_read(structures[state]).positions)
+            cache[state] = np.asarray(read_structure(structures[state]).positions)
         return cache[state]
 
-    start = _read(structures[0])
+    start = read_structure(structures[0])
     cell = np.asarray(start.cell.array)
     path = AtomPath.start(cell, start.get_chemical_symbols(), anchored=bool(start.constraints))
     yield _frame(start, path.unwrapped(positions(0)), rotation, energies[0], {"step": 0, "time_s": 0.0, "state": 0})
@@ -82,13 +82,9 @@ def _process_frames(result: EonResult, rotation: Array) -> Iterator[Atoms]:
             )
             for kind, path, energy in named:
                 if path.is_file():
-                    atoms = _read(path)
+                    atoms = read_structure(path)
                     yield _frame(atoms, np.asarray(atoms.positions), rotation, energy,
                                  {"kind": kind, "state": state.number, "process": process.process, "barrier_eV": process.barrier})
-
-
-def _read(path: Path) -> Atoms:
-    return from_con(path.read_text(encoding="utf-8"))
 
 
 def _frame(like: Atoms, positions: Array, rotation: Array, energy: float | None, info: dict[str, Any]) -> Atoms:

@@ -9,6 +9,7 @@ A failed fsync is fatal (the kernel may have dropped the pages: a second fsync t
 
 import errno
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -60,11 +61,28 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory:
         StorageError: the content could not be made durable; the file is the old one, whole, or (if only the directory
             could not be synced) the new one, whole.
     """
+    with _replacing(path, mode=mode, sync_directory=sync_directory) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def durable_stream(path: Path) -> Iterator[IO[str]]:
+    """A text stream that becomes `path`, whole and durable, when the block ends without an error."""
+    with _replacing(path) as binary:
+        stream = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        yield stream
+        stream.flush()
+        stream.detach()  # closing is up to whoever opened it
+
+
+@contextmanager
+def _replacing(path: Path, *, mode: int = 0o644, sync_directory: bool = True) -> Iterator[IO[bytes]]:
+    """A temporary file beside `path`, which takes its place, synced, when the block ends without an error."""
     with storage_errors(path):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
+                yield stream
                 stream.flush()
                 os.fchmod(stream.fileno(), mode)
                 os.fsync(stream.fileno())
@@ -75,24 +93,6 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory:
             raise
         if sync_directory:
             fsync_directory(path.parent)
-
-
-@contextmanager
-def durable_stream(path: Path) -> Iterator[IO[str]]:
-    """A text stream that becomes `path`, whole and durable, when the block ends without an error."""
-    with storage_errors(path):
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-                yield stream
-                stream.flush()
-                os.fchmod(stream.fileno(), 0o644)
-                os.fsync(stream.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        fsync_directory(path.parent)
 
 
 def append_durably(path: Path, data: bytes) -> None:

@@ -111,7 +111,7 @@ def prepare(
     _check_masses(atoms)
     _check_cell(atoms, cutoff_A=cutoff_A, allow_small_cell=allow_small_cell)
     _check_distances(atoms, minimum_distance_A)
-    fixed = _fixed_atoms(atoms)
+    fixed = fixed_atoms(atoms)
     cell, rotation = _restricted_triclinic(np.asarray(atoms.cell.array, dtype=float))
     prepared = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions @ rotation.T, cell=cell, pbc=True)
     prepared.set_masses(atoms.get_masses())
@@ -197,7 +197,12 @@ def _check_distances(atoms: Atoms, minimum_distance_A: float) -> None:
         )
 
 
-def _fixed_atoms(atoms: Atoms) -> npt.NDArray[np.int64]:
+def fixed_atoms(atoms: Atoms) -> npt.NDArray[np.int64]:
+    """Sorted indices of the atoms that FixAtoms holds.
+
+    Raises:
+        StructureError: another constraint, an atom that is not there, or nothing is free.
+    """
     fixed: set[int] = set()
     for constraint in atoms.constraints:
         if not isinstance(constraint, FixAtoms):
@@ -236,7 +241,7 @@ def to_con(atoms: Atoms, positions: Array | None = None) -> str:
     Raises:
         StructureError: the cell is not restricted triclinic, or the format cannot hold the atoms.
     """
-    fixed = set(_fixed_atoms(atoms).tolist())
+    fixed = set(fixed_atoms(atoms).tolist())
     places = np.asarray(atoms.positions if positions is None else positions, dtype=float)
     if places.shape != (len(atoms), 3) or not np.isfinite(places).all():
         raise StructureError(f"a .con file needs {len(atoms)} finite positions")

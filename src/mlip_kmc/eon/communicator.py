@@ -1,6 +1,6 @@
 """A communicator for eOn's server: out as futures, back in any order, handed over in the order of submission.
 
-    communicator = OrderedCommunicator(eon_config, cluster=cluster, job=template, spool=run / "spool")
+    communicator = OrderedCommunicator(eon_config, cluster=cluster, template=template, spool=run / "spool")
     communicator.submit_jobs(searches, invariants)
     communicator.accept(timeout_s=1.0)
     for result in communicator.get_results(None, keep): ...
@@ -32,6 +32,12 @@ POTENTIAL_FAILED = 11  # eOn's termination reason of a search that brought nothi
 _LAST_REASON = 19  # eOn's list of reasons ends here, though its client knows more
 _SPOOLED = re.compile(r"^\d+_\d+\.(json|job)$")
 _CONS = ("reactant.con", "saddle.con", "product.con")
+
+
+def search_of(name: str) -> tuple[int, int]:
+    """State and index of a search, from its name `state_index`."""
+    state, index = map(int, name.split("_"))
+    return state, index
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
 
     def cancel_state(self, statenumber: int) -> int:
         """Take back every search of a state; their results never come."""
-        names = [name for name in self._jobs if int(name.split("_")[0]) == statenumber]
+        names = [name for name in self._jobs if search_of(name)[0] == statenumber]
         self._cluster.cancel(names)
         for name in names:
             del self._jobs[name]

@@ -10,7 +10,6 @@ that was in flight at a stop is made again, the same, and the number of workers 
 
 import io as text_io
 import json
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 from eon import akmcstate, displace, fileio
 from eon.explorer import MinModeExplorer, results_mapping
 
-from mlip_kmc.eon.communicator import OrderedCommunicator
+from mlip_kmc.eon.communicator import OrderedCommunicator, search_of
 from mlip_kmc.errors import SearchesFailedError
 from mlip_kmc.files import write_durably
 from mlip_kmc.kinetics import search_seed
@@ -36,6 +35,13 @@ class _NotingInfo(fileio.ini):  # type: ignore[misc]
         self.noted()
 
 
+class _Counts(dict[int, int]):
+    """Counts by process, zero for the others; its text is a plain dict's, as eOn writes it."""
+
+    def __missing__(self, _: int) -> int:
+        return 0
+
+
 class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
     """eOn's state, which notes that it changed and hands out a record of each search it registers.
 
@@ -49,8 +55,6 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         info = _NotingInfo(str(Path(self.path) / "info"))
         info.noted = self._note
         self.info = info
-        if not hasattr(self.statelist, "touched"):
-            self.statelist.touched, self.statelist.records = set(), []
         self._note()
 
     def _note(self) -> None:
@@ -63,13 +67,7 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
 
     def get_proc_random_count(self) -> dict[int, int]:
         """As eOn does; scheme `sampling` asks for processes that only recycling or a reverse step has found, too."""
-        return defaultdict(int, super().get_proc_random_count())
-
-    def inc_proc_random_count(self, procid: int) -> None:
-        """As eOn does."""
-        counts = dict(self.get_proc_random_count())
-        counts[procid] = counts.get(procid, 0) + 1
-        self.info.set("MetaData", "proc repeat count", repr(counts))
+        return _Counts(super().get_proc_random_count())
 
     def append_process_table(self, *arguments: Any, **keywords: Any) -> None:
         """As eOn does; the change is noted."""
@@ -141,7 +139,7 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
     def make_jobs(self) -> None:
         """Submit searches until the buffer is full."""
         wanted = self.config.comm_job_buffer_size - self.comm.get_queue_size()
-        here = [name for name in self.comm.pending if int(name.split("_")[0]) == self.state.number]
+        here = [name for name in self.comm.pending if search_of(name)[0] == self.state.number]
         following = int(self.state.get_total_saddle_count()) + len(here)
         self.submit([f"{self.state.number}_{following + offset}" for offset in range(max(wanted, 0))])
 
@@ -156,13 +154,14 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         if kept.is_file():
             body = json.loads(kept.read_text(encoding="utf-8"))
             return {"id": name, "type": body.pop("type"), **{key: text_io.StringIO(text) for key, text in body.items()}}
-        seed = search_seed(seed=self._seed, state=self.state.number, index=int(name.split("_")[1]))
+        number, index = search_of(name)
+        seed = search_seed(seed=self._seed, state=number, index=index)
         np.random.seed(seed)  # noqa: NPY002 - eOn draws from numpy's global stream
         if self.config.recycling_on:  # the suggestion follows from the search's number, not from what was made before
             self.recycler.ref_state.load_process_table()
             self.recycler.proc_ids = sorted(self.recycler.ref_state.procs)
             self.recycler.num_procs = len(self.recycler.proc_ids)
-            self.recycler.process_number = int(name.split("_")[1])
+            self.recycler.process_number = index
         try:
             displacement, mode, kind = self.generate_displacement()
         except displace.DisplaceError as error:
@@ -185,7 +184,7 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         """Register the result whose turn it is; answer its name, or None where there is none."""
         for result in self.comm.get_results(None, self._wanted):
             name: str = result["name"]
-            number, index = map(int, name.split("_"))
+            number, index = search_of(name)
             state = self.superbasin.state_dict[number] if self.superbasin else self.state
             result["wuid"], result["results"] = index, results_mapping(result)
             if result["results"]["termination_reason"] == 0:
@@ -196,7 +195,7 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         return None
 
     def _wanted(self, name: str) -> bool:
-        number = int(name.split("_", maxsplit=1)[0])
+        number, _ = search_of(name)
         return number in self.superbasin.state_dict if self.superbasin else number == self.state.number
 
 

@@ -52,7 +52,7 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
                           "converged_force": search.converged_force_eV_per_A, "max_energy": search.max_energy_eV,
                           "max_iterations": search.max_iterations},
     }
-    for section, entries in normalised(config.eon).items():
+    for section, entries in config.eon.items():
         options.setdefault(section, {}).update(entries)
     return ini_text(options)
 

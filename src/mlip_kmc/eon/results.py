@@ -5,7 +5,6 @@
 """
 
 import configparser
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,9 +54,3 @@ def read_result(run_dir: Path, *, status: Status, reason: str, minimised: Minimi
         simulated_time_s=events[-1].time_s if events else 0.0, minimised=minimised, states=read_states(run_dir / "eon"),
         events=events, searches=dict(Counter(record.outcome for record in searches)),
     )
-
-
-def read_setup(run_dir: Path) -> dict[str, Any]:
-    """What a run directory keeps about its start (`run.json`)."""
-    setup: dict[str, Any] = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
-    return setup

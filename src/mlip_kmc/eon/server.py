@@ -20,14 +20,14 @@ from eon.config import ConfigClass
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory
 from mlip_kmc.config import Config
-from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator
+from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator, search_of
 from mlip_kmc.eon.explorer import OrderedExplorer, RecordingState
 from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
 from mlip_kmc.files import make_directory
 from mlip_kmc.kinetics import draw_step, draw_time, step_generator
 from mlip_kmc.records import Event, Minimised, Progress, SearchRecord
 from mlip_kmc.searches.cluster import SearchCluster
-from mlip_kmc.structure import from_con
+from mlip_kmc.structure import from_con, read_structure
 from mlip_kmc.trajectory import Path as AtomPath
 
 _EON_LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin",
@@ -44,7 +44,6 @@ class Setup:
         pos_con: `.con` text of state 0.
         config_ini: eOn's options.
         minimised: the report on state 0.
-        rotation: (3, 3) from eOn's frame to the user's, as nested tuples.
         job_files, job_links: of every search directory.
     """
 
@@ -52,7 +51,6 @@ class Setup:
     pos_con: str
     config_ini: str
     minimised: Minimised
-    rotation: tuple[tuple[float, ...], ...]
     job_files: dict[str, str]
     job_links: dict[str, Path]
 
@@ -87,8 +85,7 @@ class Server:
         self._root = checkpoints.root
         self._spool = make_directory(directory.path / "spool")
         _log_to(directory.path / "eon.log")
-        fresh = saved is None or not saved.get("numbers")
-        self.numbers = Numbers() if fresh else _numbers(saved["numbers"])  # type: ignore[index]
+        self.numbers = Numbers() if saved is None else _numbers(saved["numbers"])
         (self._root / "pos.con").write_text(setup.pos_con, encoding="utf-8")
         (self._root / "config.ini").write_text(setup.config_ini, encoding="utf-8")
         self._eon = _eon_config(self._root)
@@ -113,7 +110,7 @@ class Server:
             self.numbers = replace(self.numbers, bad_in_a_row=0)
         searched = self._searched()
         pending = set(self.numbers.pending)
-        self._comm.keep_spooled(lambda name: name in pending and int(name.split("_")[0]) in searched)
+        self._comm.keep_spooled(lambda name: name in pending and search_of(name)[0] in searched)
         self._resubmit()
 
     # -- one tick
@@ -241,9 +238,9 @@ class Server:
         for state, step, product in [*self._way(entered, left), (left, process, reached)]:
             origin = self.states.get_state(state)
             path = path.follow(
-                state=_positions(Path(origin.reactant_path)), reactant=_positions(Path(origin.proc_reactant_path(step))),
-                product=_positions(Path(origin.proc_product_path(step))),
-                reached=_positions(Path(self.states.get_state(product).reactant_path)),
+                state=_positions(origin.reactant_path), reactant=_positions(origin.proc_reactant_path(step)),
+                product=_positions(origin.proc_product_path(step)),
+                reached=_positions(self.states.get_state(product).reactant_path),
             )
         return path
 
@@ -265,9 +262,8 @@ class Server:
 
     def _commit(self, registered: list[str]) -> None:
         self.numbers = replace(self.numbers, pending=tuple(self._comm.pending))
-        touched = set(self.states.touched)
-        state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "rotation": self.setup.rotation}
-        self._checkpoints.commit(state, identity=self.setup.identity, touched=touched)
+        state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised)}
+        self._checkpoints.commit(state, identity=self.setup.identity, touched=self.states.touched)
         self.states.touched.clear()
         self._comm.forget(registered)
         limit = self.config.search.max_bad_in_a_row
@@ -333,7 +329,7 @@ class Server:
         """Searches that were in flight at the last commit, the same again and in the same order."""
         searched = self._searched()
         for name in self.numbers.pending:
-            number = int(name.split("_")[0])
+            number, _ = search_of(name)
             if number in searched and not self._explorer.confident:
                 explorer = self._explorer
                 if number != explorer.state.number:
@@ -376,8 +372,8 @@ def _log_to(path: Path) -> None:
     logging.raiseExceptions = False  # a full disk is told once, by the commit
 
 
-def _positions(con: Path) -> Any:
-    return from_con(con.read_text(encoding="utf-8")).positions
+def _positions(con: str) -> Any:
+    return read_structure(Path(con)).positions
 
 
 def _numbers(raw: dict[str, Any]) -> Numbers:

@@ -1,6 +1,6 @@
 """Before state 0: evaluate, minimise, and look at what was found. eOn itself does none of this.
 
-    minimised, report = prepare_start(prepared.atoms, potential, workers, evidence=run / "evidence")
+    minimised, report = prepare_start(prepared.atoms, potential, evidence=run / "evidence")
 
 Positions are relaxed by eOn's client under the run's own potential; the cell stays. A structure that explodes, or that
 comes to rest on a saddle, is refused.
@@ -16,21 +16,21 @@ import numpy.typing as npt
 import readcon
 from ase import Atoms
 
-from mlip_kmc.eon.options import ini_text
+from mlip_kmc.eon.options import MINIMUM_FORCE_EV_PER_A, ini_text
 from mlip_kmc.errors import PotentialError, StructureError
 from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.records import Minimised
 from mlip_kmc.searches.run import ClientDone, ClientJob, End, run_job
-from mlip_kmc.structure import from_con, species_of, to_con
+from mlip_kmc.structure import fixed_atoms, from_con, species_of, to_con
 from mlip_kmc.trajectory import without_drift, wrap
 
 Array = npt.NDArray[np.float64]
 
 GPA_PER_EV_A3 = 160.21766208  # CODATA 2018: 1 eV/A^3 in GPa
-CONVERGED_FORCE_EV_PER_A = 1e-3
 _FORCE_WALL_EV = 1e5  # eOn turns every evaluation error into 1e6 eV
 _SADDLE_EV_PER_A2 = -1e-3
 _STRAIN = 1e-4
+_SHIFT_EV_PER_A2 = 1e3  # takes rigid translations out of the way of the lowest eigenvalue
 _TIME_LIMIT_S = 3600.0
 
 
@@ -52,12 +52,12 @@ def prepare_start(atoms: Atoms, potential: Potential, *, evidence: Path) -> tupl
     before = point_energy(atoms, potential, evidence=evidence)
     done = _client(atoms, potential, "minimization", evidence=evidence, returns=("min.con",), options={"Optimizer": {
         "convergence_metric": "max_atom",
-        "opt_method": "lbfgs", "converged_force": CONVERGED_FORCE_EV_PER_A, "max_iterations": 5000}})
+        "opt_method": "lbfgs", "converged_force": MINIMUM_FORCE_EV_PER_A, "max_iterations": 5000}})
     results = done.results()
     if results.get("termination_reason") != 0 or "min.con" not in done.files:
         raise StructureError(
             "minimising the structure did not come to rest in 5000 iterations (forces stay above "
-            f"{CONVERGED_FORCE_EV_PER_A} eV/A); start from a structure nearer to a minimum"
+            f"{MINIMUM_FORCE_EV_PER_A} eV/A); start from a structure nearer to a minimum"
         )
     relaxed = from_con(done.files["min.con"])
     anchored = bool(atoms.constraints)
@@ -77,8 +77,8 @@ def prepare_start(atoms: Atoms, potential: Potential, *, evidence: Path) -> tupl
         )
     minimum = atoms.copy()
     minimum.positions = atoms.positions + moved
-    forces = _forces(minimum, potential, evidence)
-    free = np.setdiff1d(np.arange(len(atoms)), _fixed(atoms))
+    forces = _forces(done.files["min.con"])
+    free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
     lowest = _lowest_eigenvalue(minimum, potential, free, evidence)
     if lowest < _SADDLE_EV_PER_A2:
         raise StructureError(
@@ -128,11 +128,9 @@ def _client(
     return done
 
 
-def _forces(atoms: Atoms, potential: Potential, evidence: Path) -> Array:
-    """(N, 3) forces in eV/A, by eOn's client; fixed atoms have none."""
-    done = _client(atoms, potential, "minimization", evidence=evidence, returns=("min.con",),
-                   options={"Optimizer": {"opt_method": "lbfgs", "converged_force": 1e6}})
-    frame = readcon.read_con_string(done.files["min.con"])[-1]
+def _forces(con: str) -> Array:
+    """(N, 3) forces in eV/A that eOn's client wrote into its `.con`; fixed atoms have none."""
+    frame = readcon.read_con_string(con)[-1]
     if not frame.has_forces:
         raise PotentialError("eOn's client gave no forces; the image is damaged: build it again")
     entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
@@ -159,11 +157,6 @@ def _nearest_neighbour(atoms: Atoms) -> float:
     return float(distances.min()) if len(distances) else 3.0
 
 
-def _fixed(atoms: Atoms) -> npt.NDArray[np.int64]:
-    indices = [constraint.get_indices() for constraint in atoms.constraints]
-    return np.unique(np.concatenate(indices)) if indices else np.array([], dtype=np.int64)
-
-
 def _lowest_eigenvalue(atoms: Atoms, potential: Potential, free: npt.NDArray[np.int64], evidence: Path) -> float:
     """Lowest eigenvalue of the Hessian of the free atoms without masses, eV/A^2; rigid translations left out."""
     if isinstance(potential, AcePotential):
@@ -172,10 +165,14 @@ def _lowest_eigenvalue(atoms: Atoms, potential: Potential, free: npt.NDArray[np.
     weighted = np.loadtxt(io.StringIO(done.files["hessian.dat"]), ndmin=2)
     roots = np.sqrt(np.repeat(atoms.get_masses()[free], 3))
     hessian = weighted * np.outer(roots, roots)
-    if len(free) == len(atoms):
-        shift = np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free))
-        hessian = hessian + 1e3 * shift @ shift.T
+    rigid = _translations(len(free), anchored=len(free) < len(atoms))
+    hessian = hessian + _SHIFT_EV_PER_A2 * rigid @ rigid.T
     return float(np.linalg.eigvalsh((hessian + hessian.T) / 2)[0])
+
+
+def _translations(count: int, *, anchored: bool) -> Array:
+    """(3 count, 3) orthonormal rigid translations; zero where fixed atoms hold the frame."""
+    return np.zeros((3 * count, 3)) if anchored else np.tile(np.eye(3), (count, 1)) / np.sqrt(count)
 
 
 def lowest_eigenvalue(atoms: Atoms, calculator: object, free: npt.NDArray[np.int64], *, step_A: float = 1e-3) -> float:
@@ -197,7 +194,7 @@ def lowest_eigenvalue(atoms: Atoms, calculator: object, free: npt.NDArray[np.int
     probe.calc = calculator
     rest = probe.positions.copy()
     size = 3 * len(free)
-    rigid = np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free)) if len(free) == len(atoms) else np.zeros((size, 3))
+    rigid = _translations(len(free), anchored=len(free) < len(atoms))
 
     def times(vector: Array) -> Array:
         vector = np.asarray(vector).ravel()
@@ -207,7 +204,7 @@ def lowest_eigenvalue(atoms: Atoms, calculator: object, free: npt.NDArray[np.int
             probe.positions = rest
             probe.positions[free] += sign * scale * vector.reshape(-1, 3)
             forces.append(probe.get_forces()[free].ravel())
-        return np.asarray((forces[1] - forces[0]) / (2 * scale) + 1e3 * rigid @ (rigid.T @ vector))
+        return np.asarray((forces[1] - forces[0]) / (2 * scale) + _SHIFT_EV_PER_A2 * rigid @ (rigid.T @ vector))
 
     if size <= 30:
         dense = np.column_stack([times(column) for column in np.eye(size)])

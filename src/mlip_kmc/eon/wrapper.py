@@ -29,7 +29,7 @@ from mlip_kmc.potential import AcePotential, BuiltinPotential, Potential
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.cluster import SearchCluster
-from mlip_kmc.structure import Prepared, prepare, read_structure, species_of, to_con
+from mlip_kmc.structure import Prepared, prepare, read_structure, to_con
 
 if TYPE_CHECKING:
     from mlip_kmc.eon.server import Server
@@ -123,14 +123,13 @@ class EonWrapper:
             minimised = Minimised(**saved.state["minimised"])
             pos_con = (checkpoints.root / "pos.con").read_text(encoding="utf-8")
         self._on_start(_describe(minimised))
-        species = species_of(prepared.atoms)
         workers = self.config.worker_count
         # in a superbasin, which state is searched next depends on how far ahead searches are made
         jobs_ahead = max(6 * workers, 24) if self.config.superbasins else 6 * workers
         setup = Setup(
-            identity=identity, pos_con=pos_con, minimised=minimised, job_files=potential.job_files(species),
+            identity=identity, pos_con=pos_con, minimised=minimised, job_files=potential.job_files(prepared.species),
             config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=jobs_ahead),
-            job_links=potential.job_links(), rotation=tuple(tuple(map(float, row)) for row in prepared.rotation),
+            job_links=potential.job_links(),
         )
         with SearchCluster(workers=workers) as cluster:
             with storage_errors(directory.path):

@@ -36,7 +36,6 @@ class SearchCluster:
         dask.config.set({"distributed.worker.memory.terminate": False, "distributed.worker.memory.pause": False,
                          "distributed.worker.memory.spill": False, "distributed.worker.memory.target": False,
                          "distributed.admin.tick.limit": "1h"})
-        self.workers = workers
         self._cluster = LocalCluster(n_workers=1, threads_per_worker=workers, processes=False, dashboard_address=None,
                                      protocol="inproc", silence_logs=logging.ERROR)
         self._client = Client(self._cluster)
@@ -51,11 +50,6 @@ class SearchCluster:
                                      priority=-self._submitted)
         self._futures[job.name] = future
         future.add_done_callback(lambda done, name=job.name: self._done.put((name, done)))
-
-    @property
-    def unfinished(self) -> int:
-        """How many submitted jobs have not come back."""
-        return len(self._futures)
 
     def wait(self, timeout_s: float) -> list[ClientDone]:
         """What has come back; waits up to `timeout_s` for the first."""
