@@ -1,0 +1,63 @@
+"""What the commands share: their class, types of arguments, and how an ending becomes an exit code."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlip_kmc.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, MlipKmcError
+
+if TYPE_CHECKING:
+    from mlip_kmc.records import EonResult
+
+PATH = click.Path(path_type=Path)
+
+
+class Command(click.Command):
+    """A command that knows `--debug`, before or after its name."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.params.append(debug_option())
+
+
+def debug_option() -> click.Option:
+    """`--debug`: the whole story of an error instead of its one line."""
+    return click.Option(["--debug"], is_flag=True, expose_value=False, callback=_note_debug, is_eager=True,
+                        help="On an error, print where in the program it arose.")
+
+
+def _note_debug(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if value:
+        context.find_root().meta["mlip_kmc.debug"] = True
+
+
+def run_dir_option(help_text: str) -> Callable[[Any], Any]:
+    """`--dir`."""
+    return click.option("--dir", "run_dir", type=PATH, default=None, help=help_text)
+
+
+def exit_code(result: "EonResult") -> int:
+    """What a command that ran ends with."""
+    from mlip_kmc.records import Status
+
+    return {Status.DONE: EXIT_DONE, Status.MORE_TO_DO: EXIT_MORE_TO_DO, Status.HALTED: EXIT_HALTED}[result.status]
+
+
+class StoppedError(MlipKmcError):
+    """A signal came before the first commit."""
+
+    exit_code = EXIT_MORE_TO_DO
+
+    def __str__(self) -> str:
+        return f"stopped by {super().__str__()}; the same command continues"
+
+
+def on_stop_signals(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Call `handler` for Ctrl-C, SIGTERM and SIGHUP, unless they are ignored (nohup)."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)

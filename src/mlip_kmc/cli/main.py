@@ -1,0 +1,103 @@
+"""The group of all commands, `--version`, and the one place where an error becomes a line and an exit code."""
+
+import importlib
+import json
+import sys
+import traceback
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from mlip_kmc import __version__
+from mlip_kmc.cli.common import debug_option
+from mlip_kmc.errors import EXIT_MORE_TO_DO, MlipKmcError
+
+# command: the file of this folder that holds it, in the order that --help shows them
+COMMANDS = {
+    "run": "run",
+}
+_PACKAGES = ("ase", "numpy", "distributed", "pydantic")
+
+
+class _Commands(click.Group):
+    """Imports a command's file when the command is asked for."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"mlip_kmc.cli.{COMMANDS[name]}"), name.replace("-", "_"))
+        return command
+
+
+def _show_version(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if not value:
+        return
+    etc = Path(sys.prefix) / "etc"
+    parts, image = _json(etc / "parts.json"), _json(etc / "image.json")
+    click.echo(f"mlip-kmc {__version__}")
+    click.echo(f"eOn {parts.get('eon', 'not in an image')}")
+    click.echo(f"LAMMPS {parts.get('lammps', 'not in an image')}")
+    click.echo(f"python-ace {parts.get('python-ace', 'not in an image')}")
+    for name in _PACKAGES:
+        click.echo(f"{name} {metadata.version(name)}")
+    click.echo(f"Python {sys.version.split()[0]}")
+    click.echo(f"compiled for {parts.get('march', 'unknown')}")
+    click.echo(f"image recipe {image.get('recipe', 'not in an image')}")
+    context.exit(0)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+              help="Versions of every part, and the digest of the image's recipe.")
+def cli() -> None:
+    """Adaptive kinetic Monte Carlo on an ACE potential.
+
+    \b
+    Example:  mlip-kmc run examples/cu-vacancy/akmc.yaml --dir my-run
+
+    \b
+    Exit codes:  0 done   75 more to do: run the same command again
+                 100 halted on extrapolation   others: failed, with one line that says why
+    """  # noqa: D301 - click's own mark for lines that are not to be wrapped
+
+
+cli.params.append(debug_option())
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; every error that a user can meet ends as one line and an exit code."""
+    meta: dict[str, Any] = {}
+    try:
+        with cli.make_context("mlip-kmc", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            meta = context.meta
+            cli.invoke(context)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except MlipKmcError as error:
+        if meta.get("mlip_kmc.debug"):
+            traceback.print_exc()
+        for line in str(error).splitlines():
+            click.echo(f"mlip-kmc: {line}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("mlip-kmc: stopped", err=True)
+        sys.exit(EXIT_MORE_TO_DO)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(0)
