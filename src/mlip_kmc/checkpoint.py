@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -31,9 +31,9 @@ from filelock import FileLock, Timeout
 from mlip_kmc.errors import RunStateError
 from mlip_kmc.files import append_durably, fsync_directory, make_directory, storage_errors, write_durably
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 3
-JOURNALS = ("events", "searches")
+JOURNALS = ("events", "searches", "starts")
 _MANIFEST = re.compile(r"^(\d{8})\.json$")
 
 
@@ -111,11 +111,14 @@ class Checkpoints:
 
     # -- reading
 
-    def restore(self, identity: str) -> Saved | None:
+    def restore(
+        self, identity: str, *, difference: Callable[[dict[str, Any]], str] = lambda _: "physics, structure or potential differ"
+    ) -> Saved | None:
         """Make the live tree and the journals those of the newest whole generation.
 
         Args:
             identity: digest of what decides the run; a generation with another is refused.
+            difference: says how a generation's state differs from what is wanted now.
 
         Returns:
             the generation, or None where nothing was ever committed.
@@ -131,8 +134,8 @@ class Checkpoints:
                 manifest = self._read_manifest(number)
                 if manifest["identity"] != identity:
                     raise RunStateError(
-                        f"the run directory {self._base} belongs to another configuration (physics, structure or "
-                        "potential differ); choose another --dir, or run it with its own configuration"
+                        f"the run directory {self._base} belongs to another configuration "
+                        f"({difference(manifest['state'])}); choose another --dir, or run it with its own configuration"
                     )
                 self._check(manifest)
             except _NotWholeError as error:

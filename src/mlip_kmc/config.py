@@ -7,9 +7,8 @@ Every quantity carries its unit in its name. Unknown and duplicate keys are refu
 configuration file's own folder.
 """
 
-import hashlib
-import json
 import os
+import sys
 import unicodedata
 from functools import cached_property
 from pathlib import Path
@@ -30,8 +29,7 @@ from pydantic import (
 
 from mlip_kmc.errors import ConfigError
 from mlip_kmc.explain import explain, shown
-from mlip_kmc.files import sha256_of
-from mlip_kmc.schema import Options, normalised
+from mlip_kmc.schema import Options, normalised, options_schema
 from mlip_kmc.yaml_file import read_keys
 
 
@@ -248,23 +246,41 @@ class Config(_Section):
         """How many searches run at a time on this machine."""
         return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers
 
-    def physics_digest(self) -> str:
-        """Identity of all that decides the trajectory; limits and workers are left out, files count by content.
+    def physics(self) -> dict[str, Any]:
+        """What decides the trajectory besides structure and potential, by dotted key.
 
-        Raises:
-            ConfigError: a file has gone since the configuration was read.
+        Limits, workers and the temperature are left out: a run may go on with others.
         """
-        facts = self.model_dump(mode="json", exclude={"structure", "stop", "workers"})
-        facts["search"].pop("max_bad_in_a_row")
-        try:
-            facts["structure"] = sha256_of(self.structure.file)
-            if isinstance(self.potential, AcePotentialSection):
-                for key in ("ace", "basis", "active_set"):
-                    path = getattr(self.potential, key)
-                    facts["potential"][key] = sha256_of(path) if path else None
-        except OSError as error:
-            raise ConfigError(f"cannot read {error.filename}: {error.strerror}") from error
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return _dotted(self.model_dump(mode="json", exclude={"structure": True, "potential": True, "search": _SEARCH_LIMITS,
+                                                             **_LIMITS}))
+
+    def limits(self) -> dict[str, Any]:
+        """What may change while a run goes on, by dotted key: what `physics` leaves out."""
+        return _dotted(self.model_dump(mode="json", include={"search": _SEARCH_LIMITS, **_LIMITS}))
+
+
+_SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
+_LIMITS = {"stop": True, "workers": True, "temperature_K": True}
+
+
+def _dotted(facts: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in facts.items():
+        flat.update(_dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat
+
+
+def json_schema() -> dict[str, Any]:
+    """The configuration's JSON Schema (draft 2020-12), eOn's own options included where eOn is installed."""
+    found: dict[str, Any] = Config.model_json_schema()
+    properties = found["properties"]
+    section = properties["structure"].pop("$ref")
+    properties["structure"]["anyOf"] = [{"type": "string", "description": "A structure file."}, {"$ref": section}]
+    properties["workers"] = {**properties["workers"], "anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]}
+    properties["eon"] = {**properties["eon"], **options_schema()}
+    found["title"] = "mlip-kmc configuration"
+    found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return found
 
 
 def load_config(path: str | Path) -> Config:
@@ -279,6 +295,18 @@ def load_config(path: str | Path) -> Config:
         return Config.model_validate(raw, context={"base": path.resolve().parent})
     except ValidationError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in explain(error, Config))) from error
+
+
+def example_directory() -> Path:
+    """The worked example: the image's, or the repository's.
+
+    Raises:
+        ConfigError: it is in neither place.
+    """
+    for root in (Path(sys.prefix) / "share", Path(__file__).resolve().parents[2] / "examples"):
+        if (root / "cu-vacancy").is_dir():
+            return root / "cu-vacancy"
+    raise ConfigError("the example's files are not here; run inside the image, or give --structure and --potential")
 
 
 def scratch_directory() -> Path:

@@ -23,11 +23,18 @@ _PLAIN_INTERVAL_S = 30.0
 class Display:
     """Prints a run's progress."""
 
-    def __init__(self, *, quiet: bool, settings: Config) -> None:
-        """Nothing is printed yet."""
+    def __init__(self, *, quiet: bool, settings: Config, searches: int | None = None) -> None:
+        """Nothing is printed yet.
+
+        Args:
+            quiet: print only the result.
+            settings: the run's.
+            searches: so many are wanted, and no KMC step.
+        """
         self._console = Console(stderr=False, highlight=False, soft_wrap=True)
         self._quiet = quiet
         self._settings = settings
+        self._searches = searches
         self._live: Live | None = None
         self._steps: int | None = None
         self._shown = float("-inf")
@@ -65,6 +72,11 @@ class Display:
             self.note(self._status(now))
 
     def _status(self, now: Progress) -> str:
+        if self._searches is not None:
+            return (
+                f"search {now.searches_here} of {self._searches} in state {now.state}: {now.processes} processes, confidence "
+                f"{now.confidence:.4f}  |  {now.good} new, {now.repeated} repeats, {now.bad} bad, {now.running} running"
+            )
         wanted = self._settings.stop.kmc_steps
         steps = f"{now.kmc_steps}/{wanted}" if wanted else f"{now.kmc_steps}"
         return (

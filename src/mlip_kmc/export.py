@@ -25,7 +25,7 @@ from mlip_kmc.trajectory import Path as AtomPath
 Array = npt.NDArray[np.float64]
 
 _EVENTS = ("step", "reactant", "process", "product", "step_time_s", "time_s", "barrier_eV", "rate_per_s", "energy_eV",
-           "superbasin")
+           "superbasin", "temperature_K")
 _PROCESSES = ("state", "process", "product", "barrier_eV", "prefactor_per_s", "rate_per_s", "saddle_energy_eV",
               "product_energy_eV", "repeats")
 _STATES = ("state", "energy_eV", "processes", "good_searches", "bad_searches")
@@ -41,7 +41,8 @@ def export(result: EonResult, *, rotation: Array, directory: Path) -> None:
     """
     make_directory(directory)
     _table(directory / "events.csv", _EVENTS, (
-        (e.step, e.reactant, e.process, e.product, e.step_time_s, e.time_s, e.barrier, e.rate, e.energy, e.superbasin)
+        (e.step, e.reactant, e.process, e.product, e.step_time_s, e.time_s, e.barrier, e.rate, e.energy, e.superbasin,
+         e.temperature_K)
         for e in result.events))
     _table(directory / "processes.csv", _PROCESSES, (
         (p.state, p.process, p.product, p.barrier, p.prefactor, p.rate, p.saddle_energy, p.product_energy, p.repeats)
@@ -70,7 +71,8 @@ def trajectory(result: EonResult, *, rotation: Array) -> Iterator[Atoms]:
     for event in result.events:
         path = path.changed(event.mapping, event.images, event.drift_A)
         yield _frame(start, path.unwrapped(positions(event.product)), rotation, energies[event.product],
-                     {"step": event.step + 1, "time_s": event.time_s, "state": event.product, "barrier_eV": event.barrier})
+                     {"step": event.step + 1, "time_s": event.time_s, "state": event.product, "barrier_eV": event.barrier,
+                      **({"temperature_K": event.temperature_K} if event.temperature_K else {})})
 
 
 def _process_frames(result: EonResult, rotation: Array) -> Iterator[Atoms]:

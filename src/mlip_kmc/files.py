@@ -65,6 +65,16 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory:
         stream.write(data)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` in one step, without waiting for the disk: for what the next moment makes stale.
+
+    Raises:
+        StorageError: it could not be written; the file is the old one.
+    """
+    with _replacing(path, durable=False) as stream:
+        stream.write(data)
+
+
 @contextmanager
 def durable_stream(path: Path) -> Iterator[IO[str]]:
     """A text stream that becomes `path`, whole and durable, when the block ends without an error."""
@@ -76,8 +86,10 @@ def durable_stream(path: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _replacing(path: Path, *, mode: int = 0o644, sync_directory: bool = True) -> Iterator[IO[bytes]]:
-    """A temporary file beside `path`, which takes its place, synced, when the block ends without an error."""
+def _replacing(
+    path: Path, *, mode: int = 0o644, sync_directory: bool = True, durable: bool = True
+) -> Iterator[IO[bytes]]:
+    """A temporary file beside `path`, which takes its place, synced if `durable`, when the block ends without an error."""
     with storage_errors(path):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         try:
@@ -85,13 +97,14 @@ def _replacing(path: Path, *, mode: int = 0o644, sync_directory: bool = True) ->
                 yield stream
                 stream.flush()
                 os.fchmod(stream.fileno(), mode)
-                os.fsync(stream.fileno())
+                if durable:
+                    os.fsync(stream.fileno())
             Path(temporary).replace(path)
         except BaseException:
             with suppress(OSError):  # what went wrong first is what is reported
                 Path(temporary).unlink(missing_ok=True)
             raise
-        if sync_directory:
+        if durable and sync_directory:
             fsync_directory(path.parent)
 
 

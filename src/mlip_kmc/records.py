@@ -75,6 +75,7 @@ class Event(_Json):
         images: original atoms whose whole-cell offset changes, with the new one.
         drift_A: offset of the product state's frame (see `trajectory.Path`).
         superbasin: the superbasin's number, or None.
+        temperature_K: at which the rates were taken.
     """
 
     step: int
@@ -90,6 +91,55 @@ class Event(_Json):
     images: dict[str, tuple[int, int, int]]
     drift_A: tuple[float, float, float]
     superbasin: int | None = None
+    temperature_K: float | None = None
+
+
+@dataclass(frozen=True)
+class Start(_Json):
+    """One start of a run's process: the first, or one that continued it.
+
+    Attributes:
+        number: from 1.
+        time_s: when, in seconds since 1970.
+        host: where. pid: its process there.
+        version: of mlip-kmc.
+        workers: searches at a time.
+        temperature_K: from here on.
+        kmc_step: how many KMC steps were done before.
+        changes: settings that differ from the start before, by dotted key: (old, new).
+    """
+
+    number: int
+    time_s: float
+    host: str
+    pid: int
+    version: str
+    workers: int
+    temperature_K: float
+    kmc_step: int
+    changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Live(_Json):
+    """What a running process says of itself every few seconds, for `status`; not durable.
+
+    Attributes:
+        time_s: when, in seconds since 1970.
+        host, pid: of the process.
+        phase: what it does.
+        workers: searches at a time. busy: searches that run now. waiting: submitted and not running yet.
+        interval_s: how often it says so.
+    """
+
+    time_s: float
+    host: str
+    pid: int
+    phase: str
+    workers: int
+    busy: int
+    waiting: int
+    interval_s: float
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,33 @@ def normalised(options: Options) -> Options:
             for section, entries in options.items()}
 
 
+def options_schema() -> dict[str, Any]:
+    """JSON Schema of eOn's options that a configuration may set; of any options where eOn is not installed."""
+    try:
+        known = schema()
+    except ProgramError:
+        return {"type": "object", "additionalProperties": {"type": "object"}}
+    sections = {
+        section: {"type": "object", "additionalProperties": False,
+                  "properties": {key: _described(facts) for key, facts in entries.items() if (section, key) not in RESERVED}}
+        for section, entries in known.items() if section not in RESERVED_SECTIONS
+    }
+    return {"type": "object", "additionalProperties": False, "properties": sections}
+
+
+def _described(facts: dict[str, Any]) -> dict[str, Any]:
+    kind = facts.get("kind")
+    body: dict[str, Any] = {"type": "boolean" if kind in _TRUTH else "integer" if kind in _WHOLE else
+                            "number" if kind in _NUMBER else "string"}
+    if body["type"] == "string":
+        body["type"] = ["string", "number"]  # what looks like a number needs no quotes
+        if isinstance(facts.get("values"), list):
+            body = {"enum": facts["values"]}
+    if isinstance(facts.get("default"), str):
+        body["description"] = f"eOn's default: {facts['default']}"
+    return body
+
+
 def closest(name: str, known: Iterable[str], otherwise: str) -> str:
     """Advice on a misspelt name: the closest known one, or `otherwise`."""
     by_lower = {entry.lower(): entry for entry in known}

@@ -25,14 +25,9 @@ class Command(click.Command):
 
 
 def debug_option() -> click.Option:
-    """`--debug`: the whole story of an error instead of its one line."""
-    return click.Option(["--debug"], is_flag=True, expose_value=False, callback=_note_debug, is_eager=True,
-                        help="On an error, print where in the program it arose.")
-
-
-def _note_debug(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
-    if value:
-        context.find_root().meta["mlip_kmc.debug"] = True
+    """`--debug`: `main` looks for it when an error ends the command."""
+    return click.Option(["--debug"], is_flag=True, expose_value=False,
+                        help="On an error, print where in the program it arose, too.")
 
 
 def run_dir_option(help_text: str) -> Callable[[Any], Any]:

@@ -16,8 +16,14 @@ from mlip_kmc.errors import EXIT_MORE_TO_DO, MlipKmcError
 
 # command: the file of this folder that holds it, in the order that --help shows them
 COMMANDS = {
+    "init": "init",
+    "search": "search",
     "run": "run",
+    "status": "status",
+    "schema": "schema",
+    "completion": "completion",
 }
+COMPLETE = "_MLIP_KMC_COMPLETE"
 _PACKAGES = ("ase", "numpy", "distributed", "pydantic")
 
 
@@ -79,15 +85,11 @@ cli.params.append(debug_option())
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every error that a user can meet ends as one line and an exit code."""
-    meta: dict[str, Any] = {}
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        with cli.make_context("mlip-kmc", list(sys.argv[1:] if arguments is None else arguments)) as context:
-            meta = context.meta
-            cli.invoke(context)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        sys.exit(cli.main(args=words, prog_name="mlip-kmc", complete_var=COMPLETE, standalone_mode=False) or 0)
     except MlipKmcError as error:
-        if meta.get("mlip_kmc.debug"):
+        if "--debug" in words:
             traceback.print_exc()
         for line in str(error).splitlines():
             click.echo(f"mlip-kmc: {line}", err=True)
@@ -100,4 +102,3 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(EXIT_MORE_TO_DO)
     except BrokenPipeError:
         sys.exit(1)
-    sys.exit(0)

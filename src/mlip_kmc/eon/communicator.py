@@ -75,6 +75,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         self._jobs: dict[str, ClientJob] = {}
         self._finished: dict[str, ClientDone] = {}
         self._retried: set[str] = set()
+        self.busy_s = 0.0
         self._kinds: dict[str, str] = {}
 
     # -- eOn's interface
@@ -168,6 +169,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
                 path.unlink(missing_ok=True)
 
     def _accept(self, done: ClientDone) -> None:
+        self.busy_s += done.seconds
         if done.name not in self._jobs:
             return
         if done.end is End.CRASHED and done.name not in self._retried:

@@ -136,12 +136,18 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         """It is time for a KMC step."""
         return bool(self.confidence >= self.config.akmc_confidence)
 
-    def make_jobs(self) -> None:
-        """Submit searches until the buffer is full."""
+    @property
+    def registered(self) -> int:
+        """How many searches of the state are registered."""
+        return int(self.state.get_total_saddle_count())
+
+    def make_jobs(self, at_most: int | None = None) -> None:
+        """Submit searches until the buffer is full, or until the state has had `at_most` in all."""
         wanted = self.config.comm_job_buffer_size - self.comm.get_queue_size()
         here = [name for name in self.comm.pending if search_of(name)[0] == self.state.number]
-        following = int(self.state.get_total_saddle_count()) + len(here)
-        self.submit([f"{self.state.number}_{following + offset}" for offset in range(max(wanted, 0))])
+        following = self.registered + len(here)
+        end = following + max(wanted, 0)
+        self.submit([f"{self.state.number}_{index}" for index in range(following, end if at_most is None else min(end, at_most))])
 
     def submit(self, names: list[str]) -> None:
         """Submit searches by name."""

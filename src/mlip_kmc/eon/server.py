@@ -9,8 +9,13 @@ commits a generation if anything changed. eOn's own classes hold states, process
 """
 
 import logging
+import math
+import os
+import socket
+import time
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, replace
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -18,46 +23,37 @@ import numpy as np
 from eon import akmcstatelist, communicator, superbasinscheme
 from eon.config import ConfigClass
 
+from mlip_kmc import __version__
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory
 from mlip_kmc.config import Config
 from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator, search_of
 from mlip_kmc.eon.explorer import OrderedExplorer, RecordingState
+from mlip_kmc.eon.setup import Setup, changed
 from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
 from mlip_kmc.files import make_directory
 from mlip_kmc.kinetics import draw_step, draw_time, step_generator
-from mlip_kmc.records import Event, Minimised, Progress, SearchRecord
+from mlip_kmc.records import Event, Minimised, Progress, SearchRecord, Start
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.structure import from_con, read_structure
 from mlip_kmc.trajectory import Path as AtomPath
 
 _EON_LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin",
                 "superbasinscheme")
+_LOG_BYTES = 4_000_000
 EON_KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What a run is made of, besides its configuration.
+class Numbers:
+    """What a generation holds besides files and journals.
 
     Attributes:
-        identity: digest of everything that decides the trajectory.
-        pos_con: `.con` text of state 0.
-        config_ini: eOn's options.
-        minimised: the report on state 0.
-        job_files, job_links: of every search directory.
+        steps: KMC steps done. time_s: simulated time.
+        state: where the run is. previous: where it came from, or -1.
+        bad_in_a_row: searches. starts: of the process.
+        wall_s: over all starts. busy_s: of all searches that came back, where they ran.
+        pending: searches that are not registered, in order.
     """
-
-    identity: str
-    pos_con: str
-    config_ini: str
-    minimised: Minimised
-    job_files: dict[str, str]
-    job_links: dict[str, Path]
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What a generation holds besides files and journals."""
 
     steps: int = 0
     time_s: float = 0.0
@@ -65,6 +61,8 @@ class Numbers:
     previous: int = -1
     bad_in_a_row: int = 0
     starts: int = 0
+    wall_s: float = 0.0
+    busy_s: float = 0.0
     pending: tuple[str, ...] = ()
 
 
@@ -73,19 +71,31 @@ class Server:
 
     def __init__(
         self, config: Config, *, directory: RunDirectory, checkpoints: Checkpoints, cluster: SearchCluster, setup: Setup,
-        saved: dict[str, Any] | None,
+        saved: dict[str, Any] | None, searches: int | None = None,
     ) -> None:
         """Start at a generation (`saved`), or at state 0.
 
         The live tree must be that generation's (`Checkpoints.restore`).
+
+        Args:
+            config: the run's.
+            directory, checkpoints: where it lives.
+            cluster: where clients run.
+            setup: what it is made of.
+            saved: the generation's state.
+            searches: so many searches of the present state and no KMC step; None: a run.
         """
         self.config = config
         self.setup = setup
+        self._searches = searches
+        self._begun = time.monotonic()
         self._checkpoints = checkpoints
         self._root = checkpoints.root
         self._spool = make_directory(directory.path / "spool")
         _log_to(directory.path / "eon.log")
         self.numbers = Numbers() if saved is None else _numbers(saved["numbers"])
+        self._earlier = self.numbers
+        self.changes = changed(saved["limits"], config.limits()) if saved else {}
         (self._root / "pos.con").write_text(setup.pos_con, encoding="utf-8")
         (self._root / "config.ini").write_text(setup.config_ini, encoding="utf-8")
         self._eon = _eon_config(self._root)
@@ -96,6 +106,8 @@ class Server:
         )
         communicator._comm_by_config_id[id(self._eon)] = self._comm  # noqa: SLF001 - where eOn looks communicators up
         self.states = self._state_list()
+        if "temperature_K" in self.changes:
+            self._at_new_temperature()
         start = from_con(setup.pos_con)
         self.path = AtomPath.start(np.asarray(start.cell.array), start.get_chemical_symbols(),
                                    anchored=bool(start.constraints))
@@ -105,7 +117,6 @@ class Server:
         self._replay()
         self._superbasins = self._superbasin_scheme()
         self._explorer = self._explore(self.numbers.state)
-        self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
         if self._hopeless:  # started again all the same: it gets another series
             self.numbers = replace(self.numbers, bad_in_a_row=0)
         searched = self._searched()
@@ -129,14 +140,14 @@ class Server:
         if reason is not None:
             return reason
         registered: list[str] = []
-        while not self._explorer.confident and not self._hopeless:
+        while not self._enough and not self._hopeless:
             self._retarget()
-            self._explorer.make_jobs()
+            self._explorer.make_jobs(self._searches)
             if not self._comm.accept(0.0 if registered else timeout_s):
                 break
             registered += self._register()
         event = None
-        if self._explorer.confident:
+        if self._searches is None and self._explorer.confident:
             event = self._step()
         if registered or event is not None:
             self._commit(registered)
@@ -158,6 +169,11 @@ class Server:
         return [name] if name else []
 
     @property
+    def _enough(self) -> bool:
+        """The present state has had the searches that it needs."""
+        return self._explorer.confident if self._searches is None else self._explorer.registered >= self._searches
+
+    @property
     def _hopeless(self) -> bool:
         return self.numbers.bad_in_a_row >= self.config.search.max_bad_in_a_row
 
@@ -168,6 +184,8 @@ class Server:
             self._explorer = self._explore(self.numbers.state)
 
     def _finished(self) -> str | None:
+        if self._searches is not None:
+            return f"{self._explorer.registered} searches of state {self._explorer.state.number} are done" if self._enough else None
         stop = self.config.stop
         if stop.kmc_steps is not None and self.numbers.steps >= stop.kmc_steps:
             return f"{self.numbers.steps} KMC steps are done"
@@ -209,6 +227,7 @@ class Server:
             time_s=self.numbers.time_s + residence, barrier=left.get_process(process)["barrier"], rate=rate,
             energy=left.get_energy(), mapping=mapping, images=images,
             drift_A=(float(drift[0]), float(drift[1]), float(drift[2])), superbasin=basin.id if basin else None,
+            temperature_K=self.config.temperature_K,
         )
         self._checkpoints.append("events", event.to_json())
         self.states.touched.add("states/state_table")
@@ -261,8 +280,11 @@ class Server:
     # -- commits
 
     def _commit(self, registered: list[str]) -> None:
-        self.numbers = replace(self.numbers, pending=tuple(self._comm.pending))
-        state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised)}
+        earlier = self._earlier
+        self.numbers = replace(self.numbers, pending=tuple(self._comm.pending), busy_s=earlier.busy_s + self._comm.busy_s,
+                               wall_s=earlier.wall_s + time.monotonic() - self._begun)
+        state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "facts": self.setup.facts,
+                 "limits": self.config.limits()}
         self._checkpoints.commit(state, identity=self.setup.identity, touched=self.states.touched)
         self.states.touched.clear()
         self._comm.forget(registered)
@@ -277,8 +299,17 @@ class Server:
                 "new --dir, or with a larger search.max_bad_in_a_row here"
             )
 
-    def commit_start(self) -> None:
-        """Write the first generation, before any search."""
+    def begin(self) -> None:
+        """Commit that the run goes on from here, before any search; a run that is done stays as it is."""
+        if self.numbers.starts and self._finished() is not None:
+            return
+        self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
+        start = Start(
+            number=self.numbers.starts, time_s=round(time.time(), 3), host=socket.gethostname(), pid=os.getpid(),
+            version=__version__, workers=self.config.worker_count, temperature_K=self.config.temperature_K,
+            kmc_step=self.numbers.steps, changes=self.changes,
+        )
+        self._checkpoints.append("starts", start.to_json())
         self.states.touched.update(("pos.con", "states/state_table"))
         self._commit([])
 
@@ -298,6 +329,23 @@ class Server:
         states.touched, states.records = {"states/0"}, []
         states.StateClass = RecordingState
         return states
+
+    def _at_new_temperature(self) -> None:
+        """New rates for every known process, and confidence from zero.
+
+        Repeats were counted for the processes within the old temperature's thermal window.
+        """
+        if self._eon.akmc_eq_rate > 0:
+            raise ConfigError("temperature_K cannot change in a run with eon.AKMC.equilibrium_rate; choose another --dir")
+        for folder in (self._root / "states").iterdir():
+            if folder.name.isdigit():
+                state = self.states.get_state(int(folder.name))
+                state.load_process_table()
+                for process in state.procs.values():
+                    process["rate"] = process["prefactor"] * math.exp(-process["barrier"] / self.states.kT)
+                state.save_process_table()
+                state.reset_repeats()
+                state.info.set("MetaData", "proc repeat count", "{}")
 
     def _superbasin_scheme(self) -> Any:
         if not self._eon.sb_on:
@@ -363,7 +411,7 @@ class Server:
 
 def _log_to(path: Path) -> None:
     """What eOn's server says goes into the run directory, not to the terminal."""
-    handler = logging.FileHandler(path, delay=True)
+    handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=2, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for name in _EON_LOGGERS:
         logger = logging.getLogger(name)

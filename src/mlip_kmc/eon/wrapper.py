@@ -7,12 +7,12 @@
 
 import contextlib
 import hashlib
-import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
@@ -20,7 +20,9 @@ from ase import Atoms
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory, Saved
 from mlip_kmc.config import AcePotentialSection, Config
 from mlip_kmc.eon.options import config_ini
+from mlip_kmc.eon.pulse import Pulse
 from mlip_kmc.eon.results import read_result
+from mlip_kmc.eon.setup import Setup, difference, identity_of
 from mlip_kmc.eon.start import prepare_start
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.export import export
@@ -93,29 +95,50 @@ class EonWrapper:
         Raises:
             MlipKmcError: one of its kinds, with one line and an exit code.
         """
+        return self._go(potential, structure, searches=None)
+
+    def search(self, potential: Potential, structure: Atoms, *, count: int) -> EonResult:
+        """Process searches of the present state, and no KMC step.
+
+        They are the run's own first searches: `run_akmc` in the same directory goes on from them.
+
+        Args:
+            potential: evaluated by LAMMPS (ACE) or eOn (built-in).
+            structure: positions in A; minimised first.
+            count: how many in all; what is there already counts.
+
+        Returns:
+            the whole run so far, also exported to `run_dir/results`.
+
+        Raises:
+            MlipKmcError: one of its kinds, with one line and an exit code.
+        """
+        return self._go(potential, structure, searches=count)
+
+    def _go(self, potential: Potential, structure: Atoms, *, searches: int | None) -> EonResult:
         check_cpu()
         section = self.config.structure
         prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A,
                            minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
-        identity = self._identity(potential, prepared)
-        with RunDirectory(self.run_dir) as directory:
+        facts = self._facts(potential, prepared)
+        with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=self.config.worker_count) as pulse:
             checkpoints = Checkpoints(directory)
-            saved = checkpoints.restore(identity)
-            return self._run(directory, checkpoints, saved, potential=potential, prepared=prepared, identity=identity)
+            saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
+            setup = self._setup(directory, checkpoints, saved, potential=potential, prepared=prepared, facts=facts, pulse=pulse)
+            return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
 
-    def _identity(self, potential: Potential, prepared: Prepared) -> str:
-        facts = [self.config.physics_digest(), potential.digest, to_con(prepared.atoms)]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    def _facts(self, potential: Potential, prepared: Prepared) -> dict[str, Any]:
+        structure = hashlib.sha256(to_con(prepared.atoms).encode()).hexdigest()
+        return {**self.config.physics(), **potential.facts(), "structure": structure}
 
-    def _run(
+    def _setup(
         self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, potential: Potential,
-        prepared: Prepared, identity: str,
-    ) -> EonResult:
-        from mlip_kmc.eon.server import Server, Setup  # eOn takes a second to import
-
+        prepared: Prepared, facts: dict[str, Any], pulse: Pulse,
+    ) -> Setup:
         if saved is None:
             self.starting = True
             self._on_start("minimising the structure under the run's potential")
+            pulse.beat("minimising")
             minimum, minimised = prepare_start(prepared.atoms, potential, evidence=directory.path / "evidence")
             self.starting = False
             pos_con = to_con(minimum)
@@ -126,32 +149,43 @@ class EonWrapper:
         workers = self.config.worker_count
         # in a superbasin, which state is searched next depends on how far ahead searches are made
         jobs_ahead = max(6 * workers, 24) if self.config.superbasins else 6 * workers
-        setup = Setup(
-            identity=identity, pos_con=pos_con, minimised=minimised, job_files=potential.job_files(prepared.species),
+        return Setup(
+            facts=facts, pos_con=pos_con, minimised=minimised, job_files=potential.job_files(prepared.species),
             config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=jobs_ahead),
             job_links=potential.job_links(),
         )
-        with SearchCluster(workers=workers) as cluster:
+
+    def _run(
+        self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, setup: Setup, prepared: Prepared,
+        searches: int | None, pulse: Pulse,
+    ) -> EonResult:
+        from mlip_kmc.eon.server import Server  # eOn takes a second to import
+
+        with SearchCluster(workers=self.config.worker_count) as cluster:
             with storage_errors(directory.path):
                 server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
-                                saved=saved.state if saved else None)
-                if saved is None:
-                    server.commit_start()
+                                saved=saved.state if saved else None, searches=searches)
+                server.begin()
+            for line in _described_changes(server):
+                self._on_start(line)
             try:
-                status, reason = self._loop(server)
+                status, reason = self._loop(server, pulse)
             except MlipKmcError:
                 with contextlib.suppress(Exception):  # the first failure is the one to tell
-                    self._export(directory, minimised, prepared, Status.HALTED, "failed")
+                    self._export(directory, setup.minimised, prepared, Status.HALTED, "failed")
                 raise
-        return self._export(directory, minimised, prepared, status, reason)
+        return self._export(directory, setup.minimised, prepared, status, reason)
 
-    def _loop(self, server: "Server") -> tuple[Status, str]:
+    def _loop(self, server: "Server", pulse: Pulse) -> tuple[Status, str]:
         limit = self.config.stop.wall_time_min
         end = time.monotonic() + limit * 60 if limit is not None else float("inf")
         while True:
             with storage_errors(self.run_dir):  # eOn writes too
                 reason = server.tick(_POLL_S)
-            self._on_progress(server.progress())
+            now = server.progress()
+            self._on_progress(now)
+            busy = min(now.running, self.config.worker_count)
+            pulse.beat("searching", busy=busy, waiting=now.running - busy)
             if reason is not None:
                 return Status.DONE, reason
             if self.stop.is_set():
@@ -173,3 +207,12 @@ def _describe(report: Minimised) -> str:
         f"{report.largest_displacement_A:.4f} A; pressure {report.pressure_GPa:+.3f} GPa; lowest Hessian eigenvalue "
         f"{report.lowest_eigenvalue_eV_per_A2:.4f} eV/A^2"
     )
+
+
+def _described_changes(server: "Server") -> list[str]:
+    lines = []
+    for key, (old, new) in server.changes.items():
+        lines.append(f"changed since the last start: {key} was {old}, is {new}")
+        if key == "temperature_K":
+            lines.append(f"from KMC step {server.numbers.steps} on at {new} K: all rates are new, confidences start from zero")
+    return lines

@@ -17,6 +17,7 @@ import yaml
 from ase.data import atomic_numbers
 
 from mlip_kmc.errors import PotentialError
+from mlip_kmc.files import sha256_of
 
 LINKED_NAME = "potential.yace"
 _ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
@@ -73,6 +74,12 @@ class AcePotential:
                 raise PotentialError(f"the extrapolation grade of {yace} needs its {what}; no {path or 'file'}")
         return cls(yace=yace, elements=elements, cutoff_A=cutoff_A, digest=digest, basis=basis and basis.absolute(),
                    active_set=active_set and active_set.absolute(), evaluator=evaluator)
+
+    def facts(self) -> dict[str, str | None]:
+        """What decides its numbers, by dotted key; files count by content."""
+        return {"potential.ace": self.digest, "potential.evaluator": self.evaluator,
+                "potential.basis": self.basis and sha256_of(self.basis),
+                "potential.active_set": self.active_set and sha256_of(self.active_set)}
 
     def lammps_input(self, species: tuple[str, ...]) -> str:
         """The `in.lammps` of a search directory.

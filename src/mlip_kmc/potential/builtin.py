@@ -1,6 +1,5 @@
 """One of eOn's built-in potentials, named; for checks against eOn's published values."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +29,9 @@ class BuiltinPotential:
             raise PotentialError(f"eOn has no built-in potential '{name}'; it has {', '.join(_USABLE)}")
         return cls(eon_name=name)
 
-    @property
-    def digest(self) -> str:
-        """Identity of the potential: its name, as eOn's version is recorded apart."""
-        return hashlib.sha256(self.eon_name.encode()).hexdigest()
+    def facts(self) -> dict[str, str | None]:
+        """What decides its numbers, by dotted key."""
+        return {"potential.eon": self.eon_name}
 
     def job_files(self, species: tuple[str, ...]) -> dict[str, str]:  # noqa: ARG002 - the same call as AcePotential's
         """Text files that a search directory needs: none."""
