@@ -29,7 +29,9 @@ ALLOWED = {
     "export": (MIDDLE, ""),
     "display": (LOWER, ""),
     "eon": (f"{MIDDLE} schema potential searches checkpoint export", ""),
-    "cli": (f"{MIDDLE} __init__ display potential searches checkpoint export eon", ""),
+    "rundir": (f"{MIDDLE} checkpoint eon", ""),
+    "report": (f"{MIDDLE} rundir", ""),
+    "cli": (f"{MIDDLE} __init__ display potential searches checkpoint export eon rundir report", ""),
     "__init__": ("config eon records", ""),
     "__main__": ("cli", ""),
 }
