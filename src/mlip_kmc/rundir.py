@@ -27,7 +27,7 @@ from mlip_kmc.checkpoint import FORMAT
 from mlip_kmc.eon.results import read_states
 from mlip_kmc.errors import RunStateError, StructureError
 from mlip_kmc.files import sha256_of
-from mlip_kmc.records import EonResult, Event, Minimised, SearchRecord, StateRecord, Status
+from mlip_kmc.records import EonResult, Event, Minimised, SearchRecord, Start, StateRecord, Status
 from mlip_kmc.structure import read_structure
 
 Array = npt.NDArray[np.float64]
@@ -46,6 +46,8 @@ class RunNumbers:
         state, previous: the present state and the one before; -1 for none.
         bad_in_a_row: bad searches since the last good one.
         starts: how often the run was started.
+        confidence: of the present state, at the last commit.
+        wall_s: over all starts. busy_s: of all searches that came back, where they ran.
         pending: searches that were in flight, by name (`state_index`).
     """
 
@@ -55,6 +57,9 @@ class RunNumbers:
     previous: int = -1
     bad_in_a_row: int = 0
     starts: int = 0
+    confidence: float = 0.0
+    wall_s: float = 0.0
+    busy_s: float = 0.0
     pending: tuple[str, ...] = ()
 
 
@@ -97,7 +102,7 @@ class RunView:
         numbers: where the run is.
         settings: what it runs with.
         minimised: the report on state 0.
-        events, searches: the journals.
+        events, searches, starts: the journals.
         states: every state with its process table.
         raw: everything the generation holds besides files and journals, as JSON values.
     """
@@ -110,13 +115,18 @@ class RunView:
     minimised: Minimised | None
     events: tuple[Event, ...]
     searches: tuple[SearchRecord, ...]
+    starts: tuple[Start, ...]
     states: tuple[StateRecord, ...]
     raw: Mapping[str, Any]
 
     @classmethod
     @contextmanager
-    def read(cls, path: Path) -> Iterator[Self]:
+    def read(cls, path: Path, *, with_states: bool = True) -> Iterator[Self]:
         """The newest whole generation; a torn one, or one that goes while it is read, is tried again.
+
+        Args:
+            path: the run directory.
+            with_states: False leaves states and their processes out, which is quick however long the run is.
 
         Raises:
             RunStateError: `path` is no run directory, nothing was committed, or no generation is whole.
@@ -125,10 +135,10 @@ class RunView:
         if not generations.is_dir():
             raise RunStateError(f"{path} is no run directory (it has no generations); give the --dir of a run")
         with tempfile.TemporaryDirectory(prefix="mlip-kmc-view-") as folder:
-            yield cls._newest(path.absolute(), generations, Path(folder))
+            yield cls._newest(path.absolute(), generations, Path(folder), with_states=with_states)
 
     @classmethod
-    def _newest(cls, path: Path, generations: Path, folder: Path) -> Self:
+    def _newest(cls, path: Path, generations: Path, folder: Path, *, with_states: bool) -> Self:
         for attempt in range(_ATTEMPTS):
             names = sorted((entry.name for entry in generations.iterdir() if _MANIFEST.match(entry.name)), reverse=True)
             if not names:
@@ -136,25 +146,27 @@ class RunView:
             reasons = []
             for name in names:
                 try:
-                    return cls._at(path, generations / name, folder / f"{attempt}-{name}")
+                    return cls._at(path, generations / name, folder / f"{attempt}-{name}", with_states=with_states)
                 except _NotWholeError as error:
                     reasons.append(f"{name}: {error}")
             time.sleep(_PAUSE_S)
         raise RunStateError(f"no generation in {generations} is whole ({'; '.join(reasons)}); restore it from a backup")
 
     @classmethod
-    def _at(cls, path: Path, manifest_path: Path, root: Path) -> Self:
+    def _at(cls, path: Path, manifest_path: Path, root: Path, *, with_states: bool) -> Self:
         manifest = _manifest(manifest_path)
         state = manifest["state"]
         journals = {name: _journal(path / "journal" / f"{name}.jsonl", entry) for name, entry in manifest["journals"].items()}
-        _lay_out(path, manifest["folders"], root)
+        folders = manifest["folders"]
+        _lay_out(path, folders if with_states else {name: folders[name] for name in folders if name == ""}, root)
         return cls(
             path=path, generation=manifest["number"], identity=manifest["identity"], numbers=_numbers(state.get("numbers", {})),
             settings=_settings(root / "config.ini"),
             minimised=_minimised(state.get("minimised")),
             events=tuple(Event.from_json(line) for line in journals.get("events", [])),
             searches=tuple(SearchRecord.from_json(line) for line in journals.get("searches", [])),
-            states=read_states(root), raw=state,
+            starts=tuple(Start.from_json(line) for line in journals.get("starts", [])),
+            states=read_states(root) if with_states else (), raw=state,
         )
 
     def result(self, *, status: Status = Status.MORE_TO_DO, reason: str = "read from its directory") -> EonResult:

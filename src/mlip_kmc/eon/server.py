@@ -51,6 +51,7 @@ class Numbers:
         steps: KMC steps done. time_s: simulated time.
         state: where the run is. previous: where it came from, or -1.
         bad_in_a_row: searches. starts: of the process.
+        confidence: of the present state, at the last commit.
         wall_s: over all starts. busy_s: of all searches that came back, where they ran.
         pending: searches that are not registered, in order.
     """
@@ -61,6 +62,7 @@ class Numbers:
     previous: int = -1
     bad_in_a_row: int = 0
     starts: int = 0
+    confidence: float = 0.0
     wall_s: float = 0.0
     busy_s: float = 0.0
     pending: tuple[str, ...] = ()
@@ -281,7 +283,7 @@ class Server:
 
     def _commit(self, registered: list[str]) -> None:
         earlier = self._earlier
-        self.numbers = replace(self.numbers, pending=tuple(self._comm.pending), busy_s=earlier.busy_s + self._comm.busy_s,
+        self.numbers = replace(self.numbers, pending=tuple(self._comm.pending), busy_s=earlier.busy_s + self._comm.busy_s, confidence=self._explorer.confidence,
                                wall_s=earlier.wall_s + time.monotonic() - self._begun)
         state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "facts": self.setup.facts,
                  "limits": self.config.limits()}

@@ -1,0 +1,94 @@
+"""Make the reference pages from the program itself: every key of the configuration, every command's --help.
+
+    containers/in-image python3 docs/reference.py           writes docs/configuration.md and docs/commands.md
+"""
+
+import typing
+from pathlib import Path
+
+import click
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from mlip_kmc.cli.main import COMMANDS, cli
+from mlip_kmc.config import Config
+from mlip_kmc.explain import _sections_in
+
+HERE = Path(__file__).resolve().parent
+CONFIGURATION = """# The configuration
+
+<!-- made by docs/reference.py: edit the docstrings in src/mlip_kmc/config.py -->
+
+One YAML file. Unknown and duplicate keys are refused; every quantity has its unit in its name; relative paths start at the file.
+`mlip-kmc init` writes one with comments, `mlip-kmc schema` its JSON Schema for editors.
+
+{table}
+What decides the trajectory is fixed for a run directory: another value is refused there, and named. When a run goes on, these may
+differ: {limits}. A new temperature is marked in the trajectory, all rates are taken anew, and confidences start from zero.
+
+eOn's temperature factor is used throughout: kT = T / 11604.5 eV.
+"""
+COMMANDS_PAGE = """# The commands
+
+<!-- made by docs/reference.py: edit the commands in src/mlip_kmc/cli/ -->
+
+{pages}"""
+LIMITS = ("`temperature_K`, `workers`, `stop.*`, `search.max_bad_in_a_row`, `search.time_limit_min`, and the checks in `structure` "
+          "(`allow_small_cell`, `minimum_distance_A`)")
+
+
+def shown_default(field):
+    """A field's default as YAML would have it; nothing where there is none or it is a section."""
+    if field.default is PydanticUndefined or isinstance(field.default, BaseModel) or field.default in (None, {}):
+        return ""
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
+    return f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`"
+
+
+def choices(annotation):
+    """What a Literal allows, in words."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return [f"`{value}`" for value in typing.get_args(annotation)]
+    return [text for part in typing.get_args(annotation) for text in choices(part)]
+
+
+def rows(model, prefix=""):
+    """(key, default, meaning) of a section and what is in it."""
+    for name, field in model.model_fields.items():
+        sections = _sections_in(field.annotation)
+        about = " ".join((field.description or "").split())
+        allowed = [text for text in choices(field.annotation) if text.strip("`") != str(field.default)] if not sections else []
+        if allowed and allowed != ["`True`"]:
+            about = f"{about} Also: {', '.join(allowed)}." if shown_default(field) else f"{about} One of {', '.join(allowed)}."
+        yield f"{prefix}{name}", shown_default(field), about.strip()
+        for section in sections:
+            yield from rows(section, f"{prefix}{name}.")
+
+
+def configuration():
+    """The page of all keys."""
+    lines = ["| key | default | meaning |", "| --- | --- | --- |"]
+    lines += [f"| `{key}` | {default} | {about} |" for key, default, about in rows(Config)]
+    return CONFIGURATION.format(table="\n".join(lines) + "\n", limits=LIMITS)
+
+
+def help_of(command, name):
+    """--help, 100 columns wide."""
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def commands():
+    """The page of all commands."""
+    pages = [help_of(cli, "mlip-kmc")]
+    for name in COMMANDS:
+        command = cli.get_command(None, name)
+        pages.append(help_of(command, f"mlip-kmc {name}"))
+        pages += [help_of(inner, f"mlip-kmc {name} {key}") for key, inner in getattr(command, "commands", {}).items()]
+    return COMMANDS_PAGE.format(pages="\n".join(pages))
+
+
+if __name__ == "__main__":
+    (HERE / "configuration.md").write_text(configuration(), encoding="utf-8")
+    (HERE / "commands.md").write_text(commands(), encoding="utf-8")

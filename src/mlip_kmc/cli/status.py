@@ -1,0 +1,136 @@
+"""`mlip-kmc status`: where a run is, from any node."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlip_kmc.cli.common import PATH, Command
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from mlip_kmc.status import RunStatus
+
+_MOST_REASONS = 4
+
+
+@click.command(cls=Command)
+@click.argument("run", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; units are in its keys.")
+@click.option("--watch", is_flag=True, help="Print it again and again, until Ctrl-C.")
+@click.option("--interval-s", type=click.FloatRange(min=0.2), default=5.0, show_default=True, help="How often, with --watch.")
+def status(run: Path, as_json: bool, watch: bool, interval_s: float) -> None:  # noqa: FBT001
+    """Show where the run in the directory RUN is.
+
+    Reads only what the run has committed; works from any node, and while it runs.
+
+    \b
+    Example:  mlip-kmc status my-run --watch
+    """  # noqa: D301
+    from rich.console import Console
+    from rich.live import Live
+
+    from mlip_kmc.status import read_status
+
+    if as_json and watch:
+        raise click.UsageError("--json prints once; leave out --watch")
+    console = Console(highlight=False)
+    if as_json:
+        click.echo(read_status(run).to_json())
+    elif not watch:
+        console.print(shown(read_status(run)))
+    else:
+        with Live(shown(read_status(run)), console=console, auto_refresh=False) as live:
+            while True:
+                time.sleep(interval_s)
+                live.update(shown(read_status(run)), refresh=True)
+
+
+def shown(now: "RunStatus") -> "RenderableType":
+    """A status as a small table."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, text in _rows(now):
+        table.add_row(name, text)
+    return table
+
+
+def _rows(now: "RunStatus") -> list[tuple[str, str]]:
+    rows = [
+        ("run", now.path),
+        ("condition", _condition(now)),
+        ("KMC steps", _of(f"{now.kmc_steps}", now.kmc_steps_wanted) + (f", {now.events_a_day:.3g} a day" if now.events_a_day else "")),
+        ("simulated time", _of(f"{now.simulated_time_s:.4g} s", now.simulated_time_wanted_s)
+         + (f", at {now.temperature_K:g} K" if now.temperature_K else "")),
+        ("state", f"{now.state} of {now.states}"),
+        ("confidence", f"{now.confidence:.4f} of {now.confidence_wanted:g} ({now.confidence_scheme}), {now.searches_here} searches here"
+         if now.confidence_wanted else "unknown"),
+        ("searches", _searches(now)),
+    ]
+    if now.reasons:
+        listed = [f"{count} x {reason}" for reason, count in list(now.reasons.items())[:_MOST_REASONS]]
+        rows.append(("bad because", "; ".join(listed) + ("; ..." if len(now.reasons) > _MOST_REASONS else "")))
+    rows += [
+        ("workers", _workers(now)),
+        ("cost", _cost(now)),
+        ("started", f"{now.starts} {'time' if now.starts == 1 else 'times'}; {_span(now.wall_s)} of running; "
+         f"last commit {_span(now.last_commit_s)} ago"),
+        ("disk", f"{_size(now.run_bytes)} used, {_size(now.free_bytes)} free"),
+    ]
+    return rows
+
+
+def _condition(now: "RunStatus") -> str:
+    where = f" on {now.host} (process {now.pid})" if now.host else ""
+    if now.condition == "running":
+        return f"running{where}: {now.phase}"
+    if now.condition == "lost":
+        return (f"lost: no sign of life{where} for {_span(now.seen_s or 0.0)}; if that process is gone, `mlip-kmc run` "
+                "continues the run")
+    return "done" if now.condition == "done" else "stopped; `mlip-kmc run` continues it"
+
+
+def _searches(now: "RunStatus") -> str:
+    names = {"new": "new", "repeat": "repeats", "high": "beyond the thermal window", "bad": "bad"}
+    total = sum(now.searches.values())
+    parts = [f"{now.searches[kind]} {name}" for kind, name in names.items() if now.searches.get(kind)]
+    text = f"{total}: {', '.join(parts)}" if total else "none yet"
+    return text + (f"; {now.bad_in_a_row} bad in a row" if now.bad_in_a_row > 2 else "")
+
+
+def _workers(now: "RunStatus") -> str:
+    if now.workers is None:
+        return "unknown"
+    used = f"; {now.utilisation:.0%} busy over its life" if now.utilisation is not None else ""
+    return f"{now.busy} of {now.workers} busy, {now.pending} searches not registered{used}"
+
+
+def _cost(now: "RunStatus") -> str:
+    if now.search_s is None:
+        return "no good search yet"
+    rate = f", {now.force_calls_per_s:.0f} force calls a second and worker" if now.force_calls_per_s else ""
+    return f"{now.search_s:.3g} s a search{rate} (eOn's count, without dimer rotations)"
+
+
+def _of(done: str, wanted: float | None) -> str:
+    return done if wanted is None else f"{done} of {wanted:g}"
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

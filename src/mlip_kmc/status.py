@@ -1,0 +1,183 @@
+"""Where a run is, read from its directory: from any node, touching nothing.
+
+    status = read_status(Path("my-run"))
+    status.condition, status.kmc_steps, status.events_a_day
+
+What the run committed is exact. Whether its process lives is known from what it last said of itself (`live.json`).
+"""
+
+import json
+import os
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from mlip_kmc.records import Live, SearchRecord
+from mlip_kmc.rundir import RunView
+
+_LIVE = "live.json"
+_BEATS = 15
+"""A process that said nothing for so many of its intervals is taken for dead; file systems of clusters show files late."""
+_RECENT = 200
+_DAY_S = 86400.0
+
+
+class Condition(StrEnum):
+    """What the run's process does, as far as its directory tells."""
+
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """Where a run is.
+
+    Attributes:
+        path: the run directory. condition: running, done, stopped, or lost (it stopped without saying so).
+        phase: what a running process does. host, pid: where it is, or was last.
+        seen_s: seconds since it last said so; None if it never did, or stopped cleanly.
+        kmc_steps, kmc_steps_wanted: steps done and asked for. simulated_time_s, simulated_time_wanted_s: the same for time.
+        temperature_K: at present.
+        state: number of the present state. states: how many are known.
+        confidence, confidence_wanted, confidence_scheme: of the present state.
+        searches: registered ones by outcome. searches_here: in the present state. reasons: of bad ones, most frequent first.
+        bad_in_a_row: so many bad ones came last. pending: searches not registered.
+        workers: searches at a time. busy: of them at work now.
+        utilisation: busy share of the workers over the run's life.
+        wall_s: time that its processes ran. events_a_day: KMC steps a day of that time.
+        force_calls: eOn's own count, which leaves out dimer rotations; over all registered searches.
+        force_calls_per_s: of the last searches, a busy worker.
+        search_s: median time of the last good searches.
+        starts: how often it was started. last_commit_s: seconds since the newest generation.
+        run_bytes: size of the run directory. free_bytes: what its file system has left.
+    """
+
+    path: str
+    condition: Condition
+    phase: str
+    host: str | None
+    pid: int | None
+    seen_s: float | None
+    kmc_steps: int
+    kmc_steps_wanted: int | None
+    simulated_time_s: float
+    simulated_time_wanted_s: float | None
+    temperature_K: float | None
+    state: int
+    states: int
+    confidence: float
+    confidence_wanted: float | None
+    confidence_scheme: str
+    searches: dict[str, int]
+    searches_here: int
+    reasons: dict[str, int]
+    bad_in_a_row: int
+    pending: int
+    workers: int | None
+    busy: int
+    utilisation: float | None
+    wall_s: float
+    events_a_day: float | None
+    force_calls: int
+    force_calls_per_s: float | None
+    search_s: float | None
+    starts: int
+    last_commit_s: float
+    run_bytes: int
+    free_bytes: int
+
+    def to_json(self) -> str:
+        """Everything, as one JSON object; units are in the keys."""
+        return json.dumps(asdict(self), indent=2)
+
+
+def read_status(run_dir: Path) -> RunStatus:
+    """Look at a run.
+
+    Raises:
+        RunStateError: it is no run directory, or nothing was committed yet.
+    """
+    with RunView.read(run_dir, with_states=False) as view:
+        return _status(view, _live(run_dir), now_s=time.time())
+
+
+def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
+    numbers, limits = view.numbers, view.raw.get("limits", {})
+    steps_wanted, time_wanted_s = limits.get("stop.kmc_steps"), limits.get("stop.simulated_time_s")
+    done = (steps_wanted is not None and numbers.steps >= steps_wanted) or (
+        time_wanted_s is not None and numbers.time_s >= time_wanted_s)
+    condition = Condition.DONE if done else _condition(live, now_s=now_s)
+    workers = view.starts[-1].workers if view.starts else None
+    recent = view.searches[-_RECENT:]
+    worked_s = sum(record.seconds for record in recent)
+    calls = sum(record.force_calls for record in view.searches)
+    commit = view.path / "generations" / f"{view.generation:08d}.json"
+    run_bytes, free_bytes = _disk(view.path)
+    return RunStatus(
+        path=str(view.path), condition=condition, phase=live.phase if live and condition is Condition.RUNNING else "",
+        host=live.host if live else view.starts[-1].host if view.starts else None,
+        pid=live.pid if live else view.starts[-1].pid if view.starts else None,
+        seen_s=max(now_s - live.time_s, 0.0) if live else None,
+        kmc_steps=numbers.steps, kmc_steps_wanted=steps_wanted,
+        simulated_time_s=numbers.time_s, simulated_time_wanted_s=time_wanted_s,
+        temperature_K=limits.get("temperature_K", view.settings.temperature_K), state=numbers.state,
+        states=1 + max((number for event in view.events for number in (event.reactant, event.product)), default=numbers.state),
+        confidence=numbers.confidence, confidence_wanted=view.settings.confidence,
+        confidence_scheme=view.settings.confidence_scheme,
+        searches=dict(Counter(record.outcome for record in view.searches)),
+        searches_here=sum(record.state == numbers.state for record in view.searches), reasons=_reasons(view.searches),
+        bad_in_a_row=numbers.bad_in_a_row, pending=len(numbers.pending), workers=workers,
+        busy=live.busy if live and condition is Condition.RUNNING else 0,
+        utilisation=min(numbers.busy_s / (numbers.wall_s * workers), 1.0) if workers and numbers.wall_s > 0 else None,
+        wall_s=numbers.wall_s, events_a_day=numbers.steps / numbers.wall_s * _DAY_S if numbers.wall_s > 0 else None,
+        force_calls=calls, force_calls_per_s=sum(record.force_calls for record in recent) / worked_s if worked_s > 0 else None,
+        search_s=_median([record.seconds for record in recent if record.outcome != "bad"]), starts=numbers.starts,
+        last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0), run_bytes=run_bytes, free_bytes=free_bytes,
+    )
+
+
+def _condition(live: Live | None, *, now_s: float) -> Condition:
+    if live is None:
+        return Condition.STOPPED
+    return Condition.RUNNING if now_s - live.time_s < _BEATS * live.interval_s else Condition.LOST
+
+
+def _live(run_dir: Path) -> Live | None:
+    try:
+        return Live.from_json((run_dir / _LIVE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _reasons(searches: tuple[SearchRecord, ...]) -> dict[str, int]:
+    return dict(Counter(record.reason for record in searches if record.outcome == "bad").most_common())
+
+
+def _median(values: list[float]) -> float | None:
+    return sorted(values)[len(values) // 2] if values else None
+
+
+def _modified_s(path: Path, otherwise_s: float) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return otherwise_s
+
+
+def _disk(path: Path) -> tuple[int, int]:
+    """Bytes that the directory takes, and that its file system has left for an ordinary user."""
+    used = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                used += (Path(folder) / name).lstat().st_size
+            except OSError:
+                continue  # gone meanwhile
+    left: Any = os.statvfs(path)
+    return used, left.f_bavail * left.f_frsize
