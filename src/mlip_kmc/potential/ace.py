@@ -78,8 +78,8 @@ class AcePotential:
     def facts(self) -> dict[str, str | None]:
         """What decides its numbers, by dotted key; files count by content."""
         return {"potential.ace": self.digest, "potential.evaluator": self.evaluator,
-                "potential.basis": self.basis and sha256_of(self.basis),
-                "potential.active_set": self.active_set and sha256_of(self.active_set)}
+                "potential.basis": sha256_of(self.basis) if self.basis else None,
+                "potential.active_set": sha256_of(self.active_set) if self.active_set else None}
 
     def lammps_input(self, species: tuple[str, ...]) -> str:
         """The `in.lammps` of a search directory.
