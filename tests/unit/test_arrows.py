@@ -29,7 +29,8 @@ ALLOWED = {
     "export": (MIDDLE, ""),
     "display": (LOWER, ""),
     "eon": (f"{MIDDLE} schema potential searches checkpoint export", ""),
-    "cli": (f"{MIDDLE} __init__ display potential searches checkpoint export eon", ""),
+    "check": (f"{LOWER} potential searches eon", ""),
+    "cli": (f"{MIDDLE} __init__ display potential searches checkpoint export eon check", ""),
     "__init__": ("config eon records", ""),
     "__main__": ("cli", ""),
 }
