@@ -63,14 +63,14 @@ def search_room(con_bytes: int) -> float:
 
 
 def scratch(
-    *, workers: int, con_bytes: int | None, disk_of: Callable[[Path], Disk] = disk_of
+    *, workers: int, con_bytes: int | None, look: Callable[[Path], Disk] | None = None
 ) -> tuple[list[Finding], Path]:
     """Where searches run, and whether all workers' searches fit there.
 
     Args:
         workers: searches at a time.
         con_bytes: size of the structure's `.con`; None where it could not be read.
-        disk_of: looks at a file system.
+        look: at a file system; `disk_of` where None.
 
     Raises:
         ConfigError: MLIP_KMC_SCRATCH names no directory.
@@ -79,7 +79,7 @@ def scratch(
     where = scratch_directory()
     if not os.access(where, os.W_OK | os.X_OK):
         raise StorageError(f"cannot write to the scratch directory {where}; set MLIP_KMC_SCRATCH to one that can be written")
-    disk = disk_of(where)
+    disk = (look or disk_of)(where)
     each_MB = None if con_bytes is None else search_room(con_bytes)
     needed_MB = None if each_MB is None else each_MB * workers
     text = f"{where}{f' ({disk.kind})' if disk.kind else ''}: {size_text(disk.free_MB)} free"
@@ -97,13 +97,13 @@ def scratch(
                             "a_search_MB": each_MB, "workers": workers, "needed_MB": needed_MB})], where
 
 
-def run_disk(run_dir: Path, *, disk_of: Callable[[Path], Disk] = disk_of) -> tuple[list[Finding], bool]:
+def run_disk(run_dir: Path, *, look: Callable[[Path], Disk] | None = None) -> tuple[list[Finding], bool]:
     """Whether the run directory's disk has room, and may be written.
 
     Raises:
         StorageError: it cannot be written.
     """
-    disk = disk_of(run_dir)
+    disk = (look or disk_of)(run_dir)
     if not os.access(disk.path, os.W_OK | os.X_OK):
         raise StorageError(f"cannot write to {disk.path}, where the run directory would be; choose another --dir")
     files = "" if disk.free_files is None else f", {disk.free_files} files"

@@ -80,7 +80,8 @@ def judge(trial: Trial, config: Config) -> list[Finding]:
         back = [process.saddle_energy - process.product_energy for process in trial.processes]
         found = thermal_barriers(forward, back, kT_eV=config.temperature_K / KELVIN_PER_EV,
                                window_kT=config.search.thermal_window_kT)
-        findings += [window(found, config.search.thermal_window_kT, found_count=len(forward)),
+        beyond = sum(record.outcome == "high" for record in trial.records)
+        findings += [window(found, config.search.thermal_window_kT, found_count=len(forward), beyond=beyond),
                      flicker(found, superbasins=config.superbasins)]
     return findings
 
@@ -168,16 +169,22 @@ def _hours(span: Range) -> str:
     return f"{low} to {span.high * high_factor:.2g} {high_unit}"
 
 
-def window(found: Barriers, window_kT: float, *, found_count: int) -> Finding:
-    """Whether the lowest barrier pushes others out of the thermal window, which counts from it."""
-    values: dict[str, Value] = {"window_kT": window_kT, "lowest_kT": found.lowest_kT, "hidden": found.hidden,
-                                "found": found_count}
-    if found.hidden:
-        return Finding("window", Level.WARN, f"{found.hidden} of {found_count} processes lie more than {window_kT:g} kT above "
-                       "the lowest and stay out of the rate table", values=values,
+def window(found: Barriers, window_kT: float, *, found_count: int, beyond: int) -> Finding:
+    """Whether the lowest barrier pushes others out of the thermal window, which counts from it.
+
+    Args:
+        found: how the barriers of the process table lie.
+        window_kT: search.thermal_window_kT.
+        found_count: processes in the table.
+        beyond: searches whose barrier was too high for the table.
+    """
+    hidden, count = found.hidden + beyond, found_count + beyond
+    values: dict[str, Value] = {"window_kT": window_kT, "lowest_kT": found.lowest_kT, "hidden": hidden, "found": count}
+    if hidden:
+        return Finding("window", Level.WARN, f"{hidden} of {count} barriers lie more than {window_kT:g} kT above the lowest and "
+                       "stay out of the rate table", values=values,
                        advice="raise search.thermal_window_kT if they matter (a low barrier to and fro hides the others)")
-    return Finding("window", Level.OK, f"all {found_count} processes found lie within {window_kT:g} kT of the lowest",
-                   values=values)
+    return Finding("window", Level.OK, f"all {count} processes found lie within {window_kT:g} kT of the lowest", values=values)
 
 
 def flicker(found: Barriers, *, superbasins: bool) -> Finding:
