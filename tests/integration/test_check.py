@@ -102,7 +102,7 @@ class Pushed(AcePotential):
     """A potential whose forces are not the gradient of its energy: LAMMPS adds a force that no energy goes with."""
 
     def job_files(self, species):
-        return {"in.lammps": self.lammps_input(species) + "fix push all addforce 0.05 0.02 0.0\n"}
+        return {"in.lammps": self.lammps_input(species) + "group some id 1:40\nfix push some addforce 0.05 0.02 0.0\n"}
 
 
 def test_forces_that_are_no_gradient_are_caught():

@@ -12,6 +12,7 @@ from ase.build import bulk
 from mlip_kmc.check import estimates, examine, gradient, lammps, minimum, parts, room, speed, trial
 from mlip_kmc.check.estimates import Range
 from mlip_kmc.check.evaluate import Evaluation
+from mlip_kmc.check.examine import workers
 from mlip_kmc.check.findings import Finding, Level, Notebook, exit_code_of, failure, report, verdict
 from mlip_kmc.check.grade import FAR, FINE, grade, level_of
 from mlip_kmc.cli.check import finding_lines
@@ -215,15 +216,11 @@ def test_a_full_run_disk(tmp_path):
 # -- subjects
 
 
-def test_workers():
-    assert examine_workers(1).level is Level.OK
-    assert examine_workers(10_000).level is Level.WARN
-
-
-def examine_workers(count):
-    from mlip_kmc.check.examine import workers
-
-    return workers(count)[0][0]
+@pytest.mark.parametrize(("count", "load", "word"), [(1, 0.0, ""), (10_000, 0.0, "share"), (1, 1e6, "quiet")])
+def test_workers(count, load, word):
+    (finding,), _ = workers(count, load=load)
+    assert (finding.level is Level.WARN) == bool(word)
+    assert word in finding.advice
 
 
 def spring(atoms, _, *, wrong=0.0):
@@ -263,6 +260,21 @@ def test_the_report_of_a_minimum():
     odd = Minimised(energy=-3.0, energy_drop=9.0, largest_displacement_A=1.1, largest_force_eV_per_A=1e-4, pressure_GPa=-8.0,
                     lowest_eigenvalue_eV_per_A2=math.nan, force_calls=7)
     assert {finding.level for finding in minimum.findings_of(odd)} == {Level.WARN}
+
+
+def test_force_calls_are_told_from_the_start_and_from_disturbances():
+    short = [speed.Creep(calls=3, ms=130.0), speed.Creep(calls=3, ms=400.0)]
+    long = [speed.Creep(calls=103, ms=1530.0), speed.Creep(calls=103, ms=1130.0)]
+    each, start = speed.client_times(short, long)
+    assert (each, start) == ([14.0, 10.0], 100.0)
+    finding = speed.judge_calls(each, [9.0, 8.0], start_ms=start, calls=100)
+    assert (finding.level, finding.values["overhead_share"]) == (Level.OK, pytest.approx(0.2))
+    assert "overhead 20%" in finding.text
+    assert speed.judge_calls(each, [1.0, 2.0], start_ms=start, calls=100).level is Level.WARN
+    assert "no overhead" in speed.judge_calls(each, [11.0, 12.0], start_ms=start, calls=100).text
+    assert "LAMMPS" not in speed.judge_calls(each, [], start_ms=start, calls=100).text
+    with pytest.raises(PotentialError, match="counted 3"):
+        speed.client_times(short, short)
 
 
 def test_evaluators_are_judged_by_their_spread():

@@ -20,6 +20,9 @@ from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.records import Minimised
 from mlip_kmc.structure import Prepared, to_con
 
+BUSY = 1.2
+"""Load by processor above which something else takes part of what is timed."""
+
 
 def examine(
     config: Config, *, run_dir: Path, searches: int = 4, on_finding: Callable[[Finding], None] = lambda _: None,
@@ -64,14 +67,24 @@ def _without_scratch(book: Notebook) -> None:
         book.attempt(name, lambda: ([], True), needs={"scratch": None})
 
 
-def workers(count: int) -> tuple[list[Finding], bool]:
-    """Searches at a time against the processors that this process may use; the batch job may give others."""
+def workers(count: int, *, load: float | None = None) -> tuple[list[Finding], bool]:
+    """Searches at a time against the processors that this process may use, and what else keeps those busy.
+
+    Args:
+        count: searches at a time.
+        load: of the last minute; the machine's own where None.
+    """
     cores = len(os.sched_getaffinity(0))
-    more = count > cores
-    return [Finding("workers", Level.WARN if more else Level.OK,
-                    f"{count} search{'es' * (count != 1)} at a time on {cores} processor{'s' * (cores != 1)} here",
-                    advice="they share processors unless the job has more: times below hold for here" if more else "",
-                    values={"workers": count, "processors": cores})], True
+    machine = os.cpu_count() or cores
+    load = os.getloadavg()[0] if load is None else load
+    more, busy = count > cores, load > BUSY * machine
+    text = f"{count} search{'es' * (count != 1)} at a time on {cores} processor{'s' * (cores != 1)} here"
+    if busy:
+        text += f"; the machine is busy: load {load:.1f} on its {machine}"
+    advice = "they share processors unless the job has more" if more else ""
+    advice += ("; " if advice and busy else "") + ("times below are longer than on a quiet machine" if busy else "")
+    return [Finding("workers", Level.WARN if more or busy else Level.OK, text, advice=advice,
+                    values={"workers": count, "processors": cores, "load": load})], True
 
 
 def _evaluate(

@@ -28,7 +28,7 @@ def versions(etc: Path | None = None) -> tuple[list[Finding], bool]:
                      or "no list of parts: this is not the image", values=values,
                      advice="" if known else "run inside the image (apptainer exec image.sif)")]
     found.append(Finding("image", Level.OK if recipe else Level.UNKNOWN,
-                         f"recipe {recipe}" if recipe else f"no recipe in {sys.prefix}/etc/image.json",
+                         f"recipe {str(recipe)[:16]}" if recipe else f"no recipe in {sys.prefix}/etc/image.json",
                          values={"recipe": recipe, "source": image.get("source")}))
     return found, True
 

@@ -1,6 +1,8 @@
 """How long a force call takes: in LAMMPS alone, in eOn's client around it, and with LAMMPS' other evaluator."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,9 @@ from mlip_kmc.check.lammps import ms_per_call
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, Potential
 
-_SERIES_MS = 300.0
+_SERIES_MS = 400.0
+_SHORT = 2
+_LEAST_MS = 0.1
 _REPEATS = 3
 _PAIRS = 5
 OVERHEAD = 0.3
@@ -29,53 +33,69 @@ def force_call(atoms: Atoms, potential: Potential, *, folder: Path) -> tuple[lis
     Returns:
         the finding, and milliseconds of a force call in eOn's client.
     """
-    calls = _calls_for(client_ms(atoms, potential, calls=20)[0])
-    inside, bare, start_up = [], [], []
+    calls = _calls_for(max(_creep(atoms, potential, iterations=20).ms / 20, _LEAST_MS))
+    short, long, bare = [], [], []
     for _ in range(_REPEATS):
-        client, started = client_ms(atoms, potential, calls=calls)
-        inside.append(client)
-        start_up.append(started)
+        short.append(_creep(atoms, potential, iterations=_SHORT))
+        long.append(_creep(atoms, potential, iterations=calls + _SHORT))
         if isinstance(potential, AcePotential):
             bare.append(ms_per_call(atoms, potential, calls=calls, folder=folder))
-    client, start = float(np.median(inside)), float(np.median(start_up))
-    values: dict[str, Value] = {"client_ms": client, "client_least_ms": min(inside), "client_most_ms": max(inside),
-                                "client_start_ms": start, "calls": calls, "repeats": _REPEATS}
-    text = f"{client:.2f} ms in eOn's client ({min(inside):.2f} to {max(inside):.2f}); its start {start:.0f} ms"
-    if not bare:
-        return [Finding("force call", Level.OK, text, values=values)], client
-    share = ratio_of(bare, inside)
-    overhead = 1.0 - share.middle
-    least, most = 1.0 - share.high, 1.0 - share.low
-    values |= {"lammps_ms": float(np.median(bare)), "overhead_share": overhead, "overhead_share_least": least,
-               "overhead_share_most": most}
-    large = least > OVERHEAD
-    text += f"; {np.median(bare):.2f} ms in LAMMPS alone: overhead {overhead:.0%} ({least:.0%} to {most:.0%})"
-    return [Finding("force call", Level.WARN if large else Level.OK, text, values=values, advice=(
-        "eOn costs more than the potential: small structures are like that; a busy machine, too" if large else ""))], client
+    client, start = client_times(short, long)
+    return [judge_calls(client, bare, start_ms=start, calls=calls)], min(client)
 
 
-def client_ms(atoms: Atoms, potential: Potential, *, calls: int) -> tuple[float, float]:
-    """Milliseconds of a force call inside eOn's client, and of its start: from a short and a long minimisation.
-
-    The time of both ends is the same, so that the difference is that of the calls, which eOn counts itself.
+def client_times(short: Sequence["Creep"], long: Sequence["Creep"]) -> tuple[list[float], float]:
+    """Milliseconds of a force call in each long minimisation, and of the client's start, from the least disturbed short one.
 
     Raises:
-        PotentialError: it cannot be evaluated, or the minimisation ended early.
+        PotentialError: long ones made no more calls than short ones.
     """
-    few_calls, few_ms = _creep(atoms, potential, iterations=2)
-    many_calls, many_ms = _creep(atoms, potential, iterations=calls)
-    if many_calls <= few_calls:
-        raise PotentialError(f"eOn's client counted {many_calls} force calls in {calls} iterations, {few_calls} in 2")
-    each = max((many_ms - few_ms) / (many_calls - few_calls), 1e-6)
-    return each, max(few_ms - few_calls * each, 0.0)
+    few = min(short, key=lambda creep: creep.ms)
+    more = long[0].calls - few.calls
+    if more <= 0:
+        raise PotentialError(f"eOn's client counted {long[0].calls} force calls in a long job and {few.calls} in a short one")
+    each = [max((creep.ms - few.ms) / more, 1e-3) for creep in long]
+    return each, max(few.ms - few.calls * min(each), 0.0)
 
 
-def _creep(atoms: Atoms, potential: Potential, *, iterations: int) -> tuple[int, float]:
-    """Force calls and milliseconds of a minimisation in steps so small that it never arrives."""
+def judge_calls(client: Sequence[float], bare: Sequence[float], *, start_ms: float, calls: int) -> Finding:
+    """The finding on force calls: the least times are those that other work on the machine disturbed least.
+
+    Args:
+        client: milliseconds a call in eOn's client, of each repeat.
+        bare: in LAMMPS alone; empty where it cannot be asked.
+        start_ms: of the client.
+        calls: in a repeat.
+    """
+    values: dict[str, Value] = {"client_ms": min(client), "client_most_ms": max(client), "client_start_ms": start_ms,
+                                "calls": calls, "repeats": len(client)}
+    text = f"{min(client):.2f} ms in eOn's client (up to {max(client):.2f}), its start {start_ms:.0f} ms"
+    if not bare:
+        return Finding("force call", Level.OK, text, values=values)
+    overhead, least, most = 1 - min(bare) / min(client), 1 - max(bare) / min(client), 1 - min(bare) / max(client)
+    values |= {"lammps_ms": min(bare), "lammps_most_ms": max(bare), "overhead_share": overhead, "overhead_share_least": least,
+               "overhead_share_most": most}
+    text += f"; {min(bare):.2f} ms in LAMMPS alone (up to {max(bare):.2f}): "
+    text += f"overhead {overhead:.0%}" if overhead > 0 else "no overhead to be seen"
+    large = least > OVERHEAD
+    return Finding("force call", Level.WARN if large else Level.OK, text, values=values, advice=(
+        "much of it is eOn's own work: usual for small structures and cheap potentials" if large else ""))
+
+
+@dataclass(frozen=True)
+class Creep:
+    """A minimisation that never arrives: its force calls, and its milliseconds."""
+
+    calls: int
+    ms: float
+
+
+def _creep(atoms: Atoms, potential: Potential, *, iterations: int) -> Creep:
+    """A minimisation in steps so small that it never arrives; eOn counts its calls rightly (one an iteration)."""
     begun = time.perf_counter()
     done = client_job(shaken(atoms), potential, returns=(), options={"Optimizer": {
         "opt_method": "fire", "converged_force": 1e-12, "max_iterations": iterations, "max_move": 1e-4}})
-    return int(float(done.results().get("total_force_calls", 0))), 1e3 * (time.perf_counter() - begun)
+    return Creep(calls=int(float(done.results().get("total_force_calls", 0))), ms=1e3 * (time.perf_counter() - begun))
 
 
 def _calls_for(ms: float) -> int:
