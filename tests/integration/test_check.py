@@ -76,7 +76,7 @@ def test_the_example_is_ready(tmp_path, scratch, capsys):
     assert 0 < values["evaluator"]["least"] <= values["evaluator"]["recursive_over_product"] <= values["evaluator"]["most"]
     assert values["searches"]["searches"] >= 2
     assert values["barriers"]["barriers_eV"][0] == pytest.approx(0.79, abs=0.01)
-    assert values["saddles' gamma"]["largest_gamma"] > 0.1
+    assert values["saddle gamma"]["largest_gamma"] > 0.1
     assert values["cost"]["searches_least"] >= 100
     assert [entry.name for entry in path.parent.iterdir()] == ["akmc.yaml"]
     assert list(scratch.iterdir()) == []

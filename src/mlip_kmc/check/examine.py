@@ -140,4 +140,4 @@ def _search(
     found = book.attempt("searches", tried, needs={"a minimum": relaxed},
                          doing=f"{searches} process search{'es' * (searches != 1)}")
     if found is not None and graded and isinstance(potential, AcePotential):
-        book.attempt("saddles' gamma", lambda: grade_saddles(list(found.saddles), potential))
+        book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), potential))

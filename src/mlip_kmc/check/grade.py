@@ -89,9 +89,9 @@ def grade(
 def grade_saddles(saddles: list[Atoms], potential: AcePotential) -> tuple[list[Finding], bool]:
     """The largest gamma at the saddles that trial searches found, where the energy is what barriers are made of."""
     if not saddles:
-        return [Finding("saddles' gamma", Level.UNKNOWN, "no saddle was found")], False
+        return [Finding("saddle gamma", Level.UNKNOWN, "no saddle was found")], False
     largest = [float(gamma_of_atoms(saddle, potential)[0].max()) for saddle in saddles]
     level, advice = level_of(max(largest))
-    span = f"{min(largest):.3g} to {max(largest):.3g}" if len(largest) > 1 else f"{largest[0]:.3g}"
-    return [Finding("saddles' gamma", level, f"largest of an atom {span}, at {len(largest)} saddle{'s' * (len(largest) > 1)}",
+    span = " to ".join(dict.fromkeys((f"{min(largest):.3g}", f"{max(largest):.3g}")))
+    return [Finding("saddle gamma", level, f"largest of an atom {span}, at {len(largest)} saddle{'s' * (len(largest) > 1)}",
                     advice=advice, values={"largest_gamma": max(largest), "of_each": tuple(largest)})], True

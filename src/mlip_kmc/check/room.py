@@ -12,9 +12,9 @@ from mlip_kmc.errors import StorageError
 CONTAINALL_MB = 64.0
 """The size of the memory file system that `apptainer --containall` puts on /tmp."""
 SEARCH_FIXED_MB = 0.3
-"""Logs, tables and options of a search; measured at 0.1 on the example."""
+"""Logs, tables and options of a search."""
 SEARCH_STRUCTURES = 12
-"""`.con` files, forces in some, that a search's directory holds at a time; measured at 6 on the example."""
+"""`.con` files in a search's directory, generously: a search of the example takes 0.18 MB at most where this gives 0.4."""
 RUN_FREE_MB = 1000.0
 """A run keeps each process' structures and three generations: hundreds of states of hundreds of atoms are under this."""
 FEWEST_FILES = 10_000

@@ -18,6 +18,7 @@ from mlip_kmc.potential import AcePotential, Potential
 
 _SERIES_MS = 400.0
 _SHORT = 2
+_FEWEST = 50
 _LEAST_MS = 0.1
 _REPEATS = 3
 _PAIRS = 5
@@ -41,7 +42,15 @@ def force_call(atoms: Atoms, potential: Potential, *, folder: Path) -> tuple[lis
         if isinstance(potential, AcePotential):
             bare.append(ms_per_call(atoms, potential, calls=calls, folder=folder))
     client, start = client_times(short, long)
+    shortest, longest = min(short, key=_ms), max(short, key=_ms)
+    if longest.ms - shortest.ms > min(long, key=_ms).ms - shortest.ms:  # the difference is that of other work
+        return [Finding("force call", Level.UNKNOWN, "not to be timed: other work on this machine disturbs more than it takes",
+                        advice="check again on a quiet machine", values={"client_ms": None})], min(client)
     return [judge_calls(client, bare, start_ms=start, calls=calls)], min(client)
+
+
+def _ms(creep: "Creep") -> float:
+    return creep.ms
 
 
 def client_times(short: Sequence["Creep"], long: Sequence["Creep"]) -> tuple[list[float], float]:
@@ -99,7 +108,7 @@ def _creep(atoms: Atoms, potential: Potential, *, iterations: int) -> Creep:
 
 
 def _calls_for(ms: float) -> int:
-    return int(np.clip(_SERIES_MS / ms, 20, 2000))
+    return int(np.clip(_SERIES_MS / ms, _FEWEST, 2000))
 
 
 def evaluators(atoms: Atoms, potential: AcePotential, *, folder: Path) -> tuple[list[Finding], Ratio]:

@@ -146,11 +146,11 @@ def cost(records: Sequence[SearchRecord], confidence: ConfidenceSection, *, work
 
 
 def _reason(confidence: ConfidenceSection, counted: Range) -> str:
-    least = int(counted.low)
     if confidence.scheme != "old":
         return f"scheme {confidence.scheme} at {confidence.value:g}"
-    return (f"scheme old at {confidence.value:g} ends with {repeats_wanted(confidence.value)} repeats in a row, finding all "
-            f"{least} takes {coupon_collector(least):.0f}")
+    find = Range(coupon_collector(int(counted.low)), None if counted.high is None else coupon_collector(int(counted.high)))
+    return (f"scheme old at {confidence.value:g} ends with {repeats_wanted(confidence.value)} repeats in a row, finding them all "
+            f"takes {_span(find)}")
 
 
 def _span(span: Range) -> str:
