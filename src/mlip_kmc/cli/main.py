@@ -23,6 +23,7 @@ COMMANDS = {
     "schema": "schema",
     "completion": "completion",
     "potential": "potential",
+    "check": "check",
 }
 COMPLETE = "_MLIP_KMC_COMPLETE"
 _PACKAGES = ("ase", "numpy", "distributed", "pydantic")
