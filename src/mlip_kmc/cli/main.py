@@ -17,6 +17,8 @@ from mlip_kmc.errors import EXIT_MORE_TO_DO, MlipKmcError
 # command: the file of this folder that holds it, in the order that --help shows them
 COMMANDS = {
     "run": "run",
+    "report": "report",
+    "export": "export",
 }
 _PACKAGES = ("ase", "numpy", "distributed", "pydantic")
 
