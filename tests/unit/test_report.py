@@ -81,8 +81,10 @@ def small(tmp_path, **changes):
         "states": [State(processes=processes, good=4, bad=1), State(energy=-9.95, processes=[(13, 0.75, 0, 1)])],
         "events": [event(step, time_s=1e-6 * (step + 1), before_s=1e-6 * step, reactant=step % 2, product=1 - step % 2,
                          process=11 if step % 2 == 0 else 13) for step in range(12)],
-        "searches": [search(0, outcome="new", process=11), search(1, process=11), search(2, outcome="bad", reason="Not Connected"),
-                     search(3, outcome="high", reason="barrier > max_thermal_window", barrier=9.0), search(0, state=1, process=13)],
+        "searches": [search(0, outcome="new", process=11), search(1, process=11),
+                     search(2, outcome="bad", reason="Not Connected"),
+                     search(3, outcome="high", reason="barrier > max_thermal_window", barrier=9.0),
+                     search(0, state=1, process=13)],
     }
     return commit(tmp_path / "run", **{**arguments, **changes})
 
@@ -105,7 +107,8 @@ def test_a_page_is_whole_and_quiet(tmp_path):
     page = check(page_of(small(tmp_path), tmp_path))
     assert len([link for link in page.links if link.get("download", "").endswith(".csv")]) >= 6 + 2
     assert len(page.pictures) >= 6 * 2 + 3
-    for said in ("T / 11604.5 eV", "k = ν exp(−E/kT)", "0.001 eV/Å", "submitted", "unknown", "leaves out the rotations of the dimer",
+    for said in ("T / 11604.5 eV", "k = ν exp(−E/kT)", "0.001 eV/Å", "submitted", "unknown",
+                 "leaves out the rotations of the dimer",
                  "Too few steps", "500 K", "beyond the thermal window", "Not Connected"):
         assert said in page.text, said
 
@@ -163,8 +166,8 @@ def test_runs_that_are_not_far_yet(tmp_path, changes):
 
 
 def test_superbasin_steps_are_said(tmp_path):
-    events = [event(0, time_s=1e-6, reactant=0, process=11), event(1, time_s=2e-6, before_s=1e-6, reactant=0, product=1, process=11,
-                                                                   superbasin=3)]
+    events = [event(0, time_s=1e-6, reactant=0, process=11),
+              event(1, time_s=2e-6, before_s=1e-6, reactant=0, product=1, process=11, superbasin=3)]
     run = small(tmp_path, events=events, superbasins=True)
     page = check(page_of(run, tmp_path))
     assert "Superbasins (MCAMC) were on: 1 of 2 steps left one." in page.text
@@ -186,7 +189,8 @@ def test_a_big_run_stays_small_and_says_what_it_leaves_out(tmp_path):
                        barrier=0.5 + 0.03 * (k % 40)) for k in range(200 * 60)]
     run = commit(tmp_path / "run", states=states, events=events, searches=searches, with_structures=False)
     page = check(page_of(run, tmp_path))
-    for said in ("most visited of", "more visited states are not shown", "more states are not drawn", "more states are not shown"):
+    for said in ("most visited of", "more visited states are not shown", "more states are not drawn",
+                 "more states are not shown"):
         assert said in page.text, said
 
 

@@ -113,7 +113,8 @@ def test_the_old_confidence_counts_repeats_in_a_row(tmp_path):
 def test_the_other_confidences(tmp_path):
     """Two processes, ten searches each: Ns/Nf = 10; 1 - (1 - 1/2)^20. Values of eOn's own formulas."""
     table = [process(1, 0.5, tmp_path), process(2, 0.6, tmp_path)]
-    searches = [search(k, outcome="new" if k < 2 else "repeat", process=1 + k % 2, barrier=0.5 + 0.1 * (k % 2)) for k in range(20)]
+    searches = [search(k, outcome="new" if k < 2 else "repeat", process=1 + k % 2, barrier=0.5 + 0.1 * (k % 2))
+                for k in range(20)]
     new = confidence_curve(searches, table, scheme="new", window_eV=20 * KT_EV)
     assert new[-1] == pytest.approx(1 - 4.5420e-5, abs=1e-8)  # 1 + W(-10 exp(-10))/10
     assert confidence_curve(searches, table, scheme="sampling", window_eV=20 * KT_EV)[-1] == pytest.approx(1 - 0.5**20)
@@ -127,7 +128,8 @@ def test_summary_of_states_and_edges(tmp_path):
               event(1, time_s=3.0, before_s=1.0, reactant=1, process=13, product=0, barrier=0.4),
               event(2, time_s=6.0, before_s=3.0, reactant=0, process=11, product=1, barrier=0.5)]
     searches = [search(0, outcome="new", process=11, barrier=0.5), search(1, outcome="bad", reason="Not Connected [3]"),
-                search(2, outcome="bad", reason="Not Connected"), search(3, outcome="high", reason="barrier > max_thermal_window"),
+                search(2, outcome="bad", reason="Not Connected"),
+                search(3, outcome="high", reason="barrier > max_thermal_window"),
                 search(0, state=1, process=13, barrier=0.4)]
     run = commit(tmp_path / "run", states=states, events=events, searches=searches)
     with RunView.read(run) as view:
@@ -137,7 +139,8 @@ def test_summary_of_states_and_edges(tmp_path):
     assert [(edge.reactant, edge.product, edge.count) for edge in found.edges] == [(0, 1, 2), (1, 0, 1)]
     first, second = found.states
     assert (first.visits, first.residence_s, second.visits, second.residence_s) == (2, 4.0, 2, 2.0)
-    assert [(row.process, row.rank, row.used, row.in_rate_table) for row in first.processes] == [(11, 1, 2, True), (12, 2, 0, False)]
+    rows = [(row.process, row.rank, row.used, row.in_rate_table) for row in first.processes]
+    assert rows == [(11, 1, 2, True), (12, 2, 0, False)]
     assert [row.share for row in first.processes] == [1.0, 0.0]
     assert second.processes[0].reverse_barrier_eV == pytest.approx(0.4)
     assert found.outcomes == {"new": 1, "repeat": 1, "high": 1, "bad": 2}

@@ -1,6 +1,6 @@
 """The page's figures: each a wide and a narrow drawing, a legend, a caption, and its data.
 
-    for figure in (energy(numbers, events), barriers(numbers)):
+    for figure in (energy(events, states), barriers(numbers)):
         figure.title, figure.drawings, figure.caption, figure.link.href
 
 None where there is nothing to draw. What is too much to draw is thinned or left out, and the caption says so.
@@ -17,7 +17,7 @@ from mlip_kmc.report.data import Link, table_link
 from mlip_kmc.report.diffusion import SpeciesDiffusion, Walk
 from mlip_kmc.report.numbers import OUTCOMES, ProcessNumbers, RunNumbersSummary, energies_of
 
-WIDTHS = (("wide", 760), ("narrow", 350))
+WIDTHS = (("wide", 820), ("narrow", 350))
 MOST_POINTS = 1200
 MOST_STATES_WITH_CURVES = 40
 MOST_BARS = 20
@@ -50,7 +50,7 @@ def _drawings(draw: Callable[[int], str]) -> tuple[tuple[str, str], ...]:
     return tuple((css, draw(width)) for css, width in WIDTHS)
 
 
-def energy(numbers: RunNumbersSummary, events: Sequence[Event], states: Sequence[StateRecord]) -> Figure | None:
+def energy(events: Sequence[Event], states: Sequence[StateRecord]) -> Figure | None:
     """Energy of the occupied state against simulated time."""
     energies = energies_of(states)
     if not events or energies.get(0) is None:
@@ -68,8 +68,8 @@ def energy(numbers: RunNumbersSummary, events: Sequence[Event], states: Sequence
         chart.steps([(time / unit_s, value) for time, value in thinned(path, MOST_POINTS)], css="line s1")
         if len(path) <= _FEW:
             for event, (time, value) in zip(events, path[1:], strict=True):
-                chart.dot((time / unit_s, value), css="dot s1",
-                          note=f"step {event.step + 1}: state {event.reactant} to {event.product}, barrier {event.barrier:.3f} eV")
+                chart.dot((time / unit_s, value), css="dot s1", note=f"step {event.step + 1}: state {event.reactant} to "
+                          f"{event.product}, barrier {event.barrier:.3f} eV")
         for time, value in thinned(basins, 200):
             chart.dot((time / unit_s, value), css="dot s2", note="step out of a superbasin")
         return chart.svg(f"Step plot: energy of the occupied state above state 0, from {min(v for _, v in path):.3f} to "
@@ -81,9 +81,9 @@ def energy(numbers: RunNumbersSummary, events: Sequence[Event], states: Sequence
     return Figure(
         key="energy", title="Energy of states against simulated time", drawings=_drawings(draw),
         legend=(("s1", "occupied state"), *((("s2", "step out of a superbasin"),) if basins else ())),
-        caption=(f"Potential energy of the state that the run is in, above that of state 0, after each of n = {len(events)} KMC "
-                 f"steps. All structures are minima (largest force in Methods); the axis spans at least {_LEAST_ENERGY_RANGE_EV} "
-                 "eV, so that differences of round-off do not look like structure.", *basin, *thin),
+        caption=((f"Potential energy of the state that the run is in, above that of state 0; n = {words.steps(len(events))}. All "
+                  f"structures are minima (largest force in Methods); the axis spans at least {_LEAST_ENERGY_RANGE_EV} eV, so "
+                  "that differences of round-off do not look like structure."), *basin, *thin),
         link=table_link("energy.csv", ("step", "time_s", "state", "energy_above_state_0_eV"),
                         ((step, time, 0 if step == 0 else events[step - 1].product, value)
                          for step, (time, value) in enumerate(path))),
@@ -94,8 +94,8 @@ def displacement(found: Sequence[SpeciesDiffusion], walk: Walk) -> Figure:
     """Mean squared displacement against lag time, for every species."""
     longest = found[0].lags_s[-1]
     unit_s, unit = words.si_time(longest)
-    highest = max(max(max(one.msd_A2), *(msd + error for msd, error in zip(one.msd_A2, one.msd_error_A2, strict=False)), 0.0)
-                  if one.msd_error_A2 else max(one.msd_A2) for one in found)
+    highest = max(msd + error for one in found for msd, error in zip(one.msd_A2, one.msd_error_A2 or (0.0,) * len(one.msd_A2),
+                                                                     strict=True))
     few = not found[0].blocks
 
     def draw(width: int) -> str:
@@ -122,12 +122,13 @@ def displacement(found: Sequence[SpeciesDiffusion], walk: Walk) -> Figure:
     return Figure(
         key="displacement", title="Mean squared displacement",
         drawings=_drawings(draw),
-        legend=tuple((f"s{index}", f"{one.species}, sum over {one.atoms} atoms") for index, one in enumerate(found[:4], start=1)),
-        caption=(f"Squared displacement summed over the atoms of a species, averaged over time origins; {len(walk.grid)} equally "
-                 f"spaced samples of one trajectory of n = {walk.steps} KMC steps, lag times up to half of it. {frame}",
+        legend=tuple((f"s{index}", f"{one.species}, sum over {one.atoms} atoms")
+                     for index, one in enumerate(found[:4], start=1)),
+        caption=((f"Squared displacement summed over the atoms of a species, averaged over time origins; {len(walk.grid)} "
+                  f"equally spaced samples of one trajectory, n = {words.steps(walk.steps)}, lag times up to half of it. {frame}"),
                  "No error is drawn: there are too few steps for blocks." if few else
-                 f"Band: one standard error, jackknife over {found[0].blocks} blocks of time origins. Dashed: 6DNτ with the tracer "
-                 "value of the table.",
+                 (f"Band: one standard error, jackknife over {found[0].blocks} blocks of time origins. Dashed: 6DNτ with the "
+                  "tracer value of the table."),
                  "Lag times beyond a tenth of the run rest on few independent stretches."),
         link=table_link("displacement.csv", ("species", "lag_s", "summed_msd_A2", "error_A2"),
                         ((one.species, lag, msd, one.msd_error_A2[index] if one.msd_error_A2 else "")
@@ -168,15 +169,15 @@ def barriers(numbers: RunNumbersSummary) -> Figure | None:
                 chart.bar((left, 0), (right, near), css="fill s1", note=note)
             if far:
                 chart.bar((left, near), (right, near + far), css="fill s2", note=note)
-        return chart.svg(f"Histogram of {len(values)} barriers from {min(values):.3f} to {max(values):.3f} eV; {total_inside} are in "
-                         f"a rate table, {len(values) - total_inside} beyond the thermal window.")
+        return chart.svg(f"Histogram of {len(values)} barriers from {min(values):.3f} to {max(values):.3f} eV; {total_inside} "
+                         f"are in a rate table, {len(values) - total_inside} beyond the thermal window.")
 
     window = "" if math.isinf(numbers.window_eV) else f" (thermal window: {numbers.window_eV:.3f} eV above its lowest barrier)"
     return Figure(
         key="barriers", title="Barriers", drawings=_drawings(draw),
         legend=(("s1", f"in a rate table: {total_inside}"), ("s2", f"beyond the thermal window: {len(values) - total_inside}")),
-        caption=(f"All n = {len(values)} processes of {len(numbers.states)} states, each counted in the state that it starts "
-                 f"from{window}; boxes of {width:g} eV. Only those in a rate table can be drawn in a KMC step.",),
+        caption=((f"All n = {len(values)} processes of {words.count(len(numbers.states), 'state')}, each counted in the state "
+                  f"that it starts from{window}; boxes of {width:g} eV. Only those in a rate table can be drawn in a KMC step."),),
         link=table_link("processes.csv", PROCESS_COLUMNS, map(process_row, processes)),
     )
 
@@ -218,10 +219,11 @@ def outcomes(numbers: RunNumbersSummary) -> Figure | None:
     total = sum(numbers.outcomes.values())
     return Figure(
         key="outcomes", title="What the searches came to", drawings=_drawings(draw),
-        legend=tuple((f"o{css}", f"{OUTCOME_WORDS[name]}: {numbers.outcomes[name]}") for css, name in enumerate(OUTCOMES, start=1)),
-        caption=(f"n = {total} registered searches. New: a process that its state did not have; known: one that it had; too high: "
-                 "a barrier far beyond the thermal window, not kept; bad: no saddle that connects the state to another, for the "
-                 "reasons below.", *left_out),
+        legend=tuple((f"o{css}", f"{OUTCOME_WORDS[name]}: {numbers.outcomes[name]}")
+                     for css, name in enumerate(OUTCOMES, start=1)),
+        caption=((f"n = {total} registered searches. New: a process that its state did not have; known: one that it had; too "
+                  "high: a barrier far beyond the thermal window, not kept; bad: no saddle that connects the state to another, "
+                  "for the reasons below."), *left_out),
         link=table_link("searches_by_state.csv", ("state", *OUTCOMES, "force_calls", "seconds"),
                         ((state.state, *(state.outcomes[name] for name in OUTCOMES), state.force_calls, round(state.seconds, 3))
                          for state in searched)),
@@ -243,7 +245,7 @@ def confidence(numbers: RunNumbersSummary, searches: Sequence[SearchRecord], *, 
         chart = Chart(width=width, height=280, x=Scale(0, longest, integers=True), y=Scale(0, top, ticks=ticks),
                       x_label="Searches registered in the state", y_label="Confidence (scale of 1 − confidence)")
         for index, state in reversed(list(enumerate(shown))):
-            points: list[Point] = [(0, 0.0), *((count, _nines(value)) for count, value in enumerate(numbers.curves[state], start=1))]
+            points: list[Point] = [(0, 0.0), *enumerate(map(_nines, numbers.curves[state]), start=1)]
             chart.steps(thinned(points, 400), css=f"line s{index + 1}" if index < _NAMED_CURVES else "line faint")
         if target is not None:
             chart.line([(0, _nines(target)), (longest, _nines(target))], css="line target")
@@ -252,15 +254,15 @@ def confidence(numbers: RunNumbersSummary, searches: Sequence[SearchRecord], *, 
                          + (f"; {target:g} is asked for." if target is not None else "."))
 
     more = f" {len(numbers.curves) - len(shown)} more states are not drawn." if len(numbers.curves) > len(shown) else ""
-    basins = ("With superbasins eOn asks for the confidence of the superbasin's least known state, and may leave out processes that "
-              "stay inside; the lines are those of single states with all their processes.",) if superbasins else ()
+    basins = (("With superbasins eOn asks for the confidence of the superbasin's least known state, and may leave out processes "
+               "that stay inside; the lines are those of single states with all their processes."),) if superbasins else ()
     named = tuple((f"s{index}", f"state {state}") for index, state in enumerate(shown[:_NAMED_CURVES], start=1))
     return Figure(
         key="confidence", title="How the confidence grew", drawings=_drawings(draw),
         legend=(*named, *((("faint", "other states"),) if len(shown) > _NAMED_CURVES else ())),
-        caption=(f"eOn's confidence (scheme {scheme}) after each registered search, replayed from the journal, for {len(shown)} states "
-                 f"and n = {len(searches)} searches.{more} Each unit of the vertical scale is a factor of ten in 1 − confidence. It "
-                 "falls where a search finds a new process.", *basins),
+        caption=((f"eOn's confidence (scheme {scheme}) after each registered search, replayed from the journal, for "
+                  f"{words.count(len(shown), 'state')} and n = {len(searches)} searches.{more} Each unit of the vertical scale is "
+                  "a factor of ten in 1 − confidence. It falls where a search finds a new process."), *basins),
         link=table_link("confidence.csv", ("state", "search", "confidence"),
                         ((state, count, value) for state in shown for count, value in enumerate(numbers.curves[state], start=1))),
     )

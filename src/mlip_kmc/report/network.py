@@ -38,17 +38,15 @@ def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure
     def draw(width: int) -> str:
         return _draw(width, nodes=nodes, places=places, edges=edges, energies=energies, visits=visits, numbers=numbers)
 
-    left_out = ()
-    if len(nodes) < len(numbers.visited):
-        left_out = (f"Drawn are the {len(nodes)} most visited of {len(numbers.visited)} states and the {len(edges)} of "
-                    f"{len(numbers.edges)} pairs between them; the data has all.",)
+    left_out = ((f"Drawn are the {len(nodes)} most visited of {len(numbers.visited)} states and the {len(edges)} of "
+                 f"{len(numbers.edges)} pairs between them; the data has all."),) if len(nodes) < len(numbers.visited) else ()
     basin = ("Dashed: at least one of these steps left a superbasin.",) if any(edge.superbasin for edge in edges) else ()
     return Figure(
         key="network", title="Which states led where", drawings=tuple((css, draw(width)) for css, width in WIDTHS),
         legend=(("s1", "to a state first visited later"), ("s2", "back")),
-        caption=(f"n = {numbers.steps} KMC steps between {len(numbers.visited)} states. Discs: states in the order of their first visit, "
-                 "larger for more visits. Arcs: steps, wider for more, with their number and the lowest barrier taken where there is "
-                 "room. Below: energy of each state above state 0.", *basin, *left_out),
+        caption=((f"n = {words.steps(numbers.steps)} between {words.count(len(numbers.visited), 'state')}. Discs: states in the "
+                  "order of their first visit, larger for more visits. Arcs: steps, wider for more, with their number and the lowest "
+                  "barrier taken where there is room. Below: energy of each state above state 0."), *basin, *left_out),
         link=table_link("events_by_pair.csv", ("reactant", "product", "kmc_steps", "lowest_barrier_eV", "superbasin"),
                         ((edge.reactant, edge.product, edge.count, edge.lowest_barrier_eV, int(edge.superbasin))
                          for edge in numbers.edges)),
@@ -76,11 +74,12 @@ def _draw(width: int, *, nodes: Sequence[int], places: Mapping[int, int], edges:
         if state in energies:
             half = min(0.35, 12 / spacing)
             chart.line([(index - half, energies[state]), (index + half, energies[state])], css="level")
-    return chart.svg(f"Arc diagram of {len(nodes)} states and {len(edges)} pairs of states that {numbers.steps} KMC steps connect; the "
-                     f"busiest pair has {max((edge.count for edge in edges), default=0)} steps. Energies of the states below it.")
+    return chart.svg(f"Arc diagram of {len(nodes)} states and {len(edges)} pairs of states that {words.steps(numbers.steps)} "
+                     f"connect; the busiest pair has {max((edge.count for edge in edges), default=0)}. The states' energies are below.")
 
 
-def _edge(edge: Edge, across: Sequence[float], places: Mapping[int, int], spacing: float, *, most: int, labelled: bool) -> list[str]:
+def _edge(edge: Edge, across: Sequence[float], places: Mapping[int, int], spacing: float, *, most: int,
+          labelled: bool) -> list[str]:
     start, end = places[edge.reactant], places[edge.product]
     weight = 1.2 + 3.0 * math.log1p(edge.count) / math.log1p(most)
     css = f"arc {'s1' if end >= start else 's2'}{' dashed' if edge.superbasin else ''}"
@@ -93,9 +92,10 @@ def _edge(edge: Edge, across: Sequence[float], places: Mapping[int, int], spacin
     rise = min(_ARC_PX, 16 + (_ARC_PX - 16) * math.sqrt(span / max(len(across) - 1, 1)))
     up = -1 if end > start else 1
     peak = _BASE_PX + up * rise
-    parts = [f'<path class="{css}" stroke-width="{px(weight)}" d="M{px(x0)},{_BASE_PX}C{px(x0)},{px(_BASE_PX + up * rise * 4 / 3)} '
-             f'{px(x1)},{px(_BASE_PX + up * rise * 4 / 3)} {px(x1)},{_BASE_PX}">{note}</path>']
-    words_ = f"{edge.count}× {words.fixed(edge.lowest_barrier_eV, 2)} eV"
-    if labelled and spacing * span > len(words_) * 6.8:
-        parts.append(label((x0 + x1) / 2, peak + (-6 if up < 0 else 15), words_, css="halo", anchor="middle"))
+    bend = px(_BASE_PX + up * rise * 4 / 3)  # a cubic with both handles there peaks at three quarters of the way
+    path = f"M{px(x0)},{_BASE_PX}C{px(x0)},{bend} {px(x1)},{bend} {px(x1)},{_BASE_PX}"
+    parts = [f'<path class="{css}" stroke-width="{px(weight)}" d="{path}">{note}</path>']
+    said = f"{edge.count}× {words.fixed(edge.lowest_barrier_eV, 2)} eV"
+    if labelled and spacing * span > len(said) * 6.8:
+        parts.append(label((x0 + x1) / 2, peak + (-6 if up < 0 else 15), said, css="halo", anchor="middle"))
     return parts

@@ -10,6 +10,7 @@ kT is eOn's throughout: T / 11604.5 eV.
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mlip_kmc.records import Event, Process, SearchRecord, StateRecord
 from mlip_kmc.report.confidence import confidence_curve
@@ -149,7 +150,7 @@ def summarise(
     visits, first = Counter(where), {state: step for step, state in reversed(list(enumerate(where)))}
     return RunNumbersSummary(
         kT_eV=kT, window_eV=window, steps=len(events), time_s=time_s,
-        returns=sum(after.product == before.reactant for before, after in zip(events, events[1:], strict=False)),
+        returns=sum(after.product == before.reactant for before, after in pairwise(events)),
         superbasin_steps=sum(event.superbasin is not None for event in events),
         states=tuple(_state(state, by_state[state.number], used=used, window_eV=window, visits=visits[state.number],
                             first_step=first.get(state.number), residence_s=float(residence[state.number]),
@@ -183,7 +184,7 @@ def _processes(state: StateRecord, used: Mapping[tuple[int, int], int], window_e
         return ()
     highest = rows[0].barrier + window_eV
     total = sum(row.rate for row in rows if row.barrier <= highest)
-    return tuple(_process(row, rank, used=used[state.number, row.process] if (state.number, row.process) in used else 0,
+    return tuple(_process(row, rank, used=used.get((state.number, row.process), 0),
                           inside=row.barrier <= highest, total=total) for rank, row in enumerate(rows, start=1))
 
 
@@ -208,7 +209,8 @@ def _edges(events: Sequence[Event]) -> tuple[Edge, ...]:
 def _reasons(searches: Sequence[SearchRecord]) -> tuple[tuple[str, str, int], ...]:
     """(outcome, reason, count); a superbasin's number at the end of eOn's words is left out."""
     counts = Counter((record.outcome, record.reason.split(" [", maxsplit=1)[0]) for record in searches if record.reason)
-    return tuple((outcome, reason, count) for (outcome, reason), count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    return tuple((outcome, reason, count) for (outcome, reason), count in ordered)
 
 
 def energies_of(states: Sequence[StateRecord]) -> dict[int, float]:

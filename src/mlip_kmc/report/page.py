@@ -76,7 +76,7 @@ class Diffusivity:
     hops: str
     tracer: str
     summed: str
-    axes: str
+    axes: tuple[str, ...]
     ratio: str
 
 
@@ -85,12 +85,14 @@ def render(report: Report) -> str:
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters.update(scientific=words.scientific, fixed=words.fixed, integer=words.integer, time=words.time,
-                               duration=words.duration, drawing=Markup)
+                               duration=words.duration, share=words.share, steps=words.steps, count=words.count,
+                               drawing=Markup)
     numbers, settings = report.numbers, report.view.settings
     states, events = report.view.states, report.view.events
-    figures = {figure.key: figure for figure in (
-        energy(numbers, events, states), displacement(report.diffusion, report.walk) if report.walk else None, barriers(numbers),
-        network(numbers, states), outcomes(numbers),
+    figures = {figure.key: figure for figure in (  # in the order of the page, which numbers them
+        energy(events, states), network(numbers, states),
+        displacement(report.diffusion, report.walk) if report.walk and report.walk.steps > 1 else None,
+        barriers(numbers), outcomes(numbers),
         confidence(numbers, report.view.searches, target=settings.confidence, scheme=settings.confidence_scheme,
                    superbasins=settings.superbasins),
     ) if figure is not None}
@@ -100,8 +102,8 @@ def render(report: Report) -> str:
         report=report, numbers=numbers, settings=settings, facts=tuple(_facts(report)), figures=figures,
         numbering={key: index for index, key in enumerate(figures, start=1)}, blocks=blocks, headline=_headline(report),
         diffusivities=tuple(map(_diffusivity, report.diffusion)), trusted=TRUSTED_STEPS, open_states=OPEN_STATES,
-        costs=searched[:MOST_COSTS], searched=searched, outcome_words=OUTCOME_WORDS, total_searches=sum(numbers.outcomes.values()),
-        cost_link=_costs_link(searched), most_rows=MOST_ROWS,
+        costs=searched[:MOST_COSTS], searched=searched, outcome_words=OUTCOME_WORDS,
+        total_searches=sum(numbers.outcomes.values()), cost_link=_costs_link(searched), most_rows=MOST_ROWS,
     )
 
 
@@ -111,8 +113,8 @@ def _headline(report: Report) -> str:
         return "State 0 is prepared; no search is registered yet."
     if not numbers.steps:
         return f"{sum(numbers.outcomes.values())} searches of state 0; no KMC step yet."
-    return (f"{words.integer(numbers.steps)} KMC steps, {words.time(numbers.time_s)} of simulated time, "
-            f"{words.integer(len(numbers.visited))} states visited.")
+    return (f"{words.steps(numbers.steps)}, {words.time(numbers.time_s)} of simulated time, "
+            f"{words.count(len(numbers.visited), 'state')} visited.")
 
 
 def _facts(report: Report) -> Iterator[Fact]:
@@ -136,13 +138,14 @@ def _facts(report: Report) -> Iterator[Fact]:
                f"{words.scientific(settings.prefactor_per_s)} 1/s for every process")
     yield Fact("Superbasins, recycling", f"{_switch(settings.superbasins)}, {_switch(settings.recycling)}")
     if view.minimised:
-        yield Fact("State 0", f"{view.minimised.energy:.6f} eV; pressure {view.minimised.pressure_GPa:+.3f} GPa; lowest Hessian "
-                   f"eigenvalue {view.minimised.lowest_eigenvalue_eV_per_A2:.4f} eV/Å²")
+        yield Fact("State 0", f"{words.fixed(view.minimised.energy, 6)} eV; pressure "
+                   f"{words.fixed(view.minimised.pressure_GPa, 3)} GPa; lowest Hessian eigenvalue "
+                   f"{words.fixed(view.minimised.lowest_eigenvalue_eV_per_A2, 4)} eV/Å²")
     yield Fact("Extrapolation grade", "unknown: not evaluated in this run")
     flying = len(view.numbers.pending)
-    yield Fact("Status", f"generation {view.generation} is the newest; in state {view.numbers.state}, "
+    yield Fact("Status", f"generation {view.generation}: {words.steps(report.numbers.steps)}, in state {view.numbers.state}; "
                f"{flying} {'search' if flying == 1 else 'searches'} in flight when it was written; started "
-               f"{view.numbers.starts} {'time' if view.numbers.starts == 1 else 'times'}")
+               f"{words.count(view.numbers.starts, 'time')}")
     yield Fact("Seed", words.MISSING if settings.seed is None else str(settings.seed))
     yield Fact("Identity", view.identity)
     yield Fact("Report made with", "; ".join(f"{name} {version}" for name, version in report.software.items()))
@@ -160,7 +163,7 @@ def _diffusivity(one: SpeciesDiffusion) -> Diffusivity:
         tracer=words.with_error(value, error) if value is not None and error is not None else "too few steps",
         summed=words.with_error(value * one.atoms, error * one.atoms) if value is not None and error is not None else
         f"{words.with_error(one.hop_m2_per_s * one.atoms, one.hop_error_m2_per_s * one.atoms)} (uncorrelated hops)",
-        axes=", ".join(words.scientific(axis) for axis in one.axes_m2_per_s) if one.axes_m2_per_s else words.MISSING,
+        axes=tuple(map(words.scientific, one.axes_m2_per_s or (None, None, None))),
         ratio=f"{value / one.hop_m2_per_s:.2f}" if enough and value is not None and one.hop_m2_per_s > 0 else words.MISSING,
     )
 
@@ -184,7 +187,8 @@ def _blocks(report: Report) -> Iterator[Block]:
 
 def _rows(state: StateNumbers) -> tuple[ProcessNumbers, ...]:
     """The lowest barriers, and every process that a KMC step used."""
-    return tuple(row for index, row in enumerate(state.processes) if index < MOST_ROWS or (row.used and index < 4 * MOST_ROWS))
+    return tuple(row for index, row in enumerate(state.processes)
+                 if index < MOST_ROWS or (row.used and index < 4 * MOST_ROWS))
 
 
 def _worth_drawing(state: StateNumbers) -> list[ProcessNumbers]:
@@ -196,11 +200,11 @@ def _picture(process: ProcessNumbers, record: Process) -> Picture | None:
     if motion is None:
         return None
     many = len(motion.moved)
+    axis, right, up = motion.axis_names
     where = "to a state not visited" if process.product is None else f"to state {process.product}"
     used = f", taken {process.used}×" if process.used else ""
-    atoms = "1 atom moves" if many == 1 else f"{many} atoms move"
-    caption = (f"{process.barrier_eV:.3f} eV, {where}{used}. {atoms} > 0.4 Å, the farthest by {motion.farthest_A:.2f} Å; "
-               f"seen along {motion.axis_name}.")
+    atoms = f"1 atom moves {motion.farthest:.2f} Å" if many == 1 else f"{many} atoms move, up to {motion.farthest:.2f} Å"
+    caption = f"{process.barrier_eV:.3f} eV, {where}{used}. {atoms}; seen along {axis} ({right} to the right, {up} up)."
     svg = picture(motion, alternative=f"Process {process.rank} of state {process.state}: {caption}")
     columns = ("atom", "species", *(f"{name}_{axis}_A" for name in ("reactant", "saddle", "product") for axis in "xyz"))
     rows = ((atom, motion.species[atom], *(f"{number:.5f}" for number in (

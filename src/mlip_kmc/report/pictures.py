@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ase.data import atomic_numbers, covalent_radii
 
 from mlip_kmc.records import Process
-from mlip_kmc.report.charts import label, px, wrap
+from mlip_kmc.report.charts import px, wrap
 from mlip_kmc.structure import minimum_image, read_structure
 
 Array = npt.NDArray[np.float64]
@@ -77,13 +77,14 @@ class Motion:
         return int(2 - np.argmin(extent[::-1]))
 
     @property
-    def axis_name(self) -> str:
-        """x, y or z."""
-        return _AXES[self.axis]
+    def axis_names(self) -> tuple[str, str, str]:
+        """Along which it is seen, which goes right, and which goes up."""
+        right, up = _across(self.axis)
+        return _AXES[self.axis], _AXES[right], _AXES[up]
 
     @property
-    def farthest_A(self) -> float:
-        """How far the farthest atom moves."""
+    def farthest(self) -> float:
+        """How far the farthest atom moves, A."""
         return float(np.linalg.norm(self.product[self.moved[0]]))
 
 
@@ -105,18 +106,20 @@ def picture(motion: Motion, *, alternative: str) -> str:
     """The SVG, 168 px square."""
     view = _view(motion)
     parts = [_atom(motion, view, atom) for atom in view.shown]
-    for atom in motion.moved:
-        parts.append(_ring(motion, view, atom))
-    for atom in reversed(motion.moved):
-        parts.append(_arrow(view, view.places[atom], view.places[atom] + motion.product[atom][list(view.across)]))
-    horizontal, vertical = (_AXES[axis] for axis in view.across)
-    parts.append(label(SIZE_PX - 5, SIZE_PX - 6, f"{horizontal} →  {vertical} ↑", css="tiny", anchor="end"))
+    parts += [_ring(motion, view, atom) for atom in motion.moved]
+    parts += [_arrow(view, view.places[atom], view.places[atom] + motion.product[atom][list(view.across)])
+              for atom in reversed(motion.moved)]
     return wrap(parts, width=SIZE_PX, height=SIZE_PX, alternative=alternative)
+
+
+def _across(axis: int) -> tuple[int, int]:
+    """The axes that go right and up."""
+    return (1, 2) if axis == 0 else (0, 2) if axis == 1 else (0, 1)
 
 
 def _view(motion: Motion) -> _View:
     axis = motion.axis
-    across = (1, 2) if axis == 0 else (0, 2) if axis == 1 else (0, 1)
+    across = _across(axis)
     anchor = motion.positions[motion.moved[0]] + motion.product[motion.moved[0]] / 2
     relative = minimum_image(motion.positions - anchor, motion.cell)
     moving = list(motion.moved)

@@ -9,7 +9,7 @@ import math
 
 _UP = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _TIMES = ((1e-15, "fs"), (1e-12, "ps"), (1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
-MISSING = "–"
+MISSING, MINUS = "–", "\u2212"
 
 
 def power(exponent: int) -> str:
@@ -22,12 +22,12 @@ def scientific(value: float | None, *, digits: int = 2) -> str:
     if value is None:
         return MISSING
     if value == 0 or 1e-2 <= abs(value) < 1e4:
-        return f"{value:.{digits + 1}g}"
+        return f"{value:.{digits + 1}g}".replace("-", MINUS)
     exponent = math.floor(math.log10(abs(value)))
     mantissa = f"{value / 10**exponent:.{digits - 1}f}"
     if mantissa.lstrip("-").startswith("10"):
         mantissa, exponent = f"{value / 10 ** (exponent + 1):.{digits - 1}f}", exponent + 1
-    return f"{mantissa} × {power(exponent)}"
+    return f"{mantissa} × {power(exponent)}".replace("-", MINUS)
 
 
 def with_error(value: float, error: float) -> str:
@@ -42,7 +42,9 @@ def with_error(value: float, error: float) -> str:
 
 def si_time(longest_s: float) -> tuple[float, str]:
     """The unit for times up to this: its size in s, and its name."""
-    return next(((size, name) for size, name in reversed(_TIMES) if longest_s >= size), _TIMES[0] if longest_s > 0 else (1.0, "s"))
+    if longest_s <= 0:
+        return _TIMES[-1]
+    return next(((size, name) for size, name in reversed(_TIMES) if longest_s >= size), _TIMES[0])
 
 
 def time(value_s: float | None) -> str:
@@ -60,11 +62,26 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things."""
+    return f"{integer(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def steps(number: int) -> str:
+    """So many KMC steps."""
+    return count(number, "KMC step")
+
+
 def integer(value: int) -> str:
     """Digits in groups of three, with thin spaces."""
     return f"{value:,}".replace(",", "\u202f")
 
 
+def share(part: float) -> str:
+    """A part of one in percent; a small one is not shown as nothing."""
+    return f"{100 * part:.1f} %" if part >= 0.001 or part == 0 else "< 0.1 %"
+
+
 def fixed(value: float | None, digits: int) -> str:
     """So many decimals, or a dash."""
-    return MISSING if value is None else f"{value:.{digits}f}"
+    return MISSING if value is None else f"{value:.{digits}f}".replace("-", MINUS)
