@@ -125,7 +125,7 @@ def displacement(found: Sequence[SpeciesDiffusion], walk: Walk) -> Figure:
         legend=tuple((f"s{index}", f"{one.species}, sum over {one.atoms} atoms")
                      for index, one in enumerate(found[:4], start=1)),
         caption=((f"Squared displacement summed over the atoms of a species, averaged over time origins; {len(walk.grid)} "
-                  f"equally spaced samples of one trajectory, n = {words.steps(walk.steps)}, lag times up to half of it. {frame}"),
+                  f"equal-time samples of one trajectory, n = {words.steps(walk.steps)}, lags up to half of it. {frame}"),
                  "No error is drawn: there are too few steps for blocks." if few else
                  (f"Band: one standard error, jackknife over {found[0].blocks} blocks of time origins. Dashed: 6DNτ with the "
                   "tracer value of the table."),
@@ -177,7 +177,7 @@ def barriers(numbers: RunNumbersSummary) -> Figure | None:
         key="barriers", title="Barriers", drawings=_drawings(draw),
         legend=(("s1", f"in a rate table: {total_inside}"), ("s2", f"beyond the thermal window: {len(values) - total_inside}")),
         caption=((f"All n = {len(values)} processes of {words.count(len(numbers.states), 'state')}, each counted in the state "
-                  f"that it starts from{window}; boxes of {width:g} eV. Only those in a rate table can be drawn in a KMC step."),),
+                  f"that it starts from{window}; boxes of {width:g} eV. Only those in a rate table can be drawn."),),
         link=table_link("processes.csv", PROCESS_COLUMNS, map(process_row, processes)),
     )
 
@@ -261,8 +261,8 @@ def confidence(numbers: RunNumbersSummary, searches: Sequence[SearchRecord], *, 
         key="confidence", title="How the confidence grew", drawings=_drawings(draw),
         legend=(*named, *((("faint", "other states"),) if len(shown) > _NAMED_CURVES else ())),
         caption=((f"eOn's confidence (scheme {scheme}) after each registered search, replayed from the journal, for "
-                  f"{words.count(len(shown), 'state')} and n = {len(searches)} searches.{more} Each unit of the vertical scale is "
-                  "a factor of ten in 1 − confidence. It falls where a search finds a new process."), *basins),
+                  f"{words.count(len(shown), 'state')} and n = {len(searches)} searches.{more} Each unit of the vertical scale "
+                  "is a factor of ten in 1 − confidence. It falls where a search finds a new process."), *basins),
         link=table_link("confidence.csv", ("state", "search", "confidence"),
                         ((state, count, value) for state in shown for count, value in enumerate(numbers.curves[state], start=1))),
     )

@@ -45,8 +45,8 @@ def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure
         key="network", title="Which states led where", drawings=tuple((css, draw(width)) for css, width in WIDTHS),
         legend=(("s1", "to a state first visited later"), ("s2", "back")),
         caption=((f"n = {words.steps(numbers.steps)} between {words.count(len(numbers.visited), 'state')}. Discs: states in the "
-                  "order of their first visit, larger for more visits. Arcs: steps, wider for more, with their number and the lowest "
-                  "barrier taken where there is room. Below: energy of each state above state 0."), *basin, *left_out),
+                  "order of their first visit, larger for more visits. Arcs: steps, wider for more, with their number and the "
+                  "lowest barrier taken where there is room. Below: energy of each state above state 0."), *basin, *left_out),
         link=table_link("events_by_pair.csv", ("reactant", "product", "kmc_steps", "lowest_barrier_eV", "superbasin"),
                         ((edge.reactant, edge.product, edge.count, edge.lowest_barrier_eV, int(edge.superbasin))
                          for edge in numbers.edges)),
@@ -75,7 +75,7 @@ def _draw(width: int, *, nodes: Sequence[int], places: Mapping[int, int], edges:
             half = min(0.35, 12 / spacing)
             chart.line([(index - half, energies[state]), (index + half, energies[state])], css="level")
     return chart.svg(f"Arc diagram of {len(nodes)} states and {len(edges)} pairs of states that {words.steps(numbers.steps)} "
-                     f"connect; the busiest pair has {max((edge.count for edge in edges), default=0)}. The states' energies are below.")
+                     f"connect, {max((edge.count for edge in edges), default=0)} of them one pair. Below: the states' energies.")
 
 
 def _edge(edge: Edge, across: Sequence[float], places: Mapping[int, int], spacing: float, *, most: int,

@@ -42,10 +42,11 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Fact:
-    """A line of the heading block."""
+    """A line of the heading block; a code is set in a typewriter's face."""
 
     name: str
     value: str
+    code: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class Diffusivity:
     species: str
     atoms: int
     hops: str
+    hops_summed: str
     tracer: str
-    summed: str
+    tracer_summed: str
     axes: tuple[str, ...]
     ratio: str
 
@@ -122,7 +124,8 @@ def _facts(report: Report) -> Iterator[Fact]:
     kind = "ACE, evaluated by LAMMPS ML-PACE" if settings.potential == "lammps" else f"eOn's built-in {settings.potential}"
     yield Fact("Potential", kind)
     yield Fact("Potential file", inputs.get("potential_file", "not noted in the run directory"))
-    yield Fact("Its sha256", inputs.get("potential_sha256", "not noted by itself; part of the run's identity below"))
+    yield Fact("Its sha256", inputs.get("potential_sha256", "not noted by itself; part of the run's identity below"),
+               code="potential_sha256" in inputs)
     if report.sample:
         sample = report.sample
         yield Fact("Elements", ", ".join(sample.elements))
@@ -147,7 +150,7 @@ def _facts(report: Report) -> Iterator[Fact]:
                f"{flying} {'search' if flying == 1 else 'searches'} in flight when it was written; started "
                f"{words.count(view.numbers.starts, 'time')}")
     yield Fact("Seed", words.MISSING if settings.seed is None else str(settings.seed))
-    yield Fact("Identity", view.identity)
+    yield Fact("Identity of the run", view.identity, code=True)
     yield Fact("Report made with", "; ".join(f"{name} {version}" for name, version in report.software.items()))
 
 
@@ -157,14 +160,18 @@ def _switch(value: bool) -> str:  # noqa: FBT001 - a word for it
 
 def _diffusivity(one: SpeciesDiffusion) -> Diffusivity:
     value, error = one.tracer_m2_per_s, one.tracer_error_m2_per_s
-    enough = value is not None and error is not None
+    few = "too few steps"
+
+    def summed(number: float, spread: float) -> str:
+        return words.with_error(number * one.atoms, spread * one.atoms)
+
     return Diffusivity(
         species=one.species, atoms=one.atoms, hops=words.with_error(one.hop_m2_per_s, one.hop_error_m2_per_s),
-        tracer=words.with_error(value, error) if value is not None and error is not None else "too few steps",
-        summed=words.with_error(value * one.atoms, error * one.atoms) if value is not None and error is not None else
-        f"{words.with_error(one.hop_m2_per_s * one.atoms, one.hop_error_m2_per_s * one.atoms)} (uncorrelated hops)",
+        hops_summed=summed(one.hop_m2_per_s, one.hop_error_m2_per_s),
+        tracer=few if value is None or error is None else words.with_error(value, error),
+        tracer_summed=few if value is None or error is None else summed(value, error),
         axes=tuple(map(words.scientific, one.axes_m2_per_s or (None, None, None))),
-        ratio=f"{value / one.hop_m2_per_s:.2f}" if enough and value is not None and one.hop_m2_per_s > 0 else words.MISSING,
+        ratio=f"{value / one.hop_m2_per_s:.2f}" if value is not None and one.hop_m2_per_s > 0 else words.MISSING,
     )
 
 
