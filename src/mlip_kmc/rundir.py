@@ -1,6 +1,6 @@
 """A run directory, read and never written: what its newest whole generation says, also while the run goes on.
 
-    with RunView.read(Path("my-run")) as view:
+    with RunView.read(Path("my-run")) as view:         # structures=False where only numbers are wanted
         view.numbers.steps, view.numbers.time_s, len(view.searches)
         view.settings.temperature_K, view.states[0].processes[0].barrier
 
@@ -115,8 +115,12 @@ class RunView:
 
     @classmethod
     @contextmanager
-    def read(cls, path: Path) -> Iterator[Self]:
+    def read(cls, path: Path, *, structures: bool = True) -> Iterator[Self]:
         """The newest whole generation; a torn one, or one that goes while it is read, is tried again.
+
+        Args:
+            path: the run directory.
+            structures: False leaves the structures' files out, which is quicker; their paths then name nothing.
 
         Raises:
             RunStateError: `path` is no run directory, nothing was committed, or no generation is whole.
@@ -125,10 +129,10 @@ class RunView:
         if not generations.is_dir():
             raise RunStateError(f"{path} is no run directory (it has no generations); give the --dir of a run")
         with tempfile.TemporaryDirectory(prefix="mlip-kmc-view-") as folder:
-            yield cls._newest(path.absolute(), generations, Path(folder))
+            yield cls._newest(path.absolute(), generations, Path(folder), structures=structures)
 
     @classmethod
-    def _newest(cls, path: Path, generations: Path, folder: Path) -> Self:
+    def _newest(cls, path: Path, generations: Path, folder: Path, *, structures: bool) -> Self:
         for attempt in range(_ATTEMPTS):
             names = sorted((entry.name for entry in generations.iterdir() if _MANIFEST.match(entry.name)), reverse=True)
             if not names:
@@ -136,18 +140,18 @@ class RunView:
             reasons = []
             for name in names:
                 try:
-                    return cls._at(path, generations / name, folder / f"{attempt}-{name}")
+                    return cls._at(path, generations / name, folder / f"{attempt}-{name}", structures=structures)
                 except _NotWholeError as error:
                     reasons.append(f"{name}: {error}")
             time.sleep(_PAUSE_S)
         raise RunStateError(f"no generation in {generations} is whole ({'; '.join(reasons)}); restore it from a backup")
 
     @classmethod
-    def _at(cls, path: Path, manifest_path: Path, root: Path) -> Self:
+    def _at(cls, path: Path, manifest_path: Path, root: Path, *, structures: bool) -> Self:
         manifest = _manifest(manifest_path)
         state = manifest["state"]
         journals = {name: _journal(path / "journal" / f"{name}.jsonl", entry) for name, entry in manifest["journals"].items()}
-        _lay_out(path, manifest["folders"], root)
+        _lay_out(path, manifest["folders"], root, structures=structures)
         return cls(
             path=path, generation=manifest["number"], identity=manifest["identity"], numbers=_numbers(state.get("numbers", {})),
             settings=_settings(root / "config.ini"),
@@ -216,13 +220,15 @@ def _journal(path: Path, committed: Mapping[str, Any]) -> list[str]:
     return data.decode().splitlines()
 
 
-def _lay_out(path: Path, folders: Mapping[str, str], root: Path) -> None:
-    """The committed tree below `root`: links to structures, which do not change, and copies of the rest."""
+def _lay_out(path: Path, folders: Mapping[str, str], root: Path, *, structures: bool) -> None:
+    """The committed tree below `root`: links to structures, which do not change, copies of the rest; no modes."""
     root.mkdir(parents=True)
     for digest in folders.values():
         files: dict[str, str] = json.loads(_content(path, digest, live=None))
         for name, file_digest in files.items():
             place = root / name
+            if place.parent.name == "procdata" and not (structures and place.suffix == ".con"):
+                continue
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.suffix == ".con":
                 place.symlink_to(_object(path, file_digest, live=path / "eon" / name))
