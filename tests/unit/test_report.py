@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -173,6 +174,19 @@ def test_superbasin_steps_are_said(tmp_path):
     assert "Superbasins (MCAMC) were on: 1 of 2 steps left one." in page.text
     assert "What happened inside superbasins" in page.text
     assert numbers_of(run)["superbasin_steps"] == 1
+
+
+def test_labels_in_the_network_do_not_cover_each_other(tmp_path):
+    route = [0, 1, 2, 3, 4, 3, 5, 6, 5, 3, 7]
+    events = [event(step, time_s=1e-6 * (step + 1), before_s=1e-6 * step, reactant=here, product=there)
+              for step, (here, there) in enumerate(itertools.pairwise(route))]
+    text = page_of(small(tmp_path, events=events, states=[State() for _ in range(8)]), tmp_path)
+    for drawing in re.findall(r"<svg[^>]*Arc diagram.*?</svg>", text):
+        labels = [(float(x), float(y), len(said) * 6.0)
+                  for x, y, said in re.findall(r'<text class="halo" x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]+)', drawing)]
+        assert len(labels) >= 3
+        for (x, y, width), (other_x, other_y, other_width) in itertools.combinations(labels, 2):
+            assert abs(x - other_x) >= (width + other_width) / 2 or abs(y - other_y) >= 12
 
 
 def test_a_big_run_stays_small_and_says_what_it_leaves_out(tmp_path):

@@ -14,7 +14,6 @@ from html import escape
 
 Point = tuple[float, float]
 
-TEXT_PX = 12.5
 _GLYPH_PX = 6.6
 
 
@@ -73,7 +72,6 @@ class Chart:
     right: int = 18
     top: int = 30
     bottom: int = 46
-    x_ticks: bool = True
     marks: list[str] = field(default_factory=list)
 
     def at(self, point: Point) -> Point:
@@ -134,11 +132,10 @@ class Chart:
             _, y = self.at((self.x.low, value))
             parts.append(f'<path class="grid" d="M{self.left},{px(y)}H{self.width - self.right}"/>')
             parts.append(label(self.left - 8, y + 4, text, anchor="end"))
-        if self.x_ticks:
-            for value, text in self._fitting(self.x):
-                x, _ = self.at((value, self.y.low))
-                parts.append(f'<path class="axis" d="M{px(x)},{floor}v5"/>')
-                parts.append(label(x, floor + 19, text, anchor="middle"))
+        for value, text in self._fitting(self.x):
+            x, _ = self.at((value, self.y.low))
+            parts.append(f'<path class="axis" d="M{px(x)},{floor}v5"/>')
+            parts.append(label(x, floor + 19, text, anchor="middle"))
         parts.append(f'<path class="axis" d="M{self.left},{floor}H{self.width - self.right}"/>')
         parts.append(label(4, self.top - 16, self.y_label, css="name"))
         parts.append(label(self.width - self.right, self.height - 6, self.x_label, css="name", anchor="end"))

@@ -18,9 +18,11 @@ from mlip_kmc.report.numbers import Edge, RunNumbersSummary, energies_of
 MOST_NODES = 40
 _BASE_PX = 126
 _ARC_PX = 92
+_LEAST_ARC_PX = 30
 _TOP_PX = 262
 _HEIGHT_PX = 400
-_LABELLED_EDGES = 14
+_LABELLED_EDGES = 20
+_LABEL_PX = (6.3, 15.0)  # of a letter, and of a line
 
 
 def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure | None:
@@ -62,9 +64,12 @@ def _draw(width: int, *, nodes: Sequence[int], places: Mapping[int, int], edges:
                   x_label="State", y_label="Energy above state 0 (eV)")
     across = [chart.at((index, low))[0] for index in range(len(nodes))]
     spacing = across[1] - across[0] if len(across) > 1 else float(width)
-    for edge in sorted(edges, key=lambda one: -one.count):
-        chart.marks += _edge(edge, across, places, spacing, most=max(one.count for one in edges),
-                             labelled=len(edges) <= _LABELLED_EDGES)
+    order = sorted(edges, key=lambda one: -one.count)
+    rises = _rises({abs(places[edge.product] - places[edge.reactant]) for edge in edges})
+    for edge in order:
+        chart.marks += _arc(edge, across, places, rises, most=order[0].count)
+    if len(edges) <= _LABELLED_EDGES:
+        chart.marks += _labels(order, across, places, rises)
     busiest = max(visits.values(), default=1) or 1
     for index, state in enumerate(nodes):
         radius = min(0.4 * spacing, 4 + 5 * math.sqrt(visits.get(state, 0) / busiest))
@@ -78,24 +83,42 @@ def _draw(width: int, *, nodes: Sequence[int], places: Mapping[int, int], edges:
                      f"connect, {max((edge.count for edge in edges), default=0)} of them one pair. Below: the states' energies.")
 
 
-def _edge(edge: Edge, across: Sequence[float], places: Mapping[int, int], spacing: float, *, most: int,
-          labelled: bool) -> list[str]:
+def _rises(spans: set[int]) -> dict[int, float]:
+    """How high an arc over so many places goes: longer ones higher, evenly spaced."""
+    longer = sorted(span for span in spans if span)
+    gap = (_ARC_PX - _LEAST_ARC_PX) / max(len(longer) - 1, 2)
+    return {span: _LEAST_ARC_PX + gap * index for index, span in enumerate(longer)}
+
+
+def _arc(edge: Edge, across: Sequence[float], places: Mapping[int, int], rises: Mapping[int, float], *, most: int) -> list[str]:
     start, end = places[edge.reactant], places[edge.product]
     weight = 1.2 + 3.0 * math.log1p(edge.count) / math.log1p(most)
     css = f"arc {'s1' if end >= start else 's2'}{' dashed' if edge.superbasin else ''}"
-    note = (f"<title>state {edge.reactant} to {edge.product}: {edge.count} KMC steps, lowest barrier "
+    note = (f"<title>state {edge.reactant} to {edge.product}: {words.steps(edge.count)}, lowest barrier "
             f"{edge.lowest_barrier_eV:.3f} eV</title>")
     x0, x1 = across[start], across[end]
     if start == end:
         return [f'<circle class="{css}" cx="{px(x0)}" cy="{_BASE_PX - 16}" r="10" stroke-width="{px(weight)}">{note}</circle>']
-    span = abs(end - start)
-    rise = min(_ARC_PX, 16 + (_ARC_PX - 16) * math.sqrt(span / max(len(across) - 1, 1)))
-    up = -1 if end > start else 1
-    peak = _BASE_PX + up * rise
-    bend = px(_BASE_PX + up * rise * 4 / 3)  # a cubic with both handles there peaks at three quarters of the way
+    # a cubic with both handles at the same height peaks at three quarters of it
+    bend = px(_BASE_PX + (-1 if end > start else 1) * rises[abs(end - start)] * 4 / 3)
     path = f"M{px(x0)},{_BASE_PX}C{px(x0)},{bend} {px(x1)},{bend} {px(x1)},{_BASE_PX}"
-    parts = [f'<path class="{css}" stroke-width="{px(weight)}" d="{path}">{note}</path>']
-    said = f"{edge.count}× {words.fixed(edge.lowest_barrier_eV, 2)} eV"
-    if labelled and spacing * span > len(said) * 6.8:
-        parts.append(label((x0 + x1) / 2, peak + (-6 if up < 0 else 15), said, css="halo", anchor="middle"))
+    return [f'<path class="{css}" stroke-width="{px(weight)}" d="{path}">{note}</path>']
+
+
+def _labels(edges: Sequence[Edge], across: Sequence[float], places: Mapping[int, int], rises: Mapping[int, float]) -> list[str]:
+    """Counts and barriers at the arcs' peaks; one that would cover another is left out."""
+    letter, line = _LABEL_PX
+    taken: list[tuple[float, float, float]] = []
+    parts = []
+    for edge in edges:
+        start, end = places[edge.reactant], places[edge.product]
+        if start == end:
+            continue
+        said = f"{edge.count}× {words.fixed(edge.lowest_barrier_eV, 2)} eV"
+        x, half = (across[start] + across[end]) / 2, len(said) * letter / 2
+        y = _BASE_PX - rises[abs(end - start)] - 6 if end > start else _BASE_PX + rises[abs(end - start)] + 15
+        if any(abs(x - other_x) < half + other_half and abs(y - other_y) < line for other_x, other_y, other_half in taken):
+            continue
+        taken.append((x, y, half))
+        parts.append(label(x, y, said, css="halo", anchor="middle"))
     return parts
