@@ -39,7 +39,7 @@ def test_what_was_committed_is_read_and_nothing_is_changed(run):
 
 
 def test_structures_can_be_left_out(run):
-    with RunView.read(run, structures=False) as view:
+    with RunView.read(run, detail="tables") as view:
         assert view.states[0].processes[0].barrier == 0.8
         assert not view.states[0].processes[0].saddle.exists()
 

@@ -26,11 +26,11 @@ def potential(config: Config) -> tuple[list[Finding], Potential]:
         PotentialError: it cannot be read.
     """
     found, _ = inputs_of(config)
-    values: dict[str, Value] = {"digest_sha256": found.digest, "elements": found.elements, "cutoff_A": found.cutoff_A}
+    values: dict[str, Value] = {"elements": found.elements, "cutoff_A": found.cutoff_A}
     if isinstance(found, AcePotential):
         text = (f"{found.yace.name}: {', '.join(found.elements)}, cutoff {found.cutoff_A:g} A, evaluator {found.evaluator}, "
                 f"sha256 {found.digest[:12]}")
-        values |= {"evaluator": found.evaluator, "has_active_set": found.active_set is not None}
+        values |= {"digest_sha256": found.digest, "evaluator": found.evaluator, "has_active_set": found.active_set is not None}
     else:
         text = f"eOn's built-in {found.eon_name}; its elements and cutoff are not known here"
     return [Finding("potential", Level.OK, text, values=values)], found

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -59,7 +58,7 @@ def run_searches(config: Config, potential: Potential, minimum: Atoms, *, count:
     Raises:
         MlipKmcError: what would stop the run, too.
     """
-    wrapper: Any = EonWrapper(config, run_dir=run_dir)
+    wrapper = EonWrapper(config, run_dir=run_dir)
     result = wrapper.search(potential, minimum, count=count)
     processes = result.states[0].processes if result.states else ()
     return Trial(
