@@ -24,7 +24,8 @@ One YAML file. Unknown and duplicate keys are refused; every quantity has its un
 
 {table}
 What decides the trajectory is fixed for a run directory: another value is refused there, and named. When a run goes on, these may
-differ: {limits}. A new temperature is marked in the trajectory, all rates are taken anew, and confidences start from zero.
+differ: {limits}.
+A new temperature is marked in the trajectory, all rates are taken anew, and confidences start from zero.
 
 eOn's temperature factor is used throughout: kT = T / 11604.5 eV.
 """

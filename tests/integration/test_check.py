@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ase.io import read, write
 
-from mlip_kmc.check import Level, examine, gradient, room
+from mlip_kmc.check import Level, examine, gradient, room, speed
 from mlip_kmc.cli import main
 from mlip_kmc.config import ConfidenceSection, load_config
 from mlip_kmc.eon.wrapper import EonWrapper
@@ -45,6 +45,13 @@ def scratch(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Fewer repeats of what is timed: here it matters only that it is."""
+    monkeypatch.setattr(speed, "_REPEATS", 1)
+    monkeypatch.setattr(speed, "_PAIRS", 2)
+
+
 def example(folder, **changes):
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
     settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(EXAMPLE / "cu.yace")
@@ -72,7 +79,7 @@ def test_the_example_is_ready(tmp_path, scratch, capsys):
     assert 0.1 < values["gamma"]["largest_gamma"] < 3
     assert values["gamma"]["largest_gamma_lammps"] == pytest.approx(values["gamma"]["largest_gamma"], rel=1e-4)
     assert values["stability"]["lowest_eigenvalue_eV_per_A2"] > 0.1
-    assert 0.01 < values["force call"]["lammps_ms"] < 1000
+    assert 0.01 < values["force call"]["lammps_ms"] < 1000  # whether eOn's can be timed depends on what else runs here
     assert 0 < values["evaluator"]["least"] <= values["evaluator"]["recursive_over_product"] <= values["evaluator"]["most"]
     assert values["searches"]["searches"] >= 2
     assert values["barriers"]["barriers_eV"][0] == pytest.approx(0.79, abs=0.01)
@@ -82,16 +89,17 @@ def test_the_example_is_ready(tmp_path, scratch, capsys):
     assert list(scratch.iterdir()) == []
 
 
-def test_a_built_in_potential(tmp_path, scratch, capsys):
+def test_a_built_in_potential(tmp_path, scratch, quick, capsys):
     path = write_config(tmp_path)
     with pytest.raises(SystemExit) as end:
         main(["check", str(path), "--searches", "3"])
     lines = capsys.readouterr().out.splitlines()
     marks = {line[9:22].strip(): line[:9].strip() for line in lines if line}
     assert end.value.code == 0, lines
-    assert (marks["forces"], marks["minimum"], marks["gamma"], marks["force call"]) == ("ok", "ok", "unknown", "ok")
+    assert (marks["forces"], marks["minimum"], marks["gamma"]) == ("ok", "ok", "unknown")
     assert "python-ace" not in marks
     assert "evaluator" not in marks
+    assert marks["force call"] in ("ok", "warn", "unknown")
     assert marks["searches"] in ("ok", "warn")
     assert lines[-1].startswith("ready to start")
     assert list(scratch.iterdir()) == []
@@ -117,7 +125,7 @@ def test_forces_that_are_no_gradient_are_caught():
     assert finding.level is Level.OK, finding
 
 
-def test_a_saddle_fails_and_what_does_not_need_a_minimum_goes_on(tmp_path, scratch):
+def test_a_saddle_fails_and_what_does_not_need_a_minimum_goes_on(tmp_path, scratch, quick):
     atoms = read(EXAMPLE / "vacancy.xyz")
     places = atoms.cell.scaled_positions(atoms.positions)
     vectors = (places - np.round(places)) @ atoms.cell.array
@@ -131,12 +139,13 @@ def test_a_saddle_fails_and_what_does_not_need_a_minimum_goes_on(tmp_path, scrat
     assert found["searches"].level is Level.NOT_DONE
     assert found["searches"].text == "needs a minimum"
     for name in ("forces", "python-ace", "force call", "evaluator"):
-        assert found[name].level in (Level.OK, Level.WARN), found[name]
+        assert found[name].level in (Level.OK, Level.WARN, Level.UNKNOWN), found[name]
+    assert found["evaluator"].values["product_ms"] > 0
     assert found["gamma"].values["largest_gamma"] > 0.5
     assert "as given" in found["gamma"].text
 
 
-def test_a_small_scratch_warns(tmp_path, scratch, monkeypatch):
+def test_a_small_scratch_warns(tmp_path, scratch, quick, monkeypatch):
     small = room.Disk(path=scratch, size_MB=67.1, free_MB=67.0, kind="tmpfs")
     monkeypatch.setattr(room, "disk_of", lambda _: small)
     found = by_name(examine(load_config(write_config(tmp_path)), run_dir=tmp_path / "run", searches=0))
