@@ -156,9 +156,9 @@ class EonWrapper:
         # in a superbasin, which state is searched next depends on how far ahead searches are made
         jobs_ahead = max(6 * workers, 24) if self.config.superbasins else 6 * workers
         return Setup(
-            facts=facts, inputs=self._inputs(potential), pos_con=pos_con, minimised=minimised, job_files=potential.job_files(prepared.species),
+            facts=facts, inputs=self._inputs(potential), pos_con=pos_con, minimised=minimised,
             config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=jobs_ahead),
-            job_links=potential.job_links(),
+            job_files=potential.job_files(prepared.species), job_links=potential.job_links(),
         )
 
     def _run(
