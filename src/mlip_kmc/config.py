@@ -178,6 +178,25 @@ class StopSection(_Section):
     """This start pauses then (exit code 75); the same command continues."""
 
 
+class GammaSection(_Section):
+    """What the extrapolation grade gamma leads to, where the potential has one."""
+
+    select: Positive = 3.0
+    """A structure above is remembered, as a candidate for the training set."""
+    halt: Positive = 15.0
+    """A search above is ended, and never enters a rate table."""
+    every: Count = 10
+    """Force calls from one evaluation to the next; saddles and minima are always evaluated."""
+    on_halt: Literal["stop", "continue"] = "stop"
+    """What a halted search means for the run: it stops with exit code 100, or goes on, its confidence conditional."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "GammaSection":
+        if self.select >= self.halt:
+            raise ValueError(f"select ({self.select:g}) must be less than halt ({self.halt:g})")
+        return self
+
+
 def _one_of(kinds: dict[str, type[_Section]], message: str) -> Discriminator:
     """Which of several sections is meant: the one whose own key is there, alone."""
 
@@ -216,6 +235,8 @@ class Config(_Section):
     """When a state is known well enough for a KMC step."""
     prefactor: PrefactorSection = ConstantPrefactor()
     """Attempt frequency of a process: either `constant_per_s` or `harmonic`."""
+    gamma: GammaSection = GammaSection()
+    """What the extrapolation grade leads to."""
     search: SearchSection = SearchSection()
     """How process searches start, and when one is given up."""
     stop: StopSection = StopSection()
@@ -269,14 +290,15 @@ class Config(_Section):
         Limits, workers and the temperature are left out: a run may go on with others.
         """
         return _dotted(self.model_dump(mode="json", exclude={"structure": True, "potential": True, "search": _SEARCH_LIMITS,
-                                                             **_LIMITS}))
+                                                             "gamma": _GAMMA_LIMITS, **_LIMITS}))
 
     def limits(self) -> dict[str, Any]:
         """What may change while a run goes on, by dotted key: what `physics` leaves out."""
-        return _dotted(self.model_dump(mode="json", include={"search": _SEARCH_LIMITS, **_LIMITS}))
+        return _dotted(self.model_dump(mode="json", include={"search": _SEARCH_LIMITS, "gamma": _GAMMA_LIMITS, **_LIMITS}))
 
 
 _SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
+_GAMMA_LIMITS = {"on_halt"}
 _LIMITS = {"stop": True, "workers": True, "temperature_K": True}
 
 

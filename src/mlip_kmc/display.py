@@ -75,14 +75,14 @@ class Display:
         if self._searches is not None:
             return (
                 f"search {now.searches_here} of {self._searches} in state {now.state}: {now.processes} processes, confidence "
-                f"{now.confidence:.4f}  |  {now.good} new, {now.repeated} repeats, {now.bad} bad, {now.running} running"
+                f"{now.confidence:.4f}  |  {now.good} new, {now.repeated} repeats, {now.bad} bad,{_halted(now)} {now.running} running"
             )
         wanted = self._settings.stop.kmc_steps
         steps = f"{now.kmc_steps}/{wanted}" if wanted else f"{now.kmc_steps}"
         return (
             f"step {steps}  state {now.state} of {now.states}: confidence {now.confidence:.4f} of "
             f"{self._settings.confidence.value:g}, {now.processes} processes in {now.searches_here} searches  |  all searches: "
-            f"{now.good} new, {now.repeated} repeats, {now.bad} bad, {now.running} running"
+            f"{now.good} new, {now.repeated} repeats, {now.bad} bad,{_halted(now)} {now.running} running"
         )
 
     def result(self, result: EonResult) -> None:
@@ -98,6 +98,10 @@ class Display:
         if not self._quiet and result.states and result.states[0].processes:
             self._console.print(_state_table(result))
         self._console.print(f"results: {result.run_dir / 'results'}")
+
+
+def _halted(now: Progress) -> str:
+    return f" {now.halted} halted," if now.halted else ""
 
 
 def _event_line(event: Event) -> str:

@@ -12,11 +12,12 @@ from typing import Any, Self
 
 
 class Status(StrEnum):
-    """How `run_akmc` ended."""
+    """How `run_akmc` ended; a failure is raised, and `FAILED` stands only in what it left."""
 
     DONE = "done"
     MORE_TO_DO = "more to do"
     HALTED = "halted"
+    FAILED = "failed"
 
 
 class _Json:
@@ -40,13 +41,15 @@ class SearchRecord(_Json):
     Attributes:
         state: the state it started from.
         index: its number among the searches of that state, from 0: its displacement and seed follow from both.
-        outcome: `new`, `repeat`, `high` (a barrier far beyond the thermal window), or `bad`.
-        reason: why it is bad, in eOn's words or ours; empty for good ones.
+        outcome: `new`, `repeat`, `high` (a barrier far beyond the thermal window), `bad`, or `halted` (gamma above `halt`).
+        reason: why it is bad or halted, in eOn's words or ours; empty for good ones.
         process: the process that it found, or None.
         barrier: eV; None for a bad one.
         force_calls: eOn's own count (it leaves out dimer rotations).
         seconds: how long it took where it ran.
         kind: `random`, or `recycling`: where its displacement came from.
+        gamma_reactant, gamma_saddle, gamma_product: the largest extrapolation grade of an atom there; None where unknown.
+        gamma_path: the largest of the force calls that were looked at.
     """
 
     state: int
@@ -58,6 +61,10 @@ class SearchRecord(_Json):
     force_calls: int
     seconds: float
     kind: str = "random"
+    gamma_reactant: float | None = None
+    gamma_saddle: float | None = None
+    gamma_product: float | None = None
+    gamma_path: float | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +190,7 @@ class Minimised(_Json):
         pressure_GPa: residual, positive when the cell pushes outward.
         lowest_eigenvalue_eV_per_A2: of the Hessian without masses, rigid translations left out.
         force_calls: of the minimisation.
+        gamma: the largest extrapolation grade of an atom; None where it is unknown.
     """
 
     energy: float
@@ -192,6 +200,7 @@ class Minimised(_Json):
     pressure_GPa: float
     lowest_eigenvalue_eV_per_A2: float
     force_calls: int
+    gamma: float | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +217,7 @@ class Progress:
     good: int
     repeated: int
     bad: int
+    halted: int
     running: int
     last_event: Event | None = None
 
@@ -236,6 +246,11 @@ class EonResult:
     states: tuple[StateRecord, ...]
     events: tuple[Event, ...]
     searches: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def conditional(self) -> bool:
+        """Some searches were halted: what they would have found is not in the rate tables, so confidences are conditional."""
+        return self.searches.get("halted", 0) > 0
 
 
 def read_lines(path: Path, kind: type[Any]) -> list[Any]:

@@ -14,7 +14,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from mlip_kmc.errors import SearchesFailedError, StructureError
 from mlip_kmc.files import make_directory, write_durably
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.searches.run import PROCESS_SEARCH_FILES, ClientDone, ClientJob, End
+from mlip_kmc.searches.watch import Graded, Watch
 from mlip_kmc.structure import from_con, to_con
 from mlip_kmc.trajectory import without_drift, wrap
 
@@ -47,6 +48,7 @@ class JobTemplate:
     Attributes:
         files: texts that each search directory holds. links: files that it links.
         time_limit_s: of one search.
+        watch: what gamma is watched for, or None.
         evidence: folder where directories of failed searches are kept.
     """
 
@@ -54,6 +56,7 @@ class JobTemplate:
     links: dict[str, Path]
     time_limit_s: float
     evidence: Path
+    watch: Watch | None = None
 
 
 class OrderedCommunicator(Communicator):  # type: ignore[misc]
@@ -95,7 +98,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
             self._jobs[name] = ClientJob(
                 name=name, files={**self._template.files, **common, **files}, links=self._template.links,
                 returns=PROCESS_SEARCH_FILES, time_limit_s=self._template.time_limit_s,
-                evidence=self._template.evidence / name,
+                evidence=self._template.evidence / name, watch=self._template.watch,
             )
             spooled = self._unspool(name)
             if spooled is not None:
@@ -177,14 +180,17 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
             self._cluster.submit(self._jobs[done.name])
             return
         self._finished[done.name] = done
-        if not self.ready and done.end is End.FINISHED:
-            body = {"name": done.name, "end": done.end, "files": done.files, "seconds": done.seconds}
+        if not self.ready and done.end in (End.FINISHED, End.HALTED):
+            body = {"name": done.name, "end": done.end, "files": done.files, "seconds": done.seconds, "message": done.message,
+                    "graded": asdict(done.graded) if done.graded else None}
             write_durably(self._spool / f"{done.name}.json", json.dumps(body).encode())
 
     def _unspool(self, name: str) -> ClientDone | None:
         try:
             body = json.loads((self._spool / f"{name}.json").read_bytes())
-            return ClientDone(name=body["name"], end=End(body["end"]), files=body["files"], seconds=body["seconds"])
+            graded = Graded(**{**body["graded"], "frames": tuple(body["graded"]["frames"])}) if body["graded"] else None
+            return ClientDone(name=body["name"], end=End(body["end"]), files=body["files"], seconds=body["seconds"],
+                              message=body["message"], graded=graded)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -194,9 +200,11 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
             raise SearchesFailedError(f"{what} in search {done.name}: {done.message}; its directory is kept at {job.evidence}")
         results = done.results()
         result: dict[str, Any] = {"name": done.name, "seconds": done.seconds, "remark": "",
-                                  "type": self._kinds.get(done.name, "random")}
+                                  "type": self._kinds.get(done.name, "random"), "graded": done.graded or Graded()}
         if done.end is End.TIMED_OUT:
             results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, "given up at its time limit"
+        if done.end is End.HALTED:
+            results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, f"halted: {done.message}"
         files = dict(done.files)
         if results.get("termination_reason") == 0:
             try:

@@ -81,7 +81,9 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         super().append_search_result(result, comment, superbasin)
         self._note()
         if result["type"] != "reverse":
-            self.statelist.records.append(_record(self.number, result, comment))
+            record = _record(self.number, result, comment)
+            self.statelist.records.append(record)
+            self.statelist.frames[f"{record.state}_{record.index}"] = result["graded"].frames
 
 
 def _record(state: int, result: dict[str, Any], comment: str) -> SearchRecord:
@@ -89,12 +91,16 @@ def _record(state: int, result: dict[str, Any], comment: str) -> SearchRecord:
     numbers = result["results"]
     good = process.isdigit() and word in ("good", "repeat")
     outcome = {"good": "new", "repeat": "repeat"}[word] if good else "high" if comment.startswith("barrier >") else "bad"
+    graded = result["graded"]
+    if graded.halt:
+        outcome = "halted"
     calls = sum(int(numbers[f"force_calls_{part}"]) for part in ("saddle", "minimization", "prefactors"))
     return SearchRecord(
         state=state, index=result["wuid"], outcome=outcome, reason="" if good else comment,
         process=int(process) if good else None,
-        barrier=None if outcome == "bad" else float(numbers["barrier_reactant_to_product"]), force_calls=calls,
-        seconds=round(float(result.get("seconds", 0.0)), 3), kind=result["type"],
+        barrier=None if outcome in ("bad", "halted") else float(numbers["barrier_reactant_to_product"]), force_calls=calls,
+        seconds=round(float(result.get("seconds", 0.0)), 3), kind=result["type"], gamma_reactant=graded.gamma_reactant,
+        gamma_saddle=graded.gamma_saddle, gamma_product=graded.gamma_product, gamma_path=graded.gamma_path,
     )
 
 

@@ -31,6 +31,7 @@ from mlip_kmc.eon.explorer import OrderedExplorer, RecordingState
 from mlip_kmc.eon.setup import Setup, changed
 from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
 from mlip_kmc.files import make_directory
+from mlip_kmc.halts import from_text, write_halt
 from mlip_kmc.kinetics import draw_step, draw_time, step_generator
 from mlip_kmc.records import Event, Progress, SearchRecord, Start
 from mlip_kmc.searches.cluster import SearchCluster
@@ -40,6 +41,8 @@ from mlip_kmc.trajectory import Path as AtomPath
 _EON_LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin",
                 "superbasinscheme")
 _LOG_BYTES = 4_000_000
+_MOST_FRAMES = 500
+"""In `halts/`: beyond, only halted searches add some."""
 EON_KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
 
 
@@ -54,6 +57,7 @@ class Numbers:
         confidence: of the present state, at the last commit.
         wall_s: over all starts. busy_s: of all searches that came back, where they ran.
         pending: searches that are not registered, in order.
+        halt: what halted the run, in words; empty where nothing did.
     """
 
     steps: int = 0
@@ -66,6 +70,7 @@ class Numbers:
     wall_s: float = 0.0
     busy_s: float = 0.0
     pending: tuple[str, ...] = ()
+    halt: str = ""
 
 
 class Server:
@@ -95,6 +100,7 @@ class Server:
         self._checkpoints = checkpoints
         self._root = checkpoints.root
         self._spool = make_directory(directory.path / "spool")
+        self._halts = directory.path / "halts"
         _log_to(directory.path / "eon.log")
         self.numbers = Numbers() if saved is None else _numbers(saved["numbers"])
         self._earlier = self.numbers
@@ -105,7 +111,8 @@ class Server:
         self._comm = OrderedCommunicator(
             self._eon, cluster=cluster, spool=self._spool,
             template=JobTemplate(files=setup.job_files, links=setup.job_links,
-                                 time_limit_s=config.search.time_limit_min * 60, evidence=directory.path / "evidence"),
+                                 time_limit_s=config.search.time_limit_min * 60, evidence=directory.path / "evidence",
+                                 watch=setup.watch),
         )
         communicator._comm_by_config_id[id(self._eon)] = self._comm  # noqa: SLF001 - where eOn looks communicators up
         self.states = self._state_list()
@@ -122,10 +129,13 @@ class Server:
         self._explorer = self._explore(self.numbers.state)
         if self._hopeless:  # started again all the same: it gets another series
             self.numbers = replace(self.numbers, bad_in_a_row=0)
+        if config.gamma.on_halt == "continue":
+            self.numbers = replace(self.numbers, halt="")
         searched = self._searched()
         pending = set(self.numbers.pending)
         self._comm.keep_spooled(lambda name: name in pending and search_of(name)[0] in searched)
-        self._resubmit()
+        if not self.halt:
+            self._resubmit()
 
     # -- one tick
 
@@ -143,14 +153,14 @@ class Server:
         if reason is not None:
             return reason
         registered: list[str] = []
-        while not self._enough and not self._hopeless:
+        while not self._enough and not self._hopeless and not self.halt:
             self._retarget()
             self._explorer.make_jobs(self._searches)
             if not self._comm.accept(0.0 if registered else timeout_s):
                 break
             registered += self._register()
         event = None
-        if self._searches is None and self._explorer.confident:
+        if self._searches is None and self._explorer.confident and not self.halt:
             event = self._step()
         if registered or event is not None:
             self._commit(registered)
@@ -167,9 +177,33 @@ class Server:
             raise
         for record in self.states.records:
             self._note(record)
+            self._keep_frames(record)
             self._checkpoints.append("searches", record.to_json())
         self.states.records.clear()
+        self.states.frames.clear()
         return [name] if name else []
+
+    def _keep_frames(self, record: SearchRecord) -> None:
+        """Structures worth labelling: of a halted search, and of one that found a new process.
+
+        The same search again writes the same files, so a kill before the commit does no harm.
+        """
+        frames = self.states.frames.get(f"{record.state}_{record.index}", ())
+        if record.outcome == "halted" or (record.outcome == "new" and self._room_for_candidates):
+            for text in frames:
+                write_halt(self._halts, from_text(text))
+
+    @property
+    def _room_for_candidates(self) -> bool:
+        return not self._halts.is_dir() or sum(1 for _ in self._halts.iterdir()) < _MOST_FRAMES
+
+    @property
+    def halt(self) -> str:
+        """Why the run stops for extrapolation, in words; empty where it may go on."""
+        gamma = self.setup.minimised.gamma
+        if gamma is not None and not gamma < self.config.gamma.halt:
+            return f"gamma {gamma:.3g} in state 0, stage reactant, before any search"
+        return self.numbers.halt
 
     @property
     def _enough(self) -> bool:
@@ -296,7 +330,7 @@ class Server:
         self._comm.forget(registered)
         limit = self.config.search.max_bad_in_a_row
         if self._hopeless:
-            reasons = Counter(record.reason for record in self.recent)
+            reasons = Counter(record.reason if record.outcome == "bad" else "halted on extrapolation" for record in self.recent)
             why = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
             where = self.recent[-1].state
             raise SearchesFailedError(
@@ -307,7 +341,7 @@ class Server:
 
     def begin(self) -> None:
         """Commit that the run goes on from here, before any search; a run that is done stays as it is."""
-        if self.numbers.starts and self._finished() is not None:
+        if self.numbers.starts and (self._finished() is not None or self.halt):
             return
         self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
         start = Start(
@@ -322,7 +356,10 @@ class Server:
     def _note(self, record: SearchRecord) -> None:
         self.outcomes[record.outcome] += 1
         self.recent.append(record)
-        self.numbers = replace(self.numbers, bad_in_a_row=self.numbers.bad_in_a_row + 1 if record.outcome == "bad" else 0)
+        useless = record.outcome in ("bad", "halted")
+        self.numbers = replace(self.numbers, bad_in_a_row=self.numbers.bad_in_a_row + 1 if useless else 0)
+        if record.outcome == "halted" and self.config.gamma.on_halt == "stop" and not self.numbers.halt:
+            self.numbers = replace(self.numbers, halt=f"search {record.state}_{record.index} was {record.reason}")
 
     # -- starting and continuing
 
@@ -332,7 +369,7 @@ class Server:
             self._eon.akmc_max_thermal_window, str(self._root / "pos.con"), filter_hole=self._eon.disp_moved_only,
             config=self._eon,
         )
-        states.touched, states.records = {"states/0"}, []
+        states.touched, states.records, states.frames = {"states/0"}, [], {}
         states.StateClass = RecordingState
         return states
 
@@ -411,7 +448,7 @@ class Server:
             confidence=self._explorer.confidence, states=max(self.states.get_num_states(), 1),
             processes=int(state.get_unique_saddle_count()), searches_here=int(state.get_total_saddle_count()),
             good=self.outcomes["new"], repeated=self.outcomes["repeat"], bad=self.outcomes["bad"],
-            running=self._comm.running, last_event=self.last_event,
+            halted=self.outcomes["halted"], running=self._comm.running, last_event=self.last_event,
         )
 
 

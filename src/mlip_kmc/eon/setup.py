@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlip_kmc.records import Minimised
+from mlip_kmc.searches.watch import Watch
 
 _SHOWN = 12
 
@@ -26,6 +27,7 @@ class Setup:
         config_ini: eOn's options.
         minimised: the report on state 0.
         job_files, job_links: of every search directory.
+        watch: what gamma is watched for; None where it is unknown.
     """
 
     facts: dict[str, Any]
@@ -35,6 +37,7 @@ class Setup:
     minimised: Minimised
     job_files: dict[str, str]
     job_links: dict[str, Path]
+    watch: Watch | None = None
 
     @property
     def identity(self) -> str:

@@ -9,7 +9,8 @@ import contextlib
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,16 +28,22 @@ from mlip_kmc.eon.start import prepare_start
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.export import export
 from mlip_kmc.files import storage_errors
+from mlip_kmc.halts import Halt, Kind, Stage, potential_digest, write_halt
 from mlip_kmc.potential import AcePotential, BuiltinPotential, Potential
+from mlip_kmc.potential.gamma import gamma_of
+from mlip_kmc.potential.side_channel import Thresholds
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.cluster import SearchCluster
+from mlip_kmc.searches.watch import Watch
 from mlip_kmc.structure import Prepared, prepare, read_structure, to_con
 
 if TYPE_CHECKING:
     from mlip_kmc.eon.server import Server
 
 _POLL_S = 0.25
+_NEXT = ("the potential extrapolates there: fit it again with structures that `mlip-kmc select {run}` chooses from halts/, and use a new "
+         "--dir; or set gamma.on_halt: continue")
 
 
 def inputs_of(config: Config) -> tuple[Potential, Atoms]:
@@ -146,20 +153,49 @@ class EonWrapper:
             self._on_start("minimising the structure under the run's potential")
             pulse.beat("minimising")
             minimum, minimised = prepare_start(prepared.atoms, potential, evidence=directory.path / "evidence")
+            minimised = self._graded(minimum, minimised, potential, halts=directory.path / "halts")
             self.starting = False
             pos_con = to_con(minimum)
         else:
             minimised = Minimised(**saved.state["minimised"])
             pos_con = (checkpoints.root / "pos.con").read_text(encoding="utf-8")
         self._on_start(_describe(minimised))
+        if isinstance(potential, AcePotential):
+            self._on_start(_described_gamma(self.config, potential, minimised))
         workers = self.config.worker_count
         # in a superbasin, which state is searched next depends on how far ahead searches are made
         jobs_ahead = max(6 * workers, 24) if self.config.superbasins else 6 * workers
         return Setup(
             facts=facts, inputs=self._inputs(potential), pos_con=pos_con, minimised=minimised,
             config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=jobs_ahead),
-            job_files=potential.job_files(prepared.species), job_links=potential.job_links(),
+            job_files=potential.job_files(prepared.species, gamma=self._thresholds), job_links=potential.job_links(),
+            watch=self._watch(potential),
         )
+
+    @property
+    def _thresholds(self) -> Thresholds:
+        gamma = self.config.gamma
+        return Thresholds(select=gamma.select, halt=gamma.halt, every=gamma.every)
+
+    def _watch(self, potential: Potential) -> Watch | None:
+        if not isinstance(potential, AcePotential) or potential.basis is None or potential.active_set is None:
+            return None
+        return Watch(thresholds=self._thresholds, basis=potential.basis, active_set=potential.active_set,
+                     digest=potential_digest(basis=potential.basis, active_set=potential.active_set),
+                     max_energy_eV=self.config.search.max_energy_eV)
+
+    def _graded(self, minimum: Atoms, minimised: Minimised, potential: Potential, *, halts: Path) -> Minimised:
+        """The report with gamma; the structure is kept if it is worth labelling."""
+        watch = self._watch(potential)
+        gammas = gamma_of(minimum, potential=potential)
+        if watch is None or gammas is None:
+            return minimised
+        largest = float(np.max(gammas))
+        if not largest < self.config.gamma.select:
+            kind = Kind.CANDIDATE if largest < self.config.gamma.halt else Kind.HALT
+            write_halt(halts, Halt(atoms=minimum, gammas=gammas, search="start", state=0, stage=Stage.REACTANT, step=0,
+                                   kind=kind, potential=watch.digest))
+        return replace(minimised, gamma=largest)
 
     def _run(
         self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, setup: Setup, prepared: Prepared,
@@ -178,14 +214,16 @@ class EonWrapper:
                 status, reason = self._loop(server, pulse)
             except MlipKmcError:
                 with contextlib.suppress(Exception):  # the first failure is the one to tell
-                    self._export(directory, setup.minimised, prepared, Status.HALTED, "failed")
+                    self._export(directory, setup.minimised, prepared, Status.FAILED, "failed")
                 raise
-        return self._export(directory, setup.minimised, prepared, status, reason)
+        return self._export(directory, setup.minimised, prepared, status, reason + _condition(server.outcomes))
 
     def _loop(self, server: "Server", pulse: Pulse) -> tuple[Status, str]:
         limit = self.config.stop.wall_time_min
         end = time.monotonic() + limit * 60 if limit is not None else float("inf")
         while True:
+            if server.halt:
+                return Status.HALTED, f"{server.halt}; {_NEXT.format(run=self.run_dir)}"
             with storage_errors(self.run_dir):  # eOn writes too
                 reason = server.tick(_POLL_S)
             now = server.progress()
@@ -205,6 +243,24 @@ class EonWrapper:
         result = read_result(directory.path, status=status, reason=reason, minimised=minimised)
         export(result, rotation=np.asarray(prepared.rotation), directory=directory.path / "results")
         return result
+
+
+def _condition(outcomes: Mapping[str, int]) -> str:
+    """What halted searches mean for the confidences; empty where there are none."""
+    total = sum(outcomes.values())
+    if not outcomes.get("halted"):
+        return ""
+    return (f"; {outcomes['halted']} of {total} searches ({outcomes['halted'] / total:.1%}) were halted on extrapolation: "
+            "confidences hold only for what the potential knows")
+
+
+def _described_gamma(config: Config, potential: AcePotential, minimised: Minimised) -> str:
+    if minimised.gamma is None:
+        return (f"gamma is unknown (there are no .yaml and .asi with {potential.yace.name}): nothing will tell when the potential "
+                "extrapolates")
+    gamma = config.gamma
+    return (f"gamma: at most {minimised.gamma:.3g} in state 0; structures above {gamma.select:g} are remembered, searches above "
+            f"{gamma.halt:g} halted; looked at every {gamma.every} force calls")
 
 
 def _describe(report: Minimised) -> str:

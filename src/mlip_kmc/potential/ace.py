@@ -23,8 +23,9 @@ from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.record import Digests, PotentialRecord, advice, check_digests, read_record, record_path
+from mlip_kmc.potential.side_channel import Thresholds, commands
 
-LINKED_NAME = "potential.yace"
+LINKED_NAME, LINKED_BASIS, LINKED_ACTIVE_SET = "potential.yace", "potential.yaml", "potential.asi"
 _ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
 _CUTOFF = re.compile(r"\brcut:\s*([0-9.eE+-]+)")
 _READ_OFF = {"elements", "cutoff_A", "functions", "basis_functions"}
@@ -136,11 +137,12 @@ class AcePotential:
                                basis_functions=None if self.basis_functions is None else dict(self.basis_functions),
                                digests=self.digests)
 
-    def lammps_input(self, species: tuple[str, ...]) -> str:
+    def lammps_input(self, species: tuple[str, ...], *, gamma: Thresholds | None = None) -> str:
         """The `in.lammps` of a search directory.
 
         Args:
             species: elements in the order of LAMMPS' types.
+            gamma: what is written beside the search where the potential knows gamma.
         """
         unknown = [symbol for symbol in species if symbol not in self.elements or not _SYMBOL.fullmatch(symbol)]
         if unknown or not species:
@@ -149,15 +151,24 @@ class AcePotential:
                                  "use another structure or potential")
         if self.evaluator not in ("product", "recursive"):
             raise PotentialError(f"LAMMPS' pair_style pace has no evaluator {self.evaluator!r}: product or recursive")
-        return f"pair_style pace {self.evaluator}\npair_coeff * * {LINKED_NAME} {' '.join(species)}\n"
+        style, files = f"pace {self.evaluator}", LINKED_NAME
+        if gamma is not None and self.knows_gamma:
+            style, files = "pace/extrapolation", f"{LINKED_BASIS} {LINKED_ACTIVE_SET}"
+        lines = [f"pair_style {style}", f"pair_coeff * * {files} {' '.join(species)}"]
+        if gamma is not None and self.knows_gamma:
+            lines += commands(gamma)
+        return "\n".join([*lines, ""])
 
-    def job_files(self, species: tuple[str, ...]) -> dict[str, str]:
+    def job_files(self, species: tuple[str, ...], *, gamma: Thresholds | None = None) -> dict[str, str]:
         """Text files that a search directory needs, by name."""
-        return {"in.lammps": self.lammps_input(species)}
+        return {"in.lammps": self.lammps_input(species, gamma=gamma)}
 
     def job_links(self) -> dict[str, Path]:
         """Files that a search directory links, by the name in it."""
-        return {LINKED_NAME: self.yace}
+        links = {LINKED_NAME: self.yace}
+        if self.basis is not None and self.active_set is not None:
+            links |= {LINKED_BASIS: self.basis, LINKED_ACTIVE_SET: self.active_set}
+        return links
 
     def calculator(self) -> Any:
         """An ASE calculator that evaluates it with python-ace (energy eV, forces eV/A, stress eV/A^3)."""

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -36,6 +36,7 @@ class ProgramEnd(enum.Enum):
     EXITED = "exited"
     TIMED_OUT = "timed out"
     CANCELLED = "cancelled"
+    STOPPED = "stopped by what it wrote"
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,17 @@ class Program:
         return cls(name=name, path=str(Path(path).absolute()), guard=guard and str(Path(guard).absolute()))
 
     def run(
-        self, arguments: list[str], *, cwd: Path, time_limit_s: float, cancelled: threading.Event | None = None
+        self, arguments: list[str], *, cwd: Path, time_limit_s: float, cancelled: threading.Event | None = None,
+        look: Callable[[], bool] | None = None,
     ) -> Finished:
         """Run in `cwd`, in a process group of its own that is ended, whole, at the limit or when cancelled.
+
+        Args:
+            arguments: of the program.
+            cwd: its directory.
+            time_limit_s: then it is ended.
+            cancelled: set it, and the program is ended.
+            look: asked ten times a second; the program is ended when it answers True.
 
         Raises:
             ProgramError: the program cannot be started.
@@ -104,7 +113,7 @@ class Program:
                 )
             except OSError as error:
                 raise ProgramError(f"cannot start {self.name}: {error.strerror}") from error
-            end = _wait(process, time_limit_s=time_limit_s, cancelled=cancelled)
+            end = _wait(process, time_limit_s=time_limit_s, cancelled=cancelled, look=look)
         finished = Finished(end=end, returncode=process.returncode, stdout=stdout, stderr=stderr)
         said = _end_of(stderr).decode(errors="replace") if finished.returncode in _CANNOT_START else ""
         if self.guard and said.startswith(f"{Path(self.guard).name}: "):
@@ -129,7 +138,10 @@ def _end_of(path: Path) -> bytes:
         return stream.read(_TAIL_BYTES)
 
 
-def _wait(process: subprocess.Popen[bytes], *, time_limit_s: float, cancelled: threading.Event | None) -> ProgramEnd:
+def _wait(
+    process: subprocess.Popen[bytes], *, time_limit_s: float, cancelled: threading.Event | None,
+    look: Callable[[], bool] | None,
+) -> ProgramEnd:
     """Wait for the end, the limit or the cancellation; the process group is gone afterwards."""
     ended = threading.Event()
 
@@ -142,7 +154,7 @@ def _wait(process: subprocess.Popen[bytes], *, time_limit_s: float, cancelled: t
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        return _first_of(ended, cancelled, deadline=time.monotonic() + time_limit_s)
+        return _first_of(ended, cancelled, look, deadline=time.monotonic() + time_limit_s)
     finally:  # also when this thread is interrupted
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -150,11 +162,15 @@ def _wait(process: subprocess.Popen[bytes], *, time_limit_s: float, cancelled: t
         process.wait()
 
 
-def _first_of(ended: threading.Event, cancelled: threading.Event | None, *, deadline: float) -> ProgramEnd:
-    longest = _LONGEST_WAIT_S if cancelled is None else _LOOK_S
+def _first_of(
+    ended: threading.Event, cancelled: threading.Event | None, look: Callable[[], bool] | None, *, deadline: float
+) -> ProgramEnd:
+    longest = _LONGEST_WAIT_S if cancelled is None and look is None else _LOOK_S
     while not ended.wait(max(0.0, min(longest, deadline - time.monotonic()))):
         if cancelled is not None and cancelled.is_set():
             return ProgramEnd.CANCELLED
+        if look is not None and look():
+            return ProgramEnd.STOPPED
         if time.monotonic() >= deadline:
             return ProgramEnd.TIMED_OUT
     return ProgramEnd.EXITED

@@ -22,6 +22,7 @@ from pathlib import Path
 from mlip_kmc.config import scratch_directory
 from mlip_kmc.files import storage_errors
 from mlip_kmc.programs import Program, ProgramEnd
+from mlip_kmc.searches.watch import Graded, Watch, Watched
 
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
 # what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
@@ -38,6 +39,7 @@ class End(StrEnum):
     EVALUATION_ERROR = "evaluation error"
     CRASHED = "client crashed"
     TIMED_OUT = "given up at its time limit"
+    HALTED = "halted on extrapolation"
     CANCELLED = "cancelled"
 
 
@@ -52,6 +54,7 @@ class ClientJob:
         returns: files to bring back.
         time_limit_s: then it is ended.
         evidence: where the directory is kept if the client fails, or None.
+        watch: what gamma is watched for, or None.
     """
 
     name: str
@@ -60,17 +63,19 @@ class ClientJob:
     returns: tuple[str, ...]
     time_limit_s: float
     evidence: Path | None = None
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)
 class ClientDone:
-    """What came back from one client job."""
+    """What came back from one client job; `graded` where gamma was watched."""
 
     name: str
     end: End
     files: dict[str, str] = field(default_factory=dict)
     message: str = ""
     seconds: float = 0.0
+    graded: Graded | None = None
 
     def results(self) -> dict[str, float | str]:
         """`results.dat` as a mapping: eOn writes `value key` lines."""
@@ -105,13 +110,19 @@ def run_job(job: ClientJob) -> ClientDone:
                 (directory / name).write_text(text, encoding="utf-8")
             for name, target in job.links.items():
                 (directory / name).symlink_to(target)
-        finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled)
+        watched = Watched(job.watch, directory, search=job.name) if job.watch else None
+        finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled,
+                                                 look=watched.crossed if watched else None)
         end, message = _judge(directory, finished.end, finished.returncode, finished.tail())
         files = {name: (directory / name).read_text(encoding="utf-8") for name in job.returns
                  if end is End.FINISHED and (directory / name).is_file()}
-        if end not in (End.FINISHED, End.CANCELLED) and job.evidence is not None:
+        graded = watched.judge(files) if watched and end is not End.CANCELLED else None
+        if graded and graded.halt:  # whatever became of the search after that
+            end, message, files = End.HALTED, graded.halt, {}
+        if end not in (End.FINISHED, End.CANCELLED, End.HALTED) and job.evidence is not None:
             _keep(directory, job.evidence)
-        return ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started)
+        return ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started,
+                          graded=graded)
     finally:
         with _lock:
             _running.pop(job.name, None)
@@ -130,6 +141,8 @@ def _judge(directory: Path, end: ProgramEnd, returncode: int, tail: str) -> tupl
     """Tell a failed evaluation, a dead client and a client that did its work apart."""
     if end is ProgramEnd.CANCELLED:
         return End.CANCELLED, ""
+    if end is ProgramEnd.STOPPED:
+        return End.HALTED, ""
     log = b""
     for path in (*directory.glob("*.log"), directory / "stdout.txt", directory / "stderr.txt"):
         with contextlib.suppress(OSError):

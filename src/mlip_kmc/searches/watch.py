@@ -1,0 +1,193 @@
+"""The extrapolation grade of a search while it runs and when it has ended: what it crossed, and the frames to keep.
+
+    watch = Watch(thresholds=Thresholds(select=3.0, halt=15.0, every=10), basis=..., active_set=..., digest=..., max_energy_eV=20.0)
+    seen = Watched(watch, directory, search="0_17")
+    program.run([], cwd=directory, look=seen.crossed, ...)       # ends the search soon after it crossed `halt`
+    found = seen.judge(files)                                    # Graded(gamma_path=..., halt="gamma 17.1 at force call 240", ...)
+
+What is decided depends on what LAMMPS wrote, not on when it was looked at: the first crossing counts, also where the search
+ended before anybody saw it.
+"""
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from ase import Atoms
+
+from mlip_kmc.halts import Halt, Kind, Stage, to_text
+from mlip_kmc.potential.gamma import Extrapolation
+from mlip_kmc.potential.side_channel import (
+    GRADES,
+    HALT_FRAMES,
+    SELECT_FRAMES,
+    Frame,
+    Grade,
+    Thresholds,
+    read_frames,
+    read_grades,
+)
+from mlip_kmc.structure import from_con
+from mlip_kmc.trajectory import wrap
+
+Array = npt.NDArray[np.float64]
+
+_POINTS = {Stage.REACTANT: "reactant.con", Stage.SADDLE: "saddle.con", Stage.PRODUCT: "product.con"}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a search is watched for.
+
+    Attributes:
+        thresholds: of gamma.
+        basis, active_set: that gamma comes from.
+        digest: of both, as of `potential_digest`.
+        max_energy_eV: frames further above the search's start are evidence, not candidates.
+    """
+
+    thresholds: Thresholds
+    basis: Path
+    active_set: Path
+    digest: str
+    max_energy_eV: float
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What was seen.
+
+    Attributes:
+        gamma_path: the largest of the force calls that were looked at; None where there was none.
+        gamma_reactant, gamma_saddle, gamma_product: the largest of an atom; None where the search did not get there.
+        halt: what crossed the threshold, in words; empty where nothing did.
+        frames: texts of `halts.to_text`.
+    """
+
+    gamma_path: float | None = None
+    gamma_reactant: float | None = None
+    gamma_saddle: float | None = None
+    gamma_product: float | None = None
+    halt: str = ""
+    frames: tuple[str, ...] = ()
+
+
+@dataclass
+class Watched:
+    """One running search.
+
+    Attributes:
+        watch: what for.
+        directory: the search's.
+        search: its name, `state_index`.
+    """
+
+    watch: Watch
+    directory: Path
+    search: str
+    _read: int = field(default=0, init=False)
+
+    def crossed(self) -> bool:
+        """Has gamma crossed `halt`? Reads only what has been written since the last time."""
+        try:
+            with (self.directory / GRADES).open("rb") as stream:
+                stream.seek(self._read)
+                new = stream.read()
+        except FileNotFoundError:
+            return False
+        whole = new.rpartition(b"\n")[0] + b"\n"
+        self._read += len(whole) if whole != b"\n" else 0
+        return any(self._beyond(grade.gamma) for grade in read_grades(whole.decode("ascii", errors="replace")))
+
+    def judge(self, files: Mapping[str, str]) -> Graded:
+        """What the whole search came to.
+
+        Args:
+            files: the `.con` texts that it brought back, if it ended well.
+        """
+        grades = list(read_grades(self._text(GRADES)))
+        path = max((grade.gamma for grade in grades), default=None)
+        first = next((grade for grade in grades if self._beyond(grade.gamma)), None)
+        if first is not None:
+            said = f"gamma {first.gamma:.3g} at force call {first.step}"
+            return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first))
+        points = {stage: from_con(files[name]) for stage, name in _POINTS.items() if files.get(name)}
+        gammas = {stage: self._gamma(atoms) for stage, atoms in points.items()}
+        largest = {stage: float(np.max(found)) for stage, found in gammas.items()}
+        halted = [stage for stage in (Stage.SADDLE, Stage.PRODUCT) if stage in largest and self._beyond(largest[stage])]
+        frames = list(self._frames(grades, None))
+        last = grades[-1].step if grades else 0
+        for stage in (Stage.SADDLE, Stage.PRODUCT):
+            if stage in largest and (self._beyond(largest[stage]) or largest[stage] >= self.watch.thresholds.select):
+                kind = Kind.HALT if self._beyond(largest[stage]) else Kind.CANDIDATE
+                frames.append(self._halt(points[stage], gammas[stage], stage=stage, kind=kind,
+                                         step=last + (1 if stage is Stage.SADDLE else 2)))
+        return Graded(
+            gamma_path=path, gamma_reactant=largest.get(Stage.REACTANT), gamma_saddle=largest.get(Stage.SADDLE),
+            gamma_product=largest.get(Stage.PRODUCT), frames=tuple(frames),
+            halt=f"gamma {largest[halted[0]]:.3g} at the {halted[0]}" if halted else "",
+        )
+
+    def _beyond(self, gamma: float) -> bool:
+        return not gamma < self.watch.thresholds.halt  # not a number is beyond, too
+
+    def _text(self, name: str) -> str:
+        try:
+            return (self.directory / name).read_text(encoding="ascii", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def _gamma(self, atoms: Atoms) -> Array:
+        with _lock:  # python-ace's evaluator is one for all threads
+            return _extrapolation(self.watch.basis, self.watch.active_set, self.watch.digest).gamma_of(atoms)
+
+    def _frames(self, grades: list[Grade], first: Grade | None) -> tuple[str, ...]:
+        """The frame that crossed, and the last ones between the thresholds; without a crossing the largest of those."""
+        between = [frame for path in sorted(self.directory.glob(SELECT_FRAMES), key=_step_of)
+                   for frame in read_frames(self._text(path.name))]
+        halts = []
+        if first is not None:
+            between = [frame for frame in between if frame.step < first.step]
+            halts = list(read_frames(self._text(HALT_FRAMES)))[:1]
+        elif between:
+            between = [max(between, key=lambda frame: float(np.max(frame.gammas)))]
+        energies = {grade.step: grade.energy_eV for grade in grades}
+        ceiling = grades[0].energy_eV + self.watch.max_energy_eV if grades else np.inf
+        start = from_con((self.directory / "pos.con").read_text(encoding="utf-8")) if between or halts else None
+        texts = []
+        for kind, frames in ((Kind.CANDIDATE, between), (Kind.HALT, halts)):
+            for frame in frames:
+                if start is not None and len(start) == len(frame.positions) and np.isfinite(frame.gammas).all():
+                    usable = energies.get(frame.step, np.inf) <= ceiling
+                    texts.append(self._halt(_placed(start, frame), frame.gammas, stage=Stage.SEARCH, step=frame.step,
+                                            kind=kind if usable else Kind.EVIDENCE))
+        return tuple(texts)
+
+    def _halt(self, atoms: Atoms, gammas: Array, *, stage: Stage, step: int, kind: Kind) -> str:
+        state = self.search.partition("_")[0]
+        return to_text(Halt(atoms=atoms, gammas=gammas, search=self.search, state=int(state) if state.isdecimal() else 0,
+                            stage=stage, step=step, kind=kind, potential=self.watch.digest))
+
+
+def _placed(start: Atoms, frame: Frame) -> Atoms:
+    """The frame's atoms next to where the search started: LAMMPS wraps them into the cell."""
+    atoms = start.copy()
+    atoms.set_constraint()
+    atoms.positions = start.positions + wrap(frame.positions - start.positions, np.asarray(start.cell.array, dtype=np.float64))
+    return atoms
+
+
+def _step_of(path: Path) -> int:
+    found = re.search(r"\.(\d+)\.", path.name)
+    return int(found[1]) if found else 0
+
+
+@lru_cache(maxsize=2)
+def _extrapolation(basis: Path, active_set: Path, digest: str) -> Extrapolation:  # noqa: ARG001 - files that changed are others
+    return Extrapolation.read(basis=basis, active_set=active_set)

@@ -1,0 +1,159 @@
+"""Searches that leave what the potential was trained on are halted; nothing of them enters a rate table."""
+
+import importlib.util
+import json
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from mlip_kmc.halts import Kind, Stage, read_halts
+from mlip_kmc.potential import AcePotential
+from mlip_kmc.potential.gamma import Extrapolation, gamma_of
+from mlip_kmc.records import SearchRecord, read_lines
+
+from .conftest import EXAMPLE, mlip_kmc
+
+SELECT, HALT = 3.0, 15.0
+"""The defaults: calibrated here, stated in docs/gamma.md."""
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    """The example's `make_potential.py`."""
+    spec = importlib.util.spec_from_file_location("recipe", EXAMPLE / "make_potential.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["recipe"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def written(recipe, folder, structures):
+    """A potential fitted to structures, with its active set."""
+    folder.mkdir()
+    recipe.write_potential(folder, [recipe.label("training", atoms) for atoms in structures])
+    return AcePotential.read(folder / "cu.yace")
+
+
+@pytest.fixture(scope="module")
+def bulk_only(recipe, tmp_path_factory):
+    """A: bulk, little rattled."""
+    rng = np.random.default_rng(1)
+    structures = [recipe.rattled(recipe.strained(recipe.perfect(), rng, 0.03), rng, 0.04) for _ in range(30)]
+    return written(recipe, tmp_path_factory.mktemp("potentials") / "a", structures)
+
+
+@pytest.fixture(scope="module")
+def no_hops(recipe, tmp_path_factory):
+    """B: bulk, vacancies relaxed and rattled, no hops."""
+    rng = np.random.default_rng(2)
+    structures = [recipe.rattled(recipe.strained(recipe.perfect(), rng, 0.03), rng, rng.uniform(0, 0.1)) for _ in range(25)]
+    structures += [recipe.rattled(recipe.strained(recipe.with_vacancy(), rng, 0.02), rng, rng.uniform(0, 0.08)) for _ in range(25)]
+    return written(recipe, tmp_path_factory.mktemp("potentials") / "b", structures)
+
+
+def config(folder, potential, **changes):
+    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings |= {"structure": str(EXAMPLE / "vacancy.xyz"), "potential": {"ace": str(potential.yace)}, "stop": {"kmc_steps": 1},
+                 "workers": 2, **changes}
+    path = folder / "akmc.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def searches_of(run):
+    return read_lines(run / "journal" / "searches.jsonl", SearchRecord)
+
+
+def test_a_reactant_outside_stops_the_run_before_any_search(bulk_only, tmp_path):
+    done = mlip_kmc("run", config(tmp_path, bulk_only), "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 100, done.stdout + done.stderr
+    assert "stage reactant, before any search" in done.stdout
+    assert "mlip-kmc select" in done.stdout
+    assert searches_of(tmp_path / "run") == []
+    (halt,), warnings = read_halts(tmp_path / "run" / "halts")
+    assert warnings == ()
+    assert (halt.stage, halt.kind) == (Stage.REACTANT, Kind.HALT)
+    assert halt.gamma > HALT
+    assert gamma_of(halt.atoms, potential=bulk_only) == pytest.approx(halt.gammas, rel=1e-5)
+    again = mlip_kmc("run", tmp_path / "akmc.yaml", "--dir", "run", cwd=tmp_path)
+    assert again.returncode == 100
+    assert len(list((tmp_path / "run" / "halts").iterdir())) == 1
+
+
+@pytest.fixture(scope="module")
+def halted_run(no_hops, tmp_path_factory):
+    """Potential B on the vacancy: the run of `on_halt: stop`."""
+    folder = tmp_path_factory.mktemp("halted")
+    done = mlip_kmc("run", config(folder, no_hops), "--dir", "run", cwd=folder)
+    return folder, done
+
+
+def test_a_search_that_leaves_the_training_set_stops_the_run(halted_run, no_hops):
+    folder, done = halted_run
+    assert done.returncode == 100, done.stdout + done.stderr
+    assert "was halted: gamma" in done.stdout
+    records = searches_of(folder / "run")
+    assert [record.outcome for record in records].count("halted") == 1
+    assert records[-1].outcome == "halted"
+    assert records[0].gamma_reactant is None or records[0].gamma_reactant < SELECT
+    halts, warnings = read_halts(folder / "run" / "halts")
+    assert warnings == ()
+    (halt,) = [found for found in halts if found.kind is Kind.HALT]
+    assert (halt.search, halt.stage) == (f"0_{records[-1].index}", Stage.SEARCH)
+    grade = Extrapolation.of(no_hops)
+    for found in halts:
+        assert found.potential == grade.digest
+        assert grade.gamma_of(found.atoms) == pytest.approx(found.gammas, rel=1e-5)
+        assert found.gamma >= (HALT if found.kind is Kind.HALT else SELECT)
+
+
+def test_a_halted_run_starts_nothing_until_it_is_told_to_go_on(halted_run):
+    folder, _ = halted_run
+    before = searches_of(folder / "run")
+    again = mlip_kmc("run", folder / "akmc.yaml", "--dir", "run", cwd=folder)
+    assert again.returncode == 100
+    assert searches_of(folder / "run") == before
+    status = json.loads(mlip_kmc("status", "run", "--json", cwd=folder).stdout)
+    assert status["condition"] == "halted"
+
+
+@pytest.fixture(scope="module")
+def continued_run(no_hops, tmp_path_factory):
+    """Potential B again: forty searches of `on_halt: continue`."""
+    folder = tmp_path_factory.mktemp("continued")
+    path = config(folder, no_hops, gamma={"on_halt": "continue"})
+    done = mlip_kmc("search", path, "-n", 40, "--dir", "run", cwd=folder)
+    return folder, done
+
+
+def test_halted_searches_never_enter_the_rate_table(continued_run, no_hops):
+    folder, done = continued_run
+    assert done.returncode in (0, 7), done.stdout + done.stderr
+    records = searches_of(folder / "run")
+    halted = [record for record in records if record.outcome == "halted"]
+    assert len(halted) >= 5
+    assert "searches (" in done.stdout
+    assert "halted on extrapolation" in done.stdout
+    table = (folder / "run/eon/states/0/processtable").read_text().splitlines()[1:]
+    found = {int(line.split()[0]) for line in table}
+    assert found == {record.process for record in records if record.outcome == "new"}
+    assert all(record.process is None and record.barrier is None for record in halted)
+    halts, _ = read_halts(folder / "run" / "halts")
+    crossings = [halt for halt in halts if halt.kind is Kind.HALT]
+    assert {halt.search for halt in crossings} <= {f"0_{record.index}" for record in halted}
+    print(f"halted: {len(halted)} of {len(records)}; force calls before: {sorted(halt.step for halt in crossings)}")
+    grade = Extrapolation.of(no_hops)
+    assert all(float(np.max(grade.gamma_of(halt.atoms))) >= HALT for halt in crossings)
+
+
+def test_the_examples_potential_does_not_halt(example_run):
+    records = searches_of(example_run)
+    hops = [record for record in records if record.outcome in ("new", "repeat")]
+    halted = [record for record in records if record.outcome == "halted"]
+    paths = sorted(record.gamma_path for record in records if record.gamma_path is not None)
+    print(f"{len(records)} searches, {len(halted)} halted; gamma on the paths: median {paths[len(paths) // 2]:.2f}, "
+          f"largest {paths[-1]:.2f}; at saddles {max(record.gamma_saddle for record in hops):.2f}")
+    assert len(halted) <= 0.05 * len(records)
+    assert all(record.gamma_saddle < 1.5 and record.gamma_product < 1.5 for record in hops)
