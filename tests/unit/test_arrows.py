@@ -16,6 +16,7 @@ ALLOWED = {
     "files": ("errors", ""),
     "records": ("errors", ""),
     "structure": ("errors files records", ""),
+    "halts": ("errors files structure", ""),
     "programs": ("errors files", ""),
     "schema": ("errors", ""),
     "yaml_file": ("errors", ""),
