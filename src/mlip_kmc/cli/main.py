@@ -20,6 +20,8 @@ COMMANDS = {
     "search": "search",
     "run": "run",
     "status": "status",
+    "select": "select",
+    "campaign": "campaign",
     "schema": "schema",
     "completion": "completion",
 }

@@ -28,6 +28,7 @@ from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.export import export
 from mlip_kmc.files import storage_errors
 from mlip_kmc.potential import AcePotential, BuiltinPotential, Potential
+from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.cluster import SearchCluster
@@ -124,6 +125,7 @@ class EonWrapper:
         with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=self.config.worker_count) as pulse:
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
+            note_whereabouts(directory.path, potential)
             setup = self._setup(directory, checkpoints, saved, potential=potential, prepared=prepared, facts=facts, pulse=pulse)
             return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
 
