@@ -18,7 +18,7 @@ _MOST_LINES = 12
 
 @click.command(cls=Command)
 @click.argument("run", type=PATH)
-@click.option("--config", type=PATH, default=None, help="The configuration whose potential counts [default: the run's potential].")
+@click.option("--config", type=PATH, default=None, help="The configuration whose potential counts [default: the run's own].")
 @click.option("--potential", "yace", type=PATH, default=None, help="Another potential, with .yaml and .asi beside it.")
 @click.option("--select", "select_gamma", type=click.FloatRange(min=1, min_open=True), default=3.0, show_default=True,
               help="No gamma shall be left at or above it.")
