@@ -1,0 +1,188 @@
+"""A potential that has not seen hops, and candidates along hops: which labels it takes, and how many random choice takes."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mlip_kmc.halts import Halt, Kind, Stage, read_halts, write_halt
+from mlip_kmc.learning.frames import Verdict, read_selection, select_frames
+from mlip_kmc.learning.selection import SELECT, choose, gammas_after
+from mlip_kmc.potential.gamma import Extrapolation
+
+from .conftest import mlip_kmc
+from .learning_material import hop_frames, poor_potential
+
+
+@pytest.fixture(scope="module")
+def poor(tmp_path_factory):
+    return poor_potential(tmp_path_factory.mktemp("poor"))
+
+
+@pytest.fixture(scope="module")
+def grade(poor):
+    return Extrapolation.of(poor)
+
+
+def labels_by_chance(projections, grade, rng):
+    """How many structures, in a random order, until no gamma is left at or above the threshold."""
+    order = rng.permutation(len(projections)).tolist()
+    for count in range(len(order) + 1):
+        if gammas_after(projections, inverses=grade.inverses, chosen=order[:count]).max() < SELECT:
+            return count
+    raise AssertionError
+
+
+def test_fewer_labels_than_random_choice(grade, record_property):
+    lines = ["", "42 candidates along 6 hops; labels until the largest gamma is under 3:",
+             " seed   gamma before   gamma after   chosen   random (mean and least of 10)"]
+    ours, chance = [], []
+    for seed in range(5):
+        projections = [grade.projections_of(atoms) for atoms in hop_frames(seed)]
+        choice = choose(projections, inverses=grade.inverses)
+        assert choice.complete
+        counts = [labels_by_chance(projections, grade, np.random.default_rng([seed, number])) for number in range(10)]
+        ours.append(len(choice.chosen))
+        chance.append(counts)
+        lines.append(f"{seed:5}{choice.gammas_before.max():15.1f}{choice.gammas_after.max():14.2f}{ours[-1]:9}"
+                     f"{np.mean(counts):12.1f}{min(counts):6}")
+    print("\n".join(lines))
+    record_property("labels", {"chosen": ours, "random": chance})
+    assert all(mine < np.mean(counts) for mine, counts in zip(ours, chance, strict=True))
+    assert all(mine <= min(counts) for mine, counts in zip(ours, chance, strict=True))
+
+
+def halts_of(grade, seed=0):
+    """Candidates as searches leave them: above select; the first above halt; and what is no candidate."""
+    halts = []
+    for number, atoms in enumerate(hop_frames(seed)):
+        gammas = grade.gamma_of(atoms)
+        kind = Kind.HALT if gammas.max() > 15 else Kind.CANDIDATE
+        halts.append(Halt(atoms=atoms, gammas=gammas, search=f"0_{number // 7}", state=0, stage=Stage.SEARCH, step=10 * (number % 7),
+                          kind=kind, potential=grade.digest))
+    return halts
+
+
+@pytest.fixture
+def run(tmp_path, grade):
+    """A run's directory with halts of all sorts in it."""
+    halts = halts_of(grade)
+    for halt in halts:
+        write_halt(tmp_path / "run" / "halts", halt)
+    worst = max(halts, key=lambda halt: halt.gamma)
+    rng = np.random.default_rng(0)
+    copy = worst.atoms[rng.permutation(len(worst.atoms))]
+    copy.positions += [1.0, 2.0, 3.0]
+    copy.wrap()
+    write_halt(tmp_path / "run" / "halts", Halt(atoms=copy, gammas=None, search="1_0", state=1, stage=Stage.SADDLE, step=5,
+                                                kind=Kind.HALT, potential="0" * 64))
+    crushed = worst.atoms.copy()
+    crushed.positions[1] = crushed.positions[2] + 0.3
+    write_halt(tmp_path / "run" / "halts", Halt(atoms=crushed, gammas=None, search="1_1", state=1, stage=Stage.SEARCH, step=9,
+                                                kind=Kind.EVIDENCE, potential=grade.digest))
+    foreign = worst.atoms.copy()
+    foreign.set_chemical_symbols(["Al"] * len(foreign))
+    write_halt(tmp_path / "run" / "halts", Halt(atoms=foreign, gammas=None, search="1_2", state=1, stage=Stage.SEARCH, step=9,
+                                                kind=Kind.CANDIDATE, potential=grade.digest))
+    (tmp_path / "run" / "halts" / "torn-1.xyz").write_text("107\nLattice=")
+    return tmp_path / "run"
+
+
+def test_every_frame_gets_a_verdict_and_a_reason(run, grade):
+    halts, warnings = read_halts(run / "halts")
+    assert len(warnings) == 1
+    selection = select_frames(halts, grade=grade, warnings=warnings)
+    verdicts = {decision.name: decision for decision in selection.decisions}
+    assert len(verdicts) == len(selection.decisions) == len(halts)
+    assert all(decision.reason for decision in selection.decisions)
+    assert verdicts["1_0-5"].verdict is Verdict.DUPLICATE
+    assert verdicts["1_1-9"].verdict is Verdict.EVIDENCE
+    assert verdicts["1_2-9"].verdict is Verdict.UNUSABLE
+    assert selection.counts()["selected"] == len(selection.frames) >= 1
+    first = selection.decisions[0]
+    assert (first.order, first.verdict) == (1, Verdict.SELECTED)
+    assert first.gamma_then == first.gamma_before > SELECT
+    for decision in selection.decisions:
+        if decision.verdict is Verdict.LOW:
+            assert decision.gamma_before < SELECT
+        if decision.verdict is Verdict.COVERED:
+            assert decision.gamma_before >= SELECT > decision.gamma_after
+
+
+def test_gammas_of_another_potential_are_computed_anew(run, grade):
+    """What the files say of gamma does not count, whoever wrote it."""
+    halts, _ = read_halts(run / "halts")
+    lies = tuple(Halt(**{**halt.__dict__, "gammas": np.full(len(halt.atoms), 1e-3), "potential": "1" * 64}) for halt in halts)
+    true, false = (select_frames(frames, grade=grade) for frames in (halts, lies))
+    assert [decision.gamma_before for decision in true.decisions] == [decision.gamma_before for decision in false.decisions]
+    assert [frame.name for frame in true.frames] == [frame.name for frame in false.frames]
+    assert false.decisions[0].gamma_in_file == 1e-3
+
+
+def test_a_potential_that_has_learned_them_needs_none(run):
+    from mlip_kmc.potential import AcePotential
+
+    from .conftest import EXAMPLE
+
+    halts, _ = read_halts(run / "halts")
+    selection = select_frames(halts, grade=Extrapolation.of(AcePotential.read(EXAMPLE / "cu.yace")))
+    assert selection.frames == ()
+    assert selection.complete
+    assert set(selection.counts()) == {"low", "duplicate", "evidence", "unusable"}
+
+
+def test_the_command(run, poor, grade):
+    done = mlip_kmc("select", run, "--potential", poor.yace, cwd=run.parent)
+    print("\n" + done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines()[:-1])) <= 80
+    assert "written: " in done.stdout
+    assert "1 duplicate" in done.stdout
+    assert "torn" in done.stdout
+    report = read_selection(run / "selection")
+    assert report["potential"] == grade.digest
+    assert report["selected"] == sum(frame["verdict"] == "selected" for frame in report["frames"])
+    from ase.io import read
+
+    frames = read(run / "selection" / "selected.xyz", ":")
+    assert len(frames) == report["selected"]
+    for frame, decision in zip(frames, report["frames"], strict=False):
+        assert frame.info["frame"] == f"halt_{decision['name']}"
+        assert frame.arrays["gamma"].max() == pytest.approx(decision["gamma_before"], rel=1e-5)
+
+
+def test_the_same_bytes_again_with_any_number_of_threads(run, poor):
+    digests = set()
+    for threads in ("1", "2", "2"):
+        done = subprocess.run([sys.executable, "-m", "mlip_kmc", "select", str(run), "--potential", str(poor.yace)],
+                              capture_output=True, text=True, check=False, timeout=300,
+                              env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
+                                   "PYTHONHASHSEED": threads})
+        assert done.returncode == 0, done.stderr
+        digests.add(tuple(hashlib.sha256((run / "selection" / name).read_bytes()).hexdigest()
+                          for name in ("selected.xyz", "selection.json")))
+    assert len(digests) == 1
+
+
+def test_a_torn_selection_is_none(run, poor):
+    assert read_selection(run / "selection") is None
+    assert mlip_kmc("select", run, "--potential", poor.yace, "--most", 1, cwd=run.parent).returncode == 0
+    assert read_selection(run / "selection")["selected"] == 1
+    path = run / "selection" / "selected.xyz"
+    path.write_bytes(path.read_bytes()[:-10])
+    assert read_selection(run / "selection") is None
+
+
+def test_no_potential_or_no_gamma_is_said_plainly(run, poor, tmp_path):
+    done = mlip_kmc("select", run, cwd=run.parent)
+    assert done.returncode == 2
+    assert "which potential?" in done.stderr
+    (tmp_path / "alone.yace").write_bytes(poor.yace.read_bytes())
+    done = mlip_kmc("select", run, "--potential", tmp_path / "alone.yace", cwd=run.parent)
+    assert done.returncode == 4
+    assert "gamma is unknown" in done.stderr
+    done = mlip_kmc("select", tmp_path / "none", "--potential", poor.yace, cwd=run.parent)
+    assert done.returncode == 6
