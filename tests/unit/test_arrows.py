@@ -24,7 +24,7 @@ ALLOWED = {
     "config": ("errors files schema yaml_file explain", ""),
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
-    "potential": (f"{LOWER} halts", ""),
+    "potential": (f"{LOWER} explain halts", ""),
     "learning": (f"{BASE} structure halts potential", ""),
     "searches": (LOWER, ""),
     "checkpoint": (LOWER, ""),
@@ -33,8 +33,12 @@ ALLOWED = {
     "eon": (f"{MIDDLE} schema potential searches checkpoint export", ""),
     "rundir": (f"{MIDDLE} checkpoint eon", ""),
     "report": (f"{MIDDLE} rundir", ""),
+    "check": (f"{LOWER} potential searches eon", ""),
+    "starter": (LOWER, ""),
+    "status": (f"{LOWER} rundir", ""),
     "campaign": (f"{LOWER} halts potential learning eon", ""),
-    "cli": (f"{MIDDLE} __init__ display potential searches checkpoint export eon rundir report halts learning campaign", ""),
+    "cli": (f"{MIDDLE} __init__ display potential searches checkpoint export eon rundir report check starter status halts "
+            "learning campaign", ""),
     "__init__": ("config eon records", ""),
     "__main__": ("cli", ""),
 }
