@@ -105,7 +105,7 @@ class CampaignState:
         step: what comes next.
         round: how many times it went from exploring to labels, from 0.
         method: how it explores.
-        potential: digest of the `.yace` that it explores with; empty before the first step.
+        potential: digest of the B-basis and active set that the last selection is of; empty before the first.
     """
 
     step: Step = Step.EXPLORE
@@ -213,6 +213,7 @@ class Campaign:
 
     def _go(self) -> Ending:
         state = CampaignState.read(self.directory / STATE)
+        self._grade()  # without it nothing halts and nothing can be selected
         steps: dict[Step, Callable[[CampaignState], Ending | CampaignState]] = {
             Step.EXPLORE: self._explore, Step.SELECT: self._select, Step.LABEL: self._label}
         while True:
@@ -242,6 +243,11 @@ class Campaign:
         halts, warnings = read_halts(self.run_dir / "halts")
         selection = select_frames(halts, grade=grade, most=self._most, warnings=warnings, **self._thresholds)
         write_selection(self.selection_dir, selection)
+        if not selection.frames and state.potential not in {"", grade.digest}:
+            return Ending(exit_code=EXIT_HALTED, selection=selection,
+                          line="stops here today: the new potential knows all structures that were halted on, but to carry the run "
+                               f"in {self.run_dir} over to it (refresh) is not possible yet; start a campaign with it in another "
+                               "directory")
         if not selection.frames:
             counts = ", ".join(f"{count} {verdict}" for verdict, count in selection.counts().items()) or "none"
             return Ending(exit_code=EXIT_HALTED, selection=selection,
@@ -251,8 +257,9 @@ class Campaign:
 
     def _label(self, state: CampaignState) -> Ending | CampaignState:
         report = read_selection(self.selection_dir)
-        if report is None or report["potential"] != self._grade().digest:
-            self._note("the selection is missing, torn, or of another potential: it is made again")
+        wanted = {"potential": self._grade().digest, "thresholds": self._thresholds, "most": self._most}
+        if report is None or any(report[key] != value for key, value in wanted.items()):
+            self._note("the selection is missing, torn, or of another potential or other thresholds: it is made again")
             return replace(state, step=Step.SELECT)
         count = int(report["selected"])
         structures = f"{count} structure waits" if count == 1 else f"{count} structures wait"

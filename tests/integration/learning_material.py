@@ -25,9 +25,9 @@ def example_module():
 
 def mlip_kmc_activeset(*arguments):
     """`mlip-kmc potential activeset`; answers what it printed."""
-    from mlip_kmc.cli.activeset import activeset
+    from mlip_kmc.cli.main import cli
 
-    done = CliRunner().invoke(activeset, list(map(str, arguments)), catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["potential", "activeset", *map(str, arguments)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -60,3 +60,10 @@ def hop_frames(seed, *, hops=6, steps=7):
             atoms.positions[hopper] -= fraction * direction * module.A_EMT
             frames.append(module.rattled(atoms, rng, rng.uniform(0.0, 0.05)))
     return frames
+
+
+def search_frames(seed):
+    """Those, and the displacements that searches begin with, and atoms pushed together: 62 frames."""
+    module = example_module()
+    rng = np.random.default_rng(seed)
+    return [*hop_frames(seed), *module.local_structures(rng, 16), *module.close_structures(rng, 4)]

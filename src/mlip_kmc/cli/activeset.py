@@ -1,10 +1,14 @@
 """`mlip-kmc potential activeset`: the active set of a B-basis, from a training set."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlip_kmc.cli.common import PATH, Command
+
+if TYPE_CHECKING:
+    from mlip_kmc.learning.active_set import ActiveSetMade
 
 _LENGTHS = ("A", "bohr", "nm")
 _FORCES = ("eV/A", "Ha/bohr", "Ry/bohr", "kcal/mol/A", "kJ/mol/nm")
@@ -36,8 +40,12 @@ def activeset(
 ) -> None:
     """Make the active set .asi of a B-basis from the training set TRAINING, extended XYZ.
 
+    Every atom of the set is looked at; MaxVol chooses as many as the basis has functions, so that gamma is at most 1 in the
+    set itself. A pickled set is read only with --trust-pickle.
+
     \b
     Example:  mlip-kmc potential activeset train.xyz --basis cu.yaml
+              mlip-kmc potential activeset train.xyz --basis cu.yaml --length-unit bohr --leave-out config_type=isolated_atom
     """  # noqa: D301
     from mlip_kmc.learning.active_set import forces_of, make_active_set, read_training, write_active_set
 
@@ -48,7 +56,19 @@ def activeset(
     forces = None if forces_key is None else [forces_of(atoms, forces_key, unit=forces_unit) for atoms in frames]
     made = make_active_set(basis, frames, forces=forces, most_force_error_eV_per_A=most_force_error_ev_per_a)
     write_active_set(path, made, force=force)
+    _tell(path, made)
+
+
+def _tell(path: Path, made: "ActiveSetMade") -> None:
+    """What was made, and whether a record beside it is of another active set now."""
+    from mlip_kmc.files import sha256_of
+    from mlip_kmc.potential.record import read_record, record_path
+
     rows = ", ".join(f"{len(inverse)} of {element}" for element, inverse in made.inverses.items())
     left_out = f" ({made.left_out} left out)" if made.left_out else ""
     click.echo(f"wrote {path}: {rows}, from {made.structures} structures, {made.atoms} atoms{left_out}; largest gamma in them "
                f"{made.largest_gamma:.4f}")
+    yace = path.with_suffix(".yace")
+    record = read_record(record_path(yace))
+    if record is not None and record.digests.asi != sha256_of(path):
+        click.echo(f"its record is of another active set: mlip-kmc potential record --force {yace} writes a new one")

@@ -8,8 +8,6 @@ import click
 from mlip_kmc.cli.common import PATH, Command
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mlip_kmc.learning.frames import Decision, Selection
     from mlip_kmc.potential import Potential
 
@@ -34,11 +32,12 @@ def select(
 ) -> None:
     """Choose from RUN/halts the fewest structures to label; write RUN/selection.
 
-    \b
-    Example:  mlip-kmc select my-run --potential cu.yace
-    """  # noqa: D301
-    from rich.console import Console
+    It looks at the halts only, and may be asked while the run goes on.
 
+    \b
+    Example:  mlip-kmc select my-run
+              mlip-kmc select my-run --potential cu.yace --most 10
+    """  # noqa: D301
     from mlip_kmc.errors import PotentialError, RunStateError
     from mlip_kmc.halts import read_halts
     from mlip_kmc.learning.frames import select_frames, write_selection
@@ -56,7 +55,7 @@ def select(
     selection = select_frames(halts, grade=grade, select=select_gamma, halt=halt_gamma, most=most, tolerance_A=tolerance_a,
                               warnings=warnings)
     path = write_selection(run / "selection", selection)
-    print_selection(Console(highlight=False, soft_wrap=False), selection, show_all=show_all)
+    print_selection(selection, show_all=show_all)
     click.echo(f"written: {path}" if selection.frames else "no structure needs a label")
 
 
@@ -76,8 +75,9 @@ def _potential_of(run: Path, *, config: Path | None, yace: Path | None) -> "Pote
     return noted
 
 
-def print_selection(console: "Console", selection: "Selection", *, show_all: bool = False) -> None:
-    """Print what was selected as a table of 80 columns, and how many were not, and why."""
+def print_selection(selection: "Selection", *, show_all: bool = False) -> None:
+    """Print what was selected as a table, and how many frames were not, and why."""
+    from rich.console import Console
     from rich.table import Table
 
     chosen = [decision for decision in selection.decisions if decision.order is not None]
@@ -90,19 +90,19 @@ def print_selection(console: "Console", selection: "Selection", *, show_all: boo
             table.add_column(name, justify="right", no_wrap=True)
         for decision in chosen:
             table.add_row(*_row(decision))
-        console.print(table)
-        console.print("gamma: under the present active set; then: after those above; log vol: by how much\n"
-                      "the active set's volume grows; left: the largest gamma of all structures after it", style="dim")
+        Console(highlight=False).print(table)
+        click.echo("gamma: under the present active set; then: after those above; log vol: growth\n"
+                   "of the active set's volume; left: the largest gamma of all structures after it")
     others = [decision for decision in selection.decisions if decision.order is None]
     if others:
         counts = {verdict: count for verdict, count in selection.counts().items() if verdict != "selected"}
-        console.print("not selected: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+        click.echo("not selected: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
     for decision in others if show_all else []:
-        console.print(f"  {decision.name}: {decision.verdict}: {decision.reason}")
+        click.echo(f"  {decision.name}: {decision.verdict}: {decision.reason}")
     for line in selection.warnings[: None if show_all else _MOST_LINES]:
-        console.print(f"warning: {line}")
+        click.echo(f"warning: {line}")
     if not selection.complete:
-        console.print(f"gamma is still at or above {selection.select:g} in some; --most leaves them for later")
+        click.echo(f"gamma is still at or above {selection.select:g} in some; --most leaves them for later")
 
 
 def _row(decision: "Decision") -> tuple[str, ...]:

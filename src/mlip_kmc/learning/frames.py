@@ -116,9 +116,10 @@ class Selection:
 
 @dataclass(frozen=True)
 class _Frame:
-    """A usable frame: its gammas and projections under the present potential."""
+    """A usable frame, as its file has it; its gammas (N,) and projections under the present potential."""
 
     halt: Halt
+    gammas: Array
     projections: Mapping[str, Array]
 
 
@@ -140,8 +141,9 @@ def select_frames(
     frames, refused = _usable(halts, grade=grade, tolerance_A=tolerance_A)
     choice = choose([frame.projections for frame in frames], inverses=grade.inverses, select=select, most=most)
     decisions = [*_chosen(frames, choice, halt=halt), *_not_chosen(frames, choice, select=select), *refused]
+    chosen = [frames[entry.index] for entry in choice.chosen]
     return Selection(
-        frames=tuple(frames[chosen.index].halt for chosen in choice.chosen), decisions=tuple(decisions),
+        frames=tuple(replace(frame.halt, gammas=frame.gammas) for frame in chosen), decisions=tuple(decisions),
         complete=choice.complete, select=select, halt=halt, most=most, tolerance_A=tolerance_A, potential=grade.digest,
         files={"basis": sha256_of(grade.basis), "active_set": sha256_of(grade.active_set)}, warnings=warnings)
 
@@ -171,11 +173,7 @@ def _evaluated(halt: Halt, grade: Extrapolation) -> _Frame:
     projections = grade.projections_of(halt.atoms)
     if not all(np.isfinite(rows).all() for rows in projections.values()):
         raise StructureError("its projections are not finite numbers")
-    symbols = np.array(halt.atoms.get_chemical_symbols())
-    gammas = np.empty(len(symbols))
-    for element, rows in projections.items():
-        gammas[symbols == element] = np.abs(rows @ grade.inverses[element]).max(axis=1)
-    return _Frame(halt=replace(halt, gammas=gammas), projections=projections)
+    return _Frame(halt=halt, gammas=grade.gamma_from(projections, halt.atoms), projections=projections)
 
 
 def _chosen(frames: list[_Frame], choice: Choice, *, halt: float) -> list[Decision]:
@@ -214,7 +212,7 @@ def _not_chosen(frames: list[_Frame], choice: Choice, *, select: float) -> list[
 def _decision(halt: Halt, verdict: Verdict, reason: str, **numbers: Any) -> Decision:
     return Decision(name=halt.name, search=halt.search, state=halt.state, stage=str(halt.stage), step=halt.step,
                     kind=str(halt.kind), verdict=verdict, reason=reason, potential_in_file=halt.potential,
-                    gamma_in_file=numbers.pop("gamma_in_file", halt.gamma), **numbers)
+                    gamma_in_file=halt.gamma, **numbers)
 
 
 def _digits(value: float) -> float:
