@@ -245,9 +245,9 @@ class Campaign:
         write_selection(self.selection_dir, selection)
         if not selection.frames and state.potential not in {"", grade.digest}:
             return Ending(exit_code=EXIT_HALTED, selection=selection,
-                          line="stops here today: the new potential knows all structures that were halted on, but to carry the run "
-                               f"in {self.run_dir} over to it (refresh) is not possible yet; start a campaign with it in another "
-                               "directory")
+                          line="stops here today: the new potential knows all structures that were halted on, but to carry the "
+                               f"run in {self.run_dir} over to it (refresh) is not possible yet; start a campaign with it in "
+                               "another directory")
         if not selection.frames:
             counts = ", ".join(f"{count} {verdict}" for verdict, count in selection.counts().items()) or "none"
             return Ending(exit_code=EXIT_HALTED, selection=selection,

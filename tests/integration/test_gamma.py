@@ -86,7 +86,8 @@ def alloy_grade(tmp_path_factory):
     configuration = create_multispecies_basis_config({
         "deltaSplineBins": 0.001, "elements": ["Al", "Ni"],
         "embeddings": {"ALL": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1}},
-        "bonds": {"ALL": {"radbase": "ChebExpCos", "radparameters": [3.0], "rcut": 5.0, "dcut": 0.01, "NameOfCutoffFunction": "cos"}},
+        "bonds": {"ALL": {"radbase": "ChebExpCos", "radparameters": [3.0], "rcut": 5.0, "dcut": 0.01,
+                          "NameOfCutoffFunction": "cos"}},
         "functions": {"ALL": {"nradmax_by_orders": [4, 2], "lmax_by_orders": [0, 1]}}})
     configuration.set_func_coeffs(np.linspace(1e-3, 1e-2, len(configuration.get_func_coeffs())))
     configuration.save(str(folder / "alni.yaml"))
@@ -131,7 +132,8 @@ def training(tmp_path_factory):
 
 
 def test_the_example_s_active_set_comes_out_again(tmp_path, training, grade):
-    made = mlip_kmc_activeset(training, "--basis", EXAMPLE / "cu.yaml", "--output", tmp_path / "cu.asi", "--leave-out", "group=tight")
+    made = mlip_kmc_activeset(training, "--basis", EXAMPLE / "cu.yaml", "--output", tmp_path / "cu.asi",
+                              "--leave-out", "group=tight")
     assert "largest gamma in them 1.00" in made
     again = Extrapolation.read(basis=EXAMPLE / "cu.yaml", active_set=tmp_path / "cu.asi")
     rng = np.random.default_rng(5)
@@ -141,7 +143,7 @@ def test_the_example_s_active_set_comes_out_again(tmp_path, training, grade):
         atoms.positions += rng.normal(0, rattle_A, atoms.positions.shape)
         worst = max(worst, np.abs(again.gamma_of(atoms) / grade.gamma_of(atoms) - 1).max())
     same = (tmp_path / "cu.asi").read_bytes() == (EXAMPLE / "cu.asi").read_bytes()
-    print(f"\nthe example's .asi, made again: gammas differ by at most {worst:.1e}; the file is {'the same' if same else 'not the same'}")
+    print(f"\nthe example's .asi, made again: gammas differ by at most {worst:.1e}; the same file: {same}")
     assert worst < 1e-5  # the active set is badly conditioned: its inverse has no more digits
 
 
@@ -150,7 +152,8 @@ def test_a_pickled_training_set_is_as_good_where_it_is_trusted(tmp_path, trainin
 
     frames = [atoms for atoms in read(training, ":") if atoms.info["group"] != "tight"]
     pd.DataFrame({"ase_atoms": frames}).to_pickle(tmp_path / "train.pckl.gzip", compression="gzip")
-    mlip_kmc_activeset(tmp_path / "train.pckl.gzip", "--basis", EXAMPLE / "cu.yaml", "--output", tmp_path / "cu.asi", "--trust-pickle")
+    mlip_kmc_activeset(tmp_path / "train.pckl.gzip", "--basis", EXAMPLE / "cu.yaml", "--output", tmp_path / "cu.asi",
+                       "--trust-pickle")
     again = Extrapolation.read(basis=EXAMPLE / "cu.yaml", active_set=tmp_path / "cu.asi")
     atoms = read(EXAMPLE / "vacancy.xyz")
     np.testing.assert_allclose(again.gamma_of(atoms), grade.gamma_of(atoms), rtol=1e-6)

@@ -62,8 +62,8 @@ def halts_of(grade, seed=0):
     for number, atoms in enumerate(hop_frames(seed)):
         gammas = grade.gamma_of(atoms)
         kind = Kind.HALT if gammas.max() > 15 else Kind.CANDIDATE
-        halts.append(Halt(atoms=atoms, gammas=gammas, search=f"0_{number // 7}", state=0, stage=Stage.SEARCH, step=10 * (number % 7),
-                          kind=kind, potential=grade.digest))
+        halts.append(Halt(atoms=atoms, gammas=gammas, search=f"0_{number // 7}", state=0, stage=Stage.SEARCH,
+                          step=10 * (number % 7), kind=kind, potential=grade.digest))
     return halts
 
 

@@ -98,7 +98,8 @@ def test_a_pickle_is_never_read_unless_it_is_trusted(tmp_path, protocol):
 @pytest.mark.parametrize("compression", ["gzip", None])
 def test_a_trusted_pickle_is_pacemaker_s_table(tmp_path, compression):
     found = frames(5)
-    pd.DataFrame({"ase_atoms": found, "forces": [np.full((4, 3), 2.0)] * 5}).to_pickle(tmp_path / "t.pckl", compression=compression)
+    table = pd.DataFrame({"ase_atoms": found, "forces": [np.full((4, 3), 2.0)] * 5})
+    table.to_pickle(tmp_path / "t.pckl", compression=compression)
     read = read_training(tmp_path / "t.pckl", trust_pickle=True)
     assert [atoms.positions.tolist() for atoms in read] == [atoms.positions.tolist() for atoms in found]
     assert forces_of(read[0], "forces").tolist() == np.full((4, 3), 2.0).tolist()
@@ -106,7 +107,8 @@ def test_a_trusted_pickle_is_pacemaker_s_table(tmp_path, compression):
 
 @pytest.mark.parametrize(("content", "said"), [
     (b"", "not extended XYZ but binary"), (b"\x80\x04", "not extended XYZ but binary"), (b"hello\n", "not extended XYZ"),
-    (b"3\n\nCu 0 0 0\n", "cannot read"), (b"1\nLattice=\"1 0 0\"\nCu 0 0 0\n", "cannot read"), (b"1\n\nQq 0 0 0\n", "cannot read"),
+    (b"3\n\nCu 0 0 0\n", "cannot read"), (b'1\nLattice="1 0 0"\nCu 0 0 0\n', "cannot read"),
+    (b"1\n\nQq 0 0 0\n", "cannot read"),
 ])
 def test_what_is_no_training_set_is_one_line(tmp_path, content, said):
     (tmp_path / "t.xyz").write_bytes(content)

@@ -33,7 +33,7 @@ def frame(atoms, *, step=0, kind=Kind.HALT):
 
 
 def result(status, reason="as the test wants it"):
-    minimised = Minimised(**{name: 0 for name in Minimised.__dataclass_fields__})
+    minimised = Minimised(**dict.fromkeys(Minimised.__dataclass_fields__, 0))
     given = {"status": status, "reason": reason, "minimised": minimised}
     return EonResult(**{name: given.get(name, ()) for name in EonResult.__dataclass_fields__})
 
@@ -198,8 +198,8 @@ def test_later_steps_are_named_and_not_made_up(tmp_path, campaign):
         campaign(Explorer()).run()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1, "step": "dance", "round": 0, "method": "akmc", "potential": ""}',
-                                     '{"format": 1}', "null"])
+@pytest.mark.parametrize("content", [
+    "", "{", "[]", "null", '{"format": 1}', '{"format": 1, "step": "dance", "round": 0, "method": "akmc", "potential": ""}'])
 def test_a_damaged_state_is_one_line(tmp_path, campaign, content):
     (tmp_path / "campaign").mkdir()
     (tmp_path / "campaign" / STATE).write_text(content)

@@ -37,7 +37,7 @@ def test_built_in_ones_and_runs_without_a_note_have_none(tmp_path):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"ace": 3, "basis": null, "active_set": null}', '{"ace": null}'])
 def test_a_damaged_note_is_one_line(tmp_path, content):
     (tmp_path / NOTE).write_text(content)
-    with pytest.raises(RunStateError, match="is damaged .* remove it"):
+    with pytest.raises(RunStateError, match=r"is damaged .* remove it"):
         noted_potential(tmp_path)
 
 

@@ -110,7 +110,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     record = facts["record"]
     basis = f"{facts['basis']} ({_counts(facts['basis_functions'])})" if facts["basis"] else "none"
     active_set = f"{facts['active_set']} ({facts['active_set_kind']})" if facts["active_set"] else "none"
-    gamma = "available" if facts["gamma"] == "available" else "unknown: it needs a B-basis .yaml and an active set .asi (mlip-kmc potential activeset)"
+    unknown = "unknown: it needs a B-basis .yaml and an active set .asi (mlip-kmc potential activeset)"
+    gamma = "available" if facts["gamma"] == "available" else unknown
     lines = [
         f"potential    {facts['file']}",
         f"elements     {', '.join(facts['elements'])}",
