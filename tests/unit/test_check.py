@@ -379,8 +379,9 @@ def test_without_programs_the_rest_is_still_told(tmp_path, monkeypatch):
 
 
 def test_a_scratch_that_is_not_there(tmp_path, monkeypatch):
+    config = load_config(EXAMPLE / "akmc.yaml")
     monkeypatch.setenv("MLIP_KMC_SCRATCH", str(tmp_path / "none"))
-    found = examine(load_config(EXAMPLE / "akmc.yaml"), run_dir=tmp_path)
+    found = examine(config, run_dir=tmp_path)
     levels = {finding.name: finding.level for finding in found}
     assert levels["scratch"] is Level.FAIL
     assert levels["searches"] is Level.NOT_DONE

@@ -45,7 +45,8 @@ def force_call(atoms: Atoms, potential: Potential, *, folder: Path) -> tuple[lis
     shortest, longest = min(short, key=_ms), max(short, key=_ms)
     if longest.ms - shortest.ms > min(long, key=_ms).ms - shortest.ms:  # the difference is that of other work
         return [Finding("force call", Level.UNKNOWN, "not to be timed: other work on this machine disturbs more than it takes",
-                        advice="check again on a quiet machine", values={"client_ms": None, "lammps_ms": min(bare, default=None)})], min(client)
+                        advice="check again on a quiet machine",
+                        values={"client_ms": None, "lammps_ms": min(bare, default=None)})], min(client)
     return [judge_calls(client, bare, start_ms=start, calls=calls)], min(client)
 
 

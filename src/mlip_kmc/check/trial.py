@@ -192,7 +192,7 @@ def flicker(found: Barriers, *, superbasins: bool) -> Finding:
     if found.lowest_kT < FAST_KT:
         reasons.append(f"the lowest barrier is only {found.lowest_kT:.1f} kT")
     if found.gap_kT is not None and found.gap_kT > FLICKER_KT:
-        reasons.append(f"{"it lies" if reasons else "the lowest barrier lies"} {found.gap_kT:.1f} kT below the next")
+        reasons.append(f"{'it lies' if reasons else 'the lowest barrier lies'} {found.gap_kT:.1f} kT below the next")
     if found.lowest_back_kT < min(FAST_KT, found.lowest_kT - FLICKER_KT):
         reasons.append(f"a product goes back over {found.lowest_back_kT:.1f} kT")
     values: dict[str, Value] = {"lowest_kT": found.lowest_kT, "gap_kT": found.gap_kT, "lowest_back_kT": found.lowest_back_kT,

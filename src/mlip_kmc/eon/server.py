@@ -290,7 +290,7 @@ class Server:
             busy_s=earlier.busy_s + self._comm.busy_s, wall_s=earlier.wall_s + time.monotonic() - self._begun,
         )
         state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "facts": self.setup.facts,
-                 "limits": self.config.limits()}
+                 "inputs": self.setup.inputs, "limits": self.config.limits()}
         self._checkpoints.commit(state, identity=self.setup.identity, touched=self.states.touched)
         self.states.touched.clear()
         self._comm.forget(registered)

@@ -123,9 +123,10 @@ def _facts(report: Report) -> Iterator[Fact]:
     view, settings, inputs = report.view, report.view.settings, report.inputs
     kind = "ACE, evaluated by LAMMPS ML-PACE" if settings.potential == "lammps" else f"eOn's built-in {settings.potential}"
     yield Fact("Potential", kind)
-    yield Fact("Potential file", inputs.get("potential_file", "not noted in the run directory"))
-    yield Fact("Its sha256", inputs.get("potential_sha256", "not noted by itself; part of the run's identity below"),
-               code="potential_sha256" in inputs)
+    if "potential_file" in inputs:
+        yield Fact("Potential file", inputs["potential_file"])
+    if "potential_sha256" in inputs:
+        yield Fact("Its sha256", inputs["potential_sha256"], code=True)
     if report.sample:
         sample = report.sample
         yield Fact("Elements", ", ".join(sample.elements))
