@@ -14,7 +14,7 @@ from pyace import create_multispecies_basis_config
 from mlip_kmc.halts import extended_xyz
 from mlip_kmc.learning.active_set import make_active_set, write_active_set
 from mlip_kmc.potential import AcePotential, BuiltinPotential
-from mlip_kmc.potential.gamma import Extrapolation, gamma_of
+from mlip_kmc.potential.gamma import Extrapolation, Projector, gamma_of
 
 from .conftest import EXAMPLE
 from .learning_material import example_module, mlip_kmc_activeset
@@ -79,31 +79,51 @@ def alloy(seed, *, repeat=(2, 2, 2)):
     return atoms
 
 
-@pytest.fixture(scope="module")
-def alloy_grade(tmp_path_factory):
-    """Two elements, angular functions; the coefficients do not matter for gamma."""
-    folder = tmp_path_factory.mktemp("alloy")
+def alloy_basis(path, *, densities):
+    """Two elements, angular functions; the coefficients do not matter for the gamma of a linear active set."""
+    parameters = [1, 1] if densities == 1 else [1, 1, 1, 0.5]
     configuration = create_multispecies_basis_config({
         "deltaSplineBins": 0.001, "elements": ["Al", "Ni"],
-        "embeddings": {"ALL": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1}},
+        "embeddings": {"ALL": {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": parameters, "ndensity": densities}},
         "bonds": {"ALL": {"radbase": "ChebExpCos", "radparameters": [3.0], "rcut": 5.0, "dcut": 0.01,
                           "NameOfCutoffFunction": "cos"}},
         "functions": {"ALL": {"nradmax_by_orders": [4, 2], "lmax_by_orders": [0, 1]}}})
     configuration.set_func_coeffs(np.linspace(1e-3, 1e-2, len(configuration.get_func_coeffs())))
-    configuration.save(str(folder / "alni.yaml"))
-    made = make_active_set(folder / "alni.yaml", [alloy(seed) for seed in range(12)])
-    write_active_set(folder / "alni.asi", made)
-    return Extrapolation.read(basis=folder / "alni.yaml", active_set=folder / "alni.asi")
+    configuration.save(str(path))
 
 
-def test_gamma_of_an_alloy_is_that_of_lammps(tmp_path, alloy_grade):
+def full_active_set(basis, frames):
+    """Of the linearised energy, functions x densities: python-ace's; this package makes linear ones only."""
+    from pyace.activelearning import compute_A_active_inverse, compute_active_set
+
+    projector, rows = Projector(basis), {}
+    for atoms in frames:
+        for symbol, row in zip(atoms.get_chemical_symbols(), projector.evaluate(atoms, full=True)[0], strict=True):
+            rows.setdefault(symbol, []).append(row)
+    found = compute_active_set({number: np.array(rows[symbol]) for number, symbol in enumerate(sorted(rows))}, tol=1.001)
+    inverses = compute_A_active_inverse(found)
+    return {symbol: np.ascontiguousarray(inverses[number]) for number, symbol in enumerate(sorted(rows))}
+
+
+@pytest.mark.parametrize(("densities", "kind"), [(1, "linear"), (2, "linear"), (2, "full")])
+def test_gamma_of_an_alloy_is_that_of_lammps(tmp_path, densities, kind):
+    basis, active_set = tmp_path / "alni.yaml", tmp_path / "alni.asi"
+    alloy_basis(basis, densities=densities)
+    frames = [alloy(seed) for seed in range(12)]
+    if kind == "linear":
+        write_active_set(active_set, make_active_set(basis, frames))
+    else:
+        with active_set.open("wb") as stream:
+            np.savez(stream, **full_active_set(basis, frames))
+    grade = Extrapolation.read(basis=basis, active_set=active_set)
+    assert grade.full == (kind == "full")
     atoms = alloy(99, repeat=(3, 3, 3))
-    assert set(alloy_grade.inverses) == {"Al", "Ni"}
-    ours = alloy_grade.gamma_of(atoms)
-    np.testing.assert_allclose(ours, lammps_gamma(atoms, alloy_grade, tmp_path), rtol=1e-5)
-    for symbol, rows in alloy_grade.projections_of(atoms).items():
+    ours, theirs = grade.gamma_of(atoms), lammps_gamma(atoms, grade, tmp_path)
+    print(f"\nAl-Ni, {densities} densities, {kind}: gamma up to {ours.max():.4g}; differ by {np.abs(ours / theirs - 1).max():.1e}")
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    for symbol, rows in grade.projections_of(atoms).items():
         chosen = np.array(atoms.get_chemical_symbols()) == symbol
-        assert rows.shape == (chosen.sum(), len(alloy_grade.inverses[symbol]))
+        assert rows.shape == (chosen.sum(), len(grade.inverses[symbol]))
 
 
 def test_unknown_gamma_is_none_and_never_zero(tmp_path):

@@ -45,7 +45,7 @@ def activeset(
 
     \b
     Example:  mlip-kmc potential activeset train.xyz --basis cu.yaml
-              mlip-kmc potential activeset train.xyz --basis cu.yaml --length-unit bohr --leave-out config_type=isolated_atom
+              mlip-kmc potential activeset train.xyz --basis cu.yaml --length-unit bohr --leave-out group=dimer
     """  # noqa: D301
     from mlip_kmc.learning.active_set import forces_of, make_active_set, read_training, write_active_set
 
