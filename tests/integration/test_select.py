@@ -7,14 +7,16 @@ import sys
 
 import numpy as np
 import pytest
+import yaml
 
+from mlip_kmc.campaign import CampaignState, Step
 from mlip_kmc.halts import Halt, Kind, Stage, read_halts, write_halt
 from mlip_kmc.learning.frames import Verdict, read_selection, select_frames
 from mlip_kmc.learning.selection import SELECT, _Active, _replayed, choose
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.potential.whereabouts import note_whereabouts
 
-from .conftest import mlip_kmc
+from .conftest import EXAMPLE, mlip_kmc
 from .learning_material import hop_frames, poor_potential, search_frames
 
 
@@ -126,8 +128,6 @@ def test_gammas_of_another_potential_are_computed_anew(run, grade):
 def test_a_potential_that_has_learned_them_needs_none(run):
     from mlip_kmc.potential import AcePotential
 
-    from .conftest import EXAMPLE
-
     halts, _ = read_halts(run / "halts")
     selection = select_frames(halts, grade=Extrapolation.of(AcePotential.read(EXAMPLE / "cu.yace")))
     assert selection.frames == ()
@@ -195,3 +195,22 @@ def test_no_potential_or_no_gamma_is_said_plainly(run, poor, tmp_path):
     assert "gamma is unknown" in done.stderr
     done = mlip_kmc("select", tmp_path / "none", "--potential", poor.yace, cwd=run.parent)
     assert done.returncode == 6
+
+
+def test_the_campaign_goes_on_from_its_halt_and_says_where_it_stops(tmp_path, run, poor):
+    """As a kill after the halt left it: `campaign.json` is at the step select."""
+    directory = tmp_path / "campaign"
+    directory.mkdir()
+    (directory / "campaign.json").write_text(CampaignState(step=Step.SELECT).to_json())
+    run.rename(directory / "run")
+    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(poor.yace)
+    (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    for shown in ("round 1: select\nround 1: label\n", "round 1: label\n"):  # the same command again
+        done = mlip_kmc("campaign", "akmc.yaml", "--dir", "campaign", cwd=tmp_path)
+        assert done.returncode == 100, done.stderr
+        assert done.stdout == (f"{shown}stops here today: 1 structure waits for labels in campaign/run/selection/selected.xyz; "
+                               "labels, refit and refresh are done by hand\n")
+    done = mlip_kmc("select", directory, "--potential", poor.yace, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert "campaign/run" in done.stderr

@@ -46,7 +46,9 @@ def select(
     if config and yace:
         raise click.UsageError("give --config or --potential, not both")
     if not run.is_dir():
-        raise RunStateError(f"there is no run directory {run}")
+        raise RunStateError(f"there is no run directory {run}; name the one that holds halts/")
+    if not (run / "halts").is_dir() and (run / "run").is_dir():
+        raise RunStateError(f"{run} is a campaign's directory; its run is {run / 'run'}")
     grade = Extrapolation.of(_potential_of(run, config=config, yace=yace))
     if grade is None:
         raise PotentialError("the potential's gamma is unknown: it has no B-basis .yaml and active set .asi; "

@@ -77,7 +77,8 @@ class Projector:
 
         Args:
             atoms: positions in A.
-            full: rows of the linearised energy, for potentials of several densities.
+            full: rows of the linearised energy, dE/dc = dF/drho x b, density by density; python-ace's own `dE_dc` holds
+                zeros until an active set is loaded.
         """
         from pyace import aseatoms_to_atomicenvironment
 
@@ -85,8 +86,10 @@ class Projector:
         environment = aseatoms_to_atomicenvironment(
             atoms, cutoff=self.pyace.cutoffmax, elements_mapper_dict=self.pyace.elements_to_index_map)
         self._calculator.compute(environment, compute_projections=True)
-        rows = self._calculator.dE_dc if full else self._calculator.projections
-        return [np.array(row, dtype=float).reshape(-1) for row in rows], np.array(self._calculator.forces, dtype=float)
+        rows = [np.array(row, dtype=float).reshape(-1) for row in self._calculator.projections]
+        if full:
+            rows = [np.outer(slopes, row).reshape(-1) for slopes, row in zip(self._calculator.dF_drhos, rows, strict=True)]
+        return rows, np.array(self._calculator.forces, dtype=float)
 
     @cached_property
     def _calculator(self) -> Any:
