@@ -125,8 +125,8 @@ class EonWrapper:
         with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=self.config.worker_count) as pulse:
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
-            note_whereabouts(directory.path, potential)
             setup = self._setup(directory, checkpoints, saved, potential=potential, prepared=prepared, facts=facts, pulse=pulse)
+            note_whereabouts(directory.path, potential)
             return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
 
     def _facts(self, potential: Potential, prepared: Prepared) -> dict[str, Any]:
