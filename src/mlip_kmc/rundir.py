@@ -50,6 +50,7 @@ class RunNumbers:
         confidence: of the present state, at the last commit.
         wall_s: over all starts. busy_s: of all searches that came back, where they ran.
         pending: searches that were in flight, by name (`state_index`).
+        halt: what halted the run on extrapolation, in words; empty where nothing did.
     """
 
     steps: int = 0
@@ -62,6 +63,7 @@ class RunNumbers:
     wall_s: float = 0.0
     busy_s: float = 0.0
     pending: tuple[str, ...] = ()
+    halt: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Condition(StrEnum):
     DONE = "done"
     STOPPED = "stopped"
     LOST = "lost"
+    HALTED = "halted"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class RunStatus:
     """Where a run is.
 
     Attributes:
-        path: the run directory. condition: running, done, stopped, or lost (it stopped without saying so).
+        path: the run directory. condition: running, done, stopped, halted on extrapolation, or lost (it stopped
+            without saying so). halt: what halted it, in words.
         phase: what a running process does. host, pid: where it is, or was last.
         seen_s: seconds since it last said so; None if it never did, or stopped cleanly.
         kmc_steps, kmc_steps_wanted: steps done and asked for. simulated_time_s, simulated_time_wanted_s: the same for time.
@@ -60,6 +62,7 @@ class RunStatus:
 
     path: str
     condition: Condition
+    halt: str
     phase: str
     host: str | None
     pid: int | None
@@ -113,6 +116,8 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     done = (steps_wanted is not None and numbers.steps >= steps_wanted) or (
         time_wanted_s is not None and numbers.time_s >= time_wanted_s)
     condition = Condition.DONE if done else _condition(live, now_s=now_s)
+    if numbers.halt and condition is not Condition.RUNNING:
+        condition = Condition.HALTED
     workers = view.starts[-1].workers if view.starts else None
     recent = view.searches[-_RECENT:]
     worked_s = sum(record.seconds for record in recent)
@@ -120,7 +125,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     commit = view.path / "generations" / f"{view.generation:08d}.json"
     run_bytes, free_bytes = _disk(view.path)
     return RunStatus(
-        path=str(view.path), condition=condition, phase=live.phase if live and condition is Condition.RUNNING else "",
+        path=str(view.path), condition=condition, halt=numbers.halt, phase=live.phase if live and condition is Condition.RUNNING else "",
         host=live.host if live else view.starts[-1].host if view.starts else None,
         pid=live.pid if live else view.starts[-1].pid if view.starts else None,
         seen_s=max(now_s - live.time_s, 0.0) if live else None,

@@ -21,6 +21,8 @@ COMMANDS = {
     "search": "search",
     "run": "run",
     "status": "status",
+    "select": "select",
+    "campaign": "campaign",
     "report": "report",
     "export": "export",
     "potential": "potential",

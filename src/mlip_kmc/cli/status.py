@@ -91,6 +91,8 @@ def _condition(now: "RunStatus") -> str:
     if now.condition == "lost":
         return (f"lost: no sign of life{where} for {_span(now.seen_s or 0.0)}; if that process is gone, `mlip-kmc run` "
                 "continues the run")
+    if now.condition == "halted":
+        return f"halted on extrapolation: {now.halt}; `mlip-kmc select {now.path}` chooses what to label"
     return "done" if now.condition == "done" else "stopped; `mlip-kmc run` continues it"
 
 
@@ -105,7 +107,7 @@ def _started(now: "RunStatus") -> str:
 
 
 def _searches(now: "RunStatus") -> str:
-    names = {"new": "new", "repeat": "repeats", "high": "beyond the thermal window", "bad": "bad"}
+    names = {"new": "new", "repeat": "repeats", "high": "beyond the thermal window", "bad": "bad", "halted": "halted"}
     total = sum(now.searches.values())
     parts = [f"{now.searches[kind]} {name}" for kind, name in names.items() if now.searches.get(kind)]
     text = f"{total}: {', '.join(parts)}" if total else "none yet"

@@ -129,8 +129,7 @@ class Server:
         self._explorer = self._explore(self.numbers.state)
         if self._hopeless:  # started again all the same: it gets another series
             self.numbers = replace(self.numbers, bad_in_a_row=0)
-        if config.gamma.on_halt == "continue":
-            self.numbers = replace(self.numbers, halt="")
+        self.numbers = replace(self.numbers, halt=self._halted_before())
         searched = self._searched()
         pending = set(self.numbers.pending)
         self._comm.keep_spooled(lambda name: name in pending and search_of(name)[0] in searched)
@@ -183,6 +182,13 @@ class Server:
         self.states.frames.clear()
         return [name] if name else []
 
+    def _halted_before(self) -> str:
+        """What halted the run before this start; from a state 0 that is outside nothing goes on."""
+        gamma = self.setup.minimised.gamma
+        if gamma is not None and not gamma < self.config.gamma.halt:
+            return f"gamma {gamma:.3g} in state 0, stage reactant, before any search"
+        return self.numbers.halt if self.config.gamma.on_halt == "stop" else ""
+
     def _keep_frames(self, record: SearchRecord) -> None:
         """Structures worth labelling: of a halted search, and of one that found a new process.
 
@@ -200,9 +206,6 @@ class Server:
     @property
     def halt(self) -> str:
         """Why the run stops for extrapolation, in words; empty where it may go on."""
-        gamma = self.setup.minimised.gamma
-        if gamma is not None and not gamma < self.config.gamma.halt:
-            return f"gamma {gamma:.3g} in state 0, stage reactant, before any search"
         return self.numbers.halt
 
     @property

@@ -32,6 +32,7 @@ from mlip_kmc.halts import Halt, Kind, Stage, potential_digest, write_halt
 from mlip_kmc.potential import AcePotential, BuiltinPotential, Potential
 from mlip_kmc.potential.gamma import gamma_of
 from mlip_kmc.potential.side_channel import Thresholds
+from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.cluster import SearchCluster
@@ -132,6 +133,7 @@ class EonWrapper:
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
             setup = self._setup(directory, checkpoints, saved, potential=potential, prepared=prepared, facts=facts, pulse=pulse)
+            note_whereabouts(directory.path, potential)
             return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
 
     def _facts(self, potential: Potential, prepared: Prepared) -> dict[str, Any]:

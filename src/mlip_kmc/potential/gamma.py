@@ -22,6 +22,8 @@ from ase import Atoms
 from mlip_kmc.errors import PotentialError, StructureError
 from mlip_kmc.halts import potential_digest
 from mlip_kmc.potential.ace import AcePotential
+from mlip_kmc.potential.active_set import ActiveSet
+from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.builtin import BuiltinPotential
 
 Array = npt.NDArray[np.float64]
@@ -52,12 +54,11 @@ class Projector:
         try:
             self.pyace: Any = ACEBBasisSet(str(basis))
         except Exception as error:  # python-ace raises anything
-            raise PotentialError(f"cannot read the B-basis {basis}: {_first_line(error)}") from error
+            raise PotentialError(f"python-ace cannot read the B-basis {basis}: {_first_line(error)}; give the .yaml that it or "
+                                 "pacemaker wrote") from error
         self.elements: tuple[str, ...] = tuple(map(str, self.pyace.elements_name))
         numbers = compute_number_of_functions(self.pyace)
-        densities = [self.pyace.map_embedding_specifications[index].ndensity for index in range(len(self.elements))]
         self.functions: dict[str, int] = dict(zip(self.elements, map(int, numbers), strict=True))
-        self.densities: dict[str, int] = dict(zip(self.elements, map(int, densities), strict=True))
 
     def check(self, atoms: Atoms) -> None:
         """Refuse what python-ace would take for something else.
@@ -76,7 +77,8 @@ class Projector:
 
         Args:
             atoms: positions in A.
-            full: rows of the linearised energy, for potentials of several densities.
+            full: rows of the linearised energy, dE/dc = dF/drho x b, density by density; python-ace's own `dE_dc` holds
+                zeros until an active set is loaded.
         """
         from pyace import aseatoms_to_atomicenvironment
 
@@ -84,8 +86,10 @@ class Projector:
         environment = aseatoms_to_atomicenvironment(
             atoms, cutoff=self.pyace.cutoffmax, elements_mapper_dict=self.pyace.elements_to_index_map)
         self._calculator.compute(environment, compute_projections=True)
-        rows = self._calculator.dE_dc if full else self._calculator.projections
-        return [np.array(row, dtype=float).reshape(-1) for row in rows], np.array(self._calculator.forces, dtype=float)
+        rows = [np.array(row, dtype=float).reshape(-1) for row in self._calculator.projections]
+        if full:
+            rows = [np.outer(slopes, row).reshape(-1) for slopes, row in zip(self._calculator.dF_drhos, rows, strict=True)]
+        return rows, np.array(self._calculator.forces, dtype=float)
 
     @cached_property
     def _calculator(self) -> Any:
@@ -132,18 +136,11 @@ class Extrapolation:
         Raises:
             PotentialError: one cannot be read, or they do not belong together.
         """
-        for path, what in ((basis, "B-basis"), (active_set, "active set")):
-            if not path.is_file():
-                raise PotentialError(f"there is no {what} {path}")
-        projector = Projector(basis)
-        inverses = _inverses(active_set)
-        sizes = {element: len(inverse) for element, inverse in inverses.items()}
-        full_sizes = {element: count * projector.densities[element] for element, count in projector.functions.items()}
-        if sizes not in (projector.functions, full_sizes):
-            raise PotentialError(f"the active set {active_set} ({_counts(sizes)}) does not belong to the B-basis {basis} "
-                                 f"({_counts(projector.functions)}); make it again: mlip-kmc potential activeset")
-        return cls(basis=basis, active_set=active_set, inverses=inverses, projector=projector,
-                   digest=potential_digest(basis=basis, active_set=active_set), full=sizes != projector.functions)
+        kind = ActiveSet.read(active_set, basis=BBasis.read(basis)).kind
+        with np.load(active_set, allow_pickle=False) as archive:
+            inverses = {element: np.array(archive[element]) for element in sorted(archive.files)}
+        return cls(basis=basis, active_set=active_set, inverses=inverses, projector=Projector(basis),
+                   digest=potential_digest(basis=basis, active_set=active_set), full=kind == "full")
 
     def projections_of(self, atoms: Atoms) -> dict[str, Array]:
         """By element, the projections (n_atoms, n) of its atoms, in their order.
@@ -162,28 +159,15 @@ class Extrapolation:
         Raises:
             StructureError: the potential does not know an element, or a number is not finite.
         """
+        return self.gamma_from(self.projections_of(atoms), atoms)
+
+    def gamma_from(self, projections: Mapping[str, Array], atoms: Atoms) -> Array:
+        """Extrapolation grade of each atom (N,), from projections that are known already."""
         found = np.empty(len(atoms))
         symbols = np.array(atoms.get_chemical_symbols())
-        for element, rows in self.projections_of(atoms).items():
+        for element, rows in projections.items():
             found[symbols == element] = np.abs(rows @ self.inverses[element]).max(axis=1)
         return found
-
-
-def _inverses(active_set: Path) -> dict[str, Array]:
-    """Arrays of a `.asi` by element; nothing in it is unpickled."""
-    try:
-        with np.load(active_set, allow_pickle=False) as archive:
-            found = {element: np.array(archive[element], dtype=float) for element in sorted(archive.files)}
-    except Exception as error:  # zipfile, numpy and the system raise their own
-        raise PotentialError(f"cannot read the active set {active_set}: {_first_line(error)}") from error
-    for element, inverse in found.items():
-        if inverse.ndim != 2 or inverse.shape[0] != inverse.shape[1] or not np.isfinite(inverse).all():
-            raise PotentialError(f"the array of {element} in the active set {active_set} is no square of finite numbers")
-    return found
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} functions of {element}" for element, count in counts.items()) or "nothing"
 
 
 def _first_line(error: Exception) -> str:
