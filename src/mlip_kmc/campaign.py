@@ -26,7 +26,6 @@ from mlip_kmc.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, PotentialEr
 from mlip_kmc.files import make_directory, storage_errors, write_durably
 from mlip_kmc.halts import read_halts
 from mlip_kmc.learning.frames import SELECTED, Selection, read_selection, select_frames, write_selection
-from mlip_kmc.learning.selection import HALT, SELECT
 from mlip_kmc.potential import Potential
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.records import EonResult, Status
@@ -160,7 +159,7 @@ class Campaign:
     """
 
     def __init__(
-        self, config: Config, *, directory: Path, select: float = SELECT, halt: float = HALT, most: int | None = None,
+        self, config: Config, *, directory: Path, most: int | None = None,
         explorers: Mapping[ExplorationMethod, Explore] | None = None, on_note: Callable[[str], None] = lambda _: None,
         wrapper: EonWrapper | None = None,
     ) -> None:
@@ -169,8 +168,6 @@ class Campaign:
         Args:
             config: the exploration's configuration.
             directory: the campaign's; made if it is missing, continued if it holds one.
-            select: gamma from which structures are labelled.
-            halt: gamma that halts a search.
             most: so many structures a round at most.
             explorers: other ways to explore than this package's own.
             on_note: called with a line for each step.
@@ -179,7 +176,7 @@ class Campaign:
         self.config = config
         self.directory = directory
         self.run_dir = directory / "run"
-        self._thresholds = {"select": select, "halt": halt}
+        self._thresholds = {"select": config.gamma.select, "halt": config.gamma.halt}
         self._most = most
         self._wrapper = wrapper or EonWrapper(config, run_dir=self.run_dir)
         self._explorers = explorers or {ExplorationMethod.AKMC: self._akmc}

@@ -75,7 +75,8 @@ class Display:
         if self._searches is not None:
             return (
                 f"search {now.searches_here} of {self._searches} in state {now.state}: {now.processes} processes, confidence "
-                f"{now.confidence:.4f}  |  {now.good} new, {now.repeated} repeats, {now.bad} bad,{_halted(now)} {now.running} running"
+                f"{now.confidence:.4f}  |  {now.good} new, {now.repeated} repeats, {now.bad} bad,{_halted(now)} {now.running} "
+                "running"
             )
         wanted = self._settings.stop.kmc_steps
         steps = f"{now.kmc_steps}/{wanted}" if wanted else f"{now.kmc_steps}"

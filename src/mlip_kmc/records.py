@@ -151,7 +151,7 @@ class Live(_Json):
 
 @dataclass(frozen=True)
 class Process:
-    """A row of a state's process table."""
+    """A row of a state's process table; gammas are those of the search that found it, None where they are unknown."""
 
     state: int
     process: int
@@ -164,6 +164,9 @@ class Process:
     repeats: int
     saddle: Path
     product_structure: Path
+    gamma_saddle: float | None = None
+    gamma_product: float | None = None
+    gamma_path: float | None = None
 
 
 @dataclass(frozen=True)

@@ -162,14 +162,15 @@ class RunView:
         state = manifest["state"]
         journals = {name: _journal(path / "journal" / f"{name}.jsonl", entry) for name, entry in manifest["journals"].items()}
         _lay_out(path, manifest["folders"], root, detail=detail)
+        searches = tuple(SearchRecord.from_json(line) for line in journals.get("searches", []))
         return cls(
             path=path, generation=manifest["number"], identity=manifest["identity"], numbers=_numbers(state.get("numbers", {})),
             settings=_settings(root / "config.ini"),
             minimised=_minimised(state.get("minimised")),
             events=tuple(Event.from_json(line) for line in journals.get("events", [])),
-            searches=tuple(SearchRecord.from_json(line) for line in journals.get("searches", [])),
+            searches=searches,
             starts=tuple(Start.from_json(line) for line in journals.get("starts", [])),
-            states=read_states(root) if detail != "numbers" else (), raw=state,
+            states=read_states(root, searches) if detail != "numbers" else (), raw=state,
         )
 
     def result(self, *, status: Status = Status.MORE_TO_DO, reason: str = "read from its directory") -> EonResult:

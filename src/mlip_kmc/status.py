@@ -125,7 +125,8 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     commit = view.path / "generations" / f"{view.generation:08d}.json"
     run_bytes, free_bytes = _disk(view.path)
     return RunStatus(
-        path=str(view.path), condition=condition, halt=numbers.halt, phase=live.phase if live and condition is Condition.RUNNING else "",
+        path=str(view.path), condition=condition, halt=numbers.halt,
+        phase=live.phase if live and condition is Condition.RUNNING else "",
         host=live.host if live else view.starts[-1].host if view.starts else None,
         pid=live.pid if live else view.starts[-1].pid if view.starts else None,
         seen_s=max(now_s - live.time_s, 0.0) if live else None,

@@ -49,7 +49,8 @@ def no_hops(recipe, tmp_path_factory):
     """B: bulk, vacancies relaxed and rattled, no hops."""
     rng = np.random.default_rng(2)
     structures = [recipe.rattled(recipe.strained(recipe.perfect(), rng, 0.03), rng, rng.uniform(0, 0.08)) for _ in range(25)]
-    structures += [recipe.rattled(recipe.strained(recipe.with_vacancy(), rng, 0.02), rng, rng.uniform(0, 0.06)) for _ in range(40)]
+    structures += [recipe.rattled(recipe.strained(recipe.with_vacancy(), rng, 0.02), rng, rng.uniform(0, 0.06))
+                   for _ in range(40)]
     return written(recipe, tmp_path_factory.mktemp("potentials") / "b", structures)
 
 

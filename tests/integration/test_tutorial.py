@@ -43,6 +43,14 @@ def test_every_command_works_and_prints_what_the_text_says(printed):
     assert displacement == pytest.approx(2.54, abs=0.1) or displacement < 0.3 or displacement > 3  # one hop, back, or on
 
 
+def test_the_adatom_is_selected(printed):
+    folder, outputs = printed
+    ran, selected = (next(out for command, out in outputs.items() if word in command) for word in ("run adatom", "select adatom"))
+    assert "stage reactant, before any search" in ran
+    assert "written: " in selected
+    assert (folder / "adatom/akmc.run/selection").is_dir()
+
+
 def test_the_adatom_is_outside_of_what_the_potential_knows(printed):
     _, outputs = printed
     (text,) = [out for command, out in outputs.items() if "check adatom" in command]

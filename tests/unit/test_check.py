@@ -14,9 +14,9 @@ from mlip_kmc.check.estimates import Range
 from mlip_kmc.check.evaluate import Evaluation
 from mlip_kmc.check.examine import workers
 from mlip_kmc.check.findings import Finding, Level, Notebook, exit_code_of, failure, report, verdict
-from mlip_kmc.check.grade import FAR, FINE, grade, level_of
+from mlip_kmc.check.grade import grade, level_of
 from mlip_kmc.cli.check import finding_lines
-from mlip_kmc.config import ConfidenceSection, load_config
+from mlip_kmc.config import ConfidenceSection, GammaSection, load_config
 from mlip_kmc.errors import PotentialError, ProgramError, StorageError, StructureError
 from mlip_kmc.potential import BuiltinPotential
 from mlip_kmc.records import Minimised, Process, SearchRecord
@@ -241,15 +241,16 @@ def test_forces_that_are_no_gradient_fail():
     assert found[0].level is Level.FAIL
 
 
-@pytest.mark.parametrize(("gamma", "level"), [(0.5, Level.OK), (FINE, Level.WARN), (FAR, Level.WARN), (1e7, Level.WARN),
+@pytest.mark.parametrize(("gamma", "level"), [(0.5, Level.OK), (3.0, Level.WARN), (15.0, Level.WARN), (1e7, Level.WARN),
                                               (math.nan, Level.WARN)])
 def test_levels_of_gamma(gamma, level):
-    assert level_of(gamma)[0] is level
-    assert level_of(1e7)[1].startswith("FAR")
+    assert level_of(gamma, GammaSection())[0] is level
+    assert level_of(1e7, GammaSection())[1].startswith("FAR")
 
 
 def test_gamma_is_unknown_and_never_zero_where_there_is_none(tmp_path):
-    found, had = grade(bulk("Al"), BuiltinPotential.named("eam_al"), where="here", energy_eV=0.0, folder=tmp_path)
+    found, had = grade(bulk("Al"), BuiltinPotential.named("eam_al"), where="here", energy_eV=0.0, folder=tmp_path,
+                       thresholds=GammaSection())
     assert (found[0].level, found[0].values["largest_gamma"], had) == (Level.UNKNOWN, None, None)
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, BuiltinPotential
-from mlip_kmc.potential.ace import LINKED_NAME
+from mlip_kmc.potential.ace import LINKED_ACTIVE_SET, LINKED_BASIS, LINKED_NAME
 from mlip_kmc.potential.builtin import _USABLE
+from mlip_kmc.potential.side_channel import Thresholds
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cu-vacancy"
 ALLOY = """elements: [Cu, "N"]
@@ -48,8 +49,11 @@ def test_the_example(yace):
     assert (potential.basis, potential.active_set) == (EXAMPLE / "cu.yaml", EXAMPLE / "cu.asi")
     assert potential.lammps_input(("Cu",)) == f"pair_style pace recursive\npair_coeff * * {LINKED_NAME} Cu\n"
     assert potential.job_files(("Cu",)) == {"in.lammps": potential.lammps_input(("Cu",))}
-    assert potential.job_links() == {LINKED_NAME: EXAMPLE / "cu.yace"}
+    assert potential.job_links() == {LINKED_NAME: EXAMPLE / "cu.yace", LINKED_BASIS: EXAMPLE / "cu.yaml",
+                                     LINKED_ACTIVE_SET: EXAMPLE / "cu.asi"}
     alone = AcePotential.read(yace)
+    assert alone.job_links() == {LINKED_NAME: yace}
+    assert alone.lammps_input(("Cu",), gamma=Thresholds(select=3, halt=15, every=10)) == alone.lammps_input(("Cu",))
     assert (alone.basis, alone.active_set, alone.digest) == (None, None, potential.digest)
 
 

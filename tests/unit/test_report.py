@@ -213,7 +213,7 @@ def test_json_has_the_numbers(tmp_path):
     assert found["run"]["kmc_steps"] == 12
     assert found["run"]["simulated_time_s"] == 12e-6
     assert found["settings"]["temperature_K"] == 500
-    assert found["searches"]["outcomes"] == {"new": 1, "repeat": 2, "high": 1, "bad": 1}
+    assert found["searches"]["outcomes"] == {"new": 1, "repeat": 2, "high": 1, "bad": 1, "halted": 0}
     assert found["searches"]["force_calls_without_dimer_rotations"] == 500
     assert found["extrapolation_grade"] is None
     assert found["states"][0]["processes"][-1]["process"] == "9000000000000000001"

@@ -107,8 +107,8 @@ def _evaluate(
                            doing="minimising, as the run will")
     where, energy_eV = _where(atoms, relaxed, start.energy_eV if start else 0.0)
     graded = book.attempt("gamma", lambda: grade(
-        where, potential, where="the minimum" if relaxed else "the structure as given", energy_eV=energy_eV, folder=lammps),
-        needs=usable)
+        where, potential, where="the minimum" if relaxed else "the structure as given", energy_eV=energy_eV, folder=lammps,
+        thresholds=config.gamma), needs=usable)
     book.attempt("force call", lambda: speed.force_call(atoms, potential, folder=lammps), needs=usable,
                  doing="timing force calls")
     if isinstance(potential, AcePotential):
@@ -140,4 +140,4 @@ def _search(
     found = book.attempt("searches", tried, needs={"a minimum": relaxed},
                          doing=f"{searches} process search{'es' * (searches != 1)}")
     if found is not None and graded and isinstance(potential, AcePotential):
-        book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), potential))
+        book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), potential, thresholds=config.gamma))

@@ -14,26 +14,25 @@ from ase import Atoms
 
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.check.lammps import largest_gamma
+from mlip_kmc.config import GammaSection
 from mlip_kmc.potential import AcePotential, Potential
 
 Array = npt.NDArray[np.float64]
-FINE = 3.0
-"""Up to 1 is interpolation; to about 3, as at saddles near the training set, energies are as good as there."""
-FAR = 25.0
-"""Where active learning commonly stops a simulation (LAMMPS' and pacemaker's examples): forces are then guesses."""
 _SAME_EV_PER_ATOM = 1e-6
 _SAME_GAMMA = 1e-3
 
 
-def level_of(gamma: float) -> tuple[Level, str]:
-    """How a largest gamma is judged, and what to do."""
+def level_of(gamma: float, thresholds: GammaSection) -> tuple[Level, str]:
+    """How a largest gamma is judged, and what to do: up to 1 is interpolation, above `halt` energies are guesses."""
     if not np.isfinite(gamma):
         return Level.WARN, "gamma is no finite number: make the active set again (mlip-kmc potential activeset)"
-    if gamma < FINE:
+    if gamma < thresholds.select:
         return Level.OK, ""
-    if gamma <= FAR:
-        return Level.WARN, f"outside of the training set (fine below {FINE:g}): fit again with such structures to trust rates"
-    return Level.WARN, f"FAR outside of the training set (above {FAR:g}), energies are guesses: fit again with such structures"
+    if gamma < thresholds.halt:
+        return Level.WARN, (f"outside of the training set (fine below {thresholds.select:g}): fit again with such structures to "
+                            "trust rates")
+    return Level.WARN, (f"FAR outside of the training set (above {thresholds.halt:g}), energies are guesses, the run will halt: "
+                        "fit again with such structures")
 
 
 def gamma_of_atoms(atoms: Atoms, potential: AcePotential) -> tuple[Array, float]:
@@ -49,7 +48,7 @@ def gamma_of_atoms(atoms: Atoms, potential: AcePotential) -> tuple[Array, float]
 
 
 def grade(
-    atoms: Atoms, potential: Potential, *, where: str, energy_eV: float, folder: Path
+    atoms: Atoms, potential: Potential, *, where: str, energy_eV: float, folder: Path, thresholds: GammaSection
 ) -> tuple[list[Finding], bool | None]:
     """Gamma of a structure.
 
@@ -59,6 +58,7 @@ def grade(
         where: which structure it is, in words.
         energy_eV: by the run's own path, to see that the B-basis is the potential's.
         folder: for LAMMPS.
+        thresholds: the run's.
 
     Returns:
         the finding, and whether gamma is to be had (None where not).
@@ -76,22 +76,22 @@ def grade(
                         advice="bring the .yaml and .asi that belong to the .yace",
                         values={"largest_gamma": None, "energy_difference_eV_per_atom": off})], None
     largest = float(gamma.max())
-    level, advice = level_of(largest)
+    level, advice = level_of(largest, thresholds)
     lammps = largest_gamma(atoms, basis=potential.basis, active_set=potential.active_set, folder=folder)
     values: dict[str, Value] = {"largest_gamma": largest, "mean_gamma": float(gamma.mean()), "atom": int(gamma.argmax()),
-                                "largest_gamma_lammps": lammps, "fine_below": FINE, "far_above": FAR}
+                                "largest_gamma_lammps": lammps, "fine_below": thresholds.select, "far_above": thresholds.halt}
     if abs(lammps - largest) > _SAME_GAMMA * max(1.0, largest):
         level, advice = Level.WARN, f"LAMMPS gives {lammps:.3g}: make the active set again (mlip-kmc potential activeset)"
     text = f"at most {largest:.3g} in {where} (atom {int(gamma.argmax())} from 0; mean {gamma.mean():.2g})"
     return [Finding("gamma", level, text, advice=advice, values=values)], True
 
 
-def grade_saddles(saddles: list[Atoms], potential: AcePotential) -> tuple[list[Finding], bool]:
+def grade_saddles(saddles: list[Atoms], potential: AcePotential, *, thresholds: GammaSection) -> tuple[list[Finding], bool]:
     """The largest gamma at the saddles that trial searches found, where the energy is what barriers are made of."""
     if not saddles:
         return [Finding("saddle gamma", Level.UNKNOWN, "no saddle was found")], False
     largest = [float(gamma_of_atoms(saddle, potential)[0].max()) for saddle in saddles]
-    level, advice = level_of(max(largest))
+    level, advice = level_of(max(largest), thresholds)
     span = " to ".join(dict.fromkeys((f"{min(largest):.3g}", f"{max(largest):.3g}")))
     return [Finding("saddle gamma", level, f"largest of an atom {span}, at {len(largest)} saddle{'s' * (len(largest) > 1)}",
                     advice=advice, values={"largest_gamma": max(largest), "of_each": tuple(largest)})], True

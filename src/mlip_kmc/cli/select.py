@@ -18,16 +18,16 @@ _MOST_LINES = 12
 @click.argument("run", type=PATH)
 @click.option("--config", type=PATH, default=None, help="The configuration whose potential counts [default: the run's own].")
 @click.option("--potential", "yace", type=PATH, default=None, help="Another potential, with .yaml and .asi beside it.")
-@click.option("--select", "select_gamma", type=click.FloatRange(min=1, min_open=True), default=3.0, show_default=True,
-              help="No gamma shall be left at or above it.")
-@click.option("--halt", "halt_gamma", type=click.FloatRange(min=1, min_open=True), default=15.0, show_default=True,
-              help="Gamma that halts a search; it is only told.")
+@click.option("--select", "select_gamma", type=click.FloatRange(min=1, min_open=True), default=None,
+              help="No gamma shall be left at or above it [default: the run's gamma.select].")
+@click.option("--halt", "halt_gamma", type=click.FloatRange(min=1, min_open=True), default=None,
+              help="Gamma that halts a search; it is only told [default: the run's gamma.halt].")
 @click.option("--most", type=click.IntRange(min=1), default=None, help="So many structures at most.")
 @click.option("--tolerance-A", "tolerance_a", type=click.FloatRange(min=0, max=0.2), default=0.02, show_default=True,
               help="Structures within it are duplicates.")
 @click.option("--all", "show_all", is_flag=True, help="Print a line for each structure that was not selected.")
 def select(
-    run: Path, *, config: Path | None, yace: Path | None, select_gamma: float, halt_gamma: float, most: int | None,
+    run: Path, *, config: Path | None, yace: Path | None, select_gamma: float | None, halt_gamma: float | None, most: int | None,
     tolerance_a: float, show_all: bool,
 ) -> None:
     """Choose from RUN/halts the fewest structures to label; write RUN/selection.
@@ -54,11 +54,27 @@ def select(
         raise PotentialError("the potential's gamma is unknown: it has no B-basis .yaml and active set .asi; "
                              "mlip-kmc potential activeset makes one")
     halts, warnings = read_halts(run / "halts")
-    selection = select_frames(halts, grade=grade, select=select_gamma, halt=halt_gamma, most=most, tolerance_A=tolerance_a,
-                              warnings=warnings)
+    usual_select, usual_halt = _thresholds_of(run)
+    selection = select_frames(halts, grade=grade, select=select_gamma or usual_select, halt=halt_gamma or usual_halt, most=most,
+                              tolerance_A=tolerance_a, warnings=warnings)
     path = write_selection(run / "selection", selection)
     print_selection(selection, show_all=show_all)
     click.echo(f"written: {path}" if selection.frames else "no structure needs a label")
+
+
+def _thresholds_of(run: Path) -> tuple[float, float]:
+    """The run's own gamma thresholds; the usual ones where it has none."""
+    from mlip_kmc.config import GammaSection
+    from mlip_kmc.errors import RunStateError
+    from mlip_kmc.rundir import RunView
+
+    usual = GammaSection()
+    try:
+        with RunView.read(run, detail="numbers") as view:
+            facts = view.raw.get("facts", {})
+    except RunStateError:
+        return usual.select, usual.halt
+    return float(facts.get("gamma.select", usual.select)), float(facts.get("gamma.halt", usual.halt))
 
 
 def _potential_of(run: Path, *, config: Path | None, yace: Path | None) -> "Potential":

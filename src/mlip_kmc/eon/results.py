@@ -6,17 +6,32 @@
 
 import configparser
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlip_kmc.records import EonResult, Event, Minimised, Process, SearchRecord, StateRecord, Status, read_lines
 
 
-def read_states(root: Path) -> tuple[StateRecord, ...]:
-    """Every state of eOn's tree, in the order of their numbers."""
+def read_states(root: Path, searches: Iterable[SearchRecord] = ()) -> tuple[StateRecord, ...]:
+    """Every state of eOn's tree, in the order of their numbers.
+
+    Args:
+        root: of eOn's tree.
+        searches: the journal, which knows the gammas of each process.
+    """
     numbers = sorted(int(entry.name) for entry in (root / "states").glob("*") if entry.name.isdigit())
-    return tuple(_state(root / "states" / str(number), number) for number in numbers)
+    found_by = {(record.state, record.process): record for record in searches if record.outcome == "new"}
+    return tuple(_graded(_state(root / "states" / str(number), number), found_by) for number in numbers)
+
+
+def _graded(state: StateRecord, found_by: Mapping[tuple[int, int | None], SearchRecord]) -> StateRecord:
+    processes = [(process, found_by.get((state.number, process.process))) for process in state.processes]
+    return replace(state, processes=tuple(
+        process if record is None else replace(process, gamma_saddle=record.gamma_saddle, gamma_product=record.gamma_product,
+                                               gamma_path=record.gamma_path)
+        for process, record in processes))
 
 
 def _state(folder: Path, number: int) -> StateRecord:
@@ -51,6 +66,6 @@ def read_result(run_dir: Path, *, status: Status, reason: str, minimised: Minimi
     searches = read_lines(run_dir / "journal" / "searches.jsonl", SearchRecord)
     return EonResult(
         status=status, reason=reason, run_dir=run_dir, kmc_steps=len(events),
-        simulated_time_s=events[-1].time_s if events else 0.0, minimised=minimised, states=read_states(run_dir / "eon"),
+        simulated_time_s=events[-1].time_s if events else 0.0, minimised=minimised, states=read_states(run_dir / "eon", searches),
         events=events, searches=dict(Counter(record.outcome for record in searches)),
     )

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from mlip_kmc.eon.server import Server
 
 _POLL_S = 0.25
-_NEXT = ("the potential extrapolates there: fit it again with structures that `mlip-kmc select {run}` chooses from halts/, and use a new "
-         "--dir; or set gamma.on_halt: continue")
+_NEXT = ("the potential extrapolates there: fit it again with structures that `mlip-kmc select {run}` chooses from halts/, and "
+         "use a new --dir; or set gamma.on_halt: continue")
 
 
 def inputs_of(config: Config) -> tuple[Potential, Atoms]:
@@ -258,8 +258,8 @@ def _condition(outcomes: Mapping[str, int]) -> str:
 
 def _described_gamma(config: Config, potential: AcePotential, minimised: Minimised) -> str:
     if minimised.gamma is None:
-        return (f"gamma is unknown (there are no .yaml and .asi with {potential.yace.name}): nothing will tell when the potential "
-                "extrapolates")
+        return (f"gamma is unknown (there are no .yaml and .asi with {potential.yace.name}): nothing will tell when the "
+                "potential extrapolates")
     gamma = config.gamma
     return (f"gamma: at most {minimised.gamma:.3g} in state 0; structures above {gamma.select:g} are remembered, searches above "
             f"{gamma.halt:g} halted; looked at every {gamma.every} force calls")

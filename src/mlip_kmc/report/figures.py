@@ -25,7 +25,7 @@ _NAMED_CURVES = 3
 _LEAST_ENERGY_RANGE_EV = 0.1
 _LEAST_BARRIER_RANGE_EV = 0.4
 _FEW = 60
-OUTCOME_WORDS = {"new": "new process", "repeat": "known process", "high": "barrier too high", "bad": "bad"}
+OUTCOME_WORDS = {"new": "new process", "repeat": "known process", "high": "barrier too high", "bad": "bad", "halted": "halted"}
 
 
 @dataclass(frozen=True)
@@ -183,13 +183,13 @@ def barriers(numbers: RunNumbersSummary) -> Figure | None:
 
 
 PROCESS_COLUMNS = ("state", "process", "rank", "product", "barrier_eV", "reverse_barrier_eV", "prefactor_per_s", "rate_per_s",
-                   "share", "in_rate_table", "repeats", "kmc_steps")
+                   "share", "in_rate_table", "repeats", "kmc_steps", "gamma_saddle", "gamma_path")
 
 
 def process_row(one: ProcessNumbers) -> tuple[object, ...]:
     """A process as a row of a CSV file."""
     return (one.state, one.process, one.rank, one.product, one.barrier_eV, one.reverse_barrier_eV, one.prefactor_per_s,
-            one.rate_per_s, one.share, int(one.in_rate_table), one.repeats, one.used)
+            one.rate_per_s, one.share, int(one.in_rate_table), one.repeats, one.used, one.gamma_saddle, one.gamma_path)
 
 
 def outcomes(numbers: RunNumbersSummary) -> Figure | None:
@@ -223,7 +223,7 @@ def outcomes(numbers: RunNumbersSummary) -> Figure | None:
                      for css, name in enumerate(OUTCOMES, start=1)),
         caption=((f"n = {total} registered searches. New: a process that its state did not have; known: one that it had; too "
                   "high: a barrier far beyond the thermal window, not kept; bad: no saddle that connects the state to another, "
-                  "for the reasons below."), *left_out),
+                  "for the reasons below; halted: left what the potential was trained on, and ended there."), *left_out),
         link=table_link("searches_by_state.csv", ("state", *OUTCOMES, "force_calls", "seconds"),
                         ((state.state, *(state.outcomes[name] for name in OUTCOMES), state.force_calls, round(state.seconds, 3))
                          for state in searched)),

@@ -17,7 +17,7 @@ from mlip_kmc.report.confidence import confidence_curve
 from mlip_kmc.rundir import RunSettings
 
 KELVIN_PER_EV = 11604.5
-OUTCOMES = ("new", "repeat", "high", "bad")
+OUTCOMES = ("new", "repeat", "high", "bad", "halted")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class ProcessNumbers:
         share: of the state's total rate, among the processes in the rate table; 0 beyond it.
         in_rate_table: within the thermal window.
         repeats: how often later searches found it again. used: KMC steps that took it.
+        gamma_saddle: the largest extrapolation grade of an atom at the saddle; gamma_path: of the search's force calls that
+            were looked at. None where unknown.
     """
 
     state: int
@@ -46,6 +48,8 @@ class ProcessNumbers:
     in_rate_table: bool
     repeats: int
     used: int
+    gamma_saddle: float | None = None
+    gamma_path: float | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,7 @@ def _process(row: Process, rank: int, *, used: int, inside: bool, total: float) 
         state=row.state, process=row.process, rank=rank, product=row.product, barrier_eV=row.barrier,
         reverse_barrier_eV=row.saddle_energy - row.product_energy, prefactor_per_s=row.prefactor, rate_per_s=row.rate,
         share=row.rate / total if inside and total > 0 else 0.0, in_rate_table=inside, repeats=row.repeats, used=used,
+        gamma_saddle=row.gamma_saddle, gamma_path=row.gamma_path,
     )
 
 
@@ -208,7 +213,8 @@ def _edges(events: Sequence[Event]) -> tuple[Edge, ...]:
 
 def _reasons(searches: Sequence[SearchRecord]) -> tuple[tuple[str, str, int], ...]:
     """(outcome, reason, count); a superbasin's number at the end of eOn's words is left out."""
-    counts = Counter((record.outcome, record.reason.split(" [", maxsplit=1)[0]) for record in searches if record.reason)
+    counts = Counter((record.outcome, "gamma above the threshold" if record.outcome == "halted" else
+                      record.reason.split(" [", maxsplit=1)[0]) for record in searches if record.reason)
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     return tuple((outcome, reason, count) for (outcome, reason), count in ordered)
 

@@ -145,7 +145,7 @@ def _facts(report: Report) -> Iterator[Fact]:
         yield Fact("State 0", f"{words.fixed(view.minimised.energy, 6)} eV; pressure "
                    f"{words.fixed(view.minimised.pressure_GPa, 3)} GPa; lowest Hessian eigenvalue "
                    f"{words.fixed(view.minimised.lowest_eigenvalue_eV_per_A2, 4)} eV/Å²")
-    yield Fact("Extrapolation grade", "unknown: not evaluated in this run")
+    yield Fact("Extrapolation grade", _grade(report))
     flying = len(view.numbers.pending)
     yield Fact("Status", f"generation {view.generation}: {words.steps(report.numbers.steps)}, in state {view.numbers.state}; "
                f"{flying} {'search' if flying == 1 else 'searches'} in flight when it was written; started "
@@ -153,6 +153,19 @@ def _facts(report: Report) -> Iterator[Fact]:
     yield Fact("Seed", words.MISSING if settings.seed is None else str(settings.seed))
     yield Fact("Identity of the run", view.identity, code=True)
     yield Fact("Report made with", "; ".join(f"{name} {version}" for name, version in report.software.items()))
+
+
+def _grade(report: Report) -> str:
+    """What gamma says of the run, in words; unknown is never 0."""
+    grade = report.grade
+    if grade.state_0 is None:
+        return "unknown: nothing tells where the potential extrapolates"
+    saddles = "" if grade.saddle is None else f", {grade.saddle:.2g} at a saddle of a process"
+    path = "" if grade.path is None else f", {grade.path:.2g} on the way of a search that was not halted"
+    total, halted = sum(report.numbers.outcomes.values()), grade.halted_searches
+    share = (f"{halted} of {total} searches ({100 * halted / total:.1f} %) were halted: confidences hold only for what the "
+             "potential knows" if halted else "no search was halted")
+    return f"at most {grade.state_0:.2g} in state 0{saddles}{path}; {share}"
 
 
 def _switch(value: bool) -> str:  # noqa: FBT001 - a word for it

@@ -40,12 +40,33 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Grade:
+    """The extrapolation grade in a run: the largest of an atom, None where it is unknown.
+
+    Attributes:
+        state_0: of the minimum that the run starts from.
+        saddle: of the saddles of all processes.
+        path: of the force calls that were looked at, in searches that were not halted.
+        halted_searches: how many were.
+        select, halt: the thresholds.
+    """
+
+    state_0: float | None
+    saddle: float | None
+    path: float | None
+    halted_searches: int
+    select: float | None
+    halt: float | None
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything.
 
     Attributes:
         name: of the run directory. view: the moment of the run. numbers: see there.
         sample: None where no state is committed. walk, diffusion: None and empty without a KMC step.
+        grade: the extrapolation grade.
         software: what made the report: versions and the image's recipe; an entry is missing outside an image.
         inputs: what the run noted of its potential and structure, by name; empty where it noted nothing.
     """
@@ -56,6 +77,7 @@ class Report:
     sample: Sample | None
     walk: Walk | None
     diffusion: tuple[SpeciesDiffusion, ...]
+    grade: Grade
     software: Mapping[str, str]
     inputs: Mapping[str, str]
 
@@ -77,7 +99,17 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
         name=view.path.name, view=view, walk=walk, diffusion=diffusion(walk) if walk else (), sample=_sample(view),
         numbers=summarise(states=view.states, events=view.events, searches=view.searches, settings=view.settings,
                           time_s=view.numbers.time_s),
-        software={**software, **_notes(etc)}, inputs=_texts(view.raw.get("inputs")),
+        grade=_grade(view), software={**software, **_notes(etc)}, inputs=_texts(view.raw.get("inputs")),
+    )
+
+
+def _grade(view: RunView) -> Grade:
+    facts, kept = view.raw.get("facts", {}), [record for record in view.searches if record.outcome != "halted"]
+    saddles = [row.gamma_saddle for state in view.states for row in state.processes if row.gamma_saddle is not None]
+    return Grade(
+        state_0=view.minimised.gamma if view.minimised else None, saddle=max(saddles, default=None),
+        path=max((record.gamma_path for record in kept if record.gamma_path is not None), default=None),
+        halted_searches=len(view.searches) - len(kept), select=facts.get("gamma.select"), halt=facts.get("gamma.halt"),
     )
 
 
@@ -127,7 +159,7 @@ def _plain(report: Report) -> dict[str, Any]:
         "structure": asdict(report.sample) if report.sample else None,
         "minimised": asdict(view.minimised) if view.minimised else None,
         "software": dict(report.software),
-        "extrapolation_grade": None,
+        "extrapolation_grade": None if report.grade.state_0 is None else asdict(report.grade),
         "diffusion": [{key: value for key, value in asdict(one).items() if not key.startswith(("lags", "msd"))}
                       for one in report.diffusion],
         "returns": numbers.returns, "superbasin_steps": numbers.superbasin_steps,

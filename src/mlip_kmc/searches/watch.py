@@ -1,9 +1,10 @@
 """The extrapolation grade of a search while it runs and when it has ended: what it crossed, and the frames to keep.
 
-    watch = Watch(thresholds=Thresholds(select=3.0, halt=15.0, every=10), basis=..., active_set=..., digest=..., max_energy_eV=20.0)
+    watch = Watch(thresholds=Thresholds(select=3.0, halt=15.0, every=10), basis=..., active_set=..., digest=...,
+                  max_energy_eV=20.0)
     seen = Watched(watch, directory, search="0_17")
     program.run([], cwd=directory, look=seen.crossed, ...)       # ends the search soon after it crossed `halt`
-    found = seen.judge(files)                                    # Graded(gamma_path=..., halt="gamma 17.1 at force call 240", ...)
+    found = seen.judge(files)                                    # Graded(halt="gamma 17.1 at force call 240", ...)
 
 What is decided depends on what LAMMPS wrote, not on when it was looked at: the first crossing counts, also where the search
 ended before anybody saw it.
