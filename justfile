@@ -57,3 +57,7 @@ lock:
 # what each confidence scheme misses, over independent repeats of the example's state 0 (a quarter of an hour on two cores)
 confidence *ARGUMENTS: image
     containers/in-image python3 bench/confidence.py {{ ARGUMENTS }}
+
+# what gamma costs a process search of the example (two minutes)
+bench-gamma *ARGUMENTS: image
+    containers/in-image python3 bench/gamma.py {{ ARGUMENTS }}
