@@ -66,12 +66,12 @@ def _existing_file(value: Path, info: ValidationInfo) -> Path:
     try:
         path = (base / value.expanduser()).resolve()
         if path.is_dir():
-            raise ValueError(f"{path} is a directory, not a file")
+            raise ValueError(f"{path} is a directory, not a file; name a file in it")
         found = path.is_file()
     except (OSError, RuntimeError) as error:  # too long a name, a loop of links, ~ of an unknown user
         raise ValueError(f"{shown(str(value))} names no file: {getattr(error, 'strerror', None) or error}") from error
     if not found:
-        raise ValueError(f"there is no file {path}")
+        raise ValueError(f"there is no file {path}; correct the path, which starts at the configuration's own folder")
     return path
 
 
@@ -284,12 +284,13 @@ def json_schema() -> dict[str, Any]:
 
 
 def load_config(path: str | Path) -> Config:
-    """Read and validate a configuration file.
+    """Read and validate a configuration file, and the environment that goes with it.
 
     Raises:
         ConfigError: one line for each thing that is wrong.
     """
     path = Path(path)
+    scratch_directory()
     raw = read_keys(path)
     try:
         return Config.model_validate(raw, context={"base": path.resolve().parent})

@@ -23,7 +23,7 @@ ALLOWED = {
     "config": ("errors files schema yaml_file explain", ""),
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
-    "potential": (LOWER, ""),
+    "potential": (f"{LOWER} explain", ""),
     "searches": (LOWER, ""),
     "checkpoint": (LOWER, ""),
     "export": (MIDDLE, ""),

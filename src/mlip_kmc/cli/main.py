@@ -22,6 +22,7 @@ COMMANDS = {
     "status": "status",
     "schema": "schema",
     "completion": "completion",
+    "potential": "potential",
 }
 COMPLETE = "_MLIP_KMC_COMPLETE"
 _PACKAGES = ("ase", "numpy", "distributed", "pydantic")
