@@ -23,7 +23,7 @@ ALLOWED = {
     "config": ("errors files schema yaml_file explain", ""),
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
-    "potential": (f"{LOWER} explain", ""),
+    "potential": (f"{LOWER} explain schema", ""),
     "searches": (LOWER, ""),
     "checkpoint": (LOWER, ""),
     "export": (MIDDLE, ""),
