@@ -2,19 +2,18 @@
 
 import subprocess
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import readcon
 from ase import Atoms
+from ase.build import bulk
 
 from mlip_kmc.eon.options import ini_text
 from mlip_kmc.errors import ExtrapolationError
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.potential.ace import LINKED_NAME
-from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, distance_lines, pair_names, read_distances
+from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, distance_lines, pair_names, read_too_near
 from mlip_kmc.potential.short_range import energy_and_forces, shortest_distances
 from mlip_kmc.structure import species_of, to_con
 
@@ -171,7 +170,6 @@ def test_all_paths_agree(ace, tmp_path, seed, elements, baseline, core):
         same(found[0], energy)
         same(found[1], forces)
     np.testing.assert_allclose(ways["lmp"][2], stress, rtol=1e-6, atol=1e-8)  # LAMMPS' unit of pressure has 8 digits
-    assert pairwise
 
 
 def test_the_structures_are_what_is_wanted():
@@ -179,8 +177,119 @@ def test_the_structures_are_what_is_wanted():
                 for atoms in (structure(seed, elements) for seed, elements, _, _ in CASES)]
     assert min(shortest) == pytest.approx(0.5)
     assert max(shortest) < 1.25
-    assert Path
-    assert ExtrapolationError
-    assert LINKED_NAME
-    assert distance_lines
-    assert read_distances
+
+
+@pytest.mark.parametrize(("seed", "baseline"), [(3, "zbl"), (5, "lj"), (2, "several"), (8, "two zbl and no default")])
+def test_forces_are_the_energy_s_slope(ace, seed, baseline):
+    potential = with_baseline(ace(ELEMENTS, False), baseline)
+    atoms = structure(seed, ELEMENTS)
+    forces, step_A = with_python(atoms, potential)[1], 1e-5
+    slopes = np.zeros_like(forces)
+    for index in np.ndindex(forces.shape):
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.positions[index] += sign * step_A
+            energies.append(with_python(moved, potential)[0])
+        slopes[index] = (energies[1] - energies[0]) / (2 * step_A)
+    np.testing.assert_allclose(slopes, forces, atol=1e-6 * np.abs(forces).max())
+
+
+def test_the_baseline_adds_what_it_should_to_the_ace(ace, tmp_path):
+    """Against an absolute number, not only between paths: two Cu at 0.5 A are 1.4 keV apart."""
+    plain = ace(("Al", "Cu"), False)
+    potential = with_baseline(plain, "zbl")
+    atoms = Atoms("Cu2", positions=[(0, 0, 0), (0.5, 0, 0)], cell=[9, 9, 9], pbc=True)
+    added = with_lammps(atoms, job_folder(tmp_path / "with", atoms, potential))[0]
+    added -= with_lammps(atoms, job_folder(tmp_path / "without", atoms, plain))[0]
+    r, a = 0.5, 0.4685 / (2 * 29**0.23)
+    phi = sum(weight * np.exp(-rate * r / a) for weight, rate in
+              ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817, 0.20162)))
+    assert added == pytest.approx(29**2 * 14.399645 / r * phi, rel=0.1), "but for the constant that ends it at outer_A"
+
+
+MINIMUM = {"one for all": {"Cu-Cu": 1.2, "Cu-Ni": 1.2, "Ni-Ni": 1.2}, "their own": {"Cu-Cu": 1.6, "Cu-Ni": 0.8, "Ni-Ni": 1.3}}
+
+
+@pytest.mark.parametrize("minimum", MINIMUM.values(), ids=MINIMUM)
+@pytest.mark.parametrize(("cell", "positions"), [
+    ((6.0, 6.0, 6.0), [(0, 0, 0), (1.4, 0, 0), (3, 3, 0)]), ((6.0, 6.0, 6.0), [(0, 0, 0), (3, 0, 0), (3, 1.1, 0)]),
+    ((6.0, 6.0, 6.0), [(0, 0, 0), (3, 0, 0), (5.3, 0, 0)]), ((6.0, 6.0, 6.0), [(0, 0, 0), (2, 0, 0), (4, 0, 0)]),
+    ((1.25, 6.0, 6.0), [(0, 0, 0), (0, 3, 0), (0, 0, 3)]),
+])
+def test_lammps_and_python_refuse_the_same_distances(ace, tmp_path, minimum, cell, positions):
+    potential = with_baseline(ace(("Cu", "Ni"), False), "zbl", **minimum)
+    atoms = Atoms("NiCuNi", positions=positions, cell=cell, pbc=True)
+    species = species_of(atoms)
+    lines = distance_lines(minimum, species, every=1, file="near.txt")
+    with_lammps(atoms, folder := job_folder(tmp_path / "job", atoms, potential, lines))
+    found = read_too_near((folder / "near.txt").read_text(), minimum, species)
+    shortest = shortest_distances(atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array, 2.0)
+    wanted = {name for name, distance in shortest.items() if distance < minimum[name]}
+    assert {entry.pair for entry in found} == ({"any"} if wanted and len(set(minimum.values())) == 1 else wanted)
+    if wanted:
+        with pytest.raises(ExtrapolationError, match="nearer than their minimum distance"):
+            with_python(atoms, potential)
+    else:
+        with_python(atoms, potential)
+
+
+def test_eon_s_client_reports_every_evaluation_and_instances_append(ace, tmp_path):
+    minimum = {"Cu-Cu": 1.2}
+    potential = with_baseline(ace(("Cu", "Ni"), False), "zbl", **minimum)
+    atoms = Atoms("Cu2", positions=[(0, 0, 0), (0.9, 0, 0)], cell=[8, 8, 8], pbc=True)
+    lines = distance_lines(minimum, ("Cu",), every=1, file="near.txt")
+    folder = job_folder(tmp_path / "job", atoms, potential, lines)
+    counts = []
+    for _ in range(2):
+        (folder / "config.ini").write_text(ini_text({
+            "Main": {"job": "minimization"}, "Potential": {"potential": "lammps"},
+            "Optimizer": {"converged_force": 0.05, "max_iterations": 20}}))
+        (folder / "pos.con").write_text(to_con(atoms))
+        run(["eonclient"], folder)
+        text = (folder / "near.txt").read_text()
+        assert "\0" not in text
+        counts.append((len([line for line in text.splitlines() if line[:1].isdigit()]),
+                       len(read_too_near(text, minimum, ("Cu",)))))
+    (once, near), (twice, _) = counts
+    assert twice == 2 * once, "the second client appended"
+    assert 1 <= near < once, "the atoms were too near at first, and not for ever"
+
+
+def test_what_is_reported_does_not_change_the_numbers(ace, tmp_path):
+    potential = with_baseline(ace(ELEMENTS, False), "several")
+    atoms = structure(8, ELEMENTS)
+    lines = distance_lines(dict.fromkeys(pair_names(ELEMENTS), 1.0) | {"Al-Al": 1.1}, species_of(atoms), every=1, file="near.txt")
+    plain = with_eon(atoms, job_folder(tmp_path / "plain", atoms, potential))
+    watched = with_eon(atoms, job_folder(tmp_path / "watched", atoms, potential, lines))
+    assert plain[0] == watched[0]
+    np.testing.assert_array_equal(plain[1], watched[1])
+
+
+def test_gamma_falls_where_atoms_overlap_and_the_minimum_distance_acts():
+    """ACE core repulsion switches the radial functions off, and with them what gamma is made of."""
+    from pyace import PyACECalculator
+
+    example = Path(__file__).resolve().parents[2] / "examples" / "cu-vacancy"
+    graded = PyACECalculator(str(example / "cu.yaml"))
+    graded.set_active_set(str(example / "cu.asi"))
+    plain = AcePotential.read(example / "cu.yace")
+    assert plain.core_repulsion
+    calculator = plain.guarded(baseline=None, minimum_distance_A={"Cu-Cu": 1.3}).calculator()
+    crystal = bulk("Cu", a=3.6, cubic=True) * (2, 2, 2)
+    gammas = {}
+    for distance in (1.2, 1.1, 0.8):
+        atoms = crystal.copy()
+        atoms.set_distance(0, 1, distance, fix=0.5)
+        graded.calculate(atoms)
+        gammas[distance] = graded.results["gamma"].max()
+        with pytest.raises(ExtrapolationError, match="Cu-Cu atoms are"):
+            calculator.calculate(atoms)
+        alone = Atoms("Cu2", positions=[(0, 0, 0), (distance, 0, 0)])
+        graded.calculate(alone)
+        with pytest.raises(ExtrapolationError, match="Cu-Cu atoms are"):
+            calculator.calculate(alone)
+    assert graded.results["gamma"].max() == 0.0, "two atoms at 0.8 A look like a single one, which gamma takes for known"
+    assert gammas[1.2] > 5 > gammas[1.1], "a threshold of 5 would let atoms at 1.1 A pass"
+    assert gammas[0.8] < 5
+    calculator.calculate(crystal)

@@ -69,6 +69,7 @@ class LennardJones(_Repulsion):
 Repulsion = Annotated[Zbl | LennardJones, Discriminator("kind")]
 Pairs = dict[str, Repulsion]
 T = TypeVar("T")
+ANY = "any"
 
 
 @dataclass(frozen=True)
@@ -228,11 +229,12 @@ def core_warning(potential: str) -> str:
 
 
 def distance_lines(minimum_A: Mapping[str, float], species: Sequence[str], *, every: int, file: str) -> list[str]:
-    """Commands for a LAMMPS input that report, in a file, the shortest distance, and atoms nearer than they may be.
+    """Commands for a LAMMPS input that report atoms nearer than they may be in a file, which `read_too_near` reads.
 
-    A line of the file is the step and the shortest distance in A of any pair; then, where the minima differ, the number of
-    atoms that are too near for each pair of `counted_pairs`. `read_distances` reads it. Instances of LAMMPS that share a
-    directory append to the same file.
+    A line of it is the step and, for each of `counted_pairs`, the number of neighbours that are too near. Instances of LAMMPS
+    that share a directory append to the same file. The atoms concerned are those with `c_mk_near0`, `c_mk_near1`, ... > 0.
+    Neighbours are counted in the list that the ACE has already: `compute pair/local`, which would tell the distance, makes a
+    list of its own and takes four times as long (docs/baseline.md).
 
     Args:
         minimum_A: for each pair of elements; pairs without one are not looked at.
@@ -240,57 +242,50 @@ def distance_lines(minimum_A: Mapping[str, float], species: Sequence[str], *, ev
         every: every so many evaluations.
         file: its name.
     """
-    if not any(name in minimum_A for name in pair_names(species)):
-        return []
-    lines = ["compute mk_distance all pair/local dist", "compute mk_shortest all reduce min c_mk_distance inputs local"]
-    columns = ["$(step)", "$(c_mk_shortest:%.10g)"]
-    places = {symbol: place for place, symbol in enumerate(species, start=1)}
+    lines, columns = [], ["$(step)"]
     for number, name in enumerate(counted_pairs(minimum_A, species)):
-        first, second = (places[symbol] for symbol in name.split("-"))
-        lines += [f"group mk_type{first} type {first}",  # again for another pair does no harm
-                  f"compute mk_near{number} mk_type{first} coord/atom cutoff {minimum_A[name]!r} {second}",
+        group, types = "all", ""
+        if name != ANY:
+            first, second = (species.index(symbol) + 1 for symbol in name.split("-"))
+            group, types = f"mk_type{first}", f" {second}"
+            lines.append(f"group {group} type {first}")  # once more for another pair does no harm
+        cutoff_A = minimum_A[pair_name(species[0], species[0]) if name == ANY else name]
+        lines += [f"compute mk_near{number} {group} coord/atom cutoff {cutoff_A!r}{types}",
                   f"compute mk_count{number} all reduce sum c_mk_near{number}"]
         columns.append(f"$(c_mk_count{number}:%.0f)")
-    return [*lines, f'fix mk_distance all print {every} "{" ".join(columns)}" append {file} screen no title "#"']
+    if not lines:
+        return []
+    return [*lines, f'fix mk_near all print {every} "{" ".join(columns)}" append {file} screen no title "#"']
 
 
 def counted_pairs(minimum_A: Mapping[str, float], species: Sequence[str]) -> list[str]:
-    """The pairs that have columns of their own: none where one minimum holds for all of them."""
-    present = [name for name in pair_names(species) if name in minimum_A]
-    alike = len({minimum_A[name] for name in present}) == 1 and len(present) == len(pair_names(species))
-    return [] if alike else present
+    """The pairs that are counted apart: `any` alone where one minimum holds for several, none where no pair has one."""
+    names = pair_names(species)
+    present = [name for name in names if name in minimum_A]
+    alike = len(names) > 1 and present == names and len({minimum_A[name] for name in names}) == 1
+    return [ANY] if alike else present
 
 
 @dataclass(frozen=True)
 class TooNear:
-    """An evaluation in which atoms were nearer than they may be.
+    """Atoms were nearer than they may be.
 
     Attributes:
         step: LAMMPS' count of evaluations.
-        pair: the elements, or `any`.
-        shortest_A: the shortest distance of any pair in it.
-        minimum_A: what the pair may not fall below.
+        pair: their elements, or `any`.
     """
 
     step: int
     pair: str
-    shortest_A: float
-    minimum_A: float
 
 
-def read_distances(text: str, minimum_A: Mapping[str, float], species: Sequence[str]) -> list[TooNear]:
+def read_too_near(text: str, minimum_A: Mapping[str, float], species: Sequence[str]) -> list[TooNear]:
     """The violations in what `distance_lines` wrote; an unfinished last line is left out."""
     counted, found = counted_pairs(minimum_A, species), []
     for line in text.split("\n")[:-1]:
-        words = line.split()
-        if len(words) != 2 + len(counted) or words[0].startswith("#"):
-            continue
-        step, shortest_A = int(words[0]), float(words[1])
-        if counted:
-            found += [TooNear(step=step, pair=name, shortest_A=shortest_A, minimum_A=minimum_A[name])
-                      for name, count in zip(counted, words[2:], strict=True) if float(count) > 0]
-        elif shortest_A < min(minimum_A.values()):
-            found.append(TooNear(step=step, pair="any", shortest_A=shortest_A, minimum_A=min(minimum_A.values())))
+        step, *counts = line.split() or ["#"]
+        if step.isdecimal() and len(counts) == len(counted):
+            found += [TooNear(step=int(step), pair=name) for name, count in zip(counted, counts, strict=True) if count != "0"]
     return found
 
 
