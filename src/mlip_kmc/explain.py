@@ -3,6 +3,7 @@
     explain(error, Config)       # ["'temperature_K' is missing; add it", "unknown key 'serach'; did you mean 'search'?"]
 """
 
+import math
 import re
 import typing
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from mlip_kmc.schema import closest, other_unit
 
 _LONGEST_SHOWN = 60
 _WITH_UNIT = re.compile(r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[A-Za-z\u00b0\u00c5\u212b/]+[A-Za-z0-9/^]*\s*\Z")
+_MEANT = re.compile(r"did you mean '([^']+)'")
 _WORDS = {
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
@@ -33,8 +35,11 @@ _WORDS |= dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "m
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each thing that is wrong in what was validated as `model`."""
-    lines = [_line(problem, model) for problem in error.errors(include_url=False)]
-    return list(dict.fromkeys(lines))
+    problems = error.errors(include_url=False)
+    lines = {_line(problem, model): problem["type"] for problem in problems}
+    meant = {match for line in lines for match in _MEANT.findall(line)}
+    return [line for line, kind in lines.items()  # a misspelt key is not missing, too
+            if not (kind == "missing" and line.split("'")[1].rpartition(".")[2] in meant)] or list(lines)
 
 
 def shown(value: object) -> str:
@@ -54,6 +59,8 @@ def _line(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     if problem["type"] == "value_error":
         said = str(context.get("error", "is not valid"))
         return said if not keys or said.startswith(("eOn", "eon.")) else f"{where}: {said}"
+    if isinstance(given, float) and not math.isfinite(given):
+        context, problem = {}, {**problem, "type": "finite_number"}  # NaN is also not more than 0
     words = problem["msg"] if problem["type"].startswith("mlip_kmc") else _WORDS.get(problem["type"], "is not valid")
     seen = f" (it is {shown(given)})" if isinstance(given, str | int | float | bool) else ""
     return f"{where}: {words.format_map(context)}{seen}{_without_unit(problem['type'], given)}"

@@ -31,7 +31,10 @@ ALLOWED = {
     "eon": (f"{MIDDLE} schema potential searches checkpoint export", ""),
     "rundir": (f"{MIDDLE} checkpoint eon", ""),
     "report": (f"{MIDDLE} rundir", ""),
-    "cli": (f"{MIDDLE} __init__ display potential searches checkpoint export eon rundir report", ""),
+    "check": (f"{LOWER} potential searches eon", ""),
+    "starter": (LOWER, ""),
+    "status": (f"{LOWER} rundir", ""),
+    "cli": (f"{MIDDLE} __init__ display potential searches checkpoint export eon rundir report check starter status", ""),
     "__init__": ("config eon records", ""),
     "__main__": ("cli", ""),
 }

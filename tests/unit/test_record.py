@@ -107,7 +107,7 @@ def test_an_active_set_that_came_later_is_unknown(yace):
     (lambda _: "[" * 100_000, "is not JSON"),
     (lambda _: "[]", "is not a whole one"),
     (lambda text: text.replace('"format": 1', '"format": 2'), "another version of mlip-kmc"),
-    (lambda text: text.replace('"cutoff_A"', '"cutof_A"'), "is not a whole one: 'cutoff_A' is missing"),
+    (lambda text: text.replace('"cutoff_A"', '"cutof_A"'), "unknown key 'cutof_A'; did you mean 'cutoff_A'?"),
     (lambda text: text.replace('"recipe"', '"receipt"'), "unknown key 'receipt'; did you mean 'recipe'?"),
     (lambda text: text.replace('"yace": "', '"yace": "x'), "'digests.yace'"),
     (lambda text: text.replace("5.0", "-5.0"), "'cutoff_A': must be more than 0"),

@@ -17,12 +17,15 @@ from mlip_kmc.errors import EXIT_MORE_TO_DO, MlipKmcError
 # command: the file of this folder that holds it, in the order that --help shows them
 COMMANDS = {
     "init": "init",
+    "check": "check",
     "search": "search",
     "run": "run",
     "status": "status",
+    "report": "report",
+    "export": "export",
+    "potential": "potential",
     "schema": "schema",
     "completion": "completion",
-    "potential": "potential",
 }
 COMPLETE = "_MLIP_KMC_COMPLETE"
 _PACKAGES = ("ase", "numpy", "distributed", "pydantic")
