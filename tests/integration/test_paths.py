@@ -1,21 +1,26 @@
 """One potential with its baseline, evaluated in every way that the package knows: the same numbers down to 0.5 A."""
 
+import re
 import subprocess
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import readcon
+import yaml
 from ase import Atoms
 from ase.build import bulk
 
 from mlip_kmc.eon.options import ini_text
+from mlip_kmc.eon.start import point_energy
 from mlip_kmc.errors import ExtrapolationError
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, distance_lines, pair_names, read_too_near
+from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, pair_names
+from mlip_kmc.potential.minimum_distance import NEAR_FILE, read_too_near
 from mlip_kmc.potential.short_range import energy_and_forces, shortest_distances
 from mlip_kmc.structure import species_of, to_con
+
+from .conftest import EXAMPLE, mlip_kmc
 
 ELEMENTS = ("Al", "Cu", "Ni")
 CUTOFF_A = 4.0
@@ -77,7 +82,7 @@ def structure(seed, elements):
     nearest = 0.5 if seed % 4 == 0 else rng.uniform(0.5, 1.2)
     positions = np.array([rng.uniform(0, 1, 3) @ cell])
     tries = 0
-    while len(positions) < len(symbols) and tries < 2000:
+    while len(positions) < len(symbols) and tries < 200:
         tries += 1
         if len(positions) == 1:
             way = rng.normal(size=3)
@@ -95,12 +100,12 @@ def run(command, folder):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
 
-def job_folder(folder, atoms, potential, more=()):
+def job_folder(folder, atoms, potential):
     folder.mkdir(parents=True)
     for name, target in potential.job_links().items():
         (folder / name).symlink_to(target)
     for name, text in potential.job_files(species_of(atoms)).items():
-        (folder / name).write_text(text + "".join(f"{line}\n" for line in more))
+        (folder / name).write_text(text)
     return folder
 
 
@@ -158,8 +163,9 @@ def same(one, other):
 CASES = [(seed, ELEMENTS[: 1 + seed % 3], list(BASELINES)[seed % 4], seed % 5 == 4) for seed in range(36)]
 
 
-@pytest.mark.parametrize(("seed", "elements", "baseline", "core"), CASES)
-def test_all_paths_agree(ace, tmp_path, seed, elements, baseline, core):
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_all_paths_agree(ace, tmp_path, case):
+    seed, elements, baseline, core = case
     potential = with_baseline(ace(elements, core), baseline)
     atoms = structure(seed, elements)
     energy, forces, stress = with_python(atoms, potential)
@@ -220,10 +226,8 @@ MINIMUM = {"one for all": {"Cu-Cu": 1.2, "Cu-Ni": 1.2, "Ni-Ni": 1.2}, "their own
 def test_lammps_and_python_refuse_the_same_distances(ace, tmp_path, minimum, cell, positions):
     potential = with_baseline(ace(("Cu", "Ni"), False), "zbl", **minimum)
     atoms = Atoms("NiCuNi", positions=positions, cell=cell, pbc=True)
-    species = species_of(atoms)
-    lines = distance_lines(minimum, species, every=1, file="near.txt")
-    with_lammps(atoms, folder := job_folder(tmp_path / "job", atoms, potential, lines))
-    found = read_too_near((folder / "near.txt").read_text(), minimum, species)
+    with_lammps(atoms, folder := job_folder(tmp_path / "job", atoms, potential))
+    found = list(read_too_near((folder / NEAR_FILE).read_text()))
     shortest = shortest_distances(atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array, 2.0)
     wanted = {name for name, distance in shortest.items() if distance < minimum[name]}
     assert {entry.pair for entry in found} == ({"any"} if wanted and len(set(minimum.values())) == 1 else wanted)
@@ -238,8 +242,7 @@ def test_eon_s_client_reports_every_evaluation_and_instances_append(ace, tmp_pat
     minimum = {"Cu-Cu": 1.2}
     potential = with_baseline(ace(("Cu", "Ni"), False), "zbl", **minimum)
     atoms = Atoms("Cu2", positions=[(0, 0, 0), (0.9, 0, 0)], cell=[8, 8, 8], pbc=True)
-    lines = distance_lines(minimum, ("Cu",), every=1, file="near.txt")
-    folder = job_folder(tmp_path / "job", atoms, potential, lines)
+    folder = job_folder(tmp_path / "job", atoms, potential)
     counts = []
     for _ in range(2):
         (folder / "config.ini").write_text(ini_text({
@@ -247,10 +250,10 @@ def test_eon_s_client_reports_every_evaluation_and_instances_append(ace, tmp_pat
             "Optimizer": {"converged_force": 0.05, "max_iterations": 20}}))
         (folder / "pos.con").write_text(to_con(atoms))
         run(["eonclient"], folder)
-        text = (folder / "near.txt").read_text()
+        text = (folder / NEAR_FILE).read_text()
         assert "\0" not in text
         counts.append((len([line for line in text.splitlines() if line[:1].isdigit()]),
-                       len(read_too_near(text, minimum, ("Cu",)))))
+                       len(list(read_too_near(text)))))
     (once, near), (twice, _) = counts
     assert twice == 2 * once, "the second client appended"
     assert 1 <= near < once, "the atoms were too near at first, and not for ever"
@@ -259,23 +262,25 @@ def test_eon_s_client_reports_every_evaluation_and_instances_append(ace, tmp_pat
 def test_what_is_reported_does_not_change_the_numbers(ace, tmp_path):
     potential = with_baseline(ace(ELEMENTS, False), "several")
     atoms = structure(8, ELEMENTS)
-    lines = distance_lines(dict.fromkeys(pair_names(ELEMENTS), 1.0) | {"Al-Al": 1.1}, species_of(atoms), every=1, file="near.txt")
+    minimum = dict.fromkeys(pair_names(ELEMENTS), 1.0) | {"Al-Al": 1.1}
     plain = with_eon(atoms, job_folder(tmp_path / "plain", atoms, potential))
-    watched = with_eon(atoms, job_folder(tmp_path / "watched", atoms, potential, lines))
+    folder = job_folder(tmp_path / "watched", atoms, with_baseline(ace(ELEMENTS, False), "several", **minimum))
+    watched = with_eon(atoms, folder)
+    assert list(read_too_near((folder / NEAR_FILE).read_text())), "atoms 0.5 A apart are reported"
     assert plain[0] == watched[0]
     np.testing.assert_array_equal(plain[1], watched[1])
 
 
-def test_gamma_falls_where_atoms_overlap_and_the_minimum_distance_acts():
+def test_gamma_falls_where_atoms_overlap_and_the_minimum_distance_acts(tmp_path):
     """ACE core repulsion switches the radial functions off, and with them what gamma is made of."""
     from pyace import PyACECalculator
 
-    example = Path(__file__).resolve().parents[2] / "examples" / "cu-vacancy"
-    graded = PyACECalculator(str(example / "cu.yaml"))
-    graded.set_active_set(str(example / "cu.asi"))
-    plain = AcePotential.read(example / "cu.yace")
+    graded = PyACECalculator(str(EXAMPLE / "cu.yaml"))
+    graded.set_active_set(str(EXAMPLE / "cu.asi"))
+    plain = AcePotential.read(EXAMPLE / "cu.yace")
     assert plain.core_repulsion
-    calculator = plain.guarded(baseline=None, minimum_distance_A={"Cu-Cu": 1.3}).calculator()
+    guarded = plain.guarded(baseline=None, minimum_distance_A={"Cu-Cu": 1.3})
+    calculator = guarded.calculator()
     crystal = bulk("Cu", a=3.6, cubic=True) * (2, 2, 2)
     gammas = {}
     for distance in (1.2, 1.1, 0.8):
@@ -285,6 +290,8 @@ def test_gamma_falls_where_atoms_overlap_and_the_minimum_distance_acts():
         gammas[distance] = graded.results["gamma"].max()
         with pytest.raises(ExtrapolationError, match="Cu-Cu atoms are"):
             calculator.calculate(atoms)
+        with pytest.raises(ExtrapolationError, match=r"Cu-Cu atoms came nearer than 1\.3 A at force call 0"):
+            point_energy(atoms, guarded, evidence=tmp_path)
         alone = Atoms("Cu2", positions=[(0, 0, 0), (distance, 0, 0)])
         graded.calculate(alone)
         with pytest.raises(ExtrapolationError, match="Cu-Cu atoms are"):
@@ -293,3 +300,20 @@ def test_gamma_falls_where_atoms_overlap_and_the_minimum_distance_acts():
     assert gammas[1.2] > 5 > gammas[1.1], "a threshold of 5 would let atoms at 1.1 A pass"
     assert gammas[0.8] < 5
     calculator.calculate(crystal)
+    assert point_energy(crystal, guarded, evidence=tmp_path) == pytest.approx(calculator.results["energy"], abs=1e-8)
+
+
+def test_a_search_whose_atoms_come_too_near_halts_the_run(tmp_path):
+    """The saddle of a vacancy hop has neighbours at 2.3 A: with a minimum above, the first search that gets there halts."""
+    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings["structure"] = str(EXAMPLE / "vacancy.xyz")
+    settings["potential"] = {"ace": str(EXAMPLE / "cu.yace"), "minimum_distance_A": {"Cu-Cu": 2.35}}
+    (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    for _ in range(2):
+        done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=tmp_path)
+        assert done.returncode == 100, done.stdout + done.stderr
+        (line,) = done.stderr.strip().splitlines()
+        assert re.search(r"search 0_\d+ was halted: Cu-Cu atoms came nearer than 2\.35 A at force call \d+; its directory", line)
+    assert any((folder / NEAR_FILE).is_file() for folder in (tmp_path / "run" / "evidence").iterdir())
+    assert (tmp_path / "run" / "results" / "events.csv").read_text().count("\n") == 1, "nothing of it enters a rate table"
+

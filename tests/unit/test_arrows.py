@@ -24,7 +24,7 @@ ALLOWED = {
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
     "potential": (f"{LOWER} explain schema", ""),
-    "searches": (LOWER, ""),
+    "searches": (f"{LOWER} potential", ""),
     "checkpoint": (LOWER, ""),
     "export": (MIDDLE, ""),
     "display": (LOWER, ""),

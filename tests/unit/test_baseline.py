@@ -16,14 +16,11 @@ from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import (
     Baseline,
     LennardJones,
-    TooNear,
     Zbl,
     baseline_of,
-    counted_pairs,
-    distance_lines,
     pair_names,
-    read_too_near,
 )
+from mlip_kmc.potential.minimum_distance import NEAR_FILE, TooNear, commands, minimum_distances_of, read_too_near, too_near_in
 from mlip_kmc.potential.record import PotentialRecord, Training
 from mlip_kmc.potential.short_range import (
     energy_and_forces,
@@ -66,15 +63,15 @@ def structures(draw):
     return list(rng.choice(["Cu", "Ni"], len(positions))), positions, cell
 
 
-def by_hand(pairs, symbols, positions, cell, reach=6):
+def by_hand(pairs, symbols, positions, cell, reach=5):
     """The energy as a plain sum over atoms and images."""
+    images = np.array(list(product(range(-reach, reach + 1), repeat=3)))
     energy = 0.0
     for i, j in product(range(len(symbols)), repeat=2):
-        for image in product(range(-reach, reach + 1), repeat=3):
-            name = "-".join(sorted((symbols[i], symbols[j])))
-            distance = np.linalg.norm(positions[j] - positions[i] + np.array(image) @ cell)
-            if (i != j or any(image)) and distance < pairs[name]["outer_A"]:
-                energy += float(energy_and_slope(pairs[name], name, np.array([distance]))[0][0]) / 2
+        name = "-".join(sorted((symbols[i], symbols[j])))
+        distances = np.linalg.norm(positions[j] - positions[i] + images @ cell, axis=1)
+        near = (distances < pairs[name]["outer_A"]) & ((i != j) | images.any(axis=1))
+        energy += float(energy_and_slope(pairs[name], name, distances[near])[0].sum()) / 2
     return energy
 
 
@@ -125,7 +122,7 @@ def repulsive(pair, name):
 def test_images_are_all_counted_once(found):
     symbols, positions, cell = found
     energy = energy_and_forces(PAIRS, symbols, positions, cell)[0]
-    assert energy == pytest.approx(by_hand(PAIRS, symbols, positions, cell, reach=5), rel=1e-9, abs=1e-9)
+    assert energy == pytest.approx(by_hand(PAIRS, symbols, positions, cell), rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
@@ -164,7 +161,7 @@ def test_forces_and_virial_are_slopes(found):
     def strained(index):
         unit = np.zeros((3, 3))
         unit[index] = 1.0
-        return lambda by: energy_and_forces(PAIRS, symbols, positions @ (np.eye(3) + by * unit), cell @ (np.eye(3) + by * unit))[0]
+        return lambda by: energy_and_forces(PAIRS, symbols, positions + by * positions @ unit, cell + by * cell @ unit)[0]
 
     numeric = np.array([-slope(moved(index)) for index in np.ndindex(positions.shape)]).reshape(positions.shape)
     np.testing.assert_allclose(numeric, forces, atol=1e-6 * max(np.abs(forces).max(), 1.0))
@@ -211,7 +208,8 @@ def test_the_potential_s_input_and_facts():
     plain = AcePotential.read(EXAMPLE / "cu.yace", check_record=False)
     potential = plain.guarded(baseline=Baseline.of(ZBL, {}, elements=("Cu",)), minimum_distance_A={"Cu-Cu": 1.1})
     assert potential.lammps_input(("Cu",)) == (
-        "pair_style hybrid/overlay pace product zbl 0.8 1.2\npair_coeff * * pace potential.yace Cu\npair_coeff 1 1 zbl 29 29\n")
+        "pair_style hybrid/overlay pace product zbl 0.8 1.2\npair_coeff * * pace potential.yace Cu\npair_coeff 1 1 zbl 29 29\n"
+        + "".join(f"{line}\n" for line in commands({"Cu-Cu": 1.1}, ("Cu",))))
     added = dict(set(potential.facts().items()) - set(plain.facts().items()))
     assert added == {"potential.baseline": '{"Cu-Cu":{"inner_A":0.8,"kind":"zbl","outer_A":1.2}}',
                      "potential.minimum_distance_A": '{"Cu-Cu":1.1}'}
@@ -221,7 +219,8 @@ def test_core_repulsion_beside_a_baseline_is_warned_of(tmp_path):
     baseline = Baseline.of(ZBL, {}, elements=("Cu",))
     with_core = AcePotential.read(EXAMPLE / "cu.yace", check_record=False)
     assert with_core.guarded(baseline=None, minimum_distance_A={}).warnings == ()
-    assert any("core repulsion of its own" in line for line in with_core.guarded(baseline=baseline, minimum_distance_A={}).warnings)
+    warnings = with_core.guarded(baseline=baseline, minimum_distance_A={}).warnings
+    assert any("core repulsion of its own" in line for line in warnings)
     path = tmp_path / "a.yace"
     for text, core in ((ALLOY, False), (ALLOY.replace("dcut:", "prehc: 0, lambdahc: 1, dcut:"), False),
                        (ALLOY.replace("6.25,", "6.25, prehc: 60.5,"), True),
@@ -325,7 +324,8 @@ WRONG = [
     ({"minimum_distance_A": -1}, "must be a number of A above zero"),
     ({"minimum_distance_A": "far"}, "must be a number of A above zero"),
     ({"minimum_distance_A": {"Cu-N": True}}, "Cu-N: must be a number of A above zero"),
-    ({"minimum_distance_A": {"Cu-Ni": 1.0}}, "the minimum distance has a pair 'Cu-Ni', which the potential has not; did you mean 'Cu-N'?"),
+    ({"minimum_distance_A": {"Cu-Ni": 1.0}}, "the minimum distance has a pair 'Cu-Ni', which the potential has not"),
+    ({"minimum_distance_A": 7}, "is not less than the cutoff"),
 ]
 
 
@@ -346,25 +346,62 @@ def test_no_section_is_no_baseline():
 ALIKE = dict.fromkeys(("Cu-Cu", "Cu-Ni", "Ni-Ni"), 1.2)
 
 
-def test_what_lammps_reports_and_how_it_is_read():
-    assert counted_pairs({"Cu-Cu": 1.2}, ("Cu",)) == ["Cu-Cu"]
-    assert counted_pairs(ALIKE, ("Ni", "Cu")) == ["any"]
-    assert counted_pairs(ALIKE | {"Cu-Ni": 1.0}, ("Ni", "Cu")) == ["Cu-Cu", "Cu-Ni", "Ni-Ni"]
-    assert counted_pairs({"Al-Al": 1.0}, ("Ni", "Cu")) == []
-    assert distance_lines({"Al-Al": 1.0}, ("Ni", "Cu"), every=1, file="near.txt") == []
-    assert distance_lines({"Cu-Ni": 1.25}, ("Ni", "Cu"), every=5, file="near.txt") == [
+def head_of(minimum_A, species):
+    """What LAMMPS writes on top of `near.txt`."""
+    return commands(minimum_A, species)[-1].split('title "')[1].rstrip('"')
+
+
+def test_what_lammps_is_told_to_report():
+    assert commands({"Al-Al": 1.0}, ("Ni", "Cu")) == commands({}, ("Ni", "Cu")) == []
+    assert commands({"Cu-Ni": 1.25}, ("Ni", "Cu")) == [
         "group mk_type2 type 2", "compute mk_near0 mk_type2 coord/atom cutoff 1.25 1",
         "compute mk_count0 all reduce sum c_mk_near0",
-        'fix mk_near all print 5 "$(step) $(c_mk_count0:%.0f)" append near.txt screen no title "#"']
-    minimum = ALIKE | {"Cu-Ni": 1.0}
-    text = "#\n0 0 0 0\n#\n1 0 2 2\n\n1 1\n2 4 0 0\n3 4 0"
-    assert read_too_near(text, minimum, ("Ni", "Cu")) == [TooNear(step=1, pair="Cu-Ni"), TooNear(step=1, pair="Ni-Ni"),
-                                                          TooNear(step=2, pair="Cu-Cu")]
+        'fix mk_near all print 1 "$(step) $(c_mk_count0:%.0f)" append near.txt screen no title "# step Cu-Ni<1.25"']
+    assert head_of({"Cu-Cu": 1.2}, ("Cu",)) == "# step Cu-Cu<1.2"
+    assert head_of(ALIKE, ("Ni", "Cu")) == "# step any<1.2"
+    assert head_of(ALIKE | {"Cu-Ni": 1.0}, ("Ni", "Cu")) == "# step Cu-Cu<1.2 Cu-Ni<1.0 Ni-Ni<1.2"
+
+
+def test_numbers_reach_lammps_as_plain_numbers():
+    minimum_A = {"Cu-Cu": np.float64(1.2), "Cu-Ni": 1}
+    pair = LennardJones(epsilon_eV=np.float64(0.5), sigma_A=np.float64(1.2), inner_A=np.float64(1.15), outer_A=np.float64(1.3))
+    baseline = Baseline.of(Zbl(inner_A=np.float64(0.8), outer_A=np.float64(1.2)), {"Cu-Ni": pair}, elements=("Cu", "Ni"))
+    styles, lines = baseline.lammps(("Cu", "Ni"))
+    text = "\n".join([*commands(minimum_A, ("Cu", "Ni")), *styles, *lines])
+    assert "float64" not in text
+    assert "cutoff 1.0 " in text
+
+
+def test_what_lammps_reported_is_read():
+    head = "# step Cu-Cu<1.2 Cu-Ni<1.0 Ni-Ni<1.2\n"
+    text = f"{head}0 0 0 0\n{head}1 0 2 2\n\n1 1\n2 4 0 0\n3 4 0"
+    assert list(read_too_near(text)) == [TooNear(step=1, pair="Cu-Ni", minimum_A=1.0),
+                                         TooNear(step=1, pair="Ni-Ni", minimum_A=1.2),
+                                         TooNear(step=2, pair="Cu-Cu", minimum_A=1.2)]
+    assert list(read_too_near("# step any<1.2\n0 nan\n")) == [TooNear(step=0, pair="any", minimum_A=1.2)]
+    assert list(read_too_near("0 4\n")) == [], "without a head nobody knows of which pairs it is"
+
+
+def test_the_first_report_in_a_directory_is_told_in_words(tmp_path):
+    assert too_near_in(tmp_path) == ""
+    (tmp_path / NEAR_FILE).write_text("# step Cu-Cu<1.2\n0 0\n7 2\n8 4\n")
+    assert too_near_in(tmp_path) == "Cu-Cu atoms came nearer than 1.2 A at force call 7"
+    (tmp_path / NEAR_FILE).write_text("# step any<1.2\n0 2\n")
+    assert too_near_in(tmp_path) == "atoms came nearer than 1.2 A at force call 0"
+    (tmp_path / NEAR_FILE).write_text("# step any<1.2\n0 0\n1 2")
+    assert too_near_in(tmp_path) == "", "the last line is being written"
 
 
 def test_any_pair_is_one_of_the_structure():
-    """The minima of elements that the structure has not are left out of the cutoff."""
-    minimum = {name: 2.0 if "Cu" in name else 1.2 for name in pair_names(("Al", "Cu", "Ni"))}
-    assert "cutoff 1.2" in "\n".join(distance_lines(minimum, ("Ni", "Al"), every=1, file="near.txt"))
-    minimum = {name: 0.5 if "Cu" in name else 1.2 for name in pair_names(("Al", "Cu", "Ni"))}
-    assert "cutoff 1.2" in "\n".join(distance_lines(minimum, ("Ni", "Al"), every=1, file="near.txt"))
+    """The minima of elements that the structure has not are left out."""
+    for of_copper in (0.5, 2.0):
+        minimum_A = {name: of_copper if "Cu" in name else 1.2 for name in pair_names(("Al", "Cu", "Ni"))}
+        assert head_of(minimum_A, ("Ni", "Al")) == "# step any<1.2"
+    assert minimum_distances_of({"Ni-Al": 1.1}, elements=("Al", "Ni")) == {"Al-Ni": 1.1}
+
+
+def test_a_minimum_distance_beyond_the_cutoff_is_refused(tmp_path):
+    (tmp_path / "a.yace").write_text(ALLOY)
+    potential = AcePotential.read(tmp_path / "a.yace")
+    refused(lambda: potential.guarded(baseline=None, minimum_distance_A={"Cu-N": 6.25}),
+            "the minimum distance of Cu-N (6.25 A) is not less than the cutoff", "(6.25 A)")

@@ -28,7 +28,8 @@ from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.export import export
 from mlip_kmc.files import storage_errors
 from mlip_kmc.potential import AcePotential, BuiltinPotential, Potential
-from mlip_kmc.potential.baseline import baseline_of, minimum_distances_of
+from mlip_kmc.potential.baseline import baseline_of
+from mlip_kmc.potential.minimum_distance import minimum_distances_of
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.cluster import SearchCluster

@@ -1,4 +1,4 @@
-"""The baseline under an ACE potential, and the distances that no two atoms may fall below: each one value, for every path.
+"""The baseline under an ACE potential: one value with one definition, for every path.
 
     baseline = Baseline.of(Zbl(inner_A=0.8, outer_A=1.2), {}, elements=("Cu", "Ni"))
     baseline.lammps(("Cu", "Ni"))      # (['zbl 0.8 1.2'], ['pair_coeff 1 1 zbl 29 29', ...])
@@ -56,7 +56,8 @@ class LennardJones(_Repulsion):
     def _repulsive(self) -> Self:
         lowest_A = 2 ** (1 / 6) * self.sigma_A
         if self.outer_A > lowest_A:
-            raise ValueError(f"outer_A ({self.outer_A:g}) must be at most 2^(1/6) sigma_A ({lowest_A:.4f}): attraction begins there")
+            raise ValueError(f"outer_A ({self.outer_A:g}) must be at most 2^(1/6) sigma_A ({lowest_A:.4f}), where attraction "
+                             "begins")
         sixth = (self.sigma_A / self.inner_A) ** 6
         # beyond this width the force of third order, which ends it at outer_A, changes its sign
         widest_A = 3.0 * self.inner_A * (2.0 * sixth - 1.0) / (26.0 * sixth - 7.0)
@@ -69,7 +70,6 @@ class LennardJones(_Repulsion):
 Repulsion = Annotated[Zbl | LennardJones, Discriminator("kind")]
 Pairs = dict[str, Repulsion]
 T = TypeVar("T")
-ANY = "any"
 
 
 @dataclass(frozen=True)
@@ -228,67 +228,6 @@ def core_warning(potential: str) -> str:
             "it: atoms that come near repel each other twice; leave one of the two out")
 
 
-def distance_lines(minimum_A: Mapping[str, float], species: Sequence[str], *, every: int, file: str) -> list[str]:
-    """Commands for a LAMMPS input that report atoms nearer than they may be in a file, which `read_too_near` reads.
-
-    A line of it is the step and, for each of `counted_pairs`, the number of neighbours that are too near. Instances of LAMMPS
-    that share a directory append to the same file. The atoms concerned are those with `c_mk_near0`, `c_mk_near1`, ... > 0.
-    Neighbours are counted in the list that the ACE has already: `compute pair/local`, which would tell the distance, makes a
-    list of its own and takes four times as long (docs/baseline.md).
-
-    Args:
-        minimum_A: for each pair of elements; pairs without one are not looked at.
-        species: elements in the order of LAMMPS' types.
-        every: every so many evaluations.
-        file: its name.
-    """
-    lines, columns = [], ["$(step)"]
-    for number, name in enumerate(counted_pairs(minimum_A, species)):
-        group, types = "all", ""
-        if name != ANY:
-            first, second = (species.index(symbol) + 1 for symbol in name.split("-"))
-            group, types = f"mk_type{first}", f" {second}"
-            lines.append(f"group {group} type {first}")  # once more for another pair does no harm
-        cutoff_A = minimum_A[pair_name(species[0], species[0]) if name == ANY else name]
-        lines += [f"compute mk_near{number} {group} coord/atom cutoff {cutoff_A!r}{types}",
-                  f"compute mk_count{number} all reduce sum c_mk_near{number}"]
-        columns.append(f"$(c_mk_count{number}:%.0f)")
-    if not lines:
-        return []
-    return [*lines, f'fix mk_near all print {every} "{" ".join(columns)}" append {file} screen no title "#"']
-
-
-def counted_pairs(minimum_A: Mapping[str, float], species: Sequence[str]) -> list[str]:
-    """The pairs that are counted apart: `any` alone where one minimum holds for several, none where no pair has one."""
-    names = pair_names(species)
-    present = [name for name in names if name in minimum_A]
-    alike = len(names) > 1 and present == names and len({minimum_A[name] for name in names}) == 1
-    return [ANY] if alike else present
-
-
-@dataclass(frozen=True)
-class TooNear:
-    """Atoms were nearer than they may be.
-
-    Attributes:
-        step: LAMMPS' count of evaluations.
-        pair: their elements, or `any`.
-    """
-
-    step: int
-    pair: str
-
-
-def read_too_near(text: str, minimum_A: Mapping[str, float], species: Sequence[str]) -> list[TooNear]:
-    """The violations in what `distance_lines` wrote; an unfinished last line is left out."""
-    counted, found = counted_pairs(minimum_A, species), []
-    for line in text.split("\n")[:-1]:
-        step, *counts = line.split() or ["#"]
-        if step.isdecimal() and len(counts) == len(counted):
-            found += [TooNear(step=int(step), pair=name) for name, count in zip(counted, counts, strict=True) if count != "0"]
-    return found
-
-
 def baseline_of(section: BaselineSection | None, *, elements: Iterable[str]) -> Baseline | None:
     """The baseline that a configuration describes.
 
@@ -313,13 +252,3 @@ def _repulsion(section: RepulsionSection, what: str) -> Zbl | LennardJones | Non
     except ValidationError as error:
         said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise PotentialError(f"{what}: {said}") from error
-
-
-def minimum_distances_of(given: float | Mapping[str, float], *, elements: Iterable[str]) -> dict[str, float]:
-    """For each pair of elements the distance in A that a configuration gives: one for all, or their own.
-
-    Raises:
-        PotentialError: a pair is not of these elements.
-    """
-    default, pairs = (None, given) if isinstance(given, Mapping) else (given, {})
-    return by_pair(default, pairs, elements=elements, what="minimum distance")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from mlip_kmc.config import scratch_directory
 from mlip_kmc.files import storage_errors
+from mlip_kmc.potential.minimum_distance import too_near_in
 from mlip_kmc.programs import Program, ProgramEnd
 
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
@@ -38,6 +39,7 @@ class End(StrEnum):
     EVALUATION_ERROR = "evaluation error"
     CRASHED = "client crashed"
     TIMED_OUT = "given up at its time limit"
+    HALTED = "halted on extrapolation"
     CANCELLED = "cancelled"
 
 
@@ -107,6 +109,9 @@ def run_job(job: ClientJob) -> ClientDone:
                 (directory / name).symlink_to(target)
         finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled)
         end, message = _judge(directory, finished.end, finished.returncode, finished.tail())
+        near = too_near_in(directory)
+        if near and end is not End.CANCELLED:  # whatever became of the search after that
+            end, message = End.HALTED, near
         files = {name: (directory / name).read_text(encoding="utf-8") for name in job.returns
                  if end is End.FINISHED and (directory / name).is_file()}
         if end not in (End.FINISHED, End.CANCELLED) and job.evidence is not None:
