@@ -6,10 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlip_kmc.config import load_config
+from mlip_kmc.check import inputs
+from mlip_kmc.check.findings import Level
+from mlip_kmc.cli.potential import potential as potential_command
+from mlip_kmc.config import AcePotentialSection, load_config
 from mlip_kmc.eon.wrapper import inputs_of
 from mlip_kmc.errors import ConfigError, PotentialError
 from mlip_kmc.potential import AcePotential
@@ -305,6 +310,27 @@ def test_a_configuration_becomes_a_potential(tmp_path):
     assert inputs_of(load_config(configured(tmp_path, minimum_distance_A=1)))[0].minimum_distance_A == dict.fromkeys(
         ("Cu-Cu", "Cu-N", "N-N"), 1.0)
     assert inputs_of(load_config(configured(tmp_path)))[0].baseline is None
+
+
+def test_check_and_info_tell_of_it(tmp_path):
+    config = load_config(configured(tmp_path, baseline={"zbl": ENDS}, minimum_distance_A={"Cu-N": 1.25}))
+    (finding,), found = inputs.potential(config)
+    assert finding.level is Level.WARN, "the training distances are not known"
+    assert finding.advice == found.warnings[0]
+    assert finding.text.endswith("with a baseline of Cu-Cu, Cu-N, N-N; refused below Cu-N 1.25 A")
+    assert inputs.potential(load_config(configured(tmp_path)))[0][0].level is Level.OK
+    for yace, said in ((tmp_path / "a.yace", "core         no repulsion of its own"),
+                       (EXAMPLE / "cu.yace", "core         has a repulsion of its own")):
+        assert said in CliRunner().invoke(potential_command, ["info", str(yace)]).output
+
+
+def test_the_page_s_example_is_valid():
+    text = (EXAMPLE.parents[1] / "docs" / "baseline.md").read_text(encoding="utf-8")
+    raw = yaml.safe_load(text.split("```yaml")[1].split("```")[0])["potential"]
+    section = AcePotentialSection.model_validate({**raw, "ace": str(EXAMPLE / "cu.yace")})
+    baseline = baseline_of(section.baseline, elements=("Cu", "Ni"))
+    assert {name: pair.kind for name, pair in baseline.pairs.items()} == {"Cu-Cu": "zbl", "Cu-Ni": "zbl", "Ni-Ni": "lj"}
+    assert minimum_distances_of(section.minimum_distance_A, elements=("Cu", "Ni")) == {"Cu-Cu": 1.4, "Cu-Ni": 1.3}
 
 
 WRONG = [

@@ -36,7 +36,7 @@ def commands(minimum_A: Mapping[str, float], species: Sequence[str]) -> list[str
     neighbours that are nearer. Several instances of LAMMPS in one directory append to the same file.
 
     Neighbours are counted in the list that the ACE has already. `compute pair/local`, which would tell the distance, makes a
-    list of its own and costs several times as much.
+    list of its own and costs more than twice as much.
 
     Args:
         minimum_A: by pair; pairs without one are not looked at.
