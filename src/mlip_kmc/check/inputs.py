@@ -30,10 +30,16 @@ def potential(config: Config) -> tuple[list[Finding], Potential]:
     if isinstance(found, AcePotential):
         text = (f"{found.yace.name}: {', '.join(found.elements)}, cutoff {found.cutoff_A:g} A, evaluator {found.evaluator}, "
                 f"sha256 {found.digest[:12]}")
-        values |= {"digest_sha256": found.digest, "evaluator": found.evaluator, "has_active_set": found.active_set is not None}
+        values |= {"digest_sha256": found.digest, "evaluator": found.evaluator, "has_active_set": found.active_set is not None,
+                   "has_core_repulsion": found.core_repulsion, "has_baseline": found.baseline is not None}
+        if found.baseline is not None:
+            text += f", with a baseline of {', '.join(found.baseline.pairs)}"
+        if found.minimum_distance_A:
+            text += f"; refused below {', '.join(f'{pair} {least:g} A' for pair, least in found.minimum_distance_A.items())}"
     else:
         text = f"eOn's built-in {found.eon_name}; its elements and cutoff are not known here"
-    return [Finding("potential", Level.OK, text, values=values)], found
+    level = Level.WARN if found.warnings else Level.OK
+    return [Finding("potential", level, text, advice="; ".join(found.warnings), values=values)], found
 
 
 def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Finding], Prepared]:

@@ -182,13 +182,13 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         self._finished[done.name] = done
         if not self.ready and done.end in (End.FINISHED, End.HALTED):
             body = {"name": done.name, "end": done.end, "files": done.files, "seconds": done.seconds, "message": done.message,
-                    "graded": asdict(done.graded) if done.graded else None}
+                    "graded": asdict(done.graded)}
             write_durably(self._spool / f"{done.name}.json", json.dumps(body).encode())
 
     def _unspool(self, name: str) -> ClientDone | None:
         try:
             body = json.loads((self._spool / f"{name}.json").read_bytes())
-            graded = Graded(**{**body["graded"], "frames": tuple(body["graded"]["frames"])}) if body["graded"] else None
+            graded = Graded(**{**body["graded"], "frames": tuple(body["graded"]["frames"])})
             return ClientDone(name=body["name"], end=End(body["end"]), files=body["files"], seconds=body["seconds"],
                               message=body["message"], graded=graded)
         except (OSError, ValueError, KeyError, TypeError):
@@ -200,7 +200,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
             raise SearchesFailedError(f"{what} in search {done.name}: {done.message}; its directory is kept at {job.evidence}")
         results = done.results()
         result: dict[str, Any] = {"name": done.name, "seconds": done.seconds, "remark": "",
-                                  "type": self._kinds.get(done.name, "random"), "graded": done.graded or Graded()}
+                                  "type": self._kinds.get(done.name, "random"), "graded": done.graded}
         if done.end is End.TIMED_OUT:
             results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, "given up at its time limit"
         if done.end is End.HALTED:

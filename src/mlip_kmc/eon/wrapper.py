@@ -30,7 +30,9 @@ from mlip_kmc.export import export
 from mlip_kmc.files import storage_errors
 from mlip_kmc.halts import Halt, Kind, Stage, potential_digest, write_halt
 from mlip_kmc.potential import AcePotential, BuiltinPotential, Potential
+from mlip_kmc.potential.baseline import baseline_of
 from mlip_kmc.potential.gamma import gamma_of
+from mlip_kmc.potential.minimum_distance import minimum_distances_of
 from mlip_kmc.potential.side_channel import Thresholds
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.programs import check_cpu
@@ -56,8 +58,9 @@ def inputs_of(config: Config) -> tuple[Potential, Atoms]:
     section = config.potential
     potential: Potential
     if isinstance(section, AcePotentialSection):
-        potential = AcePotential.read(section.ace, basis=section.basis, active_set=section.active_set,
-                                      evaluator=section.evaluator)
+        ace = AcePotential.read(section.ace, basis=section.basis, active_set=section.active_set, evaluator=section.evaluator)
+        potential = ace.guarded(baseline=baseline_of(section.baseline, elements=ace.elements),
+                                minimum_distance_A=minimum_distances_of(section.minimum_distance_A, elements=ace.elements))
     else:
         potential = BuiltinPotential.named(section.eon)
     return potential, read_structure(config.structure.file)
@@ -125,6 +128,8 @@ class EonWrapper:
 
     def _go(self, potential: Potential, structure: Atoms, *, searches: int | None) -> EonResult:
         check_cpu()
+        for line in potential.warnings:
+            self._on_start(f"warning: {line}")
         section = self.config.structure
         prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A,
                            minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)

@@ -63,12 +63,12 @@ class Frame:
     Attributes:
         step: number of the force call, from 0.
         positions: (N, 3) in A, in the order of the structure.
-        gammas: (N,) of each atom.
+        gammas: (N,) of each atom; None where they were not dumped.
     """
 
     step: int
     positions: Array
-    gammas: Array
+    gammas: Array | None
 
 
 def commands(wanted: Thresholds) -> list[str]:
@@ -105,5 +105,5 @@ def read_frames(text: str) -> Iterator[Frame]:
             rows = np.array([line.split() for line in lines[8 : 8 + count]], dtype=np.float64)
         except (ValueError, IndexError):
             continue
-        if rows.shape == (count, 5) and len(lines) > 8 + count:
-            yield Frame(step=step, positions=rows[:, 1:4], gammas=rows[:, 4])
+        if rows.ndim == 2 and rows.shape[1] in (4, 5) and len(rows) == count and len(lines) > 8 + count:
+            yield Frame(step=step, positions=rows[:, 1:4], gammas=rows[:, 4] if rows.shape[1] > 4 else None)

@@ -15,14 +15,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from mlip_kmc.config import scratch_directory
 from mlip_kmc.files import storage_errors
+from mlip_kmc.potential.minimum_distance import too_near_in
 from mlip_kmc.programs import Program, ProgramEnd
-from mlip_kmc.searches.watch import Graded, Watch, Watched
+from mlip_kmc.searches.watch import Graded, Watch, Watched, near_frames
 
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
 # what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
@@ -68,14 +70,14 @@ class ClientJob:
 
 @dataclass(frozen=True)
 class ClientDone:
-    """What came back from one client job; `graded` where gamma was watched."""
+    """What came back from one client job; `graded` says what was seen of gamma and distances."""
 
     name: str
     end: End
     files: dict[str, str] = field(default_factory=dict)
     message: str = ""
     seconds: float = 0.0
-    graded: Graded | None = None
+    graded: Graded = field(default_factory=Graded)
 
     def results(self) -> dict[str, float | str]:
         """`results.dat` as a mapping: eOn writes `value key` lines."""
@@ -112,13 +114,19 @@ def run_job(job: ClientJob) -> ClientDone:
                 (directory / name).symlink_to(target)
         watched = Watched(job.watch, directory, search=job.name) if job.watch else None
         finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled,
-                                                 look=watched.crossed if watched else None)
+                                                 look=partial(_crossed, watched, directory))
         end, message = _judge(directory, finished.end, finished.returncode, finished.tail())
+        near = too_near_in(directory)
+        if near and end is not End.CANCELLED:  # whatever became of the search after that
+            end, message = End.HALTED, near
         files = {name: (directory / name).read_text(encoding="utf-8") for name in job.returns
                  if end is End.FINISHED and (directory / name).is_file()}
-        graded = watched.judge(files) if watched and end is not End.CANCELLED else None
-        if graded and graded.halt:  # whatever became of the search after that
-            end, message, files = End.HALTED, graded.halt, {}
+        graded = watched.judge(files) if watched and end is not End.CANCELLED else Graded()
+        if graded.halt:  # whatever became of the search after that
+            end, message = End.HALTED, graded.halt
+        if end is End.HALTED:
+            near_ones = near_frames(directory, search=job.name, digest=job.watch.digest if job.watch else "0" * 64)
+            files, graded = {}, replace(graded, halt=message, frames=(*graded.frames, *near_ones))
         if end not in (End.FINISHED, End.CANCELLED, End.HALTED) and job.evidence is not None:
             _keep(directory, job.evidence)
         return ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started,
@@ -135,6 +143,11 @@ def cancel_jobs(names: Iterable[str]) -> None:
         for name in names:
             if name in _running:
                 _running[name].set()
+
+
+def _crossed(watched: Watched | None, directory: Path) -> bool:
+    """Has gamma crossed its threshold, or have atoms come too near?"""
+    return (watched is not None and watched.crossed()) or too_near_in(directory) != ""
 
 
 def _judge(directory: Path, end: ProgramEnd, returncode: int, tail: str) -> tuple[End, str]:

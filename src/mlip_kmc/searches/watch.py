@@ -23,6 +23,7 @@ from ase import Atoms
 
 from mlip_kmc.halts import Halt, Kind, Stage, to_text
 from mlip_kmc.potential.gamma import Extrapolation
+from mlip_kmc.potential.minimum_distance import NEAR_FRAMES
 from mlip_kmc.potential.side_channel import (
     GRADES,
     HALT_FRAMES,
@@ -157,23 +158,43 @@ class Watched:
             between = [frame for frame in between if frame.step < first.step]
             halts = list(read_frames(self._text(HALT_FRAMES)))[:1]
         elif between:
-            between = [max(between, key=lambda frame: float(np.max(frame.gammas)))]
+            between = [max(between, key=_largest)]
         energies = {grade.step: grade.energy_eV for grade in grades}
         ceiling = grades[0].energy_eV + self.watch.max_energy_eV if grades else np.inf
         start = from_con((self.directory / "pos.con").read_text(encoding="utf-8")) if between or halts else None
         texts = []
         for kind, frames in ((Kind.CANDIDATE, between), (Kind.HALT, halts)):
             for frame in frames:
-                if start is not None and len(start) == len(frame.positions) and np.isfinite(frame.gammas).all():
+                if start is not None and len(start) == len(frame.positions) and np.isfinite(_largest(frame)):
                     usable = energies.get(frame.step, np.inf) <= ceiling
                     texts.append(self._halt(_placed(start, frame), frame.gammas, stage=Stage.SEARCH, step=frame.step,
                                             kind=kind if usable else Kind.EVIDENCE))
         return tuple(texts)
 
-    def _halt(self, atoms: Atoms, gammas: Array, *, stage: Stage, step: int, kind: Kind) -> str:
-        state = self.search.partition("_")[0]
-        return to_text(Halt(atoms=atoms, gammas=gammas, search=self.search, state=int(state) if state.isdecimal() else 0,
-                            stage=stage, step=step, kind=kind, potential=self.watch.digest))
+    def _halt(self, atoms: Atoms, gammas: Array | None, *, stage: Stage, step: int, kind: Kind) -> str:
+        return to_text(Halt(atoms=atoms, gammas=gammas, search=self.search, state=_state_of(self.search), stage=stage, step=step,
+                            kind=kind, potential=self.watch.digest))
+
+
+def near_frames(directory: Path, *, search: str, digest: str) -> tuple[str, ...]:
+    """The first frame in which atoms were too near, as evidence: its gamma is not known, and it is nothing to label."""
+    try:
+        text = (directory / NEAR_FRAMES).read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return ()
+    start = from_con((directory / "pos.con").read_text(encoding="utf-8"))
+    return tuple(to_text(Halt(atoms=_placed(start, frame), gammas=None, search=search, state=_state_of(search), step=frame.step,
+                              stage=Stage.SEARCH, kind=Kind.EVIDENCE, potential=digest))
+                 for frame in list(read_frames(text))[:1] if len(frame.positions) == len(start))
+
+
+def _largest(frame: Frame) -> float:
+    return float("nan") if frame.gammas is None else float(np.max(frame.gammas))
+
+
+def _state_of(search: str) -> int:
+    state = search.partition("_")[0]
+    return int(state) if state.isdecimal() else 0
 
 
 def _placed(start: Atoms, frame: Frame) -> Atoms:
