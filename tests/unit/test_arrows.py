@@ -28,10 +28,11 @@ ALLOWED = {
     "checkpoint": (LOWER, ""),
     "export": (MIDDLE, ""),
     "display": (LOWER, ""),
-    "eon": (f"{MIDDLE} schema potential searches checkpoint export", ""),
+    "serve": (f"{LOWER} potential", ""),
+    "eon": (f"{MIDDLE} schema potential searches serve checkpoint export", ""),
     "rundir": (f"{MIDDLE} checkpoint eon", ""),
     "report": (f"{MIDDLE} rundir", ""),
-    "cli": (f"{MIDDLE} __init__ display potential searches checkpoint export eon rundir report", ""),
+    "cli": (f"{MIDDLE} __init__ display potential searches serve checkpoint export eon rundir report", ""),
     "__init__": ("config eon records", ""),
     "__main__": ("cli", ""),
 }

@@ -20,6 +20,7 @@ COMMANDS = {
     "search": "search",
     "run": "run",
     "status": "status",
+    "serve": "serve",
     "schema": "schema",
     "completion": "completion",
 }

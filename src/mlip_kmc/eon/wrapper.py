@@ -18,7 +18,7 @@ import numpy as np
 from ase import Atoms
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory, Saved
-from mlip_kmc.config import AcePotentialSection, Config
+from mlip_kmc.config import AcePotentialSection, AsePotentialSection, Config
 from mlip_kmc.eon.options import config_ini
 from mlip_kmc.eon.pulse import Pulse
 from mlip_kmc.eon.results import read_result
@@ -27,10 +27,11 @@ from mlip_kmc.eon.start import prepare_start
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.export import export
 from mlip_kmc.files import storage_errors
-from mlip_kmc.potential import AcePotential, BuiltinPotential, Potential
+from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.cluster import SearchCluster
+from mlip_kmc.serve import served
 from mlip_kmc.structure import Prepared, prepare, read_structure, to_con
 
 if TYPE_CHECKING:
@@ -45,14 +46,22 @@ def inputs_of(config: Config) -> tuple[Potential, Atoms]:
     Raises:
         PotentialError, StructureError: they cannot be read.
     """
+    return potential_of(config), read_structure(config.structure.file)
+
+
+def potential_of(config: Config) -> Potential:
+    """The potential that a configuration names.
+
+    Raises:
+        PotentialError: it cannot be read.
+    """
     section = config.potential
-    potential: Potential
     if isinstance(section, AcePotentialSection):
-        potential = AcePotential.read(section.ace, basis=section.basis, active_set=section.active_set,
-                                      evaluator=section.evaluator)
-    else:
-        potential = BuiltinPotential.named(section.eon)
-    return potential, read_structure(config.structure.file)
+        ace = AcePotential.read(section.ace, basis=section.basis, active_set=section.active_set, evaluator=section.evaluator)
+        return DrivenPotential(ace) if section.path == "driver" else ace
+    if isinstance(section, AsePotentialSection):
+        return DrivenPotential(AsePotential(name=section.ase, arguments=section.kwargs))
+    return BuiltinPotential.named(section.eon)
 
 
 class EonWrapper:
@@ -121,10 +130,14 @@ class EonWrapper:
         prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A,
                            minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
         facts = self._facts(potential, prepared)
-        with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=self.config.worker_count) as pulse:
+        workers = self.config.worker_count
+        with (
+            RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=workers) as pulse,
+            served(potential, workers=workers, log=directory.path / "server.log") as driven,
+        ):
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
-            setup = self._setup(directory, checkpoints, saved, potential=potential, prepared=prepared, facts=facts, pulse=pulse)
+            setup = self._setup(directory, checkpoints, saved, potential=driven, prepared=prepared, facts=facts, pulse=pulse)
             return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
 
     def _facts(self, potential: Potential, prepared: Prepared) -> dict[str, Any]:

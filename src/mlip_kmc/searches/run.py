@@ -25,7 +25,7 @@ from mlip_kmc.programs import Program, ProgramEnd
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
 # what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
 _EVALUATION_ERROR = re.compile(rb"worker reported an evaluation error|worker died during force eval|send to worker failed"
-                               rb"|worker force eval timed out|LAMMPS potential requested but")
+                               rb"|worker force eval timed out|LAMMPS potential requested but|pace_driver: ")
 _running: dict[str, threading.Event] = {}
 _lock = threading.Lock()
 
@@ -132,7 +132,8 @@ def _judge(directory: Path, end: ProgramEnd, returncode: int, tail: str) -> tupl
             log += path.read_bytes()
     found = _EVALUATION_ERROR.search(log)
     if found is not None:
-        lammps = [line for line in (tail + "\n" + log.decode(errors="replace")).splitlines() if "ERROR" in line]
+        lammps = [line for line in (tail + "\n" + log.decode(errors="replace")).splitlines()
+                  if "ERROR" in line or line.startswith("pace_driver: ")]
         return End.EVALUATION_ERROR, (lammps[0] if lammps else found.group().decode()).strip()
     if end is ProgramEnd.TIMED_OUT:
         return End.TIMED_OUT, "it took longer than its time limit"
