@@ -31,7 +31,6 @@ Every code but 0 comes with one line on standard error.
 
 import os
 import sys
-from array import array
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing takes longer to import than a call may take
@@ -69,7 +68,7 @@ class Structure:
         positions: three numbers in A for each atom.
     """
 
-    def __init__(self, cell: "array[float]", numbers: "array[int]", positions: "array[float]") -> None:
+    def __init__(self, cell: list[float], numbers: list[int], positions: list[float]) -> None:
         self.cell, self.numbers, self.positions = cell, numbers, positions
 
     def __len__(self) -> int:
@@ -86,7 +85,7 @@ class Answer:
         halt: why the search must stop, or nothing.
     """
 
-    def __init__(self, energy: float, forces: "array[float]", gamma: "array[float] | None" = None, halt: str = "") -> None:
+    def __init__(self, energy: float, forces: list[float], gamma: list[float] | None = None, halt: str = "") -> None:
         self.energy, self.forces, self.gamma, self.halt = energy, forces, gamma, halt
 
 
@@ -119,12 +118,12 @@ def parse(data: bytes) -> Structure:
     return Structure(cell, _elements(rows), positions)
 
 
-def _numbers(rows: list[list[bytes]], first: int, last: int, column: int) -> "array[float]":
+def _numbers(rows: list[list[bytes]], first: int, last: int, column: int) -> list[float]:
     """The words of some rows from a column on, as finite numbers of at most FARTHEST_A."""
     try:
-        found = array("d", [float(word) for row in rows[first:last] for word in row[column:]])
+        found = [float(word) for row in rows[first:last] for word in row[column:]]
     except ValueError:
-        found = array("d")
+        found = []
     # not-a-number compares with nothing
     if len(found) == 3 * (last - first) and max(found) <= FARTHEST_A and min(found) >= -FARTHEST_A and sum(found) == sum(found):
         return found
@@ -141,17 +140,17 @@ def _numbers(rows: list[list[bytes]], first: int, last: int, column: int) -> "ar
     raise DriverError(MALFORMED, "the structure has numbers that cannot be read")
 
 
-def _elements(rows: list[list[bytes]]) -> "array[int]":
+def _elements(rows: list[list[bytes]]) -> list[int]:
     for index in range(3, len(rows)):
         word = rows[index][0]
         if not (word.isdigit() and len(word) < 4 and 1 <= int(word) <= 118):
             shown = word[:40].decode("ascii")
             raise DriverError(MALFORMED, f"line {index + 1} of the structure has {shown!r} where an atomic number from 1 to "
                                          "118 belongs")
-    return array("i", [int(row[0]) for row in rows[3:]])
+    return [int(row[0]) for row in rows[3:]]
 
 
-def _check_cell(cell: "array[float]") -> None:
+def _check_cell(cell: list[float]) -> None:
     a, b, c = cell[0:3], cell[3:6], cell[6:9]
     volume = (a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0]))
     edges = 1.0
@@ -175,7 +174,7 @@ def gamma_rows(answer: Answer) -> bytes:
     return "".join(f"{grade!r}\n" for grade in answer.gamma).encode("ascii")
 
 
-def symbols_of(numbers: "array[int]") -> list[str]:
+def symbols_of(numbers: list[int]) -> list[str]:
     """Chemical symbols."""
     from ase.data import chemical_symbols
 
@@ -257,8 +256,9 @@ def packed_question(structure: Structure, source: dict[str, str]) -> bytes:
     from struct import pack
 
     texts = "\n".join(f"{key}={value}" for key, value in source.items()).encode()
-    return b"".join((pack("<II", len(structure), len(texts)), texts, structure.cell.tobytes(), structure.numbers.tobytes(),
-                     structure.positions.tobytes()))
+    count = len(structure)
+    return b"".join((pack("<II", count, len(texts)), texts, pack("<9d", *structure.cell), pack(f"<{count}i", *structure.numbers),
+                     pack(f"<{3 * count}d", *structure.positions)))
 
 
 def unpacked_question(body: bytes) -> tuple[Structure, dict[str, str]]:
@@ -269,16 +269,14 @@ def unpacked_question(body: bytes) -> tuple[Structure, dict[str, str]]:
     """
     from struct import unpack_from
 
-    cell, numbers, positions = array("d"), array("i"), array("d")
     if len(body) < 8:
         raise DriverError(MALFORMED, "the question is cut off")
     count, length = unpack_from("<II", body)
     if not 0 < count <= MOST_ATOMS or len(body) != 8 + length + 72 + 28 * count:
         raise DriverError(MALFORMED, f"the question for {count} atoms has {len(body)} bytes")
-    places = 8 + length, 80 + length, 80 + length + 4 * count
-    cell.frombytes(body[places[0] : places[1]])
-    numbers.frombytes(body[places[1] : places[2]])
-    positions.frombytes(body[places[2] :])
+    cell = list(unpack_from("<9d", body, 8 + length))
+    numbers = list(unpack_from(f"<{count}i", body, 80 + length))
+    positions = list(unpack_from(f"<{3 * count}d", body, 80 + length + 4 * count))
     for found in (cell, positions):
         if not (max(found) <= FARTHEST_A and min(found) >= -FARTHEST_A and sum(found) == sum(found)):
             raise DriverError(MALFORMED, f"the question has numbers that are not at most {FARTHEST_A:g} A")
@@ -293,10 +291,9 @@ def packed_answer(answer: Answer) -> bytes:
     """The body of an answer: counts, why it halts, energy, forces, gamma."""
     from struct import pack
 
-    text = answer.halt.encode()
-    gamma = answer.gamma.tobytes() if answer.gamma is not None else b""
-    return b"".join((pack("<IIId", len(answer.forces) // 3, len(text), len(gamma) // 8, answer.energy), text,
-                     answer.forces.tobytes(), gamma))
+    text, gamma, size = answer.halt.encode(), answer.gamma or [], len(answer.forces)
+    return b"".join((pack("<IIId", size // 3, len(text), len(gamma), answer.energy), text, pack(f"<{size}d", *answer.forces),
+                     pack(f"<{len(gamma)}d", *gamma)))
 
 
 def unpacked_answer(body: bytes, atoms: int) -> Answer:
@@ -312,10 +309,9 @@ def unpacked_answer(body: bytes, atoms: int) -> Answer:
     count, length, grades, energy = unpack_from("<IIId", body)
     if count != atoms or grades not in (0, atoms) or len(body) != 20 + length + 24 * count + 8 * grades:
         raise DriverError(FAILED, f"the server's answer is of {count} atoms, and {atoms} were asked for")
-    forces, gamma = array("d"), array("d")
-    forces.frombytes(body[20 + length : 20 + length + 24 * count])
-    gamma.frombytes(body[20 + length + 24 * count :])
-    return checked(Answer(energy, forces, gamma if grades else None, body[20 : 20 + length].decode(errors="replace")), atoms)
+    forces = list(unpack_from(f"<{3 * count}d", body, 20 + length))
+    gamma = list(unpack_from(f"<{grades}d", body, 20 + length + 24 * count)) if grades else None
+    return checked(Answer(energy, forces, gamma, body[20 : 20 + length].decode(errors="replace")), atoms)
 
 
 def checked(answer: Answer, atoms: int) -> Answer:
@@ -710,9 +706,9 @@ class _LammpsEngine:
         if not self._program.has_style("pair", style):
             raise DriverError(UNUSABLE, f"this LAMMPS has no pair_style {style}; use --engine pyace")
         self._links = self._linked()
-        self._made: tuple[bytes, bytes] | None = None  # cell and elements
+        self._made: tuple[list[float], list[int]] | None = None  # cell and elements
         self._compared = not self._graded
-        alone = Structure(array("d", [30.0, 0, 0, 0, 30, 0, 0, 0, 30]), array("i", [self._an_element()]), array("d", [0.0, 0, 0]))
+        alone = Structure([30.0, 0.0, 0.0, 0.0, 30.0, 0.0, 0.0, 0.0, 30.0], [self._an_element()], [0.0, 0.0, 0.0])
         self._use(alone, graded=self._graded)  # a potential that LAMMPS cannot read is found now
         self._made = None
 
@@ -766,7 +762,7 @@ class _LammpsEngine:
         fractions = np.linalg.solve(cell.T, np.array(structure.positions).reshape(-1, 3).T).T
         # LAMMPS loses atoms that are far outside; whole cells are subtracted, which leaves the digits of those inside alone
         places = np.array(structure.positions).reshape(-1, 3) @ turn.T - np.floor(fractions) @ lower
-        key = structure.cell.tobytes(), structure.numbers.tobytes()
+        key = structure.cell, structure.numbers
         flat = (ctypes.c_double * places.size)(*places.ravel().tolist())
         if self._made == key:
             self._program.scatter_atoms("x", 1, 3, flat)
@@ -783,7 +779,7 @@ class _LammpsEngine:
         import ctypes
 
         kinds = list(dict.fromkeys(structure.numbers))
-        names = " ".join(symbols_of(array("i", kinds)))
+        names = " ".join(symbols_of(kinds))
         edges = " ".join(f"0 {float(edge)!r}" for edge in lower.diagonal())
         tilts = [float(lower[1, 0]), float(lower[2, 0]), float(lower[2, 1])]
         region = f"prism {edges} {tilts[0]!r} {tilts[1]!r} {tilts[2]!r}" if any(tilts) else f"block {edges}"
@@ -804,7 +800,7 @@ class _LammpsEngine:
 
 
 def _answer(energy: float, forces: "Any", gamma: "Any") -> Answer:
-    return Answer(float(energy), array("d", forces.ravel().tolist()), None if gamma is None else array("d", gamma.tolist()))
+    return Answer(float(energy), forces.ravel().tolist(), None if gamma is None else gamma.tolist())
 
 
 # ---- the short-range baseline
@@ -1011,7 +1007,7 @@ def _add_baseline(answer: Answer, pairs: dict[str, "Any"], structure: Structure)
 
     energy, forces = _short_range().energy_and_forces(pairs, symbols_of(structure.numbers), *_places(structure))
     answer.energy += float(energy)
-    answer.forces = array("d", (np.array(answer.forces).reshape(-1, 3) + forces).ravel().tolist())
+    answer.forces = (np.array(answer.forces).reshape(-1, 3) + forces).ravel().tolist()
 
 
 def _too_near(minimum_A: dict[str, float], structure: Structure) -> str:
@@ -1054,7 +1050,7 @@ def keep(folder: str, kind: str, structure: Structure, answer: Answer, *, reason
     body = _extended_xyz(structure, answer, {"kind": kind, "reason": reason, **facts}).encode()
     search = "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in facts.get("search", "")) or "unnamed"
     prefix = f"{kind}-{search}-"
-    same = sha256(structure.cell.tobytes() + structure.numbers.tobytes() + structure.positions.tobytes()).hexdigest()
+    same = sha256(packed_question(structure, {})).hexdigest()
     path = os.path.join(folder, f"{prefix}{same[:12]}.xyz")
     try:
         os.makedirs(folder, exist_ok=True)
@@ -1092,7 +1088,8 @@ def _extended_xyz(structure: Structure, answer: Answer, facts: dict[str, str]) -
     grades = list(answer.gamma) if answer.gamma is not None else None
     words = [f'Lattice="{" ".join(map(repr, structure.cell))}"',
              f"Properties=species:S:1:pos:R:3{':gamma:R:1' if grades else ''}", 'pbc="T T T"']
-    words += [f'{key}="{_quotable(value)}"' for key, value in facts.items()]
+    # ASE takes "0_17" for a number, also in quotes
+    words += [f'{key}="{"search " if key == "search" else ""}{_quotable(value)}"' for key, value in facts.items()]
     words.append(f"gamma_max={max(grades)!r}" if grades else "gamma_max=unknown")
     rows = []
     for index, symbol in enumerate(symbols_of(structure.numbers)):
