@@ -22,6 +22,10 @@ lint:
     containers/in-image --dev python3 -m ruff check .
     containers/in-image --dev python3 -m mypy
 
+# make the reference pages (configuration, commands) anew from the program
+docs:
+    containers/in-image --dev env PYTHONPATH="$PWD/src" python3 docs/reference.py
+
 # make the example potential again and compare it, byte for byte, with the committed files
 example-potential:
     #!/usr/bin/env bash

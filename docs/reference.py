@@ -24,7 +24,8 @@ One YAML file. Unknown and duplicate keys are refused; every quantity has its un
 
 {table}
 What decides the trajectory is fixed for a run directory: another value is refused there, and named. When a run goes on, these may
-differ: {limits}. A new temperature is marked in the trajectory, all rates are taken anew, and confidences start from zero.
+differ: {limits}.
+A new temperature is marked in the trajectory, all rates are taken anew, and confidences start from zero.
 
 eOn's temperature factor is used throughout: kT = T / 11604.5 eV.
 """
@@ -33,8 +34,8 @@ COMMANDS_PAGE = """# The commands
 <!-- made by docs/reference.py: edit the commands in src/mlip_kmc/cli/ -->
 
 {pages}"""
-LIMITS = ("`temperature_K`, `workers`, `stop.*`, `search.max_bad_in_a_row`, `search.time_limit_min`, and the checks in `structure` "
-          "(`allow_small_cell`, `minimum_distance_A`)")
+LIMITS = ("`temperature_K`, `workers`, `stop.*`, `search.max_bad_in_a_row`, `search.time_limit_min`, and the checks in "
+          "`structure` (`allow_small_cell`, `minimum_distance_A`)")
 
 
 def shown_default(field):
@@ -58,7 +59,7 @@ def rows(model, prefix=""):
     for name, field in model.model_fields.items():
         sections = _sections_in(field.annotation)
         about = " ".join((field.description or "").split())
-        allowed = [text for text in choices(field.annotation) if text.strip("`") != str(field.default)] if not sections else []
+        allowed = [] if sections else [text for text in choices(field.annotation) if text.strip("`") != str(field.default)]
         if allowed and allowed != ["`True`"]:
             about = f"{about} Also: {', '.join(allowed)}." if shown_default(field) else f"{about} One of {', '.join(allowed)}."
         yield f"{prefix}{name}", shown_default(field), about.strip()

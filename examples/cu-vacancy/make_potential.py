@@ -5,6 +5,7 @@ Run as ``python make_potential.py [--output DIR]``; it takes about 20 seconds on
 * ``cu.yaml``: the B-basis with the fitted coefficients (python-ace),
 * ``cu.yace``: the same potential for LAMMPS' ``pair_style pace`` and ``pace/extrapolation``,
 * ``cu.asi``: the inverse of the linear active set, from which the extrapolation grade gamma is computed,
+* ``cu.record.json``: the digests of these three, and what they were made from,
 * ``vacancy.xyz``: 107 atoms, 3x3x3 conventional fcc cells less one atom, at the potential's lattice constant.
 
 Energies are in eV, lengths in A, forces in eV/A. ASE's EMT puts its zero at the perfect crystal; here the zero is the
@@ -14,10 +15,11 @@ No holes: the training set holds pairs, dimers and uniformly compressed lattices
 that the basis is switched off and ACE's own core repulsion takes over (``core-repulsion``, `CORE_REPULSION`); tighter
 structures are left out of the training set, so the fit does not see it.
 
-The files come out the same, byte for byte, whenever they are made again with the same versions on the same kind of
-processor: seeds are fixed, linear algebra has one thread, and the coefficients are rounded before they are written.
+The files come out the same, byte for byte, whenever they are made again with the same versions: seeds are fixed, the
+coefficients are rounded before they are written, and linear algebra has one thread and, on every processor of x86-64-v3
+and above, the same kernels (those for AVX-512 differ in the tenth digit).
 """
-# ruff: noqa: E402  (the number of threads is read when numpy is imported)
+# ruff: noqa: E402  (threads and kernels are chosen when numpy is imported)
 
 from __future__ import annotations
 
@@ -25,11 +27,14 @@ import os
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
+os.environ["OPENBLAS_CORETYPE"] = "Haswell"
+os.environ["NPY_DISABLE_CPU_FEATURES"] = "X86_V4 AVX512_ICL AVX512_SPR"
 
 import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +58,9 @@ from pyace.activelearning import (
 from pyace.linearacefit import LinearACEDataset, LinearACEFit
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import Ridge
+
+from mlip_kmc.potential import AcePotential
+from mlip_kmc.potential.record import HeldOutErrors, Recipe, Training, record_path, write_record
 
 A_EMT = 3.59
 """Lattice constant of the structures to fit to (A); EMT's own is 3.590."""
@@ -78,6 +86,8 @@ ENERGY_WEIGHT = 30.0
 DIGITS = 12
 """Significant digits of the coefficients, as written."""
 TRAIN_SEED, TEST_SEED = 20240501, 777
+PACKAGES = ("ase", "numpy", "python-ace", "scikit-learn", "scipy")
+"""What the numbers depend on; the record keeps the versions."""
 
 FCC_NEIGHBOURS = np.array([v for v in np.ndindex(3, 3, 3) if sum((i - 1) ** 2 for i in v) == 2]) / 2 - 0.5
 """The twelve vectors to the nearest neighbours, in lattice constants."""
@@ -347,6 +357,30 @@ def write_vacancy(output: Path) -> None:
     print(f"lattice constant {a:.5f} A (EMT: {lattice_constant(EMT()):.5f} A)")
 
 
+def write_record_of(output: Path, training: list[Labelled], test: list[Labelled]) -> None:
+    """Write ``cu.record.json``; errors are rounded, so that its bytes follow from those of the potential."""
+    potential = AcePotential.read(output / "cu.yace", check_record=False)
+    energies, forces = errors_of(test, calculator(output))
+    record = potential.new_record().model_copy(update={
+        "recipe": Recipe(name="examples/cu-vacancy/make_potential.py",
+                         versions={name: metadata.version(name) for name in PACKAGES}),
+        "training": Training.of([s.atoms for s in training], cutoff_A=CUTOFF),
+        "test_errors": HeldOutErrors(structures=len(test), energy_rmse_eV_per_atom=float(f"{rmse(energies):.3g}"),
+                                     force_rmse_eV_per_A=float(f"{rmse(forces):.3g}")),
+    })
+    write_record(record_path(output / "cu.yace"), record)
+
+
+def errors_of(structures: list[Labelled], calc: PyACECalculator) -> tuple[np.ndarray, np.ndarray]:
+    """Return the errors of all energies (eV/atom) and of all force components (eV/A)."""
+    energies, forces = [], []
+    for s in structures:
+        calc.calculate(s.atoms)
+        energies.append((calc.results["energy"] - s.energy) / len(s.atoms))
+        forces.append((calc.results["forces"] - s.forces).ravel())
+    return np.array(energies), np.concatenate(forces)
+
+
 def print_errors(title: str, structures: list[Labelled], calc: PyACECalculator) -> None:
     """Print the errors on structures, and their gamma, by group."""
     print(f"\n{title}\n{'':10}{'':>7}{'energy (meV/atom)':>20}{'force (meV/A)':>20}{'gamma':>18}")
@@ -458,12 +492,13 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="then compute the hop's barrier under ACE and EMT")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    training = labelled_set(TRAIN_SEED, 1)
+    training, test = labelled_set(TRAIN_SEED, 1), labelled_set(TEST_SEED, 2)
     write_potential(arguments.output, training)
     write_vacancy(arguments.output)
+    write_record_of(arguments.output, training, test)
     calc = calculator(arguments.output)
     print_errors("training set", training, calc)
-    print_errors("test set", labelled_set(TEST_SEED, 2), calc)
+    print_errors("test set", test, calc)
     print_holes(calc)
     if arguments.check:
         check(arguments.output)

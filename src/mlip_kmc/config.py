@@ -66,12 +66,12 @@ def _existing_file(value: Path, info: ValidationInfo) -> Path:
     try:
         path = (base / value.expanduser()).resolve()
         if path.is_dir():
-            raise ValueError(f"{path} is a directory, not a file")
+            raise ValueError(f"{path} is a directory, not a file; name a file in it")
         found = path.is_file()
     except (OSError, RuntimeError) as error:  # too long a name, a loop of links, ~ of an unknown user
         raise ValueError(f"{shown(str(value))} names no file: {getattr(error, 'strerror', None) or error}") from error
     if not found:
-        raise ValueError(f"there is no file {path}")
+        raise ValueError(f"there is no file {path}; correct the path, which starts at the configuration's own folder")
     return path
 
 
@@ -136,18 +136,21 @@ class ConfidenceSection(_Section):
     scheme: Literal["old", "new", "sampling"] = "old"
     """eOn's `dynamics` is left out: it counts molecular dynamics, not process searches."""
     value: Annotated[float, _NUMBER, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.99
+    """What each choice misses was measured: see confidence.md."""
 
 
 class ConstantPrefactor(_Section):
     """The same attempt frequency for every process."""
 
     constant_per_s: Positive = 1e13
+    """In place of `harmonic`."""
 
 
 class HarmonicPrefactor(_Section):
     """eOn's own harmonic prefactor (Vineyard, J. Phys. Chem. Solids 3, 121 (1957)) by finite differences."""
 
     harmonic: Literal[True]
+    """In place of `constant_per_s`: `true`. Every search then takes the Hessian of three structures."""
 
 
 class SearchSection(_Section):
@@ -156,14 +159,17 @@ class SearchSection(_Section):
     displace: Literal["random", "under_coordinated", "least_coordinated"] = "random"
     """Where a search starts: any atom; one with at most `max_coordination` neighbours; one of the least coordinated."""
     max_coordination: Count = 11
+    """With so many neighbours within 3.3 A, or fewer, an atom counts as under-coordinated."""
     displacement_A: Positive = 0.1
     """Standard deviation of the Gaussian displacement of each coordinate."""
     displacement_radius_A: NonNegative = 5.0
     """Atoms within this distance of the starting atom are displaced."""
     converged_force_eV_per_A: Positive = 0.01
+    """Largest force on an atom at a saddle; minima are relaxed to 0.001 at least."""
     max_energy_eV: Positive = 20.0
     """A search that climbs further above the reactant ends as bad."""
     max_iterations: Count = 1000
+    """Of the saddle search; one that needs more is bad."""
     time_limit_min: Positive = 30.0
     """A search that takes longer is given up and counts as bad."""
     max_bad_in_a_row: Count = 50
@@ -176,8 +182,11 @@ class StopSection(_Section):
     """When the run is finished (steps, simulated time) or pauses with exit code 75 (wall time)."""
 
     kmc_steps: Count | None = None
+    """The run is done after so many KMC steps (exit code 0)."""
     simulated_time_s: Positive | None = None
+    """The run is done at this simulated time (exit code 0)."""
     wall_time_min: Positive | None = None
+    """This start pauses then (exit code 75); the same command continues."""
 
 
 def _one_of(kinds: dict[str, type[_Section]], message: str) -> Discriminator:
@@ -210,15 +219,23 @@ class Config(_Section):
     """Everything a run needs."""
 
     structure: StructureSection
+    """A file that ASE reads, or a section with the key `file`."""
     potential: PotentialSection
+    """Either `ace` (with its other keys) or `eon`."""
     temperature_K: Positive
+    """Of the rates; it may change when a run goes on."""
     confidence: ConfidenceSection = ConfidenceSection()
+    """When a state is known well enough for a KMC step."""
     prefactor: PrefactorSection = ConstantPrefactor()
+    """Attempt frequency of a process: either `constant_per_s` or `harmonic`."""
     search: SearchSection = SearchSection()
+    """How process searches start, and when one is given up."""
     stop: StopSection = StopSection()
+    """When the run is done, or pauses."""
     workers: Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)] = "auto"
     """Searches at a time on this machine; `auto` takes the processors this process may use."""
     seed: Annotated[int, _NUMBER, Field(ge=0, lt=2**63)] = 1
+    """Everything random follows from it."""
     superbasins: bool = False
     """eOn's MCAMC superbasins (scheme and its parameters through `eon: {Coarse Graining: ...}`)."""
     recycling: bool = False
@@ -296,12 +313,13 @@ def json_schema() -> dict[str, Any]:
 
 
 def load_config(path: str | Path) -> Config:
-    """Read and validate a configuration file.
+    """Read and validate a configuration file, and the environment that goes with it.
 
     Raises:
         ConfigError: one line for each thing that is wrong.
     """
     path = Path(path)
+    scratch_directory()
     raw = read_keys(path)
     try:
         return Config.model_validate(raw, context={"base": path.resolve().parent})

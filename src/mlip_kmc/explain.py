@@ -1,17 +1,21 @@
 """What pydantic found wrong, in the user's words: one line for each thing.
 
-    explain(error, Config)       # ["'temperature_K' is missing", "unknown key 'serach'; did you mean 'search'?"]
+    explain(error, Config)       # ["'temperature_K' is missing; add it", "unknown key 'serach'; did you mean 'search'?"]
 """
 
+import math
+import re
 import typing
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from mlip_kmc.schema import closest
+from mlip_kmc.schema import closest, other_unit
 
 _LONGEST_SHOWN = 60
+_WITH_UNIT = re.compile(r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[A-Za-z\u00b0\u00c5\u212b/]+[A-Za-z0-9/^]*\s*\Z")
+_MEANT = re.compile(r"did you mean '([^']+)'")
 _WORDS = {
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
@@ -31,8 +35,11 @@ _WORDS |= dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "m
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each thing that is wrong in what was validated as `model`."""
-    lines = [_line(problem, model) for problem in error.errors(include_url=False)]
-    return list(dict.fromkeys(lines))
+    problems = error.errors(include_url=False)
+    lines = {_line(problem, model): problem["type"] for problem in problems}
+    meant = {match for line in lines for match in _MEANT.findall(line)}
+    return [line for line, kind in lines.items()  # a misspelt key is not missing, too
+            if not (kind == "missing" and line.split("'")[1].rpartition(".")[2] in meant)] or list(lines)
 
 
 def shown(value: object) -> str:
@@ -45,18 +52,38 @@ def _line(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     keys, section = _walk(problem["loc"], model)
     where = repr(".".join(keys))
     if problem["type"] in ("extra_forbidden", "invalid_key"):
-        known = list(section.model_fields)
-        listed = "known here: " + ", ".join(known)
-        return f"unknown key {where}; {closest(keys[-1], known, listed)}"
+        return f"unknown key {where}; {_other_key(keys, section, model)}"
     if problem["type"] == "missing":
-        return f"{where} is missing"
+        return f"{where} is missing; add it"
     context, given = problem.get("ctx", {}), problem.get("input")
     if problem["type"] == "value_error":
         said = str(context.get("error", "is not valid"))
         return said if not keys or said.startswith(("eOn", "eon.")) else f"{where}: {said}"
+    if isinstance(given, float) and not math.isfinite(given):
+        context, problem = {}, {**problem, "type": "finite_number"}  # NaN is also not more than 0
     words = problem["msg"] if problem["type"].startswith("mlip_kmc") else _WORDS.get(problem["type"], "is not valid")
     seen = f" (it is {shown(given)})" if isinstance(given, str | int | float | bool) else ""
-    return f"{where}: {words.format_map(context)}{seen}"
+    return f"{where}: {words.format_map(context)}{seen}{_without_unit(problem['type'], given)}"
+
+
+def _without_unit(kind: str, given: object) -> str:
+    """Advice on `500 K` where a number is wanted."""
+    match = _WITH_UNIT.match(given) if isinstance(given, str) and kind in ("float_parsing", "int_parsing") else None
+    return f"; write {match.group(1)} alone: the unit is in the key's name" if match else ""
+
+
+def _other_key(keys: list[str], section: type[BaseModel], model: type[BaseModel]) -> str:
+    """Advice on an unknown key: the same in another unit, the same in another place, the closest name, or all names."""
+    name, known = keys[-1], list(section.model_fields)
+    in_unit = other_unit(name, known)
+    if in_unit:
+        return f"did you mean '{in_unit}'? Give the value in the unit that this name ends with"
+    places = [name] if name in model.model_fields else []
+    places += [f"{key}.{name}" for key, field in model.model_fields.items()
+               if any(name in kind.model_fields for kind in _sections_in(field.annotation))]
+    if len(places) == 1 and places[0] != ".".join(keys):
+        return f"did you mean '{places[0]}'?"
+    return closest(name, known, "known here: " + ", ".join(known))
 
 
 def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], type[BaseModel]]:

@@ -22,21 +22,29 @@ from mlip_kmc.errors import StorageError
 _ADVICE = {
     errno.ENOSPC: "the disk is full; make room and run the same command again",
     errno.EDQUOT: "the disk quota is exhausted; make room and run the same command again",
-    errno.EROFS: "the file system is read-only; choose another --dir",
-    errno.EACCES: "permission denied; choose another --dir or change its permissions",
-    errno.EPERM: "permission denied; choose another --dir or change its permissions",
+    errno.EFBIG: "the file is larger than this process may write; raise the limit (ulimit -f) and run the same command again",
+    errno.EROFS: "the file system is read-only; choose another {place}",
+    errno.EACCES: "permission denied; choose another {place} or change its permissions",
+    errno.EPERM: "permission denied; choose another {place} or change its permissions",
+    errno.EEXIST: "there is a file of that name, not a directory; choose another {place}",
+    errno.ENOTDIR: "a part of the path is a file, not a directory; choose another {place}",
+    errno.ENOENT: "a part of the path is missing; make it, or choose another {place}",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter {place}",
+    errno.ELOOP: "the path is a loop of links; choose another {place}",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n) and run the same command again",
     errno.EIO: "the storage reports an input/output error; check the disk before you continue",
 }
 
 
 @contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError inside the block into one StorageError about `path`."""
+def storage_errors(path: Path, *, place: str = "--dir") -> Iterator[None]:
+    """Turn an OSError inside the block into one StorageError about `path`; `place` is what the user sets to be elsewhere."""
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
-        raise StorageError(f"cannot write {path}: {advice}") from error
+        said = os.strerror(error.errno) if error.errno else str(error)
+        advice = _ADVICE.get(error.errno or 0, f"{said}; correct that and run the same command again")
+        raise StorageError(f"cannot write {path}: {advice.replace('{place}', place)}") from error
 
 
 def fsync_directory(directory: Path) -> None:

@@ -1,6 +1,6 @@
 """A run directory, read and never written: what its newest whole generation says, also while the run goes on.
 
-    with RunView.read(Path("my-run")) as view:
+    with RunView.read(Path("my-run")) as view:         # structures=False where only numbers are wanted
         view.numbers.steps, view.numbers.time_s, len(view.searches)
         view.settings.temperature_K, view.states[0].processes[0].barrier
 
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ from mlip_kmc.records import EonResult, Event, Minimised, SearchRecord, Start, S
 from mlip_kmc.structure import read_structure
 
 Array = npt.NDArray[np.float64]
+Detail = Literal["structures", "tables", "numbers"]
 
 _MANIFEST = re.compile(r"^\d{8}\.json$")
 _ATTEMPTS = 5
@@ -121,12 +122,13 @@ class RunView:
 
     @classmethod
     @contextmanager
-    def read(cls, path: Path, *, with_states: bool = True) -> Iterator[Self]:
+    def read(cls, path: Path, *, detail: Detail = "structures") -> Iterator[Self]:
         """The newest whole generation; a torn one, or one that goes while it is read, is tried again.
 
         Args:
             path: the run directory.
-            with_states: False leaves states and their processes out, which is quick however long the run is.
+            detail: `structures`, all of it; `tables` leaves the structures' files out, and their paths name nothing;
+                `numbers` leaves the states out, and is quick however long the run is.
 
         Raises:
             RunStateError: `path` is no run directory, nothing was committed, or no generation is whole.
@@ -135,10 +137,10 @@ class RunView:
         if not generations.is_dir():
             raise RunStateError(f"{path} is no run directory (it has no generations); give the --dir of a run")
         with tempfile.TemporaryDirectory(prefix="mlip-kmc-view-") as folder:
-            yield cls._newest(path.absolute(), generations, Path(folder), with_states=with_states)
+            yield cls._newest(path.absolute(), generations, Path(folder), detail=detail)
 
     @classmethod
-    def _newest(cls, path: Path, generations: Path, folder: Path, *, with_states: bool) -> Self:
+    def _newest(cls, path: Path, generations: Path, folder: Path, *, detail: Detail) -> Self:
         for attempt in range(_ATTEMPTS):
             names = sorted((entry.name for entry in generations.iterdir() if _MANIFEST.match(entry.name)), reverse=True)
             if not names:
@@ -146,19 +148,18 @@ class RunView:
             reasons = []
             for name in names:
                 try:
-                    return cls._at(path, generations / name, folder / f"{attempt}-{name}", with_states=with_states)
+                    return cls._at(path, generations / name, folder / f"{attempt}-{name}", detail=detail)
                 except _NotWholeError as error:
                     reasons.append(f"{name}: {error}")
             time.sleep(_PAUSE_S)
         raise RunStateError(f"no generation in {generations} is whole ({'; '.join(reasons)}); restore it from a backup")
 
     @classmethod
-    def _at(cls, path: Path, manifest_path: Path, root: Path, *, with_states: bool) -> Self:
+    def _at(cls, path: Path, manifest_path: Path, root: Path, *, detail: Detail) -> Self:
         manifest = _manifest(manifest_path)
         state = manifest["state"]
         journals = {name: _journal(path / "journal" / f"{name}.jsonl", entry) for name, entry in manifest["journals"].items()}
-        folders = manifest["folders"]
-        _lay_out(path, folders if with_states else {name: folders[name] for name in folders if name == ""}, root)
+        _lay_out(path, manifest["folders"], root, detail=detail)
         return cls(
             path=path, generation=manifest["number"], identity=manifest["identity"], numbers=_numbers(state.get("numbers", {})),
             settings=_settings(root / "config.ini"),
@@ -166,7 +167,7 @@ class RunView:
             events=tuple(Event.from_json(line) for line in journals.get("events", [])),
             searches=tuple(SearchRecord.from_json(line) for line in journals.get("searches", [])),
             starts=tuple(Start.from_json(line) for line in journals.get("starts", [])),
-            states=read_states(root) if with_states else (), raw=state,
+            states=read_states(root) if detail != "numbers" else (), raw=state,
         )
 
     def result(self, *, status: Status = Status.MORE_TO_DO, reason: str = "read from its directory") -> EonResult:
@@ -228,13 +229,17 @@ def _journal(path: Path, committed: Mapping[str, Any]) -> list[str]:
     return data.decode().splitlines()
 
 
-def _lay_out(path: Path, folders: Mapping[str, str], root: Path) -> None:
-    """The committed tree below `root`: links to structures, which do not change, and copies of the rest."""
+def _lay_out(path: Path, folders: Mapping[str, str], root: Path, *, detail: Detail) -> None:
+    """The committed tree below `root`: links to structures, which do not change, copies of the rest; no modes."""
     root.mkdir(parents=True)
-    for digest in folders.values():
+    for folder, digest in folders.items():
+        if folder and detail == "numbers":
+            continue
         files: dict[str, str] = json.loads(_content(path, digest, live=None))
         for name, file_digest in files.items():
             place = root / name
+            if place.parent.name == "procdata" and not (detail == "structures" and place.suffix == ".con"):
+                continue
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.suffix == ".con":
                 place.symlink_to(_object(path, file_digest, live=path / "eon" / name))

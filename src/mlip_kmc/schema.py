@@ -50,6 +50,9 @@ RESERVED_SECTIONS = {
     "Paths": "the run directory's layout is fixed; use --dir",
     "Debug": "eOn's debugging switches would change what is recorded",
 }
+_UNITS = {"a", "ang", "angstrom", "c", "celsius", "d", "day", "days", "degc", "ev", "f", "fs", "h", "ha", "hour", "hours", "hr",
+          "j", "k", "kcal", "kelvin", "kj", "kt", "m", "mev", "min", "minutes", "mol", "ms", "nm", "ns", "per", "pm", "ps", "ry",
+          "s", "sec", "seconds", "us"}
 _MANUAL = "see eOn's manual"
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _WHOLE, _NUMBER, _TRUTH = ("int", "integer"), ("float",), ("boolean", "bool")
@@ -119,6 +122,20 @@ def closest(name: str, known: Iterable[str], otherwise: str) -> str:
     by_lower = {entry.lower(): entry for entry in known}
     close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.5)
     return f"did you mean '{by_lower[close[0]]}'?" if close else otherwise
+
+
+def other_unit(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is `name` in another unit, or without one: `temperature_C`, `temperature` -> `temperature_K`."""
+    stem = _without_unit(name)
+    same = [entry for entry in known if _without_unit(entry) == stem and entry.lower() not in (name.lower(), stem)]
+    return same[0] if same else None
+
+
+def _without_unit(name: str) -> str:
+    words = name.lower().split("_")
+    while len(words) > 1 and words[-1] in _UNITS:
+        words.pop()
+    return "_".join(words)
 
 
 def _entries(section: str, entries: dict[str, Value]) -> dict[str, Value]:

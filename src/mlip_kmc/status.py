@@ -103,7 +103,7 @@ def read_status(run_dir: Path) -> RunStatus:
     Raises:
         RunStateError: it is no run directory, or nothing was committed yet.
     """
-    with RunView.read(run_dir, with_states=False) as view:
+    with RunView.read(run_dir, detail="numbers") as view:
         return _status(view, _live(run_dir), now_s=time.time())
 
 

@@ -24,6 +24,9 @@ from ase.neighborlist import neighbor_list
 from mlip_kmc.errors import StructureError
 
 Array = npt.NDArray[np.float64]
+_READABLE = "give a whole file of a format that ASE reads"
+_FILE = "mlip_kmc.file"
+"""Where `Atoms.info` keeps the file's name, for messages."""
 _FARTHEST_A = 1e6
 _FLATTEST = 0.01
 """Least volume over the product of the vectors' lengths: `.con` and LAMMPS lose digits, and LAMMPS time, below it."""
@@ -64,7 +67,7 @@ def read_structure(path: Path) -> Atoms:
         StructureError: the file is missing, empty or not readable.
     """
     if not path.is_file():
-        raise StructureError(f"there is no structure file {path}")
+        raise StructureError(f"there is no structure file {path}; correct structure.file")
     try:
         if path.suffix == ".con":
             return from_con(path.read_text(encoding="utf-8"))
@@ -72,11 +75,12 @@ def read_structure(path: Path) -> Atoms:
     except StructureError as error:
         raise StructureError(f"{path}: {error}") from error
     except OSError as error:
-        raise StructureError(f"cannot read a structure from {path}: {error.strerror or _reason(error)}") from error
+        raise StructureError(f"cannot read a structure from {path}: {error.strerror or _reason(error)}; {_READABLE}") from error
     except Exception as error:  # ASE's readers raise anything
-        raise StructureError(f"cannot read a structure from {path}: {_reason(error)}") from error
+        raise StructureError(f"cannot read a structure from {path}: {_reason(error)}; {_READABLE}") from error
     if not isinstance(found, Atoms) or len(found) == 0:
-        raise StructureError(f"{path} holds no atoms")
+        raise StructureError(f"{path} holds no atoms; {_READABLE}")
+    found.info[_FILE] = str(path)
     return found
 
 
@@ -106,12 +110,16 @@ def prepare(
     Raises:
         StructureError: one line that says what to change.
     """
-    _check_numbers(atoms)
-    _check_species(atoms, elements)
-    _check_masses(atoms)
-    _check_cell(atoms, cutoff_A=cutoff_A, allow_small_cell=allow_small_cell)
-    _check_distances(atoms, minimum_distance_A)
-    fixed = fixed_atoms(atoms)
+    try:
+        _check_numbers(atoms)
+        _check_species(atoms, elements)
+        _check_masses(atoms)
+        _check_cell(atoms, cutoff_A=cutoff_A, allow_small_cell=allow_small_cell)
+        _check_distances(atoms, minimum_distance_A)
+        fixed = fixed_atoms(atoms)
+    except StructureError as error:
+        where = f"{atoms.info[_FILE]}: " if _FILE in atoms.info else ""
+        raise StructureError(f"{where}{error}") from error
     cell, rotation = _restricted_triclinic(np.asarray(atoms.cell.array, dtype=float))
     prepared = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions @ rotation.T, cell=cell, pbc=True)
     prepared.set_masses(atoms.get_masses())
@@ -122,7 +130,7 @@ def prepare(
 
 def _check_numbers(atoms: Atoms) -> None:
     if len(atoms) == 0:
-        raise StructureError("the structure holds no atoms")
+        raise StructureError("the structure holds no atoms; give one that does")
     for what, numbers in (("positions", atoms.positions), ("cell vectors", atoms.cell.array)):
         if not np.isfinite(numbers).all():
             raise StructureError(f"the structure has {what} that are not finite numbers; correct them")
@@ -211,7 +219,7 @@ def fixed_atoms(atoms: Atoms) -> npt.NDArray[np.int64]:
             )
         indices = [int(index) for index in constraint.get_indices()]
         if any(not -len(atoms) <= index < len(atoms) for index in indices):
-            raise StructureError(f"the structure fixes atoms that it does not have: it has {len(atoms)}")
+            raise StructureError(f"the structure fixes atoms that it does not have: it has {len(atoms)}; correct its constraints")
         fixed.update(index % len(atoms) for index in indices)
     if fixed and len(fixed) == len(atoms):
         raise StructureError("all atoms of the structure are fixed; free those that may move")
@@ -284,9 +292,9 @@ def from_con(text: str) -> Atoms:
     try:
         frames = readcon.read_con_string(text)
     except Exception as error:  # readcon raises its own types
-        raise StructureError(f"not a .con structure: {_reason(error)}") from error
+        raise StructureError(f"not a .con structure: {_reason(error)}; give a whole file that eOn or ASE wrote") from error
     if not frames:
-        raise StructureError("the .con file holds no frame")
+        raise StructureError("the .con file holds no frame; give a whole one")
     return _from_frame(frames[-1])
 
 
@@ -300,7 +308,7 @@ def _from_frame(frame: Any) -> Atoms:
     symbols = [entry.symbol for entry in entries]
     unknown = [symbol for symbol in dict.fromkeys(symbols) if symbol not in atomic_numbers]
     if unknown:
-        raise StructureError(f"the .con file has atoms of no known element: {', '.join(map(repr, unknown))}")
+        raise StructureError(f"the .con file has atoms of no known element: {', '.join(map(repr, unknown))}; name their elements")
     atoms = Atoms(symbols, positions=positions, cell=cell, pbc=True)
     if all(entry.mass for entry in entries):
         atoms.set_masses([entry.mass for entry in entries])
@@ -325,7 +333,7 @@ def _cell_from_lengths_and_angles(lengths: list[float], angles_degree: list[floa
     cy = (cos_alpha - cos_beta * cos_gamma) / sin_gamma if sin_gamma > 0.0 else 1.0
     cz_squared = 1.0 - cos_beta**2 - cy**2
     if not (cz_squared > 0.0 and min(lengths) > 0.0 and np.isfinite([*lengths, *angles_degree]).all()):
-        raise StructureError(f"the lengths {lengths} and angles {angles_degree} of the .con file make no cell")
+        raise StructureError(f"the lengths {lengths} and angles {angles_degree} of the .con file make no cell; correct them")
     cz = np.sqrt(cz_squared)
     return np.array([[a, 0, 0], [b * cos_gamma, b * sin_gamma, 0], [c * cos_beta, c * cy, c * cz]], dtype=float)
 

@@ -43,7 +43,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, Hashable):
                 raise yaml.constructor.ConstructorError(None, None, "a key must be a plain name", mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", mark)
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}, given above already", mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -78,13 +78,13 @@ def read_keys(path: Path) -> dict[Any, Any]:
         problem = getattr(error, "problem", None) or "this is not YAML text"
         said = getattr(error, "context", None) if problem.startswith("but ") else None
         context = f"{said}, " if said else ""
-        raise ConfigError(f"{path}{where}: {context}{problem}") from error
+        raise ConfigError(f"{path}{where}: {context}{problem}; correct the YAML there") from error
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deeply to be a configuration") from error
     except ValueError as error:  # `!!int x` and the like: a tag that its value does not fit
         raise ConfigError(f"{path}: a value does not fit its tag (!!...); remove the tag") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path} is not a configuration: it holds no keys")
+        raise ConfigError(f"{path} is not a configuration: it holds no keys; examples/cu-vacancy/akmc.yaml is one")
     return raw
 
 
@@ -93,11 +93,11 @@ def _read_text(path: Path) -> str:
         with path.open("rb") as stream:
             data = stream.read(_LARGEST_BYTES + 1)
         if len(data) > _LARGEST_BYTES:
-            raise ConfigError(f"{path} is not a configuration: it is larger than {_LARGEST_BYTES} bytes")
+            raise ConfigError(f"{path} is not a configuration: it is larger than {_LARGEST_BYTES} bytes; name a YAML file")
         return data.decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; name a YAML file") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"the configuration {path} is not UTF-8 text") from error
+        raise ConfigError(f"the configuration {path} is not UTF-8 text; name a YAML file, saved as UTF-8") from error
     except ValueError as error:  # a NUL in the name
         raise ConfigError(f"cannot read the configuration {str(path)!r}: {error}") from error

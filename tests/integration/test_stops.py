@@ -145,10 +145,10 @@ def test_a_truncated_potential_is_refused_before_anything_runs(tmp_path):
 def test_another_configuration_cannot_continue_a_run(tmp_path):
     write_config(tmp_path, stop={"kmc_steps": 1})
     assert mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=tmp_path).returncode == 0
-    write_config(tmp_path, stop={"kmc_steps": 2}, temperature_K=401)
+    write_config(tmp_path, stop={"kmc_steps": 2}, seed=2)
     done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=tmp_path)
     assert done.returncode == 6
-    assert "belongs to another configuration" in one_line(done)
+    assert "belongs to another configuration (seed was 5, is 2)" in one_line(done)
 
 
 def test_two_runs_in_one_directory(tmp_path):

@@ -80,7 +80,8 @@ def _write_state(folder, state, start, *, atoms, moved):
     (folder / "procdata").mkdir(parents=True)
     (folder / "reactant.con").write_text(start)
     (folder / "info").write_text(
-        f"[MetaData]\nreactant energy = {state.energy!r}\ngood_saddles = {state.good}\nbad_saddles = {state.bad}\n"
+        f"[MetaData]\ngood_saddles = {state.good}\nbad_saddles = {state.bad}\n"
+        + ("" if state.energy is None else f"reactant energy = {state.energy!r}\n")
     )
     rows = []
     for process, barrier, product, repeats in state.processes:

@@ -210,7 +210,7 @@ def test_eons_options_are_checked(folder, options, words):
 def test_all_that_is_wrong_is_said_at_once(folder):
     lines = refused(folder, "structure: no.xyz\ntemperature_K: -1\nserach: {}\nstop: {kmc_steps: 0}\n")
     assert len(lines) == 5
-    assert "'potential' is missing" in lines
+    assert "'potential' is missing; add it" in lines
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -264,7 +264,7 @@ def test_paths_count_from_the_file_not_from_here(folder, monkeypatch):
 def test_empty_sections_are_absent(folder):
     config = load(folder, f"{yaml.safe_dump(MINIMAL)}search:\nstop:\neon:\nworkers:\n")
     assert (config.workers, config.eon, config.search.max_iterations) == ("auto", {}, 1000)
-    assert refused(folder, "structure:\npotential: {ace: cu.yace}\ntemperature_K: 1\n") == ["'structure' is missing"]
+    assert refused(folder, "structure:\npotential: {ace: cu.yace}\ntemperature_K: 1\n") == ["'structure' is missing; add it"]
 
 
 def test_it_is_frozen(folder):

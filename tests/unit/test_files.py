@@ -18,7 +18,9 @@ ADVICE = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
     errno.EIO: "input/output error",
-    errno.EMFILE: os.strerror(errno.EMFILE),
+    errno.EMFILE: "ulimit -n",
+    errno.EFBIG: "ulimit -f",
+    errno.EBUSY: f"{os.strerror(errno.EBUSY)}; correct that",
 }
 
 

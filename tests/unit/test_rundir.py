@@ -38,6 +38,12 @@ def test_what_was_committed_is_read_and_nothing_is_changed(run):
     assert snapshot(run) == before
 
 
+def test_structures_can_be_left_out(run):
+    with RunView.read(run, detail="tables") as view:
+        assert view.states[0].processes[0].barrier == 0.8
+        assert not view.states[0].processes[0].saddle.exists()
+
+
 def test_what_is_not_committed_does_not_count(run):
     with (run / "journal" / "events.jsonl").open("a") as stream:
         stream.write('{"half a li')

@@ -36,7 +36,8 @@ def test_what_was_committed(run):
     assert (status.busy, status.seen_s) == (0, None)
 
 
-@pytest.mark.parametrize(("seen_s", "condition", "busy"), [(1, "running", 3), (25, "running", 3), (31, "lost", 0), (1e6, "lost", 0)])
+@pytest.mark.parametrize(("seen_s", "condition", "busy"),
+                         [(1, "running", 3), (25, "running", 3), (31, "lost", 0), (1e6, "lost", 0)])
 def test_signs_of_life(run, seen_s, condition, busy):
     (run / "live.json").write_text(live(seen_s))
     status = read_status(run)

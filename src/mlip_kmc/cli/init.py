@@ -21,4 +21,5 @@ def init(directory: Path, structure: Path | None, potential: Path | None) -> Non
 
     for path in write_starter(directory, structure=structure, potential=potential):
         click.echo(f"written: {path}")
-    click.echo(f"next: edit {directory / CONFIG}, then\n  mlip-kmc check {directory / CONFIG}\n  mlip-kmc run {directory / CONFIG}")
+    config = directory / CONFIG
+    click.echo(f"next: edit {config}, then\n  mlip-kmc check {config}\n  mlip-kmc run {config}")

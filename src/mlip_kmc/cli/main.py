@@ -17,10 +17,14 @@ from mlip_kmc.errors import EXIT_MORE_TO_DO, MlipKmcError
 # command: the file of this folder that holds it, in the order that --help shows them
 COMMANDS = {
     "init": "init",
+    "check": "check",
     "search": "search",
     "run": "run",
     "status": "status",
     "serve": "serve",
+    "report": "report",
+    "export": "export",
+    "potential": "potential",
     "schema": "schema",
     "completion": "completion",
 }

@@ -64,12 +64,12 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
     rows = [
         ("run", now.path),
         ("condition", _condition(now)),
-        ("KMC steps", _of(f"{now.kmc_steps}", now.kmc_steps_wanted) + (f", {now.events_a_day:.3g} a day" if now.events_a_day else "")),
+        ("KMC steps", _of(f"{now.kmc_steps}", now.kmc_steps_wanted)
+         + (f", {now.events_a_day:.3g} a day" if now.events_a_day else "")),
         ("simulated time", _of(f"{now.simulated_time_s:.4g} s", now.simulated_time_wanted_s)
          + (f", at {now.temperature_K:g} K" if now.temperature_K else "")),
         ("state", f"{now.state} of {now.states}"),
-        ("confidence", f"{now.confidence:.4f} of {now.confidence_wanted:g} ({now.confidence_scheme}), {now.searches_here} searches here"
-         if now.confidence_wanted else "unknown"),
+        ("confidence", _confidence(now)),
         ("searches", _searches(now)),
     ]
     if now.reasons:
@@ -78,8 +78,7 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
     rows += [
         ("workers", _workers(now)),
         ("cost", _cost(now)),
-        ("started", f"{now.starts} {'time' if now.starts == 1 else 'times'}; {_span(now.wall_s)} of running; "
-         f"last commit {_span(now.last_commit_s)} ago"),
+        ("started", _started(now)),
         ("disk", f"{_size(now.run_bytes)} used, {_size(now.free_bytes)} free"),
     ]
     return rows
@@ -93,6 +92,16 @@ def _condition(now: "RunStatus") -> str:
         return (f"lost: no sign of life{where} for {_span(now.seen_s or 0.0)}; if that process is gone, `mlip-kmc run` "
                 "continues the run")
     return "done" if now.condition == "done" else "stopped; `mlip-kmc run` continues it"
+
+
+def _confidence(now: "RunStatus") -> str:
+    wanted = f" of {now.confidence_wanted:g} ({now.confidence_scheme})" if now.confidence_wanted else ""
+    return f"{now.confidence:.4f}{wanted}, {now.searches_here} searches here"
+
+
+def _started(now: "RunStatus") -> str:
+    times = f"{now.starts} {'time' if now.starts == 1 else 'times'}"
+    return f"{times}; {_span(now.wall_s)} of running; last commit {_span(now.last_commit_s)} ago"
 
 
 def _searches(now: "RunStatus") -> str:

@@ -8,7 +8,7 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlip_kmc.schema import RESERVED, RESERVED_SECTIONS, Options, check_options, normalised, schema
+from mlip_kmc.schema import RESERVED, RESERVED_SECTIONS, Options, check_options, schema
 
 if TYPE_CHECKING:
     from mlip_kmc.config import Config

@@ -15,6 +15,7 @@ import socket
 import time
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, replace
+from importlib import metadata
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ import numpy as np
 from eon import akmcstatelist, communicator, superbasinscheme
 from eon.config import ConfigClass
 
-from mlip_kmc import __version__
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory
 from mlip_kmc.config import Config
 from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator, search_of
@@ -32,7 +32,7 @@ from mlip_kmc.eon.setup import Setup, changed
 from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
 from mlip_kmc.files import make_directory
 from mlip_kmc.kinetics import draw_step, draw_time, step_generator
-from mlip_kmc.records import Event, Minimised, Progress, SearchRecord, Start
+from mlip_kmc.records import Event, Progress, SearchRecord, Start
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.structure import from_con, read_structure
 from mlip_kmc.trajectory import Path as AtomPath
@@ -81,7 +81,8 @@ class Server:
 
         Args:
             config: the run's.
-            directory, checkpoints: where it lives.
+            directory: where it lives.
+            checkpoints: its generations.
             cluster: where clients run.
             setup: what it is made of.
             saved: the generation's state.
@@ -187,7 +188,8 @@ class Server:
 
     def _finished(self) -> str | None:
         if self._searches is not None:
-            return f"{self._explorer.registered} searches of state {self._explorer.state.number} are done" if self._enough else None
+            done = f"{self._explorer.registered} searches of state {self._explorer.state.number} are done"
+            return done if self._enough else None
         stop = self.config.stop
         if stop.kmc_steps is not None and self.numbers.steps >= stop.kmc_steps:
             return f"{self.numbers.steps} KMC steps are done"
@@ -283,10 +285,12 @@ class Server:
 
     def _commit(self, registered: list[str]) -> None:
         earlier = self._earlier
-        self.numbers = replace(self.numbers, pending=tuple(self._comm.pending), busy_s=earlier.busy_s + self._comm.busy_s, confidence=self._explorer.confidence,
-                               wall_s=earlier.wall_s + time.monotonic() - self._begun)
+        self.numbers = replace(
+            self.numbers, pending=tuple(self._comm.pending), confidence=self._explorer.confidence,
+            busy_s=earlier.busy_s + self._comm.busy_s, wall_s=earlier.wall_s + time.monotonic() - self._begun,
+        )
         state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "facts": self.setup.facts,
-                 "limits": self.config.limits()}
+                 "inputs": self.setup.inputs, "limits": self.config.limits()}
         self._checkpoints.commit(state, identity=self.setup.identity, touched=self.states.touched)
         self.states.touched.clear()
         self._comm.forget(registered)
@@ -308,7 +312,7 @@ class Server:
         self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
         start = Start(
             number=self.numbers.starts, time_s=round(time.time(), 3), host=socket.gethostname(), pid=os.getpid(),
-            version=__version__, workers=self.config.worker_count, temperature_K=self.config.temperature_K,
+            version=metadata.version("mlip-kmc"), workers=self.config.worker_count, temperature_K=self.config.temperature_K,
             kmc_step=self.numbers.steps, changes=self.changes,
         )
         self._checkpoints.append("starts", start.to_json())

@@ -21,6 +21,7 @@ class Setup:
 
     Attributes:
         facts: everything that decides the trajectory, by dotted key.
+        inputs: what the report says of potential and structure: `structure_file`, `potential_file`, `potential_sha256`.
         pos_con: `.con` text of state 0.
         config_ini: eOn's options.
         minimised: the report on state 0.
@@ -28,6 +29,7 @@ class Setup:
     """
 
     facts: dict[str, Any]
+    inputs: dict[str, str]
     pos_con: str
     config_ini: str
     minimised: Minimised

@@ -144,6 +144,12 @@ class EonWrapper:
         structure = hashlib.sha256(to_con(prepared.atoms).encode()).hexdigest()
         return {**self.config.physics(), **potential.facts(), "structure": structure}
 
+    def _inputs(self, potential: Potential) -> dict[str, str]:
+        named = {"structure_file": self.config.structure.file.name}
+        if isinstance(potential, AcePotential):
+            named |= {"potential_file": potential.yace.name, "potential_sha256": potential.digest}
+        return named
+
     def _setup(
         self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, potential: Potential,
         prepared: Prepared, facts: dict[str, Any], pulse: Pulse,
@@ -163,9 +169,9 @@ class EonWrapper:
         # in a superbasin, which state is searched next depends on how far ahead searches are made
         jobs_ahead = max(6 * workers, 24) if self.config.superbasins else 6 * workers
         return Setup(
-            facts=facts, pos_con=pos_con, minimised=minimised, job_files=potential.job_files(prepared.species),
+            facts=facts, inputs=self._inputs(potential), pos_con=pos_con, minimised=minimised,
             config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=jobs_ahead),
-            job_links=potential.job_links(),
+            job_files=potential.job_files(prepared.species), job_links=potential.job_links(),
         )
 
     def _run(

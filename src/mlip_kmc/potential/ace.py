@@ -1,7 +1,8 @@
-"""The ACE potential as one value: files, elements, cutoff, digest, and its LAMMPS input.
+"""The ACE potential as one value: files, elements, cutoff, digests, and its LAMMPS input.
 
     potential = AcePotential.read(Path("cu.yace"))
     potential.elements, potential.cutoff_A           # ('Cu',), 5.0
+    potential.knows_gamma, potential.functions       # True, {'Cu': 35}
     potential.job_files(("Cu",))                     # what a search directory needs
 
 File names never reach a LAMMPS input: a search directory links the potential under a fixed name.
@@ -9,7 +10,9 @@ File names never reach a LAMMPS input: a search directory links the potential un
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +20,15 @@ import yaml
 from ase.data import atomic_numbers
 
 from mlip_kmc.errors import PotentialError
-from mlip_kmc.files import sha256_of
+from mlip_kmc.potential.active_set import ActiveSet
+from mlip_kmc.potential.basis import BBasis
+from mlip_kmc.potential.record import Digests, PotentialRecord, advice, check_digests, read_record, record_path
 
 LINKED_NAME = "potential.yace"
 _ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
 _CUTOFF = re.compile(r"\brcut:\s*([0-9.eE+-]+)")
-_ELEMENT_KEY = re.compile(r"^[ \t]+(\d+):", re.MULTILINE)
+_READ_OFF = {"elements", "cutoff_A", "functions", "basis_functions"}
+_FETCH = "fetch or fit it again"
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
 
 
@@ -38,6 +44,11 @@ class AcePotential:
         basis: the B-basis `.yaml`, if there is one.
         active_set: the active set `.asi`, if there is one.
         evaluator: LAMMPS' algorithm.
+        functions: of the `.yace`, by the element at their centre.
+        basis_functions: of the B-basis, likewise; None without one.
+        active_set_kind: `linear` or `full`; None without an active set.
+        basis_digest, active_set_digest: sha256 of those files.
+        record: what lies beside it as `.record.json`; None where there is none.
     """
 
     yace: Path
@@ -48,6 +59,12 @@ class AcePotential:
     active_set: Path | None = None
     evaluator: Literal["product", "recursive"] = "product"
     eon_name: str = "lammps"
+    functions: Mapping[str, int] = field(default_factory=dict)
+    basis_functions: Mapping[str, int] | None = None
+    active_set_kind: Literal["linear", "full"] | None = None
+    basis_digest: str | None = None
+    active_set_digest: str | None = None
+    record: PotentialRecord | None = None
 
     @classmethod
     def read(
@@ -57,29 +74,67 @@ class AcePotential:
         basis: Path | None = None,
         active_set: Path | None = None,
         evaluator: Literal["product", "recursive"] = "product",
+        check_record: bool = True,
     ) -> "AcePotential":
         """Read and check a `.yace`; the `.yaml` and `.asi` beside it are taken up where both exist.
 
+        Args:
+            yace: the potential.
+            basis: its B-basis.
+            active_set: its active set.
+            evaluator: LAMMPS' algorithm.
+            check_record: False where the record beside it is about to be looked at or written anew.
+
         Raises:
-            PotentialError: missing, truncated, or not a `.yace`; or only one of basis and active set is there.
+            PotentialError: missing, truncated, or not a `.yace`; only one of basis and active set is there; the files do
+                not belong together, or are not those of the record.
         """
         yace = yace.absolute()  # search directories link to it from elsewhere
-        elements, cutoff_A, digest = _inspect(yace)
-        if basis is None and active_set is None:
-            beside = yace.with_suffix(".yaml"), yace.with_suffix(".asi")
-            if all(path.is_file() for path in beside):
-                basis, active_set = beside
-        for path, what in ((basis, "B-basis"), (active_set, "active set")):
-            if (basis or active_set) and not (path and path.is_file()):
-                raise PotentialError(f"the extrapolation grade of {yace} needs its {what}; no {path or 'file'}")
-        return cls(yace=yace, elements=elements, cutoff_A=cutoff_A, digest=digest, basis=basis and basis.absolute(),
-                   active_set=active_set and active_set.absolute(), evaluator=evaluator)
+        outline = _inspect(yace)
+        basis, active_set = _gamma_files(yace, basis, active_set)
+        gamma = {} if basis is None or active_set is None else _gamma_facts(yace, outline, basis, active_set)
+        potential = cls(yace=yace, elements=outline.elements, cutoff_A=outline.cutoff_A, digest=outline.digest, basis=basis,
+                        active_set=active_set, evaluator=evaluator, functions=outline.functions, **gamma,
+                        record=read_record(record_path(yace)) if check_record else None)
+        if potential.record is not None:
+            potential.check_against(potential.record)
+        return potential
 
     def facts(self) -> dict[str, str | None]:
         """What decides its numbers, by dotted key; files count by content."""
         return {"potential.ace": self.digest, "potential.evaluator": self.evaluator,
-                "potential.basis": self.basis and sha256_of(self.basis),
-                "potential.active_set": self.active_set and sha256_of(self.active_set)}
+                "potential.basis": self.basis_digest, "potential.active_set": self.active_set_digest}
+
+    @property
+    def digests(self) -> Digests:
+        """The sha256 of each file."""
+        return Digests(yace=self.digest, yaml=self.basis_digest, asi=self.active_set_digest)
+
+    @property
+    def knows_gamma(self) -> bool:
+        """Can the extrapolation grade be evaluated? Without B-basis and active set it is unknown, which is not zero."""
+        return self.active_set is not None
+
+    def check_against(self, record: PotentialRecord) -> None:
+        """Refuse files that are not those of a record.
+
+        Raises:
+            PotentialError: one is another, missing, or one too many; or the record says of them what is not so.
+        """
+        files = {"yace": (self.yace, self.digest), "yaml": (self.basis, self.basis_digest),
+                 "asi": (self.active_set, self.active_set_digest)}
+        check_digests(record_path(self.yace), record, files)
+        for key, found in self.new_record().model_dump(include=_READ_OFF).items():
+            if record.model_dump()[key] != found:
+                path = record_path(self.yace)
+                raise PotentialError(f"the potential's record {path} was altered: its {key} is not what the files hold; "
+                                     f"{advice(path)}")
+
+    def new_record(self) -> PotentialRecord:
+        """A record of the files as they are; where the potential comes from is not known."""
+        return PotentialRecord(elements=self.elements, cutoff_A=self.cutoff_A, functions=dict(self.functions),
+                               basis_functions=None if self.basis_functions is None else dict(self.basis_functions),
+                               digests=self.digests)
 
     def lammps_input(self, species: tuple[str, ...]) -> str:
         """The `in.lammps` of a search directory.
@@ -90,7 +145,8 @@ class AcePotential:
         unknown = [symbol for symbol in species if symbol not in self.elements or not _SYMBOL.fullmatch(symbol)]
         if unknown or not species:
             names = ", ".join(map(repr, unknown)) or "a structure without atoms"
-            raise PotentialError(f"{self.yace} does not know {names}; it knows {', '.join(self.elements)}")
+            raise PotentialError(f"{self.yace} does not know {names}; it knows {', '.join(self.elements)}; "
+                                 "use another structure or potential")
         if self.evaluator not in ("product", "recursive"):
             raise PotentialError(f"LAMMPS' pair_style pace has no evaluator {self.evaluator!r}: product or recursive")
         return f"pair_style pace {self.evaluator}\npair_coeff * * {LINKED_NAME} {' '.join(species)}\n"
@@ -110,16 +166,52 @@ class AcePotential:
         return PyACECalculator(str(self.yace))
 
 
-def _inspect(yace: Path) -> tuple[tuple[str, ...], float, str]:
-    """Elements, largest cutoff and sha256 of a `.yace`, after checking that the file is whole."""
+@dataclass(frozen=True)
+class _Outline:
+    """What is read off a `.yace`."""
+
+    elements: tuple[str, ...]
+    cutoff_A: float
+    functions: Mapping[str, int]
+    digest: str
+
+
+def _gamma_files(yace: Path, basis: Path | None, active_set: Path | None) -> tuple[Path | None, Path | None]:
+    """B-basis and active set: those named, or those beside the `.yace`, or neither."""
+    if basis is None and active_set is None:
+        beside = yace.with_suffix(".yaml"), yace.with_suffix(".asi")
+        return beside if all(path.is_file() for path in beside) else (None, None)
+    for path, what in ((basis, "B-basis (.yaml)"), (active_set, "active set (.asi)")):
+        if not (path and path.is_file()):
+            missing = f"there is no file {path}" if path else "none is named"
+            raise PotentialError(f"the extrapolation grade of {yace} needs its {what}, but {missing}; name both or neither")
+    return basis and basis.absolute(), active_set and active_set.absolute()
+
+
+def _gamma_facts(yace: Path, outline: _Outline, basis_path: Path, active_set_path: Path) -> dict[str, Any]:
+    """What B-basis and active set add to the potential, after checking that the three are of one potential."""
+    basis = BBasis.read(basis_path)
+    if set(basis.elements) != set(outline.elements):
+        raise PotentialError(f"the B-basis {basis.path} is of {', '.join(basis.elements)}, but {yace} is of "
+                             f"{', '.join(outline.elements)}; give the .yaml that the .yace was made from")
+    if abs(basis.cutoff_A - outline.cutoff_A) > 1e-6 * outline.cutoff_A:
+        raise PotentialError(f"the B-basis {basis.path} has a cutoff of {basis.cutoff_A} A, but {yace} one of "
+                             f"{outline.cutoff_A} A; give the .yaml that the .yace was made from")
+    active_set = ActiveSet.read(active_set_path, basis=basis)
+    return {"basis_functions": basis.functions, "active_set_kind": active_set.kind, "basis_digest": basis.digest,
+            "active_set_digest": active_set.digest}
+
+
+def _inspect(yace: Path) -> _Outline:
+    """Elements, largest cutoff, functions and sha256 of a `.yace`, after checking that the file is whole."""
     try:
         data = yace.read_bytes()
         text = data.decode("utf-8")
     except OSError as error:
-        raise PotentialError(f"cannot read the potential {yace}: {error.strerror}") from error
+        raise PotentialError(f"cannot read the potential {yace}: {error.strerror}; name a .yace file") from error
     except UnicodeDecodeError as error:
-        raise PotentialError(f"{yace} is not a .yace potential: it is not text") from error
-    keys = _top_level_keys(yace, text)
+        raise PotentialError(f"{yace} is not a .yace potential: it is not text; {_FETCH}") from error
+    keys, counts = _keys_and_functions(yace, text)
     match = _ELEMENTS.search(text)
     if match is None or not {"bonds", "functions"} <= keys:
         raise PotentialError(
@@ -129,29 +221,38 @@ def _inspect(yace: Path) -> tuple[tuple[str, ...], float, str]:
     elements = tuple(part.strip().strip("'\"") for part in match.group(1).split(","))
     bad = [element for element in elements if element not in atomic_numbers or not _SYMBOL.fullmatch(element)]
     if bad:
-        raise PotentialError(f"{yace} names elements that do not exist: {', '.join(map(repr, bad))}")
-    functions = text.partition("\nfunctions:")[2]
-    without = set(range(len(elements))) - {int(key) for key in _ELEMENT_KEY.findall(functions)}
+        raise PotentialError(f"{yace} names elements that do not exist: {', '.join(map(repr, bad))}; {_FETCH}")
+    functions = {element: counts[str(index)] for index, element in enumerate(elements)}
+    without = [element for element, count in functions.items() if count == 0]
     if without:
-        raise PotentialError(f"{yace} is truncated: no functions of {', '.join(elements[i] for i in sorted(without))}")
-    return elements, _largest_cutoff(yace, text), hashlib.sha256(data).hexdigest()
+        raise PotentialError(f"{yace} is truncated: no functions of {', '.join(without)}; {_FETCH}")
+    return _Outline(elements=elements, cutoff_A=_largest_cutoff(yace, text), functions=functions,
+                    digest=hashlib.sha256(data).hexdigest())
 
 
-def _top_level_keys(yace: Path, text: str) -> set[str]:
-    """The keys of the outermost section; the whole text is parsed, so that a torn end is found."""
-    keys, depth, is_key = set[str](), 0, True
+def _keys_and_functions(yace: Path, text: str) -> tuple[set[str], Counter[str]]:
+    """The keys of the outermost section, and how many functions each element, by its index, has.
+
+    The whole text is parsed, so that a torn end is found, but nothing is built of it: that takes several times as long.
+    """
+    keys, counts, depth, is_key, section, element = set[str](), Counter[str](), 0, True, "", ""
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             if depth == 1 and not isinstance(event, yaml.CollectionEndEvent):
                 if is_key and isinstance(event, yaml.ScalarEvent):
-                    keys.add(event.value)
+                    section = event.value
+                    keys.add(section)
                 is_key = not is_key
+            elif section == "functions" and depth == 2 and isinstance(event, yaml.ScalarEvent):
+                element = event.value
+            elif section == "functions" and depth == 3 and isinstance(event, yaml.MappingStartEvent):
+                counts[element] += 1
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise PotentialError(f"{yace} is truncated or damaged{where}; fetch or fit it again") from error
-    return keys
+        raise PotentialError(f"{yace} is truncated or damaged{where}; {_FETCH}") from error
+    return keys, counts
 
 
 def _largest_cutoff(yace: Path, text: str) -> float:
@@ -160,5 +261,5 @@ def _largest_cutoff(yace: Path, text: str) -> float:
     except ValueError:  # none, or one that is no number
         cutoff_A = 0.0
     if not 0.0 < cutoff_A < 100.0:
-        raise PotentialError(f"{yace} has no cutoff (rcut) between 0 and 100 A in its bonds; fetch or fit it again")
+        raise PotentialError(f"{yace} has no cutoff (rcut) between 0 and 100 A in its bonds; {_FETCH}")
     return cutoff_A

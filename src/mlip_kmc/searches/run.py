@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mlip_kmc.config import scratch_directory
+from mlip_kmc.files import storage_errors
 from mlip_kmc.programs import Program, ProgramEnd
 
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
@@ -95,12 +96,15 @@ def run_job(job: ClientJob) -> ClientDone:
     with _lock:
         _running[job.name] = cancelled
     started = time.monotonic()
-    directory = Path(tempfile.mkdtemp(prefix=f"mlip-kmc-{job.name}-", dir=scratch_directory()))
+    scratch = scratch_directory()
+    with storage_errors(scratch, place="MLIP_KMC_SCRATCH"):
+        directory = Path(tempfile.mkdtemp(prefix=f"mlip-kmc-{job.name}-", dir=scratch))
     try:
-        for name, text in job.files.items():
-            (directory / name).write_text(text, encoding="utf-8")
-        for name, target in job.links.items():
-            (directory / name).symlink_to(target)
+        with storage_errors(directory, place="MLIP_KMC_SCRATCH"):
+            for name, text in job.files.items():
+                (directory / name).write_text(text, encoding="utf-8")
+            for name, target in job.links.items():
+                (directory / name).symlink_to(target)
         finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled)
         end, message = _judge(directory, finished.end, finished.returncode, finished.tail())
         files = {name: (directory / name).read_text(encoding="utf-8") for name in job.returns

@@ -22,7 +22,8 @@ def starter_text(*, structure: str, potential: str) -> str:
     """The commented configuration, with the two files it cannot do without.
 
     Args:
-        structure, potential: file names as they shall stand in it.
+        structure: a file name as it shall stand in it.
+        potential: another.
     """
     text = (resources.files(__name__) / CONFIG).read_text(encoding="utf-8")
     return text.replace("vacancy.xyz", json.dumps(structure, ensure_ascii=False)).replace(
@@ -53,8 +54,8 @@ def write_starter(directory: Path, *, structure: Path | None, potential: Path | 
         wanted = [_STRUCTURE] if structure is None else []
         wanted += sorted(path.name for path in example.glob("cu.*")) if potential is None else []
         files.update({name: (example / name).read_bytes() for name in wanted})
-    text = starter_text(structure=_named(structure, directory) or _STRUCTURE, potential=_named(potential, directory) or _POTENTIAL)
-    files[CONFIG] = text.encode()
+    files[CONFIG] = starter_text(structure=_named(structure, directory) or _STRUCTURE,
+                                 potential=_named(potential, directory) or _POTENTIAL).encode()
     files[SCHEMA] = (json.dumps(json_schema(), indent=1) + "\n").encode()
     there = [name for name in files if (directory / name).exists()]
     if there:

@@ -1,0 +1,143 @@
+"""All checks in their order; what one gives to the next; nothing is written but in a directory in scratch that is removed.
+
+    findings = examine(load_config("akmc.yaml"), run_dir=Path("akmc.run"), searches=4)
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ase import Atoms
+
+from mlip_kmc.check import gradient, inputs, minimum, parts, room, speed, trial
+from mlip_kmc.check.evaluate import Evaluation
+from mlip_kmc.check.findings import Finding, Level, Notebook, failure
+from mlip_kmc.check.grade import grade, grade_saddles
+from mlip_kmc.config import Config, scratch_directory
+from mlip_kmc.errors import MlipKmcError
+from mlip_kmc.potential import AcePotential, Potential
+from mlip_kmc.records import Minimised
+from mlip_kmc.structure import Prepared, to_con
+
+BUSY = 1.2
+"""Load by processor above which something else takes part of what is timed."""
+
+
+def examine(
+    config: Config, *, run_dir: Path, searches: int = 4, on_finding: Callable[[Finding], None] = lambda _: None,
+    on_doing: Callable[[str], None] = lambda _: None,
+) -> tuple[Finding, ...]:
+    """Make all checks; an error in one does not stop those that can do without it.
+
+    Args:
+        config: the run's configuration.
+        run_dir: where the run would be kept; nothing is written there.
+        searches: how many process searches to try; 0 for none.
+        on_finding: called with each finding as it is made.
+        on_doing: called with what is done next.
+    """
+    book = Notebook(on_finding=on_finding, on_doing=on_doing)
+    book.attempt("versions", parts.versions)
+    book.attempt("processor", parts.processor)
+    book.attempt("workers", lambda: workers(config.worker_count))
+    structure = book.attempt("structure", lambda: inputs.read(config))
+    potential = book.attempt("potential", lambda: inputs.potential(config), needs={"the structure": structure})
+    prepared = structure and _fit(book, config, structure, potential)
+    con_bytes = len(to_con(prepared.atoms)) if prepared else None
+    scratch = book.attempt("scratch", lambda: room.scratch(workers=config.worker_count, con_bytes=con_bytes))
+    book.attempt("run disk", lambda: room.run_disk(run_dir))
+    if scratch is None:
+        _without_scratch(book)
+        return tuple(book.findings)
+    try:
+        with tempfile.TemporaryDirectory(prefix="mlip-kmc-check-", dir=scratch_directory(), ignore_cleanup_errors=True) as folder:
+            _evaluate(book, config, prepared, potential, searches=searches, folder=Path(folder))
+    except (OSError, MlipKmcError) as error:
+        book.note(failure("scratch", error))
+    return tuple(book.findings)
+
+
+def _fit(book: Notebook, config: Config, structure: Atoms, potential: Potential | None) -> Prepared | None:
+    return book.attempt("structure", lambda: inputs.fit(config, structure, potential))
+
+
+def _without_scratch(book: Notebook) -> None:
+    for name in ("energy", "forces", "minimum", "gamma", "force call", "searches"):
+        book.attempt(name, lambda: ([], True), needs={"scratch": None})
+
+
+def workers(count: int, *, load: float | None = None) -> tuple[list[Finding], bool]:
+    """Searches at a time against the processors that this process may use, and what else keeps those busy.
+
+    Args:
+        count: searches at a time.
+        load: of the last minute; the machine's own where None.
+    """
+    cores = len(os.sched_getaffinity(0))
+    machine = os.cpu_count() or cores
+    load = os.getloadavg()[0] if load is None else load
+    more, busy = count > cores, load > BUSY * machine
+    text = f"{count} search{'es' * (count != 1)} at a time on {cores} processor{'s' * (cores != 1)} here"
+    if busy:
+        text += f"; the machine is busy: load {load:.1f} on its {machine}"
+    advice = "they share processors unless the job has more" if more else ""
+    advice += ("; " if advice and busy else "") + ("times below are longer than on a quiet machine" if busy else "")
+    return [Finding("workers", Level.WARN if more or busy else Level.OK, text, advice=advice,
+                    values={"workers": count, "processors": cores, "load": load})], True
+
+
+def _evaluate(
+    book: Notebook, config: Config, prepared: Prepared | None, potential: Potential | None, *, searches: int, folder: Path
+) -> None:
+    """The checks that run programs."""
+    both = {"structure": prepared, "potential": potential}
+    if prepared is None or potential is None:
+        for name in ("energy", "forces", "minimum", "gamma", "force call", "searches"):
+            book.attempt(name, lambda: ([], True), needs=both)
+        return
+    atoms, lammps = prepared.atoms, folder / "lammps"
+    start = book.attempt("energy", lambda: gradient.energy(atoms, potential), doing="evaluating the structure")
+    usable = {"an energy": start}
+    shaken = book.attempt("forces", lambda: gradient.gradient(atoms, potential), needs=usable,
+                          doing="forces against differences of the energy")
+    if isinstance(potential, AcePotential):
+        book.attempt("python-ace", lambda: gradient.agreement(atoms, potential, _there(shaken)), needs={"forces": shaken})
+    relaxed = book.attempt("minimum", lambda: minimum.minimum(atoms, potential, evidence=folder / "evidence"), needs=usable,
+                           doing="minimising, as the run will")
+    where, energy_eV = _where(atoms, relaxed, start.energy_eV if start else 0.0)
+    graded = book.attempt("gamma", lambda: grade(
+        where, potential, where="the minimum" if relaxed else "the structure as given", energy_eV=energy_eV, folder=lammps),
+        needs=usable)
+    book.attempt("force call", lambda: speed.force_call(atoms, potential, folder=lammps), needs=usable,
+                 doing="timing force calls")
+    if isinstance(potential, AcePotential):
+        book.attempt("evaluator", lambda: speed.evaluators(atoms, potential, folder=lammps), needs=usable,
+                     doing="timing LAMMPS' evaluators by turns")
+    if searches > 0:
+        _search(book, config, potential, relaxed, searches=searches, folder=folder, graded=bool(graded))
+
+
+def _where(atoms: Atoms, relaxed: tuple[Atoms, Minimised] | None, energy_eV: float) -> tuple[Atoms, float]:
+    return (relaxed[0], relaxed[1].energy) if relaxed else (atoms, energy_eV)
+
+
+def _there(value: Evaluation | None) -> Evaluation:
+    assert value is not None  # noqa: S101 - the notebook asks for what a check needs
+    return value
+
+
+def _search(
+    book: Notebook, config: Config, potential: Potential, relaxed: tuple[Atoms, Minimised] | None, *, searches: int,
+    folder: Path, graded: bool,
+) -> None:
+    """Trial searches and what they tell."""
+    def tried() -> tuple[list[Finding], trial.Trial]:
+        assert relaxed is not None  # noqa: S101 - see _there
+        found = trial.run_searches(config, potential, relaxed[0], count=searches, run_dir=folder / "run")
+        return trial.judge(found, config), found
+
+    found = book.attempt("searches", tried, needs={"a minimum": relaxed},
+                         doing=f"{searches} process search{'es' * (searches != 1)}")
+    if found is not None and graded and isinstance(potential, AcePotential):
+        book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), potential))

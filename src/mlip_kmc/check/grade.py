@@ -1,0 +1,97 @@
+"""The extrapolation grade gamma: how far a structure is from what the potential was fitted to.
+
+    gamma_of_atoms(atoms, potential)          # (N,), by python-ace, with the B-basis and its active set
+
+Lysogorskiy et al., Phys. Rev. Mater. 7, 043801 (2023). Without the B-basis `.yaml` and the active set `.asi` it is not known;
+python-ace says 0 then, which is no answer.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from ase import Atoms
+
+from mlip_kmc.check.findings import Finding, Level, Value
+from mlip_kmc.check.lammps import largest_gamma
+from mlip_kmc.potential import AcePotential, Potential
+
+Array = npt.NDArray[np.float64]
+FINE = 3.0
+"""Up to 1 is interpolation; to about 3, as at saddles near the training set, energies are as good as there."""
+FAR = 25.0
+"""Where active learning commonly stops a simulation (LAMMPS' and pacemaker's examples): forces are then guesses."""
+_SAME_EV_PER_ATOM = 1e-6
+_SAME_GAMMA = 1e-3
+
+
+def level_of(gamma: float) -> tuple[Level, str]:
+    """How a largest gamma is judged, and what to do."""
+    if not np.isfinite(gamma):
+        return Level.WARN, "gamma is no finite number: make the active set again (pace_activeset)"
+    if gamma < FINE:
+        return Level.OK, ""
+    if gamma <= FAR:
+        return Level.WARN, f"outside of the training set (fine below {FINE:g}): fit again with such structures to trust rates"
+    return Level.WARN, f"FAR outside of the training set (above {FAR:g}), energies are guesses: fit again with such structures"
+
+
+def gamma_of_atoms(atoms: Atoms, potential: AcePotential) -> tuple[Array, float]:
+    """(N,) gamma of each atom, and the energy in eV, from the B-basis; the potential must have its active set."""
+    from pyace import PyACECalculator
+
+    calculator = PyACECalculator(str(potential.basis))
+    calculator.set_active_set(str(potential.active_set))
+    probe = atoms.copy()
+    probe.set_constraint()
+    calculator.calculate(probe)
+    return np.asarray(calculator.results["gamma"], dtype=np.float64), float(calculator.results["energy"])
+
+
+def grade(
+    atoms: Atoms, potential: Potential, *, where: str, energy_eV: float, folder: Path
+) -> tuple[list[Finding], bool | None]:
+    """Gamma of a structure.
+
+    Args:
+        atoms: restricted triclinic.
+        potential: the run's.
+        where: which structure it is, in words.
+        energy_eV: by the run's own path, to see that the B-basis is the potential's.
+        folder: for LAMMPS.
+
+    Returns:
+        the finding, and whether gamma is to be had (None where not).
+    """
+    if not isinstance(potential, AcePotential) or potential.active_set is None or potential.basis is None:
+        why = "only ACE potentials have it" if not isinstance(potential, AcePotential) else "no .yaml and .asi beside the .yace"
+        return [Finding("gamma", Level.UNKNOWN, why, values={"largest_gamma": None}, advice=(
+            "make the active set (pace_activeset) and name it in potential.active_set"
+            if isinstance(potential, AcePotential) else ""))], None
+    gamma, energy = gamma_of_atoms(atoms, potential)
+    off = abs(energy - energy_eV) / len(atoms)
+    if not off <= _SAME_EV_PER_ATOM:
+        return [Finding("gamma", Level.UNKNOWN,
+                        f"{potential.basis.name} is of another potential: energies differ by {off:.1e} eV an atom",
+                        advice="bring the .yaml and .asi that belong to the .yace",
+                        values={"largest_gamma": None, "energy_difference_eV_per_atom": off})], None
+    largest = float(gamma.max())
+    level, advice = level_of(largest)
+    lammps = largest_gamma(atoms, basis=potential.basis, active_set=potential.active_set, folder=folder)
+    values: dict[str, Value] = {"largest_gamma": largest, "mean_gamma": float(gamma.mean()), "atom": int(gamma.argmax()),
+                                "largest_gamma_lammps": lammps, "fine_below": FINE, "far_above": FAR}
+    if abs(lammps - largest) > _SAME_GAMMA * max(1.0, largest):
+        level, advice = Level.WARN, f"LAMMPS gives {lammps:.3g}: make the active set again (pace_activeset)"
+    text = f"at most {largest:.3g} in {where} (atom {int(gamma.argmax())} from 0; mean {gamma.mean():.2g})"
+    return [Finding("gamma", level, text, advice=advice, values=values)], True
+
+
+def grade_saddles(saddles: list[Atoms], potential: AcePotential) -> tuple[list[Finding], bool]:
+    """The largest gamma at the saddles that trial searches found, where the energy is what barriers are made of."""
+    if not saddles:
+        return [Finding("saddle gamma", Level.UNKNOWN, "no saddle was found")], False
+    largest = [float(gamma_of_atoms(saddle, potential)[0].max()) for saddle in saddles]
+    level, advice = level_of(max(largest))
+    span = " to ".join(dict.fromkeys((f"{min(largest):.3g}", f"{max(largest):.3g}")))
+    return [Finding("saddle gamma", level, f"largest of an atom {span}, at {len(largest)} saddle{'s' * (len(largest) > 1)}",
+                    advice=advice, values={"largest_gamma": max(largest), "of_each": tuple(largest)})], True

@@ -1,0 +1,120 @@
+"""Are the forces the gradient of the energy, and do LAMMPS and python-ace agree? By the run's own path.
+
+A potential whose forces are not its energy's gradient has no saddles where searches look for them. The structure is shaken
+a little first: at a minimum every force is near zero, and anything agrees.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+from ase import Atoms
+
+from mlip_kmc.check.estimates import gradient_deviation
+from mlip_kmc.check.evaluate import Evaluation, evaluate
+from mlip_kmc.check.findings import Finding, Level
+from mlip_kmc.errors import PotentialError
+from mlip_kmc.potential import AcePotential, Potential
+from mlip_kmc.structure import fixed_atoms
+
+Array = npt.NDArray[np.float64]
+SHAKE_A = 0.05
+STEP_A = 1e-3
+"""The error of a central difference grows with its square: about 1e-5 eV/A in metals; the energy's digits give 1e-9."""
+GRADIENT_EV_PER_A = 1e-3
+"""A tenth of the force (0.01 eV/A) at which saddles are converged: what is below cannot mislead a search."""
+AGREEMENT_EV_PER_A = 1e-6
+"""Evaluators built alike agree to 1e-10; ones of different versions differ by 1e-4 and more."""
+AGREEMENT_EV_PER_ATOM = 1e-8
+_COMPONENTS = 4
+_DIRECTIONS = 4
+
+
+def shaken(atoms: Atoms) -> Atoms:
+    """The structure with its free atoms moved at random, the same ones every time."""
+    free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
+    moved = atoms.copy()
+    moved.positions[free] += np.random.default_rng(1).normal(0.0, SHAKE_A, (len(free), 3))
+    return moved
+
+
+def energy(atoms: Atoms, potential: Potential) -> tuple[list[Finding], Evaluation]:
+    """Energy and forces of the structure as it was given.
+
+    Raises:
+        PotentialError: the run's own path gives no usable numbers.
+    """
+    found = evaluate(atoms, potential)
+    largest = float(np.linalg.norm(found.forces_eV_per_A, axis=1).max())
+    text = f"{found.energy_eV:.6f} eV ({found.energy_eV / len(atoms):.4f} an atom), largest force {largest:.4g} eV/A, as given"
+    return [Finding("energy", Level.OK, text,
+                    values={"energy_eV": found.energy_eV, "largest_force_eV_per_A": largest})], found
+
+
+def gradient(
+    atoms: Atoms, potential: Potential, *, evaluate: Callable[[Atoms, Potential], Evaluation] = evaluate
+) -> tuple[list[Finding], Evaluation]:
+    """Forces against central differences of the energy, along single components and along all at once.
+
+    Returns:
+        the finding, and the evaluation of the shaken structure.
+    """
+    moved = shaken(atoms)
+    here = evaluate(moved, potential)
+    worst = 0.0
+    for direction in _directions(moved):
+        ends = []
+        for sign in (1, -1):
+            probe = moved.copy()
+            probe.positions += sign * STEP_A * direction
+            ends.append(evaluate(probe, potential).energy_eV)
+        deviation = gradient_deviation(here.forces_eV_per_A, direction, ahead_eV=ends[0], behind_eV=ends[1], step_A=STEP_A)
+        worst = max(worst, abs(deviation), key=lambda value: np.inf if np.isnan(value) else value)
+    passed = worst <= GRADIENT_EV_PER_A
+    text = (f"differ from central differences of the energy by at most {worst:.1e} eV/A ({_COMPONENTS} components, "
+            f"{_DIRECTIONS} directions, step {STEP_A:g} A, allowed {GRADIENT_EV_PER_A:g})")
+    advice = "" if passed else ("they are not the gradient of the energy, saddles would be wrong: check the potential's "
+                                "files and its cutoff function, or fit it again")
+    return [Finding("forces", Level.OK if passed else Level.FAIL, text, advice=advice,
+                    exit_code=0 if passed else PotentialError.exit_code,
+                    values={"deviation_eV_per_A": worst, "allowed_eV_per_A": GRADIENT_EV_PER_A, "step_A": STEP_A,
+                            "shake_A": SHAKE_A, "components": _COMPONENTS, "directions": _DIRECTIONS})], here
+
+
+def _directions(atoms: Atoms) -> Iterator[Array]:
+    """(N, 3) directions of free atoms, the largest component 1: single components, and random ones of all atoms."""
+    rng = np.random.default_rng(2)
+    free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
+    for chosen in rng.integers(3 * len(free), size=_COMPONENTS):
+        direction = np.zeros((len(atoms), 3))
+        direction[free[chosen // 3], chosen % 3] = 1.0
+        yield direction
+    for _ in range(_DIRECTIONS):
+        direction = np.zeros((len(atoms), 3))
+        direction[free] = rng.uniform(-1.0, 1.0, (len(free), 3))
+        yield direction / np.abs(direction).max()
+
+
+def agreement(atoms: Atoms, potential: AcePotential, here: Evaluation) -> tuple[list[Finding], bool]:
+    """The shaken structure's energy and forces against python-ace's.
+
+    Args:
+        atoms: the structure as given.
+        potential: the run's.
+        here: of the shaken structure, by the run's own path.
+    """
+    probe = shaken(atoms)
+    free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
+    probe.set_constraint()
+    probe.calc = potential.calculator()
+    per_atom = abs(float(probe.get_potential_energy()) - here.energy_eV) / len(atoms)
+    force = float(np.abs(probe.get_forces() - here.forces_eV_per_A)[free].max())
+    passed = per_atom <= AGREEMENT_EV_PER_ATOM and force <= AGREEMENT_EV_PER_A
+    return [Finding(
+        "python-ace", Level.OK if passed else Level.FAIL,
+        f"agrees with eOn and LAMMPS: energy to {per_atom:.0e} eV an atom, forces to {force:.0e} eV/A" if passed else
+        f"differs from eOn and LAMMPS: energy by {per_atom:.1e} eV an atom, forces by {force:.1e} eV/A",
+        advice="" if passed else "the image's evaluators differ, or the .yace is of another version: build the image again",
+        exit_code=0 if passed else PotentialError.exit_code,
+        values={"energy_eV_per_atom": per_atom, "force_eV_per_A": force, "allowed_energy_eV_per_atom": AGREEMENT_EV_PER_ATOM,
+                "allowed_force_eV_per_A": AGREEMENT_EV_PER_A})], passed

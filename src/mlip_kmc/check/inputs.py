@@ -1,0 +1,60 @@
+"""The structure and the potential that the configuration names, and whether they fit each other."""
+
+import numpy as np
+from ase import Atoms
+
+from mlip_kmc.check.findings import Finding, Level, Value
+from mlip_kmc.config import Config
+from mlip_kmc.eon.wrapper import inputs_of
+from mlip_kmc.potential import AcePotential, Potential
+from mlip_kmc.structure import Prepared, fixed_atoms, prepare, read_structure
+
+
+def read(config: Config) -> tuple[list[Finding], Atoms]:
+    """Read the structure; its finding comes with `fit`.
+
+    Raises:
+        StructureError: it cannot be read.
+    """
+    return [], read_structure(config.structure.file)
+
+
+def potential(config: Config) -> tuple[list[Finding], Potential]:
+    """Read the potential.
+
+    Raises:
+        PotentialError: it cannot be read.
+    """
+    found, _ = inputs_of(config)
+    values: dict[str, Value] = {"elements": found.elements, "cutoff_A": found.cutoff_A}
+    if isinstance(found, AcePotential):
+        text = (f"{found.yace.name}: {', '.join(found.elements)}, cutoff {found.cutoff_A:g} A, evaluator {found.evaluator}, "
+                f"sha256 {found.digest[:12]}")
+        values |= {"digest_sha256": found.digest, "evaluator": found.evaluator, "has_active_set": found.active_set is not None}
+    else:
+        text = f"eOn's built-in {found.eon_name}; its elements and cutoff are not known here"
+    return [Finding("potential", Level.OK, text, values=values)], found
+
+
+def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Finding], Prepared]:
+    """The structure's own checks, and against the potential where that could be read.
+
+    Raises:
+        StructureError: it cannot be used.
+    """
+    section = config.structure
+    prepared = prepare(atoms, elements=found.elements if found else None, cutoff_A=found.cutoff_A if found else None,
+                       minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(np.asarray(atoms.cell.array, dtype=np.float64)), axis=0)
+    narrowest, fixed = float(heights.min()), len(fixed_atoms(atoms))
+    cutoff_A = found.cutoff_A if found else None
+    text = f"{len(atoms)} atoms of {', '.join(prepared.species)}, {fixed} fixed; cell at least {narrowest:.2f} A wide"
+    if cutoff_A is not None:
+        text += f", {narrowest / cutoff_A:.2f} cutoffs"
+    small = cutoff_A is not None and narrowest < 2 * cutoff_A
+    turned = not np.array_equal(prepared.rotation, np.eye(3))
+    text += "; turned for eOn, results are turned back" if turned else ""
+    return [Finding("structure", Level.WARN if small else Level.OK, text,
+                    advice="atoms meet their own images: use a cell of two cutoffs" if small else "",
+                    values={"atoms": len(atoms), "fixed": fixed, "elements": prepared.species, "narrowest_A": narrowest,
+                            "cutoff_A": cutoff_A, "turned": turned})], prepared

@@ -1,0 +1,126 @@
+"""Room on the disks: scratch, where searches run, and the run directory, where the run is kept."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlip_kmc.check.findings import Finding, Level
+from mlip_kmc.config import scratch_directory
+from mlip_kmc.errors import StorageError
+
+CONTAINALL_MB = 64.0
+"""The size of the memory file system that `apptainer --containall` puts on /tmp."""
+SEARCH_FIXED_MB = 0.3
+"""Logs, tables and options of a search."""
+SEARCH_STRUCTURES = 12
+"""`.con` files in a search's directory, generously: a search of the example takes 0.18 MB at most where this gives 0.4."""
+RUN_FREE_MB = 1000.0
+"""A run keeps each process' structures and three generations: hundreds of states of hundreds of atoms are under this."""
+FEWEST_FILES = 10_000
+BIND_SCRATCH = ("bind a real disk as scratch: `apptainer exec --workdir /scratch/DIR ...`, or set MLIP_KMC_SCRATCH to a "
+                "directory that is bound")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A file system.
+
+    Attributes:
+        path: a directory on it. size_MB, free_MB: in 10^6 bytes. kind: as `tmpfs`; empty where not known.
+        free_files: inodes; None where the file system does not count them.
+    """
+
+    path: Path
+    size_MB: float
+    free_MB: float
+    kind: str = ""
+    free_files: int | None = None
+
+
+def disk_of(path: Path) -> Disk:
+    """The file system that holds a path, or the nearest parent that exists."""
+    there = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.is_dir())
+    facts = os.statvfs(there)
+    return Disk(path=there, size_MB=facts.f_blocks * facts.f_frsize / 1e6, free_MB=facts.f_bavail * facts.f_frsize / 1e6,
+                kind=_kind(there), free_files=facts.f_favail if facts.f_files else None)
+
+
+def _kind(path: Path) -> str:
+    """The type of the file system, by the longest mount point above the path."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return ""
+    real = path.resolve()
+    above = [(len(point), kind) for point, kind in mounts if real.is_relative_to(point)]
+    return max(above)[1] if above else ""
+
+
+def search_room(con_bytes: int) -> float:
+    """What one search keeps in scratch while it runs, from the size of the structure's `.con`."""
+    return SEARCH_FIXED_MB + SEARCH_STRUCTURES * con_bytes / 1e6
+
+
+def scratch(
+    *, workers: int, con_bytes: int | None, look: Callable[[Path], Disk] | None = None
+) -> tuple[list[Finding], Path]:
+    """Where searches run, and whether all workers' searches fit there.
+
+    Args:
+        workers: searches at a time.
+        con_bytes: size of the structure's `.con`; None where it could not be read.
+        look: at a file system; `disk_of` where None.
+
+    Raises:
+        ConfigError: MLIP_KMC_SCRATCH names no directory.
+        StorageError: it cannot be written.
+    """
+    where = scratch_directory()
+    if not os.access(where, os.W_OK | os.X_OK):
+        raise StorageError(f"cannot write to the scratch directory {where}; set MLIP_KMC_SCRATCH to one that can be written")
+    disk = (look or disk_of)(where)
+    each_MB = None if con_bytes is None else search_room(con_bytes)
+    needed_MB = None if each_MB is None else each_MB * workers
+    text = f"{where}{f' ({disk.kind})' if disk.kind else ''}: {size_text(disk.free_MB)} free"
+    if each_MB is not None and needed_MB is not None:
+        text += f"; {_counted(workers, 'worker')} x {size_text(each_MB)} a search = {size_text(needed_MB)}"
+    level, advice = Level.OK, ""
+    if needed_MB is not None and disk.free_MB < needed_MB:
+        level, advice = Level.FAIL, f"too small: {BIND_SCRATCH}, or ask for fewer workers"
+    elif disk.kind == "tmpfs" and disk.size_MB <= CONTAINALL_MB * 1.1:  # 64 MiB are 67.1 MB
+        level, advice = Level.WARN, f"the small memory disk of --containall: {BIND_SCRATCH}"
+    elif needed_MB is not None and disk.free_MB < 4 * needed_MB:
+        level, advice = Level.WARN, f"little to spare: {BIND_SCRATCH}"
+    return [Finding("scratch", level, text, advice=advice, exit_code=StorageError.exit_code if level is Level.FAIL else 0,
+                    values={"directory": str(where), "kind": disk.kind, "size_MB": disk.size_MB, "free_MB": disk.free_MB,
+                            "a_search_MB": each_MB, "workers": workers, "needed_MB": needed_MB})], where
+
+
+def run_disk(run_dir: Path, *, look: Callable[[Path], Disk] | None = None) -> tuple[list[Finding], bool]:
+    """Whether the run directory's disk has room, and may be written.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    disk = (look or disk_of)(run_dir)
+    if not os.access(disk.path, os.W_OK | os.X_OK):
+        raise StorageError(f"cannot write to {disk.path}, where the run directory would be; choose another --dir")
+    files = "" if disk.free_files is None else f", {disk.free_files} files"
+    few = disk.free_files is not None and disk.free_files < FEWEST_FILES
+    tight = disk.free_MB < RUN_FREE_MB or few
+    return [Finding("run disk", Level.WARN if tight else Level.OK,
+                    f"{run_dir}: {size_text(disk.free_MB)}{files if few else ''} free",
+                    advice="a long run may fill it: make room, or give the run another --dir" if tight else "",
+                    values={"directory": str(run_dir), "free_MB": disk.free_MB, "free_files": disk.free_files})], True
+
+
+def size_text(size_MB: float) -> str:
+    """A size in MB or GB, as people read it."""
+    if size_MB >= 1000:
+        return f"{size_MB / 1000:.3g} GB"
+    return f"{size_MB:.0f} MB" if size_MB >= 10 else f"{size_MB:.1f} MB"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("s" if count != 1 else "")

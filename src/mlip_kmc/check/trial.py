@@ -1,0 +1,210 @@
+"""A few real process searches from state 0, and what they tell of the run: outcomes, barriers, cost of a KMC step, traps.
+
+    trial = run_searches(config, potential, minimum, count=4, run_dir=Path("scratch/run"))
+    trial.records, trial.processes
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from mlip_kmc.check.estimates import (
+    Barriers,
+    Range,
+    coupon_collector,
+    mean_range,
+    process_range,
+    repeats_wanted,
+    searches_range,
+    thermal_barriers,
+)
+from mlip_kmc.check.findings import Finding, Level, Value
+from mlip_kmc.config import ConfidenceSection, Config
+from mlip_kmc.eon.wrapper import EonWrapper
+from mlip_kmc.errors import SearchesFailedError
+from mlip_kmc.potential import Potential
+from mlip_kmc.records import Process, SearchRecord, read_lines
+from mlip_kmc.structure import from_con
+
+KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
+FAST_KT = 10.0
+"""exp(10) = 22000: at 1e13 per s a hop every 2 ns, far below what one calls rare."""
+FLICKER_KT = 5.0
+"""exp(5) = 150 hops to and fro for each other event."""
+BAD_SHARE = 0.5
+LONG_STEP_H = 24.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What trial searches brought.
+
+    Attributes:
+        records: of every search. processes: state 0's, as they are found. saddles: their structures.
+    """
+
+    records: tuple[SearchRecord, ...]
+    processes: tuple[Process, ...]
+    saddles: tuple[Atoms, ...]
+
+
+def run_searches(config: Config, potential: Potential, minimum: Atoms, *, count: int, run_dir: Path) -> Trial:
+    """Make so many searches from the minimised structure, as the run makes them.
+
+    Raises:
+        MlipKmcError: what would stop the run, too.
+    """
+    wrapper = EonWrapper(config, run_dir=run_dir)
+    result = wrapper.search(potential, minimum, count=count)
+    processes = result.states[0].processes if result.states else ()
+    return Trial(
+        records=tuple(read_lines(run_dir / "journal" / "searches.jsonl", SearchRecord)), processes=processes,
+        saddles=tuple(from_con(process.saddle.read_text(encoding="utf-8")) for process in processes),
+    )
+
+
+def judge(trial: Trial, config: Config) -> list[Finding]:
+    """All findings of a trial."""
+    findings = [outcomes(trial.records)]
+    if trial.processes:
+        findings.append(barriers(trial.processes, temperature_K=config.temperature_K))
+    if trial.records:
+        findings.append(cost(trial.records, config.confidence, workers=config.worker_count))
+    if trial.processes:
+        forward = [process.barrier for process in trial.processes]
+        back = [process.saddle_energy - process.product_energy for process in trial.processes]
+        found = thermal_barriers(forward, back, kT_eV=config.temperature_K / KELVIN_PER_EV,
+                               window_kT=config.search.thermal_window_kT)
+        beyond = sum(record.outcome == "high" for record in trial.records)
+        findings += [window(found, config.search.thermal_window_kT, found_count=len(forward), beyond=beyond),
+                     flicker(found, superbasins=config.superbasins)]
+    return findings
+
+
+def outcomes(records: Sequence[SearchRecord]) -> Finding:
+    """How the searches ended, and what each took."""
+    counts = Counter(record.outcome for record in records)
+    bad = [record.reason for record in records if record.outcome == "bad"]
+    words = ", ".join(f"{counts[kind]} {kind}" for kind in ("new", "repeat", "high", "bad") if counts[kind])
+    values: dict[str, Value] = {"searches": len(records), **{kind: counts[kind] for kind in ("new", "repeat", "high", "bad")}}
+    if not records:
+        return Finding("searches", Level.FAIL, "none was registered", exit_code=SearchesFailedError.exit_code, values=values)
+    seconds, calls = [record.seconds for record in records], [record.force_calls for record in records]
+    values |= {"mean_s": float(np.mean(seconds)), "longest_s": max(seconds), "mean_force_calls": float(np.mean(calls)),
+               "reasons": tuple(sorted(set(bad)))}
+    text = (f"{len(records)}: {words}; {np.mean(seconds):.1f} s each ({min(seconds):.1f} to {max(seconds):.1f}), "
+            f"{np.mean(calls):.0f} force calls by eOn's count (without dimer rotations)")
+    if bad:
+        text += f"; bad: {', '.join(f'{number} x {reason}' for reason, number in Counter(bad).most_common(2))}"
+    if len(bad) == len(records):
+        return Finding("searches", Level.WARN, text, values=values, advice=(
+            "not one good search: try --searches 20, then another search.displace or a larger search.displacement_A"))
+    many = len(bad) > BAD_SHARE * len(records)
+    return Finding("searches", Level.WARN if many else Level.OK, text, values=values, advice=(
+        "most are bad: look at the search section (displacement, max_iterations, max_energy_eV)" if many else ""))
+
+
+def barriers(processes: Sequence[Process], *, temperature_K: float) -> Finding:
+    """The barriers that were found, and those back."""
+    kT = temperature_K / KELVIN_PER_EV
+    forward = sorted(process.barrier for process in processes)
+    back = [process.saddle_energy - process.product_energy for process in processes]
+    shown = ", ".join(f"{barrier:.3f}" for barrier in forward[:6]) + (", ..." if len(forward) > 6 else "")
+    return Finding("barriers", Level.OK, f"{shown} eV (lowest {forward[0] / kT:.1f} kT at {temperature_K:g} K); back from "
+                   f"{min(back):.3f} eV", values={"barriers_eV": tuple(forward), "lowest_back_eV": min(back), "kT_eV": kT})
+
+
+def cost(records: Sequence[SearchRecord], confidence: ConfidenceSection, *, workers: int) -> Finding:
+    """Searches and hours that a step out of a new state takes, as ranges."""
+    good = [record for record in records if record.process is not None]
+    found = len({record.process for record in good})
+    if not good:
+        return Finding("cost", Level.UNKNOWN, "no good search to judge by",
+                       values={"searches_least": None, "searches_most": None})
+    counted = process_range(found=found, good=len(good))
+    searches = searches_range(confidence.scheme, confidence=confidence.value, found=found, good=len(good), whole=len(records))
+    seconds = mean_range([record.seconds for record in records])
+    hours = searches.times(seconds).times(Range(1 / workers / 3600, 1 / workers / 3600))
+    text = f"a step out of a new state takes {_span(searches)} searches, {_hours(hours)} with {_counted(workers, 'worker')}"
+    text += f" (if {_span(counted)} processes are equally likely: {_reason(confidence, counted)})"
+    open_end = searches.high is None
+    long = hours.low > LONG_STEP_H
+    if open_end:
+        text += "; no upper end: nothing was found twice" if found == len(good) else "; no upper end"
+    advice = "more workers, or a confidence that costs less (docs/confidence.md)" if long else (
+        "a larger --searches narrows it" if open_end else "")
+    return Finding("cost", Level.WARN if long else Level.UNKNOWN if open_end else Level.OK, text, advice=advice, values={
+        "scheme": confidence.scheme, "confidence": confidence.value, "processes_least": counted.low,
+        "processes_most": counted.high, "searches_least": searches.low, "searches_most": searches.high,
+        "search_s_least": seconds.low, "search_s_most": seconds.high,
+        "step_h_least": hours.low, "step_h_most": hours.high, "workers": workers})
+
+
+def _reason(confidence: ConfidenceSection, counted: Range) -> str:
+    if confidence.scheme != "old":
+        return f"scheme {confidence.scheme} at {confidence.value:g}"
+    find = Range(coupon_collector(int(counted.low)), None if counted.high is None else coupon_collector(int(counted.high)))
+    return (f"scheme old at {confidence.value:g} ends with {repeats_wanted(confidence.value)} repeats in a row, finding them all "
+            f"takes {_span(find)}")
+
+
+def _span(span: Range) -> str:
+    if span.high is None:
+        return f"at least {span.low:.0f}"
+    return f"{span.low:.0f}" if round(span.low) == round(span.high) else f"{span.low:.0f} to {span.high:.0f}"
+
+
+def _hours(span: Range) -> str:
+    """A span of hours in the unit that reads best."""
+    unit, factor = ("h", 1.0) if span.low >= 1 else ("min", 60.0) if span.low * 60 >= 1 else ("s", 3600.0)
+    if span.high is None:
+        return f"at least {span.low * factor:.2g} {unit}"
+    high_unit, high_factor = ("h", 1.0) if span.high >= 1 else (unit, factor)
+    low = f"{span.low * factor:.2g}" + (f" {unit}" if unit != high_unit else "")
+    return f"{low} to {span.high * high_factor:.2g} {high_unit}"
+
+
+def window(found: Barriers, window_kT: float, *, found_count: int, beyond: int) -> Finding:
+    """Whether the lowest barrier pushes others out of the thermal window, which counts from it.
+
+    Args:
+        found: how the barriers of the process table lie.
+        window_kT: search.thermal_window_kT.
+        found_count: processes in the table.
+        beyond: searches whose barrier was too high for the table.
+    """
+    hidden, count = found.hidden + beyond, found_count + beyond
+    values: dict[str, Value] = {"window_kT": window_kT, "lowest_kT": found.lowest_kT, "hidden": hidden, "found": count}
+    if hidden:
+        return Finding("window", Level.WARN, f"{hidden} of {count} barriers lie more than {window_kT:g} kT above the lowest and "
+                       "stay out of the rate table", values=values,
+                       advice="raise search.thermal_window_kT if they matter (a low barrier to and fro hides the others)")
+    return Finding("window", Level.OK, f"all {count} processes found lie within {window_kT:g} kT of the lowest", values=values)
+
+
+def flicker(found: Barriers, *, superbasins: bool) -> Finding:
+    """Whether the run would spend its steps going to and fro over one low barrier."""
+    reasons = []
+    if found.lowest_kT < FAST_KT:
+        reasons.append(f"the lowest barrier is only {found.lowest_kT:.1f} kT")
+    if found.gap_kT is not None and found.gap_kT > FLICKER_KT:
+        reasons.append(f"{'it lies' if reasons else 'the lowest barrier lies'} {found.gap_kT:.1f} kT below the next")
+    if found.lowest_back_kT < min(FAST_KT, found.lowest_kT - FLICKER_KT):
+        reasons.append(f"a product goes back over {found.lowest_back_kT:.1f} kT")
+    values: dict[str, Value] = {"lowest_kT": found.lowest_kT, "gap_kT": found.gap_kT, "lowest_back_kT": found.lowest_back_kT,
+                                "superbasins": superbasins}
+    if not reasons:
+        return Finding("flicker", Level.OK, values=values,
+                       text=f"none seen: lowest barrier {found.lowest_kT:.1f} kT, back {found.lowest_back_kT:.1f} kT")
+    text = f"{' and '.join(reasons)}: most steps would go to and fro"
+    if superbasins:
+        return Finding("flicker", Level.OK, f"{text}; superbasins are on", values=values)
+    return Finding("flicker", Level.WARN, text, advice="set superbasins: true", values=values)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("s" if count != 1 else "")

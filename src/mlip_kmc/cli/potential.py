@@ -1,0 +1,144 @@
+"""`mlip-kmc potential`: what a potential's files hold, and the record that keeps them together."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from mlip_kmc.cli.common import PATH, Command
+from mlip_kmc.errors import PotentialError
+
+if TYPE_CHECKING:
+    from mlip_kmc.potential import AcePotential
+
+
+@click.group()
+def potential() -> None:
+    """Look at a potential's files, or write the record that lies beside them.
+
+    \b
+    Example:  mlip-kmc potential info cu.yace
+    """  # noqa: D301 - click's own mark for lines that are not to be wrapped
+
+
+@potential.command(cls=Command)
+@click.argument("file", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(file: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Print what FILE, a .yace, and the files beside it hold.
+
+    \b
+    Example:  mlip-kmc potential info cu.yace
+    """  # noqa: D301
+    from mlip_kmc.potential import AcePotential
+
+    facts = _facts(AcePotential.read(file, check_record=False))
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts)))
+
+
+@potential.command(cls=Command)
+@click.argument("file", type=PATH)
+@click.option("--force", is_flag=True, help="Replace a record that says something else.")
+def record(file: Path, force: bool) -> None:  # noqa: FBT001
+    """Write the record of FILE, a .yace, beside it: FILE.record.json.
+
+    Files that it holds of another potential stay out of every later run. A record that is right already is left as it is.
+
+    \b
+    Example:  mlip-kmc potential record cu.yace
+    """  # noqa: D301
+    from mlip_kmc.potential import AcePotential
+    from mlip_kmc.potential.record import record_path, write_record
+
+    found = AcePotential.read(file, check_record=False)
+    path = record_path(found.yace)
+    state, problem, _ = _state(found)
+    if state == "valid":
+        click.echo(f"{path} is right already")
+        return
+    if state == "invalid" and not force:
+        raise PotentialError(f"{path} is there and says something else: {str(problem).partition(';')[0]}; give --force to "
+                             "replace it (what it knows of recipe, training set and errors is lost)")
+    write_record(path, found.new_record())
+    click.echo(f"wrote {path}")
+
+
+def _state(found: "AcePotential") -> tuple[str, str | None, dict[str, Any] | None]:
+    """Is there a record, is it of these files, what is wrong with it, and what it says."""
+    from mlip_kmc.potential.record import read_record, record_path
+
+    said = None
+    try:
+        record = read_record(record_path(found.yace))
+        if record is None:
+            return "none", None, None
+        said = record.model_dump(mode="json")
+        found.check_against(record)
+    except PotentialError as error:
+        return "invalid", str(error), said
+    return "valid", None, said
+
+
+def _facts(found: "AcePotential") -> dict[str, Any]:
+    from mlip_kmc.config import AcePotentialSection
+    from mlip_kmc.potential.record import record_path
+
+    state, problem, said = _state(found)
+    return {
+        "file": str(found.yace),
+        "elements": list(found.elements),
+        "cutoff_A": found.cutoff_A,
+        "functions": dict(found.functions),
+        "basis": found.basis and str(found.basis),
+        "basis_functions": found.basis_functions and dict(found.basis_functions),
+        "active_set": found.active_set and str(found.active_set),
+        "active_set_kind": found.active_set_kind,
+        "gamma": "available" if found.knows_gamma else "unknown",
+        "evaluators": list(get_args(AcePotentialSection.model_fields["evaluator"].annotation)),
+        "digests": found.digests.model_dump(),
+        "record": {"file": str(record_path(found.yace)), "state": state, "problem": problem, "content": said},
+    }
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    """The facts, for reading."""
+    record = facts["record"]
+    basis = f"{facts['basis']} ({_counts(facts['basis_functions'])})" if facts["basis"] else "none"
+    active_set = f"{facts['active_set']} ({facts['active_set_kind']})" if facts["active_set"] else "none"
+    gamma = "available" if facts["gamma"] == "available" else "unknown: it needs a B-basis .yaml and an active set .asi"
+    lines = [
+        f"potential    {facts['file']}",
+        f"elements     {', '.join(facts['elements'])}",
+        f"cutoff       {facts['cutoff_A']:g} A",
+        f"functions    {_counts(facts['functions'])}",
+        f"B-basis      {basis}",
+        f"active set   {active_set}",
+        f"gamma        {gamma}",
+        f"evaluators   {', '.join(facts['evaluators'])}",
+        f"record       {record['state']}" + (f": {record['problem']}" if record["problem"] else ""),
+    ]
+    if record["state"] == "valid":
+        lines += _history(record["content"])
+    return lines
+
+
+def _history(content: dict[str, Any]) -> list[str]:
+    """What a record says of where the potential comes from."""
+    lines = []
+    if content["recipe"]:
+        versions = ", ".join(f"{name} {version}" for name, version in content["recipe"]["versions"].items())
+        lines.append(f"recipe       {content['recipe']['name']} ({versions})")
+    if content["training"]:
+        nearest = ", ".join(f"{pair} {distance:g} A" for pair, distance in content["training"]["smallest_distance_A"].items())
+        lines.append(f"training     {content['training']['structures']} structures, {content['training']['atoms']} atoms; "
+                     f"shortest distances {nearest}")
+    if content["test_errors"]:
+        errors = content["test_errors"]
+        lines.append(f"test errors  {1e3 * errors['energy_rmse_eV_per_atom']:.3g} meV/atom, "
+                     f"{1e3 * errors['force_rmse_eV_per_A']:.3g} meV/A (RMSE of {errors['structures']} structures)")
+    return lines
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} of {element}" for element, count in counts.items())

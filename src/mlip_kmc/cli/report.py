@@ -1,0 +1,43 @@
+"""`mlip-kmc report`: a run as one HTML page, or as JSON."""
+
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from mlip_kmc.cli.common import PATH, Command
+
+_PACKAGES = ("ase", "numpy", "scipy")
+
+
+@click.command(cls=Command)
+@click.argument("run_dir", metavar="RUN", type=PATH)
+@click.option("--output", type=PATH, default=None, help="The page [default: RUN/results/report.html].")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object; no page is written.")
+def report(run_dir: Path, output: Path | None, as_json: bool) -> None:  # noqa: FBT001
+    """Tell what the run in RUN has come to, also while it goes on.
+
+    The page holds everything itself: it asks for no network and no second file.
+
+    \b
+    Example:  mlip-kmc report my-run --output my-run.html
+    """  # noqa: D301
+    import sys
+
+    from mlip_kmc import __version__
+    from mlip_kmc.files import make_directory, write_durably
+    from mlip_kmc.report import collect, render
+    from mlip_kmc.rundir import RunView
+
+    versions = {"mlip-kmc": __version__, **{name: metadata.version(name) for name in _PACKAGES},
+                "Python": sys.version.split()[0]}
+    with RunView.read(run_dir) as view:
+        found = collect(view, etc=Path(sys.prefix) / "etc", software=versions)
+        if as_json:
+            click.echo(found.as_json())
+            return
+        page = render(found)
+    target = output or run_dir / "results" / "report.html"
+    make_directory(target.parent)
+    write_durably(target, page.encode())
+    click.echo(f"report: {target}")

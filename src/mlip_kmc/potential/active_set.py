@@ -1,0 +1,115 @@
+"""The active set `.asi`: for each element the inverse of its active set, from which the extrapolation grade follows.
+
+    active_set = ActiveSet.read(Path("cu.asi"), basis=BBasis.read(Path("cu.yaml")))
+    active_set.kind                      # 'linear'
+
+A `.asi` is an uncompressed zip of `.npy` arrays, one an element. Nothing in it is ever unpickled. LAMMPS and python-ace read
+it with cnpy, which looks neither at an array's type nor at its order, and skips what is compressed: a file that numpy would
+read well can give them another matrix, so anything but plain rows of float64 is refused.
+
+The extrapolation grade: Lysogorskiy et al., Phys. Rev. Materials 7, 043801 (2023).
+"""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mlip_kmc.errors import PotentialError
+from mlip_kmc.potential.basis import BBasis
+
+_ADVICE = "make it again with pace_activeset"
+_FLOAT64 = np.dtype("<f8")
+
+
+@dataclass(frozen=True)
+class ActiveSet:
+    """A checked active set.
+
+    Attributes:
+        path: its file.
+        kind: `linear`: as many rows as an element has basis functions; `full`: that many for each density.
+        digest: sha256 of the file.
+    """
+
+    path: Path
+    kind: Literal["linear", "full"]
+    digest: str
+
+    @classmethod
+    def read(cls, path: Path, *, basis: BBasis) -> Self:
+        """Read and check it against the B-basis that it belongs to.
+
+        Raises:
+            PotentialError: it cannot be read, is damaged, or belongs to another basis.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise PotentialError(f"cannot read the active set {path}: {error.strerror}; {_ADVICE}") from error
+        sizes = {}
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                entries = _entries(path, archive, basis)
+                for element, entry in entries.items():
+                    sizes[element] = _checked_size(path, archive, entry, element)
+        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
+            raise PotentialError(f"{path} is not an active set, or a truncated or damaged one; {_ADVICE}") from error
+        return cls(path=path, kind=_kind(path, sizes, basis), digest=hashlib.sha256(data).hexdigest())
+
+
+def _entries(path: Path, archive: zipfile.ZipFile, basis: BBasis) -> dict[str, zipfile.ZipInfo]:
+    """The archive's entries by element."""
+    entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+    if len(entries) != len(archive.infolist()) or set(entries) != set(basis.elements):
+        found = ", ".join(repr(name[:20]) for name in sorted(entries)) or "nothing"
+        raise PotentialError(
+            f"the active set {path} is of {found}, but the B-basis {basis.path} is of {', '.join(map(repr, basis.elements))}; "
+            f"{_ADVICE}"
+        )
+    packed = [element for element, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]
+    if packed:
+        raise PotentialError(f"the active set {path} is compressed, and LAMMPS would not see {', '.join(packed)}; {_ADVICE}")
+    return entries
+
+
+def _checked_size(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, element: str) -> int:
+    """How many rows and columns an element's array has, after a look at all its numbers."""
+    data = archive.read(entry)
+    stream = io.BytesIO(data)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("a version of .npy that cnpy does not read")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
+    where = f"the array of {element} in the active set {path}"
+    if dtype.hasobject:
+        raise PotentialError(f"{where} holds pickled Python objects, which are never loaded; {_ADVICE}")
+    if dtype != _FLOAT64:
+        raise PotentialError(f"{where} is of the type {dtype}, but LAMMPS reads float64; {_ADVICE}")
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+        raise PotentialError(f"{where} has the shape {shape}, which is not square; {_ADVICE}")
+    if by_columns and shape[0] > 1:
+        raise PotentialError(f"{where} is stored by columns, and LAMMPS would read it transposed; {_ADVICE}")
+    numbers: npt.NDArray[np.float64] = np.frombuffer(data, dtype=_FLOAT64, offset=stream.tell())
+    if numbers.size != shape[0] * shape[1]:
+        raise ValueError("fewer or more numbers than its shape says")
+    if not np.isfinite(numbers).all() or not numbers.any():
+        raise PotentialError(f"{where} holds numbers that are not finite, or zeros only; {_ADVICE}")
+    return int(shape[0])
+
+
+def _kind(path: Path, sizes: dict[str, int], basis: BBasis) -> Literal["linear", "full"]:
+    """Linear or full, the same for all elements, as LAMMPS tells them apart."""
+    if all(size == basis.functions[element] for element, size in sizes.items()):
+        return "linear"
+    if all(size == basis.functions[element] * basis.densities[element] for element, size in sizes.items()):
+        return "full"
+    element = next(element for element, size in sizes.items() if size != basis.functions[element])
+    raise PotentialError(
+        f"the active set {path} has {sizes[element]} functions of {element}, but the B-basis {basis.path} has "
+        f"{basis.functions[element]}: they do not belong together; {_ADVICE}"
+    )

@@ -1,0 +1,196 @@
+"""The record beside a potential, `cu.record.json`: which files belong together, and what they were made from.
+
+    record = read_record(record_path(Path("cu.yace")))          # None where there is none
+    record.digests.asi, record.training.smallest_distance_A     # '0ad5f8...', {'Cu-Cu': 1.3021}
+
+A `.asi` carries no identity of the potential that it was made for, so the record holds the digests of all three files.
+`mlip-kmc potential record FILE.yace` writes it; docs/potential-record.md says what each key means.
+"""
+
+import json
+from collections.abc import Iterable
+from itertools import combinations_with_replacement
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mlip_kmc.errors import PotentialError
+from mlip_kmc.explain import explain
+from mlip_kmc.files import write_durably
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+FORMAT = 1
+"""The number that `PotentialRecord.format` takes; it changes with the meaning of a key."""
+_LARGEST_BYTES = 1_000_000
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Counts = dict[str, Annotated[int, Field(ge=0)]]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    """Base of the record and its parts: frozen, and nothing unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Digests(_Section):
+    """The sha256 of each file that the record is about."""
+
+    yace: Digest
+    yaml: Digest | None = None
+    """Null where the potential has no B-basis."""
+    asi: Digest | None = None
+    """Null where the potential has no active set."""
+
+
+class Recipe(_Section):
+    """What made the potential."""
+
+    name: str
+    versions: dict[str, str] = {}
+    """Package: version."""
+
+
+class Training(_Section):
+    """The set of structures that the potential was fitted to."""
+
+    structures: Annotated[int, Field(ge=1)]
+    atoms: Annotated[int, Field(ge=1)]
+    smallest_distance_A: dict[str, Positive]
+    """`Cu-Ni`, elements sorted: the shortest distance between two such atoms; pairs beyond the cutoff are left out."""
+
+    @classmethod
+    def of(cls, structures: Iterable["Atoms"], *, cutoff_A: float) -> Self:
+        """Look at a training set.
+
+        Args:
+            structures: periodic or not.
+            cutoff_A: pairs farther apart than this are not looked for.
+        """
+        import numpy as np
+        from ase.neighborlist import neighbor_list
+
+        count, atoms, smallest = 0, 0, dict[str, float]()
+        for structure in structures:
+            count, atoms = count + 1, atoms + len(structure)
+            symbols = np.array(structure.get_chemical_symbols())
+            first, second, distance = neighbor_list("ijd", structure, cutoff_A)
+            for pair in combinations_with_replacement(sorted(set(symbols)), 2):
+                found = distance[(symbols[first] == pair[0]) & (symbols[second] == pair[1])]
+                if len(found):
+                    smallest["-".join(pair)] = min(smallest.get("-".join(pair), np.inf), float(found.min()))
+        rounded = {pair: round(smallest[pair], 4) for pair in sorted(smallest)}
+        return cls(structures=count, atoms=atoms, smallest_distance_A=rounded)
+
+
+class HeldOutErrors(_Section):
+    """Errors on structures that the potential was not fitted to."""
+
+    structures: Annotated[int, Field(ge=1)]
+    energy_rmse_eV_per_atom: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    force_rmse_eV_per_A: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class PotentialRecord(_Section):
+    """What is known of a potential's files."""
+
+    format: Literal[1] = 1
+    elements: tuple[str, ...]
+    """In the order of the `.yace`."""
+    cutoff_A: Positive
+    functions: Counts
+    """Of the `.yace`, by the element at their centre."""
+    basis_functions: Counts | None = None
+    """Of the B-basis, by the element at their centre: the size of a linear active set."""
+    digests: Digests
+    recipe: Recipe | None = None
+    training: Training | None = None
+    test_errors: HeldOutErrors | None = None
+    baseline: None = None
+    """Kept for a later format: energies that the potential was fitted relative to."""
+
+    def to_json(self) -> bytes:
+        """The file's content: the same record gives the same bytes."""
+        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        return f"{text}\n".encode()
+
+
+def record_path(yace: Path) -> Path:
+    """Where the record of a `.yace` lies."""
+    return yace.with_suffix(".record.json")
+
+
+def read_record(path: Path) -> PotentialRecord | None:
+    """The record, or None where there is no such file.
+
+    Raises:
+        PotentialError: it cannot be read, or is no record.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST_BYTES + 1)
+        raw = json.loads(data)
+        known = not isinstance(raw, dict) or raw.get("format", FORMAT) == FORMAT
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise PotentialError(f"cannot read the potential's record {path}: {error.strerror}; {advice(path)}") from error
+    except (ValueError, RecursionError) as error:
+        raise PotentialError(f"the potential's record {path} is not JSON, or a truncated file; {advice(path)}") from error
+    if not known:
+        raise PotentialError(f"the potential's record {path} has a format that is not {FORMAT}: it was written by another "
+                             f"version of mlip-kmc; {advice(path)}")
+    try:
+        return PotentialRecord.model_validate_json(data)
+    except ValidationError as error:
+        said = explain(error, PotentialRecord)[0]
+        raise PotentialError(f"the potential's record {path} is not a whole one: {said}; {advice(path)}") from error
+
+
+def advice(record: Path) -> str:
+    """What to do about a record that is of no use."""
+    yace = record.with_name(record.name.removesuffix(".record.json") + ".yace")
+    return f"restore it, or write a new one with `mlip-kmc potential record --force {yace}`"
+
+
+def check_digests(path: Path, record: PotentialRecord, files: dict[str, tuple[Path | None, str | None]]) -> None:
+    """Refuse files that are not those of the record.
+
+    Args:
+        path: the record's.
+        record: what it says.
+        files: `yace`, `yaml` and `asi`: where the file is and its sha256; None and None where there is none.
+
+    Raises:
+        PotentialError: a file differs, is missing, or is one too many.
+    """
+    for kind, (file, digest) in files.items():
+        expected = getattr(record.digests, kind)
+        if digest == expected:
+            continue
+        if file is None:
+            raise PotentialError(f"the .{kind} file {path.name.removesuffix('.record.json')}.{kind} that the record {path} "
+                                 f"names ({short(expected)}) is not in use; {_restore(path)}")
+        wanted = f"the record {path} is of {short(expected)}" if expected else f"the record {path} knows of none"
+        raise PotentialError(f"{file} is {short(str(digest))}, but {wanted}; {_restore(path)}")
+
+
+def _restore(path: Path) -> str:
+    return advice(path).replace("restore it", "restore the file")
+
+
+def short(digest: str) -> str:
+    """A digest shortened for reading."""
+    return f"sha256 {digest[:12]}..."
+
+
+def write_record(path: Path, record: PotentialRecord) -> None:
+    """Write it durably, in one step.
+
+    Raises:
+        StorageError: it could not be made durable.
+    """
+    write_durably(path, record.to_json())

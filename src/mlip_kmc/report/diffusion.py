@@ -1,0 +1,185 @@
+"""Diffusion along one trajectory: mean squared displacement and diffusion coefficients, each with its error.
+
+    walk = follow(states, events, time_s=...)          # positions at equal times, and squared hops
+    for found in diffusion(walk):
+        found.species, found.tracer_m2_per_s, found.tracer_error_m2_per_s
+
+Two estimates, both of Einstein's relation in three dimensions, <|r(t) - r(0)|^2> = 6 D t (Mehrer, Diffusion in Solids,
+Springer 2007, chapters 2 and 4):
+
+- tracer: D* = (1/N) sum_i <|r_i(t0 + B) - r_i(t0)|^2> / 6B over the N atoms of a species and blocks of equal length B that do not
+  overlap; its error is that of the mean over blocks, which for a mean is the jackknife's (Efron and Stein, Ann. Stat. 9,
+  586 (1981)). Blocks must outlast the memory of the walk (Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989)): at least ten
+  KMC steps each, and four blocks; with fewer there is no value.
+- uncorrelated hops: sum over KMC steps of the squared displacements, / 6T. It ignores that hops undo each other, so for such
+  walks it lies above the truth; its relative error is that of counting n steps, 1/sqrt(n).
+
+Positions are minima, so there are no vibrations in them. Where no atom is fixed, the centre of mass rests, which makes squared
+displacements smaller by about 1/N.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mlip_kmc.records import Event, StateRecord
+from mlip_kmc.structure import read_structure
+from mlip_kmc.trajectory import Path as AtomPath
+
+Array = npt.NDArray[np.float64]
+
+M2_PER_A2 = 1e-20
+STEPS_PER_BLOCK = 10
+BLOCKS = (20, 10, 8, 5, 4)
+TRUSTED_STEPS = 100
+"""Below it the counting error alone is more than a tenth."""
+_GRID = 40
+_GRID_ATOMS = 5_000_000
+_KEPT_STATES = 256
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A trajectory as the estimates need it.
+
+    Attributes:
+        species: N symbols.
+        time_s: how long it is. steps: KMC steps.
+        grid: (M + 1, N, 3) unwrapped positions in A at the times m T/M; at most 200 of them.
+        hops_A2: (N, 3) sum over KMC steps of the squared displacements, by atom and axis.
+        anchored: fixed atoms hold the frame.
+    """
+
+    species: tuple[str, ...]
+    time_s: float
+    steps: int
+    grid: Array
+    hops_A2: Array
+    anchored: bool
+
+
+@dataclass(frozen=True)
+class SpeciesDiffusion:
+    """One species.
+
+    Attributes:
+        species: symbol. atoms: how many.
+        hop_m2_per_s, hop_error_m2_per_s: uncorrelated hops, of one atom.
+        tracer_m2_per_s, tracer_error_m2_per_s: of one atom; None where there are too few steps.
+        axes_m2_per_s: tracer along x, y, z (<dx^2>/2B).
+        blocks: how many the tracer value is the mean of.
+        lags_s: lag times. msd_A2: mean over time origins of the squared displacement, summed over the atoms.
+        msd_error_A2: its jackknife error over blocks of origins; empty where there are too few steps.
+    """
+
+    species: str
+    atoms: int
+    hop_m2_per_s: float
+    hop_error_m2_per_s: float
+    tracer_m2_per_s: float | None
+    tracer_error_m2_per_s: float | None
+    axes_m2_per_s: tuple[float, float, float] | None
+    blocks: int
+    lags_s: tuple[float, ...]
+    msd_A2: tuple[float, ...]
+    msd_error_A2: tuple[float, ...]
+
+
+def follow(states: Sequence[StateRecord], events: Sequence[Event], *, time_s: float) -> Walk | None:
+    """Replay the journal's mappings on the states' structures.
+
+    Returns:
+        None where there is nothing to follow: no state, no event, or no time.
+    """
+    if not states or not events or time_s <= 0:
+        return None
+    start = read_structure(states[0].structure)
+    path = AtomPath.start(np.asarray(start.cell.array), start.get_chemical_symbols(), anchored=bool(start.constraints))
+    size = _GRID * max(1, min(5, _GRID_ATOMS // (len(start) * _GRID)))
+    times = np.linspace(0.0, time_s, size + 1)
+    begins = np.array([0.0, *(event.time_s for event in events)])
+    wanted = np.searchsorted(begins, times * (1 + 1e-12), side="right") - 1
+    grid = np.empty((size + 1, len(start), 3))
+    hops = np.zeros((len(start), 3))
+    before: Array | None = None
+    for step, now in enumerate(_positions(states, events, path)):
+        grid[wanted == step] = now
+        if before is not None:
+            hops += (now - before) ** 2
+        before = now
+    return Walk(species=path.species, time_s=time_s, steps=len(events), grid=grid, hops_A2=hops, anchored=path.anchored)
+
+
+def _positions(states: Sequence[StateRecord], events: Sequence[Event], path: AtomPath) -> Iterator[Array]:
+    structures = {state.number: state.structure for state in states}
+    kept: dict[int, Array] = {}
+
+    def positions(state: int) -> Array:
+        if state not in kept:
+            if len(kept) >= _KEPT_STATES:
+                kept.pop(next(iter(kept)))
+            kept[state] = np.asarray(read_structure(structures[state]).positions)
+        return kept[state]
+
+    yield path.unwrapped(positions(0))
+    for event in events:
+        path = path.changed(event.mapping, event.images, event.drift_A)
+        yield path.unwrapped(positions(event.product))
+
+
+def diffusion(walk: Walk) -> tuple[SpeciesDiffusion, ...]:
+    """Estimates for every species, in the order of first appearance."""
+    kinds = np.asarray(walk.species)
+    return tuple(_of_species(walk, name, np.flatnonzero(kinds == name)) for name in dict.fromkeys(walk.species))
+
+
+def _of_species(walk: Walk, name: str, atoms: npt.NDArray[np.intp]) -> SpeciesDiffusion:
+    count, size = len(atoms), len(walk.grid) - 1
+    hop = float(walk.hops_A2[atoms].sum()) / (6 * walk.time_s * count) * M2_PER_A2
+    places = walk.grid[:, atoms]
+    blocks = blocks_for(walk.steps)
+    lags = np.arange(1, size // 2 + 1)
+    msd, error = _msd(places, lags, blocks)
+    tracer: Mapping[str, object] = _tracer(places, walk.time_s, blocks)
+    return SpeciesDiffusion(
+        species=name, atoms=count, hop_m2_per_s=hop, hop_error_m2_per_s=hop / float(np.sqrt(walk.steps)), blocks=blocks,
+        lags_s=tuple(map(float, lags * walk.time_s / size)), msd_A2=tuple(map(float, msd)), msd_error_A2=tuple(map(float, error)),
+        **tracer,  # type: ignore[arg-type]
+    )
+
+
+def blocks_for(steps: int) -> int:
+    """How many blocks so many KMC steps allow; 0 where they are too few."""
+    return next((blocks for blocks in BLOCKS if steps // blocks >= STEPS_PER_BLOCK), 0)
+
+
+def _tracer(places: Array, time_s: float, blocks: int) -> dict[str, object]:
+    if not blocks:
+        return {"tracer_m2_per_s": None, "tracer_error_m2_per_s": None, "axes_m2_per_s": None}
+    ends = places[:: (len(places) - 1) // blocks]
+    squares = (np.diff(ends, axis=0) ** 2).mean(axis=1)  # (blocks, 3)
+    axes = squares.mean(axis=0) / (2 * time_s / blocks) * M2_PER_A2
+    values = squares.sum(axis=1) / (6 * time_s / blocks) * M2_PER_A2
+    error = values.std(ddof=1) / np.sqrt(blocks)
+    return {"tracer_m2_per_s": float(values.mean()), "tracer_error_m2_per_s": float(error),
+            "axes_m2_per_s": tuple(map(float, axes))}
+
+
+def _msd(places: Array, lags: npt.NDArray[np.intp], blocks: int) -> tuple[Array, Array]:
+    """Mean over origins, and the delete-one-block jackknife error of it, in A^2 summed over the atoms."""
+    means, errors = np.empty(len(lags)), np.empty(len(lags) if blocks else 0)
+    for index, lag in enumerate(lags):
+        squares = np.array([((after - before) ** 2).sum() for before, after in zip(places, places[lag:], strict=False)])
+        means[index] = squares.mean()
+        if blocks:
+            errors[index] = _jackknife(np.array_split(squares, blocks))
+    return means, errors
+
+
+def _jackknife(groups: Sequence[Array]) -> float:
+    sums, counts = np.array([group.sum() for group in groups]), np.array([len(group) for group in groups])
+    without = (sums.sum() - sums) / (counts.sum() - counts)
+    size = len(groups)
+    return float(np.sqrt((size - 1) / size * ((without - without.mean()) ** 2).sum()))

@@ -1,0 +1,146 @@
+"""All that the report says, as one value, and as JSON.
+
+    report = collect(view, etc=Path(sys.prefix) / "etc")
+    report.as_json()                 # docs/report.md describes it
+
+Reads the run directory's view and the image's own notes (`etc/parts.json`, `etc/image.json`); writes nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlip_kmc.report.diffusion import SpeciesDiffusion, Walk, diffusion, follow
+from mlip_kmc.report.numbers import RunNumbersSummary, summarise
+from mlip_kmc.rundir import RunView
+from mlip_kmc.structure import fixed_atoms, read_structure
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The structure of state 0.
+
+    Attributes:
+        formula: as `Cu107`. elements: symbols by first appearance. atoms, fixed: how many.
+        lengths_A, angles_deg: of the cell.
+    """
+
+    formula: str
+    elements: tuple[str, ...]
+    atoms: int
+    fixed: int
+    lengths_A: tuple[float, ...]
+    angles_deg: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything.
+
+    Attributes:
+        name: of the run directory. view: the moment of the run. numbers: see there.
+        sample: None where no state is committed. walk, diffusion: None and empty without a KMC step.
+        software: what made the report: versions and the image's recipe; an entry is missing outside an image.
+        inputs: what the run noted of its potential and structure, by name; empty where it noted nothing.
+    """
+
+    name: str
+    view: RunView
+    numbers: RunNumbersSummary
+    sample: Sample | None
+    walk: Walk | None
+    diffusion: tuple[SpeciesDiffusion, ...]
+    software: Mapping[str, str]
+    inputs: Mapping[str, str]
+
+    def as_json(self) -> str:
+        """One JSON object, indented; eOn's process numbers, of 63 bits, are strings."""
+        return json.dumps(_plain(self), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
+    """Evaluate a run.
+
+    Args:
+        view: the run.
+        etc: the folder of the image's notes.
+        software: versions of the packages at work, by name.
+    """
+    walk = follow(view.states, view.events, time_s=view.numbers.time_s)
+    return Report(
+        name=view.path.name, view=view, walk=walk, diffusion=diffusion(walk) if walk else (), sample=_sample(view),
+        numbers=summarise(states=view.states, events=view.events, searches=view.searches, settings=view.settings,
+                          time_s=view.numbers.time_s),
+        software={**software, **_notes(etc)}, inputs=_texts(view.raw.get("inputs")),
+    )
+
+
+def _sample(view: RunView) -> Sample | None:
+    if not view.states or not view.states[0].structure.is_file():
+        return None
+    atoms = read_structure(view.states[0].structure)
+    cell = atoms.cell.cellpar()
+    return Sample(
+        formula=atoms.get_chemical_formula(), elements=tuple(dict.fromkeys(atoms.get_chemical_symbols())), atoms=len(atoms),
+        fixed=len(fixed_atoms(atoms)), lengths_A=tuple(map(float, np.round(cell[:3], 6))),
+        angles_deg=tuple(map(float, np.round(cell[3:], 6))),
+    )
+
+
+def _notes(etc: Path) -> dict[str, str]:
+    """Versions of the parts and the image's recipe; nothing outside an image."""
+    parts, image = _object(etc / "parts.json"), _object(etc / "image.json")
+    names = {"eon": "eOn", "lammps": "LAMMPS", "python-ace": "python-ace", "march": "compiled for"}
+    found = {names[key]: str(parts[key]) for key in names if key in parts}
+    return {**found, **({"image recipe": str(image["recipe"])} if "recipe" in image else {})}
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _texts(raw: Any) -> dict[str, str]:
+    return {str(key): str(value) for key, value in raw.items() if value is not None} if isinstance(raw, Mapping) else {}
+
+
+def _plain(report: Report) -> dict[str, Any]:
+    view, numbers = report.view, report.numbers
+    total = sum(numbers.outcomes.values())
+    return {
+        "format": FORMAT,
+        "run": {"name": report.name, "generation": view.generation, "identity": view.identity, "kmc_steps": numbers.steps,
+                "simulated_time_s": numbers.time_s, "present_state": view.numbers.state, "starts": view.numbers.starts,
+                "searches_in_flight_at_commit": len(view.numbers.pending), "bad_searches_in_a_row": view.numbers.bad_in_a_row},
+        "inputs": dict(report.inputs),
+        "settings": {**asdict(view.settings), "kT_eV": numbers.kT_eV,
+                     "thermal_window_eV": numbers.window_eV if np.isfinite(numbers.window_eV) else None},
+        "structure": asdict(report.sample) if report.sample else None,
+        "minimised": asdict(view.minimised) if view.minimised else None,
+        "software": dict(report.software),
+        "extrapolation_grade": None,
+        "diffusion": [{key: value for key, value in asdict(one).items() if not key.startswith(("lags", "msd"))}
+                      for one in report.diffusion],
+        "returns": numbers.returns, "superbasin_steps": numbers.superbasin_steps,
+        "searches": {"registered": total, "outcomes": dict(numbers.outcomes), "force_calls_without_dimer_rotations":
+                     numbers.force_calls, "seconds": round(numbers.seconds, 3),
+                     "reasons": [{"outcome": outcome, "reason": reason, "count": count}
+                                 for outcome, reason, count in numbers.reasons]},
+        "visited": list(numbers.visited),
+        "edges": [asdict(edge) for edge in numbers.edges],
+        "states": [_state(asdict(state)) for state in numbers.states],
+    }
+
+
+def _state(raw: dict[str, Any]) -> dict[str, Any]:
+    processes = [{**row, "process": str(row["process"])} for row in raw.pop("processes")]
+    return {**raw, "outcomes": dict(raw["outcomes"]), "seconds": round(raw["seconds"], 3), "processes": processes}

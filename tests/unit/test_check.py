@@ -1,0 +1,410 @@
+"""`mlip-kmc check` without programs: estimates against known answers, findings, their order, their text and JSON."""
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from mlip_kmc.check import estimates, examine, gradient, lammps, minimum, parts, room, speed, trial
+from mlip_kmc.check.estimates import Range
+from mlip_kmc.check.evaluate import Evaluation
+from mlip_kmc.check.examine import workers
+from mlip_kmc.check.findings import Finding, Level, Notebook, exit_code_of, failure, report, verdict
+from mlip_kmc.check.grade import FAR, FINE, grade, level_of
+from mlip_kmc.cli.check import finding_lines
+from mlip_kmc.config import ConfidenceSection, load_config
+from mlip_kmc.errors import PotentialError, ProgramError, StorageError, StructureError
+from mlip_kmc.potential import BuiltinPotential
+from mlip_kmc.records import Minimised, Process, SearchRecord
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "cu-vacancy"
+
+
+# -- estimates
+
+
+@pytest.mark.parametrize(("processes", "draws"), [(1, 1.0), (2, 3.0), (12, 37.2385)])
+def test_the_coupon_collector(processes, draws):
+    assert estimates.coupon_collector(processes) == pytest.approx(draws, abs=1e-4)
+
+
+@pytest.mark.parametrize(("confidence", "repeats"), [(0.5, 2), (0.9, 10), (0.95, 20), (0.99, 100), (0.999, 1000)])
+def test_scheme_old_wants_so_many_repeats_in_a_row(confidence, repeats):
+    assert estimates.repeats_wanted(confidence) == repeats
+    assert 1 - 1 / repeats >= confidence - 1e-12
+
+
+@pytest.mark.parametrize(("scheme", "confidence", "measured"), [
+    # docs/confidence.md: searches of the example, of which 1446 in 1642 are good, of twelve equal processes
+    ("old", 0.9, 37.8), ("old", 0.95, 54.4), ("old", 0.99, 151.4), ("new", 0.9, 32.1), ("new", 0.95, 41.4),
+    ("new", 0.99, 63.3), ("new", 0.999, 94.0), ("sampling", 0.9, 39.5), ("sampling", 0.99, 86.3), ("sampling", 0.999, 126.3),
+])  # fmt: skip
+def test_expected_searches_are_those_measured(scheme, confidence, measured):
+    good = estimates.expected_searches(scheme, processes=12, confidence=confidence)
+    assert good == pytest.approx(measured * 1446 / 1642, rel=0.1)
+
+
+def test_expected_searches_by_drawing():
+    rng, taken = np.random.default_rng(4), []
+    for _ in range(4000):
+        known, in_a_row, draws = set(), 0, 0
+        while in_a_row < 5:
+            drawn, draws = int(rng.integers(4)), draws + 1
+            in_a_row = in_a_row + 1 if drawn in known else 0
+            known.add(drawn)
+        taken.append(draws)
+    assert estimates.expected_searches("old", processes=4, confidence=0.8) == pytest.approx(np.mean(taken), rel=0.02)
+
+
+def test_one_process_needs_itself_and_the_repeats():
+    assert estimates.expected_searches("old", processes=1, confidence=0.99) == pytest.approx(101)
+
+
+def test_the_chance_of_so_many_different_ones_is_that_of_birthdays():
+    chance = estimates._chance(365, 23)
+    assert chance.sum() == pytest.approx(1)
+    assert 1 - chance[23] == pytest.approx(0.5073, abs=1e-4)
+
+
+@pytest.mark.parametrize(("found", "good"), [(1, 1), (4, 4), (10, 10)])
+def test_all_different_bounds_nothing_from_above(found, good):
+    assert estimates.process_range(found=found, good=good).high is None
+
+
+def test_the_true_number_of_processes_is_nearly_always_in_the_range():
+    rng, inside = np.random.default_rng(9), 0
+    for _ in range(200):
+        found = len(set(rng.integers(12, size=20).tolist()))
+        span = estimates.process_range(found=found, good=20)
+        inside += span.low <= 12 and (span.high is None or span.high >= 12)
+    assert inside > 150
+
+
+def test_many_searches_pin_the_number_down():
+    assert estimates.process_range(found=12, good=130) == Range(12, 12)
+
+
+def test_ranges():
+    assert estimates.share_range(part=4, whole=4) == Range(pytest.approx(0.5), 1.0)
+    assert estimates.share_range(part=0, whole=4).low == 0.0
+    assert estimates.mean_range([2.0]) == Range(1.0, 4.0)
+    assert estimates.mean_range([1.0, 1.0, 1.0]) == Range(1.0, 1.0)
+    span = estimates.mean_range([1.0, 2.0, 9.0])
+    assert 1.0 <= span.low < 4.0 < span.high <= 9.0
+    assert Range(2, None).times(Range(3, 4)) == Range(6, None)
+    assert estimates.searches_range("old", confidence=0.99, found=1, good=1, whole=4).high is None
+
+
+def test_ratios_of_pairs():
+    assert not estimates.ratio_of([1.0, 2.2, 0.9], [1.0, 2.0, 1.0]).differs
+    faster = estimates.ratio_of([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
+    assert faster.differs
+    assert (faster.middle, faster.low, faster.high) == pytest.approx((2 / 3, 0.5, 0.75))
+
+
+def test_a_gradient_is_told_from_another_force():
+    direction = np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
+    forces = np.array([[3.0, 5.0, 5.0], [5.0, -1.0, 5.0]])  # along the direction: 3 - 2 = 1
+    right = estimates.gradient_deviation(forces, direction, ahead_eV=-0.01, behind_eV=0.01, step_A=0.01)
+    assert right == pytest.approx(0.0, abs=1e-12)
+    wrong = estimates.gradient_deviation(forces, direction, ahead_eV=0.01, behind_eV=-0.01, step_A=0.01)
+    assert abs(wrong) == pytest.approx(2 / math.sqrt(5))
+
+
+# -- findings
+
+
+def test_an_error_keeps_its_family_and_loses_what_is_removed():
+    found = failure("minimum", PotentialError("no energy: boom; the job is kept at /tmp/x/point"))
+    assert (found.level, found.exit_code, found.text) == (Level.FAIL, 4, "no energy: boom")
+    assert failure("m", PotentialError("check it (the job is kept at /tmp/x)")).text == "check it"
+    odd = failure("gamma", RuntimeError("bad\nlines"))
+    assert (odd.exit_code, odd.text) == (1, "unexpected RuntimeError: bad lines")
+
+
+def test_the_first_failure_decides():
+    ok, warn = Finding("a", Level.OK, ""), Finding("b", Level.WARN, "")
+    assert (exit_code_of([ok, warn]), verdict([ok])) == (0, "ready to start")
+    assert verdict([ok, warn, warn]) == "ready to start, with 2 warnings (b, b)"
+    assert verdict([Finding("c", Level.UNKNOWN, "")]) == "ready to start, with 1 unknown (c)"
+    failures = [failure("x", StructureError("s")), failure("y", ProgramError("p"))]
+    assert exit_code_of([ok, *failures]) == 3
+    assert verdict([warn, *failures]) == "do not start: 2 failures (x, y)"
+
+
+def test_the_object_is_json_without_infinities():
+    found = report((Finding("a", Level.OK, "t", values={"x_eV": math.nan, "y_A": (1.0, math.inf), "z": None}),),
+                   config=Path("akmc.yaml"))
+    text = json.dumps(found, allow_nan=False)
+    assert json.loads(text) == {
+        "format": 1, "config": "akmc.yaml", "verdict": "ready to start", "exit_code": 0,
+        "findings": [{"name": "a", "level": "ok", "text": "t", "advice": "", "exit_code": 0,
+                      "values": {"x_eV": None, "y_A": [1.0, None], "z": None}}]}
+
+
+def test_the_notebook_goes_on_after_an_error():
+    seen = []
+    book = Notebook(on_finding=seen.append, on_doing=lambda _: None)
+
+    def fails():
+        raise StructureError("it rests on a saddle")
+
+    first = book.attempt("minimum", fails)
+    assert book.attempt("searches", lambda: ([], 1), needs={"a minimum": first}) is None
+    assert book.attempt("speed", lambda: ([Finding("speed", Level.OK, "")], 5)) == 5
+    assert [(found.name, found.level) for found in seen] == [
+        ("minimum", Level.FAIL), ("searches", Level.NOT_DONE), ("speed", Level.OK)]
+    assert seen[1].text == "needs a minimum"
+    assert book.findings == seen
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_lines_fit_the_terminal(width):
+    finding = Finding("saddle gamma", Level.WARN, "word " * 40, advice="do " * 40)
+    lines = list(finding_lines(finding, width=width))
+    assert max(map(len, lines)) <= width
+    assert lines[0].startswith("warn     saddle gamma word")
+    assert sum("->" in line for line in lines) == 1
+    assert list(finding_lines(finding, width=None)) == [
+        f"warn     saddle gamma {finding.text} -> {finding.advice}"]
+
+
+# -- parts and room
+
+
+def test_versions_of_an_image_and_outside_of_one(tmp_path):
+    (tmp_path / "parts.json").write_text('{"eon": "3.6.0", "lammps": "4Feb2025", "python-ace": "0.4"}')
+    (tmp_path / "image.json").write_text('{"recipe": "abc", "source": "def"}')
+    found, _ = parts.versions(tmp_path)
+    assert [finding.level for finding in found] == [Level.OK, Level.OK]
+    assert "eOn 3.6.0, LAMMPS 4Feb2025, python-ace 0.4" in found[0].text
+    outside, _ = parts.versions(tmp_path / "none")
+    assert [finding.level for finding in outside] == [Level.UNKNOWN, Level.UNKNOWN]
+
+
+@pytest.mark.parametrize(("size_MB", "free_MB", "kind", "level"), [
+    (1e6, 1e5, "ext4", Level.OK), (67.1, 67.0, "tmpfs", Level.WARN), (64000, 6e4, "tmpfs", Level.OK),
+    (1e6, 5.0, "ext4", Level.WARN),
+    (1e6, 0.5, "ext4", Level.FAIL),
+])  # fmt: skip
+def test_scratch(size_MB, free_MB, kind, level):
+    found, _ = room.scratch(workers=4, con_bytes=10_000,
+                            look=lambda path: room.Disk(path=path, size_MB=size_MB, free_MB=free_MB, kind=kind))
+    assert found[0].level is level
+    assert ("MLIP_KMC_SCRATCH" in found[0].advice) == (level is not Level.OK)
+    assert found[0].exit_code == (StorageError.exit_code if level is Level.FAIL else 0)
+    assert found[0].values["needed_MB"] == pytest.approx(4 * room.search_room(10_000))
+
+
+def test_the_file_system_of_a_folder_that_is_not_there_yet(tmp_path):
+    disk = room.disk_of(tmp_path / "a" / "b")
+    assert disk.path == tmp_path
+    assert disk.size_MB >= disk.free_MB > 0
+    assert disk.kind
+
+
+def test_a_full_run_disk(tmp_path):
+    found, _ = room.run_disk(tmp_path / "run", look=lambda path: room.Disk(path=path.parent, size_MB=9e5, free_MB=20.0))
+    assert found[0].level is Level.WARN
+    assert not (tmp_path / "run").exists()
+
+
+# -- subjects
+
+
+@pytest.mark.parametrize(("count", "load", "word"), [(1, 0.0, ""), (10_000, 0.0, "share"), (1, 1e6, "quiet")])
+def test_workers(count, load, word):
+    (finding,), _ = workers(count, load=load)
+    assert (finding.level is Level.WARN) == bool(word)
+    assert word in finding.advice
+
+
+def spring(atoms, _, *, wrong=0.0):
+    """A harmonic energy, and forces that are its gradient unless a part is added."""
+    rest = bulk("Cu", cubic=True).positions
+    moved = atoms.positions - rest
+    return Evaluation(energy_eV=float(2.5 * (moved**2).sum()), forces_eV_per_A=-5.0 * moved + wrong)
+
+
+def test_forces_that_are_no_gradient_fail():
+    atoms = bulk("Cu", cubic=True)
+    found, _ = gradient.gradient(atoms, None, evaluate=spring)
+    assert (found[0].level, found[0].exit_code) == (Level.OK, 0)
+    assert found[0].values["deviation_eV_per_A"] < 1e-9
+    found, _ = gradient.gradient(atoms, None, evaluate=lambda *given: spring(*given, wrong=0.01))
+    assert (found[0].level, found[0].exit_code) == (Level.FAIL, 4)
+    found, _ = gradient.gradient(atoms, None, evaluate=lambda *given: spring(*given, wrong=math.nan))
+    assert found[0].level is Level.FAIL
+
+
+@pytest.mark.parametrize(("gamma", "level"), [(0.5, Level.OK), (FINE, Level.WARN), (FAR, Level.WARN), (1e7, Level.WARN),
+                                              (math.nan, Level.WARN)])
+def test_levels_of_gamma(gamma, level):
+    assert level_of(gamma)[0] is level
+    assert level_of(1e7)[1].startswith("FAR")
+
+
+def test_gamma_is_unknown_and_never_zero_where_there_is_none(tmp_path):
+    found, had = grade(bulk("Al"), BuiltinPotential.named("eam_al"), where="here", energy_eV=0.0, folder=tmp_path)
+    assert (found[0].level, found[0].values["largest_gamma"], had) == (Level.UNKNOWN, None, None)
+
+
+def test_the_report_of_a_minimum():
+    fine = Minimised(energy=-3.0, energy_drop=0.1, largest_displacement_A=0.1, largest_force_eV_per_A=1e-4, pressure_GPa=0.1,
+                     lowest_eigenvalue_eV_per_A2=0.4, force_calls=7)
+    assert {finding.level for finding in minimum.findings_of(fine)} == {Level.OK}
+    odd = Minimised(energy=-3.0, energy_drop=9.0, largest_displacement_A=1.1, largest_force_eV_per_A=1e-4, pressure_GPa=-8.0,
+                    lowest_eigenvalue_eV_per_A2=math.nan, force_calls=7)
+    assert {finding.level for finding in minimum.findings_of(odd)} == {Level.WARN}
+
+
+def test_force_calls_are_told_from_the_start_and_from_disturbances():
+    short = [speed.Creep(calls=3, ms=130.0), speed.Creep(calls=3, ms=400.0)]
+    long = [speed.Creep(calls=103, ms=1530.0), speed.Creep(calls=103, ms=1130.0)]
+    each, start = speed.client_times(short, long)
+    assert (each, start) == ([14.0, 10.0], 100.0)
+    finding = speed.judge_calls(each, [9.0, 8.0], start_ms=start, calls=100)
+    assert (finding.level, finding.values["overhead_share"]) == (Level.OK, pytest.approx(0.2))
+    assert "overhead 20%" in finding.text
+    assert speed.judge_calls(each, [1.0, 2.0], start_ms=start, calls=100).level is Level.WARN
+    assert "no overhead" in speed.judge_calls(each, [11.0, 12.0], start_ms=start, calls=100).text
+    assert "LAMMPS" not in speed.judge_calls(each, [], start_ms=start, calls=100).text
+    with pytest.raises(PotentialError, match="counted 3"):
+        speed.client_times(short, short)
+
+
+def test_evaluators_are_judged_by_their_spread():
+    ratio = estimates.Ratio(middle=1.1, low=0.98, high=1.3)
+    assert speed.judge(ratio, chosen="recursive", product_ms=1, recursive_ms=1.1).text.startswith("no difference")
+    ratio = estimates.Ratio(middle=1.2, low=1.15, high=1.3)
+    slow = speed.judge(ratio, chosen="recursive", product_ms=1, recursive_ms=1.2)
+    assert (slow.level, slow.advice) == (Level.WARN, "set potential.evaluator: product")
+    assert speed.judge(ratio, chosen="product", product_ms=1, recursive_ms=1.2).level is Level.OK
+
+
+def test_lammps_data_keeps_a_tilted_cell():
+    atoms = bulk("Cu", "fcc", a=3.6).repeat(2)
+    atoms.set_cell([[5, 0, 0], [1, 5, 0], [0.5, -1, 5]])
+    atoms.symbols[0] = "Au"
+    text = lammps.data_text(atoms)
+    assert "1 0.5 -1 xy xz yz" in text
+    assert "2 atom types" in text
+    assert text.splitlines()[-len(atoms)].startswith("1 1 ")
+    assert "xy xz yz" not in lammps.data_text(bulk("Cu", cubic=True))
+
+
+# -- trial searches
+
+
+def record(index, outcome="new", process=0, barrier=0.79, seconds=2.0):
+    return SearchRecord(state=0, index=index, outcome=outcome, reason="barrier high" if outcome == "bad" else "", process=process,
+                        barrier=barrier, force_calls=100, seconds=seconds)
+
+
+def process(number, barrier, back=None):
+    return Process(state=0, process=number, product=None, barrier=barrier, prefactor=1e13, rate=1.0, saddle_energy=barrier,
+                   product_energy=barrier - (barrier if back is None else back), repeats=0, saddle=Path(),
+                   product_structure=Path())
+
+
+def test_outcomes():
+    good = trial.outcomes([record(0), record(1, "repeat"), record(2, "bad", None, None)])
+    assert good.level is Level.OK
+    assert "3: 1 new, 1 repeat, 1 bad; 2.0 s each" in good.text
+    assert trial.outcomes([record(0, "bad", None, None)]).level is Level.WARN
+    assert trial.outcomes([]).exit_code == 7
+
+
+def test_the_cost_is_a_range_and_open_when_nothing_came_twice():
+    asked = ConfidenceSection(scheme="old", value=0.99)
+    cost = trial.cost([record(k, process=k) for k in range(4)], asked, workers=2)
+    assert cost.level is Level.UNKNOWN
+    assert cost.values["searches_most"] is None
+    assert cost.values["searches_least"] >= 100
+    assert "no upper end" in cost.text
+    cost = trial.cost([record(k, process=k % 12) for k in range(120)], asked, workers=2)
+    assert cost.level is Level.OK
+    assert cost.values["searches_least"] <= 137.3 <= cost.values["searches_most"]
+    assert cost.values["step_h_least"] == pytest.approx(cost.values["searches_least"] * 2 / 3600 / 2)
+    slow = trial.cost([record(k, process=k % 2, seconds=9000.0) for k in range(9)], asked, workers=1)
+    assert slow.level is Level.WARN
+    assert trial.cost([record(0, "bad", None, None)], asked, workers=1).level is Level.UNKNOWN
+
+
+@pytest.mark.parametrize(("forward", "back", "word"), [
+    ([0.8, 0.8], [0.8, 0.8], None), ([0.3, 0.8], [0.3, 0.8], "only 7.0 kT"), ([0.5, 0.8], [0.5, 0.8], "below the next"),
+    ([0.8, 0.8], [0.1, 0.8], "goes back"),
+])  # fmt: skip
+def test_flicker(forward, back, word):
+    found = estimates.thermal_barriers(forward, back, kT_eV=500 / 11604.5, window_kT=20)
+    finding = trial.flicker(found, superbasins=False)
+    assert (finding.level is Level.WARN) == (word is not None)
+    assert (word or "") in finding.text
+    assert (finding.advice == "set superbasins: true") == (word is not None)
+    assert trial.flicker(found, superbasins=True).level is Level.OK
+
+
+def test_a_low_barrier_hides_others():
+    found = estimates.thermal_barriers([0.05, 0.95, 1.0], [0.05, 0.95, 1.0], kT_eV=500 / 11604.5, window_kT=20)
+    assert found.hidden == 2
+    assert trial.window(found, 20, found_count=3, beyond=0).level is Level.WARN
+    alone = estimates.thermal_barriers([0.05], [0.05], kT_eV=500 / 11604.5, window_kT=20)
+    assert trial.window(alone, 20, found_count=1, beyond=0).level is Level.OK
+    assert "2 of 3" in trial.window(alone, 20, found_count=1, beyond=2).text
+
+
+def test_all_of_a_trial(tmp_path):
+    config = load_config(EXAMPLE / "akmc.yaml")
+    found = trial.Trial(records=(record(0), record(1, "repeat")), processes=(process(0, 0.79),), saddles=())
+    assert [finding.name for finding in trial.judge(found, config)] == [
+        "searches", "barriers", "cost", "window", "flicker"]
+
+
+def test_without_programs_the_rest_is_still_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    seen = []
+    config = load_config(EXAMPLE / "akmc.yaml")
+    found = examine(config, run_dir=tmp_path / "run", searches=2, on_finding=seen.append)
+    levels = {finding.name: finding.level for finding in found}
+    assert tuple(seen) == found
+    assert (levels["structure"], levels["potential"], levels["scratch"]) == (Level.OK, Level.OK, Level.OK)
+    assert levels["energy"] is Level.FAIL
+    assert {levels[name] for name in ("forces", "minimum", "gamma", "searches")} == {Level.NOT_DONE}
+    assert exit_code_of(found) == ProgramError.exit_code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_that_is_not_there(tmp_path, monkeypatch):
+    config = load_config(EXAMPLE / "akmc.yaml")
+    monkeypatch.setenv("MLIP_KMC_SCRATCH", str(tmp_path / "none"))
+    found = examine(config, run_dir=tmp_path)
+    levels = {finding.name: finding.level for finding in found}
+    assert levels["scratch"] is Level.FAIL
+    assert levels["searches"] is Level.NOT_DONE
+    assert levels["structure"] is Level.OK
+    assert exit_code_of(found) == 2
+
+
+def test_a_hidden_api_is_called_as_agreed(tmp_path, monkeypatch):
+    """`EonWrapper.search(potential, structure, count=N)` in its own run directory."""
+    called = {}
+
+    class Wrapper:
+        def __init__(self, config, *, run_dir):
+            called["dir"] = run_dir
+
+        def search(self, potential, structure, *, count):
+            called["count"] = count
+            (called["dir"] / "journal").mkdir(parents=True)
+            (called["dir"] / "journal" / "searches.jsonl").write_text(record(0).to_json() + "\n")
+            return SimpleNamespace(states=())
+
+    monkeypatch.setattr(trial, "EonWrapper", Wrapper)
+    found = trial.run_searches(None, None, None, count=3, run_dir=tmp_path / "run")
+    assert called == {"dir": tmp_path / "run", "count": 3}
+    assert found.records == (record(0),)
+    assert found.processes == ()
