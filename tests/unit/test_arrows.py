@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "mlip_kmc"
 BASE = "errors files records"
 LOWER = f"{BASE} structure programs config"
 MIDDLE = f"{LOWER} kinetics trajectory"
+SIDE_BY_SIDE = "report check starter status learning campaign"
 
 # room: what it imports when it runs, what it imports only under TYPE_CHECKING
 ALLOWED = {
@@ -16,6 +17,7 @@ ALLOWED = {
     "files": ("errors", ""),
     "records": ("errors", ""),
     "structure": ("errors files records", ""),
+    "halts": ("errors files structure", ""),
     "programs": ("errors files", ""),
     "schema": ("errors", ""),
     "yaml_file": ("errors", ""),
@@ -23,7 +25,8 @@ ALLOWED = {
     "config": ("errors files schema yaml_file explain", ""),
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
-    "potential": (f"{LOWER} explain", ""),
+    "potential": (f"{LOWER} explain halts", ""),
+    "learning": (f"{BASE} structure halts potential", ""),
     "searches": (LOWER, ""),
     "checkpoint": (LOWER, ""),
     "export": (MIDDLE, ""),
@@ -35,7 +38,8 @@ ALLOWED = {
     "check": (f"{LOWER} potential searches eon", ""),
     "starter": (LOWER, ""),
     "status": (f"{LOWER} rundir", ""),
-    "cli": (f"{MIDDLE} __init__ display potential searches serve checkpoint export eon rundir report check starter status", ""),
+    "campaign": (f"{LOWER} halts potential learning eon", ""),
+    "cli": (f"{MIDDLE} {SIDE_BY_SIDE} __init__ display potential searches serve checkpoint export eon rundir halts", ""),
     "__init__": ("config eon records", ""),
     "__main__": ("cli", ""),
 }

@@ -28,7 +28,7 @@ _SAME_GAMMA = 1e-3
 def level_of(gamma: float) -> tuple[Level, str]:
     """How a largest gamma is judged, and what to do."""
     if not np.isfinite(gamma):
-        return Level.WARN, "gamma is no finite number: make the active set again (pace_activeset)"
+        return Level.WARN, "gamma is no finite number: make the active set again (mlip-kmc potential activeset)"
     if gamma < FINE:
         return Level.OK, ""
     if gamma <= FAR:
@@ -66,7 +66,7 @@ def grade(
     if not isinstance(potential, AcePotential) or potential.active_set is None or potential.basis is None:
         why = "only ACE potentials have it" if not isinstance(potential, AcePotential) else "no .yaml and .asi beside the .yace"
         return [Finding("gamma", Level.UNKNOWN, why, values={"largest_gamma": None}, advice=(
-            "make the active set (pace_activeset) and name it in potential.active_set"
+            "make the active set (mlip-kmc potential activeset) and name it in potential.active_set"
             if isinstance(potential, AcePotential) else ""))], None
     gamma, energy = gamma_of_atoms(atoms, potential)
     off = abs(energy - energy_eV) / len(atoms)
@@ -81,7 +81,7 @@ def grade(
     values: dict[str, Value] = {"largest_gamma": largest, "mean_gamma": float(gamma.mean()), "atom": int(gamma.argmax()),
                                 "largest_gamma_lammps": lammps, "fine_below": FINE, "far_above": FAR}
     if abs(lammps - largest) > _SAME_GAMMA * max(1.0, largest):
-        level, advice = Level.WARN, f"LAMMPS gives {lammps:.3g}: make the active set again (pace_activeset)"
+        level, advice = Level.WARN, f"LAMMPS gives {lammps:.3g}: make the active set again (mlip-kmc potential activeset)"
     text = f"at most {largest:.3g} in {where} (atom {int(gamma.argmax())} from 0; mean {gamma.mean():.2g})"
     return [Finding("gamma", level, text, advice=advice, values=values)], True
 

@@ -22,6 +22,8 @@ COMMANDS = {
     "run": "run",
     "status": "status",
     "serve": "serve",
+    "select": "select",
+    "campaign": "campaign",
     "report": "report",
     "export": "export",
     "potential": "potential",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from mlip_kmc.cli.activeset import activeset
 from mlip_kmc.cli.common import PATH, Command
 from mlip_kmc.errors import PotentialError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def potential() -> None:
-    """Look at a potential's files, or write the record that lies beside them.
+    """Look at a potential's files, make its active set, or write the record that lies beside them.
 
     \b
     Example:  mlip-kmc potential info cu.yace
@@ -35,6 +36,9 @@ def info(file: Path, as_json: bool) -> None:  # noqa: FBT001
 
     facts = _facts(AcePotential.read(file, check_record=False))
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts)))
+
+
+potential.add_command(activeset)
 
 
 @potential.command(cls=Command)
@@ -106,7 +110,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     record = facts["record"]
     basis = f"{facts['basis']} ({_counts(facts['basis_functions'])})" if facts["basis"] else "none"
     active_set = f"{facts['active_set']} ({facts['active_set_kind']})" if facts["active_set"] else "none"
-    gamma = "available" if facts["gamma"] == "available" else "unknown: it needs a B-basis .yaml and an active set .asi"
+    unknown = "unknown: it needs a B-basis .yaml and an active set .asi (mlip-kmc potential activeset)"
+    gamma = "available" if facts["gamma"] == "available" else unknown
     lines = [
         f"potential    {facts['file']}",
         f"elements     {', '.join(facts['elements'])}",

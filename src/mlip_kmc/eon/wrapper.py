@@ -27,7 +27,8 @@ from mlip_kmc.eon.start import prepare_start
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.export import export
 from mlip_kmc.files import storage_errors
-from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential
+from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
+from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.cluster import SearchCluster
@@ -137,6 +138,8 @@ class EonWrapper:
         ):
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
+            if (ace := ace_of(potential)) is not None:
+                note_whereabouts(directory.path, ace)
             setup = self._setup(directory, checkpoints, saved, potential=driven, prepared=prepared, facts=facts, pulse=pulse)
             return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
 
@@ -146,8 +149,8 @@ class EonWrapper:
 
     def _inputs(self, potential: Potential) -> dict[str, str]:
         named = {"structure_file": self.config.structure.file.name}
-        if isinstance(potential, AcePotential):
-            named |= {"potential_file": potential.yace.name, "potential_sha256": potential.digest}
+        if (ace := ace_of(potential)) is not None:
+            named |= {"potential_file": ace.yace.name, "potential_sha256": ace.digest}
         return named
 
     def _setup(

@@ -7,4 +7,11 @@ from mlip_kmc.potential.driven import DrivenPotential
 
 Potential = AcePotential | BuiltinPotential | DrivenPotential
 
-__all__ = ["AcePotential", "AsePotential", "BuiltinPotential", "DrivenPotential", "Potential"]
+
+def ace_of(potential: Potential) -> AcePotential | None:
+    """The ACE potential that is evaluated, whichever way eOn gets at it; None where it is another kind."""
+    inner = potential.inner if isinstance(potential, DrivenPotential) else potential
+    return inner if isinstance(inner, AcePotential) else None
+
+
+__all__ = ["AcePotential", "AsePotential", "BuiltinPotential", "DrivenPotential", "Potential", "ace_of"]

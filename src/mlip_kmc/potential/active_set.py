@@ -23,7 +23,7 @@ import numpy.typing as npt
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential.basis import BBasis
 
-_ADVICE = "make it again with pace_activeset"
+_ADVICE = "make it again with mlip-kmc potential activeset"
 _FLOAT64 = np.dtype("<f8")
 
 

@@ -1,0 +1,277 @@
+"""From the frames of halts to those that are to be labelled, each with its reason; written as extended XYZ and JSON.
+
+    halts, warnings = read_halts(run / "halts")
+    selection = select_frames(halts, grade=Extrapolation.of(potential), warnings=warnings)
+    write_selection(run / "selection", selection)         # selected.xyz, selection.json
+    read_selection(run / "selection")                     # what was written, when both files are whole and belong together
+
+Gammas are always computed anew under the potential that is given: those in the files may be another potential's.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlip_kmc.errors import RunStateError, StructureError
+from mlip_kmc.files import make_directory, sha256_of, write_durably
+from mlip_kmc.halts import Halt, Kind, extended_xyz
+from mlip_kmc.learning.duplicates import TOLERANCE_A, duplicates_of
+from mlip_kmc.learning.selection import HALT, SELECT, Choice, Chosen, choose
+from mlip_kmc.potential.gamma import Extrapolation
+from mlip_kmc.structure import Array
+
+SELECTED, REPORT = "selected.xyz", "selection.json"
+_FORMAT = 1
+
+
+class Verdict(StrEnum):
+    """What became of a frame."""
+
+    SELECTED = "selected"
+    COVERED = "covered"
+    """Its gamma is under `select` once the selected ones are in the active set."""
+    LOW = "low"
+    """Its gamma is under `select` under the present potential."""
+    DUPLICATE = "duplicate"
+    EVIDENCE = "evidence"
+    UNUSABLE = "unusable"
+    """The potential cannot be evaluated on it."""
+    OVER_BUDGET = "over budget"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One frame and what became of it.
+
+    Attributes:
+        name, search, state, stage, step, kind: the frame's, as in its file.
+        verdict: what became of it. reason: why.
+        order: its place among the selected, from 1; None for the others.
+        gamma_in_file: as the file has it. potential_in_file: the digest of the potential that gave it.
+        gamma_before: under the present active set.
+        gamma_then: after those selected before it; None for the others.
+        gamma_after: after all that were selected.
+        log_volume: by how much a selected one made log |det| of the active set grow.
+        rows: how many of its atoms entered the active set.
+        largest_left: the largest gamma of all frames after it.
+    """
+
+    name: str
+    search: str
+    state: int
+    stage: str
+    step: int
+    kind: str
+    verdict: Verdict
+    reason: str
+    gamma_in_file: float | None
+    potential_in_file: str
+    order: int | None = None
+    gamma_before: float | None = None
+    gamma_then: float | None = None
+    gamma_after: float | None = None
+    log_volume: float | None = None
+    rows: int | None = None
+    largest_left: float | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Frames to label, and what became of the others.
+
+    Attributes:
+        frames: those to label, in order, with the present potential's gammas.
+        decisions: of all frames: first the selected ones, in order.
+        complete: no gamma is left at or above `select`.
+        select, halt: the thresholds.
+        most: how many may be selected; None: as many as it takes.
+        tolerance_A: frames within it are duplicates.
+        potential: digest of basis and active set.
+        files: sha256 of the B-basis and of the active set.
+        warnings: files that were left out.
+    """
+
+    frames: tuple[Halt, ...]
+    decisions: tuple[Decision, ...]
+    complete: bool
+    select: float
+    halt: float
+    most: int | None
+    tolerance_A: float
+    potential: str
+    files: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+    def counts(self) -> dict[str, int]:
+        """How many frames got each verdict."""
+        return {str(verdict): count for verdict in Verdict
+                if (count := sum(decision.verdict is verdict for decision in self.decisions))}
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A usable frame, as its file has it; its gammas (N,) and projections under the present potential."""
+
+    halt: Halt
+    gammas: Array
+    projections: Mapping[str, Array]
+
+
+def select_frames(
+    halts: tuple[Halt, ...], *, grade: Extrapolation, select: float = SELECT, halt: float = HALT, most: int | None = None,
+    tolerance_A: float = TOLERANCE_A, warnings: tuple[str, ...] = (),
+) -> Selection:
+    """Choose frames to label.
+
+    Args:
+        halts: in a fixed order, as `read_halts` gives them.
+        grade: the present potential's.
+        select: no gamma shall be left at or above it.
+        halt: gamma above which searches are halted; it is only told.
+        most: so many frames at most.
+        tolerance_A: displacements up to here make a duplicate.
+        warnings: to be kept with the result.
+    """
+    frames, refused = _usable(halts, grade=grade, tolerance_A=tolerance_A)
+    choice = choose([frame.projections for frame in frames], inverses=grade.inverses, select=select, most=most)
+    decisions = [*_chosen(frames, choice, halt=halt), *_not_chosen(frames, choice, select=select), *refused]
+    chosen = [frames[entry.index] for entry in choice.chosen]
+    return Selection(
+        frames=tuple(replace(frame.halt, gammas=frame.gammas) for frame in chosen), decisions=tuple(decisions),
+        complete=choice.complete, select=select, halt=halt, most=most, tolerance_A=tolerance_A, potential=grade.digest,
+        files={"basis": sha256_of(grade.basis), "active_set": sha256_of(grade.active_set)}, warnings=warnings)
+
+
+def _usable(halts: tuple[Halt, ...], *, grade: Extrapolation, tolerance_A: float) -> tuple[list[_Frame], list[Decision]]:
+    """Frames that may be chosen, and decisions on those that may not."""
+    refused, candidates = [], []
+    for halt in halts:
+        if halt.kind is Kind.EVIDENCE:
+            refused.append(_decision(halt, Verdict.EVIDENCE, "atoms too near, or too high an energy: no label helps"))
+        else:
+            candidates.append(halt)
+    earlier = duplicates_of([halt.atoms for halt in candidates], tolerance_A=tolerance_A)
+    frames = []
+    for halt, other in zip(candidates, earlier, strict=True):
+        if other is not None:
+            refused.append(_decision(halt, Verdict.DUPLICATE, f"the same as {candidates[other].name}, within {tolerance_A:g} A"))
+            continue
+        try:
+            frames.append(_evaluated(halt, grade))
+        except StructureError as error:
+            refused.append(_decision(halt, Verdict.UNUSABLE, str(error)))
+    return frames, refused
+
+
+def _evaluated(halt: Halt, grade: Extrapolation) -> _Frame:
+    projections = grade.projections_of(halt.atoms)
+    if not all(np.isfinite(rows).all() for rows in projections.values()):
+        raise StructureError("its projections are not finite numbers")
+    return _Frame(halt=halt, gammas=grade.gamma_from(projections, halt.atoms), projections=projections)
+
+
+def _chosen(frames: list[_Frame], choice: Choice, *, halt: float) -> list[Decision]:
+    return [
+        _decision(frames[chosen.index].halt, Verdict.SELECTED, _why(chosen, halt=halt), order=order,
+                  gamma_before=_digits(chosen.gamma_before), gamma_then=_digits(chosen.gamma_then),
+                  gamma_after=_digits(choice.gammas_after[chosen.index]), log_volume=_digits(chosen.log_volume),
+                  rows=chosen.rows, largest_left=_digits(chosen.largest_left))
+        for order, chosen in enumerate(choice.chosen, start=1)
+    ]
+
+
+def _why(chosen: Chosen, *, halt: float) -> str:
+    above = "above halt" if chosen.gamma_then > halt else "above select"
+    return (f"gamma {chosen.gamma_then:.4g} is {above}; {chosen.rows} of its atoms enter the active set, whose log volume grows "
+            f"by {chosen.log_volume:.3g}, more than with any other; the largest gamma left is {chosen.largest_left:.4g}")
+
+
+def _not_chosen(frames: list[_Frame], choice: Choice, *, select: float) -> list[Decision]:
+    taken = {chosen.index for chosen in choice.chosen}
+    decisions = []
+    for index, frame in enumerate(frames):
+        if index in taken:
+            continue
+        before, after = float(choice.gammas_before[index]), float(choice.gammas_after[index])
+        if after >= select:
+            verdict, reason = Verdict.OVER_BUDGET, f"gamma {after:.4g} is left, but no more may be selected"
+        elif before >= select:
+            verdict, reason = Verdict.COVERED, f"gamma falls from {before:.4g} to {after:.4g} with the selected ones"
+        else:
+            verdict, reason = Verdict.LOW, f"gamma is {before:.4g} under the present potential, below {select:g}"
+        decisions.append(_decision(frame.halt, verdict, reason, gamma_before=_digits(before), gamma_after=_digits(after)))
+    return decisions
+
+
+def _decision(halt: Halt, verdict: Verdict, reason: str, **numbers: Any) -> Decision:
+    return Decision(name=halt.name, search=halt.search, state=halt.state, stage=str(halt.stage), step=halt.step,
+                    kind=str(halt.kind), verdict=verdict, reason=reason, potential_in_file=halt.potential,
+                    gamma_in_file=halt.gamma, **numbers)
+
+
+def _digits(value: float) -> float:
+    """Six significant digits: further ones depend on the processor."""
+    return float(f"{value:.6g}")
+
+
+def write_selection(directory: Path, selection: Selection) -> Path:
+    """Write `selected.xyz` and, when that is on the disk, `selection.json`, which holds its sha256.
+
+    Args:
+        directory: made if it is missing; an earlier selection in it is replaced.
+        selection: what was chosen.
+
+    Returns:
+        the path of `selected.xyz`.
+
+    Raises:
+        StorageError: they could not be made durable.
+    """
+    text = _frames_text(selection).encode()
+    path = make_directory(directory) / SELECTED
+    report = {
+        "format": _FORMAT, "selected": len(selection.frames), "selected_xyz_sha256": hashlib.sha256(text).hexdigest(),
+        "complete": selection.complete,
+        "thresholds": {"select": selection.select, "halt": selection.halt}, "most": selection.most,
+        "duplicate_tolerance_A": selection.tolerance_A, "potential": selection.potential, "files_sha256": dict(selection.files),
+        "counts": selection.counts(), "warnings": list(selection.warnings),
+        "frames": [asdict(decision) for decision in selection.decisions],
+    }
+    write_durably(path, text)
+    write_durably(directory / REPORT, (json.dumps(report, indent=1) + "\n").encode())
+    return path
+
+
+def _frames_text(selection: Selection) -> str:
+    """One frame after the other; keys that begin with a letter keep names such as 0_17 from becoming numbers."""
+    texts = []
+    for frame, decision in zip(selection.frames, selection.decisions, strict=False):
+        assert frame.gammas is not None  # noqa: S101 - computed anew
+        keys = {"frame": f"halt_{frame.name}", "order": decision.order, "state": frame.state, "stage": frame.stage,
+                "kind": frame.kind, "gamma_before": decision.gamma_before, "gamma_then": decision.gamma_then,
+                "potential": f"sha256:{selection.potential}", "reason": decision.reason}
+        rounded = np.array([_digits(value) for value in frame.gammas])
+        texts.append(extended_xyz(frame.atoms, keys={key: str(value) for key, value in keys.items()}, gammas=rounded))
+    return "".join(texts)
+
+
+def read_selection(directory: Path) -> dict[str, Any] | None:
+    """The report of an earlier selection; None where there is none, or its two files do not belong together.
+
+    Raises:
+        RunStateError: it is of a newer version.
+    """
+    try:
+        report: dict[str, Any] = json.loads((directory / REPORT).read_text(encoding="utf-8"))
+        if int(report["format"]) > _FORMAT:
+            raise RunStateError(f"{directory / REPORT} was written by a newer version of mlip-kmc; use that one")
+        whole = report["selected_xyz_sha256"] == sha256_of(directory / SELECTED)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return report if whole else None

@@ -1,0 +1,48 @@
+"""Where a run's potential lies, noted in the run's directory: what works on a run later finds the files without being told.
+
+    note_whereabouts(Path("my-run"), potential)          # my-run/potential.json
+    noted_potential(Path("my-run"))                      # the AcePotential, or None where nothing is noted
+"""
+
+import json
+from pathlib import Path
+
+from mlip_kmc.errors import RunStateError
+from mlip_kmc.files import write_durably
+from mlip_kmc.potential.ace import AcePotential
+from mlip_kmc.potential.builtin import BuiltinPotential
+
+NOTE = "potential.json"
+
+
+def note_whereabouts(run_dir: Path, potential: AcePotential | BuiltinPotential) -> None:
+    """Write down where an ACE potential's files are, unless that is noted already.
+
+    Raises:
+        StorageError: it could not be made durable.
+    """
+    if isinstance(potential, BuiltinPotential):
+        return
+    names = {"ace": potential.yace, "basis": potential.basis, "active_set": potential.active_set}
+    data = (json.dumps({name: path and str(path) for name, path in names.items()}, indent=1) + "\n").encode()
+    path = run_dir / NOTE
+    if not (path.is_file() and path.read_bytes() == data):
+        write_durably(path, data)
+
+
+def noted_potential(run_dir: Path) -> AcePotential | None:
+    """The potential whose files are noted; None where there is no note.
+
+    Raises:
+        RunStateError: the note is damaged.
+        PotentialError: the files are not there any more, or are damaged.
+    """
+    path = run_dir / NOTE
+    if not path.is_file():
+        return None
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        ace, basis, active_set = (raw[name] and Path(raw[name]) for name in ("ace", "basis", "active_set"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunStateError(f"{path} is damaged ({error}); remove it, and say which potential: --potential") from error
+    return AcePotential.read(ace, basis=basis, active_set=active_set)
