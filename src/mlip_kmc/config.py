@@ -88,6 +88,50 @@ class StructureSection(_Section):
     _file = field_validator("file")(_existing_file)
 
 
+class ZblSection(_Section):
+    """Ziegler, Biersack, Littmark repulsion of the nuclei."""
+
+    inner_A: Positive
+    """Up to here it is whole."""
+    outer_A: Positive
+    """From here on it is zero."""
+
+
+class LennardJonesSection(_Section):
+    """The repulsive part of a Lennard-Jones potential, truncated and shifted."""
+
+    epsilon_eV: Positive
+    """Its well depth: the scale of its energies."""
+    sigma_A: Positive
+    """Where it would be zero, were it not shifted."""
+    inner_A: Positive
+    """Up to here it is whole."""
+    outer_A: Positive
+    """From here on it is zero."""
+
+
+class RepulsionSection(_Section):
+    """Which repulsion: one of the two."""
+
+    zbl: ZblSection | None = None
+    """Ziegler, Biersack, Littmark: the nuclei's, with nothing to fit."""
+    lj: LennardJonesSection | None = None
+    """Lennard-Jones without its attraction."""
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> "RepulsionSection":
+        if self.zbl and self.lj:
+            raise ValueError("has both of 'zbl' and 'lj'; leave one of them out")
+        return self
+
+
+class BaselineSection(RepulsionSection):
+    """A short-range repulsion that is added to the ACE."""
+
+    pairs: dict[str, RepulsionSection] = {}
+    """Other than for all pairs, by pair: `{Cu-Ni: {zbl: {inner_A: 0.7, outer_A: 1.1}}}`."""
+
+
 class AcePotentialSection(_Section):
     """An ACE potential, evaluated by LAMMPS ML-PACE."""
 
@@ -101,6 +145,20 @@ class AcePotentialSection(_Section):
     """LAMMPS' algorithm; the numbers agree to 1e-10, the speed differs by potential."""
     path: Literal["lammps", "driver"] = "lammps"
     """How eOn gets at it: through its own LAMMPS, or through the persistent driver (docs/driver.md)."""
+    baseline: BaselineSection | None = None
+    """A short-range repulsion that is added to the ACE."""
+    minimum_distance_A: float | dict[str, float] = {}
+    """Atoms that come nearer are refused: one number, or one for each pair of elements, as `{Cu-Ni: 1.2}`."""
+
+    @field_validator("minimum_distance_A", mode="before")
+    @classmethod
+    def _distances(cls, value: Any) -> Any:
+        for name, entry in value.items() if isinstance(value, dict) else [("", value)]:
+            number = isinstance(entry, int | float) and not isinstance(entry, bool)
+            if not number or not 0 < entry < float("inf"):
+                raise ValueError(f"{name}{': ' if name else ''}must be a number of A above zero, or a section of pairs with one "
+                                 f"each, as {{Cu-Ni: 1.2}} (it is {shown(entry)})")
+        return value
 
     @field_validator("ace", "basis", "active_set")
     @classmethod

@@ -55,3 +55,9 @@ class StorageError(MlipKmcError):
     """The disk is full, read-only, or did not keep what was written."""
 
     exit_code = 8
+
+
+class ExtrapolationError(MlipKmcError):
+    """A structure is beyond what the potential knows: atoms nearer to each other than they may be."""
+
+    exit_code = EXIT_HALTED

@@ -25,7 +25,7 @@ ALLOWED = {
     "config": ("errors files schema yaml_file explain", ""),
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
-    "potential": (f"{LOWER} explain halts", ""),
+    "potential": (f"{LOWER} explain schema halts", ""),
     "learning": (f"{BASE} structure halts potential", ""),
     "searches": (LOWER, ""),
     "checkpoint": (LOWER, ""),

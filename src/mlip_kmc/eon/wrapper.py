@@ -28,6 +28,7 @@ from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.export import export
 from mlip_kmc.files import storage_errors
 from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
+from mlip_kmc.potential.baseline import baseline_of, minimum_distances_of
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
@@ -59,6 +60,8 @@ def potential_of(config: Config) -> Potential:
     section = config.potential
     if isinstance(section, AcePotentialSection):
         ace = AcePotential.read(section.ace, basis=section.basis, active_set=section.active_set, evaluator=section.evaluator)
+        ace = ace.guarded(baseline=baseline_of(section.baseline, elements=ace.elements),
+                          minimum_distance_A=minimum_distances_of(section.minimum_distance_A, elements=ace.elements))
         return DrivenPotential(ace) if section.path == "driver" else ace
     if isinstance(section, AsePotentialSection):
         return DrivenPotential(AsePotential(name=section.ase, arguments=section.kwargs))
@@ -127,6 +130,8 @@ class EonWrapper:
 
     def _go(self, potential: Potential, structure: Atoms, *, searches: int | None) -> EonResult:
         check_cpu()
+        for line in potential.warnings:
+            self._on_start(f"warning: {line}")
         section = self.config.structure
         prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A,
                            minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)

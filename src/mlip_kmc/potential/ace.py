@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from ase.data import atomic_numbers
 
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential.active_set import ActiveSet
+from mlip_kmc.potential.baseline import Baseline, canonical, check_training, core_warning
 from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.record import Digests, PotentialRecord, advice, check_digests, read_record, record_path
 
@@ -29,6 +30,7 @@ _ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
 _CUTOFF = re.compile(r"\brcut:\s*([0-9.eE+-]+)")
 _READ_OFF = {"elements", "cutoff_A", "functions", "basis_functions"}
 _FETCH = "fetch or fit it again"
+_CORE_REPULSION = re.compile(r"\bprehc:\s*([0-9.eE+-]+)|\binner_cutoff_type:\s*['\"]?(zbl)\b")
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
 
 
@@ -49,6 +51,10 @@ class AcePotential:
         active_set_kind: `linear` or `full`; None without an active set.
         basis_digest, active_set_digest: sha256 of those files.
         record: what lies beside it as `.record.json`; None where there is none.
+        core_repulsion: does the `.yace` have one of its own?
+        baseline: what is added to it, in every path.
+        minimum_distance_A: for each pair of elements; what evaluates refuses atoms that are nearer.
+        warnings: what is doubtful about it, one line each.
     """
 
     yace: Path
@@ -65,6 +71,10 @@ class AcePotential:
     basis_digest: str | None = None
     active_set_digest: str | None = None
     record: PotentialRecord | None = None
+    core_repulsion: bool = False
+    baseline: Baseline | None = None
+    minimum_distance_A: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -95,15 +105,36 @@ class AcePotential:
         gamma = {} if basis is None or active_set is None else _gamma_facts(yace, outline, basis, active_set)
         potential = cls(yace=yace, elements=outline.elements, cutoff_A=outline.cutoff_A, digest=outline.digest, basis=basis,
                         active_set=active_set, evaluator=evaluator, functions=outline.functions, **gamma,
+                        core_repulsion=outline.core_repulsion,
                         record=read_record(record_path(yace)) if check_record else None)
         if potential.record is not None:
             potential.check_against(potential.record)
         return potential
 
+    def guarded(self, *, baseline: Baseline | None, minimum_distance_A: Mapping[str, float]) -> "AcePotential":
+        """The same with what holds at short distances, after checking that it fits the potential.
+
+        Args:
+            baseline: added in every path.
+            minimum_distance_A: for each pair of elements.
+
+        Raises:
+            PotentialError: the record shows that energy would be counted twice, or left out.
+        """
+        training = self.record.training if self.record else None
+        warning = check_training(baseline, subtracted=self.record.baseline if self.record else None,
+                                 smallest_A=training.smallest_distance_A if training else None, potential=str(self.yace))
+        core = core_warning(str(self.yace)) if baseline is not None and self.core_repulsion else None
+        return replace(self, baseline=baseline, minimum_distance_A=minimum_distance_A,
+                       warnings=tuple(line for line in (warning, core) if line))
+
     def facts(self) -> dict[str, str | None]:
         """What decides its numbers, by dotted key; files count by content."""
+        guards = {"potential.baseline": self.baseline.facts() if self.baseline else None,
+                  "potential.minimum_distance_A": canonical(self.minimum_distance_A) if self.minimum_distance_A else None}
         return {"potential.ace": self.digest, "potential.evaluator": self.evaluator,
-                "potential.basis": self.basis_digest, "potential.active_set": self.active_set_digest}
+                "potential.basis": self.basis_digest, "potential.active_set": self.active_set_digest,
+                **{key: value for key, value in guards.items() if value}}
 
     @property
     def digests(self) -> Digests:
@@ -149,7 +180,11 @@ class AcePotential:
                                  "use another structure or potential")
         if self.evaluator not in ("product", "recursive"):
             raise PotentialError(f"LAMMPS' pair_style pace has no evaluator {self.evaluator!r}: product or recursive")
-        return f"pair_style pace {self.evaluator}\npair_coeff * * {LINKED_NAME} {' '.join(species)}\n"
+        styles, lines = self.baseline.lammps(species) if self.baseline else ([], [])
+        if not styles:
+            return f"pair_style pace {self.evaluator}\npair_coeff * * {LINKED_NAME} {' '.join(species)}\n"
+        return "\n".join((f"pair_style hybrid/overlay pace {self.evaluator} {' '.join(styles)}",
+                          f"pair_coeff * * pace {LINKED_NAME} {' '.join(species)}", *lines, ""))
 
     def job_files(self, species: tuple[str, ...]) -> dict[str, str]:
         """Text files that a search directory needs, by name."""
@@ -163,7 +198,12 @@ class AcePotential:
         """An ASE calculator that evaluates it with python-ace (energy eV, forces eV/A, stress eV/A^3)."""
         from pyace import PyACECalculator
 
-        return PyACECalculator(str(self.yace))
+        ace = PyACECalculator(str(self.yace))
+        if self.baseline is None and not self.minimum_distance_A:
+            return ace
+        from mlip_kmc.potential.calculator import Guarded
+
+        return Guarded(ace, pairs=self.baseline.to_driver() if self.baseline else {}, minimum_A=self.minimum_distance_A)
 
 
 @dataclass(frozen=True)
@@ -174,6 +214,7 @@ class _Outline:
     cutoff_A: float
     functions: Mapping[str, int]
     digest: str
+    core_repulsion: bool
 
 
 def _gamma_files(yace: Path, basis: Path | None, active_set: Path | None) -> tuple[Path | None, Path | None]:
@@ -227,7 +268,11 @@ def _inspect(yace: Path) -> _Outline:
     if without:
         raise PotentialError(f"{yace} is truncated: no functions of {', '.join(without)}; {_FETCH}")
     return _Outline(elements=elements, cutoff_A=_largest_cutoff(yace, text), functions=functions,
-                    digest=hashlib.sha256(data).hexdigest())
+                    digest=hashlib.sha256(data).hexdigest(), core_repulsion=_has_core_repulsion(text))
+
+
+def _has_core_repulsion(text: str) -> bool:
+    return any(zbl or float(strength) != 0.0 for strength, zbl in _CORE_REPULSION.findall(text.partition("\nfunctions:")[0]))
 
 
 def _keys_and_functions(yace: Path, text: str) -> tuple[set[str], Counter[str]]:

@@ -17,6 +17,7 @@ class BuiltinPotential:
     eon_name: str
     elements: tuple[str, ...] | None = None
     cutoff_A: float | None = None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def named(cls, name: str) -> "BuiltinPotential":

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.explain import explain
 from mlip_kmc.files import write_durably
+from mlip_kmc.potential.baseline import Pairs
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -109,8 +110,8 @@ class PotentialRecord(_Section):
     recipe: Recipe | None = None
     training: Training | None = None
     test_errors: HeldOutErrors | None = None
-    baseline: None = None
-    """Kept for a later format: energies that the potential was fitted relative to."""
+    baseline: Pairs | None = None
+    """By pair, `Cu-Ni`: the repulsion that was subtracted from the training energies and forces; null where none was."""
 
     def to_json(self) -> bytes:
         """The file's content: the same record gives the same bytes."""
