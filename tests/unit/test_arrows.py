@@ -35,7 +35,7 @@ ALLOWED = {
     "eon": (f"{MIDDLE} schema potential searches serve checkpoint export", ""),
     "rundir": (f"{MIDDLE} checkpoint eon", ""),
     "report": (f"{MIDDLE} rundir", ""),
-    "check": (f"{LOWER} potential searches eon", ""),
+    "check": (f"{LOWER} potential searches serve eon", ""),
     "starter": (LOWER, ""),
     "status": (f"{LOWER} rundir", ""),
     "campaign": (f"{LOWER} halts potential learning eon", ""),

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import resource
 import socket
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mlip_kmc import halts
 from mlip_kmc.potential import pace_driver as driver
+from mlip_kmc.serve.runtime import copy_driver
 
 SOURCE = Path(driver.__file__)
 FORMULAE = SOURCE.with_name("short_range.py")
@@ -29,9 +32,10 @@ def as_eon(cell, numbers, positions):
     return "\n".join([*rows, ""]).encode()
 
 
-def command(*arguments, stdin=b"", cwd=None, environment=(), python=(sys.executable,)):
-    return subprocess.run([*python, str(SOURCE), *map(str, arguments)], input=stdin, capture_output=True, cwd=cwd, check=False,
-                          timeout=120, env={**os.environ, **dict(environment)})
+def command(*arguments, stdin=b"", cwd=None, environment=(), largest_file_bytes=resource.RLIM_INFINITY):
+    return subprocess.run([sys.executable, str(SOURCE), *map(str, arguments)], input=stdin, capture_output=True, cwd=cwd,
+                          check=False, timeout=120, env={**os.environ, **dict(environment)},
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes,) * 2))
 
 
 # -- reading
@@ -226,7 +230,9 @@ def structure():
 
 
 @settings(deadline=None)
-@given(STRUCTURES, st.dictionaries(st.sampled_from(["search", "state", "stage"]), st.text("ab c_07", max_size=8)))
+@given(STRUCTURES, st.fixed_dictionaries({}, optional={
+    "search": st.text("abZ_07.+-", min_size=1, max_size=200), "state": st.integers(0, 10**17).map(str),
+    "stage": st.sampled_from(driver.STAGES), "step": st.integers(0, 10**17).map(str)}))
 def test_questions_come_through_whole(made, source):
     (ax, bx, by, cx, cy, cz), atoms = made
     sent = driver.Structure([ax, 0, 0, bx, by, 0, cx, cy, cz], [row[0] for row in atoms],
@@ -365,40 +371,53 @@ def test_without_a_server_it_waits_and_says_so(tmp_path):
 # -- what is kept
 
 
-def test_a_halt_is_an_extended_xyz_file_that_says_where_it_comes_from(tmp_path):
-    import ase.io
-
-    answer = driver.Answer(-1.0, [0.0] * 6, [0.5, 7.25])
-    facts = {"search": "3_17", "state": "3", "stage": "saddle", "directory": '/a "b"\n', "potential_digest": "ab" * 32}
-    path = driver.keep(str(tmp_path / "halts"), "halt", structure(), answer, reason="gamma 7.25", facts=facts)
-    found = ase.io.read(path)
-    assert Path(path).name.startswith("halt-3_17-")
-    assert found.arrays["gamma"].tolist() == [0.5, 7.25]
-    assert found.positions.ravel().tolist() == list(structure().positions)
-    assert (found.info["search"], str(found.info["state"]), found.info["stage"]) == ("search 3_17", "3", "saddle")
-    assert found.info["potential_digest"] == "ab" * 32
-    assert found.info["gamma_max"] == 7.25
-    assert found.calc is None, "an energy of an extrapolation is not handed on"
-    again = driver.keep(str(tmp_path / "halts"), "halt", structure(), answer, reason="gamma 7.25", facts=facts)
-    assert again == path
-    assert [entry.name for entry in (tmp_path / "halts").iterdir()] == [Path(path).name]
+SOURCE_OF = {"search": "3_17", "state": "3", "stage": "saddle", "step": "240"}
+DIGEST = "ab" * 32
 
 
-def test_unknown_gamma_is_not_kept_as_a_number(tmp_path):
-    path = driver.keep(str(tmp_path), "halt", structure(), driver.Answer(0.0, []), reason="near", facts={"search": "../x"})
-    text = Path(path).read_text()
-    assert Path(path).parent == tmp_path
-    assert "gamma_max=unknown" in text
-    assert ":gamma:" not in text
+@pytest.mark.parametrize(("kind", "gamma", "search"), [
+    (driver.HALTED_ON, [0.5, 7.25], "3_17"),
+    (driver.CANDIDATE, [1 / 3, 1e-300], "x" * 150),
+    (driver.EVIDENCE, None, "a.b+c-d"),
+])  # fmt: skip
+def test_what_is_kept_is_what_the_package_would_have_written(tmp_path, kind, gamma, search):
+    path = Path(driver.keep(str(tmp_path / "halts"), kind, structure(), gamma=gamma, source={**SOURCE_OF, "search": search},
+                            potential=DIGEST))
+    (found,), warnings = halts.read_halts(tmp_path / "halts")
+    assert warnings == ()
+    assert (found.search, found.state, found.stage, found.step, found.kind) == (search, 3, "saddle", 240, kind)
+    assert found.potential == DIGEST
+    assert found.atoms.positions.ravel().tolist() == list(structure().positions)
+    assert (found.gammas is None) if gamma is None else (found.gammas.tolist() == gamma)
+    assert path.read_text() == halts.to_text(found)
+    assert halts.write_halt(tmp_path / "halts", found) == path
 
 
-def test_selected_structures_of_a_search_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(driver, "MOST_SELECTED", 3)
-    answer = driver.Answer(0.0, [], [1.0, 2.0])
-    for index in range(6):
-        moved = driver.parse(GOOD.replace("0.1", f"0.{index + 1}").encode())
-        driver.keep(str(tmp_path), "select", moved, answer, reason="r", facts={"search": "0_1"})
+def test_kinds_and_stages_are_those_of_the_package():
+    assert set(driver.STAGES) == set(halts.Stage)
+    assert {driver.HALTED_ON, driver.CANDIDATE, driver.EVIDENCE} == set(halts.Kind)
+
+
+def kept_by_hand(folder, x):
+    return driver.keep(str(folder), driver.HALTED_ON, driver.parse(GOOD.replace("0.1", x).encode()), gamma=[9.0, 1.0], source={},
+                       potential=DIGEST)
+
+
+def test_without_a_search_each_structure_has_a_name_of_its_own(tmp_path):
+    assert kept_by_hand(tmp_path, "0.1") == kept_by_hand(tmp_path, "0.10") != kept_by_hand(tmp_path, "0.11")
+    found, warnings = halts.read_halts(tmp_path)
+    assert (len(found), warnings) == (2, ())
+
+
+def test_candidates_of_a_search_are_bounded_and_halts_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(driver, "MOST_FRAMES", 3)
+    for step in range(6):
+        driver.keep(str(tmp_path), driver.CANDIDATE, structure(), gamma=[1.0, 2.0], source={"search": "0_1", "step": str(step)},
+                    potential=DIGEST)
     assert len(list(tmp_path.iterdir())) == 3
+    assert driver.keep(str(tmp_path), driver.HALTED_ON, structure(), gamma=[1.0, 2.0], source={"search": "0_1", "step": "9"},
+                       potential=DIGEST)
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_what_cannot_be_kept_is_said_and_leaves_nothing_half(tmp_path, monkeypatch):
@@ -406,10 +425,22 @@ def test_what_cannot_be_kept_is_said_and_leaves_nothing_half(tmp_path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(driver.os, "fsync", full)
-    with pytest.raises(driver.DriverError, match=r"gamma 9, but .* No space left on device; .* still in the caller's") as caught:
-        driver.keep(str(tmp_path), "halt", structure(), driver.Answer(0.0, []), reason="gamma 9", facts={})
+    with pytest.raises(driver.DriverError, match=r"cannot be kept at .*No space left on device; .* still in the caller's") as caught:
+        kept_by_hand(tmp_path, "0.1")
     assert caught.value.code == driver.DISK
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("search", ""), ("search", "../x"), ("search", "a b"), ("search", "x" * 201), ("state", "-1"), ("step", "1.5"),
+    ("step", "1" * 19), ("stage", "elsewhere"), ("directory", "/tmp"),
+])  # fmt: skip
+def test_a_source_that_no_frame_could_hold_is_refused(name, value):
+    with pytest.raises(driver.DriverError, match=f"is no {name} of a search"):
+        driver.checked_source({name: value}, driver.USAGE)
+    body = driver.packed_question(structure(), {name: value})
+    with pytest.raises(driver.DriverError, match=f"is no {name} of a search"):
+        driver.unpacked_question(body)
 
 
 # -- the command
@@ -422,12 +453,20 @@ def test_the_file_stands_alone():
     assert command("--help").stdout.decode() == driver.__doc__
 
 
-def test_the_formulae_are_those_of_the_package():
-    text = re.search(r"# >>> short_range\.py\n_SHORT_RANGE = r'''\n(.*)'''\n# <<< short_range\.py\n", SOURCE.read_text(), re.DOTALL)
-    assert text is not None
-    if not FORMULAE.is_file():
-        pytest.skip("short_range.py is not here yet")
-    assert text.group(1) == FORMULAE.read_text(), "copy short_range.py between the marks in pace_driver.py"
+def test_the_formulae_come_from_the_file_beside_it(tmp_path):
+    """The same file, not a copy in other words; alone, the driver says what is missing."""
+    assert driver._short_range().__file__ == str(FORMULAE)
+    assert not re.findall(r"^\s*(?:from|import) mlip_kmc", FORMULAE.read_text(), re.MULTILINE)
+    alone = tmp_path / "pace_driver.py"
+    alone.write_bytes(SOURCE.read_bytes())
+    done = subprocess.run([sys.executable, alone, "--ase", "ase.calculators.emt:EMT", "--minimum-distance", "1"], input=GOOD.encode(),
+                          capture_output=True, check=False, timeout=120)
+    assert (done.returncode, len(done.stderr.splitlines())) == (driver.UNUSABLE, 1)
+    assert b"short_range.py; copy it there" in done.stderr
+    copy_driver(tmp_path)
+    assert (tmp_path / "short_range.py").read_bytes() == FORMULAE.read_bytes()
+    assert subprocess.run([sys.executable, alone, "--ase", "ase.calculators.emt:EMT", "--minimum-distance", "1"], input=GOOD.encode(),
+                          capture_output=True, check=False, timeout=120).returncode == 0
 
 
 def test_the_thin_client_imports_next_to_nothing():
@@ -436,7 +475,7 @@ def test_the_thin_client_imports_next_to_nothing():
             "print(*sorted(set(sys.modules) - before))")
     done = subprocess.run([sys.executable, "-IS", "-c", code, str(SOURCE.parent), GOOD], capture_output=True, text=True, check=True)
     allowed = {"_socket", "_struct", "pace_driver", "struct", "os", "stat", "_stat", "abc", "_abc", "posixpath", "genericpath",
-               "_collections_abc", "os.path"}
+               "_collections_abc", "os.path", "errno"}
     assert set(done.stdout.split()) <= allowed
 
 
@@ -478,8 +517,10 @@ def test_what_cannot_be_read_or_written_has_one_line(tmp_path):
     assert command("--potential", "x", "--input", tmp_path / "none").returncode == driver.MALFORMED
     done = command("--potential", tmp_path / "none.yace", stdin=GOOD.encode())
     assert (done.returncode, len(done.stderr.splitlines())) == (driver.UNUSABLE, 1)
-    done = command("--ase", "ase.calculators.emt:EMT", "--output", "/dev/full", stdin=GOOD.encode())
-    assert (done.returncode, done.stderr) == (driver.DISK, b"pace_driver: cannot write /dev/full: No space left on device\n")
+    out = tmp_path / "out"
+    done = command("--ase", "ase.calculators.emt:EMT", "--output", out, stdin=GOOD.encode(), largest_file_bytes=10)
+    assert (done.returncode, done.stderr) == (driver.DISK, f"pace_driver: cannot write {out}: File too large\n".encode())
+    assert not out.exists(), "half an answer is none"
     done = command("--ase", "no.such.module:EMT", stdin=GOOD.encode())
     assert (done.returncode, len(done.stderr.splitlines())) == (driver.UNUSABLE, 1)
     done = command("--ase", "ase.calculators.emt:EMT", stdin=GOOD.replace("29", "92").encode())
@@ -504,8 +545,9 @@ def test_atoms_that_are_too_near_halt(tmp_path):
                    stdin=near.encode())
     assert done.returncode == driver.HALTED
     assert b"Cu-Cu atoms are 1.0000 A apart, nearer than 1.5 A; kept at" in done.stderr
-    (kept,) = (tmp_path / "h").iterdir()
-    assert kept.name.startswith("halt-0_1-")
+    (found,), _ = halts.read_halts(tmp_path / "h")
+    assert (found.search, found.kind, found.gammas) == ("0_1", halts.Kind.EVIDENCE, None)
+    assert done.stdout == b"", "no numbers come out of it"
     assert command("--ase", "ase.calculators.emt:EMT", "--minimum-distance", "Cu-Cu=0.9", stdin=near.encode()).returncode == 0
 
 

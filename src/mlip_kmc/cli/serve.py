@@ -14,7 +14,8 @@ from mlip_kmc.cli.common import PATH, Command
               help="Where to listen: in a directory of its own, which only you can enter; it is made if it is missing.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Evaluations at a time.")
 @click.option("--recipe", type=PATH, default=None, hidden=True, help="Options of the driver, as JSON, instead of CONFIG.")
-@click.option("--until-stdin-ends", is_flag=True, hidden=True, help="Stop when standard input ends, as when the run that started it dies.")
+@click.option("--until-stdin-ends", is_flag=True, hidden=True,
+              help="Stop when standard input ends, as when the run that started it dies.")
 def serve(config: Path | None, socket_path: Path, workers: int, recipe: Path | None, until_stdin_ends: bool) -> None:  # noqa: FBT001
     """Keep the potential of CONFIG loaded, and answer pace_driver.py --socket.
 

@@ -130,7 +130,8 @@ class EonWrapper:
 
     def _go(self, potential: Potential, structure: Atoms, *, searches: int | None) -> EonResult:
         check_cpu()
-        for line in potential.warnings:
+        ace = ace_of(potential)
+        for line in ace.warnings if ace is not None else ():
             self._on_start(f"warning: {line}")
         section = self.config.structure
         prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A,
@@ -139,11 +140,11 @@ class EonWrapper:
         workers = self.config.worker_count
         with (
             RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=workers) as pulse,
-            served(potential, workers=workers, log=directory.path / "server.log") as driven,
+            served(potential, workers=workers, keep_in=directory.path / "driver") as driven,
         ):
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
-            if (ace := ace_of(potential)) is not None:
+            if ace is not None:
                 note_whereabouts(directory.path, ace)
             setup = self._setup(directory, checkpoints, saved, potential=driven, prepared=prepared, facts=facts, pulse=pulse)
             return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)

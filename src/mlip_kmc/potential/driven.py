@@ -6,7 +6,6 @@
 `mlip_kmc.serve.served` keeps a server for it and gives it its program.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential.ace import AcePotential
 from mlip_kmc.potential.ase_calculator import AsePotential
+from mlip_kmc.potential.builtin import BuiltinPotential
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,10 @@ class DrivenPotential:
     Attributes:
         inner: what is evaluated.
         program: what eOn calls; None until it is served.
-        failure: why its server is down for good, or an empty text.
     """
 
     inner: AcePotential | AsePotential
     program: Path | None = None
-    failure: Callable[[], str] = str
     eon_name: str = "ext_pot"
 
     @property
@@ -41,9 +39,14 @@ class DrivenPotential:
         """None where that is not known."""
         return self.inner.cutoff_A
 
-    def at(self, program: Path, *, failure: Callable[[], str]) -> "DrivenPotential":
+    @property
+    def name(self) -> str:
+        """For people: the file, or the calculator."""
+        return f"the ASE calculator {self.inner.name}" if isinstance(self.inner, AsePotential) else self.inner.yace.name
+
+    def at(self, program: Path) -> "DrivenPotential":
         """The same, served."""
-        return replace(self, program=program, failure=failure)
+        return replace(self, program=program)
 
     def facts(self) -> dict[str, str | None]:
         """What decides its numbers, by dotted key; their last digits differ from LAMMPS' inside eOn."""
@@ -53,7 +56,12 @@ class DrivenPotential:
         """The driver's options that name it."""
         if isinstance(self.inner, AsePotential):
             return self.inner.recipe()
-        return {"potential": str(self.inner.yace)}
+        found = {"potential": str(self.inner.yace), "evaluator": self.inner.evaluator}
+        if self.inner.baseline is not None:
+            found["baseline"] = self.inner.baseline.facts()
+        if self.inner.minimum_distance_A:
+            found["minimum-distance"] = ",".join(f"{pair}={least!r}" for pair, least in self.inner.minimum_distance_A.items())
+        return found
 
     def gamma_recipe(self) -> dict[str, str]:
         """The driver's options by which it knows gamma; none where it cannot."""
@@ -76,3 +84,9 @@ class DrivenPotential:
     def calculator(self) -> Any:
         """An ASE calculator, in this process."""
         return self.inner.calculator()
+
+
+def ace_of(potential: AcePotential | BuiltinPotential | DrivenPotential) -> AcePotential | None:
+    """The ACE potential that is evaluated, whichever way eOn gets at it; None where it is another kind."""
+    inner = potential.inner if isinstance(potential, DrivenPotential) else potential
+    return inner if isinstance(inner, AcePotential) else None

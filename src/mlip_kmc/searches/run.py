@@ -27,6 +27,8 @@ PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.co
 # what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
 _EVALUATION_ERROR = re.compile(rb"worker reported an evaluation error|worker died during force eval|send to worker failed"
                                rb"|worker force eval timed out|LAMMPS potential requested but|pace_driver: ")
+NAME_FILE = "search.txt"
+"""In a job's directory: its name, which a driver gives to the structures that it keeps."""
 _running: dict[str, threading.Event] = {}
 _lock = threading.Lock()
 
@@ -103,6 +105,7 @@ def run_job(job: ClientJob) -> ClientDone:
         with storage_errors(directory, place="MLIP_KMC_SCRATCH"):
             for name, text in job.files.items():
                 (directory / name).write_text(text, encoding="utf-8")
+            (directory / NAME_FILE).write_text(job.name, encoding="utf-8")
             for name, target in job.links.items():
                 (directory / name).symlink_to(target)
         finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled)

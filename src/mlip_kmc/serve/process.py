@@ -7,6 +7,7 @@
 It dies with this process, however that ends. Clients wait while it is started again; nothing of theirs is lost.
 """
 
+import contextlib
 import json
 import threading
 import time
@@ -134,12 +135,18 @@ class ServerProcess:
             starts = [moment for moment in starts if now - moment < _WITHIN_S]
             reason = self._reason(code)
             if len(starts) >= _STARTS or isinstance(reason, ConfigError | PotentialError):
-                self.failure = f"the server of the potential is down after {len(starts)} restarts: {reason}"
+                self._give_up(f"the server of the potential is down after {len(starts)} restarts: {reason}")
                 return
             starts.append(now)
             self.restarts += 1
             try:
                 self._start()
             except MlipKmcError as error:
-                self.failure = f"the server of the potential cannot be started again: {error}"
+                self._give_up(f"the server of the potential cannot be started again: {error}")
                 return
+
+    def _give_up(self, line: str) -> None:
+        """Stay down; clients that wait for the server are told why."""
+        self.failure = line
+        with contextlib.suppress(StorageError):  # they hear of it in the end: nobody answers
+            write_whole(Path(f"{self._socket}{driver.DOWN}"), line.encode())

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mlip_kmc.config import runtime_directories
 from mlip_kmc.errors import ConfigError
-from mlip_kmc.files import storage_errors
+from mlip_kmc.files import make_directory, storage_errors
 from mlip_kmc.potential import DrivenPotential, Potential
 from mlip_kmc.potential import pace_driver as driver
 from mlip_kmc.serve.process import ServerProcess
@@ -29,7 +29,7 @@ _LOG = "server.log"
 
 @contextlib.contextmanager
 def served(
-    potential: Potential, *, workers: int, limits: dict[str, str] | None = None, log: Path | None = None
+    potential: Potential, *, workers: int, limits: dict[str, str] | None = None, keep_in: Path | None = None
 ) -> Iterator[Potential]:
     """Keep a driven potential loaded while the block runs.
 
@@ -37,7 +37,7 @@ def served(
         potential: a `DrivenPotential` gets a server; another one none.
         workers: evaluations at a time.
         limits: more of the driver's options, as {"halt": "5", "halts": "/run/halts"}.
-        log: what the server prints is kept there if it fails; in its own directory, which goes, where None.
+        keep_in: a directory that gets the driver, for use by hand, and what the server prints.
 
     Raises:
         MlipKmcError: the server does not start; its own reason.
@@ -48,9 +48,12 @@ def served(
     folder = _private_directory()
     try:
         recipe = {**potential.recipe(), **(limits or {})}
-        with ServerProcess(recipe, socket_path=folder / "socket", workers=workers, log=log or folder / _LOG) as server:
+        if keep_in is not None:
+            copy_driver(make_directory(keep_in))
+        log = (keep_in or folder) / _LOG
+        with ServerProcess(recipe, socket_path=folder / "socket", workers=workers, log=log) as server:
             write_program(folder, digest=server.digest)
-            yield potential.at(folder / PROGRAM, failure=lambda: server.failure)
+            yield potential.at(folder / PROGRAM)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -65,6 +68,14 @@ def _private_directory() -> Path:
                       "writable, or has too long a name; set XDG_RUNTIME_DIR to a short one")
 
 
+def copy_driver(folder: Path) -> Path:
+    """Put the driver into a directory, with the formulae that it needs for a baseline."""
+    for name in ("pace_driver.py", "short_range.py"):
+        with storage_errors(folder / name):
+            shutil.copyfile(Path(driver.__file__).with_name(name), folder / name)
+    return folder / "pace_driver.py"
+
+
 def write_program(folder: Path, *, digest: str) -> Path:
     """The driver and what eOn calls, beside the socket; the driver compiled, which would take longer than a call.
 
@@ -72,11 +83,11 @@ def write_program(folder: Path, *, digest: str) -> Path:
         folder: where the socket is.
         digest: of the potential that the server must have.
     """
-    copy, program = folder / "pace_driver.py", folder / PROGRAM
+    program = folder / PROGRAM
     python = getattr(sys, "_base_executable", sys.executable)  # a virtual environment's takes longer to start
     words = ["--socket", str(folder / "socket"), "--digest", digest, "--quiet"]
+    copy = copy_driver(folder)
     with storage_errors(copy):
-        shutil.copyfile(Path(driver.__file__), copy)
         py_compile.compile(str(copy), doraise=True)
         program.write_text(f"#!{python} -IS\nimport sys\nsys.path.append({str(folder)!r})\nimport pace_driver\n"
                            f"sys.exit(pace_driver.main({words!r}))\n", encoding="utf-8")
