@@ -781,12 +781,12 @@ class _LammpsEngine:
         places = np.array(structure.positions).reshape(-1, 3) @ turn.T - np.floor(fractions) @ lower
         key = structure.cell, structure.numbers
         flat = (ctypes.c_double * places.size)(*places.ravel().tolist())
-        if self._made == key:
-            self._program.scatter_atoms("x", 1, 3, flat)
-        else:
+        if self._made != key:
             self._made = None
             self._make(structure, lower, flat, graded=graded)
+            self._program.command("run 0 post no")  # the first run orders atoms its own way: the same structure, the same digits
             self._made = key
+        self._program.scatter_atoms("x", 1, 3, flat)
         self._program.command("run 0 post no")
         forces = np.array(self._program.gather_atoms("f", 1, 3)).reshape(-1, 3) @ turn
         gamma = np.array(self._program.gather("f_gamma", 1, 1)) if graded else None
