@@ -10,11 +10,13 @@ more than 15 ms, or more than a fiftieth of the one-shot script's.
 """
 
 import argparse
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,7 @@ from mlip_kmc.structure import to_con
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 CELLS = {64: (4, 2, 2), 256: (4, 4, 4), 2048: (8, 8, 8)}
 LONGEST_MS, RATIO = 15.0, 50.0
+CLIENT = shutil.which("eonclient") or sys.exit("calls: there is no eonclient here; run it in the image")
 CONFIG = """\
 [Main]
 job = minimization
@@ -79,12 +82,13 @@ def client(atoms, files, links, iterations, *, name, more=""):
         here = Path(folder)
         (here / "config.ini").write_text(CONFIG.format(name=name, more=more, iterations=iterations))
         (here / "pos.con").write_text(to_con(atoms))
+        (here / driver.SEARCH_FILE).write_text("0_1")  # as in a run
         for file, text in files.items():
             (here / file).write_text(text)
         for link, target in links.items():
             (here / link).symlink_to(target)
         begun = time.perf_counter()
-        done = subprocess.run(["eonclient"], cwd=here, capture_output=True, text=True, check=False)
+        done = subprocess.run([CLIENT], cwd=here, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - begun
         if done.returncode or not (here / "results.dat").is_file():
             sys.exit(f"calls: eonclient failed: {(done.stderr or done.stdout)[-400:]}")
@@ -110,15 +114,14 @@ def ways(count, gamma, driven):
     few, many = (3, 23) if count < 1000 else (2, 10)
     links = {"potential.yace": EXAMPLE / "cu.yace", "cu.yaml": EXAMPLE / "cu.yaml", "cu.asi": EXAMPLE / "cu.asi"}
     lammps = {"in.lammps": GAMMA_INPUT if gamma else PLAIN_INPUT}
-    return {
-        "bare, LAMMPS": lambda: bare("lammps", atoms, gamma),
-        "bare, python-ace": lambda: bare("pyace", atoms, gamma),
-        "eOn, its LAMMPS": lambda: inside_eon(atoms, lammps, links, few, many, name="lammps"),
-        "eOn, persistent driver (LAMMPS)": lambda: inside_eon(atoms, {}, driven["lammps"].job_links(), few, many, name="ext_pot"),
-        "eOn, persistent driver (python-ace)": lambda: inside_eon(atoms, {}, driven["pyace"].job_links(), few, many, name="ext_pot"),
-        "eOn, one-shot driver (LAMMPS)": lambda: inside_eon(atoms, {}, {}, 1, 4, name="ext_pot", more=one_shot("lammps", gamma)),
-        "eOn, one-shot driver (python-ace)": lambda: inside_eon(atoms, {}, {}, 1, 4, name="ext_pot", more=one_shot("pyace", gamma)),
-    }
+    found = {"bare, LAMMPS": lambda: bare("lammps", atoms, gamma), "bare, python-ace": lambda: bare("pyace", atoms, gamma),
+             "eOn, its LAMMPS": lambda: inside_eon(atoms, lammps, links, few, many, name="lammps")}
+    for engine, program in (("lammps", "LAMMPS"), ("pyace", "python-ace")):
+        found[f"eOn, persistent driver ({program})"] = partial(
+            inside_eon, atoms, {}, driven[engine].job_links(), few, many, name="ext_pot")
+        found[f"eOn, one-shot driver ({program})"] = partial(
+            inside_eon, atoms, {}, {}, 1, 4, name="ext_pot", more=one_shot(engine, gamma))
+    return found
 
 
 def shown(name, times, over):
@@ -140,8 +143,8 @@ def measure(count, gamma, driven, repeats):
     for name, times in found.items():
         program = "bare, python-ace" if "python-ace" in name else "bare, LAMMPS"
         middles[name] = shown(name, times, middles.get(program))
-    return {program: tuple(middles[f"eOn, {kind} driver ({program})"] - middles[f"bare, {program}"] for kind in ("persistent", "one-shot"))
-            for program in ("LAMMPS", "python-ace")}
+    return {program: tuple(middles[f"eOn, {kind} driver ({program})"] - middles[f"bare, {program}"]
+                           for kind in ("persistent", "one-shot")) for program in ("LAMMPS", "python-ace")}
 
 
 def main():
