@@ -13,8 +13,9 @@ from mlip_kmc.campaign import CampaignState, Step
 from mlip_kmc.halts import Halt, Kind, Stage, read_halts, write_halt
 from mlip_kmc.learning.frames import Verdict, read_selection, select_frames
 from mlip_kmc.learning.selection import SELECT, _Active, _replayed, choose
+from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.gamma import Extrapolation
-from mlip_kmc.potential.whereabouts import note_whereabouts
+from mlip_kmc.potential.whereabouts import note_whereabouts, noted_potential
 
 from .conftest import EXAMPLE, mlip_kmc
 from .learning_material import hop_frames, poor_potential, search_frames
@@ -126,8 +127,6 @@ def test_gammas_of_another_potential_are_computed_anew(run, grade):
 
 
 def test_a_potential_that_has_learned_them_needs_none(run):
-    from mlip_kmc.potential import AcePotential
-
     halts, _ = read_halts(run / "halts")
     selection = select_frames(halts, grade=Extrapolation.of(AcePotential.read(EXAMPLE / "cu.yace")))
     assert selection.frames == ()
@@ -214,3 +213,19 @@ def test_the_campaign_goes_on_from_its_halt_and_says_where_it_stops(tmp_path, ru
     done = mlip_kmc("select", directory, "--potential", poor.yace, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (6, "")
     assert "campaign/run" in done.stderr
+
+
+def test_a_campaign_explores_with_the_run_itself(tmp_path):
+    """Six seconds of the example: nothing halts, and the same command would go on."""
+    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(EXAMPLE / "cu.yace")
+    settings["stop"] = {"wall_time_min": 0.1}
+    (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    done = mlip_kmc("campaign", "akmc.yaml", "--dir", "campaign", "--quiet", cwd=tmp_path)
+    assert done.returncode == 75, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("more to do: ")
+    assert CampaignState.read(tmp_path / "campaign" / "campaign.json") == CampaignState()
+    assert noted_potential(tmp_path / "campaign" / "run") == AcePotential.read(EXAMPLE / "cu.yace")
+    assert mlip_kmc("status", "campaign/run", cwd=tmp_path).returncode == 0
+    done = mlip_kmc("select", "campaign/run", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "no structure needs a label\n")

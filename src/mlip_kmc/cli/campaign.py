@@ -15,7 +15,7 @@ from mlip_kmc.cli.run import stop_on_signals
 @click.option("--most", type=click.IntRange(min=1), default=None, help="So many structures to label at most.")
 @click.option("--quiet", is_flag=True, help="Print only the result.")
 def campaign(config: Path, run_dir: Path | None, most: int | None, quiet: bool) -> None:  # noqa: FBT001
-    """Explore with CONFIG, or go on; when a search halts on extrapolation, choose the structures to label.
+    """Explore with CONFIG; on a halt, choose the structures to label. The same command goes on.
 
     Labels, refits and the refresh of rates are done by hand today: the command then ends with 100 and says what waits where.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def potential() -> None:
-    """Look at a potential's files, make its active set, or write the record that lies beside them.
+    """Look at a potential's files; make its active set, or its record.
 
     \b
     Example:  mlip-kmc potential info cu.yace

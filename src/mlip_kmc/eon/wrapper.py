@@ -138,16 +138,14 @@ class EonWrapper:
                            minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
         facts = self._facts(potential, prepared)
         workers = self.config.worker_count
-        with (
-            RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=workers) as pulse,
-            served(potential, workers=workers, keep_in=directory.path / "driver") as driven,
-        ):
+        with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=workers) as pulse:
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
-            if ace is not None:
-                note_whereabouts(directory.path, ace)
-            setup = self._setup(directory, checkpoints, saved, potential=driven, prepared=prepared, facts=facts, pulse=pulse)
-            return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
+            with served(potential, workers=workers, keep_in=directory.path / "driver") as driven:
+                setup = self._setup(directory, checkpoints, saved, potential=driven, prepared=prepared, facts=facts, pulse=pulse)
+                if ace is not None:
+                    note_whereabouts(directory.path, ace)
+                return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
 
     def _facts(self, potential: Potential, prepared: Prepared) -> dict[str, Any]:
         structure = hashlib.sha256(to_con(prepared.atoms).encode()).hexdigest()
