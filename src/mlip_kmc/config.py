@@ -83,7 +83,7 @@ class StructureSection(_Section):
     allow_small_cell: bool = False
     """Accept a periodic cell narrower than twice the potential's cutoff (atoms then meet their own images)."""
     minimum_distance_A: Positive = 1.0
-    """Two atoms nearer than this are refused."""
+    """A structure with two atoms nearer than this is refused; during searches `potential.minimum_distance_A` acts."""
 
     _file = field_validator("file")(_existing_file)
 
@@ -146,9 +146,9 @@ class AcePotentialSection(_Section):
     path: Literal["lammps", "driver"] = "lammps"
     """How eOn gets at it: through its own LAMMPS, or through the persistent driver (docs/driver.md)."""
     baseline: BaselineSection | None = None
-    """A short-range repulsion that is added to the ACE."""
+    """A short-range repulsion that is added to the ACE: see baseline.md."""
     minimum_distance_A: float | dict[str, float] = {}
-    """Atoms that come nearer are refused: one number, or one for each pair of elements, as `{Cu-Ni: 1.2}`."""
+    """Atoms that come nearer halt the search (exit code 100): one number, or by pair of elements, as `{Cu-Ni: 1.2}`."""
 
     @field_validator("minimum_distance_A", mode="before")
     @classmethod

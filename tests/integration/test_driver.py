@@ -294,6 +294,22 @@ def test_a_driven_ace_search_is_that_of_lammps(tmp_path):
     assert not list(Path(tempfile.gettempdir()).glob("mlip-kmc-*/socket")), "no server's directory is left"
 
 
+def test_a_driven_run_whose_atoms_come_too_near_stops_with_100(tmp_path):
+    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings |= {"structure": str(EXAMPLE / "vacancy.xyz"), "workers": 1,
+                 "potential": {"ace": str(EXAMPLE / "cu.yace"), "path": "driver", "minimum_distance_A": 2.4}}
+    (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    done = mlip_kmc("search", "akmc.yaml", "-n", 5, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 100, done.stderr
+    assert "was halted: Cu-Cu atoms are " in done.stderr
+    (found,), warnings = read_halts(tmp_path / "run/halts")
+    assert (found.state, found.kind, warnings) == (0, Kind.EVIDENCE, ())
+    assert f"search {found.search} was halted" in done.stderr
+    assert f"kept at {tmp_path}/run/halts/{found.name}.xyz" in done.stderr
+    distances = found.atoms.get_all_distances(mic=True)
+    assert distances[np.triu_indices(len(distances), 1)].min() < 2.4
+
+
 def test_any_ase_calculator_searches_too(tmp_path):
     config = write_config(tmp_path, potential={"ase": "ase.calculators.emt:EMT", "kwargs": {"asap_cutoff": True}})
     settings = yaml.safe_load(config.read_text())
@@ -330,8 +346,9 @@ def test_a_halt_inside_eon_is_told_and_its_structure_is_kept_twice(tmp_path, job
         assert job(driven, atoms).end is End.FINISHED
         atoms.positions[0] += 0.2
         done = job(driven, atoms)
-    assert done.end is End.EVALUATION_ERROR
-    assert done.message.startswith("pace_driver: halt: Cu-Cu atoms are ")
+    assert done.end is End.HALTED
+    assert done.message.startswith("Cu-Cu atoms are ")
+    assert done.message.endswith(f"; kept at {tmp_path}/halts/0_7-0.xyz")
     (found,), _ = read_halts(tmp_path / "halts")
     assert (found.search, found.state, found.step, found.kind) == ("0_7", 0, 0, Kind.EVIDENCE)
     (question,) = (tmp_path / "evidence").glob("extpot_*/from_eon_to_extpot")

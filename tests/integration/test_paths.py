@@ -1,22 +1,26 @@
 """One potential with its baseline, evaluated in every way that the package knows: the same numbers down to 0.5 A."""
 
+import re
 import subprocess
 from functools import cache
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 import readcon
+import yaml
 from ase import Atoms
+from ase.build import bulk
 
 from mlip_kmc.eon.options import ini_text
+from mlip_kmc.eon.start import point_energy
 from mlip_kmc.errors import ExtrapolationError
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.potential.ace import LINKED_NAME
-from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, distance_lines, pair_names, read_distances
+from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, pair_names
+from mlip_kmc.potential.minimum_distance import NEAR_FILE, read_too_near
 from mlip_kmc.potential.short_range import energy_and_forces, shortest_distances
 from mlip_kmc.structure import species_of, to_con
+
+from .conftest import EXAMPLE, mlip_kmc
 
 ELEMENTS = ("Al", "Cu", "Ni")
 CUTOFF_A = 4.0
@@ -78,7 +82,7 @@ def structure(seed, elements):
     nearest = 0.5 if seed % 4 == 0 else rng.uniform(0.5, 1.2)
     positions = np.array([rng.uniform(0, 1, 3) @ cell])
     tries = 0
-    while len(positions) < len(symbols) and tries < 2000:
+    while len(positions) < len(symbols) and tries < 200:
         tries += 1
         if len(positions) == 1:
             way = rng.normal(size=3)
@@ -96,12 +100,12 @@ def run(command, folder):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
 
-def job_folder(folder, atoms, potential, more=()):
+def job_folder(folder, atoms, potential):
     folder.mkdir(parents=True)
     for name, target in potential.job_links().items():
         (folder / name).symlink_to(target)
     for name, text in potential.job_files(species_of(atoms)).items():
-        (folder / name).write_text(text + "".join(f"{line}\n" for line in more))
+        (folder / name).write_text(text)
     return folder
 
 
@@ -159,8 +163,9 @@ def same(one, other):
 CASES = [(seed, ELEMENTS[: 1 + seed % 3], list(BASELINES)[seed % 4], seed % 5 == 4) for seed in range(36)]
 
 
-@pytest.mark.parametrize(("seed", "elements", "baseline", "core"), CASES)
-def test_all_paths_agree(ace, tmp_path, seed, elements, baseline, core):
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_all_paths_agree(ace, tmp_path, case):
+    seed, elements, baseline, core = case
     potential = with_baseline(ace(elements, core), baseline)
     atoms = structure(seed, elements)
     energy, forces, stress = with_python(atoms, potential)
@@ -171,7 +176,6 @@ def test_all_paths_agree(ace, tmp_path, seed, elements, baseline, core):
         same(found[0], energy)
         same(found[1], forces)
     np.testing.assert_allclose(ways["lmp"][2], stress, rtol=1e-6, atol=1e-8)  # LAMMPS' unit of pressure has 8 digits
-    assert pairwise
 
 
 def test_the_structures_are_what_is_wanted():
@@ -179,8 +183,137 @@ def test_the_structures_are_what_is_wanted():
                 for atoms in (structure(seed, elements) for seed, elements, _, _ in CASES)]
     assert min(shortest) == pytest.approx(0.5)
     assert max(shortest) < 1.25
-    assert Path
-    assert ExtrapolationError
-    assert LINKED_NAME
-    assert distance_lines
-    assert read_distances
+
+
+@pytest.mark.parametrize(("seed", "baseline"), [(3, "zbl"), (5, "lj"), (2, "several"), (8, "two zbl and no default")])
+def test_forces_are_the_energy_s_slope(ace, seed, baseline):
+    potential = with_baseline(ace(ELEMENTS, False), baseline)
+    atoms = structure(seed, ELEMENTS)
+    forces, step_A = with_python(atoms, potential)[1], 1e-5
+    slopes = np.zeros_like(forces)
+    for index in np.ndindex(forces.shape):
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.positions[index] += sign * step_A
+            energies.append(with_python(moved, potential)[0])
+        slopes[index] = (energies[1] - energies[0]) / (2 * step_A)
+    np.testing.assert_allclose(slopes, forces, atol=1e-6 * np.abs(forces).max())
+
+
+def test_the_baseline_adds_what_it_should_to_the_ace(ace, tmp_path):
+    """Against an absolute number, not only between paths: two Cu at 0.5 A are 1.4 keV apart."""
+    plain = ace(("Al", "Cu"), False)
+    potential = with_baseline(plain, "zbl")
+    atoms = Atoms("Cu2", positions=[(0, 0, 0), (0.5, 0, 0)], cell=[9, 9, 9], pbc=True)
+    added = with_lammps(atoms, job_folder(tmp_path / "with", atoms, potential))[0]
+    added -= with_lammps(atoms, job_folder(tmp_path / "without", atoms, plain))[0]
+    r, a = 0.5, 0.4685 / (2 * 29**0.23)
+    phi = sum(weight * np.exp(-rate * r / a) for weight, rate in
+              ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817, 0.20162)))
+    assert added == pytest.approx(29**2 * 14.399645 / r * phi, rel=0.1), "but for the constant that ends it at outer_A"
+
+
+MINIMUM = {"one for all": {"Cu-Cu": 1.2, "Cu-Ni": 1.2, "Ni-Ni": 1.2}, "their own": {"Cu-Cu": 1.6, "Cu-Ni": 0.8, "Ni-Ni": 1.3}}
+
+
+@pytest.mark.parametrize("minimum", MINIMUM.values(), ids=MINIMUM)
+@pytest.mark.parametrize(("cell", "positions"), [
+    ((6.0, 6.0, 6.0), [(0, 0, 0), (1.4, 0, 0), (3, 3, 0)]), ((6.0, 6.0, 6.0), [(0, 0, 0), (3, 0, 0), (3, 1.1, 0)]),
+    ((6.0, 6.0, 6.0), [(0, 0, 0), (3, 0, 0), (5.3, 0, 0)]), ((6.0, 6.0, 6.0), [(0, 0, 0), (2, 0, 0), (4, 0, 0)]),
+    ((1.25, 6.0, 6.0), [(0, 0, 0), (0, 3, 0), (0, 0, 3)]),
+])
+def test_lammps_and_python_refuse_the_same_distances(ace, tmp_path, minimum, cell, positions):
+    potential = with_baseline(ace(("Cu", "Ni"), False), "zbl", **minimum)
+    atoms = Atoms("NiCuNi", positions=positions, cell=cell, pbc=True)
+    with_lammps(atoms, folder := job_folder(tmp_path / "job", atoms, potential))
+    found = list(read_too_near((folder / NEAR_FILE).read_text()))
+    shortest = shortest_distances(atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array, 2.0)
+    wanted = {name for name, distance in shortest.items() if distance < minimum[name]}
+    assert {entry.pair for entry in found} == ({"any"} if wanted and len(set(minimum.values())) == 1 else wanted)
+    if wanted:
+        with pytest.raises(ExtrapolationError, match="nearer than their minimum distance"):
+            with_python(atoms, potential)
+    else:
+        with_python(atoms, potential)
+
+
+def test_eon_s_client_reports_every_evaluation_and_instances_append(ace, tmp_path):
+    minimum = {"Cu-Cu": 1.2}
+    potential = with_baseline(ace(("Cu", "Ni"), False), "zbl", **minimum)
+    atoms = Atoms("Cu2", positions=[(0, 0, 0), (0.9, 0, 0)], cell=[8, 8, 8], pbc=True)
+    folder = job_folder(tmp_path / "job", atoms, potential)
+    counts = []
+    for _ in range(2):
+        (folder / "config.ini").write_text(ini_text({
+            "Main": {"job": "minimization"}, "Potential": {"potential": "lammps"},
+            "Optimizer": {"converged_force": 0.05, "max_iterations": 20}}))
+        (folder / "pos.con").write_text(to_con(atoms))
+        run(["eonclient"], folder)
+        text = (folder / NEAR_FILE).read_text()
+        assert "\0" not in text
+        counts.append((len([line for line in text.splitlines() if line[:1].isdigit()]),
+                       len(list(read_too_near(text)))))
+    (once, near), (twice, _) = counts
+    assert twice == 2 * once, "the second client appended"
+    assert 1 <= near < once, "the atoms were too near at first, and not for ever"
+
+
+def test_what_is_reported_does_not_change_the_numbers(ace, tmp_path):
+    potential = with_baseline(ace(ELEMENTS, False), "several")
+    atoms = structure(8, ELEMENTS)
+    minimum = dict.fromkeys(pair_names(ELEMENTS), 1.0) | {"Al-Al": 1.1}
+    plain = with_eon(atoms, job_folder(tmp_path / "plain", atoms, potential))
+    folder = job_folder(tmp_path / "watched", atoms, with_baseline(ace(ELEMENTS, False), "several", **minimum))
+    watched = with_eon(atoms, folder)
+    assert list(read_too_near((folder / NEAR_FILE).read_text())), "atoms 0.5 A apart are reported"
+    assert plain[0] == watched[0]
+    np.testing.assert_array_equal(plain[1], watched[1])
+
+
+def test_gamma_falls_where_atoms_overlap_and_the_minimum_distance_acts(tmp_path):
+    """ACE core repulsion switches the radial functions off, and with them what gamma is made of."""
+    from pyace import PyACECalculator
+
+    graded = PyACECalculator(str(EXAMPLE / "cu.yaml"))
+    graded.set_active_set(str(EXAMPLE / "cu.asi"))
+    plain = AcePotential.read(EXAMPLE / "cu.yace")
+    assert plain.core_repulsion
+    guarded = plain.guarded(baseline=None, minimum_distance_A={"Cu-Cu": 1.3})
+    calculator = guarded.calculator()
+    crystal = bulk("Cu", a=3.6, cubic=True) * (2, 2, 2)
+    gammas = {}
+    for distance in (1.2, 1.1, 0.8):
+        atoms = crystal.copy()
+        atoms.set_distance(0, 1, distance, fix=0.5)
+        graded.calculate(atoms)
+        gammas[distance] = graded.results["gamma"].max()
+        with pytest.raises(ExtrapolationError, match="Cu-Cu atoms are"):
+            calculator.calculate(atoms)
+        with pytest.raises(ExtrapolationError, match=r"Cu-Cu atoms came nearer than 1\.3 A at force call 0"):
+            point_energy(atoms, guarded, evidence=tmp_path)
+        alone = Atoms("Cu2", positions=[(0, 0, 0), (distance, 0, 0)])
+        graded.calculate(alone)
+        with pytest.raises(ExtrapolationError, match="Cu-Cu atoms are"):
+            calculator.calculate(alone)
+    assert graded.results["gamma"].max() == 0.0, "two atoms at 0.8 A look like a single one, which gamma takes for known"
+    assert gammas[1.2] > 5 > gammas[1.1], "a threshold of 5 would let atoms at 1.1 A pass"
+    assert gammas[0.8] < 5
+    calculator.calculate(crystal)
+    assert point_energy(crystal, guarded, evidence=tmp_path) == pytest.approx(calculator.results["energy"], abs=1e-8)
+
+
+def test_a_search_whose_atoms_come_too_near_halts_the_run(tmp_path):
+    """The saddle of a vacancy hop has neighbours at 2.3 A: with a minimum above, the first search that gets there halts."""
+    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings["structure"] = str(EXAMPLE / "vacancy.xyz")
+    settings["potential"] = {"ace": str(EXAMPLE / "cu.yace"), "minimum_distance_A": {"Cu-Cu": 2.35}}
+    (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    for _ in range(2):
+        done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=tmp_path)
+        assert done.returncode == 100, done.stdout + done.stderr
+        (line,) = done.stderr.strip().splitlines()
+        assert re.search(r"search 0_\d+ was halted: Cu-Cu atoms came nearer than 2\.35 A at force call \d+; its directory", line)
+    assert any((folder / NEAR_FILE).is_file() for folder in (tmp_path / "run" / "evidence").iterdir())
+    assert (tmp_path / "run" / "results" / "events.csv").read_text().count("\n") == 1, "nothing of it enters a rate table"
+

@@ -27,7 +27,7 @@ ALLOWED = {
     "trajectory": (BASE, ""),
     "potential": (f"{LOWER} explain schema halts", ""),
     "learning": (f"{BASE} structure halts potential", ""),
-    "searches": (LOWER, ""),
+    "searches": (f"{LOWER} potential", ""),
     "checkpoint": (LOWER, ""),
     "export": (MIDDLE, ""),
     "display": (LOWER, ""),

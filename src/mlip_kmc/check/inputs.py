@@ -30,13 +30,19 @@ def potential(config: Config) -> tuple[list[Finding], Potential]:
     if (ace := ace_of(found)) is not None:
         text = (f"{ace.yace.name}: {', '.join(ace.elements)}, cutoff {ace.cutoff_A:g} A, evaluator {ace.evaluator}, "
                 f"sha256 {ace.digest[:12]}")
-        text += ", through the driver" if isinstance(found, DrivenPotential) else ""
-        values |= {"digest_sha256": ace.digest, "evaluator": ace.evaluator, "has_active_set": ace.active_set is not None}
+        values |= {"digest_sha256": ace.digest, "evaluator": ace.evaluator, "has_active_set": ace.active_set is not None,
+                   "has_core_repulsion": ace.core_repulsion, "has_baseline": ace.baseline is not None}
+        if ace.baseline is not None:
+            text += f", with a baseline of {', '.join(ace.baseline.pairs)}"
+        if ace.minimum_distance_A:
+            text += f"; refused below {', '.join(f'{pair} {least:g} A' for pair, least in ace.minimum_distance_A.items())}"
+        text += "; through the driver" if isinstance(found, DrivenPotential) else ""
     elif isinstance(found, DrivenPotential):
         text = f"{found.name}; its elements and cutoff are not known here"
     else:
         text = f"eOn's built-in {found.eon_name}; its elements and cutoff are not known here"
-    return [Finding("potential", Level.OK, text, values=values)], found
+    level = Level.WARN if found.warnings else Level.OK
+    return [Finding("potential", level, text, advice="; ".join(found.warnings), values=values)], found
 
 
 def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Finding], Prepared]:

@@ -99,6 +99,7 @@ def _facts(found: "AcePotential") -> dict[str, Any]:
         "active_set": found.active_set and str(found.active_set),
         "active_set_kind": found.active_set_kind,
         "gamma": "available" if found.knows_gamma else "unknown",
+        "core_repulsion": found.core_repulsion,
         "evaluators": list(get_args(AcePotentialSection.model_fields["evaluator"].annotation)),
         "digests": found.digests.model_dump(),
         "record": {"file": str(record_path(found.yace)), "state": state, "problem": problem, "content": said},
@@ -120,6 +121,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"B-basis      {basis}",
         f"active set   {active_set}",
         f"gamma        {gamma}",
+        f"core         {'has a repulsion of its own' if facts['core_repulsion'] else 'no repulsion of its own'}",
         f"evaluators   {', '.join(facts['evaluators'])}",
         f"record       {record['state']}" + (f": {record['problem']}" if record["problem"] else ""),
     ]

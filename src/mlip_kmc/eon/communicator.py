@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from eon.communicator import Communicator
 
-from mlip_kmc.errors import SearchesFailedError, StructureError
+from mlip_kmc.errors import ExtrapolationError, SearchesFailedError, StructureError
 from mlip_kmc.files import make_directory, write_durably
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.searches.run import PROCESS_SEARCH_FILES, ClientDone, ClientJob, End
@@ -192,6 +192,9 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         if done.end in (End.EVALUATION_ERROR, End.CRASHED):
             what = "the potential could not be evaluated" if done.end is End.EVALUATION_ERROR else "the eOn client died twice"
             raise SearchesFailedError(f"{what} in search {done.name}: {done.message}; its directory is kept at {job.evidence}")
+        if done.end is End.HALTED:
+            raise ExtrapolationError(f"search {done.name} was halted: {done.message}; its directory is kept at {job.evidence}; "
+                                     "fit the potential to shorter distances, or search with smaller displacements")
         results = done.results()
         result: dict[str, Any] = {"name": done.name, "seconds": done.seconds, "remark": "",
                                   "type": self._kinds.get(done.name, "random")}

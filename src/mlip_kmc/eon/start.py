@@ -17,7 +17,7 @@ import readcon
 from ase import Atoms
 
 from mlip_kmc.eon.options import MINIMUM_FORCE_EV_PER_A, ini_text
-from mlip_kmc.errors import PotentialError, StructureError
+from mlip_kmc.errors import ExtrapolationError, PotentialError, StructureError
 from mlip_kmc.potential import BuiltinPotential, Potential
 from mlip_kmc.records import Minimised
 from mlip_kmc.searches.run import ClientDone, ClientJob, End, run_job
@@ -48,6 +48,7 @@ def prepare_start(atoms: Atoms, potential: Potential, *, evidence: Path) -> tupl
     Raises:
         PotentialError: the potential cannot be evaluated on this structure.
         StructureError: it explodes, does not come to rest, or rests on a saddle.
+        ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
     before = point_energy(atoms, potential, evidence=evidence)
     done = _client(atoms, potential, "minimization", evidence=evidence, returns=("min.con",), options={"Optimizer": {
@@ -98,6 +99,7 @@ def point_energy(atoms: Atoms, potential: Potential, *, evidence: Path) -> float
 
     Raises:
         PotentialError: no usable energy comes back.
+        ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
     done = _client(atoms, potential, "point", evidence=evidence)
     energy = float(done.results().get("Energy", np.nan))
@@ -121,6 +123,9 @@ def _client(
         name=job, files={"pos.con": to_con(atoms), "config.ini": ini_text(settings), **potential.job_files(species)},
         links=potential.job_links(), returns=("results.dat", *returns), time_limit_s=_TIME_LIMIT_S, evidence=evidence / job,
     ))
+    if done.end is End.HALTED:
+        raise ExtrapolationError(f"the structure is beyond what the potential knows: {done.message}; the job is kept at "
+                                 f"{evidence / job}; check the structure for overlapping atoms")
     if done.end is not End.FINISHED:
         raise PotentialError(
             f"the potential cannot be evaluated on the structure: {done.message or done.end}; the job is kept at {evidence / job}"

@@ -28,7 +28,8 @@ from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.export import export
 from mlip_kmc.files import storage_errors
 from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
-from mlip_kmc.potential.baseline import baseline_of, minimum_distances_of
+from mlip_kmc.potential.baseline import baseline_of
+from mlip_kmc.potential.minimum_distance import minimum_distances_of
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
@@ -131,7 +132,7 @@ class EonWrapper:
     def _go(self, potential: Potential, structure: Atoms, *, searches: int | None) -> EonResult:
         check_cpu()
         ace = ace_of(potential)
-        for line in ace.warnings if ace is not None else ():
+        for line in potential.warnings:
             self._on_start(f"warning: {line}")
         section = self.config.structure
         prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A,
@@ -141,7 +142,8 @@ class EonWrapper:
         with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=workers) as pulse:
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
-            with served(potential, workers=workers, keep_in=directory.path / "driver") as driven:
+            limits = {"halts": str(directory.path / "halts")}
+            with served(potential, workers=workers, limits=limits, keep_in=directory.path / "driver") as driven:
                 setup = self._setup(directory, checkpoints, saved, potential=driven, prepared=prepared, facts=facts, pulse=pulse)
                 if ace is not None:
                     note_whereabouts(directory.path, ace)

@@ -23,6 +23,7 @@ from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.baseline import Baseline, canonical, check_training, core_warning
 from mlip_kmc.potential.basis import BBasis
+from mlip_kmc.potential.minimum_distance import commands
 from mlip_kmc.potential.record import Digests, PotentialRecord, advice, check_digests, read_record, record_path
 
 LINKED_NAME = "potential.yace"
@@ -119,8 +120,13 @@ class AcePotential:
             minimum_distance_A: for each pair of elements.
 
         Raises:
-            PotentialError: the record shows that energy would be counted twice, or left out.
+            PotentialError: the record shows that energy would be counted twice, or left out; a minimum distance is beyond the
+                cutoff.
         """
+        for name, least_A in minimum_distance_A.items():
+            if least_A >= self.cutoff_A:  # LAMMPS counts neighbours within the cutoff only
+                raise PotentialError(f"the minimum distance of {name} ({least_A:g} A) is not less than the cutoff of {self.yace} "
+                                     f"({self.cutoff_A:g} A); give one between atoms that overlap and atoms that are bonded")
         training = self.record.training if self.record else None
         warning = check_training(baseline, subtracted=self.record.baseline if self.record else None,
                                  smallest_A=training.smallest_distance_A if training else None, potential=str(self.yace))
@@ -181,10 +187,10 @@ class AcePotential:
         if self.evaluator not in ("product", "recursive"):
             raise PotentialError(f"LAMMPS' pair_style pace has no evaluator {self.evaluator!r}: product or recursive")
         styles, lines = self.baseline.lammps(species) if self.baseline else ([], [])
-        if not styles:
-            return f"pair_style pace {self.evaluator}\npair_coeff * * {LINKED_NAME} {' '.join(species)}\n"
-        return "\n".join((f"pair_style hybrid/overlay pace {self.evaluator} {' '.join(styles)}",
-                          f"pair_coeff * * pace {LINKED_NAME} {' '.join(species)}", *lines, ""))
+        overlay, name = ("hybrid/overlay ", "pace ") if styles else ("", "")
+        return "\n".join([f"pair_style {overlay}{' '.join([f'pace {self.evaluator}', *styles])}",
+                          f"pair_coeff * * {name}{LINKED_NAME} {' '.join(species)}", *lines,
+                          *commands(self.minimum_distance_A, species), ""])
 
     def job_files(self, species: tuple[str, ...]) -> dict[str, str]:
         """Text files that a search directory needs, by name."""

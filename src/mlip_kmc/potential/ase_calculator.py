@@ -31,6 +31,7 @@ class AsePotential:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     elements: tuple[str, ...] | None = None
     cutoff_A: float | None = None
+    warnings: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, str | None]:
         """What decides its numbers, by dotted key; files that its arguments name are not looked at."""

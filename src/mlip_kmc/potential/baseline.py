@@ -1,4 +1,4 @@
-"""The baseline under an ACE potential, and the distances that no two atoms may fall below: each one value, for every path.
+"""The baseline under an ACE potential: one value with one definition, for every path.
 
     baseline = Baseline.of(Zbl(inner_A=0.8, outer_A=1.2), {}, elements=("Cu", "Ni"))
     baseline.lammps(("Cu", "Ni"))      # (['zbl 0.8 1.2'], ['pair_coeff 1 1 zbl 29 29', ...])
@@ -56,7 +56,8 @@ class LennardJones(_Repulsion):
     def _repulsive(self) -> Self:
         lowest_A = 2 ** (1 / 6) * self.sigma_A
         if self.outer_A > lowest_A:
-            raise ValueError(f"outer_A ({self.outer_A:g}) must be at most 2^(1/6) sigma_A ({lowest_A:.4f}): attraction begins there")
+            raise ValueError(f"outer_A ({self.outer_A:g}) must be at most 2^(1/6) sigma_A ({lowest_A:.4f}), where attraction "
+                             "begins")
         sixth = (self.sigma_A / self.inner_A) ** 6
         # beyond this width the force of third order, which ends it at outer_A, changes its sign
         widest_A = 3.0 * self.inner_A * (2.0 * sixth - 1.0) / (26.0 * sixth - 7.0)
@@ -227,73 +228,6 @@ def core_warning(potential: str) -> str:
             "it: atoms that come near repel each other twice; leave one of the two out")
 
 
-def distance_lines(minimum_A: Mapping[str, float], species: Sequence[str], *, every: int, file: str) -> list[str]:
-    """Commands for a LAMMPS input that report, in a file, the shortest distance, and atoms nearer than they may be.
-
-    A line of the file is the step and the shortest distance in A of any pair; then, where the minima differ, the number of
-    atoms that are too near for each pair of `counted_pairs`. `read_distances` reads it. Instances of LAMMPS that share a
-    directory append to the same file.
-
-    Args:
-        minimum_A: for each pair of elements; pairs without one are not looked at.
-        species: elements in the order of LAMMPS' types.
-        every: every so many evaluations.
-        file: its name.
-    """
-    if not any(name in minimum_A for name in pair_names(species)):
-        return []
-    lines = ["compute mk_distance all pair/local dist", "compute mk_shortest all reduce min c_mk_distance inputs local"]
-    columns = ["$(step)", "$(c_mk_shortest:%.10g)"]
-    places = {symbol: place for place, symbol in enumerate(species, start=1)}
-    for number, name in enumerate(counted_pairs(minimum_A, species)):
-        first, second = (places[symbol] for symbol in name.split("-"))
-        lines += [f"group mk_type{first} type {first}",  # again for another pair does no harm
-                  f"compute mk_near{number} mk_type{first} coord/atom cutoff {minimum_A[name]!r} {second}",
-                  f"compute mk_count{number} all reduce sum c_mk_near{number}"]
-        columns.append(f"$(c_mk_count{number}:%.0f)")
-    return [*lines, f'fix mk_distance all print {every} "{" ".join(columns)}" append {file} screen no title "#"']
-
-
-def counted_pairs(minimum_A: Mapping[str, float], species: Sequence[str]) -> list[str]:
-    """The pairs that have columns of their own: none where one minimum holds for all of them."""
-    present = [name for name in pair_names(species) if name in minimum_A]
-    alike = len({minimum_A[name] for name in present}) == 1 and len(present) == len(pair_names(species))
-    return [] if alike else present
-
-
-@dataclass(frozen=True)
-class TooNear:
-    """An evaluation in which atoms were nearer than they may be.
-
-    Attributes:
-        step: LAMMPS' count of evaluations.
-        pair: the elements, or `any`.
-        shortest_A: the shortest distance of any pair in it.
-        minimum_A: what the pair may not fall below.
-    """
-
-    step: int
-    pair: str
-    shortest_A: float
-    minimum_A: float
-
-
-def read_distances(text: str, minimum_A: Mapping[str, float], species: Sequence[str]) -> list[TooNear]:
-    """The violations in what `distance_lines` wrote; an unfinished last line is left out."""
-    counted, found = counted_pairs(minimum_A, species), []
-    for line in text.split("\n")[:-1]:
-        words = line.split()
-        if len(words) != 2 + len(counted) or words[0].startswith("#"):
-            continue
-        step, shortest_A = int(words[0]), float(words[1])
-        if counted:
-            found += [TooNear(step=step, pair=name, shortest_A=shortest_A, minimum_A=minimum_A[name])
-                      for name, count in zip(counted, words[2:], strict=True) if float(count) > 0]
-        elif shortest_A < min(minimum_A.values()):
-            found.append(TooNear(step=step, pair="any", shortest_A=shortest_A, minimum_A=min(minimum_A.values())))
-    return found
-
-
 def baseline_of(section: BaselineSection | None, *, elements: Iterable[str]) -> Baseline | None:
     """The baseline that a configuration describes.
 
@@ -318,13 +252,3 @@ def _repulsion(section: RepulsionSection, what: str) -> Zbl | LennardJones | Non
     except ValidationError as error:
         said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise PotentialError(f"{what}: {said}") from error
-
-
-def minimum_distances_of(given: float | Mapping[str, float], *, elements: Iterable[str]) -> dict[str, float]:
-    """For each pair of elements the distance in A that a configuration gives: one for all, or their own.
-
-    Raises:
-        PotentialError: a pair is not of these elements.
-    """
-    default, pairs = (None, given) if isinstance(given, Mapping) else (given, {})
-    return by_pair(default, pairs, elements=elements, what="minimum distance")

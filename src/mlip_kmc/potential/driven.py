@@ -40,6 +40,11 @@ class DrivenPotential:
         return self.inner.cutoff_A
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is doubtful about it, one line each."""
+        return self.inner.warnings
+
+    @property
     def name(self) -> str:
         """For people: the file, or the calculator."""
         return f"the ASE calculator {self.inner.name}" if isinstance(self.inner, AsePotential) else self.inner.yace.name

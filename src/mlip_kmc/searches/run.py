@@ -21,12 +21,14 @@ from pathlib import Path
 
 from mlip_kmc.config import scratch_directory
 from mlip_kmc.files import storage_errors
+from mlip_kmc.potential.minimum_distance import too_near_in
 from mlip_kmc.programs import Program, ProgramEnd
 
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
 # what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
 _EVALUATION_ERROR = re.compile(rb"worker reported an evaluation error|worker died during force eval|send to worker failed"
                                rb"|worker force eval timed out|LAMMPS potential requested but|pace_driver: ")
+_DRIVER_HALT = re.compile(rb"^pace_driver: halt: (.*)$", re.MULTILINE)
 NAME_FILE = "search.txt"
 """In a job's directory: its name, which a driver gives to the structures that it keeps."""
 _running: dict[str, threading.Event] = {}
@@ -40,6 +42,7 @@ class End(StrEnum):
     EVALUATION_ERROR = "evaluation error"
     CRASHED = "client crashed"
     TIMED_OUT = "given up at its time limit"
+    HALTED = "halted on extrapolation"
     CANCELLED = "cancelled"
 
 
@@ -110,6 +113,9 @@ def run_job(job: ClientJob) -> ClientDone:
                 (directory / name).symlink_to(target)
         finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled)
         end, message = _judge(directory, finished.end, finished.returncode, finished.tail())
+        near = too_near_in(directory)
+        if near and end is not End.CANCELLED:  # whatever became of the search after that
+            end, message = End.HALTED, near
         files = {name: (directory / name).read_text(encoding="utf-8") for name in job.returns
                  if end is End.FINISHED and (directory / name).is_file()}
         if end not in (End.FINISHED, End.CANCELLED) and job.evidence is not None:
@@ -137,6 +143,9 @@ def _judge(directory: Path, end: ProgramEnd, returncode: int, tail: str) -> tupl
     for path in (*directory.glob("*.log"), directory / "stdout.txt", directory / "stderr.txt"):
         with contextlib.suppress(OSError):
             log += path.read_bytes()
+    halted = _DRIVER_HALT.search(log)
+    if halted is not None:
+        return End.HALTED, halted.group(1).decode(errors="replace")
     found = _EVALUATION_ERROR.search(log)
     if found is not None:
         lammps = [line for line in (tail + "\n" + log.decode(errors="replace")).splitlines()
