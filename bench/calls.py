@@ -6,8 +6,8 @@ Rattled copper, the example's potential, with and without gamma. `bare` evaluate
 on a minimisation that is cut off after a few iterations and after some more: the difference in time over the difference in
 force calls, so that the start is left out. Prints milliseconds a call of the repeat that other work on the machine disturbed
 least, the longest, what eOn's way costs over the bare evaluation by the same program, and processor time of the client and what
-it starts, which other work does not change. With --least it ends with 1 where the persistent driver costs more than 15 ms over the
-bare evaluation, or more than a fiftieth of what the one-shot script costs.
+it starts, which other work changes less. With --least it ends with 1 where the persistent driver costs more than 15 ms over
+the bare evaluation, or more than a fiftieth of what the one-shot script costs.
 """
 
 import argparse

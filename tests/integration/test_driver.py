@@ -167,7 +167,9 @@ def test_above_the_threshold_the_code_is_100_and_the_frame_is_kept(tmp_path):
         done = by_hand(atoms, {"potential": EXAMPLE / "cu.yace", **GAMMA, "engine": engine, "halt": 5, "halts": halts,
                                "search": "0_3", "step": 12})
         assert done.returncode == driver.HALTED
-        assert f"is above 5; kept at {halts}/0_3-12.xyz" in done.stderr.decode()
+        (line,) = done.stderr.decode().splitlines()
+        assert line.endswith(f"is above 5; kept at {halts}/0_3-12.xyz")
+        assert len(done.stdout.splitlines()) == 1 + len(atoms), "the numbers are there all the same"
         (found,), warnings = read_halts(halts)
         assert (found.kind, found.search, found.step, warnings) == (Kind.HALT, "0_3", 12, ())
         assert found.gamma > 5

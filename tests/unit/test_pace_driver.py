@@ -426,7 +426,7 @@ def test_what_cannot_be_kept_is_said_and_leaves_nothing_half(tmp_path, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(driver.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     line = r"cannot be kept at .*No space left on device; .* still in the caller's"
     with pytest.raises(driver.DriverError, match=line) as caught:
         kept_by_hand(tmp_path, "0.1")
@@ -477,8 +477,7 @@ def test_the_thin_client_imports_next_to_nothing():
             "print(*sorted(set(sys.modules) - before))")
     words = [sys.executable, "-IS", "-c", code, str(SOURCE.parent), GOOD]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    allowed = {"_socket", "_struct", "pace_driver", "struct", "os", "stat", "_stat", "abc", "_abc", "posixpath", "genericpath",
-               "_collections_abc", "os.path", "errno"}
+    allowed = {"_socket", "_struct", "pace_driver", "struct"}  # not even os, which takes longer than all the rest
     assert set(done.stdout.split()) <= allowed
 
 

@@ -78,7 +78,7 @@ def test_a_server_of_another_user_is_not_asked(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
         listener.listen()
-        monkeypatch.setattr(driver.os, "getuid", lambda: os.geteuid() + 1)
+        monkeypatch.setattr(driver, "_user", lambda: os.geteuid() + 1)
         with pytest.raises(driver.DriverError, match=f"runs as user {os.geteuid()}, not as you") as caught:
             driver.ask("socket", STRUCTURE, wait_s=1)
     assert caught.value.code == driver.NO_SERVER
