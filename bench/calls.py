@@ -7,7 +7,7 @@ on a minimisation that is cut off after a few iterations and after some more: th
 force calls, so that the start is left out. Prints milliseconds a call of the repeat that other work on the machine disturbed
 least, the longest, what eOn's way costs over the bare evaluation by the same program, and processor time of the client and what
 it starts, which other work changes less. With --least it ends with 1 where the persistent driver costs more than 15 ms over
-the bare evaluation, or more than a fiftieth of what the one-shot script costs.
+the bare evaluation, or with python-ace more than a fiftieth of what the one-shot script costs.
 """
 
 import argparse
@@ -168,7 +168,8 @@ def main():
                 for program, (persistent, once) in over.items():
                     print(f"  persistent driver ({program}): {persistent:.1f} ms over the bare evaluation, "
                           f"1/{once / persistent:.0f} of the one-shot script's {once:.0f} ms")
-                    if persistent > LONGEST_MS or once < RATIO * persistent:
+                    # a one-shot script with LAMMPS starts without ase and python-ace, in a few hundred ms: no fiftieth of that
+                    if persistent > LONGEST_MS or (program == "python-ace" and once < RATIO * persistent):
                         missed.append(f"{count} atoms, {program}")
     print("\nlimits (15 ms, a fiftieth): " + (f"missed with {'; '.join(missed)}" if missed else "kept"))
     sys.exit(1 if missed and arguments.least else 0)

@@ -278,7 +278,7 @@ def test_a_driven_ace_search_is_that_of_lammps(tmp_path):
     for path in ("lammps", "driver"):
         settings["potential"] = {"ace": str(EXAMPLE / "cu.yace"), "path": path}
         (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
-        done = mlip_kmc("search", "akmc.yaml", "-n", 2, "--dir", path, cwd=tmp_path)
+        done = mlip_kmc("search", "akmc.yaml", "-n", 1, "--dir", path, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         records[path] = read_lines(tmp_path / path / "journal/searches.jsonl", SearchRecord)
     for one, other in zip(*records.values(), strict=True):
@@ -290,7 +290,7 @@ def test_a_driven_ace_search_is_that_of_lammps(tmp_path):
     done = subprocess.run([sys.executable, copies / "pace_driver.py", "--potential", EXAMPLE / "cu.yace"], check=False,
                           input=text_of(read(EXAMPLE / "vacancy.xyz")).encode(), capture_output=True)
     assert done.returncode == 0, done.stderr
-    done = mlip_kmc("search", "akmc.yaml", "-n", 3, "--dir", "lammps", cwd=tmp_path)
+    done = mlip_kmc("search", "akmc.yaml", "-n", 2, "--dir", "lammps", cwd=tmp_path)
     assert done.returncode != 0, "another way to the numbers is another trajectory"
     assert "potential.path" in done.stderr
     assert not list(Path(tempfile.gettempdir()).glob("mlip-kmc-*/socket")), "no server's directory is left"
@@ -304,9 +304,10 @@ def test_a_driven_run_whose_atoms_come_too_near_stops_with_100(tmp_path):
     done = mlip_kmc("search", "akmc.yaml", "-n", 5, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 100, done.stderr
     assert "was halted: Cu-Cu atoms are " in done.stderr
-    (found,), warnings = read_halts(tmp_path / "run/halts")
-    assert (found.state, found.kind, warnings) == (0, Kind.EVIDENCE, ())
-    assert f"search {found.search} was halted" in done.stderr
+    frames, warnings = read_halts(tmp_path / "run/halts")  # searches that were made ahead may have been halted, too
+    assert warnings == ()
+    assert {(frame.state, frame.kind) for frame in frames} == {(0, Kind.EVIDENCE)}
+    (found,) = (frame for frame in frames if f"search {frame.search} was halted" in done.stderr)
     assert f"kept at {tmp_path}/run/halts/{found.name}.xyz" in done.stderr
     distances = found.atoms.get_all_distances(mic=True)
     assert distances[np.triu_indices(len(distances), 1)].min() < 2.4
@@ -317,9 +318,9 @@ def test_any_ase_calculator_searches_too(tmp_path):
     settings = yaml.safe_load(config.read_text())
     settings["potential"].pop("eon")
     config.write_text(yaml.safe_dump(settings))
-    done = mlip_kmc("search", config, "-n", 2, "--dir", "run", cwd=tmp_path)
+    done = mlip_kmc("search", config, "-n", 1, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert len(read_lines(tmp_path / "run/journal/searches.jsonl", SearchRecord)) == 2
+    assert len(read_lines(tmp_path / "run/journal/searches.jsonl", SearchRecord)) == 1
     settings["potential"]["ase"] = "ase.calculators.emt:NoSuchThing"
     config.write_text(yaml.safe_dump(settings))
     done = mlip_kmc("search", config, "-n", 1, "--dir", "other", cwd=tmp_path)
