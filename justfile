@@ -54,6 +54,14 @@ lock:
     compile --universal --python-version 3.11 host.in -o host.lock
     git diff --stat -- .
 
+# what a force call costs by each way: bare, in eOn, through the persistent and the one-shot driver (half an hour on two cores)
+bench-calls *ARGUMENTS: image
+    containers/in-image python3 bench/calls.py {{ ARGUMENTS }}
+
+# 20 000 calls of the persistent driver by each engine, memory and descriptors watched (five minutes)
+driver-leaks: image
+    containers/in-image --dev env MLIP_KMC_DRIVER_CALLS=20000 python3 -m pytest tests/integration/test_driver.py -k many_calls -s
+
 # what each confidence scheme misses, over independent repeats of the example's state 0 (a quarter of an hour on two cores)
 confidence *ARGUMENTS: image
     containers/in-image python3 bench/confidence.py {{ ARGUMENTS }}

@@ -143,6 +143,8 @@ class AcePotentialSection(_Section):
     """The active set `.asi`."""
     evaluator: Literal["product", "recursive"] = "product"
     """LAMMPS' algorithm; the numbers agree to 1e-10, the speed differs by potential."""
+    path: Literal["lammps", "driver"] = "lammps"
+    """How eOn gets at it: through its own LAMMPS, or through the persistent driver (docs/driver.md)."""
     baseline: BaselineSection | None = None
     """A short-range repulsion that is added to the ACE: see baseline.md."""
     minimum_distance_A: float | dict[str, float] = {}
@@ -168,6 +170,15 @@ class AcePotentialSection(_Section):
         if (self.basis is None) != (self.active_set is None):
             raise ValueError("needs both of 'basis' and 'active_set', or neither")
         return self
+
+
+class AsePotentialSection(_Section):
+    """Any ASE calculator that is installed: code that you run, with your rights."""
+
+    ase: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")
+    """Its class, as `ase.calculators.emt:EMT`."""
+    kwargs: dict[str, Any] = {}
+    """Its keyword arguments. Name files with their whole paths; what is in them is not watched."""
 
 
 class BuiltinPotentialSection(_Section):
@@ -269,9 +280,10 @@ def _one_of(kinds: dict[str, type[_Section]], message: str) -> Discriminator:
 
 PotentialSection = Annotated[
     Annotated[AcePotentialSection, Tag("AcePotentialSection")]
-    | Annotated[BuiltinPotentialSection, Tag("BuiltinPotentialSection")],
-    _one_of({"ace": AcePotentialSection, "eon": BuiltinPotentialSection},
-            "must be a section with exactly one of the keys 'ace' (a .yace file) and 'eon' (a built-in's name)"),
+    | Annotated[BuiltinPotentialSection, Tag("BuiltinPotentialSection")]
+    | Annotated[AsePotentialSection, Tag("AsePotentialSection")],
+    _one_of({"ace": AcePotentialSection, "eon": BuiltinPotentialSection, "ase": AsePotentialSection},
+            "must be a section with exactly one of the keys 'ace' (a .yace file), 'eon' (a built-in's name) and 'ase' (a class)"),
 ]
 PrefactorSection = Annotated[
     Annotated[ConstantPrefactor, Tag("ConstantPrefactor")] | Annotated[HarmonicPrefactor, Tag("HarmonicPrefactor")],
@@ -405,6 +417,12 @@ def example_directory() -> Path:
         if (root / "cu-vacancy").is_dir():
             return root / "cu-vacancy"
     raise ConfigError("the example's files are not here; run inside the image, or give --structure and --potential")
+
+
+def runtime_directories() -> list[Path]:
+    """Where a socket may lie, best first: XDG_RUNTIME_DIR, the scratch directory, /tmp."""
+    named = os.environ.get("XDG_RUNTIME_DIR")
+    return [*([Path(named).absolute()] if named else []), scratch_directory(), Path("/tmp")]  # noqa: S108 - a private one is made in it
 
 
 def scratch_directory() -> Path:

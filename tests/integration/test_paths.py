@@ -10,10 +10,12 @@ import readcon
 import yaml
 from ase import Atoms
 from ase.build import bulk
+from ase.neighborlist import neighbor_list
 
 from mlip_kmc.eon.options import ini_text
 from mlip_kmc.eon.start import point_energy
 from mlip_kmc.errors import ExtrapolationError
+from mlip_kmc.halts import Kind, read_halts
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, pair_names
 from mlip_kmc.potential.minimum_distance import NEAR_FILE, read_too_near
@@ -312,8 +314,9 @@ def test_a_search_whose_atoms_come_too_near_halts_the_run(tmp_path):
     for _ in range(2):
         done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=tmp_path)
         assert done.returncode == 100, done.stdout + done.stderr
-        (line,) = done.stderr.strip().splitlines()
-        assert re.search(r"search 0_\d+ was halted: Cu-Cu atoms came nearer than 2\.35 A at force call \d+; its directory", line)
-    assert any((folder / NEAR_FILE).is_file() for folder in (tmp_path / "run" / "evidence").iterdir())
+        assert re.search(r"search 0_\d+ was halted: Cu-Cu atoms came nearer than 2\.35 A at force call \d+; ", done.stdout)
+    (halt,), warnings = read_halts(tmp_path / "run" / "halts")
+    assert (halt.kind, halt.gammas, warnings) == (Kind.EVIDENCE, None, ())
+    assert 2.0 < neighbor_list("d", halt.atoms, 3.0).min() < 2.35
     assert (tmp_path / "run" / "results" / "events.csv").read_text().count("\n") == 1, "nothing of it enters a rate table"
 

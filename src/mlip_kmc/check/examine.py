@@ -16,8 +16,9 @@ from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
 from mlip_kmc.config import Config, scratch_directory
 from mlip_kmc.errors import MlipKmcError
-from mlip_kmc.potential import AcePotential, Potential
+from mlip_kmc.potential import DrivenPotential, Potential, ace_of
 from mlip_kmc.records import Minimised
+from mlip_kmc.serve import served
 from mlip_kmc.structure import Prepared, to_con
 
 BUSY = 1.2
@@ -52,7 +53,7 @@ def examine(
         return tuple(book.findings)
     try:
         with tempfile.TemporaryDirectory(prefix="mlip-kmc-check-", dir=scratch_directory(), ignore_cleanup_errors=True) as folder:
-            _evaluate(book, config, prepared, potential, searches=searches, folder=Path(folder))
+            _evaluate_served(book, config, prepared, potential, searches=searches, folder=Path(folder))
     except (OSError, MlipKmcError) as error:
         book.note(failure("scratch", error))
     return tuple(book.findings)
@@ -87,6 +88,20 @@ def workers(count: int, *, load: float | None = None) -> tuple[list[Finding], bo
                     values={"workers": count, "processors": cores, "load": load})], True
 
 
+def _evaluate_served(
+    book: Notebook, config: Config, prepared: Prepared | None, potential: Potential | None, *, searches: int, folder: Path
+) -> None:
+    """The checks that run programs, beside the driver's server where the run will have one."""
+    if not isinstance(potential, DrivenPotential):
+        _evaluate(book, config, prepared, potential, searches=searches, folder=folder)
+        return
+    try:
+        with served(potential, workers=1) as driven:
+            _evaluate(book, config, prepared, driven, searches=searches, folder=folder)
+    except MlipKmcError as error:
+        book.note(failure("driver", error))
+
+
 def _evaluate(
     book: Notebook, config: Config, prepared: Prepared | None, potential: Potential | None, *, searches: int, folder: Path
 ) -> None:
@@ -96,23 +111,23 @@ def _evaluate(
         for name in ("energy", "forces", "minimum", "gamma", "force call", "searches"):
             book.attempt(name, lambda: ([], True), needs=both)
         return
-    atoms, lammps = prepared.atoms, folder / "lammps"
+    atoms, lammps, ace = prepared.atoms, folder / "lammps", ace_of(potential)
     start = book.attempt("energy", lambda: gradient.energy(atoms, potential), doing="evaluating the structure")
     usable = {"an energy": start}
     shaken = book.attempt("forces", lambda: gradient.gradient(atoms, potential), needs=usable,
                           doing="forces against differences of the energy")
-    if isinstance(potential, AcePotential):
-        book.attempt("python-ace", lambda: gradient.agreement(atoms, potential, _there(shaken)), needs={"forces": shaken})
+    if ace is not None:
+        book.attempt("python-ace", lambda: gradient.agreement(atoms, ace, _there(shaken)), needs={"forces": shaken})
     relaxed = book.attempt("minimum", lambda: minimum.minimum(atoms, potential, evidence=folder / "evidence"), needs=usable,
                            doing="minimising, as the run will")
     where, energy_eV = _where(atoms, relaxed, start.energy_eV if start else 0.0)
     graded = book.attempt("gamma", lambda: grade(
-        where, potential, where="the minimum" if relaxed else "the structure as given", energy_eV=energy_eV, folder=lammps,
-        thresholds=config.gamma), needs=usable)
+        where, ace or potential, where="the minimum" if relaxed else "the structure as given", energy_eV=energy_eV,
+        folder=lammps, thresholds=config.gamma), needs=usable)
     book.attempt("force call", lambda: speed.force_call(atoms, potential, folder=lammps), needs=usable,
                  doing="timing force calls")
-    if isinstance(potential, AcePotential):
-        book.attempt("evaluator", lambda: speed.evaluators(atoms, potential, folder=lammps), needs=usable,
+    if ace is not None:
+        book.attempt("evaluator", lambda: speed.evaluators(atoms, ace, folder=lammps), needs=usable,
                      doing="timing LAMMPS' evaluators by turns")
     if searches > 0:
         _search(book, config, potential, relaxed, searches=searches, folder=folder, graded=bool(graded))
@@ -139,5 +154,5 @@ def _search(
 
     found = book.attempt("searches", tried, needs={"a minimum": relaxed},
                          doing=f"{searches} process search{'es' * (searches != 1)}")
-    if found is not None and graded and isinstance(potential, AcePotential):
-        book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), potential, thresholds=config.gamma))
+    if found is not None and graded and (ace := ace_of(potential)) is not None:
+        book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), ace, thresholds=config.gamma))

@@ -6,7 +6,7 @@ from ase import Atoms
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import Config
 from mlip_kmc.eon.wrapper import inputs_of
-from mlip_kmc.potential import AcePotential, Potential
+from mlip_kmc.potential import DrivenPotential, Potential, ace_of
 from mlip_kmc.structure import Prepared, fixed_atoms, prepare, read_structure
 
 
@@ -27,15 +27,18 @@ def potential(config: Config) -> tuple[list[Finding], Potential]:
     """
     found, _ = inputs_of(config)
     values: dict[str, Value] = {"elements": found.elements, "cutoff_A": found.cutoff_A}
-    if isinstance(found, AcePotential):
-        text = (f"{found.yace.name}: {', '.join(found.elements)}, cutoff {found.cutoff_A:g} A, evaluator {found.evaluator}, "
-                f"sha256 {found.digest[:12]}")
-        values |= {"digest_sha256": found.digest, "evaluator": found.evaluator, "has_active_set": found.active_set is not None,
-                   "has_core_repulsion": found.core_repulsion, "has_baseline": found.baseline is not None}
-        if found.baseline is not None:
-            text += f", with a baseline of {', '.join(found.baseline.pairs)}"
-        if found.minimum_distance_A:
-            text += f"; refused below {', '.join(f'{pair} {least:g} A' for pair, least in found.minimum_distance_A.items())}"
+    if (ace := ace_of(found)) is not None:
+        text = (f"{ace.yace.name}: {', '.join(ace.elements)}, cutoff {ace.cutoff_A:g} A, evaluator {ace.evaluator}, "
+                f"sha256 {ace.digest[:12]}")
+        values |= {"digest_sha256": ace.digest, "evaluator": ace.evaluator, "has_active_set": ace.active_set is not None,
+                   "has_core_repulsion": ace.core_repulsion, "has_baseline": ace.baseline is not None}
+        if ace.baseline is not None:
+            text += f", with a baseline of {', '.join(ace.baseline.pairs)}"
+        if ace.minimum_distance_A:
+            text += f"; refused below {', '.join(f'{pair} {least:g} A' for pair, least in ace.minimum_distance_A.items())}"
+        text += "; through the driver" if isinstance(found, DrivenPotential) else ""
+    elif isinstance(found, DrivenPotential):
+        text = f"{found.name}; its elements and cutoff are not known here"
     else:
         text = f"eOn's built-in {found.eon_name}; its elements and cutoff are not known here"
     level = Level.WARN if found.warnings else Level.OK

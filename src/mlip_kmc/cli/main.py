@@ -21,6 +21,7 @@ COMMANDS = {
     "search": "search",
     "run": "run",
     "status": "status",
+    "serve": "serve",
     "select": "select",
     "campaign": "campaign",
     "report": "report",

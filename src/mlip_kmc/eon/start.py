@@ -18,7 +18,7 @@ from ase import Atoms
 
 from mlip_kmc.eon.options import MINIMUM_FORCE_EV_PER_A, ini_text
 from mlip_kmc.errors import ExtrapolationError, PotentialError, StructureError
-from mlip_kmc.potential import AcePotential, Potential
+from mlip_kmc.potential import BuiltinPotential, Potential
 from mlip_kmc.records import Minimised
 from mlip_kmc.searches.run import ClientDone, ClientJob, End, run_job
 from mlip_kmc.structure import fixed_atoms, from_con, species_of, to_con
@@ -164,7 +164,7 @@ def _nearest_neighbour(atoms: Atoms) -> float:
 
 def _lowest_eigenvalue(atoms: Atoms, potential: Potential, free: npt.NDArray[np.int64], evidence: Path) -> float:
     """Lowest eigenvalue of the Hessian of the free atoms without masses, eV/A^2; rigid translations left out."""
-    if isinstance(potential, AcePotential):
+    if not isinstance(potential, BuiltinPotential):
         return lowest_eigenvalue(atoms, potential.calculator(), free)
     done = _client(atoms, potential, "hessian", evidence=evidence, returns=("hessian.dat",))
     weighted = np.loadtxt(io.StringIO(done.files["hessian.dat"]), ndmin=2)

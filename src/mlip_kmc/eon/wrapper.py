@@ -19,7 +19,7 @@ import numpy as np
 from ase import Atoms
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory, Saved
-from mlip_kmc.config import AcePotentialSection, Config
+from mlip_kmc.config import AcePotentialSection, AsePotentialSection, Config
 from mlip_kmc.eon.options import config_ini
 from mlip_kmc.eon.pulse import Pulse
 from mlip_kmc.eon.results import read_result
@@ -29,7 +29,7 @@ from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.export import export
 from mlip_kmc.files import storage_errors
 from mlip_kmc.halts import Halt, Kind, Stage, potential_digest, write_halt
-from mlip_kmc.potential import AcePotential, BuiltinPotential, Potential
+from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.baseline import baseline_of
 from mlip_kmc.potential.gamma import gamma_of
 from mlip_kmc.potential.minimum_distance import minimum_distances_of
@@ -39,6 +39,7 @@ from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.searches.watch import Watch
+from mlip_kmc.serve import served
 from mlip_kmc.structure import Prepared, prepare, read_structure, to_con
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 _POLL_S = 0.25
 _NEXT = ("the potential extrapolates there: fit it again with structures that `mlip-kmc select {run}` chooses from halts/, and "
          "use a new --dir; or set gamma.on_halt: continue")
+_NEXT_NEAR = ("fit the potential to shorter distances or displace less, in a new --dir; the frame is in {run}/halts; or set "
+              "gamma.on_halt: continue")
 
 
 def inputs_of(config: Config) -> tuple[Potential, Atoms]:
@@ -55,15 +58,24 @@ def inputs_of(config: Config) -> tuple[Potential, Atoms]:
     Raises:
         PotentialError, StructureError: they cannot be read.
     """
+    return potential_of(config), read_structure(config.structure.file)
+
+
+def potential_of(config: Config) -> Potential:
+    """The potential that a configuration names.
+
+    Raises:
+        PotentialError: it cannot be read.
+    """
     section = config.potential
-    potential: Potential
     if isinstance(section, AcePotentialSection):
         ace = AcePotential.read(section.ace, basis=section.basis, active_set=section.active_set, evaluator=section.evaluator)
-        potential = ace.guarded(baseline=baseline_of(section.baseline, elements=ace.elements),
-                                minimum_distance_A=minimum_distances_of(section.minimum_distance_A, elements=ace.elements))
-    else:
-        potential = BuiltinPotential.named(section.eon)
-    return potential, read_structure(config.structure.file)
+        ace = ace.guarded(baseline=baseline_of(section.baseline, elements=ace.elements),
+                          minimum_distance_A=minimum_distances_of(section.minimum_distance_A, elements=ace.elements))
+        return DrivenPotential(ace) if section.path == "driver" else ace
+    if isinstance(section, AsePotentialSection):
+        return DrivenPotential(AsePotential(name=section.ase, arguments=section.kwargs))
+    return BuiltinPotential.named(section.eon)
 
 
 class EonWrapper:
@@ -128,18 +140,23 @@ class EonWrapper:
 
     def _go(self, potential: Potential, structure: Atoms, *, searches: int | None) -> EonResult:
         check_cpu()
+        ace = ace_of(potential)
         for line in potential.warnings:
             self._on_start(f"warning: {line}")
         section = self.config.structure
         prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A,
                            minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
         facts = self._facts(potential, prepared)
-        with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=self.config.worker_count) as pulse:
+        workers = self.config.worker_count
+        with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=workers) as pulse:
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
-            setup = self._setup(directory, checkpoints, saved, potential=potential, prepared=prepared, facts=facts, pulse=pulse)
-            note_whereabouts(directory.path, potential)
-            return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
+            limits = {"halts": str(directory.path / "halts"), **self._driver_limits(potential)}
+            with served(potential, workers=workers, limits=limits, keep_in=directory.path / "driver") as driven:
+                setup = self._setup(directory, checkpoints, saved, potential=driven, prepared=prepared, facts=facts, pulse=pulse)
+                if ace is not None:
+                    note_whereabouts(directory.path, ace)
+                return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
 
     def _facts(self, potential: Potential, prepared: Prepared) -> dict[str, Any]:
         structure = hashlib.sha256(to_con(prepared.atoms).encode()).hexdigest()
@@ -147,8 +164,8 @@ class EonWrapper:
 
     def _inputs(self, potential: Potential) -> dict[str, str]:
         named = {"structure_file": self.config.structure.file.name}
-        if isinstance(potential, AcePotential):
-            named |= {"potential_file": potential.yace.name, "potential_sha256": potential.digest}
+        if (ace := ace_of(potential)) is not None:
+            named |= {"potential_file": ace.yace.name, "potential_sha256": ace.digest}
         return named
 
     def _setup(
@@ -167,8 +184,8 @@ class EonWrapper:
             minimised = Minimised(**saved.state["minimised"])
             pos_con = (checkpoints.root / "pos.con").read_text(encoding="utf-8")
         self._on_start(_describe(minimised))
-        if isinstance(potential, AcePotential):
-            self._on_start(_described_gamma(self.config, potential, minimised))
+        if (ace := ace_of(potential)) is not None:
+            self._on_start(_described_gamma(self.config, ace, minimised))
         workers = self.config.worker_count
         # in a superbasin, which state is searched next depends on how far ahead searches are made
         jobs_ahead = max(6 * workers, 24) if self.config.superbasins else 6 * workers
@@ -179,22 +196,29 @@ class EonWrapper:
             watch=self._watch(potential),
         )
 
+    def _driver_limits(self, potential: Potential) -> dict[str, str]:
+        """The driver's options by which it halts a search itself; it looks at gamma at every force call."""
+        if not isinstance(potential, DrivenPotential) or not potential.gamma_recipe():
+            return {}
+        return {**potential.gamma_recipe(), "halt": repr(self.config.gamma.halt)}
+
     @property
     def _thresholds(self) -> Thresholds:
         gamma = self.config.gamma
         return Thresholds(select=gamma.select, halt=gamma.halt, every=gamma.every)
 
     def _watch(self, potential: Potential) -> Watch | None:
-        if not isinstance(potential, AcePotential) or potential.basis is None or potential.active_set is None:
+        ace = ace_of(potential)
+        if ace is None or ace.basis is None or ace.active_set is None:
             return None
-        return Watch(thresholds=self._thresholds, basis=potential.basis, active_set=potential.active_set,
-                     digest=potential_digest(basis=potential.basis, active_set=potential.active_set),
+        return Watch(thresholds=self._thresholds, basis=ace.basis, active_set=ace.active_set,
+                     digest=potential_digest(basis=ace.basis, active_set=ace.active_set),
                      max_energy_eV=self.config.search.max_energy_eV)
 
     def _graded(self, minimum: Atoms, minimised: Minimised, potential: Potential, *, halts: Path) -> Minimised:
         """The report with gamma; the structure is kept if it is worth labelling."""
-        watch = self._watch(potential)
-        gammas = gamma_of(minimum, potential=potential)
+        watch, ace = self._watch(potential), ace_of(potential)
+        gammas = gamma_of(minimum, potential=ace) if ace is not None else None
         if watch is None or gammas is None:
             return minimised
         largest = float(np.max(gammas))
@@ -230,7 +254,8 @@ class EonWrapper:
         end = time.monotonic() + limit * 60 if limit is not None else float("inf")
         while True:
             if server.halt:
-                return Status.HALTED, f"{server.halt}; {_NEXT.format(run=self.run_dir)}"
+                following = _NEXT_NEAR if "nearer" in server.halt else _NEXT
+                return Status.HALTED, f"{server.halt}; {following.format(run=self.run_dir)}"
             with storage_errors(self.run_dir):  # eOn writes too
                 reason = server.tick(_POLL_S)
             now = server.progress()

@@ -21,15 +21,14 @@ from ase import Atoms
 
 from mlip_kmc.errors import PotentialError, StructureError
 from mlip_kmc.halts import potential_digest
-from mlip_kmc.potential.ace import AcePotential
+from mlip_kmc.potential import Potential, ace_of
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.basis import BBasis
-from mlip_kmc.potential.builtin import BuiltinPotential
 
 Array = npt.NDArray[np.float64]
 
 
-def gamma_of(atoms: Atoms, *, potential: AcePotential | BuiltinPotential) -> Array | None:
+def gamma_of(atoms: Atoms, *, potential: Potential) -> Array | None:
     """Extrapolation grade of each atom (N,); None where the potential does not know it.
 
     Raises:
@@ -123,11 +122,12 @@ class Extrapolation:
     full: bool
 
     @classmethod
-    def of(cls, potential: AcePotential | BuiltinPotential) -> Self | None:
+    def of(cls, potential: Potential) -> Self | None:
         """That of a potential; None where it has no B-basis or active set: its gamma is unknown, which is not 0."""
-        if isinstance(potential, BuiltinPotential) or potential.basis is None or potential.active_set is None:
+        ace = ace_of(potential)
+        if ace is None or ace.basis is None or ace.active_set is None:
             return None
-        return cls.read(basis=potential.basis, active_set=potential.active_set)
+        return cls.read(basis=ace.basis, active_set=ace.active_set)
 
     @classmethod
     def read(cls, *, basis: Path, active_set: Path) -> Self:

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from typing import IO
 from mlip_kmc.errors import ProgramError
 from mlip_kmc.files import storage_errors
 
-_KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONPATH")
+KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONPATH")
 _TAIL_BYTES = 4096
 _LOOK_S = 0.1
 """How often a cancellation is looked for."""
@@ -82,6 +83,11 @@ class Program:
         # absolute: a program runs in a directory of its own, where a relative entry of PATH leads nowhere
         return cls(name=name, path=str(Path(path).absolute()), guard=guard and str(Path(guard).absolute()))
 
+    @classmethod
+    def of_python(cls) -> "Program":
+        """The Python that runs this."""
+        return cls(name="python3", path=sys.executable, guard=None)
+
     def run(
         self, arguments: list[str], *, cwd: Path, time_limit_s: float, cancelled: threading.Event | None = None,
         look: Callable[[], bool] | None = None,
@@ -103,7 +109,7 @@ class Program:
         command = [self.path, *arguments]
         if self.guard:
             command = [self.guard, "--pdeathsig", "KILL", "--", *command]
-        environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+        environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
         environment["OMP_NUM_THREADS"] = "1"
         with _files_for(stdout, stderr) as (out, err):
             try:

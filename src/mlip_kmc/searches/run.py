@@ -29,7 +29,10 @@ from mlip_kmc.searches.watch import Graded, Watch, Watched, near_frames
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
 # what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
 _EVALUATION_ERROR = re.compile(rb"worker reported an evaluation error|worker died during force eval|send to worker failed"
-                               rb"|worker force eval timed out|LAMMPS potential requested but")
+                               rb"|worker force eval timed out|LAMMPS potential requested but|pace_driver: ")
+_DRIVER_HALT = re.compile(rb"^pace_driver: halt: (.*)$", re.MULTILINE)
+NAME_FILE = "search.txt"
+"""In a job's directory: its name, which a driver gives to the structures that it keeps."""
 _running: dict[str, threading.Event] = {}
 _lock = threading.Lock()
 
@@ -110,6 +113,7 @@ def run_job(job: ClientJob) -> ClientDone:
         with storage_errors(directory, place="MLIP_KMC_SCRATCH"):
             for name, text in job.files.items():
                 (directory / name).write_text(text, encoding="utf-8")
+            (directory / NAME_FILE).write_text(job.name, encoding="utf-8")
             for name, target in job.links.items():
                 (directory / name).symlink_to(target)
         watched = Watched(job.watch, directory, search=job.name) if job.watch else None
@@ -152,18 +156,11 @@ def _crossed(watched: Watched | None, directory: Path) -> bool:
 
 def _judge(directory: Path, end: ProgramEnd, returncode: int, tail: str) -> tuple[End, str]:
     """Tell a failed evaluation, a dead client and a client that did its work apart."""
-    if end is ProgramEnd.CANCELLED:
-        return End.CANCELLED, ""
-    if end is ProgramEnd.STOPPED:
-        return End.HALTED, ""
-    log = b""
-    for path in (*directory.glob("*.log"), directory / "stdout.txt", directory / "stderr.txt"):
-        with contextlib.suppress(OSError):
-            log += path.read_bytes()
-    found = _EVALUATION_ERROR.search(log)
-    if found is not None:
-        lammps = [line for line in (tail + "\n" + log.decode(errors="replace")).splitlines() if "ERROR" in line]
-        return End.EVALUATION_ERROR, (lammps[0] if lammps else found.group().decode()).strip()
+    if end in (ProgramEnd.CANCELLED, ProgramEnd.STOPPED):
+        return (End.CANCELLED if end is ProgramEnd.CANCELLED else End.HALTED), ""
+    told = _told(directory, tail)
+    if told is not None:
+        return told
     if end is ProgramEnd.TIMED_OUT:
         return End.TIMED_OUT, "it took longer than its time limit"
     if returncode != 0 or not (directory / "results.dat").is_file():
@@ -171,6 +168,23 @@ def _judge(directory: Path, end: ProgramEnd, returncode: int, tail: str) -> tupl
         last = tail.splitlines()[-1] if tail else "it wrote nothing"
         return End.CRASHED, f"{how}: {last}"
     return End.FINISHED, ""
+
+
+def _told(directory: Path, tail: str) -> tuple[End, str] | None:
+    """What the logs say of the potential: a driver's halt, or an evaluation that failed."""
+    log = b""
+    for path in (*directory.glob("*.log"), directory / "stdout.txt", directory / "stderr.txt"):
+        with contextlib.suppress(OSError):
+            log += path.read_bytes()
+    halted = _DRIVER_HALT.search(log)
+    if halted is not None:
+        return End.HALTED, halted.group(1).decode(errors="replace")
+    found = _EVALUATION_ERROR.search(log)
+    if found is None:
+        return None
+    lammps = [line for line in (tail + "\n" + log.decode(errors="replace")).splitlines()
+              if "ERROR" in line or line.startswith("pace_driver: ")]
+    return End.EVALUATION_ERROR, (lammps[0] if lammps else found.group().decode()).strip()
 
 
 def _keep(directory: Path, evidence: Path) -> None:
