@@ -18,14 +18,15 @@ from mlip_kmc.config import AcePotentialSection, load_config
 from mlip_kmc.eon.wrapper import inputs_of
 from mlip_kmc.errors import ConfigError, PotentialError
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.potential.baseline import (
-    Baseline,
-    LennardJones,
-    Zbl,
-    baseline_of,
-    pair_names,
+from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, baseline_of, pair_names
+from mlip_kmc.potential.minimum_distance import (
+    NEAR_FILE,
+    TooNear,
+    minimum_distances_of,
+    near_commands,
+    read_too_near,
+    too_near_in,
 )
-from mlip_kmc.potential.minimum_distance import NEAR_FILE, TooNear, minimum_distances_of, near_commands, read_too_near, too_near_in
 from mlip_kmc.potential.record import PotentialRecord, Training
 from mlip_kmc.potential.short_range import (
     energy_and_forces,

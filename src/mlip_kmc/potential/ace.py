@@ -188,7 +188,7 @@ class AcePotential:
             raise PotentialError(f"LAMMPS' pair_style pace has no evaluator {self.evaluator!r}: product or recursive")
         style, files = f"pace {self.evaluator}", LINKED_NAME
         styles, lines = self.baseline.lammps(species) if self.baseline else ([], [])
-        overlay, name = ("hybrid/overlay ", f"{style.split()[0]} ") if styles else ("", "")
+        overlay, name = ("hybrid/overlay ", f"{style.partition(' ')[0]} ") if styles else ("", "")
         return "\n".join([f"pair_style {overlay}{' '.join([style, *styles])}",
                           f"pair_coeff * * {name}{files} {' '.join(species)}", *lines,
                           *near_commands(self.minimum_distance_A, species), ""])
