@@ -18,14 +18,15 @@ from mlip_kmc.config import AcePotentialSection, load_config
 from mlip_kmc.eon.wrapper import inputs_of
 from mlip_kmc.errors import ConfigError, PotentialError
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.potential.baseline import (
-    Baseline,
-    LennardJones,
-    Zbl,
-    baseline_of,
-    pair_names,
+from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, baseline_of, pair_names
+from mlip_kmc.potential.minimum_distance import (
+    NEAR_FILE,
+    TooNear,
+    minimum_distances_of,
+    near_commands,
+    read_too_near,
+    too_near_in,
 )
-from mlip_kmc.potential.minimum_distance import NEAR_FILE, TooNear, commands, minimum_distances_of, read_too_near, too_near_in
 from mlip_kmc.potential.record import PotentialRecord, Training
 from mlip_kmc.potential.short_range import (
     energy_and_forces,
@@ -214,7 +215,7 @@ def test_the_potential_s_input_and_facts():
     potential = plain.guarded(baseline=Baseline.of(ZBL, {}, elements=("Cu",)), minimum_distance_A={"Cu-Cu": 1.1})
     assert potential.lammps_input(("Cu",)) == (
         "pair_style hybrid/overlay pace product zbl 0.8 1.2\npair_coeff * * pace potential.yace Cu\npair_coeff 1 1 zbl 29 29\n"
-        + "".join(f"{line}\n" for line in commands({"Cu-Cu": 1.1}, ("Cu",))))
+        + "".join(f"{line}\n" for line in near_commands({"Cu-Cu": 1.1}, ("Cu",))))
     added = dict(set(potential.facts().items()) - set(plain.facts().items()))
     assert added == {"potential.baseline": '{"Cu-Cu":{"inner_A":0.8,"kind":"zbl","outer_A":1.2}}',
                      "potential.minimum_distance_A": '{"Cu-Cu":1.1}'}
@@ -374,12 +375,12 @@ ALIKE = dict.fromkeys(("Cu-Cu", "Cu-Ni", "Ni-Ni"), 1.2)
 
 def head_of(minimum_A, species):
     """What LAMMPS writes on top of `near.txt`."""
-    return commands(minimum_A, species)[-1].split('title "')[1].rstrip('"')
+    return near_commands(minimum_A, species)[-1].split('title "')[1].rstrip('"')
 
 
 def test_what_lammps_is_told_to_report():
-    assert commands({"Al-Al": 1.0}, ("Ni", "Cu")) == commands({}, ("Ni", "Cu")) == []
-    assert commands({"Cu-Ni": 1.25}, ("Ni", "Cu")) == [
+    assert near_commands({"Al-Al": 1.0}, ("Ni", "Cu")) == near_commands({}, ("Ni", "Cu")) == []
+    assert near_commands({"Cu-Ni": 1.25}, ("Ni", "Cu")) == [
         "group mk_type2 type 2", "compute mk_near0 mk_type2 coord/atom cutoff 1.25 1",
         "compute mk_count0 all reduce sum c_mk_near0",
         'fix mk_near all print 1 "$(step) $(c_mk_count0:%.0f)" append near.txt screen no title "# step Cu-Ni<1.25"']
@@ -393,7 +394,7 @@ def test_numbers_reach_lammps_as_plain_numbers():
     pair = LennardJones(epsilon_eV=np.float64(0.5), sigma_A=np.float64(1.2), inner_A=np.float64(1.15), outer_A=np.float64(1.3))
     baseline = Baseline.of(Zbl(inner_A=np.float64(0.8), outer_A=np.float64(1.2)), {"Cu-Ni": pair}, elements=("Cu", "Ni"))
     styles, lines = baseline.lammps(("Cu", "Ni"))
-    text = "\n".join([*commands(minimum_A, ("Cu", "Ni")), *styles, *lines])
+    text = "\n".join([*near_commands(minimum_A, ("Cu", "Ni")), *styles, *lines])
     assert "float64" not in text
     assert "cutoff 1.0 " in text
 

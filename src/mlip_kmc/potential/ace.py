@@ -23,7 +23,7 @@ from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.baseline import Baseline, canonical, check_training, core_warning
 from mlip_kmc.potential.basis import BBasis
-from mlip_kmc.potential.minimum_distance import commands as near_commands
+from mlip_kmc.potential.minimum_distance import near_commands
 from mlip_kmc.potential.record import Digests, PotentialRecord, advice, check_digests, read_record, record_path
 from mlip_kmc.potential.side_channel import Thresholds, commands
 
