@@ -375,7 +375,8 @@ ALIKE = dict.fromkeys(("Cu-Cu", "Cu-Ni", "Ni-Ni"), 1.2)
 
 def head_of(minimum_A, species):
     """What LAMMPS writes on top of `near.txt`."""
-    return near_commands(minimum_A, species)[-1].split('title "')[1].rstrip('"')
+    (line,) = (text for text in near_commands(minimum_A, species) if text.startswith("fix"))
+    return line.split('title "')[1].rstrip('"')
 
 
 def test_what_lammps_is_told_to_report():
@@ -383,7 +384,9 @@ def test_what_lammps_is_told_to_report():
     assert near_commands({"Cu-Ni": 1.25}, ("Ni", "Cu")) == [
         "group mk_type2 type 2", "compute mk_near0 mk_type2 coord/atom cutoff 1.25 1",
         "compute mk_count0 all reduce sum c_mk_near0",
-        'fix mk_near all print 1 "$(step) $(c_mk_count0:%.0f)" append near.txt screen no title "# step Cu-Ni<1.25"']
+        'fix mk_near all print 1 "$(step) $(c_mk_count0:%.0f)" append near.txt screen no title "# step Cu-Ni<1.25"',
+        'variable mk_apart equal "(c_mk_count0) == 0"', "dump mk_near_frames all custom 1 near.dump id x y z",
+        "dump_modify mk_near_frames sort id format float %.17g skip v_mk_apart append yes"]
     assert head_of({"Cu-Cu": 1.2}, ("Cu",)) == "# step Cu-Cu<1.2"
     assert head_of(ALIKE, ("Ni", "Cu")) == "# step any<1.2"
     assert head_of(ALIKE | {"Cu-Ni": 1.0}, ("Ni", "Cu")) == "# step Cu-Cu<1.2 Cu-Ni<1.0 Ni-Ni<1.2"
