@@ -76,7 +76,7 @@ def configuration():
 
 def help_of(command, name):
     """--help, 100 columns wide."""
-    command._help_option = None  # click keeps that of the first call, which a test may have made with other names
+    command._help_option = None  # noqa: SLF001 - click keeps the first call's, which a test may have made with other names
     context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100, **cli.context_settings)
     return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
