@@ -39,7 +39,7 @@ from mlip_kmc.trajectory import wrap
 
 Array = npt.NDArray[np.float64]
 
-_POINTS = {Stage.REACTANT: "reactant.con", Stage.SADDLE: "saddle.con", Stage.PRODUCT: "product.con"}
+_POINTS = {Stage.SADDLE: "saddle.con", Stage.PRODUCT: "product.con"}
 _lock = threading.Lock()
 
 
@@ -122,6 +122,8 @@ class Watched:
         points = {stage: from_con(files[name]) for stage, name in _POINTS.items() if files.get(name)}
         gammas = {stage: self._gamma(atoms) for stage, atoms in points.items()}
         largest = {stage: float(np.max(found)) for stage, found in gammas.items()}
+        if points:  # the reactant is the state's own minimum, the same for all of its searches
+            largest[Stage.REACTANT] = _largest_of((self.directory / "pos.con").read_text(encoding="utf-8"), self.watch)
         halted = [stage for stage in (Stage.SADDLE, Stage.PRODUCT) if stage in largest and self._beyond(largest[stage])]
         frames = list(self._frames(grades, None))
         last = grades[-1].step if grades else 0
@@ -146,8 +148,7 @@ class Watched:
             return ""
 
     def _gamma(self, atoms: Atoms) -> Array:
-        with _lock:  # python-ace's evaluator is one for all threads
-            return _extrapolation(self.watch.basis, self.watch.active_set, self.watch.digest).gamma_of(atoms)
+        return _gammas(atoms, self.watch)
 
     def _frames(self, grades: list[Grade], first: Grade | None) -> tuple[str, ...]:
         """The frame that crossed, and the last ones between the thresholds; without a crossing the largest of those."""
@@ -208,6 +209,16 @@ def _placed(start: Atoms, frame: Frame) -> Atoms:
 def _step_of(path: Path) -> int:
     found = re.search(r"\.(\d+)\.", path.name)
     return int(found[1]) if found else 0
+
+
+@lru_cache(maxsize=8)
+def _largest_of(con: str, watch: Watch) -> float:
+    return float(np.max(_gammas(from_con(con), watch)))
+
+
+def _gammas(atoms: Atoms, watch: Watch) -> Array:
+    with _lock:  # python-ace's evaluator is one for all threads
+        return _extrapolation(watch.basis, watch.active_set, watch.digest).gamma_of(atoms)
 
 
 @lru_cache(maxsize=2)
