@@ -152,6 +152,38 @@ def test_halted_searches_never_enter_the_rate_table(continued_run, no_hops):
     assert all(float(np.max(grade.gamma_of(halt.atoms))) >= HALT for halt in crossings)
 
 
+def test_without_its_files_gamma_is_unknown_and_nothing_halts(no_hops, tmp_path):
+    alone = tmp_path / "alone.yace"
+    alone.write_bytes(no_hops.yace.read_bytes())
+    path = config(tmp_path, AcePotential.read(alone))
+    done = mlip_kmc("search", path, "-n", 2, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "gamma is unknown" in done.stdout
+    records = searches_of(tmp_path / "run")
+    assert {record.outcome for record in records} <= {"new", "repeat", "bad", "high"}
+    assert all(record.gamma_path is None and record.gamma_saddle is None for record in records)
+    assert not (tmp_path / "run" / "halts").exists()
+    found = json.loads(mlip_kmc("report", "run", "--json", cwd=tmp_path).stdout)
+    assert found["extrapolation_grade"] is None
+
+
+def test_a_halt_that_cannot_be_kept_stops_the_run_and_loses_nothing(no_hops, tmp_path):
+    path = config(tmp_path, no_hops)
+    assert mlip_kmc("search", path, "-n", 0, "--dir", "run", cwd=tmp_path).returncode != 100
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run" / "halts").write_text("in the way")
+    done = mlip_kmc("run", path, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 8, done.stdout + done.stderr
+    assert "halts" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    (tmp_path / "run" / "halts").unlink()
+    done = mlip_kmc("run", path, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 100, done.stdout + done.stderr
+    records = searches_of(tmp_path / "run")
+    assert [record.index for record in records] == list(range(len(records)))
+    assert records[-1].outcome == "halted"
+
+
 def test_the_examples_potential_does_not_halt(example_run):
     records = searches_of(example_run)
     hops = [record for record in records if record.outcome in ("new", "repeat")]
