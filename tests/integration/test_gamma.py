@@ -3,6 +3,7 @@
 import io
 import pickle
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,21 @@ def test_gamma_is_that_of_lammps(tmp_path, grade, seed, rattle_A, strain):
     print(f"\ngamma up to {ours.max():.4g}: python-ace and LAMMPS differ by {worst:.1e} of it")
     assert ours.shape == (len(atoms),)
     assert worst < 1e-5
+
+
+@pytest.mark.parametrize("rattle_A", [0.02, 0.1, 0.3])
+def test_gamma_of_a_published_potential_is_that_of_lammps(tmp_path, rattle_A):
+    """Cu-I comes with python-ace's papers; it is not ours to ship."""
+    folder = next((root / "shared/data/potentials" for root in Path(__file__).resolve().parents
+                   if (root / "shared/data/potentials/Cu-I.asi").is_file()), None)
+    if folder is None:
+        pytest.skip("NOT TESTED: the potential Cu-I is not on this machine")
+    grade = Extrapolation.read(basis=folder / "Cu-I.yaml", active_set=folder / "Cu-I.asi")
+    atoms = bulk("Cu", "fcc", a=3.63, cubic=True).repeat(4)
+    atoms.rattle(rattle_A, seed=1)
+    ours, theirs = grade.gamma_of(atoms), lammps_gamma(atoms, grade, tmp_path)
+    print(f"\nCu-I, gamma up to {ours.max():.4g}: differ by {np.abs(ours / theirs - 1).max():.1e} of it")
+    assert ours == pytest.approx(theirs, rel=1e-5)
 
 
 def alloy(seed, *, repeat=(2, 2, 2)):
