@@ -54,9 +54,10 @@ def no_hops(recipe, tmp_path_factory):
     return written(recipe, tmp_path_factory.mktemp("potentials") / "b", structures)
 
 
-def config(folder, potential, **changes):
+def config(folder, potential, *, way="lammps", **changes):
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings |= {"structure": str(EXAMPLE / "vacancy.xyz"), "potential": {"ace": str(potential.yace)}, "stop": {"kmc_steps": 1},
+    settings |= {"structure": str(EXAMPLE / "vacancy.xyz"), "potential": {"ace": str(potential.yace), "path": way},
+                 "stop": {"kmc_steps": 1},
                  "workers": 2, **changes}
     settings["search"] |= {"displacement_A": 0.08, "displacement_radius_A": 5.0}  # the displacement itself is not outside
     path = folder / "akmc.yaml"
@@ -150,6 +151,25 @@ def test_halted_searches_never_enter_the_rate_table(continued_run, no_hops):
     assert calls[len(calls) // 2] >= 50
     grade = Extrapolation.of(no_hops)
     assert all(float(np.max(grade.gamma_of(halt.atoms))) >= HALT for halt in crossings)
+
+
+def test_through_the_driver_the_decisions_are_the_same(no_hops, tmp_path):
+    """Both look at every force call here; their numbers differ in the last digits."""
+    halted = {}
+    for way in ("lammps", "driver"):
+        path = config(tmp_path, no_hops, way=way, gamma={"on_halt": "continue", "every": 1})
+        done = mlip_kmc("search", path, "-n", 5, "--dir", way, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found, _ = read_halts(tmp_path / way / "halts")
+        halted[way] = {halt.search: (halt.step, halt.gamma) for halt in found if halt.kind is Kind.HALT}
+        outcomes = [record.outcome == "halted" for record in searches_of(tmp_path / way)]
+        assert [f"0_{index}" in halted[way] for index in range(5)] == outcomes
+    print(halted)
+    assert len(halted["lammps"]) >= 2
+    assert halted["driver"].keys() >= halted["lammps"].keys()
+    for search, (step, gamma) in halted["lammps"].items():
+        assert halted["driver"][search][0] == pytest.approx(step, abs=1)
+        assert halted["driver"][search][1] == pytest.approx(gamma, rel=1e-3)
 
 
 def test_without_its_files_gamma_is_unknown_and_nothing_halts(no_hops, tmp_path):
