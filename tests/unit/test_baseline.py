@@ -6,21 +6,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlip_kmc.config import load_config
+from mlip_kmc.check import inputs
+from mlip_kmc.check.findings import Level
+from mlip_kmc.cli.potential import potential as potential_command
+from mlip_kmc.config import AcePotentialSection, load_config
 from mlip_kmc.eon.wrapper import inputs_of
 from mlip_kmc.errors import ConfigError, PotentialError
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.potential.baseline import (
-    Baseline,
-    LennardJones,
-    Zbl,
-    baseline_of,
-    pair_names,
+from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, baseline_of, pair_names
+from mlip_kmc.potential.minimum_distance import (
+    NEAR_FILE,
+    TooNear,
+    minimum_distances_of,
+    near_commands,
+    read_too_near,
+    too_near_in,
 )
-from mlip_kmc.potential.minimum_distance import NEAR_FILE, TooNear, commands, minimum_distances_of, read_too_near, too_near_in
 from mlip_kmc.potential.record import PotentialRecord, Training
 from mlip_kmc.potential.short_range import (
     energy_and_forces,
@@ -209,7 +215,7 @@ def test_the_potential_s_input_and_facts():
     potential = plain.guarded(baseline=Baseline.of(ZBL, {}, elements=("Cu",)), minimum_distance_A={"Cu-Cu": 1.1})
     assert potential.lammps_input(("Cu",)) == (
         "pair_style hybrid/overlay pace product zbl 0.8 1.2\npair_coeff * * pace potential.yace Cu\npair_coeff 1 1 zbl 29 29\n"
-        + "".join(f"{line}\n" for line in commands({"Cu-Cu": 1.1}, ("Cu",))))
+        + "".join(f"{line}\n" for line in near_commands({"Cu-Cu": 1.1}, ("Cu",))))
     added = dict(set(potential.facts().items()) - set(plain.facts().items()))
     assert added == {"potential.baseline": '{"Cu-Cu":{"inner_A":0.8,"kind":"zbl","outer_A":1.2}}',
                      "potential.minimum_distance_A": '{"Cu-Cu":1.1}'}
@@ -307,6 +313,27 @@ def test_a_configuration_becomes_a_potential(tmp_path):
     assert inputs_of(load_config(configured(tmp_path)))[0].baseline is None
 
 
+def test_check_and_info_tell_of_it(tmp_path):
+    config = load_config(configured(tmp_path, baseline={"zbl": ENDS}, minimum_distance_A={"Cu-N": 1.25}))
+    (finding,), found = inputs.potential(config)
+    assert finding.level is Level.WARN, "the training distances are not known"
+    assert finding.advice == found.warnings[0]
+    assert finding.text.endswith("with a baseline of Cu-Cu, Cu-N, N-N; refused below Cu-N 1.25 A")
+    assert inputs.potential(load_config(configured(tmp_path)))[0][0].level is Level.OK
+    for yace, said in ((tmp_path / "a.yace", "core         no repulsion of its own"),
+                       (EXAMPLE / "cu.yace", "core         has a repulsion of its own")):
+        assert said in CliRunner().invoke(potential_command, ["info", str(yace)]).output
+
+
+def test_the_page_s_example_is_valid():
+    text = (EXAMPLE.parents[1] / "docs" / "baseline.md").read_text(encoding="utf-8")
+    raw = yaml.safe_load(text.split("```yaml")[1].split("```")[0])["potential"]
+    section = AcePotentialSection.model_validate({**raw, "ace": str(EXAMPLE / "cu.yace")})
+    baseline = baseline_of(section.baseline, elements=("Cu", "Ni"))
+    assert {name: pair.kind for name, pair in baseline.pairs.items()} == {"Cu-Cu": "zbl", "Cu-Ni": "zbl", "Ni-Ni": "lj"}
+    assert minimum_distances_of(section.minimum_distance_A, elements=("Cu", "Ni")) == {"Cu-Cu": 1.4, "Cu-Ni": 1.3}
+
+
 WRONG = [
     ({"baseline": {"zbl": {"inner_A": 1.2, "outer_A": 1.2}}}, "the baseline: inner_A (1.2) must be less than outer_A (1.2)"),
     ({"baseline": {"zbl": {"inner_A": 0, "outer_A": 1.2}}}, "'potential.baseline.zbl.inner_A': must be more than 0"),
@@ -348,12 +375,12 @@ ALIKE = dict.fromkeys(("Cu-Cu", "Cu-Ni", "Ni-Ni"), 1.2)
 
 def head_of(minimum_A, species):
     """What LAMMPS writes on top of `near.txt`."""
-    return commands(minimum_A, species)[-1].split('title "')[1].rstrip('"')
+    return near_commands(minimum_A, species)[-1].split('title "')[1].rstrip('"')
 
 
 def test_what_lammps_is_told_to_report():
-    assert commands({"Al-Al": 1.0}, ("Ni", "Cu")) == commands({}, ("Ni", "Cu")) == []
-    assert commands({"Cu-Ni": 1.25}, ("Ni", "Cu")) == [
+    assert near_commands({"Al-Al": 1.0}, ("Ni", "Cu")) == near_commands({}, ("Ni", "Cu")) == []
+    assert near_commands({"Cu-Ni": 1.25}, ("Ni", "Cu")) == [
         "group mk_type2 type 2", "compute mk_near0 mk_type2 coord/atom cutoff 1.25 1",
         "compute mk_count0 all reduce sum c_mk_near0",
         'fix mk_near all print 1 "$(step) $(c_mk_count0:%.0f)" append near.txt screen no title "# step Cu-Ni<1.25"']
@@ -367,7 +394,7 @@ def test_numbers_reach_lammps_as_plain_numbers():
     pair = LennardJones(epsilon_eV=np.float64(0.5), sigma_A=np.float64(1.2), inner_A=np.float64(1.15), outer_A=np.float64(1.3))
     baseline = Baseline.of(Zbl(inner_A=np.float64(0.8), outer_A=np.float64(1.2)), {"Cu-Ni": pair}, elements=("Cu", "Ni"))
     styles, lines = baseline.lammps(("Cu", "Ni"))
-    text = "\n".join([*commands(minimum_A, ("Cu", "Ni")), *styles, *lines])
+    text = "\n".join([*near_commands(minimum_A, ("Cu", "Ni")), *styles, *lines])
     assert "float64" not in text
     assert "cutoff 1.0 " in text
 

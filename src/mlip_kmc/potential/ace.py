@@ -23,7 +23,7 @@ from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.baseline import Baseline, canonical, check_training, core_warning
 from mlip_kmc.potential.basis import BBasis
-from mlip_kmc.potential.minimum_distance import commands
+from mlip_kmc.potential.minimum_distance import near_commands
 from mlip_kmc.potential.record import Digests, PotentialRecord, advice, check_digests, read_record, record_path
 
 LINKED_NAME = "potential.yace"
@@ -186,11 +186,12 @@ class AcePotential:
                                  "use another structure or potential")
         if self.evaluator not in ("product", "recursive"):
             raise PotentialError(f"LAMMPS' pair_style pace has no evaluator {self.evaluator!r}: product or recursive")
+        style, files = f"pace {self.evaluator}", LINKED_NAME
         styles, lines = self.baseline.lammps(species) if self.baseline else ([], [])
-        overlay, name = ("hybrid/overlay ", "pace ") if styles else ("", "")
-        return "\n".join([f"pair_style {overlay}{' '.join([f'pace {self.evaluator}', *styles])}",
-                          f"pair_coeff * * {name}{LINKED_NAME} {' '.join(species)}", *lines,
-                          *commands(self.minimum_distance_A, species), ""])
+        overlay, name = ("hybrid/overlay ", f"{style.partition(' ')[0]} ") if styles else ("", "")
+        return "\n".join([f"pair_style {overlay}{' '.join([style, *styles])}",
+                          f"pair_coeff * * {name}{files} {' '.join(species)}", *lines,
+                          *near_commands(self.minimum_distance_A, species), ""])
 
     def job_files(self, species: tuple[str, ...]) -> dict[str, str]:
         """Text files that a search directory needs, by name."""

@@ -1,7 +1,7 @@
 """The distances that atoms may not fall below, by pair of elements, and how LAMMPS reports that they did.
 
     minimum_A = minimum_distances_of(1.2, elements=("Cu", "Ni"))         # {'Cu-Cu': 1.2, 'Cu-Ni': 1.2, 'Ni-Ni': 1.2}
-    commands(minimum_A, species=("Cu", "Ni"))                            # for in.lammps, after the pair_coeff
+    near_commands(minimum_A, species=("Cu", "Ni"))                       # for in.lammps, after the pair_coeff
     too_near_in(directory)                                               # 'atoms came nearer than 1.2 A at force call 17', or ''
 
 The extrapolation grade does not do this: ACE core repulsion switches the radial functions off, and gamma falls where atoms
@@ -29,14 +29,14 @@ def minimum_distances_of(given: float | Mapping[str, float], *, elements: Iterab
     return by_pair(default, pairs, elements=elements, what="minimum distance")
 
 
-def commands(minimum_A: Mapping[str, float], species: Sequence[str]) -> list[str]:
+def near_commands(minimum_A: Mapping[str, float], species: Sequence[str]) -> list[str]:
     """Commands of a LAMMPS input that write `near.txt`; none where no pair has a minimum.
 
     Its head names the pairs and their minima, `# step Cu-Cu<1.2 Cu-Ni<0.9`; a line is the step and, for each, the number of
     neighbours that are nearer. Several instances of LAMMPS in one directory append to the same file.
 
     Neighbours are counted in the list that the ACE has already. `compute pair/local`, which would tell the distance, makes a
-    list of its own and costs several times as much.
+    list of its own and costs more than twice as much.
 
     Args:
         minimum_A: by pair; pairs without one are not looked at.
