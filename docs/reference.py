@@ -76,6 +76,7 @@ def configuration():
 
 def help_of(command, name):
     """--help, 100 columns wide."""
+    command._help_option = None  # noqa: SLF001 - click keeps the one that it made first, perhaps in another context
     context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100, **cli.context_settings)
     return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
