@@ -77,6 +77,16 @@ def bare(engine, atoms, gamma):
     return np.array([min(times) * 1e3, np.nan])
 
 
+def idle_python():
+    """Milliseconds of a Python that does nothing: what every client costs at least, on this machine, now."""
+    times = []
+    for _ in range(20):
+        begun = time.perf_counter()
+        subprocess.run([getattr(sys, "_base_executable", sys.executable), "-IS", "-c", "pass"], check=True)
+        times.append(time.perf_counter() - begun)
+    return np.array([min(times) * 1e3, np.nan])
+
+
 def client(atoms, files, links, iterations, *, name, more=""):
     """(seconds, processor seconds) and force calls of one `eonclient`."""
     with tempfile.TemporaryDirectory(prefix="calls-") as folder:
@@ -116,7 +126,8 @@ def ways(count, gamma, driven):
     few, many = (3, 23) if count < 1000 else (2, 10)
     links = {"potential.yace": EXAMPLE / "cu.yace", "cu.yaml": EXAMPLE / "cu.yaml", "cu.asi": EXAMPLE / "cu.asi"}
     lammps = {"in.lammps": GAMMA_INPUT if gamma else PLAIN_INPUT}
-    found = {"bare, LAMMPS": lambda: bare("lammps", atoms, gamma), "bare, python-ace": lambda: bare("pyace", atoms, gamma),
+    found = {"a Python that does nothing": idle_python, "bare, LAMMPS": lambda: bare("lammps", atoms, gamma),
+             "bare, python-ace": lambda: bare("pyace", atoms, gamma),
              "eOn, its LAMMPS": lambda: inside_eon(atoms, lammps, links, few, many, name="lammps")}
     for engine, program in (("lammps", "LAMMPS"), ("pyace", "python-ace")):
         found[f"eOn, persistent driver ({program})"] = partial(

@@ -303,12 +303,12 @@ def test_a_driven_run_whose_atoms_come_too_near_stops_with_100(tmp_path):
     (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
     done = mlip_kmc("search", "akmc.yaml", "-n", 5, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 100, done.stderr
-    assert "was halted: Cu-Cu atoms are " in done.stderr
+    assert "was halted: Cu-Cu atoms are " in done.stdout
     frames, warnings = read_halts(tmp_path / "run/halts")  # searches that were made ahead may have been halted, too
     assert warnings == ()
     assert {(frame.state, frame.kind) for frame in frames} == {(0, Kind.EVIDENCE)}
-    (found,) = (frame for frame in frames if f"search {frame.search} was halted" in done.stderr)
-    assert f"kept at {tmp_path}/run/halts/{found.name}.xyz" in done.stderr
+    (found,) = (frame for frame in frames if f"search {frame.search} was halted" in done.stdout)
+    assert f"kept at {tmp_path}/run/halts/{found.name}.xyz" in done.stdout
     distances = found.atoms.get_all_distances(mic=True)
     assert distances[np.triu_indices(len(distances), 1)].min() < 2.4
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from mlip_kmc.halts import Kind, Stage, read_halts
-from mlip_kmc.potential import AcePotential
+from mlip_kmc.potential import AcePotential, pace_driver
 from mlip_kmc.potential.gamma import Extrapolation, gamma_of
 from mlip_kmc.records import SearchRecord, read_lines
 
@@ -59,7 +60,8 @@ def config(folder, potential, *, way="lammps", **changes):
     settings |= {"structure": str(EXAMPLE / "vacancy.xyz"), "potential": {"ace": str(potential.yace), "path": way},
                  "stop": {"kmc_steps": 1},
                  "workers": 2, **changes}
-    settings["search"] |= {"displacement_A": 0.08, "displacement_radius_A": 5.0}  # the displacement itself is not outside
+    if "search" not in changes:
+        settings["search"] |= {"displacement_A": 0.08, "displacement_radius_A": 5.0}  # the displacement itself is not outside
     path = folder / "akmc.yaml"
     path.write_text(yaml.safe_dump(settings))
     return path
@@ -153,23 +155,42 @@ def test_halted_searches_never_enter_the_rate_table(continued_run, no_hops):
     assert all(float(np.max(grade.gamma_of(halt.atoms))) >= HALT for halt in crossings)
 
 
-def test_through_the_driver_the_decisions_are_the_same(no_hops, tmp_path):
-    """Both look at every force call here; their numbers differ in the last digits."""
-    halted = {}
-    for way in ("lammps", "driver"):
-        path = config(tmp_path, no_hops, way=way, gamma={"on_halt": "continue", "every": 1})
-        done = mlip_kmc("search", path, "-n", 5, "--dir", way, cwd=tmp_path)
-        assert done.returncode == 0, done.stdout + done.stderr
-        found, _ = read_halts(tmp_path / way / "halts")
-        halted[way] = {halt.search: (halt.step, halt.gamma) for halt in found if halt.kind is Kind.HALT}
-        outcomes = [record.outcome == "halted" for record in searches_of(tmp_path / way)]
-        assert [f"0_{index}" in halted[way] for index in range(5)] == outcomes
-    print(halted)
-    assert len(halted["lammps"]) >= 2
-    assert halted["driver"].keys() >= halted["lammps"].keys()
-    for search, (step, gamma) in halted["lammps"].items():
-        assert halted["driver"][search][0] == pytest.approx(step, abs=1)
-        assert halted["driver"][search][1] == pytest.approx(gamma, rel=1e-3)
+def in_eons_format(atoms):
+    """What eOn writes for an `ext_pot`."""
+    rows = [*atoms.cell.array.tolist(), *([number, *position] for number, position in
+                                          zip(atoms.numbers.tolist(), atoms.positions.tolist(), strict=True))]
+    return "".join(" ".join(map(repr, row)) + "\n" for row in rows)
+
+
+def test_the_driver_decides_the_same(continued_run, no_hops, tmp_path):
+    """On the very frames that LAMMPS saw inside eOn."""
+    folder, _ = continued_run
+    halts, _ = read_halts(folder / "run" / "halts")
+    frames = [halt for halt in halts if halt.kind is Kind.HALT][:4] + [halt for halt in halts if halt.kind is Kind.CANDIDATE][:4]
+    assert len(frames) == 8
+    for number, frame in enumerate(frames):
+        (tmp_path / f"{number}.txt").write_text(in_eons_format(frame.atoms))
+        done = subprocess.run(
+            [sys.executable, pace_driver.__file__, "--potential", no_hops.yace, "--basis", no_hops.basis, "--active-set",
+             no_hops.active_set, "--halt", str(HALT), "--input", f"{number}.txt", "--output", f"{number}.out"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == (100 if frame.kind is Kind.HALT else 0), done.stderr
+
+
+def test_a_driven_run_halts_too(no_hops, tmp_path):
+    """Displaced so far that most searches begin outside of the training set."""
+    path = config(tmp_path, no_hops, way="driver", search={"displace": "under_coordinated", "displacement_A": 0.3,
+                                                           "displacement_radius_A": 3.0, "max_iterations": 50})
+    done = mlip_kmc("run", path, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 100, done.stdout + done.stderr
+    records = searches_of(tmp_path / "run")
+    assert records[-1].outcome == "halted"
+    halts, warnings = read_halts(tmp_path / "run" / "halts")
+    assert warnings == ()
+    (halt,) = [found for found in halts if found.search == f"0_{records[-1].index}"]
+    assert (halt.kind, halt.stage) == (Kind.HALT, Stage.SEARCH)
+    assert gamma_of(halt.atoms, potential=no_hops) == pytest.approx(halt.gammas, rel=1e-5)
+    assert halt.gamma > HALT
 
 
 def test_without_its_files_gamma_is_unknown_and_nothing_halts(no_hops, tmp_path):

@@ -61,7 +61,7 @@ def test_the_defaults_in_comments_are_the_defaults():
     defaults.update({name: Config.model_fields[name].default for name in ("workers", "seed", "superbasins", "recycling")})
     defaults["constant_per_s"] = Config.model_fields["prefactor"].default.constant_per_s
     shown = {key: yaml.safe_load(value) for key, value in
-             re.findall(r"^ *# +([A-Za-z_]+): *([^#\n\s{]+)", TEXT, re.MULTILINE)}
+             re.findall(r"^ *# +([A-Za-z_]+): *([^#\n\s]+)", TEXT, re.MULTILINE)}
     bracketed = re.findall(r"^ *([A-Za-z_]+):.*\[([^]\n]+)\]$", TEXT, re.MULTILINE)
     shown.update({key: yaml.safe_load(value) for key, value in bracketed})
     checked = {key for key in shown if key in defaults and defaults[key] is not None}
