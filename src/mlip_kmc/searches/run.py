@@ -131,7 +131,8 @@ def run_job(job: ClientJob) -> ClientDone:
         if end is End.HALTED:
             near_ones = near_frames(directory, search=job.name, digest=job.watch.digest if job.watch else "0" * 64)
             files, graded = {}, replace(graded, halt=message, frames=(*graded.frames, *near_ones))
-        if end not in (End.FINISHED, End.CANCELLED, End.HALTED) and job.evidence is not None:
+        frames_tell = end is End.HALTED and job.watch is not None
+        if end not in (End.FINISHED, End.CANCELLED) and not frames_tell and job.evidence is not None:
             _keep(directory, job.evidence)
         return ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started,
                           graded=graded)
