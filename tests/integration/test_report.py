@@ -16,7 +16,8 @@ def test_the_report_of_the_example(example_run, tmp_path):
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
     assert len(page) < 5_000_000
     assert "http" not in page.replace("http-equiv", "")
-    for said in ("Cu107", "500 K", "2 KMC steps", "Too few steps", "image recipe", "eOn 3.", "no search was halted", "γ at saddle"):
+    for said in ("Cu107", "500 K", "2 KMC steps", "Too few steps", "image recipe", "eOn 3.", "no search was halted",
+                 "\N{GREEK SMALL LETTER GAMMA} at saddle"):
         assert said in page, said
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -121,8 +121,12 @@ def evaluators(atoms: Atoms, potential: AcePotential, *, folder: Path) -> tuple[
             times[name].append(ms_per_call(atoms, potential, calls=calls, folder=folder,
                                            evaluator="product" if name == "product" else "recursive"))
     ratio = ratio_of(times["recursive"], times["product"])
-    return [judge(ratio, chosen=potential.evaluator, product_ms=float(np.median(times["product"])),
-                  recursive_ms=float(np.median(times["recursive"])))], ratio
+    finding = judge(ratio, chosen=potential.evaluator, product_ms=float(np.median(times["product"])),
+                    recursive_ms=float(np.median(times["recursive"])))
+    if potential.knows_gamma:
+        finding = replace(finding, level=Level.OK, advice="",
+                          text=f"{finding.text}; searches with gamma use pace/extrapolation, which is recursive")
+    return [finding], ratio
 
 
 def judge(ratio: Ratio, *, chosen: str, product_ms: float, recursive_ms: float) -> Finding:
