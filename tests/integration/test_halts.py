@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from ase.io import read
 
 from mlip_kmc.halts import Kind, Stage, read_halts
 from mlip_kmc.potential import AcePotential, pace_driver
@@ -122,6 +123,24 @@ def test_a_halted_run_starts_nothing_until_it_is_told_to_go_on(halted_run):
     assert searches_of(folder / "run") == before
     status = json.loads(mlip_kmc("status", "run", "--json", cwd=folder).stdout)
     assert status["condition"] == "halted"
+
+
+def test_what_was_kept_is_selected(halted_run):
+    folder, _ = halted_run
+    done = mlip_kmc("select", "run", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "written: " in done.stdout
+    (path,) = (folder / "run" / "selection").glob("selected*.xyz")
+    assert len(read(path, ":")) >= 1
+
+
+def test_a_campaign_explores_halts_and_selects(no_hops, tmp_path):
+    path = config(tmp_path, no_hops)
+    done = mlip_kmc("campaign", path, "--dir", "campaign", cwd=tmp_path)
+    assert done.returncode == 100, done.stdout + done.stderr
+    assert "stops here today" in done.stdout + done.stderr
+    assert read_halts(tmp_path / "campaign" / "run" / "halts")[0]
+    assert list((tmp_path / "campaign" / "run" / "selection").glob("*.xyz"))
 
 
 @pytest.fixture(scope="module")
