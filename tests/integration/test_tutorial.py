@@ -54,6 +54,6 @@ def test_the_adatom_is_selected(printed):
 def test_the_adatom_is_outside_of_what_the_potential_knows(printed):
     _, outputs = printed
     (text,) = [out for command, out in outputs.items() if "check adatom" in command]
-    quoted = re.search(r"^warn +gamma +at most ([\d.e+]+)", TUTORIAL.read_text(), re.MULTILINE)
-    found = re.search(r"^warn +gamma +at most ([\d.e+]+) in the minimum .*FAR outside", text, re.MULTILINE)
+    quoted = re.search(r"^FAIL +gamma +at most ([\d.e+]+)", TUTORIAL.read_text(), re.MULTILINE)
+    found = re.search(r"^FAIL +gamma +at most ([\d.e+]+) in the minimum .*FAR outside", text, re.MULTILINE)
     assert float(found.group(1)) == pytest.approx(float(quoted.group(1)), rel=0.02)

@@ -405,7 +405,7 @@ def test_a_hidden_api_is_called_as_agreed(tmp_path, monkeypatch):
             return SimpleNamespace(states=())
 
     monkeypatch.setattr(trial, "EonWrapper", Wrapper)
-    found = trial.run_searches(None, None, None, count=3, run_dir=tmp_path / "run")
+    found = trial.run_searches(load_config(EXAMPLE / "akmc.yaml"), None, None, count=3, run_dir=tmp_path / "run")
     assert called == {"dir": tmp_path / "run", "count": 3}
     assert found.records == (record(0),)
     assert found.processes == ()

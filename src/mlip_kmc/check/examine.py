@@ -130,7 +130,7 @@ def _evaluate(
         book.attempt("evaluator", lambda: speed.evaluators(atoms, ace, folder=lammps), needs=usable,
                      doing="timing LAMMPS' evaluators by turns")
     if searches > 0:
-        _search(book, config, potential, relaxed, searches=searches, folder=folder, graded=bool(graded))
+        _search(book, config, potential, relaxed, searches=searches, folder=folder, gamma=graded)
 
 
 def _where(atoms: Atoms, relaxed: tuple[Atoms, Minimised] | None, energy_eV: float) -> tuple[Atoms, float]:
@@ -144,7 +144,7 @@ def _there(value: Evaluation | None) -> Evaluation:
 
 def _search(
     book: Notebook, config: Config, potential: Potential, relaxed: tuple[Atoms, Minimised] | None, *, searches: int,
-    folder: Path, graded: bool,
+    folder: Path, gamma: float | None,
 ) -> None:
     """Trial searches and what they tell."""
     def tried() -> tuple[list[Finding], trial.Trial]:
@@ -152,7 +152,8 @@ def _search(
         found = trial.run_searches(config, potential, relaxed[0], count=searches, run_dir=folder / "run")
         return trial.judge(found, config), found
 
-    found = book.attempt("searches", tried, needs={"a minimum": relaxed},
+    known = gamma is None or gamma < config.gamma.halt or None
+    found = book.attempt("searches", tried, needs={"a minimum": relaxed, "gamma below gamma.halt in it": known},
                          doing=f"{searches} process search{'es' * (searches != 1)}")
-    if found is not None and graded and (ace := ace_of(potential)) is not None:
+    if found is not None and gamma is not None and (ace := ace_of(potential)) is not None:
         book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), ace, thresholds=config.gamma))

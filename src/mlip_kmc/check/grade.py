@@ -15,6 +15,7 @@ from ase import Atoms
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.check.lammps import largest_gamma
 from mlip_kmc.config import GammaSection
+from mlip_kmc.errors import EXIT_HALTED
 from mlip_kmc.potential import AcePotential, Potential
 
 Array = npt.NDArray[np.float64]
@@ -31,8 +32,8 @@ def level_of(gamma: float, thresholds: GammaSection) -> tuple[Level, str]:
     if gamma < thresholds.halt:
         return Level.WARN, (f"outside of the training set (fine below {thresholds.select:g}): fit again with such structures to "
                             "trust rates")
-    return Level.WARN, (f"FAR outside of the training set (above {thresholds.halt:g}), energies are guesses, the run will halt: "
-                        "fit again with such structures")
+    return Level.WARN, (f"FAR outside of the training set (above {thresholds.halt:g}), energies are guesses: fit again with "
+                        "such structures")
 
 
 def gamma_of_atoms(atoms: Atoms, potential: AcePotential) -> tuple[Array, float]:
@@ -49,7 +50,7 @@ def gamma_of_atoms(atoms: Atoms, potential: AcePotential) -> tuple[Array, float]
 
 def grade(
     atoms: Atoms, potential: Potential, *, where: str, energy_eV: float, folder: Path, thresholds: GammaSection
-) -> tuple[list[Finding], bool | None]:
+) -> tuple[list[Finding], float | None]:
     """Gamma of a structure.
 
     Args:
@@ -61,7 +62,7 @@ def grade(
         thresholds: the run's.
 
     Returns:
-        the finding, and whether gamma is to be had (None where not).
+        the finding, and the largest gamma of an atom (None where it is unknown).
     """
     if not isinstance(potential, AcePotential) or potential.active_set is None or potential.basis is None:
         why = "only ACE potentials have it" if not isinstance(potential, AcePotential) else "no .yaml and .asi beside the .yace"
@@ -83,7 +84,10 @@ def grade(
     if abs(lammps - largest) > _SAME_GAMMA * max(1.0, largest):
         level, advice = Level.WARN, f"LAMMPS gives {lammps:.3g}: make the active set again (mlip-kmc potential activeset)"
     text = f"at most {largest:.3g} in {where} (atom {int(gamma.argmax())} from 0; mean {gamma.mean():.2g})"
-    return [Finding("gamma", level, text, advice=advice, values=values)], True
+    if not largest < thresholds.halt and level is Level.WARN:
+        return [Finding("gamma", Level.FAIL, text, values=values, exit_code=EXIT_HALTED,
+                        advice=f"{advice}; the run would halt before any search")], largest
+    return [Finding("gamma", level, text, advice=advice, values=values)], largest
 
 
 def grade_saddles(saddles: list[Atoms], potential: AcePotential, *, thresholds: GammaSection) -> tuple[list[Finding], bool]:

@@ -39,6 +39,9 @@ BAD_SHARE = 0.5
 LONG_STEP_H = 24.0
 
 
+_KINDS = ("new", "repeat", "high", "bad", "halted")
+
+
 @dataclass(frozen=True)
 class Trial:
     """What trial searches brought.
@@ -58,7 +61,8 @@ def run_searches(config: Config, potential: Potential, minimum: Atoms, *, count:
     Raises:
         MlipKmcError: what would stop the run, too.
     """
-    wrapper = EonWrapper(config, run_dir=run_dir)
+    going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"})})
+    wrapper = EonWrapper(going_on, run_dir=run_dir)
     result = wrapper.search(potential, minimum, count=count)
     processes = result.states[0].processes if result.states else ()
     return Trial(
@@ -89,8 +93,8 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
     """How the searches ended, and what each took."""
     counts = Counter(record.outcome for record in records)
     bad = [record.reason for record in records if record.outcome == "bad"]
-    words = ", ".join(f"{counts[kind]} {kind}" for kind in ("new", "repeat", "high", "bad") if counts[kind])
-    values: dict[str, Value] = {"searches": len(records), **{kind: counts[kind] for kind in ("new", "repeat", "high", "bad")}}
+    words = ", ".join(f"{counts[kind]} {kind}" for kind in _KINDS if counts[kind])
+    values: dict[str, Value] = {"searches": len(records), **{kind: counts[kind] for kind in _KINDS}}
     if not records:
         return Finding("searches", Level.FAIL, "none was registered", exit_code=SearchesFailedError.exit_code, values=values)
     seconds, calls = [record.seconds for record in records], [record.force_calls for record in records]
@@ -100,6 +104,10 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
             f"{np.mean(calls):.0f} force calls by eOn's count (without dimer rotations)")
     if bad:
         text += f"; bad: {', '.join(f'{number} x {reason}' for reason, number in Counter(bad).most_common(2))}"
+    if counts["halted"]:
+        return Finding("searches", Level.WARN, text, values=values, advice=(
+            "the potential extrapolates on the way (gamma above gamma.halt), where a run would stop: fit again with such "
+            "structures"))
     if len(bad) == len(records):
         return Finding("searches", Level.WARN, text, values=values, advice=(
             "not one good search: try --searches 20, then another search.displace or a larger search.displacement_A"))
