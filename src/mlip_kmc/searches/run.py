@@ -125,7 +125,8 @@ def run_job(job: ClientJob) -> ClientDone:
             end, message = End.HALTED, near
         files = {name: (directory / name).read_text(encoding="utf-8") for name in job.returns
                  if end is End.FINISHED and (directory / name).is_file()}
-        graded = watched.judge(files) if watched and end is not End.CANCELLED else Graded()
+        ended_well = parse_results(files.get("results.dat", "")).get("termination_reason") == 0
+        graded = watched.judge(files if ended_well else {}) if watched and end is not End.CANCELLED else Graded()
         if graded.halt:  # whatever became of the search after that
             end, message = End.HALTED, graded.halt
         if end is End.HALTED:
