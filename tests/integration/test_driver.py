@@ -142,6 +142,23 @@ def test_every_path_gives_the_same_numbers(tmp_path, more, monkeypatch):
 
 
 @pytest.mark.parametrize("engine", ["lammps", "pyace"])
+def test_gamma_is_that_of_each_call_while_atoms_move_in_one_cell(engine):
+    """As in a search: LAMMPS' `fix pair` keeps the gamma of a time step, and `run 0` makes no new one."""
+    potential = AcePotential.read(EXAMPLE / "cu.yace")
+    evaluator = driver.Evaluator({"potential": str(potential.yace), "basis": str(potential.basis),
+                                       "active-set": str(potential.active_set), "engine": engine})
+    rest = bulk("Cu", a=3.6, cubic=True).repeat(2)
+    found, right = [], []
+    for number, rattle_A in enumerate((0.01, 0.3, 0.1, 0.02, 0.3)):
+        atoms = rest.copy()
+        atoms.rattle(rattle_A, seed=number)
+        found.append(evaluator.evaluate(structure_of(atoms)).gamma)
+        right.append(gamma_of(atoms, potential=potential))
+    assert max(map(max, right)) > 2 * min(map(max, right))
+    np.testing.assert_allclose(found, right, rtol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["lammps", "pyace"])
 def test_without_an_active_set_gamma_is_unknown(engine):
     done = by_hand(rattled(1), {"potential": EXAMPLE / "cu.yace", "engine": engine})
     assert (done.returncode, done.stderr) == (0, b"gamma unknown\n")

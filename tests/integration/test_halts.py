@@ -196,6 +196,22 @@ def test_the_driver_decides_the_same(continued_run, no_hops, tmp_path):
         assert done.returncode == (100 if frame.kind is Kind.HALT else 0), done.stderr
 
 
+def test_a_driven_run_halts_too(no_hops, tmp_path):
+    """Displaced so far that most searches begin outside of the training set."""
+    path = config(tmp_path, no_hops, way="driver", search={"displace": "under_coordinated", "displacement_A": 0.3,
+                                                           "displacement_radius_A": 3.0, "max_iterations": 50})
+    done = mlip_kmc("run", path, "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 100, done.stdout + done.stderr
+    records = searches_of(tmp_path / "run")
+    assert records[-1].outcome == "halted"
+    halts, warnings = read_halts(tmp_path / "run" / "halts")
+    assert warnings == ()
+    (halt,) = [found for found in halts if found.search == f"0_{records[-1].index}"]
+    assert (halt.kind, halt.stage) == (Kind.HALT, Stage.SEARCH)
+    assert gamma_of(halt.atoms, potential=no_hops) == pytest.approx(halt.gammas, rel=1e-5)
+    assert halt.gamma > HALT
+
+
 def test_without_its_files_gamma_is_unknown_and_nothing_halts(no_hops, tmp_path):
     alone = tmp_path / "alone.yace"
     alone.write_bytes(no_hops.yace.read_bytes())

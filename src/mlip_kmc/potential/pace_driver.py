@@ -746,6 +746,7 @@ class _LammpsEngine:
         self._links = self._linked()
         self._made: tuple[list[float], list[int]] | None = None  # cell and elements
         self._compared = not self._graded
+        self._steps = 0
         alone = Structure([30.0, 0.0, 0.0, 0.0, 30.0, 0.0, 0.0, 0.0, 30.0], [self._an_element()], [0.0, 0.0, 0.0])
         self._use(alone, graded=self._graded)  # a potential that LAMMPS cannot read is found now
         self._made = None
@@ -808,6 +809,9 @@ class _LammpsEngine:
             self._program.command("run 0 post no")  # the first run orders atoms its own way: the same structure, the same digits
             self._made = key
         self._program.scatter_atoms("x", 1, 3, flat)
+        if graded:  # fix pair takes gamma once a time step, and `run 0` makes none
+            self._steps += 1
+            self._program.command(f"reset_timestep {self._steps}")
         self._program.command("run 0 post no")
         forces = np.array(self._program.gather_atoms("f", 1, 3)).reshape(-1, 3) @ turn
         gamma = np.array(self._program.gather("f_gamma", 1, 1)) if graded else None
