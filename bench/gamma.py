@@ -12,10 +12,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from mlip_kmc.config import load_config
+from mlip_kmc.config import GammaSection, load_config
 from mlip_kmc.eon.wrapper import EonWrapper, inputs_of
 from mlip_kmc.halts import potential_digest
-from mlip_kmc.potential.side_channel import Thresholds
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.searches.run import ClientJob, run_job
 from mlip_kmc.searches.watch import Watch
@@ -44,7 +43,7 @@ def jobs_of(config, potential, structure, count):
 def ways(potential, job: ClientJob, every):
     """The same search by name of how it is evaluated; no threshold is ever crossed."""
     species = species_of(from_con(job.files["pos.con"]))
-    never = Thresholds(select=1e6, halt=1e7, every=every)
+    never = GammaSection(select=1e6, halt=1e7, every=every)
     watch = Watch(thresholds=never, basis=potential.basis, active_set=potential.active_set, max_energy_eV=20.0,
                   digest=potential_digest(basis=potential.basis, active_set=potential.active_set))
 

@@ -20,6 +20,10 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+OUTCOMES = ("new", "repeat", "high", "bad", "halted")
+"""What a registered search came to: see `SearchRecord`."""
+
+
 class _Json:
     """To and from one line of JSON, exact for floats."""
 

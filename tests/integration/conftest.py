@@ -51,6 +51,14 @@ def mlip_kmc(*arguments, cwd, timeout=600):
                           text=True, timeout=timeout, check=False)
 
 
+def text_of(atoms):
+    """A structure as eOn writes it for an `ext_pot`."""
+    rows = ["\t".join(f"{value:.19f}" for value in row) for row in atoms.cell.array]
+    rows += [f"{number}\t" + "\t".join(f"{value:.19f}" for value in place)
+             for number, place in zip(atoms.numbers, atoms.positions, strict=True)]
+    return "\n".join([*rows, ""])
+
+
 @pytest.fixture(scope="session")
 def example_run(tmp_path_factory):
     """The example, two KMC steps of it; everything else as it is in `examples/`."""

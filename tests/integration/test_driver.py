@@ -31,7 +31,7 @@ from mlip_kmc.searches.run import ClientJob, End, run_job
 from mlip_kmc.serve import ServerProcess, served
 from mlip_kmc.structure import prepare, to_con
 
-from .conftest import EXAMPLE, mlip_kmc, write_config
+from .conftest import EXAMPLE, mlip_kmc, text_of, write_config
 
 GAMMA = {"basis": str(EXAMPLE / "cu.yaml"), "active-set": str(EXAMPLE / "cu.asi")}
 EMT_RECIPE = {"ase": "ase.calculators.emt:EMT"}
@@ -49,14 +49,6 @@ def rattled(seed, *, turned=False):
     if turned:
         atoms.rotate(40, (1, 2, 3), rotate_cell=True)
     return atoms
-
-
-def text_of(atoms):
-    """As eOn writes it."""
-    rows = ["\t".join(f"{value:.19f}" for value in row) for row in atoms.cell.array]
-    rows += [f"{number}\t" + "\t".join(f"{value:.19f}" for value in place)
-             for number, place in zip(atoms.numbers, atoms.positions, strict=True)]
-    return "\n".join([*rows, ""])
 
 
 def structure_of(atoms):

@@ -1,6 +1,5 @@
 """Searches that leave what the potential was trained on are halted; nothing of them enters a rate table."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from mlip_kmc.potential import AcePotential, pace_driver
 from mlip_kmc.potential.gamma import Extrapolation, gamma_of
 from mlip_kmc.records import SearchRecord, read_lines
 
-from .conftest import EXAMPLE, mlip_kmc
+from .conftest import EXAMPLE, mlip_kmc, text_of
+from .learning_material import example_module
 
 SELECT, HALT = 3.0, 15.0
 """The defaults: calibrated here, stated in docs/gamma.md."""
@@ -24,11 +24,7 @@ SELECT, HALT = 3.0, 15.0
 @pytest.fixture(scope="module")
 def recipe():
     """The example's `make_potential.py`."""
-    spec = importlib.util.spec_from_file_location("recipe", EXAMPLE / "make_potential.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["recipe"] = module
-    spec.loader.exec_module(module)
-    return module
+    return example_module()
 
 
 def written(recipe, folder, structures):
@@ -174,13 +170,6 @@ def test_halted_searches_never_enter_the_rate_table(continued_run, no_hops):
     assert all(float(np.max(grade.gamma_of(halt.atoms))) >= HALT for halt in crossings)
 
 
-def in_eons_format(atoms):
-    """What eOn writes for an `ext_pot`."""
-    rows = [*atoms.cell.array.tolist(), *([number, *position] for number, position in
-                                          zip(atoms.numbers.tolist(), atoms.positions.tolist(), strict=True))]
-    return "".join(" ".join(map(repr, row)) + "\n" for row in rows)
-
-
 def test_the_driver_decides_the_same(continued_run, no_hops, tmp_path):
     """On the very frames that LAMMPS saw inside eOn."""
     folder, _ = continued_run
@@ -188,7 +177,7 @@ def test_the_driver_decides_the_same(continued_run, no_hops, tmp_path):
     frames = [halt for halt in halts if halt.kind is Kind.HALT][:4] + [halt for halt in halts if halt.kind is Kind.CANDIDATE][:4]
     assert len(frames) == 8
     for number, frame in enumerate(frames):
-        (tmp_path / f"{number}.txt").write_text(in_eons_format(frame.atoms))
+        (tmp_path / f"{number}.txt").write_text(text_of(frame.atoms))
         done = subprocess.run(
             [sys.executable, pace_driver.__file__, "--potential", no_hops.yace, "--basis", no_hops.basis, "--active-set",
              no_hops.active_set, "--halt", str(HALT), "--input", f"{number}.txt", "--output", f"{number}.out"],

@@ -26,7 +26,7 @@ ALLOWED = {
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
     "potential": (f"{LOWER} explain schema halts", ""),
-    "learning": (f"{BASE} structure halts potential", ""),
+    "learning": (f"{BASE} structure config halts potential", ""),
     "searches": (f"{LOWER} trajectory halts potential", ""),
     "checkpoint": (LOWER, ""),
     "export": (MIDDLE, ""),

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlip_kmc.config import GammaSection
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, BuiltinPotential
 from mlip_kmc.potential.ace import LINKED_ACTIVE_SET, LINKED_BASIS, LINKED_NAME
 from mlip_kmc.potential.builtin import _USABLE
-from mlip_kmc.potential.side_channel import Thresholds
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cu-vacancy"
 ALLOY = """elements: [Cu, "N"]
@@ -53,7 +53,7 @@ def test_the_example(yace):
                                      LINKED_ACTIVE_SET: EXAMPLE / "cu.asi"}
     alone = AcePotential.read(yace)
     assert alone.job_links() == {LINKED_NAME: yace}
-    assert alone.lammps_input(("Cu",), gamma=Thresholds(select=3, halt=15, every=10)) == alone.lammps_input(("Cu",))
+    assert alone.lammps_input(("Cu",), gamma=GammaSection(select=3, halt=15, every=10)) == alone.lammps_input(("Cu",))
     assert (alone.basis, alone.active_set, alone.digest) == (None, None, potential.digest)
 
 

@@ -6,12 +6,13 @@ from ase.build import bulk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlip_kmc.config import GammaSection
 from mlip_kmc.halts import Kind, Stage, from_text
-from mlip_kmc.potential.side_channel import GRADES, HALT_FRAMES, Grade, Thresholds, commands, read_frames, read_grades
+from mlip_kmc.potential.side_channel import GRADES, HALT_FRAMES, Grade, commands, read_frames, read_grades
 from mlip_kmc.searches.watch import Watch, Watched
 from mlip_kmc.structure import to_con
 
-THRESHOLDS = Thresholds(select=3.0, halt=15.0, every=10)
+THRESHOLDS = GammaSection(select=3.0, halt=15.0, every=10)
 
 
 @pytest.fixture
@@ -118,8 +119,8 @@ def test_grades_come_back_as_they_were_written(values, cut):
 
 
 def test_commands_hold_numbers_only():
-    lines = commands(Thresholds(select=2.5, halt=1e1, every=7))
+    lines = commands(GammaSection(select=2.5, halt=1e1, every=7))
     assert lines[0] == "fix mk_gamma all pair 7 pace/extrapolation gamma 1"
     assert any("(c_mk_largest < 2.5) || (c_mk_largest >= 10.0)" in text for text in lines)
     with pytest.raises(ValueError, match="could not convert"):
-        commands(Thresholds(select="3\nshell rm", halt=15.0, every=10))
+        commands(GammaSection.model_construct(select="3\nshell rm", halt=15.0, every=10))

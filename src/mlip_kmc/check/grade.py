@@ -1,6 +1,6 @@
 """The extrapolation grade gamma: how far a structure is from what the potential was fitted to.
 
-    gamma_of_atoms(atoms, potential)          # (N,), by python-ace, with the B-basis and its active set
+    findings, largest = grade(atoms, potential, where="the minimum", ...)      # by python-ace, and by LAMMPS
 
 Lysogorskiy et al., Phys. Rev. Mater. 7, 043801 (2023). Without the B-basis `.yaml` and the active set `.asi` it is not known;
 python-ace says 0 then, which is no answer.
@@ -17,6 +17,7 @@ from mlip_kmc.check.lammps import largest_gamma
 from mlip_kmc.config import GammaSection
 from mlip_kmc.errors import EXIT_HALTED
 from mlip_kmc.potential import AcePotential, Potential
+from mlip_kmc.potential.gamma import Extrapolation
 
 Array = npt.NDArray[np.float64]
 _SAME_EV_PER_ATOM = 1e-6
@@ -34,18 +35,6 @@ def level_of(gamma: float, thresholds: GammaSection) -> tuple[Level, str]:
                             "trust rates")
     return Level.WARN, (f"FAR outside of the training set (above {thresholds.halt:g}), energies are guesses: fit again with "
                         "such structures")
-
-
-def gamma_of_atoms(atoms: Atoms, potential: AcePotential) -> tuple[Array, float]:
-    """(N,) gamma of each atom, and the energy in eV, from the B-basis; the potential must have its active set."""
-    from pyace import PyACECalculator
-
-    calculator = PyACECalculator(str(potential.basis))
-    calculator.set_active_set(str(potential.active_set))
-    probe = atoms.copy()
-    probe.set_constraint()
-    calculator.calculate(probe)
-    return np.asarray(calculator.results["gamma"], dtype=np.float64), float(calculator.results["energy"])
 
 
 def grade(
@@ -69,7 +58,7 @@ def grade(
         return [Finding("gamma", Level.UNKNOWN, why, values={"largest_gamma": None}, advice=(
             "make the active set (mlip-kmc potential activeset) and name it in potential.active_set"
             if isinstance(potential, AcePotential) else ""))], None
-    gamma, energy = gamma_of_atoms(atoms, potential)
+    gamma, energy = Extrapolation.read(basis=potential.basis, active_set=potential.active_set).graded(atoms)
     off = abs(energy - energy_eV) / len(atoms)
     if not off <= _SAME_EV_PER_ATOM:
         return [Finding("gamma", Level.UNKNOWN,
@@ -84,7 +73,7 @@ def grade(
     if abs(lammps - largest) > _SAME_GAMMA * max(1.0, largest):
         level, advice = Level.WARN, f"LAMMPS gives {lammps:.3g}: make the active set again (mlip-kmc potential activeset)"
     text = f"at most {largest:.3g} in {where} (atom {int(gamma.argmax())} from 0; mean {gamma.mean():.2g})"
-    if not largest < thresholds.halt and level is Level.WARN:
+    if not largest < thresholds.halt:
         return [Finding("gamma", Level.FAIL, text, values=values, exit_code=EXIT_HALTED,
                         advice=f"{advice}; the run would halt before any search")], largest
     return [Finding("gamma", level, text, advice=advice, values=values)], largest
@@ -92,9 +81,10 @@ def grade(
 
 def grade_saddles(saddles: list[Atoms], potential: AcePotential, *, thresholds: GammaSection) -> tuple[list[Finding], bool]:
     """The largest gamma at the saddles that trial searches found, where the energy is what barriers are made of."""
-    if not saddles:
+    extrapolation = Extrapolation.of(potential)
+    if not saddles or extrapolation is None:
         return [Finding("saddle gamma", Level.UNKNOWN, "no saddle was found")], False
-    largest = [float(gamma_of_atoms(saddle, potential)[0].max()) for saddle in saddles]
+    largest = [float(extrapolation.gamma_of(saddle).max()) for saddle in saddles]
     level, advice = level_of(max(largest), thresholds)
     span = " to ".join(dict.fromkeys((f"{min(largest):.3g}", f"{max(largest):.3g}")))
     return [Finding("saddle gamma", level, f"largest of an atom {span}, at {len(largest)} saddle{'s' * (len(largest) > 1)}",

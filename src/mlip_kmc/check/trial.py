@@ -27,7 +27,7 @@ from mlip_kmc.config import ConfidenceSection, Config
 from mlip_kmc.eon.wrapper import EonWrapper
 from mlip_kmc.errors import SearchesFailedError
 from mlip_kmc.potential import Potential
-from mlip_kmc.records import Process, SearchRecord, read_lines
+from mlip_kmc.records import OUTCOMES, Process, SearchRecord, read_lines
 from mlip_kmc.structure import from_con
 
 KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
@@ -37,9 +37,6 @@ FLICKER_KT = 5.0
 """exp(5) = 150 hops to and fro for each other event."""
 BAD_SHARE = 0.5
 LONG_STEP_H = 24.0
-
-
-_KINDS = ("new", "repeat", "high", "bad", "halted")
 
 
 @dataclass(frozen=True)
@@ -93,8 +90,8 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
     """How the searches ended, and what each took."""
     counts = Counter(record.outcome for record in records)
     bad = [record.reason for record in records if record.outcome == "bad"]
-    words = ", ".join(f"{counts[kind]} {kind}" for kind in _KINDS if counts[kind])
-    values: dict[str, Value] = {"searches": len(records), **{kind: counts[kind] for kind in _KINDS}}
+    words = ", ".join(f"{counts[kind]} {kind}" for kind in OUTCOMES if counts[kind])
+    values: dict[str, Value] = {"searches": len(records), **{kind: counts[kind] for kind in OUTCOMES}}
     if not records:
         return Finding("searches", Level.FAIL, "none was registered", exit_code=SearchesFailedError.exit_code, values=values)
     seconds, calls = [record.seconds for record in records], [record.force_calls for record in records]

@@ -31,9 +31,8 @@ from mlip_kmc.files import storage_errors
 from mlip_kmc.halts import Halt, Kind, Stage, potential_digest, write_halt
 from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.baseline import baseline_of
-from mlip_kmc.potential.gamma import gamma_of
+from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.potential.minimum_distance import minimum_distances_of
-from mlip_kmc.potential.side_channel import Thresholds
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
@@ -192,7 +191,7 @@ class EonWrapper:
         return Setup(
             facts=facts, inputs=self._inputs(potential), pos_con=pos_con, minimised=minimised,
             config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=jobs_ahead),
-            job_files=potential.job_files(prepared.species, gamma=self._thresholds), job_links=potential.job_links(),
+            job_files=potential.job_files(prepared.species, gamma=self.config.gamma), job_links=potential.job_links(),
             watch=self._watch(potential),
         )
 
@@ -202,30 +201,25 @@ class EonWrapper:
             return {}
         return {**potential.gamma_recipe(), "halt": repr(self.config.gamma.halt)}
 
-    @property
-    def _thresholds(self) -> Thresholds:
-        gamma = self.config.gamma
-        return Thresholds(select=gamma.select, halt=gamma.halt, every=gamma.every)
-
     def _watch(self, potential: Potential) -> Watch | None:
         ace = ace_of(potential)
         if ace is None or ace.basis is None or ace.active_set is None:
             return None
-        return Watch(thresholds=self._thresholds, basis=ace.basis, active_set=ace.active_set,
+        return Watch(thresholds=self.config.gamma, basis=ace.basis, active_set=ace.active_set,
                      digest=potential_digest(basis=ace.basis, active_set=ace.active_set),
                      max_energy_eV=self.config.search.max_energy_eV)
 
     def _graded(self, minimum: Atoms, minimised: Minimised, potential: Potential, *, halts: Path) -> Minimised:
         """The report with gamma; the structure is kept if it is worth labelling."""
-        watch, ace = self._watch(potential), ace_of(potential)
-        gammas = gamma_of(minimum, potential=ace) if ace is not None else None
-        if watch is None or gammas is None:
+        grade = Extrapolation.of(potential)
+        if grade is None:
             return minimised
+        gammas = grade.gamma_of(minimum)
         largest = float(np.max(gammas))
         if not largest < self.config.gamma.select:
             kind = Kind.CANDIDATE if largest < self.config.gamma.halt else Kind.HALT
             write_halt(halts, Halt(atoms=minimum, gammas=gammas, search="start", state=0, stage=Stage.REACTANT, step=0,
-                                   kind=kind, potential=watch.digest))
+                                   kind=kind, potential=grade.digest))
         return replace(minimised, gamma=largest)
 
     def _run(

@@ -176,7 +176,7 @@ def _rows(
     rows: dict[str, list[Array]] = {element: [] for element in projector.elements}
     left_out = 0
     for index, atoms in enumerate(frames):
-        projections, predicted = projector.evaluate(atoms)
+        projections, predicted, _ = projector.evaluate(atoms)
         keep = np.ones(len(atoms), dtype=bool)
         if most_error is not None and forces is not None:
             keep = np.linalg.norm(predicted - forces[index], axis=1) <= most_error

@@ -22,7 +22,7 @@ from mlip_kmc.errors import RunStateError, StructureError
 from mlip_kmc.files import make_directory, sha256_of, write_durably
 from mlip_kmc.halts import Halt, Kind, extended_xyz
 from mlip_kmc.learning.duplicates import TOLERANCE_A, duplicates_of
-from mlip_kmc.learning.selection import HALT, SELECT, Choice, Chosen, choose
+from mlip_kmc.learning.selection import USUAL, Choice, Chosen, choose
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.structure import Array
 
@@ -124,7 +124,8 @@ class _Frame:
 
 
 def select_frames(
-    halts: tuple[Halt, ...], *, grade: Extrapolation, select: float = SELECT, halt: float = HALT, most: int | None = None,
+    halts: tuple[Halt, ...], *, grade: Extrapolation, select: float = USUAL.select, halt: float = USUAL.halt,
+    most: int | None = None,
     tolerance_A: float = TOLERANCE_A, warnings: tuple[str, ...] = (),
 ) -> Selection:
     """Choose frames to label.

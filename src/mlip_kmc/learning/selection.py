@@ -14,15 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mlip_kmc.config import GammaSection
 from mlip_kmc.learning.maxvol import TIES, Pool
 
 Array = npt.NDArray[np.float64]
 Rows = Mapping[str, Array]
 
-SELECT = 3.0
-"""Gamma from which a structure is a candidate for a label."""
-HALT = 15.0
-"""Gamma above which a search was halted."""
+USUAL = GammaSection()
+"""The thresholds of a run that says nothing else."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class _Active:
 
 
 def choose(
-    candidates: Sequence[Rows], *, inverses: Mapping[str, Array], select: float = SELECT, most: int | None = None
+    candidates: Sequence[Rows], *, inverses: Mapping[str, Array], select: float = USUAL.select, most: int | None = None
 ) -> Choice:
     """Choose structures to label.
 

@@ -19,13 +19,14 @@ from typing import Any, Literal
 import yaml
 from ase.data import atomic_numbers
 
+from mlip_kmc.config import GammaSection
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.baseline import Baseline, canonical, check_training, core_warning
 from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.minimum_distance import near_commands
 from mlip_kmc.potential.record import Digests, PotentialRecord, advice, check_digests, read_record, record_path
-from mlip_kmc.potential.side_channel import Thresholds, commands
+from mlip_kmc.potential.side_channel import commands
 
 LINKED_NAME, LINKED_BASIS, LINKED_ACTIVE_SET = "potential.yace", "potential.yaml", "potential.asi"
 _ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
@@ -174,7 +175,7 @@ class AcePotential:
                                basis_functions=None if self.basis_functions is None else dict(self.basis_functions),
                                digests=self.digests)
 
-    def lammps_input(self, species: tuple[str, ...], *, gamma: Thresholds | None = None) -> str:
+    def lammps_input(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> str:
         """The `in.lammps` of a search directory.
 
         Args:
@@ -199,7 +200,7 @@ class AcePotential:
                           *near_commands(self.minimum_distance_A, species),
                           *(commands(watched) if watched is not None else []), ""])
 
-    def job_files(self, species: tuple[str, ...], *, gamma: Thresholds | None = None) -> dict[str, str]:
+    def job_files(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> dict[str, str]:
         """Text files that a search directory needs, by name."""
         return {"in.lammps": self.lammps_input(species, gamma=gamma)}
 

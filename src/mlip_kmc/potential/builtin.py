@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlip_kmc.config import GammaSection
 from mlip_kmc.errors import PotentialError
-from mlip_kmc.potential.side_channel import Thresholds
 
 # eOn potentials that need no files, no other program and no licence of their own
 _USABLE = ("eam_al", "edip", "emt", "fehe", "lenosky_Si", "lj", "ljcluster", "morse_pt", "sw_si", "tersoff_si", "tip4p",
@@ -35,7 +35,7 @@ class BuiltinPotential:
         """What decides its numbers, by dotted key."""
         return {"potential.eon": self.eon_name}
 
-    def job_files(self, species: tuple[str, ...], *, gamma: Thresholds | None = None) -> dict[str, str]:  # noqa: ARG002 - as AcePotential's
+    def job_files(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> dict[str, str]:  # noqa: ARG002 - as AcePotential's
         """Text files that a search directory needs: none."""
         return {}
 

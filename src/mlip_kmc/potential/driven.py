@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlip_kmc.config import GammaSection
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential.ace import AcePotential
 from mlip_kmc.potential.ase_calculator import AsePotential
 from mlip_kmc.potential.builtin import BuiltinPotential
-from mlip_kmc.potential.side_channel import Thresholds
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class DrivenPotential:
             return {}
         return {"basis": str(self.inner.basis), "active-set": str(self.inner.active_set)}
 
-    def job_files(self, species: tuple[str, ...], *, gamma: Thresholds | None = None) -> dict[str, str]:  # noqa: ARG002
+    def job_files(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> dict[str, str]:  # noqa: ARG002
         """Text files that a search directory needs: none; the driver halts searches by itself."""
         if self.elements is not None and (unknown := [symbol for symbol in species if symbol not in self.elements]):
             raise PotentialError(f"the potential does not know {', '.join(unknown)}; it knows {', '.join(self.elements)}")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,14 @@ def gamma_of(atoms: Atoms, *, potential: Potential) -> Array | None:
     """
     grade = Extrapolation.of(potential)
     return None if grade is None else grade.gamma_of(atoms)
+
+
+class Evaluated(NamedTuple):
+    """What one evaluation of a B-basis gives: a row of projections an atom, forces (N, 3) in eV/A, and the energy in eV."""
+
+    rows: list[Array]
+    forces: Array
+    energy_eV: float
 
 
 class Projector:
@@ -71,8 +79,8 @@ class Projector:
         if len(atoms) == 0 or not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
             raise StructureError("a structure needs atoms, and a finite cell and positions")
 
-    def evaluate(self, atoms: Atoms, *, full: bool = False) -> tuple[list[Array], Array]:
-        """One row of projections an atom, and the forces (N, 3) in eV/A.
+    def evaluate(self, atoms: Atoms, *, full: bool = False) -> Evaluated:
+        """Evaluate it.
 
         Args:
             atoms: positions in A.
@@ -88,7 +96,7 @@ class Projector:
         rows = [np.array(row, dtype=float).reshape(-1) for row in self._calculator.projections]
         if full:
             rows = [np.outer(slopes, row).reshape(-1) for slopes, row in zip(self._calculator.dF_drhos, rows, strict=True)]
-        return rows, np.array(self._calculator.forces, dtype=float)
+        return Evaluated(rows, np.array(self._calculator.forces, dtype=float), float(self._calculator.energy))
 
     @cached_property
     def _calculator(self) -> Any:
@@ -148,7 +156,9 @@ class Extrapolation:
         Raises:
             StructureError: the potential does not know an element, or a number is not finite.
         """
-        rows, _ = self.projector.evaluate(atoms, full=self.full)
+        return self._by_element(self.projector.evaluate(atoms, full=self.full).rows, atoms)
+
+    def _by_element(self, rows: list[Array], atoms: Atoms) -> dict[str, Array]:
         symbols = atoms.get_chemical_symbols()
         return {element: np.array([row for row, symbol in zip(rows, symbols, strict=True) if symbol == element])
                 for element in self.inverses if element in symbols}
@@ -159,7 +169,16 @@ class Extrapolation:
         Raises:
             StructureError: the potential does not know an element, or a number is not finite.
         """
-        return self.gamma_from(self.projections_of(atoms), atoms)
+        return self.graded(atoms)[0]
+
+    def graded(self, atoms: Atoms) -> tuple[Array, float]:
+        """Extrapolation grade of each atom (N,), and the energy of the B-basis in eV.
+
+        Raises:
+            StructureError: the potential does not know an element, or a number is not finite.
+        """
+        evaluated = self.projector.evaluate(atoms, full=self.full)
+        return self.gamma_from(self._by_element(evaluated.rows, atoms), atoms), evaluated.energy_eV
 
     def gamma_from(self, projections: Mapping[str, Array], atoms: Atoms) -> Array:
         """Extrapolation grade of each atom (N,), from projections that are known already."""

@@ -105,6 +105,14 @@ def read_too_near(text: str) -> Iterator[TooNear]:
                         for (name, least_A), count in zip(pairs, words, strict=True) if count != "0")
 
 
+def comes_too_near(directory: Path) -> bool:
+    """Have atoms come too near, in a search that may still run? LAMMPS dumps no frame before; the file is not read."""
+    try:
+        return (directory / NEAR_FRAMES).stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
 def too_near_in(directory: Path) -> str:
     """The first time that atoms came too near in a search directory, in words; empty where they never did."""
     try:

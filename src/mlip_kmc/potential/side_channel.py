@@ -1,6 +1,6 @@
 """What LAMMPS writes beside a search while it runs: the extrapolation grade, and frames where it is large.
 
-    lines = commands(Thresholds(select=3.0, halt=15.0, every=10))     # for in.lammps, after the pair_coeff
+    lines = commands(config.gamma)             # for in.lammps, after the pair_coeff
     for grade in read_grades(text): grade.step, grade.gamma, grade.energy_eV
     for frame in read_frames(text): frame.step, frame.positions, frame.gammas
 
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mlip_kmc.config import GammaSection
+
 Array = npt.NDArray[np.float64]
 
 GRADES = "gamma.txt"
@@ -24,21 +26,6 @@ SELECT_FRAMES = "select.*.dump"
 _KEPT = 3
 """How many frames between the thresholds are kept: the last ones, nearest to the halt."""
 _NUMBER = re.compile(r"[-+.\deE]+|[-+]?(?:nan|inf)", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """When gamma is looked at, and what it leads to.
-
-    Attributes:
-        select: a structure above is remembered.
-        halt: a search above is ended.
-        every: so many force calls apart.
-    """
-
-    select: float
-    halt: float
-    every: int
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,7 @@ class Frame:
     gammas: Array | None
 
 
-def commands(wanted: Thresholds) -> list[str]:
+def commands(wanted: GammaSection) -> list[str]:
     """Commands of a LAMMPS input, whose pair style must be (or overlay) `pace/extrapolation`."""
     select, halt, every = float(wanted.select), float(wanted.halt), int(wanted.every)
     dumped = "id x y z f_mk_gamma"

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mlip_kmc.records import Event, SearchRecord, StateRecord
+from mlip_kmc.records import OUTCOMES, Event, SearchRecord, StateRecord
 from mlip_kmc.report import words
 from mlip_kmc.report.charts import Chart, Point, Scale, nice_step, padded, thinned
 from mlip_kmc.report.data import Link, table_link
 from mlip_kmc.report.diffusion import SpeciesDiffusion, Walk
-from mlip_kmc.report.numbers import OUTCOMES, ProcessNumbers, RunNumbersSummary, energies_of
+from mlip_kmc.report.numbers import ProcessNumbers, RunNumbersSummary, energies_of
 
 WIDTHS = (("wide", 820), ("narrow", 350))
 MOST_POINTS = 1200

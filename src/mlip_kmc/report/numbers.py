@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mlip_kmc.records import Event, Process, SearchRecord, StateRecord
+from mlip_kmc.records import OUTCOMES, Event, Process, SearchRecord, StateRecord
 from mlip_kmc.report.confidence import confidence_curve
 from mlip_kmc.rundir import RunSettings
 
 KELVIN_PER_EV = 11604.5
-OUTCOMES = ("new", "repeat", "high", "bad", "halted")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from mlip_kmc.config import scratch_directory
 from mlip_kmc.files import storage_errors
-from mlip_kmc.potential.minimum_distance import too_near_in
+from mlip_kmc.potential.minimum_distance import comes_too_near, too_near_in
 from mlip_kmc.programs import Program, ProgramEnd
 from mlip_kmc.searches.watch import Graded, Watch, Watched, near_frames
 
@@ -153,7 +153,7 @@ def cancel_jobs(names: Iterable[str]) -> None:
 
 def _crossed(watched: Watched | None, directory: Path) -> bool:
     """Has gamma crossed its threshold, or have atoms come too near?"""
-    return (watched is not None and watched.crossed()) or too_near_in(directory) != ""
+    return (watched is not None and watched.crossed()) or comes_too_near(directory)
 
 
 def _judge(directory: Path, end: ProgramEnd, returncode: int, tail: str) -> tuple[End, str]:

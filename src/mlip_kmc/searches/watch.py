@@ -1,7 +1,6 @@
 """The extrapolation grade of a search while it runs and when it has ended: what it crossed, and the frames to keep.
 
-    watch = Watch(thresholds=Thresholds(select=3.0, halt=15.0, every=10), basis=..., active_set=..., digest=...,
-                  max_energy_eV=20.0)
+    watch = Watch(thresholds=config.gamma, basis=..., active_set=..., digest=..., max_energy_eV=20.0)
     seen = Watched(watch, directory, search="0_17")
     program.run([], cwd=directory, look=seen.crossed, ...)       # ends the search soon after it crossed `halt`
     found = seen.judge(files)                                    # Graded(halt="gamma 17.1 at force call 240", ...)
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
+from mlip_kmc.config import GammaSection
 from mlip_kmc.halts import Halt, Kind, Stage, to_text
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.potential.minimum_distance import NEAR_FRAMES
@@ -30,7 +30,6 @@ from mlip_kmc.potential.side_channel import (
     SELECT_FRAMES,
     Frame,
     Grade,
-    Thresholds,
     read_frames,
     read_grades,
 )
@@ -54,7 +53,7 @@ class Watch:
         max_energy_eV: frames further above the search's start are evidence, not candidates.
     """
 
-    thresholds: Thresholds
+    thresholds: GammaSection
     basis: Path
     active_set: Path
     digest: str
@@ -120,22 +119,19 @@ class Watched:
             said = f"gamma {first.gamma:.3g} at force call {first.step}"
             return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first))
         points = {stage: from_con(files[name]) for stage, name in _POINTS.items() if files.get(name)}
-        gammas = {stage: self._gamma(atoms) for stage, atoms in points.items()}
+        gammas = {stage: _gammas(atoms, self.watch) for stage, atoms in points.items()}
         largest = {stage: float(np.max(found)) for stage, found in gammas.items()}
-        if points:  # the reactant is the state's own minimum, the same for all of its searches
-            largest[Stage.REACTANT] = _largest_of((self.directory / "pos.con").read_text(encoding="utf-8"), self.watch)
-        halted = [stage for stage in (Stage.SADDLE, Stage.PRODUCT) if stage in largest and self._beyond(largest[stage])]
-        frames = list(self._frames(grades, None))
-        last = grades[-1].step if grades else 0
-        for stage in (Stage.SADDLE, Stage.PRODUCT):
-            if stage in largest and (self._beyond(largest[stage]) or largest[stage] >= self.watch.thresholds.select):
-                kind = Kind.HALT if self._beyond(largest[stage]) else Kind.CANDIDATE
-                frames.append(self._halt(points[stage], gammas[stage], stage=stage, kind=kind,
-                                         step=last + (1 if stage is Stage.SADDLE else 2)))
+        frames, halt, last = list(self._frames(grades, None)), "", grades[-1].step if grades else 0
+        for number, (stage, gamma) in enumerate(largest.items(), start=1):
+            if not gamma < self.watch.thresholds.select:
+                beyond = self._beyond(gamma)
+                halt = halt or (f"gamma {gamma:.3g} at the {stage}" if beyond else "")
+                frames.append(self._halt(points[stage], gammas[stage], stage=stage, step=last + number,
+                                         kind=Kind.HALT if beyond else Kind.CANDIDATE))
         return Graded(
-            gamma_path=path, gamma_reactant=largest.get(Stage.REACTANT), gamma_saddle=largest.get(Stage.SADDLE),
-            gamma_product=largest.get(Stage.PRODUCT), frames=tuple(frames),
-            halt=f"gamma {largest[halted[0]]:.3g} at the {halted[0]}" if halted else "",
+            gamma_path=path, gamma_saddle=largest.get(Stage.SADDLE), gamma_product=largest.get(Stage.PRODUCT),
+            # the reactant is the state's own minimum, the same for all of its searches
+            gamma_reactant=_largest_of(self._text("pos.con"), self.watch) if points else None, frames=tuple(frames), halt=halt,
         )
 
     def _beyond(self, gamma: float) -> bool:
@@ -147,9 +143,6 @@ class Watched:
         except FileNotFoundError:
             return ""
 
-    def _gamma(self, atoms: Atoms) -> Array:
-        return _gammas(atoms, self.watch)
-
     def _frames(self, grades: list[Grade], first: Grade | None) -> tuple[str, ...]:
         """The frame that crossed, and the last ones between the thresholds; without a crossing the largest of those."""
         between = [frame for path in sorted(self.directory.glob(SELECT_FRAMES), key=_step_of)
@@ -160,17 +153,16 @@ class Watched:
             halts = list(read_frames(self._text(HALT_FRAMES)))[:1]
         elif between:
             between = [max(between, key=_largest)]
+        if not between and not halts:
+            return ()
         energies = {grade.step: grade.energy_eV for grade in grades}
         ceiling = grades[0].energy_eV + self.watch.max_energy_eV if grades else np.inf
-        start = from_con((self.directory / "pos.con").read_text(encoding="utf-8")) if between or halts else None
-        texts = []
-        for kind, frames in ((Kind.CANDIDATE, between), (Kind.HALT, halts)):
-            for frame in frames:
-                if start is not None and len(start) == len(frame.positions) and np.isfinite(_largest(frame)):
-                    usable = energies.get(frame.step, np.inf) <= ceiling
-                    texts.append(self._halt(_placed(start, frame), frame.gammas, stage=Stage.SEARCH, step=frame.step,
-                                            kind=kind if usable else Kind.EVIDENCE))
-        return tuple(texts)
+        start = from_con(self._text("pos.con"))
+        return tuple(
+            self._halt(_placed(start, frame), frame.gammas, stage=Stage.SEARCH, step=frame.step,
+                       kind=kind if energies.get(frame.step, np.inf) <= ceiling else Kind.EVIDENCE)
+            for kind, frames in ((Kind.CANDIDATE, between), (Kind.HALT, halts)) for frame in frames
+            if len(start) == len(frame.positions) and np.isfinite(_largest(frame)))
 
     def _halt(self, atoms: Atoms, gammas: Array | None, *, stage: Stage, step: int, kind: Kind) -> str:
         return to_text(Halt(atoms=atoms, gammas=gammas, search=self.search, state=_state_of(self.search), stage=stage, step=step,
