@@ -12,7 +12,7 @@ import yaml
 from mlip_kmc.campaign import CampaignState, Step
 from mlip_kmc.halts import Halt, Kind, Stage, read_halts, write_halt
 from mlip_kmc.learning.frames import Verdict, read_selection, select_frames
-from mlip_kmc.learning.selection import SELECT, _Active, _replayed, choose
+from mlip_kmc.learning.selection import USUAL, _Active, _replayed, choose
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.potential.whereabouts import note_whereabouts, noted_potential
@@ -49,7 +49,7 @@ def test_fewer_labels_than_random_choice(grade, record_property):
         choice = choose(projections, inverses=grade.inverses)
         assert choice.complete
         left = [left_by_chance(projections, grade, np.random.default_rng([seed, number])) for number in range(5)]
-        counts = [next(count for count, gamma in enumerate(gammas) if gamma < SELECT) for gammas in left]
+        counts = [next(count for count, gamma in enumerate(gammas) if gamma < USUAL.select) for gammas in left]
         ours.append(len(choice.chosen))
         chance.append(counts)
         lines.append(f"{seed:5}{choice.gammas_before.max():13.1f}{choice.gammas_after.max():10.2f}{ours[-1]:10}"
@@ -108,12 +108,12 @@ def test_every_frame_gets_a_verdict_and_a_reason(run, grade):
     assert selection.counts()["selected"] == len(selection.frames) >= 1
     first = selection.decisions[0]
     assert (first.order, first.verdict) == (1, Verdict.SELECTED)
-    assert first.gamma_then == first.gamma_before > SELECT
+    assert first.gamma_then == first.gamma_before > USUAL.select
     for decision in selection.decisions:
         if decision.verdict is Verdict.LOW:
-            assert decision.gamma_before < SELECT
+            assert decision.gamma_before < USUAL.select
         if decision.verdict is Verdict.COVERED:
-            assert decision.gamma_before >= SELECT > decision.gamma_after
+            assert decision.gamma_before >= USUAL.select > decision.gamma_after
 
 
 def test_gammas_of_another_potential_are_computed_anew(run, grade):
@@ -200,7 +200,7 @@ def test_the_campaign_goes_on_from_its_halt_and_says_where_it_stops(tmp_path, ru
     """As a kill after the halt left it: `campaign.json` is at the step select."""
     directory = tmp_path / "campaign"
     directory.mkdir()
-    (directory / "campaign.json").write_text(CampaignState(step=Step.SELECT).to_json())
+    (directory / "campaign.json").write_text(CampaignState(step=Step.USUAL.select).to_json())
     run.rename(directory / "run")
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
     settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(poor.yace)
