@@ -200,7 +200,7 @@ def test_the_campaign_goes_on_from_its_halt_and_says_where_it_stops(tmp_path, ru
     """As a kill after the halt left it: `campaign.json` is at the step select."""
     directory = tmp_path / "campaign"
     directory.mkdir()
-    (directory / "campaign.json").write_text(CampaignState(step=Step.USUAL.select).to_json())
+    (directory / "campaign.json").write_text(CampaignState(step=Step.SELECT).to_json())
     run.rename(directory / "run")
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
     settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(poor.yace)
