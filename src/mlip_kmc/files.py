@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -44,7 +44,9 @@ def storage_errors(path: Path, *, place: str = "--dir") -> Iterator[None]:
     except OSError as error:
         said = os.strerror(error.errno) if error.errno else str(error)
         advice = _ADVICE.get(error.errno or 0, f"{said}; correct that and run the same command again")
-        raise StorageError(f"cannot write {path}: {advice.replace('{place}', place)}") from error
+        failure = StorageError(f"cannot write {path}: {advice.replace('{place}', place)}")
+        failure.full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise failure from error
 
 
 def fsync_directory(directory: Path) -> None:
@@ -73,6 +75,31 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory:
         stream.write(data)
 
 
+def create_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Create `path`, whole, or fail: what another process put there meanwhile stays.
+
+    Raises:
+        StorageError: it exists, or the content could not be made durable.
+    """
+    with storage_errors(path):
+        if path.exists():
+            raise StorageError(f"{path} was written by another process; two runs are at work in one directory: stop one of them")
+    with _replacing(path, mode=mode, place=_link) as stream:
+        stream.write(data)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Give a file its name, if nobody has it."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        temporary.replace(path)  # a file system without links
+    else:
+        temporary.unlink()
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step, without waiting for the disk: for what the next moment makes stale.
 
@@ -95,7 +122,8 @@ def durable_stream(path: Path) -> Iterator[IO[str]]:
 
 @contextmanager
 def _replacing(
-    path: Path, *, mode: int = 0o644, sync_directory: bool = True, durable: bool = True
+    path: Path, *, mode: int = 0o644, sync_directory: bool = True, durable: bool = True,
+    place: Callable[[Path, Path], object] = Path.replace,
 ) -> Iterator[IO[bytes]]:
     """A temporary file beside `path`, which takes its place, synced if `durable`, when the block ends without an error."""
     with storage_errors(path):
@@ -107,7 +135,7 @@ def _replacing(
                 os.fchmod(stream.fileno(), mode)
                 if durable:
                     os.fsync(stream.fileno())
-            Path(temporary).replace(path)
+            place(Path(temporary), path)
         except BaseException:
             with suppress(OSError):  # what went wrong first is what is reported
                 Path(temporary).unlink(missing_ok=True)
@@ -151,6 +179,24 @@ def make_directory(path: Path) -> Path:
         for entry in missing:
             fsync_directory(entry.parent)
     return path
+
+
+def has_room(directory: Path, *, probe_bytes: int) -> bool:
+    """Can so much be written there? It is tried, because a quota shows in no other way."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=directory, prefix=".room.", suffix=".tmp")
+    except OSError:
+        return False
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, probe_bytes)
+            os.fsync(stream.fileno())
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            Path(name).unlink()
+    return True
 
 
 def sha256_of(path: Path) -> str:

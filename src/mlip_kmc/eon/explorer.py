@@ -10,6 +10,7 @@ that was in flight at a stop is made again, the same, and the number of workers 
 
 import io as text_io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,9 +148,27 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         """How many searches of the state are registered."""
         return int(self.state.get_total_saddle_count())
 
-    def make_jobs(self, at_most: int | None = None) -> None:
-        """Submit searches until the buffer is full, or until the state has had `at_most` in all."""
-        wanted = self.config.comm_job_buffer_size - self.comm.get_queue_size()
+    @property
+    def still_needed(self) -> int:
+        """How many more searches the state will probably take, if they bring nothing new.
+
+        With n processes and r repeats eOn's scheme `old` has the confidence C that solves 1 - C = exp(-C r / n): it takes
+        n ln(1 / (1 - C)) / C repeats. The other schemes' needs are of that size.
+        """
+        wanted = float(self.config.akmc_confidence)
+        good = int(self.state.get_good_saddle_count())
+        processes = max(int(self.state.get_unique_saddle_count()), 1)
+        missing = max(processes * (1 - math.log1p(-wanted) / wanted) - good, 1.0)
+        return math.ceil(missing * (self.registered + 2) / (good + 1))
+
+    def make_jobs(self, at_most: int | None = None, *, ahead: int) -> None:
+        """Submit searches.
+
+        Args:
+            at_most: so many of the state in all.
+            ahead: until so many are not registered.
+        """
+        wanted = ahead - self.comm.get_queue_size()
         here = [name for name in self.comm.pending if search_of(name)[0] == self.state.number]
         following = self.registered + len(here)
         end = following + max(wanted, 0)
