@@ -36,7 +36,7 @@ _MANIFEST = re.compile(r"^(\d{8})\.json$")
 
 
 class RunDirectory:
-    """A run's directory, used by one process at a time."""
+    """A run's directory, used by one process at a time; made for its user alone, who may open it to others."""
 
     def __init__(self, path: Path) -> None:
         """Take note of the path; `with` takes the claim."""
@@ -44,7 +44,7 @@ class RunDirectory:
         self.claim: Claim | None = None
 
     def __enter__(self) -> Self:
-        make_directory(self.path)
+        make_directory(self.path, mode=0o700)
         claim = Claim(self.path)
         claim.take()
         self.claim = claim

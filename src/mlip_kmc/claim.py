@@ -83,11 +83,10 @@ class Claim:
             free = self._try_lock()
         if not free:
             raise self._in_use(self._read())
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._lock.release)
             self._take()
-        except BaseException:
-            self._lock.release()
-            raise
+            undo.pop_all()
         threading.Thread(target=self._beat, name="claim", daemon=True).start()
 
     def _try_lock(self) -> bool:
@@ -104,10 +103,7 @@ class Claim:
         try:
             write_durably(self._beat_file(self._holder.token), b"")
             while not self._link(own):
-                there = self._read()
-                if there is not None and not self._is_dead(there):
-                    raise self._in_use(there)
-                self._remove(there)
+                self._remove_dead(self._read())
         except BaseException:
             self._beat_file(self._holder.token).unlink(missing_ok=True)
             raise
@@ -158,6 +154,12 @@ class Claim:
                 return os.fstat(stream.fileno()).st_mtime_ns
         except OSError:
             return 0
+
+    def _remove_dead(self, there: Holder | None) -> None:
+        """A damaged claim is as good as dead: no process has it that could name itself."""
+        if there is not None and not self._is_dead(there):
+            raise self._in_use(there)
+        self._remove(there)
 
     def _remove(self, there: Holder | None) -> None:
         """Put a dead claim aside; another's new one, should it be in its place by now, is put back."""

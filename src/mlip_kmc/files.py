@@ -171,11 +171,16 @@ def _write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def make_directory(path: Path) -> Path:
-    """Create `path` and its parents, durably; answer it."""
+def make_directory(path: Path, *, mode: int = 0o777) -> Path:
+    """Create `path` and its parents, durably; answer it.
+
+    Args:
+        path: a directory that is there already stays as it is.
+        mode: of `path` itself, less the umask.
+    """
     with storage_errors(path):
         missing = [entry for entry in (path, *path.parents) if not entry.exists()]
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
         for entry in missing:
             fsync_directory(entry.parent)
     return path

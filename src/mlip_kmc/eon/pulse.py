@@ -50,8 +50,13 @@ class Pulse:
         live = Live(time_s=round(time.time(), 3), host=socket.gethostname(), pid=os.getpid(), phase=phase,
                     workers=self._workers if roll is None else roll.total, busy=busy, waiting=waiting, interval_s=INTERVAL_S,
                     nodes={} if roll is None else dict(roll.nodes()))
-        with contextlib.suppress(StorageError):
-            write_whole(self._path, live.to_json().encode())
+        text = live.to_json().encode()
+        try:
+            write_whole(self._path, text)
+        except StorageError:
+            with contextlib.suppress(OSError), self._path.open("r+b") as stream:  # a full disk has room for it where it is
+                stream.write(text)
+                stream.truncate()
 
     def __enter__(self) -> Self:
         return self

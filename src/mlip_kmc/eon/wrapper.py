@@ -353,7 +353,12 @@ class EonWrapper:
         self, directory: RunDirectory, minimised: Minimised, prepared: Prepared, status: Status, reason: str
     ) -> EonResult:
         result = read_result(directory.path, status=status, reason=reason, minimised=minimised)
-        export(result, rotation=np.asarray(prepared.rotation), directory=directory.path / "results")
+        try:
+            export(result, rotation=np.asarray(prepared.rotation), directory=directory.path / "results")
+        except StorageError as error:
+            if status is not Status.MORE_TO_DO or not error.full:
+                raise
+            self._on_start(f"warning: {error}; what is committed is safe")
         return result
 
 

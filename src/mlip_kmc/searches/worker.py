@@ -121,8 +121,8 @@ class Crew:
 
     def _check(self, connection: Connection) -> None:
         if connection.version != metadata.version("mlip-kmc"):
-            raise RunStateError(f"the run is of mlip-kmc {connection.version}, this worker of {metadata.version('mlip-kmc')}; run "
-                                "workers from the run's own image")
+            raise RunStateError(f"the run is of mlip-kmc {connection.version}, this worker of {metadata.version('mlip-kmc')}; "
+                                "run workers from the run's own image")
         for name, digest in connection.files.items():
             try:
                 same = sha256_of(Path(name)) == digest
