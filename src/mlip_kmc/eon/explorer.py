@@ -152,14 +152,17 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
     def still_needed(self) -> int:
         """How many more searches the state will probably take, if they bring nothing new.
 
-        With n processes and r repeats eOn's scheme `old` has the confidence C that solves 1 - C = exp(-C r / n): it takes
-        n ln(1 / (1 - C)) / C repeats. The other schemes' needs are of that size.
+        eOn's scheme `old` has the confidence 1 - 1 / r with r repeats in a row. With n processes and s good searches, scheme
+        `new` has the confidence C that solves 1 - C = exp(-C s / n): it takes n ln(1 / (1 - C)) / C of them, and `sampling` about
+        as many. Bad searches come on top, as many as so far.
         """
         wanted = float(self.config.akmc_confidence)
         good = int(self.state.get_good_saddle_count())
-        processes = max(int(self.state.get_unique_saddle_count()), 1)
-        missing = max(processes * (1 - math.log1p(-wanted) / wanted) - good, 1.0)
-        return math.ceil(missing * (self.registered + 2) / (good + 1))
+        if self.config.akmc_confidence_scheme == "old":
+            missing = 1 / (1 - wanted) - int(self.state.get_repeats())
+        else:
+            missing = -max(int(self.state.get_unique_saddle_count()), 1) * math.log1p(-wanted) / wanted - good
+        return math.ceil(max(missing, 1.0) * (self.registered + 2) / (good + 1))
 
     def make_jobs(self, at_most: int | None = None, *, ahead: int) -> None:
         """Submit searches.
