@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.integration.conftest import mlip_kmc, write_config
 
 from mlip_kmc.records import Event, SearchRecord, read_lines
-from tests.integration.conftest import mlip_kmc, write_config
 
 DISK_MB = 90
 DEADLINE_S = 240

@@ -59,7 +59,8 @@ def public_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def inside(*words: str | Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    options = ("--containall", "--cleanenv", "--no-home", "--bind", f"{ROOT}:{ROOT}", "--bind", f"{folder}:{folder}", "--pwd", str(folder))
+    options = ("--containall", "--cleanenv", "--no-home", "--bind", f"{ROOT}:{ROOT}", "--bind", f"{folder}:{folder}",
+               "--pwd", str(folder))
     with subprocess.Popen(["apptainer", "--quiet", "exec", *AS_USER, *options, str(IMAGE), *map(str, words)], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:  # fmt: skip
         try:
@@ -100,5 +101,5 @@ def test_another_user_can_neither_read_nor_connect_nor_submit(public_folder):
             assert done.stdout == "tried 3\n"
             assert main.poll() is None
     assert run.stat().st_mode & 0o077 == 0
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", min(ports)), timeout=5)
