@@ -1,6 +1,7 @@
 """`mlip-kmc release`: build a release of a run's potential, verify one, print the schemas."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from mlip_kmc.cli.common import PATH, Command
 
 if TYPE_CHECKING:
     from mlip_kmc.release.gate import Check
+    from mlip_kmc.release.package import ProductionDeployer
 
 
 @click.group()
@@ -23,13 +25,15 @@ def release() -> None:
 
 @release.command(cls=Command)
 @click.argument("run_dir", metavar="RUN", type=PATH)
-@click.option("--training-set", "training_sets", type=PATH, multiple=True, required=True, metavar="FILE",
-              help="What the potential was fitted to, extended XYZ with energy and forces; may be given several times.")
+@click.option("--training-set", "training_sets", type=PATH, multiple=True, metavar="FILE",
+              help="What the potential was fitted to, extended XYZ with energy and forces; may be given several times "
+                   "[default: release.training_sets].")
 @click.option("--settings", type=PATH, default=Path("release.yaml"), show_default=True,
               help="The release's own settings: oracle, licences, citation, reference values (docs/release.md).")
 @click.option("--version", default=None, help="SemVer; 1.0 is 1.0.0 [default: release.version of the settings].")
 @click.option("--author", default=None, help="Whom to ask [default: release.author of the settings].")
-@click.option("--image", type=PATH, default=None, help="The image's file, whose digest goes into the manifest.")
+@click.option("--image", type=PATH, default=None,
+              help="The image's file, whose digest goes into the manifest [default: release.image].")
 @click.option("--include-training-set", is_flag=True, help="Put the set itself into the release, not only its fingerprint.")
 @click.option("--allow", "allowed", multiple=True, metavar="CHECK",
               help="Release although this check does not pass; each needs its own --because. Both go into the manifest.")
@@ -50,26 +54,42 @@ def build(  # noqa: PLR0917 - click passes by name
     Example:  mlip-kmc release build my-run --training-set train.xyz --image image.sif
               mlip-kmc release build my-run --training-set train.xyz --allow barrier --because "no value is published"
     """  # noqa: D301
-    from mlip_kmc.release.package import ProductionDeployer, Request
+    from mlip_kmc.release.package import ProductionDeployer
     from mlip_kmc.release.settings import load_settings, with_overrides
     from mlip_kmc.release.signature import sign
 
-    chosen = with_overrides(load_settings(settings), version=version, author=author)
     if len(allowed) != len(reasons):
         raise click.UsageError("every --allow CHECK needs its own --because TEXT")
-    request = Request(training_sets=training_sets, image=image, include_training_set=include_training_set,
-                      allowed=dict(zip(allowed, reasons, strict=True)))
-    deployer = ProductionDeployer(chosen, request, on_check=_show)
+    chosen = with_overrides(
+        load_settings(settings), version=version, author=author, training_sets=training_sets, image=image,
+        include_training_set=include_training_set, allow=dict(zip(allowed, reasons, strict=True)))
+    deployer = ProductionDeployer(chosen, on_check=show)
     package = deployer.build(run_dir, into=output)
     click.echo(f"release: {package}")
     if key is not None:
         click.echo(f"signature: {sign(package, key=key)}")
 
 
-def _show(check: "Check") -> None:
+def show(check: "Check") -> None:
+    """Print one check."""
     from mlip_kmc.release.gate import sentence
 
     click.echo(sentence(check))
+
+
+def deployer_of(settings: Path | None, *, on_note: Callable[[str], None]) -> "ProductionDeployer | None":
+    """What makes the release of a run that reached its target; None where no settings are given.
+
+    Raises:
+        ConfigError, ReleaseError: the settings are not enough; better known before the run.
+    """
+    if settings is None:
+        return None
+    from mlip_kmc.release.gate import sentence
+    from mlip_kmc.release.package import ProductionDeployer
+    from mlip_kmc.release.settings import load_settings
+
+    return ProductionDeployer(load_settings(settings), on_check=lambda check: on_note(sentence(check)))
 
 
 @release.command(cls=Command)

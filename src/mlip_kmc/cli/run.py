@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlip_kmc.cli.common import PATH, Command, StoppedError, exit_code, on_stop_signals, run_dir_option
+from mlip_kmc.cli.common import PATH, Command, StoppedError, exit_code, on_stop_signals, release_option, run_dir_option
 from mlip_kmc.errors import EXIT_MORE_TO_DO
 
 if TYPE_CHECKING:
@@ -19,25 +19,32 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("config", type=PATH)
 @run_dir_option("The run directory [default: the configuration's name, beside it, ending in .run].")
+@release_option
 @click.option("--quiet", is_flag=True, help="Print only the result.")
-def run(config: Path, run_dir: Path | None, quiet: bool) -> None:  # noqa: FBT001
+def run(config: Path, run_dir: Path | None, release: Path | None, quiet: bool) -> None:  # noqa: FBT001
     """Start the run of CONFIG, or continue it.
 
     \b
     Example:  mlip-kmc run akmc.yaml --dir my-run
     """  # noqa: D301
+    from mlip_kmc.cli.release import deployer_of
     from mlip_kmc.config import load_config
     from mlip_kmc.display import Display
     from mlip_kmc.eon.wrapper import EonWrapper, inputs_of
+    from mlip_kmc.records import Status
 
     settings = load_config(config)
     where = run_dir or config.with_suffix(".run")
     potential, structure = inputs_of(settings)
     with Display(quiet=quiet, settings=settings) as display:
+        deployer = deployer_of(release, on_note=display.note)
         wrapper = EonWrapper(settings, run_dir=where, on_progress=display.progress, on_start=display.note)
         stop_on_signals(wrapper)
         result = wrapper.run_akmc(potential, structure)
         display.result(result)
+        package = deployer.finalize(where) if deployer is not None and result.status is Status.DONE else None
+    if package is not None:
+        click.echo(f"released: {package}")
     sys.exit(exit_code(result))
 
 

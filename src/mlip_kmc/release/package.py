@@ -1,16 +1,16 @@
 """Puts a release together: the checks, the files, the manifest, and the zip, the same one from the same inputs.
 
-    deployer = ProductionDeployer(load_settings(Path("release.yaml")), Request(training_sets=(Path("train.xyz"),)))
+    deployer = ProductionDeployer(load_settings(Path("release.yaml")))
     deployer.build(Path("my-run"), into=Path("."))         # release_v1.0.zip
 
-Nothing is written before the gate has passed. The time in it is SOURCE_DATE_EPOCH, the settings' date, or that of the run's last
-start, never the clock's.
+Nothing is written before the gate has passed. The time in it is SOURCE_DATE_EPOCH, the settings' date, or that of the last start
+of the run that made a step, never the clock's.
 """
 
 import hashlib
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -52,23 +52,6 @@ from mlip_kmc.report import render
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is asked for besides the settings.
-
-    Attributes:
-        training_sets: the extended XYZ files that the potential was fitted to.
-        image: the SIF file, if it is at hand.
-        include_training_set: put the set into the release.
-        allowed: name of a check: why it need not pass.
-    """
-
-    training_sets: tuple[Path, ...]
-    image: Path | None = None
-    include_training_set: bool = False
-    allowed: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class _Sets:
     """The training set, the validation set if there is one, and their errors under the potential."""
 
@@ -82,14 +65,13 @@ class ProductionDeployer:
     """Builds releases."""
 
     def __init__(
-        self, settings: ReleaseSettings, request: Request, *, on_doing: Callable[[str], None] = lambda _: None,
+        self, settings: ReleaseSettings, *, on_doing: Callable[[str], None] = lambda _: None,
         on_check: Callable[[Check], None] = lambda _: None,
     ) -> None:
         """Take note of what to do; nothing is touched yet.
 
         Args:
-            settings: of the person or the site.
-            request: of this release.
+            settings: of the person or the site, and of this release.
             on_doing: called with what is done next.
             on_check: called with every check.
 
@@ -99,9 +81,10 @@ class ProductionDeployer:
         if settings.version is None or settings.author is None:
             missing = "version" if settings.version is None else "author"
             raise ReleaseError(f"a release needs its {missing}: give --{missing}, or set release.{missing}")
-        if not request.training_sets:
-            raise ReleaseError("a release needs the set that its potential was fitted to: give --training-set FILE")
-        self.settings, self.request = settings, request
+        if not settings.training_sets:
+            raise ReleaseError("a release needs the set that its potential was fitted to: give --training-set FILE, or set "
+                               "release.training_sets")
+        self.settings = settings
         self.version, self.author = settings.version, settings.author
         self.name = release_name(settings.version)
         self._doing, self._note = on_doing, on_check
@@ -120,7 +103,7 @@ class ProductionDeployer:
             ReleaseError: the gate refuses, or the package is there already with another content.
             MlipKmcError: of its kinds, where the run, the potential or the set cannot be read.
         """
-        with Subject.read(run_dir, image=self.request.image) as subject, \
+        with Subject.read(run_dir, image=self.settings.image) as subject, \
                 tempfile.TemporaryDirectory(prefix="mlip-kmc-release-", dir=scratch_directory()) as scratch:
             data = self._packed(subject, Path(scratch))
         target = make_directory(into) / f"{self.name}.zip"
@@ -130,6 +113,15 @@ class ProductionDeployer:
         write_durably(target, data)
         return target
 
+    def finalize(self, run_dir: Path) -> Path:
+        """The last step of a run that reached its target: its release, in the run's folder `release`; one that is there stays.
+
+        Raises:
+            MlipKmcError: as of `build`.
+        """
+        target = run_dir / "release" / f"{self.name}.zip"
+        return target if target.is_file() else self.build(run_dir, into=target.parent)
+
     def _packed(self, subject: Subject, scratch: Path) -> bytes:
         example, sets = example_of(subject.atoms), self._sets(subject)
         inputs = ready_inputs(subject.potential, example)
@@ -137,7 +129,7 @@ class ProductionDeployer:
         date = self._date(subject)
         files = {**inputs, **self._potential_files(subject), members.SCHEMA: schema_bytes(),
                  members.PARTS: parts_list(subject.parts, image=subject.image, at=date)}
-        if self.request.include_training_set:
+        if self.settings.include_training_set:
             files[members.TRAINING] = sets.training.to_xyz()
         manifest = self._manifest(subject, sets, checks, date=date,
                                   example=Example(atoms=len(example), energy_eV=float(f"{energy_eV:.10f}")))
@@ -152,7 +144,7 @@ class ProductionDeployer:
 
     def _sets(self, subject: Subject) -> _Sets:
         self._doing("evaluating the training set")
-        training = LabelledSet.read(self.request.training_sets)
+        training = LabelledSet.read(self.settings.training_sets)
         validation = None if self.settings.validation_set is None else LabelledSet.read((self.settings.validation_set,))
         for one in filter(None, (training, validation)):
             symbols = {symbol for entry in one.structures for symbol in entry.atoms.get_chemical_symbols()}
@@ -194,7 +186,7 @@ class ProductionDeployer:
                          halt=subject.view.numbers.halt, steps=self.settings.quiet_steps),
              _training_check(subject, sets.training), _validation_check(self._metrics(subject, sets)),
              _image_check(subject))
-        return pass_gate(found, allowed=self.request.allowed), energy_eV
+        return pass_gate(found, allowed=self.settings.allow), energy_eV
 
     def _metrics(self, subject: Subject, sets: _Sets) -> ValidationMetrics | None:
         if sets.validation is not None:
@@ -223,7 +215,7 @@ class ProductionDeployer:
             training_set_size=len(training.structures),
             training_set=TrainingSet(fingerprint=training.fingerprint, files=training.files, structures=len(training.structures),
                                      atoms=training.atoms, smallest_distance_A=about.smallest_distance_A,
-                                     included=self.request.include_training_set),
+                                     included=self.settings.include_training_set),
             validation_metrics=self._metrics(subject, sets),
             errors_by_group=(*_by_group("training", sets.training_errors), *_by_group("validation", sets.validation_errors)),
             oracle=settings.oracle, run=subject.run, image=subject.image, parts=subject.parts.told(), checks=checks,
@@ -239,9 +231,10 @@ class ProductionDeployer:
             return datetime.fromtimestamp(epoch, tz=UTC)
         if self.settings.date is not None:
             return self.settings.date
-        last = max((start.time_s for start in subject.view.starts), default=0.0)
+        starts, steps = subject.view.starts, len(subject.view.events)
+        last = max((start.time_s for start in starts if start.kmc_step < steps), default=0.0)
         if not last:
-            raise ReleaseError("the run does not say when it was started; set SOURCE_DATE_EPOCH, or release.date")
+            raise ReleaseError("no start of the run made a KMC step, so it has no date; set SOURCE_DATE_EPOCH, or release.date")
         return datetime.fromtimestamp(int(last), tz=UTC)
 
     @staticmethod

@@ -111,6 +111,14 @@ class Licences(Section):
     training_set: Line | None = None
 
 
+def _existing(value: Path, info: ValidationInfo) -> Path:
+    base: Path = (info.context or {}).get("base", Path.cwd())
+    path = (base / value.expanduser()).resolve()
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; correct the path, which starts at the settings' own folder")
+    return path
+
+
 class ReleaseSettings(Section):
     """Everything about a release that the run does not know."""
 
@@ -130,8 +138,16 @@ class ReleaseSettings(Section):
     licences: Licences
     citation: Line
     """How to cite the potential."""
+    training_sets: tuple[Path, ...] = ()
+    """What the potential was fitted to: extended XYZ with energies and forces; `--training-set` goes before."""
+    include_training_set: bool = False
+    """Put the set itself into the release, not only its fingerprint; `--include-training-set` does so, too."""
     validation_set: Path | None = None
     """Extended XYZ with energies and forces that the potential was not fitted to. Without it the record's errors count."""
+    image: Path | None = None
+    """The file of the image that the run was made in; `--image` goes before."""
+    allow: dict[str, Line] = {}
+    """Checks that need not pass, each with its reason, which everybody will read; `--allow`, `--because` add to them."""
     quiet_steps: Annotated[int, Field(ge=1)] = 10
     """In the states of so many last KMC steps no search may have been halted."""
     references: References = References()
@@ -152,16 +168,15 @@ class ReleaseSettings(Section):
                 raise ValueError("must be in the years 1980 to 2107, which a zip can hold")
         return value
 
-    @field_validator("validation_set")
+    @field_validator("training_sets")
+    @classmethod
+    def _files(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+        return tuple(_existing(path, info) for path in value)
+
+    @field_validator("validation_set", "image")
     @classmethod
     def _file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if value is None:
-            return None
-        base: Path = (info.context or {}).get("base", Path.cwd())
-        path = (base / value.expanduser()).resolve()
-        if not path.is_file():
-            raise ValueError(f"there is no file {path}; correct the path, which starts at the settings' own folder")
-        return path
+        return None if value is None else _existing(value, info)
 
 
 class _File(Section):
@@ -191,15 +206,15 @@ def settings_schema() -> dict[str, Any]:
 
 
 
-def with_overrides(settings: ReleaseSettings, *, version: str | None, author: str | None) -> ReleaseSettings:
-    """The settings with what the command line says instead.
+def with_overrides(settings: ReleaseSettings, **given: Any) -> ReleaseSettings:
+    """The settings with what the command line says instead, by key; None, nothing and False leave them as they are.
 
     Raises:
         ConfigError: it is not valid.
     """
-    given = {key: value for key, value in (("version", version), ("author", author)) if value is not None}
+    changed = {key: value for key, value in given.items() if value}
+    changed["allow"] = {**settings.allow, **given.get("allow", {})}
     try:
-        return ReleaseSettings.model_validate({**settings.model_dump(), **given})
+        return ReleaseSettings.model_validate({**settings.model_dump(), **changed})
     except ValidationError as error:
-        raise ConfigError("\n".join(f"--{line.lstrip(chr(39))}".replace("'", "", 1) for line in explain(error, ReleaseSettings))
-                          ) from error
+        raise ConfigError("\n".join(f"the release's {line}" for line in explain(error, ReleaseSettings))) from error
