@@ -29,6 +29,7 @@ COMMANDS = {
     "campaign": "campaign",
     "report": "report",
     "export": "export",
+    "release": "release",
     "potential": "potential",
     "schema": "schema",
     "completion": "completion",
