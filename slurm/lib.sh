@@ -102,10 +102,11 @@ pause() { sleep "$1" & wait "$!"; } # a signal ends it
 # Preemption gives notice to a job's steps only, not to its script: a step that does nothing else passes it on.
 listen_for_preemption() {
     {
+        trap - USR1 TERM
         srun --overlap --export=ALL --nodes=1 --ntasks=1 --nodelist="$SLURMD_NODENAME" \
-            bash -c 'trap "exit 99" TERM; sleep infinity & wait'
+            bash -c 'trap "exit 99" TERM; while :; do sleep 1000 & wait; done' >"$run/slurm/listener.log" 2>&1
         [ "$?" -ne 99 ] || kill -TERM "$$"
-    } >/dev/null 2>&1 &
+    } &
 }
 
 # -- the workers of a job on several nodes: a step for each, so that a dead node takes only its own with it
@@ -124,7 +125,7 @@ workers_on() { # NODE SLOTS
         srun --overlap --export=ALL --nodes=1 --ntasks=1 --nodelist="$1" --cpu-bind=none \
             bash "$lib/worker.sh" "$run" "$config" "$2" "$SLURMD_NODENAME" >>"$log" 2>&1
         result=$?
-        case $result in 0) return 0 ;; 2 | 4 | 5 | 6 | 8) break ;; esac # it says itself that trying again is of no use
+        case $result in 0 | 99) return "$result" ;; 2 | 4 | 5 | 6 | 8) break ;; esac # it says that trying again is of no use
         [ "$tries" -eq 3 ] || sleep 30
     done
     note "the workers of $1 gave up with exit code $result: $(tail -n 1 "$log")"
@@ -132,7 +133,7 @@ workers_on() { # NODE SLOTS
 }
 
 start_workers() {
-    local node slots pid crews=()
+    local node slots pid crews=() why=TERM
     : >"$run/slurm/working"
     trap 'crew_gone=yes; told TERM' USR2
     {
@@ -140,8 +141,11 @@ start_workers() {
             workers_on "$node" "$slots" &
             crews+=("$!")
         done < <(paste -d ' ' <(scontrol show hostnames "$SLURM_JOB_NODELIST") <(slots_of_nodes))
-        for pid in "${crews[@]}"; do ! wait "$pid" || exit 0; done # one that ended well saw the end of the run
-        kill -USR2 "$$" # all gave up
+        for pid in "${crews[@]}"; do
+            wait "$pid"
+            case $? in 0) exit 0 ;; 99) ;; *) why=USR2 ;; esac # 0: it saw the end of the run; 99: it was told to leave
+        done
+        kill -s "$why" "$$" # nobody is left
     } &
 }
 

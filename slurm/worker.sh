@@ -25,3 +25,4 @@ while [ -z "$notice" ]; do
     # with --no-kill, Slurm lets a job go on whose script's node has died, and so nobody would ever end it
     if [ -z "$notice" ] && ! batch_node_is_there; then note "$batch_node is gone: requeueing"; scontrol requeue "$job"; exit 0; fi
 done
+exit 99 # told to leave
