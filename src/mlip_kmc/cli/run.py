@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("config", type=PATH)
 @run_dir_option("The run directory [default: the configuration's name, beside it, ending in .run].")
-@click.option("--quiet", is_flag=True, help="Print only the result.")
+@click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 def run(config: Path, run_dir: Path | None, quiet: bool) -> None:  # noqa: FBT001
     """Start the run of CONFIG, or continue it.
 

@@ -1,0 +1,156 @@
+"""A small run, the processes that make it, faults that strace injects into them, and what has to come out in spite of them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import yaml
+
+from mlip_kmc.eon.results import read_states
+from mlip_kmc.records import Event, SearchRecord, read_lines
+
+EVERY = os.environ.get("MLIP_KMC_FAULTS") == "every"
+"""`just kills`: all of them, not every so many."""
+_PATIENCE_S = 60.0
+
+
+def write_config(folder, **changes):
+    """`akmc.yaml` of an Al adatom on Al(100): two KMC steps, a second in all, some searches from recycled saddles."""
+    from ase.build import add_adsorbate, fcc100
+    from ase.constraints import FixAtoms
+
+    slab = fcc100("Al", (4, 4, 3), a=4.05, vacuum=8.0, periodic=True)
+    add_adsorbate(slab, "Al", 2.0, "hollow")
+    slab.set_constraint(FixAtoms(indices=[atom.index for atom in slab if atom.tag == 3]))
+    slab.info.clear()
+    slab.write(folder / "adatom.xyz")
+    settings = {
+        "structure": "adatom.xyz", "potential": {"eon": "eam_al"}, "temperature_K": 400, "workers": 2, "seed": 6,
+        "recycling": True, "confidence": {"value": 0.15}, "stop": {"kmc_steps": 2},
+        "search": {"displace": "least_coordinated", "displacement_A": 0.3, "displacement_radius_A": 3.5, "time_limit_min": 5,
+                   "thermal_window_kT": 60},
+    } | changes
+    (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    return folder / "akmc.yaml"
+
+
+def events_of(run):
+    return read_lines(run / "journal" / "events.jsonl", Event)
+
+
+def outcome(run):
+    """Everything that decides a trajectory, to the last digit."""
+    searches = [(s.state, s.index, s.outcome, s.reason, s.process, s.barrier, s.kind)
+                for s in read_lines(run / "journal" / "searches.jsonl", SearchRecord)]
+    tables = [(p.state, p.process, p.product, p.barrier, p.rate, p.prefactor, p.repeats)
+              for state in read_states(run / "eon") for p in state.processes]
+    return {"events": events_of(run), "searches": searches, "tables": tables}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended; a negative code is a signal."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def one_line(self):
+        """At most one line of error, and no traceback."""
+        return len(self.stderr.splitlines()) <= 1 and "Traceback" not in self.stdout + self.stderr
+
+
+class Lane:
+    """Commands one after the other; two lanes keep two processors busy."""
+
+    def __init__(self):
+        self._forker = subprocess.Popen([sys.executable, str(Path(__file__).with_name("forker.py"))], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self._folder = tempfile.TemporaryDirectory(prefix="mlip-kmc-lane-")
+        self._said = [Path(self._folder.name, name) for name in ("stdout", "stderr")]
+        self._trace = Path(self._folder.name, "trace")
+
+    def close(self):
+        self._forker.stdin.close()
+        self._forker.wait()
+        self._folder.cleanup()
+
+    def start(self, config, run, *options, environment=None, held=False):
+        """`mlip-kmc run`; answer its process."""
+        for path in self._said:
+            path.unlink(missing_ok=True)
+        self._tell({"arguments": ["run", str(config), "--dir", str(run), *options], "cwd": str(config.parent),
+                    "stdout": str(self._said[0]), "stderr": str(self._said[1]), "environment": environment or {}})
+        pid = int(self._forker.stdout.readline())
+        if not held:
+            self._go()
+        return pid
+
+    def _tell(self, what):
+        self._forker.stdin.write(json.dumps(what) + "\n")
+        self._forker.stdin.flush()
+
+    def _go(self):
+        self._tell("go")
+
+    def wait(self):
+        code = int(self._forker.stdout.readline())
+        return Ended(code, *(path.read_text(errors="replace") if path.exists() else "" for path in self._said))
+
+    def run(self, config, run, *options, **keywords):
+        self.start(config, run, *options, **keywords)
+        return self.wait()
+
+    def injected(self, config, run, *, call, what):
+        """The command with a fault in its main thread, which is the one that commits; and whether the fault came.
+
+        Only that thread is traced, and strace counts calls by thread: searches' own processes are left alone.
+        """
+        self._trace.unlink(missing_ok=True)
+        pid = self.start(config, run, held=True)
+        fds = ["-e", "trace-fds=!0,1,2"] if call in ("write", "writev") and "error" in what else []
+        strace = subprocess.Popen(["strace", "-o", str(self._trace), *fds, "-e", f"trace={call}", "-e", f"inject={call}:{what}",
+                                   "-p", str(pid)], stderr=subprocess.PIPE, text=True)
+        said = strace.stderr.readline()
+        assert "attached" in said, said + strace.stderr.read()
+        self._go()
+        paused = False
+        try:  # a run that pauses for room stays until it is told to end
+            strace.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            paused = True
+            os.kill(pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                strace.wait(_PATIENCE_S)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            strace.wait()
+        strace.stderr.close()
+        ended = self.wait()
+        assert not paused or ended.returncode == 75, ended
+        return ended, ended.returncode == -signal.SIGKILL or "(INJECTED)" in self._trace.read_text(errors="replace")
+
+
+def kill_tree(pid):
+    """SIGKILL to a process and everything below it."""
+    try:
+        victims = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for victim in victims:
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+
+
+def told_events(said):
+    """How many KMC steps a run has told of; each was committed before."""
+    return max([0, *map(int, re.findall(r"^KMC step +(\d+):", said, re.MULTILINE))])
