@@ -62,8 +62,8 @@ _MANUAL = "see eOn's manual"
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _WHOLE, _NUMBER, _TRUTH = ("int", "integer"), ("float",), ("boolean", "bool")
 # line breaks start another option; '%' is eOn's interpolation; the client takes '#' and ';' for comments; nothing else that a
-# shell or LAMMPS would act on has a meaning in an option either, and what an option names lies in the search's own directory
-_TEXT = re.compile(r"(?!/)(?!.*\.\.)[A-Za-z0-9 _.,:+=()\[\]/-]*", re.ASCII)
+# shell or LAMMPS would act on has a meaning in an option either, and a file that an option names is in the search's directory
+_TEXT = re.compile(r"(?!.*\.\.)[A-Za-z0-9 _.,:+()\[\]-]*", re.ASCII)
 
 
 @cache
@@ -202,8 +202,8 @@ def _text(name: str, value: Value, values: list[str] | None) -> str:
         raise ValueError(f"{name} is text, not {str(value).lower()}; put the text in quotes if it is meant")  # noqa: TRY004
     text = str(value)
     if not _TEXT.fullmatch(text) or text != text.strip():
-        raise ValueError(f"{name} takes letters, digits, spaces and _ . , : + = / - ( ) [ ] only: no line breaks, '%', '#', ';', "
-                         f"'..' or '/' at its start, no spaces at its ends: {value!r}")
+        raise ValueError(f"{name} takes letters, digits, spaces and _ . , : + - ( ) [ ] only: no line breaks, '%', '#', ';', '/' "
+                         f"or '..', no spaces at its ends: {value!r}")
     if values and text not in values:
         raise ValueError(f"{name} is one of {', '.join(values)}, not {value!r}")
     return text

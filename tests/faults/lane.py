@@ -84,12 +84,16 @@ class Lane:
         self._forker.wait()
         self._folder.cleanup()
 
-    def start(self, config, run, *options, environment=None, held=False):
+    def start(self, config, run, *options, held=False):
         """`mlip-kmc run`; answer its process."""
+        return self.begin(["run", config, "--dir", run, *options], cwd=config.parent, held=held)
+
+    def begin(self, arguments, *, cwd, environment=None, held=False):
+        """A command; answer its process, which waits to be let go if it is `held`."""
         for path in self._said:
             path.unlink(missing_ok=True)
-        self._tell({"arguments": ["run", str(config), "--dir", str(run), *options], "cwd": str(config.parent),
-                    "stdout": str(self._said[0]), "stderr": str(self._said[1]), "environment": environment or {}})
+        self._tell({"arguments": [str(argument) for argument in arguments], "cwd": str(cwd), "stdout": str(self._said[0]),
+                    "stderr": str(self._said[1]), "environment": environment or {}})
         pid = int(self._forker.stdout.readline())
         if not held:
             self._go()
@@ -106,8 +110,12 @@ class Lane:
         code = int(self._forker.stdout.readline())
         return Ended(code, *(path.read_text(errors="replace") if path.exists() else "" for path in self._said))
 
-    def run(self, config, run, *options, **keywords):
-        self.start(config, run, *options, **keywords)
+    def run(self, config, run, *options):
+        self.start(config, run, *options)
+        return self.wait()
+
+    def command(self, *arguments, cwd, environment=None):
+        self.begin(arguments, cwd=cwd, environment=environment)
         return self.wait()
 
     def injected(self, config, run, *, call, what):

@@ -64,6 +64,11 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
     context.exit(0)
 
 
+def _printable(line: str) -> str:
+    """The line with what would steer a terminal written out: names of files may hold anything."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -98,8 +103,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except MlipKmcError as error:
         if "--debug" in words:
             traceback.print_exc()
-        for line in str(error).splitlines():
-            click.echo(f"mlip-kmc: {line}", err=True)
+        for line in str(error).split("\n"):
+            click.echo(f"mlip-kmc: {_printable(line)}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

@@ -36,7 +36,7 @@ def status(run: Path, as_json: bool, watch: bool, interval_s: float) -> None:  #
 
     if as_json and watch:
         raise click.UsageError("--json prints once; leave out --watch")
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if as_json:
         click.echo(read_status(run).to_json())
     elif not watch:

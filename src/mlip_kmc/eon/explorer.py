@@ -167,8 +167,8 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         if kept.is_file():
             text = unsealed(kept.read_bytes())
             if text is None:
-                raise RunStateError(f"{kept}, which search {name} starts from, is damaged; restore it from a backup, or remove it: "
-                                    "the search then starts anew, as good, but perhaps elsewhere")
+                raise RunStateError(f"{kept}, which search {name} starts from, is damaged; restore it from a backup, or remove "
+                                    "it: the search then starts anew, as good, but perhaps elsewhere")
             body = json.loads(text)
             return {"id": name, "type": body.pop("type"), **{key: text_io.StringIO(text) for key, text in body.items()}}
         number, index = search_of(name)
