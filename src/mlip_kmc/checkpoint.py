@@ -20,18 +20,17 @@ import json
 import os
 import re
 import shutil
-import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
-
+from mlip_kmc.claim import Claim
 from mlip_kmc.errors import RunStateError
 from mlip_kmc.files import (
     append_durably,
+    create_durably,
     fsync_directory,
     make_directory,
     sealed,
@@ -48,34 +47,25 @@ _LOST = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
 
 
 class RunDirectory:
-    """A run's directory, used by one process at a time."""
+    """A run's directory, used by one process at a time; made for its user alone, who may open it to others."""
 
     def __init__(self, path: Path) -> None:
-        """Take note of the path; `with` takes the lock."""
+        """Take note of the path; `with` takes the claim."""
         self.path = path.absolute()
-        self._lock: FileLock | None = None
+        self.claim: Claim | None = None
 
     def __enter__(self) -> Self:
-        make_directory(self.path)
-        lock = FileLock(self.path / "lock", mode=0o644)
-        note = self.path / "lock.holder"
-        with storage_errors(self.path / "lock"):
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                holder = note.read_text(encoding="utf-8").strip() if note.is_file() else "another process"
-                raise RunStateError(
-                    f"the run directory {self.path} is in use by {holder}; wait for it, stop it, or choose another --dir"
-                ) from None
-            note.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
-        self._lock = lock
+        make_directory(self.path, mode=0o700)
+        claim = Claim(self.path)
+        claim.take()
+        self.claim = claim
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._lock is not None:
-            self._lock.release()
+        if self.claim is not None:
+            self.claim.release()
 
 
 @dataclass
@@ -107,6 +97,7 @@ class Checkpoints:
     def __init__(self, directory: RunDirectory, *, root: str = "eon") -> None:
         """Make the folders."""
         self._base = directory.path
+        self._claim = directory.claim
         self.root = self._base / root
         if not (self._base / "generations").exists() and self.root.is_dir() and any(self.root.iterdir()):
             raise RunStateError(f"{self.root} is there already and no part of a run; choose another --dir")
@@ -175,6 +166,7 @@ class Checkpoints:
         self._clear_live({})
         for journal in self._journals.values():
             self._truncate(journal, 0)
+        self._sweep()
 
     def _read_manifest(self, number: int) -> dict[str, Any]:
         path = self._generations / f"{number:08d}.json"
@@ -296,7 +288,10 @@ class Checkpoints:
 
         Raises:
             StorageError: it could not be written; the last generation still holds.
+            RunStateError: another process took the run directory over.
         """
+        if self._claim is not None:
+            self._claim.check()
         number = self._number + 1
         folders, listings = dict(self._folders), dict(self._listings)
         stamps: dict[str, tuple[int, int, int]] = {}
@@ -317,7 +312,7 @@ class Checkpoints:
         manifest = {"format": FORMAT, "identity": identity, "number": number, "state": state, "journals": journals,
                     "folders": listings}
         text = json.dumps(manifest, separators=(",", ":")).encode()
-        write_durably(self._generations / f"{number:08d}.json", sealed(text))
+        create_durably(self._generations / f"{number:08d}.json", sealed(text))
         self._folders, self._listings, self._number = folders, listings, number
         self._stamps.update(stamps)
         self._retire(number, replaced)

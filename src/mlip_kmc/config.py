@@ -245,6 +245,15 @@ class StopSection(_Section):
     """The run is done at this simulated time (exit code 0)."""
     wall_time_min: Positive | None = None
     """This start pauses then (exit code 75); the same command continues."""
+    wait_for_room_min: NonNegative | None = None
+    """A full disk pauses the run until there is room; after so long it ends (exit code 8). Left out: it waits."""
+
+
+class RetentionSection(_Section):
+    """How much disk may be used for what only helps to look into failures."""
+
+    evidence_MB: NonNegative = 200.0
+    """Directories of failed searches, in `evidence/`; beyond, the oldest go."""
 
 
 class GammaSection(_Section):
@@ -311,6 +320,8 @@ class Config(_Section):
     """How process searches start, and when one is given up."""
     stop: StopSection = StopSection()
     """When the run is done, or pauses."""
+    retention: RetentionSection = RetentionSection()
+    """How much disk may be used for looking into failures."""
     workers: Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)] = "auto"
     """Searches at a time on this machine; `auto` takes the processors this process may use."""
     seed: Annotated[int, _NUMBER, Field(ge=0, lt=2**63)] = 1
@@ -352,7 +363,7 @@ class Config(_Section):
     @cached_property
     def worker_count(self) -> int:
         """How many searches run at a time on this machine."""
-        return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers
+        return processors() if self.workers == "auto" else self.workers
 
     def physics(self) -> dict[str, Any]:
         """What decides the trajectory besides structure and potential, by dotted key.
@@ -369,7 +380,7 @@ class Config(_Section):
 
 _SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
 _GAMMA_LIMITS = {"on_halt"}
-_LIMITS = {"stop": True, "workers": True, "temperature_K": True}
+_LIMITS = {"stop": True, "workers": True, "temperature_K": True, "retention": True}
 
 
 def _dotted(facts: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -423,6 +434,22 @@ def runtime_directories() -> list[Path]:
     """Where a socket may lie, best first: XDG_RUNTIME_DIR, the scratch directory, /tmp."""
     named = os.environ.get("XDG_RUNTIME_DIR")
     return [*([Path(named).absolute()] if named else []), scratch_directory(), Path("/tmp")]  # noqa: S108 - a private one is made in it
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def node_name() -> str:
+    """Slurm's name of this node; empty outside of Slurm."""
+    return os.environ.get("SLURMD_NODENAME", "")
+
+
+def job_name() -> str:
+    """Slurm's name of this job, with its restarts; empty outside of Slurm."""
+    job, restarts = os.environ.get("SLURM_JOB_ID", ""), os.environ.get("SLURM_RESTART_COUNT", "")
+    return f"{job}, restart {restarts}" if job and restarts else job
 
 
 def scratch_directory() -> Path:

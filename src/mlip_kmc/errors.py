@@ -52,9 +52,14 @@ class SearchesFailedError(MlipKmcError):
 
 
 class StorageError(MlipKmcError):
-    """The disk is full, read-only, or did not keep what was written."""
+    """The disk is full, read-only, or did not keep what was written.
+
+    Attributes:
+        full: it is only a matter of room.
+    """
 
     exit_code = 8
+    full = False
 
 
 class ExtrapolationError(MlipKmcError):

@@ -13,7 +13,7 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -45,7 +45,9 @@ def storage_errors(path: Path, *, place: str = "--dir") -> Iterator[None]:
     except OSError as error:
         said = os.strerror(error.errno) if error.errno else str(error)
         advice = _ADVICE.get(error.errno or 0, f"{said}; correct that and run the same command again")
-        raise StorageError(f"cannot write {path}: {advice.replace('{place}', place)}") from error
+        failure = StorageError(f"cannot write {path}: {advice.replace('{place}', place)}")
+        failure.full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise failure from error
 
 
 def fsync_directory(directory: Path) -> None:
@@ -74,6 +76,31 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory:
         stream.write(data)
 
 
+def create_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Create `path`, whole, or fail: what another process put there meanwhile stays.
+
+    Raises:
+        StorageError: it exists, or the content could not be made durable.
+    """
+    with storage_errors(path):
+        if path.exists():
+            raise StorageError(f"{path} was written by another process; two runs are at work in one directory: stop one of them")
+    with _replacing(path, mode=mode, place=_link) as stream:
+        stream.write(data)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Give a file its name, if nobody has it."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        temporary.replace(path)  # a file system without links
+    else:
+        temporary.unlink()
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step, without waiting for the disk: for what the next moment makes stale.
 
@@ -96,7 +123,8 @@ def durable_stream(path: Path) -> Iterator[IO[str]]:
 
 @contextmanager
 def _replacing(
-    path: Path, *, mode: int = 0o644, sync_directory: bool = True, durable: bool = True
+    path: Path, *, mode: int = 0o644, sync_directory: bool = True, durable: bool = True,
+    place: Callable[[Path, Path], object] = Path.replace,
 ) -> Iterator[IO[bytes]]:
     """A temporary file beside `path`, which takes its place, synced if `durable`, when the block ends without an error."""
     with storage_errors(path):
@@ -108,7 +136,7 @@ def _replacing(
                 os.fchmod(stream.fileno(), mode)
                 if durable:
                     os.fsync(stream.fileno())
-            Path(temporary).replace(path)
+            place(Path(temporary), path)
         except BaseException:
             with suppress(OSError):  # what went wrong first is what is reported
                 Path(temporary).unlink(missing_ok=True)
@@ -151,11 +179,16 @@ def _write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def make_directory(path: Path) -> Path:
-    """Create `path` and its parents, durably; answer it."""
+def make_directory(path: Path, *, mode: int = 0o777) -> Path:
+    """Create `path` and its parents, durably; answer it.
+
+    Args:
+        path: a directory that is there already stays as it is.
+        mode: of `path` itself, less the umask.
+    """
     with storage_errors(path):
         missing = [entry for entry in (path, *path.parents) if not entry.exists()]
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
         for entry in missing:
             fsync_directory(entry.parent)
     return path
@@ -170,6 +203,24 @@ def unsealed(data: bytes) -> bytes | None:
     """The text of `sealed`; None where it is torn, or a bit of it has changed."""
     digest, _, text = data.partition(b"\n")
     return text if hashlib.sha256(text).hexdigest().encode() == digest else None
+
+
+def has_room(directory: Path, *, probe_bytes: int) -> bool:
+    """Can so much be written there? It is tried, because a quota shows in no other way."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=directory, prefix=".room.", suffix=".tmp")
+    except OSError:
+        return False
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, probe_bytes)
+            os.fsync(stream.fileno())
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            Path(name).unlink()
+    return True
 
 
 def sha256_of(path: Path) -> str:

@@ -132,6 +132,51 @@ class Start(_Json):
 
 
 @dataclass(frozen=True)
+class RunNumbers:
+    """What a generation holds besides files and journals.
+
+    Attributes:
+        steps: KMC steps done. time_s: simulated time.
+        state: where the run is. previous: where it came from, or -1.
+        bad_in_a_row: searches. starts: of the process.
+        confidence: of the present state, at the last commit.
+        wall_s: over all starts. busy_s: of all searches that came back, where they ran.
+        capacity_s: seconds that the workers there were could have worked.
+        discarded: searches that were started and not registered, because a KMC step made them useless.
+        pending: searches that are not registered, in order.
+        halt: what halted the run, in words; empty where nothing did.
+    """
+
+    steps: int = 0
+    time_s: float = 0.0
+    state: int = 0
+    previous: int = -1
+    bad_in_a_row: int = 0
+    starts: int = 0
+    confidence: float = 0.0
+    wall_s: float = 0.0
+    busy_s: float = 0.0
+    capacity_s: float = 0.0
+    discarded: int = 0
+    pending: tuple[str, ...] = ()
+    halt: str = ""
+
+    @property
+    def events_a_day(self) -> float | None:
+        """KMC steps a day of the time that the run's processes ran; None before there was any."""
+        return self.steps / self.wall_s * 86400 if self.wall_s > 0 else None
+
+    def utilisation(self, *, workers: int) -> float | None:
+        """Busy share of what the workers could have worked, over the run's whole life.
+
+        Args:
+            workers: of the last start, where the first development versions noted no capacity.
+        """
+        capacity_s = self.capacity_s or self.wall_s * workers
+        return min(self.busy_s / capacity_s, 1.0) if capacity_s > 0 else None
+
+
+@dataclass(frozen=True)
 class Live(_Json):
     """What a running process says of itself every few seconds, for `status`; not durable.
 
@@ -141,6 +186,7 @@ class Live(_Json):
         phase: what it does.
         workers: searches at a time. busy: searches that run now. waiting: submitted and not running yet.
         interval_s: how often it says so.
+        nodes: searches at a time, by machine; empty where all run in this process.
     """
 
     time_s: float
@@ -151,6 +197,7 @@ class Live(_Json):
     busy: int
     waiting: int
     interval_s: float
+    nodes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

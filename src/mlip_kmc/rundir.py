@@ -27,7 +27,7 @@ from mlip_kmc.checkpoint import FORMAT
 from mlip_kmc.eon.results import read_states
 from mlip_kmc.errors import RunStateError, StructureError
 from mlip_kmc.files import sha256_of, unsealed
-from mlip_kmc.records import EonResult, Event, Minimised, SearchRecord, Start, StateRecord, Status
+from mlip_kmc.records import EonResult, Event, Minimised, RunNumbers, SearchRecord, Start, StateRecord, Status
 from mlip_kmc.structure import read_structure
 
 Array = npt.NDArray[np.float64]
@@ -36,34 +36,6 @@ Detail = Literal["structures", "tables", "numbers"]
 _MANIFEST = re.compile(r"^\d{8}\.json$")
 _ATTEMPTS = 5
 _PAUSE_S = 0.2
-
-
-@dataclass(frozen=True)
-class RunNumbers:
-    """What a generation says of the run besides files and journals.
-
-    Attributes:
-        steps: KMC steps. time_s: simulated time, s.
-        state, previous: the present state and the one before; -1 for none.
-        bad_in_a_row: bad searches since the last good one.
-        starts: how often the run was started.
-        confidence: of the present state, at the last commit.
-        wall_s: over all starts. busy_s: of all searches that came back, where they ran.
-        pending: searches that were in flight, by name (`state_index`).
-        halt: what halted the run on extrapolation, in words; empty where nothing did.
-    """
-
-    steps: int = 0
-    time_s: float = 0.0
-    state: int = 0
-    previous: int = -1
-    bad_in_a_row: int = 0
-    starts: int = 0
-    confidence: float = 0.0
-    wall_s: float = 0.0
-    busy_s: float = 0.0
-    pending: tuple[str, ...] = ()
-    halt: str = ""
 
 
 @dataclass(frozen=True)

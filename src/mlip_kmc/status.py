@@ -22,7 +22,6 @@ _LIVE = "live.json"
 _BEATS = 15
 """A process that said nothing for so many of its intervals is taken for dead; file systems of clusters show files late."""
 _RECENT = 200
-_DAY_S = 86400.0
 
 
 class Condition(StrEnum):
@@ -51,7 +50,9 @@ class RunStatus:
         searches: registered ones by outcome. searches_here: in the present state. reasons: of bad ones, most frequent first.
         bad_in_a_row: so many bad ones came last. pending: searches not registered.
         workers: searches at a time. busy: of them at work now.
+        nodes: searches at a time, by machine, where workers joined from others.
         utilisation: busy share of the workers over the run's life.
+        discarded: searches that were started and that a KMC step made useless.
         wall_s: time that its processes ran. events_a_day: KMC steps a day of that time.
         force_calls: eOn's own count, which leaves out dimer rotations; over all registered searches.
         force_calls_per_s: of the last searches, a busy worker.
@@ -84,7 +85,9 @@ class RunStatus:
     pending: int
     workers: int | None
     busy: int
+    nodes: dict[str, int]
     utilisation: float | None
+    discarded: int
     wall_s: float
     events_a_day: float | None
     force_calls: int
@@ -118,7 +121,8 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     condition = Condition.DONE if done else _condition(live, now_s=now_s)
     if numbers.halt and condition is not Condition.RUNNING:
         condition = Condition.HALTED
-    workers = view.starts[-1].workers if view.starts else None
+    running = live is not None and condition is Condition.RUNNING
+    workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
     recent = view.searches[-_RECENT:]
     worked_s = sum(record.seconds for record in recent)
     calls = sum(record.force_calls for record in view.searches)
@@ -139,9 +143,9 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         searches=dict(Counter(record.outcome for record in view.searches)),
         searches_here=sum(record.state == numbers.state for record in view.searches), reasons=_reasons(view.searches),
         bad_in_a_row=numbers.bad_in_a_row, pending=len(numbers.pending), workers=workers,
-        busy=live.busy if live and condition is Condition.RUNNING else 0,
-        utilisation=min(numbers.busy_s / (numbers.wall_s * workers), 1.0) if workers and numbers.wall_s > 0 else None,
-        wall_s=numbers.wall_s, events_a_day=numbers.steps / numbers.wall_s * _DAY_S if numbers.wall_s > 0 else None,
+        busy=live.busy if live and running else 0, nodes=live.nodes if live and running else {},
+        utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0), discarded=numbers.discarded,
+        wall_s=numbers.wall_s, events_a_day=numbers.events_a_day,
         force_calls=calls, force_calls_per_s=sum(record.force_calls for record in recent) / worked_s if worked_s > 0 else None,
         search_s=_median([record.seconds for record in recent if record.outcome != "bad"]), starts=numbers.starts,
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0), run_bytes=run_bytes, free_bytes=free_bytes,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,10 @@ import yaml
 from mlip_kmc.eon.results import read_states
 from mlip_kmc.records import Event, SearchRecord, read_lines
 
-EVERY = os.environ.get("MLIP_KMC_FAULTS") == "every"
-"""`just kills`: all of them, not every so many."""
-_PATIENCE_S = 60.0
+EVERY = int(os.environ.get("MLIP_KMC_FAULTS", "0"))
+"""`just kills`: every so many of all of them; 0 is the short version, which has strides of its own."""
+_PATIENCE_S = 300.0
+_LOOK_S = 0.2
 
 
 def write_config(folder, **changes):
@@ -27,13 +29,13 @@ def write_config(folder, **changes):
     from ase.build import add_adsorbate, fcc100
     from ase.constraints import FixAtoms
 
-    slab = fcc100("Al", (4, 4, 3), a=4.05, vacuum=8.0, periodic=True)
+    slab = fcc100("Al", (3, 3, 3), a=4.05, vacuum=8.0, periodic=True)
     add_adsorbate(slab, "Al", 2.0, "hollow")
     slab.set_constraint(FixAtoms(indices=[atom.index for atom in slab if atom.tag == 3]))
     slab.info.clear()
     slab.write(folder / "adatom.xyz")
     settings = {
-        "structure": "adatom.xyz", "potential": {"eon": "eam_al"}, "temperature_K": 400, "workers": 2, "seed": 6,
+        "structure": "adatom.xyz", "potential": {"eon": "eam_al"}, "temperature_K": 400, "workers": 2, "seed": 10,
         "recycling": True, "confidence": {"value": 0.15}, "stop": {"kmc_steps": 2},
         "search": {"displace": "least_coordinated", "displacement_A": 0.3, "displacement_radius_A": 3.5, "time_limit_min": 5,
                    "thermal_window_kT": 60},
@@ -131,21 +133,25 @@ class Lane:
         said = strace.stderr.readline()
         assert "attached" in said, said + strace.stderr.read()
         self._go()
-        paused = False
-        try:  # a run that pauses for room stays until it is told to end
-            strace.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            paused = True
-            os.kill(pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                strace.wait(_PATIENCE_S)
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            strace.wait()
-        strace.stderr.close()
+        stopped = self._see_through(strace, pid, lasting=what.endswith("+"))
         ended = self.wait()
-        assert not paused or ended.returncode == 75, ended
+        assert not stopped or ended.returncode == 75, ended
         return ended, ended.returncode == -signal.SIGKILL or "(INJECTED)" in self._trace.read_text(errors="replace")
+
+    def _see_through(self, strace, pid, *, lasting):
+        """Until it has ended; a run that pauses for room which never comes is told to stop."""
+        stopped, deadline = False, time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                strace.wait(_LOOK_S)
+            except subprocess.TimeoutExpired:
+                assert time.monotonic() < deadline, "it neither ends nor goes on"
+                if lasting and not stopped and "paused: " in self._said[0].read_text(errors="replace"):
+                    os.kill(pid, signal.SIGTERM)
+                    stopped = True
+            else:
+                strace.stderr.close()
+                return stopped
 
 
 def kill_tree(pid):

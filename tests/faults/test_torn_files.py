@@ -21,7 +21,7 @@ from .lane import EVERY, kill_tree, outcome
 ATTEMPTS = 60
 FEW = {"objects", "eon", "results", "halts"}
 """Folders with many files of one kind: the short version takes every so many."""
-STRIDE = 1 if EVERY else 20
+STRIDE = EVERY or 20
 
 
 def flipped(data):

@@ -36,7 +36,7 @@ from .conftest import EXAMPLE, mlip_kmc, write_config
 FILES = ("cu.yace", "cu.yaml", "cu.asi", "cu.record.json", "vacancy.xyz")
 SETTINGS = {"structure": "vacancy.xyz", "potential": {"ace": "cu.yace"}, "temperature_K": 500, "workers": 1,
             "stop": {"kmc_steps": 1}}
-WHO_HOLDS_IT = {"lock", "lock.holder", "live.json"}
+WHO_HOLDS_IT = {"lock", "live.json"}
 """What says who uses a run directory, and is no part of the run."""
 
 

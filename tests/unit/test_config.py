@@ -326,6 +326,7 @@ def test_limits_are_what_physics_leaves_out(folder):
     assert limits["stop.kmc_steps"] == 3
     assert limits["temperature_K"] == 300.0
     assert set(limits) == {"temperature_K", "workers", "stop.kmc_steps", "stop.simulated_time_s", "stop.wall_time_min",
+                           "stop.wait_for_room_min", "retention.evidence_MB",
                            "search.max_bad_in_a_row", "search.time_limit_min", "gamma.on_halt"}
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "check",
     "search": "search",
     "run": "run",
+    "worker": "worker",
     "status": "status",
     "serve": "serve",
     "select": "select",

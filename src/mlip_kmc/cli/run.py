@@ -20,21 +20,37 @@ if TYPE_CHECKING:
 @click.argument("config", type=PATH)
 @run_dir_option("The run directory [default: the configuration's name, beside it, ending in .run].")
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
-def run(config: Path, run_dir: Path | None, quiet: bool) -> None:  # noqa: FBT001
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=None, help="In place of the configuration's: for replicas.")
+@click.option("--remote-workers", is_flag=True,
+              help="Run no search in this process, but on workers that join: `mlip-kmc worker RUN`, on any node.")
+@click.option("--interface", default=None, help="With --remote-workers: the network interface to listen on, as ib0.")
+@click.option("--grace-s", type=click.FloatRange(min=0), default=60.0, show_default=True,
+              help="After SIGUSR1: how long running searches may take to finish.")
+def run(
+    config: Path, *, run_dir: Path | None, quiet: bool, seed: int | None, remote_workers: bool, interface: str | None,
+    grace_s: float,
+) -> None:
     """Start the run of CONFIG, or continue it.
+
+    SIGTERM and Ctrl-C stop it at its last commit; SIGUSR1 lets running searches finish first and starts no others. Both end
+    with exit code 75.
 
     \b
     Example:  mlip-kmc run akmc.yaml --dir my-run
     """  # noqa: D301
     from mlip_kmc.config import load_config
     from mlip_kmc.display import Display
-    from mlip_kmc.eon.wrapper import EonWrapper, inputs_of
+    from mlip_kmc.eon.wrapper import EonWrapper, Remote, inputs_of
 
+    if interface and not remote_workers:
+        raise click.UsageError("--interface goes with --remote-workers")
     settings = load_config(config)
+    settings = settings if seed is None else settings.model_copy(update={"seed": seed})
     where = run_dir or config.with_suffix(".run")
     potential, structure = inputs_of(settings)
     with Display(quiet=quiet, settings=settings) as display:
-        wrapper = EonWrapper(settings, run_dir=where, on_progress=display.progress, on_start=display.note)
+        wrapper = EonWrapper(settings, run_dir=where, on_progress=display.progress, on_start=display.note,
+                             remote=Remote(interface=interface) if remote_workers else None, grace_s=grace_s)
         stop_on_signals(wrapper)
         result = wrapper.run_akmc(potential, structure)
         display.result(result)
@@ -42,7 +58,7 @@ def run(config: Path, run_dir: Path | None, quiet: bool) -> None:  # noqa: FBT00
 
 
 def stop_on_signals(wrapper: "EonWrapper") -> None:
-    """Ctrl-C and SIGTERM end the run at its last commit; before the first there is nothing to keep."""
+    """Ctrl-C and SIGTERM end the run at its last commit, SIGUSR1 when its searches have; before the first there is nothing."""
 
     def on_signal(number: int, _: FrameType | None) -> None:
         if wrapper.starting:
@@ -51,4 +67,10 @@ def stop_on_signals(wrapper: "EonWrapper") -> None:
             os._exit(EXIT_MORE_TO_DO)
         wrapper.stop.set()
 
+    def on_usr1(number: int, _: FrameType | None) -> None:
+        if wrapper.starting:
+            raise StoppedError(signal.Signals(number).name)
+        wrapper.drain.set()
+
     on_stop_signals(on_signal)
+    signal.signal(signal.SIGUSR1, on_usr1)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlip_kmc.status import RunStatus
 
 _MOST_REASONS = 4
+_LITTLE_BYTES = 1_000_000_000
 
 
 @click.command(cls=Command)
@@ -79,7 +80,7 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         ("workers", _workers(now)),
         ("cost", _cost(now)),
         ("started", _started(now)),
-        ("disk", f"{_size(now.run_bytes)} used, {_size(now.free_bytes)} free"),
+        ("disk", _disk(now)),
     ]
     return rows
 
@@ -118,7 +119,15 @@ def _workers(now: "RunStatus") -> str:
     if now.workers is None:
         return "unknown"
     used = f"; {now.utilisation:.0%} busy over its life" if now.utilisation is not None else ""
-    return f"{now.busy} of {now.workers} busy, {now.pending} searches not registered{used}"
+    where = f" on {', '.join(f'{node} ({slots})' for node, slots in sorted(now.nodes.items()))}" if len(now.nodes) > 1 else ""
+    lost = f"; {now.discarded} searches made useless by KMC steps" if now.discarded else ""
+    return f"{now.busy} of {now.workers} busy{where}, {now.pending} searches not registered{used}{lost}"
+
+
+def _disk(now: "RunStatus") -> str:
+    text = f"{_size(now.run_bytes)} used, {_size(now.free_bytes)} free"
+    little = now.free_bytes < max(_LITTLE_BYTES, 2 * now.run_bytes)
+    return text + (": make room soon; a full disk pauses the run" if little else "")
 
 
 def _cost(now: "RunStatus") -> str:

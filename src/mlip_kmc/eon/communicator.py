@@ -24,7 +24,7 @@ from eon.communicator import Communicator
 from mlip_kmc.errors import SearchesFailedError, StructureError
 from mlip_kmc.files import make_directory, sealed, unsealed, write_durably
 from mlip_kmc.searches.cluster import SearchCluster
-from mlip_kmc.searches.run import PROCESS_SEARCH_FILES, ClientDone, ClientJob, End
+from mlip_kmc.searches.run import PROCESS_SEARCH_FILES, ClientDone, ClientJob, End, keep_inputs
 from mlip_kmc.searches.watch import Graded, Watch
 from mlip_kmc.structure import from_con, to_con
 from mlip_kmc.trajectory import without_drift, wrap
@@ -33,6 +33,7 @@ POTENTIAL_FAILED = 11  # eOn's termination reason of a search that brought nothi
 _LAST_REASON = 19  # eOn's list of reasons ends here, though its client knows more
 _SPOOLED = re.compile(r"^\d+_\d+\.(json|job)$")
 _HALF = re.compile(r"^\..*\.tmp$")
+_SPOOLED_ENDS = (End.FINISHED, End.HALTED, End.TIMED_OUT, End.KILLED_WORKERS)
 _CONS = ("reactant.con", "saddle.con", "product.con")
 
 
@@ -86,6 +87,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         self._retried: set[str] = set()
         self.busy_s = 0.0
         self.damage: list[str] = []
+        self.discarded = 0
         self._kinds: dict[str, str] = {}
 
     # -- eOn's interface
@@ -136,7 +138,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
     def cancel_state(self, statenumber: int) -> int:
         """Take back every search of a state; their results never come."""
         names = [name for name in self._jobs if search_of(name)[0] == statenumber]
-        self._cluster.cancel(names)
+        self.discarded += self._cluster.cancel(names) + sum(name in self._finished for name in names)
         for name in names:
             del self._jobs[name]
             self._finished.pop(name, None)
@@ -184,10 +186,12 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
             return
         if done.end is End.CRASHED and done.name not in self._retried:
             self._retried.add(done.name)  # once: a node's fault does not come back, the search's own does
-            self._cluster.submit(self._jobs[done.name])
+            self._cluster.submit(self._jobs[done.name], first=True)
             return
         self._finished[done.name] = done
-        if not self.ready and done.end in (End.FINISHED, End.HALTED):
+        if done.end is End.KILLED_WORKERS:
+            keep_inputs(self._jobs[done.name], done.message)
+        if not self.ready and done.end in _SPOOLED_ENDS:
             body = {"name": done.name, "end": done.end, "files": done.files, "seconds": done.seconds, "message": done.message,
                     "graded": asdict(done.graded)}
             write_durably(self._spool / f"{done.name}.json", sealed(json.dumps(body).encode()))
@@ -215,8 +219,8 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         results = done.results()
         result: dict[str, Any] = {"name": done.name, "seconds": done.seconds, "remark": "",
                                   "type": self._kinds.get(done.name, "random"), "graded": done.graded}
-        if done.end is End.TIMED_OUT:
-            results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, "given up at its time limit"
+        if done.end in (End.TIMED_OUT, End.KILLED_WORKERS):
+            results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, str(done.end)
         if done.end is End.HALTED:
             results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, f"halted: {done.message}"
         files = dict(done.files)

@@ -10,6 +10,7 @@ that was in flight at a stop is made again, the same, and the number of workers 
 
 import io as text_io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,9 +149,30 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         """How many searches of the state are registered."""
         return int(self.state.get_total_saddle_count())
 
-    def make_jobs(self, at_most: int | None = None) -> None:
-        """Submit searches until the buffer is full, or until the state has had `at_most` in all."""
-        wanted = self.config.comm_job_buffer_size - self.comm.get_queue_size()
+    @property
+    def still_needed(self) -> int:
+        """How many more searches the state will probably take, if they bring nothing new.
+
+        eOn's scheme `old` has the confidence 1 - 1 / r with r repeats in a row. With n processes and s good searches, scheme
+        `new` has the confidence C that solves 1 - C = exp(-C s / n): it takes n ln(1 / (1 - C)) / C of them, and `sampling` about
+        as many. Bad searches come on top, as many as so far.
+        """
+        wanted = float(self.config.akmc_confidence)
+        good = int(self.state.get_good_saddle_count())
+        if self.config.akmc_confidence_scheme == "old":
+            missing = 1 / (1 - wanted) - int(self.state.get_repeats())
+        else:
+            missing = -max(int(self.state.get_unique_saddle_count()), 1) * math.log1p(-wanted) / wanted - good
+        return math.ceil(max(missing, 1.0) * (self.registered + 2) / (good + 1))
+
+    def make_jobs(self, at_most: int | None = None, *, ahead: int) -> None:
+        """Submit searches.
+
+        Args:
+            at_most: so many of the state in all.
+            ahead: until so many are not registered.
+        """
+        wanted = ahead - self.comm.get_queue_size()
         here = [name for name in self.comm.pending if search_of(name)[0] == self.state.number]
         following = self.registered + len(here)
         end = following + max(wanted, 0)

@@ -12,11 +12,14 @@ import socket
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mlip_kmc.errors import StorageError
 from mlip_kmc.files import write_whole
 from mlip_kmc.records import Live
+
+if TYPE_CHECKING:
+    from mlip_kmc.searches.cluster import Roll
 
 FILE = "live.json"
 INTERVAL_S = 2.0
@@ -31,16 +34,29 @@ class Pulse:
         self._workers = workers
         self._last = (float("-inf"), "")
 
-    def beat(self, phase: str, *, busy: int = 0, waiting: int = 0) -> None:
-        """Say so, unless it was said a moment ago."""
+    def beat(self, phase: str, *, roll: "Roll | None" = None, busy: int = 0, waiting: int = 0) -> None:
+        """Say so, unless it was said a moment ago.
+
+        Args:
+            phase: what is being done.
+            roll: of the workers; None: those of the configuration.
+            busy: searches that run.
+            waiting: searches that wait for a worker.
+        """
         now = time.monotonic()
         if phase == self._last[1] and now - self._last[0] < INTERVAL_S:
             return
         self._last = now, phase
         live = Live(time_s=round(time.time(), 3), host=socket.gethostname(), pid=os.getpid(), phase=phase,
-                    workers=self._workers, busy=busy, waiting=waiting, interval_s=INTERVAL_S)
-        with contextlib.suppress(StorageError):
-            write_whole(self._path, live.to_json().encode())
+                    workers=self._workers if roll is None else roll.total, busy=busy, waiting=waiting, interval_s=INTERVAL_S,
+                    nodes={} if roll is None else dict(roll.nodes()))
+        text = live.to_json().encode()
+        try:
+            write_whole(self._path, text)
+        except StorageError:
+            with contextlib.suppress(OSError), self._path.open("r+b") as stream:  # a full disk has room for it where it is
+                stream.write(text)
+                stream.truncate()
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ import os
 import socket
 import time
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib import metadata
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -28,12 +28,13 @@ from mlip_kmc.checkpoint import Checkpoints, RunDirectory
 from mlip_kmc.config import Config
 from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator, search_of
 from mlip_kmc.eon.explorer import OrderedExplorer, RecordingState
+from mlip_kmc.eon.retention import prune
 from mlip_kmc.eon.setup import Setup, changed
 from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
 from mlip_kmc.files import make_directory
 from mlip_kmc.halts import from_text, write_halt
 from mlip_kmc.kinetics import draw_step, draw_time, step_generator
-from mlip_kmc.records import Event, Progress, SearchRecord, Start
+from mlip_kmc.records import Event, Progress, RunNumbers, SearchRecord, Start
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.structure import from_con, read_structure
 from mlip_kmc.trajectory import Path as AtomPath
@@ -41,36 +42,11 @@ from mlip_kmc.trajectory import Path as AtomPath
 _EON_LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin",
                 "superbasinscheme")
 _LOG_BYTES = 4_000_000
+_AHEAD = 6
+_LEAST_AHEAD = 24
 _MOST_FRAMES = 500
 """In `halts/`: beyond, only halted searches add some."""
 EON_KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What a generation holds besides files and journals.
-
-    Attributes:
-        steps: KMC steps done. time_s: simulated time.
-        state: where the run is. previous: where it came from, or -1.
-        bad_in_a_row: searches. starts: of the process.
-        confidence: of the present state, at the last commit.
-        wall_s: over all starts. busy_s: of all searches that came back, where they ran.
-        pending: searches that are not registered, in order.
-        halt: what halted the run, in words; empty where nothing did.
-    """
-
-    steps: int = 0
-    time_s: float = 0.0
-    state: int = 0
-    previous: int = -1
-    bad_in_a_row: int = 0
-    starts: int = 0
-    confidence: float = 0.0
-    wall_s: float = 0.0
-    busy_s: float = 0.0
-    pending: tuple[str, ...] = ()
-    halt: str = ""
 
 
 class Server:
@@ -96,13 +72,15 @@ class Server:
         self.config = config
         self.setup = setup
         self._searches = searches
-        self._begun = time.monotonic()
+        self._cluster = cluster
+        self._begun, self._capacity_begun_s = time.monotonic(), cluster.capacity_s()
+        self._draining = False
         self._checkpoints = checkpoints
         self._root = checkpoints.root
         self._spool = make_directory(directory.path / "spool")
-        self._halts = directory.path / "halts"
+        self._halts, self._evidence = directory.path / "halts", directory.path / "evidence"
         _log_to(directory.path / "eon.log")
-        self.numbers = Numbers() if saved is None else _numbers(saved["numbers"])
+        self.numbers = RunNumbers() if saved is None else _numbers(saved["numbers"])
         self._earlier = self.numbers
         self.changes = changed(saved["limits"], config.limits()) if saved else {}
         (self._root / "pos.con").write_text(setup.pos_con, encoding="utf-8")
@@ -111,7 +89,7 @@ class Server:
         self._comm = OrderedCommunicator(
             self._eon, cluster=cluster, spool=self._spool,
             template=JobTemplate(files=setup.job_files, links=setup.job_links,
-                                 time_limit_s=config.search.time_limit_min * 60, evidence=directory.path / "evidence",
+                                 time_limit_s=config.search.time_limit_min * 60, evidence=self._evidence,
                                  watch=setup.watch),
         )
         communicator._comm_by_config_id[id(self._eon)] = self._comm  # noqa: SLF001 - where eOn looks communicators up
@@ -154,7 +132,8 @@ class Server:
         registered: list[str] = []
         while not self._enough and not self._hopeless and not self.halt:
             self._retarget()
-            self._explorer.make_jobs(self._searches)
+            if not self._draining:
+                self._explorer.make_jobs(self._searches, ahead=self._ahead)
             if not self._comm.accept(0.0 if registered else timeout_s):
                 break
             registered += self._register()
@@ -166,6 +145,27 @@ class Server:
         if event is not None:
             self._comm.keep_spooled(lambda name: name in self._comm.pending)
         return self._finished()
+
+    @property
+    def _ahead(self) -> int:
+        """How many searches may be unregistered at a time.
+
+        Enough that no worker waits for a slow search whose turn it is; no more than the state will probably need, since a KMC
+        step makes the rest useless. In a superbasin the number decides which state is searched next, so it is fixed.
+        """
+        if self.config.superbasins:
+            return int(self._eon.comm_job_buffer_size)
+        return min(_AHEAD * max(self._cluster.slots, 1), max(2 * self._explorer.still_needed, _LEAST_AHEAD))
+
+    def drain(self) -> None:
+        """Start no more searches; those that run may finish."""
+        self._draining = True
+        self._cluster.hold()
+
+    @property
+    def drained(self) -> bool:
+        """Nothing runs any more."""
+        return self._cluster.running == 0
 
     def _register(self) -> list[str]:
         """One result; which state of a superbasin is searched next may depend on it."""
@@ -325,12 +325,16 @@ class Server:
         self.numbers = replace(
             self.numbers, pending=tuple(self._comm.pending), confidence=self._explorer.confidence,
             busy_s=earlier.busy_s + self._comm.busy_s, wall_s=earlier.wall_s + time.monotonic() - self._begun,
+            capacity_s=earlier.capacity_s + self._cluster.capacity_s() - self._capacity_begun_s,
+            discarded=earlier.discarded + self._comm.discarded,
         )
         state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "facts": self.setup.facts,
                  "inputs": self.setup.inputs, "limits": self.config.limits()}
         self._checkpoints.commit(state, identity=self.setup.identity, touched=self.states.touched)
         self.states.touched.clear()
         self._comm.forget(registered)
+        if registered:
+            prune(self._evidence, limit_MB=self.config.retention.evidence_MB)
         limit = self.config.search.max_bad_in_a_row
         if self._hopeless:
             reasons = Counter(record.reason if record.outcome == "bad" else "halted on extrapolation" for record in self.recent)
@@ -354,7 +358,7 @@ class Server:
         self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
         start = Start(
             number=self.numbers.starts, time_s=round(time.time(), 3), host=socket.gethostname(), pid=os.getpid(),
-            version=metadata.version("mlip-kmc"), workers=self.config.worker_count, temperature_K=self.config.temperature_K,
+            version=metadata.version("mlip-kmc"), workers=self._cluster.slots, temperature_K=self.config.temperature_K,
             kmc_step=self.numbers.steps, changes=self.changes,
         )
         self._checkpoints.append("starts", start.to_json())
@@ -475,8 +479,8 @@ def _positions(con: str) -> Any:
     return read_structure(Path(con)).positions
 
 
-def _numbers(raw: dict[str, Any]) -> Numbers:
-    return Numbers(**{**raw, "pending": tuple(raw["pending"])})
+def _numbers(raw: dict[str, Any]) -> RunNumbers:
+    return RunNumbers(**{**raw, "pending": tuple(raw["pending"])})
 
 
 def _eon_config(root: Path) -> Any:

@@ -7,10 +7,11 @@
 
 import contextlib
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,9 @@ from mlip_kmc.eon.pulse import Pulse
 from mlip_kmc.eon.results import read_result
 from mlip_kmc.eon.setup import Setup, difference, identity_of
 from mlip_kmc.eon.start import prepare_start
-from mlip_kmc.errors import MlipKmcError
+from mlip_kmc.errors import ConfigError, MlipKmcError, ProgramError, StorageError
 from mlip_kmc.export import export
-from mlip_kmc.files import storage_errors
+from mlip_kmc.files import has_room, sha256_of, storage_errors
 from mlip_kmc.halts import Halt, Kind, Stage, potential_digest, write_halt
 from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.baseline import baseline_of
@@ -36,19 +37,35 @@ from mlip_kmc.potential.minimum_distance import minimum_distances_of
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.programs import check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
-from mlip_kmc.searches.cluster import SearchCluster
+from mlip_kmc.searches.credentials import connection_file
 from mlip_kmc.searches.watch import Watch
 from mlip_kmc.serve import served
 from mlip_kmc.structure import Prepared, prepare, read_structure, to_con
 
 if TYPE_CHECKING:
     from mlip_kmc.eon.server import Server
+    from mlip_kmc.searches.cluster import SearchCluster
 
 _POLL_S = 0.25
+_ROOM_BYTES = 50_000_000
+_ROOM_POLL_S = 5.0
 _NEXT = ("the potential extrapolates there: fit it again with structures that `mlip-kmc select {run}` chooses from halts/, and "
          "use a new --dir; or set gamma.on_halt: continue")
 _NEXT_NEAR = ("fit the potential to shorter distances or displace less, in a new --dir; the frame is in {run}/halts; or set "
               "gamma.on_halt: continue")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Workers that join from other processes and nodes, in place of those in this process.
+
+    Attributes:
+        interface: the network interface to listen on, as `ib0`; None: that of the default route.
+        patience_min: without any worker for so long, the run fails.
+    """
+
+    interface: str | None = None
+    patience_min: float = 15.0
 
 
 def inputs_of(config: Config) -> tuple[Potential, Atoms]:
@@ -82,12 +99,13 @@ class EonWrapper:
 
     Attributes:
         stop: set it (from a signal handler, another thread) and `run_akmc` comes back with `Status.MORE_TO_DO`.
+        drain: set it, and no search is started any more; those that run may finish for `grace_s`, then it comes back.
         starting: state 0 is being prepared; nothing is committed yet.
     """
 
     def __init__(
         self, config: Config, *, run_dir: Path, on_progress: Callable[[Progress], None] = lambda _: None,
-        on_start: Callable[[str], None] = lambda _: None,
+        on_start: Callable[[str], None] = lambda _: None, remote: Remote | None = None, grace_s: float = 60.0,
     ) -> None:
         """Take note of what to do; nothing is touched yet.
 
@@ -96,10 +114,15 @@ class EonWrapper:
             run_dir: where the run lives; made if it is missing, continued if it holds one.
             on_progress: called after every tick.
             on_start: called with one line on what is done before searches begin.
+            remote: searches run on workers that join; None: in this process.
+            grace_s: see `drain`.
         """
         self.config = config
         self.run_dir = run_dir
         self.stop = threading.Event()
+        self.drain = threading.Event()
+        self._remote = remote
+        self._grace_s = grace_s
         self.starting = False
         self._on_progress = on_progress
         self._on_start = on_start
@@ -139,6 +162,9 @@ class EonWrapper:
 
     def _go(self, potential: Potential, structure: Atoms, *, searches: int | None) -> EonResult:
         check_cpu()
+        if self._remote is not None and isinstance(potential, DrivenPotential):
+            raise ConfigError("the driver listens on one machine only: set `path: lammps` in `potential`, or leave out "
+                              "--remote-workers")
         ace = ace_of(potential)
         for line in potential.warnings:
             self._on_start(f"warning: {line}")
@@ -228,48 +254,113 @@ class EonWrapper:
         self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, setup: Setup, prepared: Prepared,
         searches: int | None, pulse: Pulse,
     ) -> EonResult:
+        with self._cluster(setup) as cluster:
+            while True:
+                try:
+                    status, reason = self._session(directory, checkpoints, saved, setup=setup, cluster=cluster,
+                                                   searches=searches, pulse=pulse)
+                    break
+                except StorageError as error:
+                    cluster.cancel_all()
+                    again = error.full and self._room_again(error, pulse)
+                    if not again and error.full and (self.stop.is_set() or self.drain.is_set()):
+                        status, reason = Status.MORE_TO_DO, "stopped while the disk was full; the same command continues"
+                        break
+                    if not again:
+                        self._export_failed(directory, setup.minimised, prepared)
+                        raise
+                    saved = checkpoints.restore(setup.identity)
+                except MlipKmcError:
+                    self._export_failed(directory, setup.minimised, prepared)
+                    raise
+        return self._export(directory, setup.minimised, prepared, status, reason)
+
+    def _cluster(self, setup: Setup) -> "SearchCluster":
+        from mlip_kmc.searches.cluster import SearchCluster  # dask takes half a second to import
+
+        if self._remote is None:
+            return SearchCluster.local(workers=self.config.worker_count)
+        watch = setup.watch
+        read = [*setup.job_links.values(), *([watch.basis, watch.active_set] if watch else [])]
+        files = {str(path.resolve()): sha256_of(path) for path in read}
+        return SearchCluster.joined(file=connection_file(self.run_dir), files=files, interface=self._remote.interface)
+
+    def _session(
+        self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, setup: Setup,
+        cluster: "SearchCluster", searches: int | None, pulse: Pulse,
+    ) -> tuple[Status, str]:
+        """From a generation on, until the run is done, stopped, or the disk is full."""
         from mlip_kmc.eon.server import Server  # eOn takes a second to import
 
-        with SearchCluster(workers=self.config.worker_count) as cluster:
-            with storage_errors(directory.path):
-                server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
-                                saved=saved.state if saved else None, searches=searches)
-                server.begin()
-            for line in (*(f"warning: {line}" for line in server.damage), *_described_changes(server)):
-                self._on_start(line)
-            try:
-                status, reason = self._loop(server, pulse)
-            except MlipKmcError:
-                with contextlib.suppress(Exception):  # the first failure is the one to tell
-                    self._export(directory, setup.minimised, prepared, Status.FAILED, "failed")
-                raise
-        return self._export(directory, setup.minimised, prepared, status, reason + _condition(server.outcomes))
+        with storage_errors(directory.path):
+            server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
+                            saved=saved.state if saved else None, searches=searches)
+            server.begin()
+        for line in (*(f"warning: {line}" for line in server.damage), *_described_changes(server)):
+            self._on_start(line)
+        status, reason = self._loop(server, cluster, pulse)
+        return status, reason + _condition(server.outcomes)
 
-    def _loop(self, server: "Server", pulse: Pulse) -> tuple[Status, str]:
+    def _loop(self, server: "Server", cluster: "SearchCluster", pulse: Pulse) -> tuple[Status, str]:
         limit = self.config.stop.wall_time_min
-        end = time.monotonic() + limit * 60 if limit is not None else float("inf")
+        begun = attended = time.monotonic()
+        drained_by = math.inf
         while True:
             if server.halt:
                 following = _NEXT_NEAR if "nearer" in server.halt else _NEXT
                 return Status.HALTED, f"{server.halt}; {following.format(run=self.run_dir)}"
             with storage_errors(self.run_dir):  # eOn writes too
                 reason = server.tick(_POLL_S)
-            now = server.progress()
-            self._on_progress(now)
-            busy = min(now.running, self.config.worker_count)
-            pulse.beat("searching", busy=busy, waiting=now.running - busy)
+            now, roll = time.monotonic(), cluster.roll
+            self._on_progress(server.progress())
+            phase = "finishing" if drained_by < math.inf else "searching" if roll.total else "waiting for workers"
+            pulse.beat(phase, roll=roll, busy=cluster.running, waiting=cluster.waiting)
             if reason is not None:
                 return Status.DONE, reason
-            if self.stop.is_set():
+            if self.stop.is_set() or now >= drained_by or (drained_by < math.inf and server.drained):
                 return Status.MORE_TO_DO, "stopped on request; the same command continues"
-            if time.monotonic() >= end:
+            if limit is not None and now >= begun + limit * 60:
                 return Status.MORE_TO_DO, f"{limit:g} min of wall time are over; the same command continues"
+            if self.drain.is_set() and drained_by == math.inf:
+                server.drain()
+                drained_by = now + self._grace_s
+            attended = now if roll.total else attended
+            self._check_attendance(now - attended)
+
+    def _check_attendance(self, alone_s: float) -> None:
+        if self._remote is not None and alone_s > self._remote.patience_min * 60:
+            raise ProgramError(f"no worker was there for {self._remote.patience_min:g} min; start some with `mlip-kmc worker "
+                               f"{self.run_dir}`, and look into the logs of those that were started")
+
+    def _room_again(self, error: StorageError, pulse: Pulse) -> bool:
+        """Wait until there is room; False when that takes longer than it may, or the run is to stop."""
+        limit = self.config.stop.wait_for_room_min
+        deadline = math.inf if limit is None else time.monotonic() + limit * 60
+        self._on_start(f"paused: {str(error).replace('; make room and run the same command again', '')}; it goes on when there "
+                       f"are {_ROOM_BYTES / 1e6:.0f} MB")
+        while time.monotonic() < deadline and not self.drain.is_set():
+            if has_room(self.run_dir, probe_bytes=_ROOM_BYTES):
+                self._on_start("there is room again: the run goes on from its last commit")
+                return True
+            pulse.beat("paused: the disk is full")
+            if self.stop.wait(_ROOM_POLL_S):
+                return False
+        return False
+
+    def _export_failed(self, directory: RunDirectory, minimised: Minimised, prepared: Prepared) -> None:
+        with contextlib.suppress(Exception):  # the first failure is the one to tell
+            self._export(directory, minimised, prepared, Status.FAILED, "failed")
 
     def _export(
         self, directory: RunDirectory, minimised: Minimised, prepared: Prepared, status: Status, reason: str
     ) -> EonResult:
         result = read_result(directory.path, status=status, reason=reason, minimised=minimised)
-        export(result, rotation=np.asarray(prepared.rotation), directory=directory.path / "results")
+        try:
+            export(result, rotation=np.asarray(prepared.rotation), directory=directory.path / "results")
+        except StorageError as error:
+            if status is not Status.MORE_TO_DO or not error.full:
+                raise
+            self._on_start(f"warning: {error}; what is committed is safe")
         return result
 
 

@@ -1,87 +1,266 @@
-"""The workers that run searches: a dask cluster inside this process, one thread a search.
+"""The workers that run searches: a dask cluster, in this process or joined from other nodes.
 
-    with SearchCluster(workers=2) as cluster:
+    with SearchCluster.local(workers=2) as cluster:
         cluster.submit(job)
         for done in cluster.wait(timeout_s=1.0):
             ...
 
-The local cluster uses dask's in-process transport: no port, no socket, nothing left behind when the process dies.
+    with SearchCluster.joined(file=connection_file(run_dir), files={...}) as cluster:   # `mlip-kmc worker RUN` joins
+        ...
+
+The local cluster uses dask's in-process transport: no port, no socket, nothing left behind when the process dies. The
+joined one listens on one port, with TLS and certificates asked of both sides.
+
+Jobs wait here, in order, and only as many are with dask as workers can run at once: what is taken back was mostly never
+sent, and a worker that dies takes only what it ran.
 """
 
+import asyncio
 import contextlib
 import logging
 import queue
-from collections.abc import Iterable
+import secrets
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mlip_kmc.searches.run import ClientDone, ClientJob, End, cancel_jobs, run_job
+from distributed import Client, KilledWorker, LocalCluster, SchedulerPlugin
+
+from mlip_kmc.errors import ProgramError
+from mlip_kmc.searches.credentials import Connection, Keys
+from mlip_kmc.searches.dask_settings import settle
+from mlip_kmc.searches.run import ClientDone, ClientJob, End, run_job
+from mlip_kmc.searches.worker import PLUGIN_NAME, Canceller, machine_of
+
+MOST_DEATHS = 3
+"""A search whose worker died so often is given up: it, not the node, is to blame."""
+_KEY = "search-"
+
+
+@dataclass(frozen=True)
+class Roll:
+    """Who is there.
+
+    Attributes:
+        slots: searches that run at a time, by worker.
+        joined, left: how many workers came and went.
+    """
+
+    slots: Mapping[str, int]
+    joined: int
+    left: int
+
+    @property
+    def total(self) -> int:
+        """Searches that can run at a time, now."""
+        return sum(self.slots.values())
+
+    def nodes(self) -> Counter[str]:
+        """Searches at a time, by machine."""
+        found: Counter[str] = Counter()
+        for name, slots in self.slots.items():
+            found[machine_of(name)] += slots
+        return found
 
 
 class SearchCluster:
-    """Runs client jobs on `workers` threads and hands back what is done, in any order."""
+    """Runs client jobs and hands back what is done, in any order."""
 
-    def __init__(self, *, workers: int) -> None:
-        """Start the workers.
+    def __init__(self, cluster: LocalCluster, *, announced: Path | None = None) -> None:
+        """Take up a dask cluster; use `local` or `joined`."""
+        self._cluster = cluster
+        self._announced = announced
+        self._client = Client(cluster)
+        self._lock = threading.Lock()
+        self._waiting: OrderedDict[str, ClientJob] = OrderedDict()
+        self._sent: dict[str, Any] = {}
+        # by name the number of its last submission: what was taken back and submitted again must not get an old result
+        self._wanted: dict[str, int] = {}
+        self._done: queue.SimpleQueue[tuple[int, ClientDone]] = queue.SimpleQueue()
+        self._submitted = 0
+        self._held = False
+        self._attendance = _Attendance(self._feed_soon)
+        self._client.sync(self._enroll)
+        self._client.register_plugin(Canceller(prefix=_KEY), name=PLUGIN_NAME)
+
+    @classmethod
+    def local(cls, *, workers: int) -> Self:
+        """Workers in this process.
 
         Args:
             workers: how many clients run at a time; each uses one processor.
         """
-        import dask
-        from distributed import Client, LocalCluster
-        from distributed.node import ServerNode
+        settle()
+        return cls(LocalCluster(n_workers=1, threads_per_worker=workers, processes=False, dashboard_address=None,
+                                protocol="inproc", silence_logs=logging.CRITICAL))
 
-        ServerNode.start_http_server = lambda *_, **__: None  # no dashboard: it would listen to the whole network
-        logging.getLogger("distributed").setLevel(logging.ERROR)
-        dask.config.set({"distributed.worker.memory.terminate": False, "distributed.worker.memory.pause": False,
-                         "distributed.worker.memory.spill": False, "distributed.worker.memory.target": False,
-                         "distributed.admin.tick.limit": "1h"})
-        self._cluster = LocalCluster(n_workers=1, threads_per_worker=workers, processes=False, dashboard_address=None,
-                                     protocol="inproc", silence_logs=logging.ERROR)
-        self._client = Client(self._cluster)
-        self._futures: dict[str, Any] = {}
-        self._done: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._submitted = 0
+    @classmethod
+    def joined(cls, *, file: Path, files: Mapping[str, str], interface: str | None = None) -> Self:
+        """No worker yet; whoever reads `file` joins.
 
-    def submit(self, job: ClientJob) -> None:
-        """Queue a job; jobs start in the order of submission."""
-        self._submitted += 1  # in the key: dask would answer a search that is tried again with its first result
-        future = self._client.submit(run_job, job, key=f"search-{job.name}-{self._submitted}", pure=False, retries=2,
-                                     priority=-self._submitted)
-        self._futures[job.name] = future
-        future.add_done_callback(lambda done, name=job.name: self._done.put((name, done)))
+        Args:
+            file: is written, with the keys of this start.
+            files: sha256 of what searches read, by absolute path.
+            interface: the network interface to listen on, as `ib0`; None: that of the default route.
+
+        Raises:
+            ProgramError: there is no such interface. StorageError: the file could not be written.
+        """
+        settle()
+        keys = Keys.make()
+        where = {"interface": interface} if interface else {"host": "0.0.0.0"}  # noqa: S104 - TLS, certificates asked of both
+        try:
+            cluster = LocalCluster(n_workers=0, dashboard_address=None, protocol="tls://", security=keys.security(),
+                                   silence_logs=logging.CRITICAL, **where)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ProgramError(f"cannot listen for workers{f' on {interface}' if interface else ''}: {error}") from error
+        found = cls(cluster, announced=file)
+        Connection(start=secrets.token_hex(16), version=metadata.version("mlip-kmc"), credential=keys.worker, files=dict(files),
+                   addresses=_addresses(cluster.scheduler.address)).write(file)
+        return found
+
+    # -- jobs
+
+    def submit(self, job: ClientJob, *, first: bool = False) -> None:
+        """Queue a job; jobs start in the order of submission.
+
+        Args:
+            job: what to run.
+            first: before all others that wait.
+        """
+        with self._lock:
+            self._submitted += 1
+            self._wanted[job.name], self._waiting[job.name] = self._submitted, job
+            if first:
+                self._waiting.move_to_end(job.name, last=False)
+        self._feed()
 
     def wait(self, timeout_s: float) -> list[ClientDone]:
         """What has come back; waits up to `timeout_s` for the first."""
         found = []
-        try:
-            found.append(self._collect(*(self._done.get(timeout=timeout_s) if timeout_s > 0 else self._done.get_nowait())))
+        with contextlib.suppress(queue.Empty):
+            found.append(self._done.get(timeout=timeout_s) if timeout_s > 0 else self._done.get_nowait())
             while True:
-                found.append(self._collect(*self._done.get_nowait()))
-        except queue.Empty:
-            pass
-        return [done for done in found if done is not None]
+                found.append(self._done.get_nowait())
+        with self._lock:
+            wanted = [done for number, done in found if self._wanted.get(done.name) == number]
+            for done in wanted:
+                del self._wanted[done.name]
+        return wanted
 
-    def _collect(self, name: str, future: Any) -> ClientDone | None:
-        if name not in self._futures or self._futures[name] is not future:
-            return None  # it was taken back
-        del self._futures[name]
-        if future.status == "cancelled":
-            return None
-        if future.status == "error":
-            return ClientDone(name=name, end=End.CRASHED, message=str(future.exception()))
-        done: ClientDone = future.result()
-        return done
+    def cancel(self, names: Iterable[str]) -> int:
+        """Take back queued jobs and end running ones; their results never come.
 
-    def cancel(self, names: Iterable[str]) -> None:
-        """Take back queued jobs and end running ones; their results never come."""
-        wanted = [name for name in names if name in self._futures]
-        self._client.cancel([self._futures.pop(name) for name in wanted], force=True)
-        cancel_jobs(wanted)
+        Returns:
+            how many of them had been started.
+        """
+        with self._lock:
+            wanted = [name for name in names if self._wanted.pop(name, None) is not None]
+            for name in wanted:
+                self._waiting.pop(name, None)
+            running = [self._sent.pop(name) for name in wanted if name in self._sent]
+        if running:
+            self._client.cancel(running, force=True)
+        self._feed()
+        return len(running)
+
+    def cancel_all(self) -> None:
+        """Take back everything."""
+        with self._lock:
+            names = list(self._wanted)
+        self.cancel(names)
+
+    def hold(self) -> int:
+        """Start nothing more.
+
+        Returns:
+            how many are running.
+        """
+        with self._lock:
+            self._held = True
+            return len(self._sent)
+
+    @property
+    def running(self) -> int:
+        """How many are with workers."""
+        return len(self._sent)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a worker."""
+        return len(self._waiting)
+
+    # -- workers
+
+    @property
+    def slots(self) -> int:
+        """Searches that can run at a time, now."""
+        return self._attendance.roll().total
+
+    @property
+    def roll(self) -> Roll:
+        """Who is there."""
+        return self._attendance.roll()
+
+    def capacity_s(self) -> float:
+        """Slots times seconds so far: what the workers could have worked."""
+        return self._attendance.capacity_s()
+
+    # -- inside
+
+    async def _enroll(self) -> None:
+        """In dask's thread: keep the roll from now on, with those that are there already."""
+        scheduler = self._cluster.scheduler
+        scheduler.add_plugin(self._attendance, name="mlip-kmc-attendance")
+        for address in scheduler.workers:
+            self._attendance.add_worker(scheduler, address)
+
+    def _feed_soon(self) -> None:
+        """From dask's own thread."""
+        self._client.loop.add_callback(self._feed)
+
+    def _feed(self) -> None:
+        """Send waiting jobs while workers have room."""
+        with self._lock:
+            room = 0 if self._held else self._attendance.roll().total - len(self._sent)
+            for _ in range(min(room, len(self._waiting))):
+                name, job = self._waiting.popitem(last=False)
+                number = self._wanted[name]  # in the key: dask would answer a search that is tried again with its first result
+                key = f"{_KEY}{name}-{number}"
+                future = self._client.submit(run_job, job, tag=key, key=key, pure=False, retries=2, priority=-number)
+                self._sent[name] = future
+                self._client.loop.add_callback(self._bring, name, number, future)
+
+    async def _bring(self, name: str, number: int, future: Any) -> None:
+        """Wait for a job's end, in dask's thread, and queue what came of it."""
+        try:
+            done: ClientDone = await future
+        except asyncio.CancelledError:
+            if not future.cancelled():
+                raise
+            return
+        except KilledWorker:
+            done = ClientDone(name=name, end=End.KILLED_WORKERS, message=f"{MOST_DEATHS} workers died while they ran it")
+        except Exception as error:  # noqa: BLE001 - whatever a worker raises is the search's end, not the run's
+            done = ClientDone(name=name, end=End.CRASHED, message=f"{error}" or type(error).__name__)
+        with self._lock:
+            if self._sent.get(name) is not future:
+                return  # it was taken back
+            del self._sent[name]
+        self._done.put((number, done))
+        self._feed()
 
     def close(self) -> None:
-        """End everything that runs and the workers."""
-        self.cancel(list(self._futures))
+        """End everything that runs, and the workers."""
+        if self._announced is not None:
+            self._announced.unlink(missing_ok=True)  # first: workers that see it gone do not wait for another start
+        self.cancel_all()
         with contextlib.suppress(TimeoutError):
             self._client.close(timeout=5)
         with contextlib.suppress(TimeoutError):
@@ -94,3 +273,56 @@ class SearchCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Attendance(SchedulerPlugin):  # type: ignore[misc]
+    """Keeps the roll; runs in dask's thread, is read from others."""
+
+    def __init__(self, changed: Any) -> None:
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._slots: dict[str, int] = {}
+        self._names: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._capacity_s = 0.0
+        self._since = time.monotonic()
+
+    def add_worker(self, scheduler: Any, worker: str) -> None:
+        with self._lock:
+            self._count()
+            state = scheduler.workers[worker]
+            self._slots[worker], self._names[worker] = int(state.nthreads), str(state.name)
+            self._counts["joined"] += 1
+        self._changed()
+
+    def remove_worker(self, scheduler: Any, worker: str, *, stimulus_id: str, **_: Any) -> None:  # noqa: ARG002
+        with self._lock:
+            self._count()
+            self._slots.pop(worker, None)
+            self._names.pop(worker, None)
+            self._counts["left"] += 1
+        self._changed()
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        self._capacity_s += (now - self._since) * sum(self._slots.values())
+        self._since = now
+
+    def roll(self) -> Roll:
+        """Who is there, by name."""
+        with self._lock:
+            return Roll(slots={self._names[address]: slots for address, slots in self._slots.items()},
+                        joined=self._counts["joined"], left=self._counts["left"])
+
+    def capacity_s(self) -> float:
+        with self._lock:
+            self._count()
+            return self._capacity_s
+
+
+def _addresses(address: str) -> tuple[str, ...]:
+    """The scheduler's own address, and the same port by this machine's name, for networks where one of them leads nowhere."""
+    import socket
+
+    port = address.rsplit(":", 1)[1]
+    return tuple(dict.fromkeys([address, f"tls://{socket.getfqdn()}:{port}", f"tls://{socket.gethostname()}:{port}"]))

@@ -34,6 +34,7 @@ _DRIVER_HALT = re.compile(rb"^pace_driver: halt: (.*)$", re.MULTILINE)
 NAME_FILE = "search.txt"
 """In a job's directory: its name, which a driver gives to the structures that it keeps."""
 _running: dict[str, threading.Event] = {}
+_taken_back: set[str] = set()
 _lock = threading.Lock()
 
 
@@ -43,6 +44,7 @@ class End(StrEnum):
     FINISHED = "finished"
     EVALUATION_ERROR = "evaluation error"
     CRASHED = "client crashed"
+    KILLED_WORKERS = "its workers died"
     TIMED_OUT = "given up at its time limit"
     HALTED = "halted on extrapolation"
     CANCELLED = "cancelled"
@@ -100,11 +102,20 @@ def parse_results(text: str) -> dict[str, float | str]:
     return found
 
 
-def run_job(job: ClientJob) -> ClientDone:
-    """Run one client job to its end; never raises for what the client does."""
+def run_job(job: ClientJob, *, tag: str = "") -> ClientDone:
+    """Run one client job to its end; never raises for what the client does.
+
+    Args:
+        job: what to run.
+        tag: by which `cancel_jobs` knows it; the same search, tried again, has another. Default: the job's name.
+    """
     cancelled = threading.Event()
+    tag = tag or job.name
     with _lock:
-        _running[job.name] = cancelled
+        _running[tag] = cancelled
+        if tag in _taken_back:
+            _taken_back.discard(tag)
+            cancelled.set()
     started = time.monotonic()
     scratch = scratch_directory()
     with storage_errors(scratch, place="MLIP_KMC_SCRATCH"):
@@ -139,16 +150,25 @@ def run_job(job: ClientJob) -> ClientDone:
                           graded=graded)
     finally:
         with _lock:
-            _running.pop(job.name, None)
+            _running.pop(tag, None)
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def cancel_jobs(names: Iterable[str]) -> None:
-    """End the running jobs of these names in this process (a dask worker's threads)."""
+def cancel_jobs(tags: Iterable[str]) -> None:
+    """End the running jobs of these tags in this process (a dask worker's threads), also those that are about to begin."""
     with _lock:
-        for name in names:
-            if name in _running:
-                _running[name].set()
+        for tag in tags:
+            if tag in _running:
+                _running[tag].set()
+            else:
+                _taken_back.add(tag)
+
+
+def cancel_all_jobs() -> None:
+    """End every running job in this process."""
+    with _lock:
+        for cancelled in _running.values():
+            cancelled.set()
 
 
 def _crossed(watched: Watched | None, directory: Path) -> bool:
@@ -187,6 +207,16 @@ def _told(directory: Path, tail: str) -> tuple[End, str] | None:
     lammps = [line for line in (tail + "\n" + log.decode(errors="replace")).splitlines()
               if "ERROR" in line or line.startswith("pace_driver: ")]
     return End.EVALUATION_ERROR, (lammps[0] if lammps else found.group().decode()).strip()
+
+
+def keep_inputs(job: ClientJob, message: str) -> None:
+    """Keep what a search was given, where nothing came back from it."""
+    if job.evidence is None:
+        return
+    with contextlib.suppress(OSError):
+        job.evidence.mkdir(parents=True, exist_ok=True)
+        for name, text in {**job.files, "why.txt": f"{message}\n"}.items():
+            (job.evidence / name).write_text(text, encoding="utf-8")
 
 
 def _keep(directory: Path, evidence: Path) -> None:

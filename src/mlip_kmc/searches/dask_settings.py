@@ -1,0 +1,24 @@
+"""dask's settings for searches that take seconds to hours, on nodes that may die."""
+
+import logging
+from functools import cache
+
+
+@cache
+def settle() -> None:
+    """Set them, once in a process: no dashboard, no memory manager, patience with slow nodes and none with dead ones."""
+    import dask
+    from distributed.node import ServerNode
+
+    ServerNode.start_http_server = lambda *_, **__: None  # no dashboard: it would listen to the whole network
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    dask.config.set({
+        "distributed.worker.memory.terminate": False, "distributed.worker.memory.pause": False,
+        "distributed.worker.memory.spill": False, "distributed.worker.memory.target": False,
+        "distributed.admin.tick.limit": "1h", "distributed.admin.system-monitor.disk": False,
+        "distributed.scheduler.allowed-failures": 2, "distributed.scheduler.worker-ttl": "60s",
+        "distributed.scheduler.work-stealing": False,  # only what can run at once is with dask
+        "distributed.worker.profile.enabled": False, "distributed.worker.use-file-locking": False,
+        "distributed.comm.timeouts.connect": "15s", "distributed.comm.timeouts.tcp": "45s",
+        "distributed.comm.compression": None,
+    })

@@ -1,0 +1,139 @@
+"""A full disk pauses a run; when there is room it goes on, and nothing was committed by half."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.integration.conftest import mlip_kmc, write_config
+
+from mlip_kmc.records import Event, SearchRecord, read_lines
+
+DISK_MB = 90
+DEADLINE_S = 240
+
+
+# a process that holds a mount namespace with the disk in it, until its standard input ends
+HOLDER = """
+import ctypes, os, sys
+user, group = os.getuid(), os.getgid()
+os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNS)
+for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+    open(f"/proc/self/{name}", "w").write(text)
+if ctypes.CDLL(None, use_errno=True).mount(b"tmpfs", sys.argv[1].encode(), b"tmpfs", 0, sys.argv[2].encode()) != 0:
+    sys.exit(f"cannot mount a small file system: {os.strerror(ctypes.get_errno())}")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+class Disk:
+    """A small file system of its own, that only processes with `enter` see at `path`; here it is seen at `seen`."""
+
+    def __init__(self, path, holder):
+        self.path, self._pid = path, holder.pid
+        self.seen = Path(f"/proc/{holder.pid}/root{path}")
+
+    def enter(self):
+        for kind, flag in (("user", os.CLONE_NEWUSER), ("mnt", os.CLONE_NEWNS)):
+            descriptor = os.open(f"/proc/{self._pid}/ns/{kind}", os.O_RDONLY)
+            os.setns(descriptor, flag)
+            os.close(descriptor)
+
+    def fill(self):
+        with contextlib.suppress(OSError), (self.seen / "ballast").open("wb", buffering=0) as ballast:
+            for size in (1_000_000, 4096, 1):
+                with contextlib.suppress(OSError):
+                    while ballast.write(b"x" * size):
+                        pass
+
+    def empty(self):
+        (self.seen / "ballast").unlink()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(folder), f"size={DISK_MB}m"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as holder:  # fmt: skip
+        assert holder.stdout.readline() == "held\n"
+        yield Disk(folder, holder)
+        holder.stdin.close()
+
+
+def physics(run):
+    return ([vars(event) for event in read_lines(run / "journal/events.jsonl", Event)],
+            [{**vars(record), "seconds": 0} for record in read_lines(run / "journal/searches.jsonl", SearchRecord)])
+
+
+def until(condition, process):
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def phase(run):
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads((run / "live.json").read_text())["phase"]
+    return ""
+
+
+def start(config, disk):
+    return subprocess.Popen([sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(disk.path / "run")], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=disk.enter)  # noqa: PLW1509
+
+
+def searching(run, process):
+    until(lambda: phase(run) == "searching" and (run / "journal/searches.jsonl").exists(), process)
+
+
+def test_it_waits_for_room_and_goes_on(tmp_path, disk):
+    run = disk.seen / "run"
+    config = write_config(tmp_path)
+    process = start(config, disk)
+    try:
+        for _ in range(2):
+            searching(run, process)
+            disk.fill()
+            until(lambda: "paused" in phase(run), process)
+            status = mlip_kmc("status", run, cwd=tmp_path)
+            assert "paused: the disk is full" in status.stdout, status.stdout
+            disk.empty()
+        out = process.communicate(timeout=DEADLINE_S)[0]
+    finally:
+        process.kill()
+    assert process.returncode == 0, out
+    assert out.count("there is room again: the run goes on from its last commit") == 2, out
+    whole = mlip_kmc("run", config, "--dir", "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    assert physics(run) == physics(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(("number", "limit_min", "code"), [(signal.SIGTERM, None, 75), (signal.SIGUSR1, None, 75), (None, 0, 8)])
+def test_a_paused_run_ends_when_it_is_told_or_has_waited_enough(tmp_path, disk, number, limit_min, code):
+    run = disk.seen / "run"
+    config = write_config(tmp_path, stop={"wait_for_room_min": limit_min})
+    process = start(config, disk)
+    try:
+        searching(run, process)
+        disk.fill()
+        if number is not None:
+            until(lambda: "paused" in phase(run), process)
+            process.send_signal(number)
+        out = process.communicate(timeout=DEADLINE_S)[0]
+    finally:
+        process.kill()
+    assert process.returncode == code, out
+    assert "Traceback" not in out
+    disk.empty()
+    again = start(config, disk)
+    out = again.communicate(timeout=DEADLINE_S)[0]
+    assert again.returncode == 0, out
