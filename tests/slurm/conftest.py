@@ -238,8 +238,9 @@ class Project:
 
 BASE = {
     "structure": "adatom.xyz", "potential": {"eon": "eam_al"}, "temperature_K": 400, "seed": 5,
-    "search": {"displace": "least_coordinated", "displacement_A": 0.2, "displacement_radius_A": 3.5, "time_limit_min": 5},
-    "confidence": {"value": 0.6}, "stop": {"kmc_steps": 100000},
+    "search": {"displace": "least_coordinated", "displacement_A": 0.2, "displacement_radius_A": 3.5, "time_limit_min": 5,
+               "max_bad_in_a_row": 1000000},
+    "confidence": {"value": 0.9}, "stop": {"kmc_steps": 100000},
 }
 
 
