@@ -54,6 +54,14 @@ lock:
     compile --universal --python-version 3.11 host.in -o host.lock
     git diff --stat -- .
 
+# release the potential of a run, signed: just release my-run ~/.ssh/id_ed25519 --settings release.yaml --training-set train.xyz
+release RUN KEY="" *OPTIONS:
+    release/make "{{ RUN }}" "{{ KEY }}" {{ OPTIONS }}
+
+# the training and test sets of the example's potential, which its release asks for, into akmc-run-sets/
+example-sets:
+    containers/in-image env PYTHONPATH="$PWD/src" python3 examples/cu-vacancy/make_potential.py --sets akmc-run-sets
+
 # what a force call costs by each way: bare, in eOn, through the persistent and the one-shot driver (half an hour on two cores)
 bench-calls *ARGUMENTS: image
     containers/in-image python3 bench/calls.py {{ ARGUMENTS }}

@@ -161,6 +161,20 @@ class RunNumbers:
     pending: tuple[str, ...] = ()
     halt: str = ""
 
+    @property
+    def events_a_day(self) -> float | None:
+        """KMC steps a day of the time that the run's processes ran; None before there was any."""
+        return self.steps / self.wall_s * 86400 if self.wall_s > 0 else None
+
+    def utilisation(self, *, workers: int) -> float | None:
+        """Busy share of what the workers could have worked, over the run's whole life.
+
+        Args:
+            workers: of the last start, where the first development versions noted no capacity.
+        """
+        capacity_s = self.capacity_s or self.wall_s * workers
+        return min(self.busy_s / capacity_s, 1.0) if capacity_s > 0 else None
+
 
 @dataclass(frozen=True)
 class Live(_Json):

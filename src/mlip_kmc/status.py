@@ -22,7 +22,6 @@ _LIVE = "live.json"
 _BEATS = 15
 """A process that said nothing for so many of its intervals is taken for dead; file systems of clusters show files late."""
 _RECENT = 200
-_DAY_S = 86400.0
 
 
 class Condition(StrEnum):
@@ -157,19 +156,12 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         searches_here=sum(record.state == numbers.state for record in view.searches), reasons=_reasons(view.searches),
         bad_in_a_row=numbers.bad_in_a_row, pending=len(numbers.pending), workers=workers,
         busy=live.busy if live and running else 0, nodes=live.nodes if live and running else {},
-        utilisation=_utilisation(view), discarded=numbers.discarded,
-        wall_s=numbers.wall_s, events_a_day=numbers.steps / numbers.wall_s * _DAY_S if numbers.wall_s > 0 else None,
+        utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0), discarded=numbers.discarded,
+        wall_s=numbers.wall_s, events_a_day=numbers.events_a_day,
         force_calls=calls, force_calls_per_s=sum(record.force_calls for record in recent) / worked_s if worked_s > 0 else None,
         search_s=_median([record.seconds for record in recent if record.outcome != "bad"]), starts=numbers.starts,
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0), run_bytes=run_bytes, free_bytes=free_bytes,
     )
-
-
-def _utilisation(view: RunView) -> float | None:
-    """Busy share of what the workers there were could have worked; runs of before 0.2 kept wall time alone."""
-    numbers = view.numbers
-    capacity_s = numbers.capacity_s or numbers.wall_s * (view.starts[-1].workers if view.starts else 0)
-    return min(numbers.busy_s / capacity_s, 1.0) if capacity_s > 0 else None
 
 
 def _condition(live: Live | None, *, now_s: float) -> Condition:

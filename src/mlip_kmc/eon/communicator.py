@@ -32,6 +32,7 @@ from mlip_kmc.trajectory import without_drift, wrap
 POTENTIAL_FAILED = 11  # eOn's termination reason of a search that brought nothing
 _LAST_REASON = 19  # eOn's list of reasons ends here, though its client knows more
 _SPOOLED = re.compile(r"^\d+_\d+\.(json|job)$")
+_SPOOLED_ENDS = (End.FINISHED, End.HALTED, End.TIMED_OUT, End.KILLED_WORKERS)
 _CONS = ("reactant.con", "saddle.con", "product.con")
 
 
@@ -183,7 +184,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         self._finished[done.name] = done
         if done.end is End.KILLED_WORKERS:
             keep_inputs(self._jobs[done.name], done.message)
-        if not self.ready and done.end in (End.FINISHED, End.HALTED):
+        if not self.ready and done.end in _SPOOLED_ENDS:
             body = {"name": done.name, "end": done.end, "files": done.files, "seconds": done.seconds, "message": done.message,
                     "graded": asdict(done.graded)}
             write_durably(self._spool / f"{done.name}.json", json.dumps(body).encode())

@@ -82,8 +82,26 @@ class Diffusivity:
     ratio: str
 
 
-def render(report: Report) -> str:
-    """The page's text."""
+@dataclass(frozen=True)
+class GateRow:
+    """A check of a release's gate, in words: what was compared, the number and its limit, how it came out, and a remark."""
+
+    name: str
+    about: str
+    number: str
+    limit: str
+    verdict: str
+    remark: str
+
+
+def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "") -> str:
+    """The page's text.
+
+    Args:
+        report: of the run.
+        gate: the checks of a release that the page is part of.
+        release: its name.
+    """
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters.update(scientific=words.scientific, fixed=words.fixed, integer=words.integer, time=words.time,
@@ -105,7 +123,8 @@ def render(report: Report) -> str:
         numbering={key: index for index, key in enumerate(figures, start=1)}, blocks=blocks, headline=_headline(report),
         diffusivities=tuple(map(_diffusivity, report.diffusion)), trusted=TRUSTED_STEPS, open_states=OPEN_STATES,
         costs=searched[:MOST_COSTS], searched=searched, outcome_words=OUTCOME_WORDS,
-        total_searches=sum(numbers.outcomes.values()), cost_link=_costs_link(searched), most_rows=MOST_ROWS,
+        total_searches=sum(numbers.outcomes.values()), cost_link=_costs_link(searched), most_rows=MOST_ROWS, gate=gate,
+        release=release,
     )
 
 
@@ -150,6 +169,7 @@ def _facts(report: Report) -> Iterator[Fact]:
     yield Fact("Status", f"generation {view.generation}: {words.steps(report.numbers.steps)}, in state {view.numbers.state}; "
                f"{flying} {'search' if flying == 1 else 'searches'} in flight when it was written; started "
                f"{words.count(view.numbers.starts, 'time')}")
+    yield Fact("Computation", _computation(report))
     yield Fact("Seed", words.MISSING if settings.seed is None else str(settings.seed))
     yield Fact("Identity of the run", view.identity, code=True)
     yield Fact("Report made with", "; ".join(f"{name} {version}" for name, version in report.software.items()))
@@ -166,6 +186,21 @@ def _grade(report: Report) -> str:
     share = (f"{halted} of {total} searches ({100 * halted / total:.1f} %) were halted: confidences hold only for what the "
              "potential knows" if halted else "no search was halted")
     return f"at most {grade.state_0:.2g} in state 0{saddles}{path}; {share}"
+
+
+def _computation(report: Report) -> str:
+    """What the run took over its whole life, all starts together."""
+    numbers, starts = report.view.numbers, report.view.starts
+    hosts = ", ".join(dict.fromkeys(start.host for start in starts))
+    busy = numbers.utilisation(workers=starts[-1].workers if starts else 0)
+    said = [f"{words.duration(numbers.wall_s)} of wall time" + (f" on {hosts}" if hosts else "")]
+    if numbers.steps and numbers.events_a_day is not None:
+        said.append(f"{numbers.events_a_day:.3g} KMC steps a day")
+    if busy is not None:
+        said.append(f"workers busy {busy:.0%} of the time")
+    if numbers.discarded:
+        said.append(f"{numbers.discarded} started searches made useless by KMC steps")
+    return "; ".join(said)
 
 
 def _switch(value: bool) -> str:  # noqa: FBT001 - a word for it

@@ -80,8 +80,9 @@ class SearchCluster:
         self._lock = threading.Lock()
         self._waiting: OrderedDict[str, ClientJob] = OrderedDict()
         self._sent: dict[str, Any] = {}
-        self._jobs: dict[str, ClientJob] = {}
-        self._done: queue.SimpleQueue[ClientDone] = queue.SimpleQueue()
+        # by name the number of its last submission: what was taken back and submitted again must not get an old result
+        self._wanted: dict[str, int] = {}
+        self._done: queue.SimpleQueue[tuple[int, ClientDone]] = queue.SimpleQueue()
         self._submitted = 0
         self._held = False
         self._attendance = _Attendance(self._feed_soon)
@@ -134,7 +135,8 @@ class SearchCluster:
             first: before all others that wait.
         """
         with self._lock:
-            self._jobs[job.name] = self._waiting[job.name] = job
+            self._submitted += 1
+            self._wanted[job.name], self._waiting[job.name] = self._submitted, job
             if first:
                 self._waiting.move_to_end(job.name, last=False)
         self._feed()
@@ -147,7 +149,10 @@ class SearchCluster:
             while True:
                 found.append(self._done.get_nowait())
         with self._lock:
-            return [done for done in found if self._jobs.pop(done.name, None) is not None]
+            wanted = [done for number, done in found if self._wanted.get(done.name) == number]
+            for done in wanted:
+                del self._wanted[done.name]
+        return wanted
 
     def cancel(self, names: Iterable[str]) -> int:
         """Take back queued jobs and end running ones; their results never come.
@@ -156,7 +161,7 @@ class SearchCluster:
             how many of them had been started.
         """
         with self._lock:
-            wanted = [name for name in names if self._jobs.pop(name, None) is not None]
+            wanted = [name for name in names if self._wanted.pop(name, None) is not None]
             for name in wanted:
                 self._waiting.pop(name, None)
             running = [self._sent.pop(name) for name in wanted if name in self._sent]
@@ -168,7 +173,7 @@ class SearchCluster:
     def cancel_all(self) -> None:
         """Take back everything."""
         with self._lock:
-            names = list(self._jobs)
+            names = list(self._wanted)
         self.cancel(names)
 
     def hold(self) -> int:
@@ -226,13 +231,13 @@ class SearchCluster:
             room = 0 if self._held else self._attendance.roll().total - len(self._sent)
             for _ in range(min(room, len(self._waiting))):
                 name, job = self._waiting.popitem(last=False)
-                self._submitted += 1  # in the key: dask would answer a search that is tried again with its first result
-                key = f"{_KEY}{name}-{self._submitted}"
-                future = self._client.submit(run_job, job, tag=key, key=key, pure=False, retries=2, priority=-self._submitted)
+                number = self._wanted[name]  # in the key: dask would answer a search that is tried again with its first result
+                key = f"{_KEY}{name}-{number}"
+                future = self._client.submit(run_job, job, tag=key, key=key, pure=False, retries=2, priority=-number)
                 self._sent[name] = future
-                self._client.loop.add_callback(self._bring, name, future)
+                self._client.loop.add_callback(self._bring, name, number, future)
 
-    async def _bring(self, name: str, future: Any) -> None:
+    async def _bring(self, name: str, number: int, future: Any) -> None:
         """Wait for a job's end, in dask's thread, and queue what came of it."""
         try:
             done: ClientDone = await future
@@ -248,7 +253,7 @@ class SearchCluster:
             if self._sent.get(name) is not future:
                 return  # it was taken back
             del self._sent[name]
-        self._done.put(done)
+        self._done.put((number, done))
         self._feed()
 
     def close(self) -> None:
