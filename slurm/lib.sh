@@ -29,9 +29,10 @@ read_settings() {
     most_restarts=${MLIP_KMC_MOST_RESTARTS:-100}
     most_barren=${MLIP_KMC_MOST_BARREN:-3}
     local name
-    for name in scratch_MB grace_s patience_min most_restarts most_barren; do
-        [[ ${!name} =~ ^[0-9]{1,9}$ ]] || refuse "${name@Q} must be a whole number, it is ${!name@Q}; correct site.env"
+    for name in scratch_MB grace_s most_restarts most_barren; do
+        [[ ${!name} =~ ^[0-9]{1,9}$ ]] || refuse "MLIP_KMC_${name^^} must be a whole number, it is ${!name@Q}; correct site.env"
     done
+    [[ $patience_min =~ ^[0-9]{1,6}(\.[0-9]{1,3})?$ ]] || refuse "MLIP_KMC_PATIENCE_MIN must be a number, it is ${patience_min@Q}; correct site.env"
     [ -f "$image" ] || refuse "there is no image $image; set MLIP_KMC_IMAGE in site.env"
     command -v "$apptainer" >/dev/null || refuse "there is no $apptainer on $(hostname); load it in site.env"
     job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID} # the number alone may mean the whole array

@@ -113,7 +113,7 @@ def test_restarts_are_bounded(project):
 
 
 @pytest.mark.parametrize(("lines", "expected"), [
-    (("MLIP_KMC_GRACE_S=soon",), "grace_s' must be a whole number"),
+    (("MLIP_KMC_GRACE_S=soon",), "MLIP_KMC_GRACE_S must be a whole number"),
     (("MLIP_KMC_IMAGE=/nowhere/image.sif",), "there is no image /nowhere/image.sif"),
     (("MLIP_KMC_SCRATCH_MB=900000000",), "900000000 MB are wanted"),
 ])
