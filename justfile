@@ -12,10 +12,15 @@ image *OPTIONS:
 demo: image
     containers/in-image mlip-kmc run examples/cu-vacancy/akmc.yaml --dir akmc-run
 
-# all tests: inside the image, then of the image from outside; arguments go to the first half's pytest
+# all tests: inside the image, then of the image from outside, and of the job scripts on a real Slurm; arguments go to the first pytest
 test *ARGUMENTS: image
     containers/in-image --dev python3 -m pytest {{ if ARGUMENTS == "" { "tests/unit tests/integration tests/faults" } else { ARGUMENTS } }}
     "$(containers/packages host)/bin/pytest" tests/image
+    "$(containers/packages host)/bin/pytest" tests/slurm
+
+# the job scripts on a real Slurm of three nodes, the real delays included; needs root (an hour on two cores)
+soak *ARGUMENTS: image
+    MLIP_KMC_SOAK=1 "$(containers/packages host)/bin/pytest" tests/slurm -s {{ ARGUMENTS }}
 
 # ruff and mypy, with the image's Python and packages
 lint:

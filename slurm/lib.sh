@@ -9,13 +9,16 @@
 #   slurm/worker-NODE.log    what the workers of a node said
 
 note() { printf '%s %s: %s\n' "$(date +%FT%T)" "${SLURM_JOB_NAME:-job}" "$*"; }
-refuse() { note "$*; nothing was touched" >&2; exit 1; } # before the run directory is ours
+refuse() { note "$*; nothing was touched" >&2; exit 1; } # where the run directory is not ours
+
+job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID} # the number alone may mean the whole array
+job=${job:-$SLURM_JOB_ID}
 
 # -- settings: site.env of the folder that was submitted from, else beside this file; MLIP_KMC_SITE names another
 
 read_settings() {
     local file
-    lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || refuse "cannot enter the folder of lib.sh"
+    lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || fail "cannot enter the folder of lib.sh"
     for file in "${MLIP_KMC_SITE:-}" "$SLURM_SUBMIT_DIR/site.env" "$lib/site.env"; do
         # shellcheck source=/dev/null
         if [ -f "$file" ]; then set +u; . "$file"; set -u; break; fi
@@ -29,13 +32,12 @@ read_settings() {
     most_restarts=${MLIP_KMC_MOST_RESTARTS:-100}
     most_barren=${MLIP_KMC_MOST_BARREN:-3}
     local name
-    for name in scratch_MB grace_s patience_min most_restarts most_barren; do
-        [[ ${!name} =~ ^[0-9]{1,9}$ ]] || refuse "${name@Q} must be a whole number, it is ${!name@Q}; correct site.env"
+    for name in scratch_MB grace_s most_restarts most_barren; do
+        [[ ${!name} =~ ^[0-9]{1,9}$ ]] || fail "MLIP_KMC_${name^^} must be a whole number, it is ${!name@Q}; correct site.env"
     done
-    [ -f "$image" ] || refuse "there is no image $image; set MLIP_KMC_IMAGE in site.env"
-    command -v "$apptainer" >/dev/null || refuse "there is no $apptainer on $(hostname); load it in site.env"
-    job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID} # the number alone may mean the whole array
-    job=${job:-$SLURM_JOB_ID}
+    [[ $patience_min =~ ^[0-9]{1,6}(\.[0-9]{1,3})?$ ]] || fail "MLIP_KMC_PATIENCE_MIN must be a number, it is ${patience_min@Q}; correct site.env"
+    [ -f "$image" ] || fail "there is no image $image; set MLIP_KMC_IMAGE in site.env"
+    command -v "$apptainer" >/dev/null || fail "there is no $apptainer on $(hostname); load it in site.env"
 }
 
 # -- the container
@@ -51,7 +53,7 @@ make_scratch() { # main|worker: a private folder on this node's own disk, gone w
     fi
     free_MB=$(($(stat -f -c '%a * %S' "$node_scratch") / 1000000)) || return 1
     if [ "$free_MB" -lt "$scratch_MB" ]; then
-        echo "$node_scratch on $(hostname) has $free_MB MB left, $scratch_MB MB are wanted; set MLIP_KMC_NODE_SCRATCH in site.env" >&2
+        echo "error: $node_scratch on $(hostname) has $free_MB MB left, $scratch_MB MB are wanted; set MLIP_KMC_NODE_SCRATCH in site.env" >&2
         return 1
     fi
     scratch=$prefix-$job-$SLURMD_NODENAME-$1
@@ -63,7 +65,7 @@ make_scratch() { # main|worker: a private folder on this node's own disk, gone w
 set_container() { # PATH...: the array `container`, which runs a command in the image; it sees these and the submit folder
     local path bound=() options=(--containall --no-home --pwd "$SLURM_SUBMIT_DIR" --bind "$scratch:/scratch")
     for path in "$SLURM_SUBMIT_DIR" "$@"; do
-        [[ $path != *[,:]* ]] || { echo "Apptainer cannot bind $path: rename it without ',' and ':'" >&2; return 1; }
+        [[ $path != *[,:]* ]] || { echo "error: Apptainer cannot bind $path: rename it without ',' and ':'" >&2; return 1; }
         is_below "$path" "${bound[@]}" || { bound+=("$path"); options+=(--bind "$path"); }
     done
     options+=(--env MLIP_KMC_SCRATCH=/scratch --env TMPDIR=/scratch --env COLUMNS=200)
@@ -105,7 +107,7 @@ listen_for_preemption() {
         trap - USR1 TERM
         srun --overlap --export=ALL --nodes=1 --ntasks=1 --nodelist="$SLURMD_NODENAME" \
             bash -c 'trap "exit 99" TERM; while :; do sleep 1000 & wait; done' >"$run/slurm/listener.log" 2>&1
-        [ "$?" -ne 99 ] || kill -TERM "$$"
+        [ "$?" -ne 99 ] || kill -TERM "$$" 2>/dev/null
     } &
 }
 
@@ -145,7 +147,7 @@ start_workers() {
             wait "$pid"
             case $? in 0) exit 0 ;; 99) ;; *) why=USR2 ;; esac # 0: it saw the end of the run; 99: it was told to leave
         done
-        kill -s "$why" "$$" # nobody is left
+        kill -s "$why" "$$" 2>/dev/null # nobody is left
     } &
 }
 

@@ -3,7 +3,9 @@
 set -uo pipefail
 # shellcheck source=slurm/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+fail() { echo "$*" >&2; exit 1; }
 run=$1 config=$2 slots=$3 batch_node=$4 notice='' main=''
+exec >>"$run/slurm/worker-$SLURMD_NODENAME.log" 2>&1 # not through srun, which dies with the batch node
 read_settings
 make_scratch worker || exit 8
 set_container "$run" "$(cd "$(dirname "$config")" && pwd)" || exit 1

@@ -39,12 +39,15 @@ def pytest_collection_modifyitems(items):
     """Without the programs these tests say so loudly: they fail, they are not skipped."""
     missing = [name for name in ("apptainer", "slurmctld", "slurmd", "munged", "sbatch", "shellcheck")
                if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
-    if os.geteuid() != 0:
-        missing.append("root")
     if items and missing:
-        pytest.exit(f"tests/slurm needs {', '.join(missing)}: `./bootstrap test` as root installs programs", returncode=3)
+        pytest.exit(f"tests/slurm needs {', '.join(missing)}: `./bootstrap test` as root installs them", returncode=3)
     if items and not IMAGE.is_file():
         pytest.exit(f"tests/slurm needs {IMAGE}; containers/build makes it", returncode=3)
+    if items and os.geteuid() != 0:
+        if os.environ.get("CI"):
+            pytest.exit("tests/slurm must be root, who alone can start Slurm's daemons", returncode=3)
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="NOT TESTED: only root can start Slurm's daemons"))
 
 
 def until(condition, *, what, more=lambda: ""):
@@ -170,7 +173,7 @@ class Project:
     def site(self, *lines):
         (self.folder / "site.env").write_text("\n".join([
             f"MLIP_KMC_IMAGE={IMAGE}", 'MLIP_KMC_APPTAINER_OPTIONS="--userns"', f"MLIP_KMC_NODE_SCRATCH={self.scratch}",
-            "MLIP_KMC_GRACE_S=10", "MLIP_KMC_PATIENCE_MIN=1", *lines, ""]))
+            "MLIP_KMC_GRACE_S=10", "MLIP_KMC_PATIENCE_MIN=0.3", *lines, ""]))
 
     @property
     def scratch(self):
@@ -238,8 +241,9 @@ class Project:
 
 BASE = {
     "structure": "adatom.xyz", "potential": {"eon": "eam_al"}, "temperature_K": 400, "seed": 5,
-    "search": {"displace": "least_coordinated", "displacement_A": 0.2, "displacement_radius_A": 3.5, "time_limit_min": 5},
-    "confidence": {"value": 0.6}, "stop": {"kmc_steps": 100000},
+    "search": {"displace": "least_coordinated", "displacement_A": 0.2, "displacement_radius_A": 3.5, "time_limit_min": 5,
+               "max_bad_in_a_row": 1000000},
+    "confidence": {"value": 0.9}, "stop": {"kmc_steps": 100000},
 }
 
 

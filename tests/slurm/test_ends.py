@@ -43,6 +43,13 @@ def test_a_broken_configuration_stops_it(project):
     assert "requeued" not in project.log()
 
 
+def test_a_missing_configuration_stops_it(project):
+    project.submit(arguments=("typo.yaml", "run"))
+    name, text = project.end()
+    assert name == "FAILED", project.told()
+    assert "there is no configuration typo.yaml" in text
+
+
 def test_without_progress_it_stops(project):
     """Notice comes before anything can be done."""
     project.submit("--time=1", "--signal=B:USR1@600")
@@ -113,13 +120,14 @@ def test_restarts_are_bounded(project):
 
 
 @pytest.mark.parametrize(("lines", "expected"), [
-    (("MLIP_KMC_GRACE_S=soon",), "grace_s' must be a whole number"),
+    (("MLIP_KMC_GRACE_S=soon",), "MLIP_KMC_GRACE_S must be a whole number"),
     (("MLIP_KMC_IMAGE=/nowhere/image.sif",), "there is no image /nowhere/image.sif"),
     (("MLIP_KMC_SCRATCH_MB=900000000",), "900000000 MB are wanted"),
 ])
 def test_site_settings_are_checked(project, lines, expected):
     project.site(*lines)
-    job = project.submit()
-    until(lambda: job not in project.cluster.jobs(), what="the end of the job", more=project.told)
-    assert expected in project.log()
+    project.submit()
+    name, text = project.end()
+    assert name == "FAILED", project.told()
+    assert expected in text + project.log()
     assert project.starts() == 0

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 from .conftest import Incident, called, is_prefix, until
 
@@ -9,14 +10,12 @@ from .conftest import Incident, called, is_prefix, until
 def processes(words, *, environment):
     """Processes with these words in their command line and these entries in their environment."""
     found = []
-    for entry in os.scandir("/proc"):
+    for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         try:
-            with open(f"/proc/{entry.name}/cmdline", "rb") as stream:
-                line = stream.read().replace(b"\0", b" ").decode(errors="replace")
-            with open(f"/proc/{entry.name}/environ", "rb") as stream:
-                has = stream.read().split(b"\0")
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            has = (entry / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
         if words in line and all(item.encode() in has for item in environment):
@@ -27,7 +26,7 @@ def processes(words, *, environment):
 def scheduler_of(project, job):
     """The Python process of `mlip-kmc run`, in its container."""
     return [pid for pid in processes("mlip-kmc run", environment=[f"SLURM_JOB_ID={job}", "MLIP_KMC_SCRATCH=/scratch"])
-            if "python" in os.readlink(f"/proc/{pid}/exe")]
+            if "python" in str(Path(f"/proc/{pid}/exe").readlink())]
 
 
 def test_the_scheduler_is_killed(project):
@@ -103,8 +102,8 @@ def test_preemption_with_30_s_of_notice(project, uninterrupted):
         job = project.submit(f"--nodes={nodes}", "--time=30", "--partition=low")
         project.wait_for_searches(len(project.searches()) + 2)
         with Incident(project, f"preempted with 30 s of notice, {nodes} node(s)", starts=start + 1):
-            urgent = called("sbatch", "--parsable", "--partition=urgent", "--nodes=3", "--ntasks-per-node=1", "--output=/dev/null",
-                            "--wrap=sleep 1", env=cluster.env, cwd=project.folder)
+            urgent = called("sbatch", "--parsable", "--partition=urgent", "--nodes=3", "--ntasks-per-node=1",
+                            "--output=/dev/null", "--wrap=sleep 1", env=cluster.env, cwd=project.folder)
             until(lambda urgent=urgent: urgent not in cluster.jobs(), what="the urgent job", more=project.told)
         log = project.log()
         assert "notice by SIGTERM" in log, project.told()

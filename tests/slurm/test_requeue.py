@@ -40,7 +40,7 @@ def test_replicas_have_seeds_and_lives_of_their_own(project):
     for run in runs:
         assert len(project.journal("starts", run)) >= 2
     assert project.searches(runs[0])[:5] != project.searches(runs[1])[:5]
-    manifests = [json.loads(sorted((run / "generations").iterdir())[-1].read_text()) for run in runs]
+    manifests = [json.loads(max((run / "generations").glob("*.json")).read_text()) for run in runs]
     assert manifests[0]["identity"] != manifests[1]["identity"]
 
 
@@ -76,7 +76,7 @@ def test_labels(project):
         'number=$(basename "$PWD")\n'
         'if [ "$number" = 0002 ] && [ ! -e waited ]; then touch waited; sleep 1000; fi\n'
         'if [ "$number" = 0003 ] && [ ! -e "$1/ready" ]; then head -n 4 structure.xyz >labelled.xyz; exit 0; fi\n'
-        f'apptainer --quiet exec --userns --containall --no-home --bind "$1" --pwd "$PWD" "$2" python3 "$1/label.py"\n')
+        'apptainer --quiet exec --userns --containall --no-home --bind "$1" --pwd "$PWD" "$2" python3 "$1/label.py"\n')
     project.site(f'LABEL_COMMAND="bash {folder}/label.sh {folder} {IMAGE}"', "LABEL_MOST_RESTARTS=2")
     flags, arguments = ("--array=1-4", *QUICK), ("selected.xyz", "labels")
     project.submit(*flags, script="label.sbatch", arguments=arguments)
