@@ -157,7 +157,7 @@ class ReleaseSettings(Section):
     include_training_set: bool = False
     """Put the set itself into the release, not only its fingerprint; `--include-training-set` does so, too."""
     validation_set: Path | None = None
-    """Extended XYZ with energies and forces that the potential was not fitted to. Without it the record's errors count."""
+    """Structures that it was not fitted to, likewise; without it the record's errors count. `--validation-set` goes before."""
     image: Path | None = None
     """The file of the image that the run was made in; `--image` goes before."""
     allow: dict[str, Line] = {}
