@@ -19,6 +19,7 @@ from mlip_kmc.release.members import MANIFEST, MEMBERS, SUMS, TRAINING
 from mlip_kmc.release.package import sums_of
 from mlip_kmc.release.signature import NAMESPACE, sign
 from mlip_kmc.release.verification import STEPS
+from mlip_kmc.report.words import scientific
 
 from .conftest import EXAMPLE, mlip_kmc
 
@@ -182,7 +183,7 @@ def test_every_check_is_in_the_report_with_its_number_and_reason(unpacked):
     for check in manifest.checks:
         assert f"<code>{check.name}</code>" in report
         if check.number is not None:
-            assert f"<td>{check.number:.3g}" in report
+            assert f"<td>{scientific(check.number)}</td>" in report
     assert f"allowed because {REASON}" in report
     assert REASON in card
     for page in (report, card):

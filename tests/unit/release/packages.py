@@ -37,7 +37,7 @@ def manifest_of(files, /, **changes):
                          "smallest_distance_A": {"Cu-Cu": 1.3291}, "included": TRAINING in files},
         "validation_metrics": None, "errors_by_group": [], "oracle": {"name": "EMT"},
         "run": {"id": "2" * 64, "temperature_K": 500.0, "kmc_steps": 10, "simulated_time_s": 1e-6, "states": 8, "searches": 100,
-                "halted_searches": 0, "largest_gamma": 2.5},
+                "halted_searches": 0, "gamma_state_0": 0.6, "gamma_saddle": 0.7, "gamma_path": 2.5},
         "image": {"sha256": hashlib.sha256(IMAGE).hexdigest(), "recipe": None}, "parts": {"mlip-kmc": "0.1.0"},
         "checks": [{"name": "cutoff", "about": "jump at the cutoff", "verdict": "passed", "number": 1e-7, "limit": 1e-3}],
         "good_for": [], "not_for": [], "example": {"atoms": 107, "energy_eV": -372.0}, "files": entries,
