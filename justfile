@@ -83,6 +83,10 @@ driver-leaks: image
 confidence *ARGUMENTS: image
     containers/in-image python3 bench/confidence.py {{ ARGUMENTS }}
 
+# events an hour, busy share of two workers, searches not wasted: beside eOn's own Local communicator (half an hour on two cores)
+bench-throughput *ARGUMENTS: image
+    containers/in-image python3 bench/throughput.py {{ ARGUMENTS }}
+
 # what gamma costs a process search of the example (two minutes)
 bench-gamma *ARGUMENTS: image
     containers/in-image python3 bench/gamma.py {{ ARGUMENTS }}

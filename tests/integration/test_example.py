@@ -69,7 +69,7 @@ def test_the_barrier_is_that_of_a_climbing_image_band(state_0, record_property):
     process = hops(state_0)[0]
     end = from_con(process.product_structure.read_text())
     expected, emt = band_barrier(start, end, ace), band_barrier(start, end, EMT)
-    record_property("barriers_eV", {"eOn": process.barrier, "band": expected, "EMT": emt})
+    record_property("barriers_eV", {"eOn": float(process.barrier), "band": float(expected), "EMT": float(emt)})
     print(f"\nbarrier: eOn {process.barrier:.5f} eV, climbing-image band {expected:.5f} eV, EMT's own {emt:.5f} eV")
     assert process.barrier == pytest.approx(expected, abs=5e-3)
     assert process.barrier == pytest.approx(emt, abs=0.1)
