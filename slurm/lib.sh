@@ -219,10 +219,9 @@ fail() { finish FAILED "${code:-1}" <<<"$*"; }
 of_job() { scontrol --oneliner show job "$job" 2>/dev/null | tr ' ' '\n' | sed -n "s/^$1=//p" | head -n 1; }
 
 go_on() { # there is more to do: requeue, if that is of use
-    local now seen
+    local seen
     code=1
-    now=$(measure)
-    if [ "$now" -le "$work" ]; then
+    if [ "$(measure)" -le "$work" ]; then
         [ "$notice" = TERM ] ||
             fail "nothing was done since this start ($started): give it more time than one search takes, or see why it is stuck"
         # it was preempted, perhaps at once; that may happen a few times in a row
@@ -246,7 +245,7 @@ requeue() {
         fi
         pause 10 # slurmctld is being restarted
     done
-    note "requeued, with $((${now:-0} - work)) more searches and steps than at this start"
+    note "requeued: restart $((restarts + 1)) of at most $most_restarts"
     exit 0
 }
 

@@ -1,57 +1,25 @@
-"""Where requeueing is forbidden, arrays of replicas, and labels."""
+"""Time limits, guards, sites where requeueing is forbidden, arrays of replicas, labels: all at once, each in its folder."""
 
 import json
+from types import SimpleNamespace
 
-from .conftest import IMAGE, called, count, in_image, until
+import pytest
 
-QUICK = ("--time=1", "--signal=B:USR1@10")
-
-
-def test_a_site_without_requeue_gets_one_successor(project):
-    first = project.submit("--no-requeue", *QUICK)
-    project.wait_for_start(1)
-    until(lambda: count(r"job \d+ follows", project.log()), what="the successor", more=project.told)
-    until(lambda: len(project.cluster.jobs()) <= 2 and project.log().count("start 2 on"), what="its start", more=project.told)
-    (second,) = project.cluster.jobs()
-    assert second != first
-    flags = project.cluster.slurm("scontrol", "--oneliner", "show", "job", second)
-    assert "TimeLimit=00:01:00" in flags
-    project.finish_soon()
-    name, _ = project.end()
-    assert name == "DONE", project.told()
-    assert project.starts() >= 2
-
-
-def test_a_site_that_forbids_both_says_so(project):
-    project.site('sbatch() { echo "no jobs from here"; return 1; }')
-    project.submit("--no-requeue", *QUICK)
-    name, text = project.end()
-    assert name == "FAILED", project.told()
-    assert "it can neither be requeued nor submitted again (no jobs from here)" in text
-
-
-def test_replicas_have_seeds_and_lives_of_their_own(project):
-    project.submit("--array=3-4", *QUICK, script="replicas.sbatch")
-    runs = [project.run / "0003", project.run / "0004"]
-    until(lambda: project.log().count("start 2 on") == 2, what="second starts of both", more=project.told)
-    project.write(stop={"kmc_steps": 1})
-    ends = [project.end(run)[0] for run in runs]
-    assert ends == ["DONE", "DONE"], project.told()
-    for run in runs:
-        assert len(project.journal("starts", run)) >= 2
-    assert project.searches(runs[0])[:5] != project.searches(runs[1])[:5]
-    manifests = [json.loads(max((run / "generations").glob("*.json")).read_text()) for run in runs]
-    assert manifests[0]["identity"] != manifests[1]["identity"]
-
+from .conftest import IMAGE, QUICK, called, count, in_image, project_in, until
 
 LABEL = """
-import sys
 from ase.calculators.emt import EMT
 from ase.io import read
 atoms = read("structure.xyz")
 atoms.calc = EMT()
 atoms.get_forces()
 atoms.write("labelled.xyz", format="extxyz")
+"""
+LABEL_SH = """set -eu
+number=$(basename "$PWD")
+if [ "$number" = 0002 ] && [ ! -e waited ]; then touch waited; sleep 1000; fi
+if [ "$number" = 0003 ] && [ ! -e "$1/ready" ]; then head -n 4 structure.xyz >labelled.xyz; exit 0; fi
+apptainer --quiet exec --userns --containall --no-home --bind "$1" --pwd "$PWD" "$2" python3 "$1/label.py"
 """
 FRAMES = """
 from ase.build import bulk
@@ -64,23 +32,111 @@ for size in (1, 2, 3):
     frames.append(atoms)
 write("selected.xyz", frames, format="extxyz")
 """
+SLOW = """
+import time
+from ase.calculators.emt import EMT
+class Slow(EMT):
+    def calculate(self, *arguments, **keywords):
+        time.sleep(10)
+        super().calculate(*arguments, **keywords)
+"""
 
 
-def test_labels(project):
-    """Three frames, and an index too many; the command is cut off once, and writes half a label once."""
+@pytest.fixture(scope="module")
+def together(tmp_path_factory, cluster, structure):
+    """Most of the time these jobs wait for a limit."""
+    names = ("stuck", "bounded", "successor", "forbidden", "replicas", "labels")
+    found = SimpleNamespace(**{name: project_in(tmp_path_factory.mktemp(name), cluster, structure, workers=1) for name in names})
+    submit_stuck(found.stuck)
+    found.bounded.site("MLIP_KMC_MOST_RESTARTS=1")
+    found.bounded.submit(*QUICK)
+    found.first = found.successor.submit("--no-requeue", *QUICK)
+    submit_forbidden(found.forbidden)
+    found.replicas.submit("--array=3-4", *QUICK, script="replicas.sbatch")
+    submit_labels(found.labels)
+    yield found
+    for name in names:
+        getattr(found, name).clear()
+
+
+def submit_stuck(project):
+    """A potential that takes ten seconds a call: the first minute is over before anything is committed."""
+    (project.folder / "slow.py").write_text(SLOW)
+    project.site(f'MLIP_KMC_APPTAINER_OPTIONS="--userns --env PYTHONPATH={project.folder}"')
+    (project.folder / "akmc.yaml").write_text(json.dumps(project.settings | {"potential": {"ase": "slow:Slow"}}))
+    project.submit(*QUICK)
+
+
+def submit_forbidden(project):
+    fake = project.folder / "bin/sbatch"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho "no jobs from here"\nexit 1\n')
+    fake.chmod(0o755)
+    project.site(f"PATH={fake.parent}:$PATH")
+    project.submit("--no-requeue", *QUICK)
+
+
+def submit_labels(project):
+    """Three frames, and a number too many; one command is cut off by its limit, one writes half a label."""
     folder = project.folder
     in_image("python3", "-c", FRAMES, cwd=folder)
     (folder / "label.py").write_text(LABEL)
-    (folder / "label.sh").write_text(
-        "set -eu\n"
-        'number=$(basename "$PWD")\n'
-        'if [ "$number" = 0002 ] && [ ! -e waited ]; then touch waited; sleep 1000; fi\n'
-        'if [ "$number" = 0003 ] && [ ! -e "$1/ready" ]; then head -n 4 structure.xyz >labelled.xyz; exit 0; fi\n'
-        'apptainer --quiet exec --userns --containall --no-home --bind "$1" --pwd "$PWD" "$2" python3 "$1/label.py"\n')
+    (folder / "label.sh").write_text(LABEL_SH)
     project.site(f'LABEL_COMMAND="bash {folder}/label.sh {folder} {IMAGE}"', "LABEL_MOST_RESTARTS=2")
-    flags, arguments = ("--array=1-4", *QUICK), ("selected.xyz", "labels")
-    project.submit(*flags, script="label.sbatch", arguments=arguments)
-    labels = [folder / f"labels/{number:04d}" for number in range(1, 5)]
+    project.submit("--array=1-4", *QUICK, script="label.sbatch", arguments=("selected.xyz", "labels"))
+
+
+def test_a_site_without_requeue_gets_one_successor(together):
+    project = together.successor
+    until(lambda: count(r"job \d+ follows", project.log()), what="the successor", more=project.told)
+    project.finish_soon()
+    until(lambda: "start 2 on" in project.log() and project.starts() >= 2, what="its start", more=project.told)
+    assert project.log().count("follows") == 1
+    assert f"job {together.first} follows" not in project.log()
+    project.finish_soon()
+    name, _ = project.end()
+    assert name == "DONE", project.told()
+
+
+def test_without_progress_it_stops(together):
+    project = together.stuck
+    name, text = project.end()
+    assert name == "FAILED", project.told()
+    assert "nothing was done since this start" in text
+    assert "notice by SIGUSR1" in project.log()
+    assert "requeued: restart" not in project.log()
+
+
+def test_restarts_are_bounded(together):
+    project = together.bounded
+    name, text = project.end()
+    assert name == "FAILED", project.told()
+    assert "it was restarted 1 times" in text
+    assert project.log().count("start 2 on") == 1
+    assert project.starts() == 2
+
+
+def test_a_site_that_forbids_both_says_so(together):
+    project = together.forbidden
+    name, text = project.end()
+    assert name == "FAILED", project.told()
+    assert "it can neither be requeued nor submitted again (no jobs from here)" in text
+
+
+def test_replicas_have_seeds_and_lives_of_their_own(together):
+    project = together.replicas
+    runs = [project.run / "0003", project.run / "0004"]
+    until(lambda: project.log().count("start 2 on") == 2, what="second starts of both", more=project.told)
+    project.write(stop={"kmc_steps": 1})
+    assert [project.end(run)[0] for run in runs] == ["DONE", "DONE"], project.told()
+    for run in runs:
+        assert len(project.journal("starts", run)) >= 2
+    assert project.searches(runs[0])[:5] != project.searches(runs[1])[:5]
+
+
+def test_labels(together):
+    project = together.labels
+    labels = [project.folder / f"labels/{number:04d}" for number in range(1, 5)]
     ends = [project.end(label) for label in labels]
     told = project.told()
     assert [name for name, _ in ends] == ["DONE", "DONE", "FAILED", "FAILED"], told
@@ -89,8 +145,8 @@ def test_labels(project):
     assert "labelled.xyz cannot be read" in ends[2][1], told
     assert "selected.xyz has 3 frames; give --array=1-3" in ends[3][1], told
     before = (labels[0] / "labelled.xyz").stat().st_mtime_ns
-    (folder / "ready").touch()
-    project.submit("--array=1-3", *QUICK, script="label.sbatch", arguments=arguments)
+    (project.folder / "ready").touch()
+    project.submit("--array=1-3", *QUICK, script="label.sbatch", arguments=("selected.xyz", "labels"))
     until(lambda: project.log().count("has its label") == 2, what="the finished ones", more=project.told)
     assert [project.end(label)[0] for label in labels[:3]] == ["DONE"] * 3, project.told()
     assert (labels[0] / "labelled.xyz").stat().st_mtime_ns == before
