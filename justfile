@@ -14,13 +14,17 @@ demo: image
 
 # all tests: inside the image, then of the image from outside, and of the job scripts on a real Slurm; arguments go to the first pytest
 test *ARGUMENTS: image
-    containers/in-image --dev python3 -m pytest {{ if ARGUMENTS == "" { "tests/unit tests/integration tests/faults" } else { ARGUMENTS } }}
+    containers/in-image --dev python3 -m pytest -n 2 --dist loadfile {{ if ARGUMENTS == "" { "tests/unit tests/integration tests/faults tests/security" } else { ARGUMENTS } }}
     "$(containers/packages host)/bin/pytest" tests/image
     "$(containers/packages host)/bin/pytest" tests/slurm
 
 # the job scripts on a real Slurm of three nodes, the real delays included; needs root (an hour on two cores)
 soak *ARGUMENTS: image
     MLIP_KMC_SOAK=1 "$(containers/packages host)/bin/pytest" tests/slurm -s {{ ARGUMENTS }}
+
+# a fault at every Nth system call of the process that commits, each kind until it no longer comes, and 200 kills (hours on two cores)
+kills *ARGUMENTS: image
+    containers/in-image --dev env MLIP_KMC_FAULTS=1 python3 -m pytest tests/faults/test_injected.py tests/faults/test_random_kills.py -s {{ ARGUMENTS }}
 
 # ruff and mypy, with the image's Python and packages
 lint:

@@ -14,6 +14,7 @@ Layout of a run directory:
     eon/                        the live tree that eOn reads and writes; after a kill it is made anew from a manifest
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -27,12 +28,22 @@ from typing import Any, Self
 
 from mlip_kmc.claim import Claim
 from mlip_kmc.errors import RunStateError
-from mlip_kmc.files import append_durably, create_durably, fsync_directory, make_directory, storage_errors, write_durably
+from mlip_kmc.files import (
+    append_durably,
+    create_durably,
+    fsync_directory,
+    make_directory,
+    sealed,
+    storage_errors,
+    unsealed,
+    write_durably,
+)
 
 FORMAT = 2
 KEPT = 3
 JOURNALS = ("events", "searches", "starts")
 _MANIFEST = re.compile(r"^(\d{8})\.json$")
+_LOST = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
 
 
 class RunDirectory:
@@ -64,10 +75,12 @@ class Saved:
     Attributes:
         number: of the generation.
         state: what the run committed: any JSON values.
+        damage: what was found damaged on the way to it, and what was done, one line each.
     """
 
     number: int
     state: dict[str, Any]
+    damage: tuple[str, ...] = ()
 
 
 @dataclass
@@ -118,7 +131,7 @@ class Checkpoints:
         """
         found = [_MANIFEST.match(path.name) for path in self._generations.iterdir()]
         numbers = sorted((int(match.group(1)) for match in found if match), reverse=True)
-        reasons = []
+        reasons: list[str] = []
         for number in numbers:
             try:
                 manifest = self._read_manifest(number)
@@ -127,77 +140,88 @@ class Checkpoints:
                         f"the run directory {self._base} belongs to another configuration "
                         f"({difference(manifest['state'])}); choose another --dir, or run it with its own configuration"
                     )
-                self._check(manifest)
+                files = self._files_of(manifest)
+                self._check(manifest, files)
             except _NotWholeError as error:
-                reasons.append(f"generation {number}: {error}")
+                reasons.append(f"generation {number} is damaged: {error}")
                 continue
-            self._make_live(manifest)
+            damage = [f"{reason}; generation {number} is taken, and what came after it is made again" for reason in reasons]
+            damage += self._make_live(manifest, files)
             self._number = number
-            self._sweep()
-            return Saved(number=number, state=manifest["state"])
-        if numbers:
+            return Saved(number=number, state=manifest["state"], damage=(*damage, *self._sweep()))
+        if reasons:
             raise RunStateError(f"no generation in {self._generations} is whole ({'; '.join(reasons)}); restore it from a backup")
+        self._begin_anew()
+        return None
+
+    def _begin_anew(self) -> None:
+        """Nothing was ever committed: what a kill left before the first generation goes.
+
+        That one says only that the run starts: records of anything else are of generations that were lost.
+        """
+        for name, journal in self._journals.items():
+            if name != "starts" and journal.path.exists() and journal.path.stat().st_size:
+                raise RunStateError(f"the generations of {self._base} are gone, but {journal.path} has records; restore "
+                                    f"{self._generations} from a backup, or choose another --dir")
         self._clear_live({})
         for journal in self._journals.values():
             self._truncate(journal, 0)
-        return None
+        self._sweep()
 
     def _read_manifest(self, number: int) -> dict[str, Any]:
         path = self._generations / f"{number:08d}.json"
-        try:
-            body = path.read_bytes()
-            digest, _, text = body.partition(b"\n")
-            if hashlib.sha256(text).hexdigest().encode() != digest:
-                raise _NotWholeError(f"{path.name} is damaged")
-            manifest: dict[str, Any] = json.loads(text)
-        except (OSError, ValueError) as error:
-            raise _NotWholeError(f"cannot read {path.name}: {error}") from error
+        text = unsealed(_bytes_or_none(path) or b"")
+        if text is None:
+            raise _NotWholeError(f"{path.name} is torn or altered")
+        manifest: dict[str, Any] = json.loads(text)
         if manifest.get("format") != FORMAT:
-            raise RunStateError(f"{path} was written by another version of mlip-kmc; continue the run with that version")
+            raise RunStateError(
+                f"{path} has the format {manifest.get('format')}, this mlip-kmc reads and writes {FORMAT}; continue the run with "
+                f"the version that {self._journals['starts'].path} names, or start anew in another --dir"
+            )
         return manifest
 
     def _files_of(self, manifest: dict[str, Any]) -> dict[str, str]:
         """Every file of a generation with its digest."""
         files: dict[str, str] = {}
         for folder, digest in manifest["folders"].items():
-            try:
-                text = self._object(digest).read_bytes()
-            except OSError:
-                text = b""
-            if hashlib.sha256(text).hexdigest() != digest:
-                raise _NotWholeError(f"the listing of {folder or 'the top'} is lost")
-            files.update(json.loads(text))
+            files.update(json.loads(self._listing(folder, digest)))
         return files
 
-    def _check(self, manifest: dict[str, Any]) -> None:
-        for name, digest in self._files_of(manifest).items():
+    def _listing(self, folder: str, digest: str) -> bytes:
+        """A folder's listing; where it is lost, it is made anew from the live files, if they are still those that it named."""
+        text = _bytes_or_none(self._object(digest))
+        if text is None or hashlib.sha256(text).hexdigest() != digest:
+            present = self._present([folder]).get(folder, {})
+            text = _listed({name: _digest_or_none(path) or "" for name, path in present.items()})
+        if hashlib.sha256(text).hexdigest() != digest:
+            raise _NotWholeError(f"the listing of {folder or 'the top'} ({self._object(digest)}) is lost")
+        return text
+
+    def _check(self, manifest: dict[str, Any], files: dict[str, str]) -> None:
+        for name, digest in files.items():
             live = self.root / name
             if _digest_or_none(live) != digest and _digest_or_none(self._object(digest)) != digest:
-                raise _NotWholeError(f"the content of {name} is lost")
+                raise _NotWholeError(f"the content of {name} ({self._object(digest)}) is lost")
         for name, committed in manifest["journals"].items():
-            found = hashlib.sha256()
             length = committed["length"]
-            try:
-                with self._journals[name].path.open("rb") as stream:
-                    data = stream.read(length)
-            except OSError:
-                data = b""
-            found.update(data)
-            if len(data) != length or found.hexdigest() != committed["sha256"]:
-                raise _NotWholeError(f"the journal of {name} is damaged")
+            data = (_bytes_or_none(self._journals[name].path) or b"")[:length]
+            if len(data) != length or hashlib.sha256(data).hexdigest() != committed["sha256"]:
+                raise _NotWholeError(f"the journal of {name} ({self._journals[name].path}) is torn or altered")
 
-    def _make_live(self, manifest: dict[str, Any]) -> None:
-        files = self._files_of(manifest)
-        self._clear_live(files)
+    def _make_live(self, manifest: dict[str, Any], files: dict[str, str]) -> list[str]:
+        """The live tree and the journals of a whole generation; answer what of its stored contents had to be mended."""
+        mended = []
         with storage_errors(self.root):
+            for folder, digest in manifest["folders"].items():
+                mended += self._mend(digest, self._listing(folder, digest), f"the listing of {folder or 'the top'}")
+            self._clear_live(files)
             for name, digest in files.items():
                 live = self.root / name
                 if _digest_or_none(live) != digest:
                     live.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(self._object(digest), live)
-                if _digest_or_none(self._object(digest)) != digest:
-                    self._object(digest).unlink(missing_ok=True)
-                    self._keep(live.read_bytes(), digest)
+                mended += self._mend(digest, live.read_bytes(), name)
                 self._stamps[name] = _stamp(live)
         self._listings = dict(manifest["folders"])
         self._folders = {}
@@ -205,6 +229,16 @@ class Checkpoints:
             self._folders.setdefault(_folder_of(name), {})[name] = digest
         for name, committed in manifest["journals"].items():
             self._truncate(self._journals[name], committed["length"])
+        return mended
+
+    def _mend(self, digest: str, data: bytes, what: str) -> list[str]:
+        """Store a content again whose stored copy is lost or damaged."""
+        path = self._object(digest)
+        if _digest_or_none(path) == digest:
+            return []
+        path.unlink(missing_ok=True)
+        self._keep(data, digest)
+        return [f"the stored copy of {what} ({path}) was damaged; it is made anew from {self.root}"]
 
     def _clear_live(self, files: dict[str, str]) -> None:
         """Remove what a generation does not know."""
@@ -273,13 +307,12 @@ class Checkpoints:
                     replaced += [digest for name, digest in known.items() if now.get(name) != digest]
                     replaced += [listings[folder]] if folder in listings else []
                     folders[folder] = now
-                    listings[folder] = self._store_bytes(json.dumps(now, separators=(",", ":")).encode())
+                    listings[folder] = self._store_bytes(_listed(now))
         journals = {name: self._flush(journal) for name, journal in self._journals.items()}
         manifest = {"format": FORMAT, "identity": identity, "number": number, "state": state, "journals": journals,
                     "folders": listings}
         text = json.dumps(manifest, separators=(",", ":")).encode()
-        checksum = hashlib.sha256(text).hexdigest().encode()
-        create_durably(self._generations / f"{number:08d}.json", checksum + b"\n" + text)
+        create_durably(self._generations / f"{number:08d}.json", sealed(text))
         self._folders, self._listings, self._number = folders, listings, number
         self._stamps.update(stamps)
         self._retire(number, replaced)
@@ -309,7 +342,7 @@ class Checkpoints:
         """Make the waiting records durable; they count once a manifest says so."""
         if journal.waiting:
             data = b"".join(journal.waiting)
-            append_durably(journal.path, data)
+            append_durably(journal.path, data, size=journal.length)
             journal.length += len(data)
             journal.digest.update(data)
             journal.waiting = []
@@ -341,18 +374,22 @@ class Checkpoints:
             for digest in set(due) - used - recent:
                 self._object(digest).unlink(missing_ok=True)
 
-    def _sweep(self) -> None:
-        """Remove contents and temporary files that no generation names (left by kills)."""
+    def _sweep(self) -> list[str]:
+        """Remove contents and temporary files that no generation names (left by kills); answer what was wrong with older ones."""
         used: set[str] = set()
-        for entry in sorted(path.name for path in self._generations.iterdir()):
-            match = _MANIFEST.match(entry)
-            if match is None or int(match.group(1)) > self._number or int(match.group(1)) <= self._number - KEPT:
-                (self._generations / entry).unlink(missing_ok=True)
-            else:
+        dropped = []
+        with storage_errors(self._generations):
+            for entry in sorted(path.name for path in self._generations.iterdir()):
+                match = _MANIFEST.match(entry)
+                number = int(match.group(1)) if match else -1
+                if not self._number - KEPT < number <= self._number:
+                    (self._generations / entry).unlink(missing_ok=True)
+                    continue
                 try:
-                    manifest = self._read_manifest(int(match.group(1)))
+                    manifest = self._read_manifest(number)
                     used.update(manifest["folders"].values(), self._files_of(manifest).values())
-                except _NotWholeError:
+                except _NotWholeError as error:
+                    dropped.append(f"generation {number} is damaged: {error}; it is not needed, and removed")
                     (self._generations / entry).unlink(missing_ok=True)
         with storage_errors(self._objects):
             for folder in self._objects.iterdir():
@@ -360,6 +397,7 @@ class Checkpoints:
                     if folder.name + path.name not in used:
                         path.unlink()
             fsync_directory(self._generations)
+        return dropped
 
 
 class _NotWholeError(Exception):
@@ -377,9 +415,21 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _digest_or_none(path: Path) -> str | None:
+def _listed(files: dict[str, str]) -> bytes:
+    """A folder's listing: the same for the same files."""
+    return json.dumps(dict(sorted(files.items())), separators=(",", ":")).encode()
+
+
+def _bytes_or_none(path: Path) -> bytes | None:
+    """A file's content; None where it is lost. What another attempt may read is an error: it must not count as lost."""
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return None
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno in _LOST:
+            return None
+        raise RunStateError(f"cannot read {path}: {error.strerror}; correct that and run the same command again") from error
+
+
+def _digest_or_none(path: Path) -> str | None:
+    data = _bytes_or_none(path)
+    return None if data is None else hashlib.sha256(data).hexdigest()

@@ -353,7 +353,7 @@ class Config(_Section):
             raise ValueError("must be a section of eOn's sections, as {Optimizer: {max_move: 0.1}}")  # noqa: TRY004
         for section, entries in value.items():
             if not isinstance(entries, dict):
-                raise ValueError(f"eon.{section} must be a section of eOn's options")  # noqa: TRY004
+                raise ValueError(f"eon.{repr(str(section))[1:-1]} must be a section of eOn's options")  # noqa: TRY004
             for key, entry in entries.items():
                 if not isinstance(entry, bool | int | float | str):
                     raise ValueError(f"eon.{section}.{key} must be one value; put a list in quotes")  # noqa: TRY004

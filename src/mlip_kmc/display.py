@@ -28,11 +28,12 @@ class Display:
         """Nothing is printed yet.
 
         Args:
-            quiet: print only the result.
+            quiet: print only warnings and the result.
             settings: the run's.
             searches: so many are wanted, and no KMC step.
         """
-        self._console = Console(stderr=False, highlight=False, soft_wrap=True)
+        # names of files are text, whatever brackets and colons they hold
+        self._console = Console(stderr=False, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._quiet = quiet
         self._settings = settings
         self._searches = searches
@@ -61,8 +62,8 @@ class Display:
                 raise
 
     def note(self, line: str) -> None:
-        """Print one line that stays."""
-        if not self._quiet:
+        """Print one line that stays; a warning is printed also where little else is."""
+        if not self._quiet or line.startswith("warning: "):
             self._print(line)
 
     def progress(self, now: Progress) -> None:

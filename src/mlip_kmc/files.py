@@ -2,6 +2,7 @@
 
     write_durably(path, b"...")        # temporary file, fsync, rename, fsync of the directory
     append_durably(path, b"...")       # append, fsync
+    unsealed(sealed(b"..."))           # None where a bit of it has changed
     sha256_of(path)
 
 A failed fsync is fatal (the kernel may have dropped the pages: a second fsync that succeeds proves nothing).
@@ -144,8 +145,13 @@ def _replacing(
             fsync_directory(path.parent)
 
 
-def append_durably(path: Path, data: bytes) -> None:
+def append_durably(path: Path, data: bytes, *, size: int | None = None) -> None:
     """Append `data` to `path`, creating it if need be, and wait until it is on the disk.
+
+    Args:
+        path: the file.
+        data: what is added.
+        size: how much of the file counts; anything behind it (left by an attempt that failed) is cut off first.
 
     Raises:
         StorageError: it could not be made durable; the file is cut back to what it was, so that no half line stays.
@@ -153,6 +159,8 @@ def append_durably(path: Path, data: bytes) -> None:
     with storage_errors(path):
         created = not path.exists()
         with path.open("ab", buffering=0) as stream:
+            if size is not None and os.fstat(stream.fileno()).st_size > size:
+                os.ftruncate(stream.fileno(), size)
             size = os.fstat(stream.fileno()).st_size
             try:
                 _write_all(stream.fileno(), data)
@@ -184,6 +192,17 @@ def make_directory(path: Path, *, mode: int = 0o777) -> Path:
         for entry in missing:
             fsync_directory(entry.parent)
     return path
+
+
+def sealed(text: bytes) -> bytes:
+    """The text after a line with its sha256, by which `unsealed` notices damage."""
+    return hashlib.sha256(text).hexdigest().encode() + b"\n" + text
+
+
+def unsealed(data: bytes) -> bytes | None:
+    """The text of `sealed`; None where it is torn, or a bit of it has changed."""
+    digest, _, text = data.partition(b"\n")
+    return text if hashlib.sha256(text).hexdigest().encode() == digest else None
 
 
 def has_room(directory: Path, *, probe_bytes: int) -> bool:

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from mlip_kmc.checkpoint import FORMAT
 from mlip_kmc.eon.results import read_states
 from mlip_kmc.errors import RunStateError, StructureError
-from mlip_kmc.files import sha256_of
+from mlip_kmc.files import sha256_of, unsealed
 from mlip_kmc.records import EonResult, Event, Minimised, RunNumbers, SearchRecord, Start, StateRecord, Status
 from mlip_kmc.structure import read_structure
 
@@ -178,8 +178,8 @@ class _NotWholeError(Exception):
 
 def _manifest(path: Path) -> dict[str, Any]:
     try:
-        digest, _, text = path.read_bytes().partition(b"\n")
-        if hashlib.sha256(text).hexdigest().encode() != digest:
+        text = unsealed(path.read_bytes())
+        if text is None:
             raise _NotWholeError("damaged")
         manifest: dict[str, Any] = json.loads(text)
     except (OSError, ValueError) as error:

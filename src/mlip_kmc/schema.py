@@ -7,6 +7,7 @@
 import difflib
 import importlib.util
 import math
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ RESERVED = {
     ("Main", "temperature"): "set temperature_K",
     ("Main", "random_seed"): "set seed",
     ("Potential", "potential"): "set potential",
+    ("Potential", "ext_pot_path"): "eOn would hand it to a shell; set potential",
     ("AKMC", "confidence"): "set confidence.value",
     ("AKMC", "confidence_scheme"): "set confidence.scheme",
     ("AKMC", "thermally_accessible_window"): "set search.thermal_window_kT",
@@ -49,6 +51,9 @@ RESERVED_SECTIONS = {
     "Communicator": "searches go through the run's own workers; set workers",
     "Paths": "the run directory's layout is fixed; use --dir",
     "Debug": "eOn's debugging switches would change what is recorded",
+    "Serve": "eOn's own server would listen to the network; `mlip-kmc serve` is one that does not",
+    **dict.fromkeys(("AMS", "AMS_IO", "AMS_ENV", "XTBPot", "SocketNWChemPot", "RgpotPot", "cpmd", "Metatomic", "ASE_NWCHEM",
+                     "ASE_ORCA"), "it belongs to a potential of eOn that starts or loads other programs; set potential"),
 }
 _UNITS = {"a", "ang", "angstrom", "c", "celsius", "d", "day", "days", "degc", "ev", "f", "fs", "h", "ha", "hour", "hours", "hr",
           "j", "k", "kcal", "kelvin", "kj", "kt", "m", "mev", "min", "minutes", "mol", "ms", "nm", "ns", "per", "pm", "ps", "ry",
@@ -56,8 +61,9 @@ _UNITS = {"a", "ang", "angstrom", "c", "celsius", "d", "day", "days", "degc", "e
 _MANUAL = "see eOn's manual"
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _WHOLE, _NUMBER, _TRUTH = ("int", "integer"), ("float",), ("boolean", "bool")
-# line breaks start another option; '%' is eOn's interpolation; the client takes '#' and ';' for comments
-_FORBIDDEN = frozenset("\n\r\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029%#;")
+# line breaks start another option; '%' is eOn's interpolation; the client takes '#' and ';' for comments; nothing else that a
+# shell or LAMMPS would act on has a meaning in an option either, and a file that an option names is in the search's directory
+_TEXT = re.compile(r"(?!.*\.\.)[A-Za-z0-9 _.,:+()\[\]-]*", re.ASCII)
 
 
 @cache
@@ -195,8 +201,9 @@ def _text(name: str, value: Value, values: list[str] | None) -> str:
     if isinstance(value, bool):
         raise ValueError(f"{name} is text, not {str(value).lower()}; put the text in quotes if it is meant")  # noqa: TRY004
     text = str(value)
-    if not _FORBIDDEN.isdisjoint(text) or text != text.strip():
-        raise ValueError(f"{name} cannot hold line breaks, '%', '#', ';', or spaces at its ends: {value!r}")
+    if not _TEXT.fullmatch(text) or text != text.strip():
+        raise ValueError(f"{name} takes letters, digits, spaces and _ . , : + - ( ) [ ] only: no line breaks, '%', '#', ';', '/' "
+                         f"or '..', no spaces at its ends: {value!r}")
     if values and text not in values:
         raise ValueError(f"{name} is one of {', '.join(values)}, not {value!r}")
     return text

@@ -14,7 +14,7 @@ from mlip_kmc.cli.run import stop_on_signals
 @run_dir_option("The campaign's directory [default: the configuration's name, beside it, ending in .campaign].")
 @click.option("--most", type=click.IntRange(min=1), default=None, help="So many structures to label at most.")
 @release_option
-@click.option("--quiet", is_flag=True, help="Print only the result.")
+@click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 def campaign(config: Path, run_dir: Path | None, most: int | None, release: Path | None, quiet: bool) -> None:  # noqa: FBT001
     """Explore with CONFIG; on a halt, choose the structures to label. The same command goes on.
 

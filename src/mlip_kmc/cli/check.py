@@ -62,7 +62,7 @@ class Lines:
         """Where to print; the terminal's own console where None."""
         from rich.console import Console
 
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def show(self, finding: "Finding") -> None:
         """Print one finding."""

@@ -68,6 +68,11 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
     context.exit(0)
 
 
+def _printable(line: str) -> str:
+    """The line with what would steer a terminal written out: names of files may hold anything."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -109,9 +114,9 @@ def _run(words: list[str]) -> NoReturn:
     except MlipKmcError as error:
         if "--debug" in words:
             traceback.print_exc()
-        for line in str(error).splitlines():
+        for line in str(error).split("\n"):
             with contextlib.suppress(OSError):  # the exit code says it, too
-                click.echo(f"mlip-kmc: {line}", err=True)
+                click.echo(f"mlip-kmc: {_printable(line)}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

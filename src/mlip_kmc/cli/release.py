@@ -28,6 +28,8 @@ def release() -> None:
 @click.option("--training-set", "training_sets", type=PATH, multiple=True, metavar="FILE",
               help="What the potential was fitted to, extended XYZ with energy and forces; may be given several times "
                    "[default: release.training_sets].")
+@click.option("--validation-set", type=PATH, default=None, metavar="FILE",
+              help="Structures that it was not fitted to, likewise [default: release.validation_set, else the record's errors].")
 @click.option("--settings", type=PATH, default=Path("release.yaml"), show_default=True,
               help="The release's own settings: oracle, licences, citation, reference values (docs/release.md).")
 @click.option("--version", default=None, help="SemVer; 1.0 is 1.0.0 [default: release.version of the settings].")
@@ -42,9 +44,9 @@ def release() -> None:
 @click.option("--sign", "key", type=PATH, default=None, metavar="KEY",
               help="Sign it with this key, by ssh-keygen. One that asks for a passphrase: `just release`, or by hand.")
 def build(  # noqa: PLR0917 - click passes by name
-    run_dir: Path, training_sets: tuple[Path, ...], settings: Path, version: str | None, author: str | None,
-    image: Path | None, include_training_set: bool, allowed: tuple[str, ...], reasons: tuple[str, ...],  # noqa: FBT001
-    output: Path, key: Path | None,
+    run_dir: Path, training_sets: tuple[Path, ...], validation_set: Path | None, settings: Path, version: str | None,
+    author: str | None, image: Path | None, include_training_set: bool, allowed: tuple[str, ...],  # noqa: FBT001
+    reasons: tuple[str, ...], output: Path, key: Path | None,
 ) -> None:
     """Check the potential of the run in RUN, and write release_vVERSION.zip.
 
@@ -61,8 +63,9 @@ def build(  # noqa: PLR0917 - click passes by name
     if len(allowed) != len(reasons):
         raise click.UsageError("every --allow CHECK needs its own --because TEXT")
     chosen = with_overrides(
-        load_settings(settings), version=version, author=author, training_sets=training_sets, image=image,
-        include_training_set=include_training_set, allow=dict(zip(allowed, reasons, strict=True)))
+        load_settings(settings), version=version, author=author, training_sets=training_sets,
+        validation_set=validation_set, image=image, include_training_set=include_training_set,
+        allow=dict(zip(allowed, reasons, strict=True)))
     deployer = ProductionDeployer(chosen, on_check=show)
     package = deployer.build(run_dir, into=output)
     click.echo(f"release: {package}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("config", type=PATH)
 @run_dir_option("The run directory [default: the configuration's name, beside it, ending in .run].")
 @release_option
-@click.option("--quiet", is_flag=True, help="Print only the result.")
+@click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=None, help="In place of the configuration's: for replicas.")
 @click.option("--remote-workers", is_flag=True,
               help="Run no search in this process, but on workers that join: `mlip-kmc worker RUN`, on any node.")

@@ -14,7 +14,7 @@ from mlip_kmc.cli.run import stop_on_signals
 @click.option("-n", "--count", type=click.IntRange(min=1), default=10, show_default=True,
               help="So many searches in all; a larger number later adds to them.")
 @run_dir_option("The run directory [default: the configuration's name, beside it, ending in .run].")
-@click.option("--quiet", is_flag=True, help="Print only the result.")
+@click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 def search(config: Path, count: int, run_dir: Path | None, quiet: bool) -> None:  # noqa: FBT001
     """Search processes of CONFIG's structure, without KMC steps.
 

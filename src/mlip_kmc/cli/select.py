@@ -108,7 +108,7 @@ def print_selection(selection: "Selection", *, show_all: bool = False) -> None:
             table.add_column(name, justify="right", no_wrap=True)
         for decision in chosen:
             table.add_row(*_row(decision))
-        Console(highlight=False).print(table)
+        Console(highlight=False, markup=False, emoji=False).print(table)
         click.echo("gamma: under the present active set; then: after those above; log vol: growth\n"
                    "of the active set's volume; left: the largest gamma of all structures after it")
     others = [decision for decision in selection.decisions if decision.order is None]

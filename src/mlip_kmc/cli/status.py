@@ -38,7 +38,7 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
 
     if as_json + work + watch > 1:
         raise click.UsageError("--json, --work and --watch are three ways to print it; choose one")
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if as_json:
         click.echo(read_status(run).to_json())
     elif work:

@@ -22,7 +22,7 @@ import numpy as np
 from eon.communicator import Communicator
 
 from mlip_kmc.errors import SearchesFailedError, StructureError
-from mlip_kmc.files import make_directory, write_durably
+from mlip_kmc.files import make_directory, sealed, unsealed, write_durably
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.searches.run import PROCESS_SEARCH_FILES, ClientDone, ClientJob, End, keep_inputs
 from mlip_kmc.searches.watch import Graded, Watch
@@ -32,6 +32,7 @@ from mlip_kmc.trajectory import without_drift, wrap
 POTENTIAL_FAILED = 11  # eOn's termination reason of a search that brought nothing
 _LAST_REASON = 19  # eOn's list of reasons ends here, though its client knows more
 _SPOOLED = re.compile(r"^\d+_\d+\.(json|job)$")
+_HALF = re.compile(r"^\..*\.tmp$")
 _SPOOLED_ENDS = (End.FINISHED, End.HALTED, End.TIMED_OUT, End.KILLED_WORKERS)
 _CONS = ("reactant.con", "saddle.con", "product.con")
 
@@ -61,7 +62,12 @@ class JobTemplate:
 
 
 class OrderedCommunicator(Communicator):  # type: ignore[misc]
-    """Runs searches on a cluster and yields their results in the order of submission."""
+    """Runs searches on a cluster and yields their results in the order of submission.
+
+    Attributes:
+        busy_s: of all searches that came back, where they ran.
+        damage: spooled results that could not be used, one line each.
+    """
 
     def __init__(self, config: Any, *, cluster: SearchCluster, template: JobTemplate, spool: Path) -> None:
         """Take up the cluster.
@@ -80,6 +86,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         self._finished: dict[str, ClientDone] = {}
         self._retried: set[str] = set()
         self.busy_s = 0.0
+        self.damage: list[str] = []
         self.discarded = 0
         self._kinds: dict[str, str] = {}
 
@@ -168,9 +175,9 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
                 (self._spool / f"{name}.{suffix}").unlink(missing_ok=True)
 
     def keep_spooled(self, wanted: Callable[[str], bool]) -> None:
-        """Drop every spooled file of a search that is not wanted (left over by a stop or a step)."""
+        """Drop every spooled file of a search that is not wanted (left over by a stop or a step), and what a kill left half."""
         for path in self._spool.iterdir():
-            if _SPOOLED.match(path.name) and not wanted(path.stem):
+            if _HALF.match(path.name) or (_SPOOLED.match(path.name) and not wanted(path.stem)):
                 path.unlink(missing_ok=True)
 
     def _accept(self, done: ClientDone) -> None:
@@ -187,15 +194,22 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         if not self.ready and done.end in _SPOOLED_ENDS:
             body = {"name": done.name, "end": done.end, "files": done.files, "seconds": done.seconds, "message": done.message,
                     "graded": asdict(done.graded)}
-            write_durably(self._spool / f"{done.name}.json", json.dumps(body).encode())
+            write_durably(self._spool / f"{done.name}.json", sealed(json.dumps(body).encode()))
 
     def _unspool(self, name: str) -> ClientDone | None:
+        path = self._spool / f"{name}.json"
+        if not path.is_file():
+            return None
         try:
-            body = json.loads((self._spool / f"{name}.json").read_bytes())
+            text = unsealed(path.read_bytes())
+            if text is None:
+                raise ValueError  # noqa: TRY301 - one answer to all damage
+            body = json.loads(text)
             graded = Graded(**{**body["graded"], "frames": tuple(body["graded"]["frames"])})
             return ClientDone(name=body["name"], end=End(body["end"]), files=body["files"], seconds=body["seconds"],
                               message=body["message"], graded=graded)
         except (OSError, ValueError, KeyError, TypeError):
+            self.damage.append(f"the finished search {name} ({path}) was damaged; it is made again")
             return None
 
     def _result(self, job: ClientJob, done: ClientDone) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from eon import akmcstate, displace, fileio
 from eon.explorer import MinModeExplorer, results_mapping
 
 from mlip_kmc.eon.communicator import OrderedCommunicator, search_of
-from mlip_kmc.errors import SearchesFailedError
-from mlip_kmc.files import write_durably
+from mlip_kmc.errors import RunStateError, SearchesFailedError
+from mlip_kmc.files import sealed, unsealed, write_durably
 from mlip_kmc.kinetics import search_seed
 from mlip_kmc.records import SearchRecord
 
@@ -53,6 +53,7 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
+        Path(self.procdata_path).mkdir(exist_ok=True)  # eOn makes it with the state; a generation knows no empty folders
         info = _NotingInfo(str(Path(self.path) / "info"))
         info.noted = self._note
         self.info = info
@@ -186,7 +187,11 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
     def _search(self, name: str) -> dict[str, Any]:
         kept = self._spool / f"{name}.job"
         if kept.is_file():
-            body = json.loads(kept.read_text(encoding="utf-8"))
+            text = unsealed(kept.read_bytes())
+            if text is None:
+                raise RunStateError(f"{kept}, which search {name} starts from, is damaged; restore it from a backup, or remove "
+                                    "it: the search then starts anew, as good, but perhaps elsewhere")
+            body = json.loads(text)
             return {"id": name, "type": body.pop("type"), **{key: text_io.StringIO(text) for key, text in body.items()}}
         number, index = search_of(name)
         seed = search_seed(seed=self._seed, state=number, index=index)
@@ -211,7 +216,7 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         if kind != "random":
             self.states.touched.add(f"states/{self.state.number}")
             body = {key: value.getvalue() for key, value in search.items() if key not in ("id", "type")}
-            write_durably(kept, json.dumps({"type": kind, **body}).encode())
+            write_durably(kept, sealed(json.dumps({"type": kind, **body}).encode()))
         return search
 
     def register_result(self) -> str | None:

@@ -347,6 +347,11 @@ class Server:
                 "new --dir, or with a larger search.max_bad_in_a_row here"
             )
 
+    @property
+    def damage(self) -> list[str]:
+        """What this start found damaged besides generations, one line each."""
+        return self._comm.damage
+
     def begin(self) -> None:
         """Commit that the run goes on from here, before any search; a run that is done stays as it is."""
         if self.numbers.starts and (self._finished() is not None or self.halt):

@@ -176,6 +176,8 @@ class EonWrapper:
         with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=workers) as pulse:
             checkpoints = Checkpoints(directory)
             saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
+            for line in saved.damage if saved else ():
+                self._on_start(f"warning: {line}")
             limits = {"halts": str(directory.path / "halts"), **self._driver_limits(potential)}
             with served(potential, workers=workers, limits=limits, keep_in=directory.path / "driver") as driven:
                 setup = self._setup(directory, checkpoints, saved, potential=driven, prepared=prepared, facts=facts, pulse=pulse)
@@ -294,7 +296,7 @@ class EonWrapper:
             server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
                             saved=saved.state if saved else None, searches=searches)
             server.begin()
-        for line in _described_changes(server):
+        for line in (*(f"warning: {line}" for line in server.damage), *_described_changes(server)):
             self._on_start(line)
         status, reason = self._loop(server, cluster, pulse)
         return status, reason + _condition(server.outcomes)

@@ -160,7 +160,7 @@ def by_pair(default: T | None, pairs: Mapping[str, T], *, elements: Iterable[str
     for given, value in pairs.items():
         name = "-".join(sorted(part.strip() for part in str(given).split("-")))
         if name not in known:
-            raise PotentialError(f"the {what} has a pair '{given}', which the potential has not; "
+            raise PotentialError(f"the {what} has a pair {str(given)!r}, which the potential has not; "
                                  f"{closest(name, known, 'it has ' + ', '.join(known))}")
         if name in seen:
             raise PotentialError(f"the {what} has the pair '{name}' twice; leave one of them out")

@@ -3,13 +3,15 @@
     card(manifest_facts)         # model_card.html, which asks for nothing else
 """
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mlip_kmc.release.gate import Check, Verdict
-from mlip_kmc.release.manifest import ProductionManifest
+from mlip_kmc.release.manifest import GroupErrors, ProductionManifest
 from mlip_kmc.report import GateRow
+from mlip_kmc.report.words import MISSING, scientific
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -18,11 +20,13 @@ def card(manifest: ProductionManifest) -> str:
     """The page's text: the same manifest gives the same one."""
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True)
-    environment.filters["milli"] = lambda value: f"{1e3 * value:.3g}"
+    environment.filters.update(milli=lambda value: f"{1e3 * value:.3g}", angstrom=in_angstrom,
+                               capitalize_first=lambda text: text[:1].upper() + text[1:])
+    sources = list(dict.fromkeys(check.source for check in manifest.checks if check.source))
     open_checks = [check for check in manifest.checks if check.verdict is not Verdict.PASSED]
     return environment.get_template("card.html.j2").render(
         m=manifest, date=manifest.creation_date.strftime("%Y-%m-%d"), open_checks=open_checks,
-        references=[row for check, row in zip(manifest.checks, gate_rows(manifest.checks), strict=True) if check.source],
+        references=[check for check in manifest.checks if check.source], sources=sources, groups=_groups(manifest),
         passed=sum(check.verdict is Verdict.PASSED for check in manifest.checks),
     )
 
@@ -30,13 +34,21 @@ def card(manifest: ProductionManifest) -> str:
 def gate_rows(checks: tuple[Check, ...]) -> tuple[GateRow, ...]:
     """The checks in words."""
     return tuple(GateRow(
-        name=check.name, about=check.about, verdict=str(check.verdict),
-        number="–" if check.number is None else _with_unit(check.number, check.unit),  # noqa: RUF001
-        limit="–" if check.limit is None else _with_unit(check.limit, check.unit),  # noqa: RUF001
-        remark="; ".join(filter(None, (check.detail, check.source and f"reference: {check.source}",
+        name=check.name, about=in_angstrom(check.about), verdict=str(check.verdict), unit=in_angstrom(check.unit),
+        number=scientific(check.number), limit=MISSING if check.limit is None else scientific(check.limit),
+        remark="; ".join(filter(None, (in_angstrom(check.detail or ""), check.source and f"reference: {check.source}",
                                        check.because and f"allowed because {check.because}"))),
     ) for check in checks)
 
 
-def _with_unit(number: float, unit: str) -> str:
-    return f"{number:.3g}{f' {unit}' if unit else ''}"
+def in_angstrom(text: str) -> str:
+    """A line of ours as a page shows it."""
+    return re.sub(r"\bA\b(?=$|[ ,;)/])", "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}", text)
+
+
+def _groups(manifest: ProductionManifest) -> list[tuple[str, GroupErrors | None, GroupErrors | None]]:
+    """By group: errors of the training set, and of the validation set."""
+    found: dict[str, dict[str, GroupErrors]] = {}
+    for row in manifest.errors_by_group:
+        found.setdefault(row.group, {})[row.set] = row
+    return [(group, sets.get("training"), sets.get("validation")) for group, sets in found.items()]

@@ -41,6 +41,11 @@ class Check(Section):
     limit: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """`number` may not be above."""
     unit: str = ""
+    """Of number, limit, value and reference."""
+    value: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """What the potential gives, where that is compared with a reference; `number` is then the distance."""
+    reference: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """What it was compared with."""
     detail: Line | None = None
     """More of what was found, or why nothing was."""
     source: Line | None = None

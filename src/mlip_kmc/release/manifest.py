@@ -103,8 +103,12 @@ class Run(Section):
     states: Count
     searches: Count
     halted_searches: Count
-    largest_gamma: Number | None
-    """Of an atom, in state 0, at saddles, and on the way of searches that were not halted."""
+    gamma_state_0: Number | None
+    """The largest extrapolation grade of an atom, in the minimum that the run starts from."""
+    gamma_saddle: Number | None
+    """At the saddles of all processes."""
+    gamma_path: Number | None
+    """On the way of searches that were not halted."""
 
 
 class Example(Section):

@@ -17,7 +17,6 @@ from typing import Literal
 
 from ase import Atoms
 
-from mlip_kmc.check.gradient import GRADIENT_EV_PER_A, gradient
 from mlip_kmc.config import scratch_directory, source_date_epoch
 from mlip_kmc.errors import ReleaseError, StructureError
 from mlip_kmc.files import make_directory, write_durably
@@ -26,8 +25,9 @@ from mlip_kmc.release import members
 from mlip_kmc.release.agreement import agreement_check, gamma_check
 from mlip_kmc.release.archive import packed
 from mlip_kmc.release.card import card, gate_rows
+from mlip_kmc.release.checks import forces_check, image_check, training_check, validation_check
 from mlip_kmc.release.crate import CrateFacts, crate
-from mlip_kmc.release.gate import Check, Verdict, measured, not_tested, pass_gate
+from mlip_kmc.release.gate import Check, pass_gate
 from mlip_kmc.release.history import halts_check
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.manifest import (
@@ -168,7 +168,7 @@ class ProductionDeployer:
 
         potential, calculator = subject.potential, subject.for_short_range()
         self._doing("comparing forces with the energy's gradient")
-        note(_forces_check(subject))
+        note(forces_check(subject.atoms, subject.potential))
         self._doing("turning, moving and reordering the atoms")
         note(*symmetry_checks(example, calculator))
         self._doing("looking for jumps")
@@ -182,10 +182,11 @@ class ProductionDeployer:
         for check in reference_checks(self.settings.references, calculator=calculator, cutoff_A=potential.cutoff_A,
                                       lowest_barrier_eV=subject.lowest_barriers()):
             note(check)
-        note(halts_check(events=subject.view.events, searches=subject.view.searches, present=subject.view.numbers.state,
-                         halt=subject.view.numbers.halt, steps=self.settings.quiet_steps),
-             _training_check(subject, sets.training), _validation_check(self._metrics(subject, sets)),
-             _image_check(subject))
+        view, record = subject.view, potential.record
+        note(halts_check(events=view.events, searches=view.searches, present=view.numbers.state, halt=view.numbers.halt,
+                         steps=self.settings.quiet_steps),
+             training_check(sets.training, record, cutoff_A=potential.cutoff_A),
+             validation_check(self._metrics(subject, sets)), image_check(subject.image))
         return pass_gate(found, allowed=self.settings.allow), energy_eV
 
     def _metrics(self, subject: Subject, sets: _Sets) -> ValidationMetrics | None:
@@ -266,46 +267,6 @@ def sums_of(files: Mapping[str, bytes]) -> bytes:
 def _entries(files: Mapping[str, bytes]) -> dict[str, FileEntry]:
     return {name: FileEntry(sha256=hashlib.sha256(files[name]).hexdigest(), bytes=len(files[name]))
             for name in members.MEMBERS if name in files}
-
-
-def _forces_check(subject: Subject) -> Check:
-    """By the run's own path: eOn's client and its LAMMPS."""
-    finding = gradient(subject.atoms, subject.potential)[0][0]
-    deviation = finding.values["deviation_eV_per_A"]
-    return measured("forces", float(deviation) if isinstance(deviation, float) else float("nan"), limit=GRADIENT_EV_PER_A,
-                    unit="eV/A", about="forces against central differences of the energy, by eOn and LAMMPS")
-
-
-def _training_check(subject: Subject, training: LabelledSet) -> Check:
-    """Is it the set that the potential's record tells of?"""
-    about = "structures, atoms and shortest distances of the training set, against the potential's record"
-    record = subject.potential.record
-    if record is None or record.training is None:
-        return not_tested("training-set", about=about, why="the potential has no record that tells of its training set")
-    found = Training.of([one.atoms for one in training.structures], cutoff_A=subject.potential.cutoff_A)
-    apart = [abs(found.structures - record.training.structures), abs(found.atoms - record.training.atoms)]
-    names = {*found.smallest_distance_A, *record.training.smallest_distance_A}
-    apart += [abs(found.smallest_distance_A.get(name, 0.0) - record.training.smallest_distance_A.get(name, 0.0)) > 2e-4
-              for name in names]
-    return measured("training-set", float(sum(map(bool, apart))), limit=0.0, unit="differences", about=about,
-                    detail=f"{found.structures} structures, {found.atoms} atoms; the record has {record.training.structures}, "
-                           f"{record.training.atoms}")
-
-
-def _validation_check(metrics: ValidationMetrics | None) -> Check:
-    about = "errors on structures that the potential was not fitted to"
-    if metrics is None:
-        return not_tested("validation", about=about, why="there is no validation set, and no record that tells of one")
-    return Check(name="validation", about=about, verdict=Verdict.PASSED, number=metrics.force_rmse_eV_per_A, unit="eV/A",
-                 detail=f"{metrics.structures} structures, {1e3 * metrics.energy_rmse_eV_per_atom:.3g} meV/atom; from "
-                        f"{metrics.source}")
-
-
-def _image_check(subject: Subject) -> Check:
-    about = "the image that the release was computed in"
-    if subject.image.sha256 is None:
-        return not_tested("image", about=about, why="the image's file is not at hand: give --image FILE")
-    return Check(name="image", about=about, verdict=Verdict.PASSED, detail=f"sha256 {subject.image.sha256}")
 
 
 def _together(by_group: Mapping[str, SetErrors], whole: LabelledSet) -> SetErrors:

@@ -5,6 +5,7 @@
 What has no reference is not tested, and says so.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -84,5 +85,7 @@ def _compared(name: str, what: str, wanted: Reference | None, unit: str, value: 
         found = value()
     except (MlipKmcError, ValueError) as error:
         return not_tested(name, about=what, why=" ".join(str(error).split()))
-    return measured(name, abs(found - wanted.value), limit=wanted.tolerance, unit=unit, source=wanted.source,
-                    about=f"{what} against its reference", detail=f"{found:.4g} {unit}, reference {wanted.value:g} {unit}")
+    check = measured(name, abs(found - wanted.value), limit=wanted.tolerance, unit=unit, source=wanted.source, about=what,
+                     detail=f"{found:.4g} {unit}, reference {wanted.value:g} {unit}")
+    return check.model_copy(update={"value": float(f"{found:.5g}") if math.isfinite(found) else None,
+                                    "reference": wanted.value})

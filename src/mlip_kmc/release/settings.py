@@ -59,6 +59,7 @@ class Reference(Section):
     """A value that the potential must give, in the unit that its key ends with."""
 
     value: Number
+    """What is right."""
     tolerance: Positive
     """The release is refused where the potential's value is farther away."""
     source: Line
@@ -78,6 +79,7 @@ class Crystal(Section):
     formula: Annotated[str, Field(pattern=r"^([A-Z][a-z]?[0-9]?){1,2}$")]
     """As `Cu`, or `NaCl` of a compound."""
     lattice: Lattice
+    """As ASE's `bulk` names it."""
     a_A: Positive
     """About its lattice constant: the potential's own is found from there."""
 
@@ -86,13 +88,19 @@ class References(Section):
     """What the gate compares the potential with. What is left out counts as not tested."""
 
     crystal: Crystal | None = None
+    """Which crystal the constants and the vacancy are of."""
     lattice_constant_A: Reference | None = None
+    """At rest, without thermal expansion."""
     C11_GPa: Reference | None = None
+    """Elastic constant; adiabatic and isothermal are the same at rest."""
     C12_GPa: Reference | None = None
+    """Elastic constant."""
     C44_GPa: Reference | None = None
+    """Elastic constant."""
     vacancy_formation_eV: Reference | None = None
     """At the crystal's own volume, atoms relaxed; of an element."""
     barrier_eV: Barrier | None = None
+    """The lowest barrier of a state of the run."""
 
 
 class Oracle(Section):
@@ -108,7 +116,9 @@ class Licences(Section):
     """SPDX expressions, or a sentence, for each part of the package."""
 
     potential: Line
+    """As `CC-BY-4.0`."""
     training_set: Line | None = None
+    """Of the set, where it is included or can be had."""
 
 
 def _existing(value: Path, info: ValidationInfo) -> Path:
@@ -127,7 +137,9 @@ class ReleaseSettings(Section):
     author: Line | None = None
     """Whom to ask; `--author` goes before."""
     title: Line | None = None
+    """Of the model card, in a few words."""
     description: Line | None = None
+    """Of the model card, in a sentence or two."""
     good_for: tuple[Line, ...] = ()
     """Lines of the model card: what the potential was made and tested for."""
     not_for: tuple[Line, ...] = ()
@@ -135,7 +147,9 @@ class ReleaseSettings(Section):
     date: datetime | None = None
     """Of the release; SOURCE_DATE_EPOCH goes before. Without both it is the time of the run's last start."""
     oracle: Oracle
+    """What the training set's labels are from."""
     licences: Licences
+    """Under which others may use it."""
     citation: Line
     """How to cite the potential."""
     training_sets: tuple[Path, ...] = ()
@@ -143,7 +157,7 @@ class ReleaseSettings(Section):
     include_training_set: bool = False
     """Put the set itself into the release, not only its fingerprint; `--include-training-set` does so, too."""
     validation_set: Path | None = None
-    """Extended XYZ with energies and forces that the potential was not fitted to. Without it the record's errors count."""
+    """Structures that it was not fitted to, likewise; without it the record's errors count. `--validation-set` goes before."""
     image: Path | None = None
     """The file of the image that the run was made in; `--image` goes before."""
     allow: dict[str, Line] = {}
@@ -151,6 +165,7 @@ class ReleaseSettings(Section):
     quiet_steps: Annotated[int, Field(ge=1)] = 10
     """In the states of so many last KMC steps no search may have been halted."""
     references: References = References()
+    """What the gate compares the potential with; what is left out is not tested, and needs `allow`."""
 
     @field_validator("date", mode="before")
     @classmethod

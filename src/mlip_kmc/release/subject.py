@@ -83,10 +83,10 @@ class Subject:
     def run(self) -> Run:
         """What the manifest says of the run."""
         outcomes, grade = self.report.numbers.outcomes, self.report.grade
-        gammas = [value for value in (grade.state_0, grade.saddle, grade.path) if value is not None]
         return Run(id=self.view.identity, temperature_K=self.view.settings.temperature_K, kmc_steps=len(self.view.events),
                    simulated_time_s=self.view.numbers.time_s, states=len(self.view.states), searches=sum(outcomes.values()),
-                   halted_searches=grade.halted_searches, largest_gamma=float(f"{max(gammas):.4g}") if gammas else None)
+                   halted_searches=grade.halted_searches, gamma_state_0=_short(grade.state_0), gamma_saddle=_short(grade.saddle),
+                   gamma_path=_short(grade.path))
 
     def lowest_barriers(self) -> dict[int, float]:
         """In eV, of each state that has a process."""
@@ -95,6 +95,10 @@ class Subject:
     def for_short_range(self) -> Any:
         """An ASE calculator that does not refuse atoms that are near."""
         return replace(self.potential, minimum_distance_A={}).calculator()
+
+
+def _short(gamma: float | None) -> float | None:
+    return None if gamma is None else float(f"{gamma:.4g}")
 
 
 def _digest_of(image: Path) -> str:

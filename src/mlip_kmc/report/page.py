@@ -84,12 +84,13 @@ class Diffusivity:
 
 @dataclass(frozen=True)
 class GateRow:
-    """A check of a release's gate, in words: what was compared, the number and its limit, how it came out, and a remark."""
+    """A check of a release's gate, in words: what was compared, the number, its limit and unit, the outcome, and a remark."""
 
     name: str
     about: str
     number: str
     limit: str
+    unit: str
     verdict: str
     remark: str
 

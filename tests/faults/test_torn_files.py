@@ -1,0 +1,167 @@
+"""Every file of a killed run, torn or with a flipped bit: a start goes on to the right trajectory and names it, or is refused.
+
+What is derived (the live tree, results, what says who holds the run) is made anew without a word; of what is the run itself
+no damage stays unsaid.
+"""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mlip_kmc.checkpoint import FORMAT
+from mlip_kmc.errors import RunStateError
+from mlip_kmc.files import sealed, unsealed
+from mlip_kmc.rundir import RunView
+
+from .lane import EVERY, kill_tree, outcome
+
+ATTEMPTS = 60
+FEW = {"objects", "eon", "results", "halts"}
+"""Folders with many files of one kind: the short version takes every so many."""
+STRIDE = EVERY or 20
+
+
+def flipped(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :] if data else data
+
+
+DAMAGES = {
+    "emptied": lambda data: b"",
+    "cut to one byte": lambda data: data[:1],
+    "cut to half": lambda data: data[: len(data) // 2],
+    "cut by one byte": lambda data: data[:-1],
+    "with a flipped bit": flipped,
+}  # fmt: skip
+
+
+def manifest_of(run, number):
+    return json.loads(unsealed((run / "generations" / f"{number:08d}.json").read_bytes()))
+
+
+def newest(run):
+    return max(int(path.stem) for path in (run / "generations").glob("*.json"))
+
+
+def worth_it(run):
+    """It has all kinds of files: three generations, an event, a finished search that waits, and one from a recycled saddle."""
+    manifest = manifest_of(run, newest(run))
+    pending = manifest["state"]["numbers"]["pending"]
+    spooled = {path.name for path in (run / "spool").iterdir()}
+    return (manifest["journals"]["events"]["length"] > 0 and len(list((run / "generations").iterdir())) >= 3
+            and any(f"{name}.json" in spooled for name in pending) and any(f"{name}.job" in spooled for name in pending))
+
+
+@pytest.fixture(scope="module")
+def killed(lanes, small, tmp_path_factory):
+    """A run that was killed between two commits, in its second state."""
+    for attempt in range(ATTEMPTS):
+        run = tmp_path_factory.mktemp("killed") / f"{attempt}"
+        pid = lanes[0].start(small, run)
+        while not (run / "journal/events.jsonl").exists() or not list((run / "spool").glob("1_*.json")):
+            if not Path(f"/proc/{pid}").exists():
+                break
+        kill_tree(pid)
+        lanes[0].wait()
+        if worth_it(run):
+            return run
+    pytest.fail(f"none of {ATTEMPTS} killed runs has all kinds of files")
+
+
+def files_of(run):
+    """Relative paths, of folders with many files every so many of each kind."""
+    found = sorted(path.relative_to(run) for path in run.rglob("*") if path.is_file())
+    many = [path for path in found if path.parts[0] in FEW and len(path.parts) > 1]
+    return [path for path in found if path not in many] + many[::STRIDE]
+
+
+def vital(run, path):
+    """How a start must call the file if it is damaged; None where it is made anew anyway."""
+    number = newest(run)
+    manifest = manifest_of(run, number)
+    top, name = path.parts[0], path.name
+    if top == "generations":
+        return f"generation {int(path.stem)} is damaged"
+    if top == "journal":
+        return str(path)
+    if top == "spool" and path.stem in manifest["state"]["numbers"]["pending"]:
+        return str(path)
+    used = set(manifest["folders"].values())
+    for digest in manifest["folders"].values():
+        used |= set(json.loads((run / "objects" / digest[:2] / digest[2:]).read_bytes()).values())
+    return str(path) if top == "objects" and path.parts[1] + name in used else None
+
+
+def one(lane, *, killed, small, undisturbed, folder, path, damage):
+    """Damage one file, start, and say in words what is wrong with what came of it; nothing if all is well."""
+    run = folder / f"{path.as_posix().replace('/', '-')}-{damage.replace(' ', '-')}"
+    data = (killed / path).read_bytes()
+    if DAMAGES[damage](data) == data:
+        return None
+    shutil.copytree(killed, run)
+    (run / path).chmod(0o644)
+    (run / path).write_bytes(DAMAGES[damage](data))
+    name = vital(killed, path)
+    try:
+        with RunView.read(run, detail="numbers") as view:
+            steps = view.numbers.steps
+        assert 0 <= steps <= 2
+    except RunStateError:
+        pass  # said in one line
+    ended = lane.run(small, run)
+    if not ended.one_line:
+        verdict = "more than a line"
+    elif ended.returncode == 0:
+        verdict = None if outcome(run) == undisturbed else "another trajectory"
+        warned = "\n".join(line for line in ended.stdout.splitlines() if line.startswith("warning: "))
+        verdict = verdict or (f"{name!r} is not said" if name and name not in warned else None)
+    else:
+        right = ended.returncode == RunStateError.exit_code and ended.stderr.startswith("mlip-kmc: ")
+        verdict = None if right and name and name in ended.stderr else "refused for no reason"
+    shutil.rmtree(run)
+    return verdict and f"{path} {damage}: {verdict}: {ended}"
+
+
+def test_no_damage_goes_unnoticed(lanes, small, undisturbed, killed, memory):
+    files = files_of(killed)
+    assert {path.parts[0] for path in files} >= {"generations", "journal", "objects", "eon", "spool", "lock"}
+    # of what is made anew anyway, two kinds of damage tell as much as five
+    cases = [(path, damage) for path in files for damage in DAMAGES
+             if EVERY or vital(killed, path) or damage in ("emptied", "with a flipped bit")]
+
+    def work(number):
+        return [one(lanes[number], killed=killed, small=small, undisturbed=undisturbed, folder=memory, path=path, damage=damage)
+                for path, damage in cases[number :: len(lanes)]]
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        wrong = [verdict for verdicts in pool.map(work, range(len(lanes))) for verdict in verdicts if verdict]
+    print(f"\n{len(files)} files, {len(cases)} damages, {len(wrong)} violations")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_generations_that_are_gone_are_missed(lanes, small, killed, memory):
+    shutil.copytree(killed, memory / "run")
+    for path in (memory / "run/generations").iterdir():
+        path.unlink()
+    before = {path: path.read_bytes() for path in (memory / "run/journal").iterdir()}
+    ended = lanes[0].run(small, memory / "run")
+    assert (ended.returncode, ended.one_line) == (6, True)
+    assert "are gone, but" in ended.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("other", [FORMAT - 1, FORMAT + 1, None])
+def test_a_run_of_another_format_is_refused_with_the_way_on(lanes, small, killed, memory, other):
+    shutil.copytree(killed, memory / "run")
+    for path in (memory / "run/generations").iterdir():
+        path.write_bytes(sealed(json.dumps(json.loads(unsealed(path.read_bytes())) | {"format": other}).encode()))
+    kept = [path for folder in ("generations", "objects", "journal", "eon", "spool")
+            for path in (memory / "run" / folder).rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in kept}
+    ended = lanes[0].run(small, memory / "run")
+    assert (ended.returncode, ended.one_line) == (6, True)
+    assert f"has the format {other}, this mlip-kmc reads and writes {FORMAT}; continue the run with the version" in ended.stderr
+    assert {path: path.read_bytes() for path in kept} == before
