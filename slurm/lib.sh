@@ -86,15 +86,20 @@ pass_on() { kill -s "$1" "$main" 2>/dev/null || true; } # SIGNAL
 
 told() { # SIGNAL
     interrupted=yes
-    [ "$notice" != TERM ] || return # a second one would end the program without its last commit
+    [ "$notice" != TERM ] || return # one is enough
     [ "$notice" = "$1" ] || note "notice by SIG$1"
     notice=$1
-    [ -z "$main" ] || pass_on "$1"
+    [ -z "$main" ] || insist "$1"
+}
+
+insist() { # SIGNAL: pass it on, and again: a program that has only just been started may not have heard it
+    pass_on "$1"
+    (while sleep 10 && kill -0 "$main"; do pass_on "$1"; done) >/dev/null 2>&1 &
 }
 
 attend() { # PID: the process `main` from now on, until it ends; its exit code is in `code`
     main=$1
-    [ -z "$notice" ] || pass_on "$notice" # it came before
+    [ -z "$notice" ] || insist "$notice" # it came before
     while interrupted=; wait "$main"; code=$?; [ -n "$interrupted" ]; do :; done
     main=
 }

@@ -187,6 +187,10 @@ class Project:
     def jobs(self):
         return self.cluster.jobs(self.folder)
 
+    def give_notice(self, job):
+        """What Slurm does before a time limit."""
+        self.cluster.slurm("scancel", "--batch", "--signal=USR1", job)
+
     def clear(self):
         """Leave no job and no dead node behind."""
         if " is UP" not in self.cluster.slurm("scontrol", "ping", check=False):

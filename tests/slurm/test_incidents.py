@@ -62,7 +62,7 @@ def test_nodes_are_killed(project, uninterrupted):
         for node in ("n1", "n3"):
             cluster.control("slurmd", node)
     project.finish_soon()
-    cluster.slurm("scancel", "--batch", "--signal=USR1", job)
+    project.give_notice(job)
     assert project.end()[0] == "DONE", project.told()
     check_against(uninterrupted, project)
 

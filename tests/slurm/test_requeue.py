@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from .conftest import IMAGE, QUICK, called, count, in_image, project_in, until
+from .conftest import IMAGE, QUICK, called, in_image, project_in, until
 
 LABEL = """
 from ase.calculators.emt import EMT
@@ -42,21 +42,16 @@ class Slow(EMT):
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def together(tmp_path_factory, cluster, structure):
-    """Most of the time these jobs wait for a limit."""
-    names = ("stuck", "bounded", "successor", "forbidden", "replicas", "labels")
-    found = SimpleNamespace(**{name: project_in(tmp_path_factory.mktemp(name), cluster, structure, workers=1) for name in names})
+    """Jobs that wait for a limit, most of their time: beside the other tests."""
+    found = SimpleNamespace(**{name: project_in(tmp_path_factory.mktemp(name), cluster, structure)
+                               for name in ("stuck", "labels")})
     submit_stuck(found.stuck)
-    found.bounded.site("MLIP_KMC_MOST_RESTARTS=1")
-    found.bounded.submit(*QUICK)
-    found.first = found.successor.submit("--no-requeue", *QUICK)
-    submit_forbidden(found.forbidden)
-    found.replicas.submit("--array=3-4", *QUICK, script="replicas.sbatch")
     submit_labels(found.labels)
     yield found
-    for name in names:
-        getattr(found, name).clear()
+    found.stuck.clear()
+    found.labels.clear()
 
 
 def submit_stuck(project):
@@ -65,15 +60,6 @@ def submit_stuck(project):
     project.site(f'MLIP_KMC_APPTAINER_OPTIONS="--userns --env PYTHONPATH={project.folder}"')
     (project.folder / "akmc.yaml").write_text(json.dumps(project.settings | {"potential": {"ase": "slow:Slow"}}))
     project.submit(*QUICK)
-
-
-def submit_forbidden(project):
-    fake = project.folder / "bin/sbatch"
-    fake.parent.mkdir()
-    fake.write_text('#!/bin/sh\necho "no jobs from here"\nexit 1\n')
-    fake.chmod(0o755)
-    project.site(f"PATH={fake.parent}:$PATH")
-    project.submit("--no-requeue", *QUICK)
 
 
 def submit_labels(project):
@@ -86,16 +72,61 @@ def submit_labels(project):
     project.submit("--array=1-4", *QUICK, script="label.sbatch", arguments=("selected.xyz", "labels"))
 
 
-def test_a_site_without_requeue_gets_one_successor(together):
-    project = together.successor
-    until(lambda: count(r"job \d+ follows", project.log()), what="the successor", more=project.told)
-    project.finish_soon()
-    until(lambda: "start 2 on" in project.log() and project.starts() >= 2, what="its start", more=project.told)
+def test_a_site_without_requeue_gets_one_successor(project):
+    project.site('MLIP_KMC_SUCCESSOR_FLAGS="--comment=carried --signal=B:USR1@60"')
+    first = project.submit("--no-requeue", "--time=30", "--cpus-per-task=2")
+    project.wait_for_searches(1)
+    project.give_notice(first)
+    until(lambda: "start 2 on" in project.log() and project.starts() >= 2, what="the successor's start", more=project.told)
+    (second,) = [job for job, state in project.jobs().items() if state == "RUNNING"]
+    assert second != first
+    shown = project.cluster.slurm("scontrol", "--oneliner", "show", "job", second)
+    for expected in ("TimeLimit=00:30:00", "CPUs/Task=2", "Comment=carried", f"StdOut={project.folder}/job.log"):
+        assert expected in shown
     assert project.log().count("follows") == 1
-    assert f"job {together.first} follows" not in project.log()
-    project.finish_soon()
-    name, _ = project.end()
-    assert name == "DONE", project.told()
+
+
+def test_a_site_that_forbids_both_says_so(project):
+    fake = project.folder / "bin/sbatch"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho "no jobs from here"\nexit 1\n')
+    fake.chmod(0o755)
+    project.site(f"PATH={fake.parent}:$PATH")
+    job = project.submit("--no-requeue")
+    project.wait_for_searches(1)
+    project.give_notice(job)
+    name, text = project.end()
+    assert name == "FAILED", project.told()
+    assert "it can neither be requeued nor submitted again (no jobs from here)" in text
+
+
+def test_restarts_are_bounded(project):
+    project.site("MLIP_KMC_MOST_RESTARTS=1")
+    job = project.submit()
+    project.wait_for_searches(1)
+    project.give_notice(job)
+    until(lambda: project.starts() == 2, what="the second start", more=project.told)
+    project.wait_for_searches(len(project.searches()) + 1)
+    project.give_notice(job)
+    name, text = project.end()
+    assert name == "FAILED", project.told()
+    assert "it was restarted 1 times" in text
+    assert project.starts() == 2
+
+
+def test_replicas_have_seeds_and_lives_of_their_own(project):
+    job = project.submit("--array=3-4", script="replicas.sbatch")
+    runs = [project.run / "0003", project.run / "0004"]
+    for run in runs:
+        project.wait_for_searches(1, run)
+    project.write(stop={"kmc_steps": 1})
+    for task in (3, 4):
+        project.give_notice(f"{job}_{task}")
+    assert [project.end(run)[0] for run in runs] == ["DONE", "DONE"], project.told()
+    for run in runs:
+        assert len(project.journal("starts", run)) == 2
+    assert project.log().count("requeued: restart 1") == 2
+    assert project.searches(runs[0])[:5] != project.searches(runs[1])[:5]
 
 
 def test_without_progress_it_stops(together):
@@ -105,33 +136,6 @@ def test_without_progress_it_stops(together):
     assert "nothing was done since this start" in text
     assert "notice by SIGUSR1" in project.log()
     assert "requeued: restart" not in project.log()
-
-
-def test_restarts_are_bounded(together):
-    project = together.bounded
-    name, text = project.end()
-    assert name == "FAILED", project.told()
-    assert "it was restarted 1 times" in text
-    assert project.log().count("start 2 on") == 1
-    assert project.starts() == 2
-
-
-def test_a_site_that_forbids_both_says_so(together):
-    project = together.forbidden
-    name, text = project.end()
-    assert name == "FAILED", project.told()
-    assert "it can neither be requeued nor submitted again (no jobs from here)" in text
-
-
-def test_replicas_have_seeds_and_lives_of_their_own(together):
-    project = together.replicas
-    runs = [project.run / "0003", project.run / "0004"]
-    until(lambda: project.log().count("start 2 on") == 2, what="second starts of both", more=project.told)
-    project.write(stop={"kmc_steps": 1})
-    assert [project.end(run)[0] for run in runs] == ["DONE", "DONE"], project.told()
-    for run in runs:
-        assert len(project.journal("starts", run)) >= 2
-    assert project.searches(runs[0])[:5] != project.searches(runs[1])[:5]
 
 
 def test_labels(together):
