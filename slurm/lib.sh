@@ -86,15 +86,20 @@ pass_on() { kill -s "$1" "$main" 2>/dev/null || true; } # SIGNAL
 
 told() { # SIGNAL
     interrupted=yes
-    [ "$notice" != TERM ] || return # a second one would end the program without its last commit
+    [ "$notice" != TERM ] || return # one is enough
     [ "$notice" = "$1" ] || note "notice by SIG$1"
     notice=$1
-    [ -z "$main" ] || pass_on "$1"
+    [ -z "$main" ] || insist "$1"
+}
+
+insist() { # SIGNAL: pass it on, and again: a program that has only just been started may not have heard it
+    pass_on "$1"
+    (while sleep 10 && kill -0 "$main"; do pass_on "$1"; done) >/dev/null 2>&1 &
 }
 
 attend() { # PID: the process `main` from now on, until it ends; its exit code is in `code`
     main=$1
-    [ -z "$notice" ] || pass_on "$notice" # it came before
+    [ -z "$notice" ] || insist "$notice" # it came before
     while interrupted=; wait "$main"; code=$?; [ -n "$interrupted" ]; do :; done
     main=
 }
@@ -219,10 +224,9 @@ fail() { finish FAILED "${code:-1}" <<<"$*"; }
 of_job() { scontrol --oneliner show job "$job" 2>/dev/null | tr ' ' '\n' | sed -n "s/^$1=//p" | head -n 1; }
 
 go_on() { # there is more to do: requeue, if that is of use
-    local now seen
+    local seen
     code=1
-    now=$(measure)
-    if [ "$now" -le "$work" ]; then
+    if [ "$(measure)" -le "$work" ]; then
         [ "$notice" = TERM ] ||
             fail "nothing was done since this start ($started): give it more time than one search takes, or see why it is stuck"
         # it was preempted, perhaps at once; that may happen a few times in a row
@@ -246,7 +250,7 @@ requeue() {
         fi
         pause 10 # slurmctld is being restarted
     done
-    note "requeued, with $((${now:-0} - work)) more searches and steps than at this start"
+    note "requeued: restart $((restarts + 1)) of at most $most_restarts"
     exit 0
 }
 

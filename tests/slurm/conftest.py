@@ -18,7 +18,9 @@ IMAGE = Path(os.environ.get("MLIP_KMC_IMAGE", ROOT / "image.sif"))
 SCRIPTS = ROOT / "slurm"
 SOAK = bool(os.environ.get("MLIP_KMC_SOAK"))
 DEADLINE_S = 900
+CREDENTIAL_S = 4
 ENDS = ("DONE", "HALTED", "FAILED")
+QUICK = ("--time=1", "--signal=B:USR1@10")  # Slurm's shortest limit; it gives notice up to half a minute earlier
 NODES = ("n1", "n2", "n3")
 # the second partition's jobs are preempted with 30 s of notice by the third's
 CONF = ("PreemptType=preempt/partition_prio", "PreemptMode=REQUEUE",
@@ -88,9 +90,11 @@ class Cluster:
     def slurm(self, *command, check=True):
         return called(*command, env=self.env, check=check)
 
-    def jobs(self):
-        """State by job."""
-        return dict(line.split() for line in self.slurm("squeue", "--noheader", "--array", "--format=%i %T").splitlines())
+    def jobs(self, folder=None):
+        """State by job, of those that were submitted from a folder."""
+        lines = [line.split(maxsplit=2) for line in
+                 self.slurm("squeue", "--noheader", "--array", "--format=%i %T %Z").splitlines()]
+        return {job: state for job, state, where in lines if folder is None or where == str(folder)}
 
     def stop_slurmctld(self):
         pid = int((self.folder / "slurmctld.pid").read_text())
@@ -123,7 +127,7 @@ def alive(pid):
 def cluster(tmp_path_factory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("slurm")
     found = Cluster(folder)
-    environment = {**os.environ, "CPUS": "1", "CRED_EXPIRE_S": "120" if SOAK else "3"}
+    environment = {**os.environ, "CPUS": "2", "CRED_EXPIRE_S": str(120 if SOAK else CREDENTIAL_S)}
     called(ROOT / "tests/slurm/cluster", "start", folder, len(NODES), *CONF, env=environment)
     ended = threading.Event()
     if not SOAK:
@@ -136,25 +140,18 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
 
 
 def hurry(cluster, ended):
-    """Requeued jobs wait for two minutes: a slurmctld that was started again forgets that it is to be less."""
-    while not ended.wait(2):
+    """Requeued jobs wait for two minutes: a slurmctld that was started again forgets that it is to be less.
+
+    Not at once, though: while the old credential is remembered as revoked, a job that starts again is killed.
+    """
+    since = {}
+    while not ended.wait(1):
         waiting = cluster.slurm("squeue", "--noheader", "--array", "--states=PENDING", "--format=%i %r", check=False)
-        for job, *reason in map(str.split, waiting.splitlines()):
-            if reason == ["BeginTime"]:
+        found = {line.split()[0] for line in waiting.splitlines() if line.split()[1:] == ["BeginTime"]}
+        since = {job: since.get(job, time.monotonic()) for job in found}
+        for job, begun in since.items():
+            if time.monotonic() - begun > CREDENTIAL_S + 4:
                 cluster.slurm("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
-
-
-@pytest.fixture(autouse=True)
-def _quiet_cluster(cluster):
-    """No test leaves jobs behind."""
-    cluster.heal()
-    yield
-    if not cluster.slurm("scontrol", "ping", check=False).count(" is UP"):
-        cluster.control("slurmctld")
-    cluster.slurm("scancel", "--user=root", check=False)
-    cluster.heal()
-    cluster.slurm("scancel", "--user=root", check=False)
-    until(lambda: not cluster.jobs(), what="the end of all jobs", more=lambda: str(cluster.jobs()))
 
 
 @dataclass
@@ -187,6 +184,24 @@ class Project:
         return called("sbatch", "--parsable", "--output=job.log", *flags, SCRIPTS / script, *arguments,
                       cwd=self.folder, env={**self.cluster.env, **(env or {})}).split(";")[0]
 
+    def jobs(self):
+        return self.cluster.jobs(self.folder)
+
+    def give_notice(self, job):
+        """What Slurm does before a time limit."""
+        self.cluster.slurm("scancel", "--batch", "--signal=USR1", job)
+
+    def clear(self):
+        """Leave no job and no dead node behind."""
+        if " is UP" not in self.cluster.slurm("scontrol", "ping", check=False):
+            self.cluster.control("slurmctld")
+        self.cluster.heal()
+        deadline = time.monotonic() + DEADLINE_S
+        while jobs := self.jobs():
+            self.cluster.slurm("scancel", *jobs, check=False)
+            assert time.monotonic() < deadline, f"jobs that do not end: {jobs}"
+            time.sleep(1)
+
     def log(self):
         path = self.folder / "job.log"
         return path.read_text() if path.exists() else ""
@@ -194,14 +209,14 @@ class Project:
     def told(self):
         """All that a failed test wants to know."""
         logs = "".join(f"--- {path.name}\n{path.read_text()}" for path in sorted(self.run.glob("slurm/*")) if path.is_file())
-        return f"--- job.log\n{self.log()}\n{logs}\n{self.cluster.jobs()}"
+        return f"--- job.log\n{self.log()}\n{logs}\n{self.jobs()}"
 
     def end(self, run=None):
         """The file that a run ended with, once its jobs have gone."""
         where = run or self.run
 
         def ended():
-            return [name for name in ENDS if (where / name).exists()] if not self.cluster.jobs() else []
+            return [name for name in ENDS if (where / name).exists()] if not self.jobs() else []
 
         found = until(ended, what=f"the end of {where}", more=self.told)
         assert len(found) == 1, found
@@ -259,16 +274,20 @@ def structure(tmp_path_factory):
     return folder / "adatom.xyz"
 
 
-@pytest.fixture
-def project(tmp_path, cluster, structure):
-    shutil.copyfile(structure, tmp_path / "adatom.xyz")
-    found = Project(tmp_path, cluster)
+def project_in(folder, cluster, structure, **changes):
+    shutil.copyfile(structure, folder / "adatom.xyz")
+    found = Project(folder, cluster)
     found.scratch.mkdir()
     found.site()
-    found.write()
+    found.write(**changes)
+    return found
+
+
+@pytest.fixture
+def project(tmp_path, cluster, structure):
+    found = project_in(tmp_path, cluster, structure)
     yield found
-    if os.environ.get("MLIP_KMC_SLURM_TALK"):
-        print(found.told())
+    found.clear()
 
 
 @pytest.fixture(scope="session")

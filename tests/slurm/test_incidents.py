@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from .conftest import Incident, called, is_prefix, until
+from .conftest import QUICK, SOAK, Incident, called, is_prefix, until
 
 
 def processes(words, *, environment):
@@ -38,7 +38,7 @@ def test_the_scheduler_is_killed(project):
             os.kill(pid, signal.SIGKILL)
     assert "the program was killed by signal 9; it is started again" in project.log(), project.told()
     assert "joining the run" in (project.run / "slurm/worker-n2.log").read_text()
-    assert project.cluster.jobs() == {job: "RUNNING"}
+    assert project.jobs() == {job: "RUNNING"}
 
 
 def test_nodes_are_killed(project, uninterrupted):
@@ -50,8 +50,9 @@ def test_nodes_are_killed(project, uninterrupted):
           what="workers of all nodes", more=project.told)
     with Incident(project, "a node is killed", starts=1):
         cluster.control("kill", "n3")
-    until(lambda: "n3" not in cluster.slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N"), what="Slurm to notice")
-    assert cluster.jobs() == {job: "RUNNING"}
+    if SOAK:
+        until(lambda: cluster.slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N") == "n[1-2]", what="Slurm to notice")
+        assert cluster.jobs() == {job: "RUNNING"}
     with Incident(project, "the script's node is killed", starts=2):
         cluster.control("kill", "n1")
         until(lambda: project.cluster.slurm("sinfo", "--noheader", "--nodes=n1", "--format=%T").startswith("down"),
@@ -61,7 +62,7 @@ def test_nodes_are_killed(project, uninterrupted):
         for node in ("n1", "n3"):
             cluster.control("slurmd", node)
     project.finish_soon()
-    cluster.slurm("scancel", "--batch", "--signal=USR1", job)
+    project.give_notice(job)
     assert project.end()[0] == "DONE", project.told()
     check_against(uninterrupted, project)
 
@@ -107,7 +108,7 @@ def test_preemption_with_30_s_of_notice(project, uninterrupted):
             until(lambda urgent=urgent: urgent not in cluster.jobs(), what="the urgent job", more=project.told)
         log = project.log()
         assert "notice by SIGTERM" in log, project.told()
-        assert log.count("requeued, with") == (1 if nodes == 3 else 2), project.told()
+        assert log.count("requeued: restart") == (1 if nodes == 3 else 2), project.told()
         assert "DUE TO PREEMPTION" not in log
         reasons = [record["reason"] for record in project.searches() if record["outcome"] == "bad"]
         assert not [reason for reason in reasons if "signal" in reason or "worker" in reason], reasons
@@ -118,7 +119,7 @@ def test_preemption_with_30_s_of_notice(project, uninterrupted):
 
 def test_over_three_time_limits_to_its_target(project, uninterrupted):
     """Slurm's shortest limit is a minute; it gives notice some half a minute before that."""
-    project.submit("--nodes=3", "--time=1", "--signal=B:USR1@10")
+    project.submit("--nodes=3", *QUICK)
     seen = []
     for start in (2, 3, 4):
         until(lambda start=start: f"start {start} on" in project.log(), what=f"start {start}", more=project.told)
@@ -126,6 +127,6 @@ def test_over_three_time_limits_to_its_target(project, uninterrupted):
         seen = project.events()
     project.finish_soon(more=1)
     assert project.end()[0] == "DONE", project.told()
-    assert project.log().count("requeued, with") >= 3
+    assert project.log().count("requeued: restart") >= 3
     print(f"\n{project.starts()} starts, {len(project.events())} KMC steps, {len(project.searches())} searches; lost none")
     check_against(uninterrupted, project)

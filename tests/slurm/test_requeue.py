@@ -1,57 +1,25 @@
-"""Where requeueing is forbidden, arrays of replicas, and labels."""
+"""Time limits, guards, sites where requeueing is forbidden, arrays of replicas, labels: all at once, each in its folder."""
 
 import json
+from types import SimpleNamespace
 
-from .conftest import IMAGE, called, count, in_image, until
+import pytest
 
-QUICK = ("--time=1", "--signal=B:USR1@10")
-
-
-def test_a_site_without_requeue_gets_one_successor(project):
-    first = project.submit("--no-requeue", *QUICK)
-    project.wait_for_start(1)
-    until(lambda: count(r"job \d+ follows", project.log()), what="the successor", more=project.told)
-    until(lambda: len(project.cluster.jobs()) <= 2 and project.log().count("start 2 on"), what="its start", more=project.told)
-    (second,) = project.cluster.jobs()
-    assert second != first
-    flags = project.cluster.slurm("scontrol", "--oneliner", "show", "job", second)
-    assert "TimeLimit=00:01:00" in flags
-    project.finish_soon()
-    name, _ = project.end()
-    assert name == "DONE", project.told()
-    assert project.starts() >= 2
-
-
-def test_a_site_that_forbids_both_says_so(project):
-    project.site('sbatch() { echo "no jobs from here"; return 1; }')
-    project.submit("--no-requeue", *QUICK)
-    name, text = project.end()
-    assert name == "FAILED", project.told()
-    assert "it can neither be requeued nor submitted again (no jobs from here)" in text
-
-
-def test_replicas_have_seeds_and_lives_of_their_own(project):
-    project.submit("--array=3-4", *QUICK, script="replicas.sbatch")
-    runs = [project.run / "0003", project.run / "0004"]
-    until(lambda: project.log().count("start 2 on") == 2, what="second starts of both", more=project.told)
-    project.write(stop={"kmc_steps": 1})
-    ends = [project.end(run)[0] for run in runs]
-    assert ends == ["DONE", "DONE"], project.told()
-    for run in runs:
-        assert len(project.journal("starts", run)) >= 2
-    assert project.searches(runs[0])[:5] != project.searches(runs[1])[:5]
-    manifests = [json.loads(max((run / "generations").glob("*.json")).read_text()) for run in runs]
-    assert manifests[0]["identity"] != manifests[1]["identity"]
-
+from .conftest import IMAGE, QUICK, called, in_image, project_in, until
 
 LABEL = """
-import sys
 from ase.calculators.emt import EMT
 from ase.io import read
 atoms = read("structure.xyz")
 atoms.calc = EMT()
 atoms.get_forces()
 atoms.write("labelled.xyz", format="extxyz")
+"""
+LABEL_SH = """set -eu
+number=$(basename "$PWD")
+if [ "$number" = 0002 ] && [ ! -e waited ]; then touch waited; sleep 1000; fi
+if [ "$number" = 0003 ] && [ ! -e "$1/ready" ]; then head -n 4 structure.xyz >labelled.xyz; exit 0; fi
+apptainer --quiet exec --userns --containall --no-home --bind "$1" --pwd "$PWD" "$2" python3 "$1/label.py"
 """
 FRAMES = """
 from ase.build import bulk
@@ -64,23 +32,115 @@ for size in (1, 2, 3):
     frames.append(atoms)
 write("selected.xyz", frames, format="extxyz")
 """
+SLOW = """
+import time
+from ase.calculators.emt import EMT
+class Slow(EMT):
+    def calculate(self, *arguments, **keywords):
+        time.sleep(10)
+        super().calculate(*arguments, **keywords)
+"""
 
 
-def test_labels(project):
-    """Three frames, and an index too many; the command is cut off once, and writes half a label once."""
+@pytest.fixture(scope="module", autouse=True)
+def together(tmp_path_factory, cluster, structure):
+    """Jobs that wait for a limit, most of their time: beside the other tests."""
+    found = SimpleNamespace(**{name: project_in(tmp_path_factory.mktemp(name), cluster, structure)
+                               for name in ("stuck", "labels")})
+    submit_stuck(found.stuck)
+    submit_labels(found.labels)
+    yield found
+    found.stuck.clear()
+    found.labels.clear()
+
+
+def submit_stuck(project):
+    """A potential that takes ten seconds a call: the first minute is over before anything is committed."""
+    (project.folder / "slow.py").write_text(SLOW)
+    project.site(f'MLIP_KMC_APPTAINER_OPTIONS="--userns --env PYTHONPATH={project.folder}"')
+    (project.folder / "akmc.yaml").write_text(json.dumps(project.settings | {"potential": {"ase": "slow:Slow"}}))
+    project.submit(*QUICK)
+
+
+def submit_labels(project):
+    """Three frames, and a number too many; one command is cut off by its limit, one writes half a label."""
     folder = project.folder
     in_image("python3", "-c", FRAMES, cwd=folder)
     (folder / "label.py").write_text(LABEL)
-    (folder / "label.sh").write_text(
-        "set -eu\n"
-        'number=$(basename "$PWD")\n'
-        'if [ "$number" = 0002 ] && [ ! -e waited ]; then touch waited; sleep 1000; fi\n'
-        'if [ "$number" = 0003 ] && [ ! -e "$1/ready" ]; then head -n 4 structure.xyz >labelled.xyz; exit 0; fi\n'
-        'apptainer --quiet exec --userns --containall --no-home --bind "$1" --pwd "$PWD" "$2" python3 "$1/label.py"\n')
+    (folder / "label.sh").write_text(LABEL_SH)
     project.site(f'LABEL_COMMAND="bash {folder}/label.sh {folder} {IMAGE}"', "LABEL_MOST_RESTARTS=2")
-    flags, arguments = ("--array=1-4", *QUICK), ("selected.xyz", "labels")
-    project.submit(*flags, script="label.sbatch", arguments=arguments)
-    labels = [folder / f"labels/{number:04d}" for number in range(1, 5)]
+    project.submit("--array=1-4", *QUICK, script="label.sbatch", arguments=("selected.xyz", "labels"))
+
+
+def test_a_site_without_requeue_gets_one_successor(project):
+    project.site('MLIP_KMC_SUCCESSOR_FLAGS="--comment=carried --signal=B:USR1@60"')
+    first = project.submit("--no-requeue", "--time=30", "--cpus-per-task=2")
+    project.wait_for_searches(1)
+    project.give_notice(first)
+    until(lambda: "start 2 on" in project.log() and project.starts() >= 2, what="the successor's start", more=project.told)
+    (second,) = [job for job, state in project.jobs().items() if state == "RUNNING"]
+    assert second != first
+    shown = project.cluster.slurm("scontrol", "--oneliner", "show", "job", second)
+    for expected in ("TimeLimit=00:30:00", "CPUs/Task=2", "Comment=carried", f"StdOut={project.folder}/job.log"):
+        assert expected in shown
+    assert project.log().count("follows") == 1
+
+
+def test_a_site_that_forbids_both_says_so(project):
+    fake = project.folder / "bin/sbatch"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho "no jobs from here"\nexit 1\n')
+    fake.chmod(0o755)
+    project.site(f"PATH={fake.parent}:$PATH")
+    job = project.submit("--no-requeue")
+    project.wait_for_searches(1)
+    project.give_notice(job)
+    name, text = project.end()
+    assert name == "FAILED", project.told()
+    assert "it can neither be requeued nor submitted again (no jobs from here)" in text
+
+
+def test_restarts_are_bounded(project):
+    project.site("MLIP_KMC_MOST_RESTARTS=1")
+    job = project.submit()
+    project.wait_for_searches(1)
+    project.give_notice(job)
+    until(lambda: project.starts() == 2, what="the second start", more=project.told)
+    project.wait_for_searches(len(project.searches()) + 1)
+    project.give_notice(job)
+    name, text = project.end()
+    assert name == "FAILED", project.told()
+    assert "it was restarted 1 times" in text
+    assert project.starts() == 2
+
+
+def test_replicas_have_seeds_and_lives_of_their_own(project):
+    job = project.submit("--array=3-4", script="replicas.sbatch")
+    runs = [project.run / "0003", project.run / "0004"]
+    for run in runs:
+        project.wait_for_searches(1, run)
+    project.write(stop={"kmc_steps": 1})
+    for task in (3, 4):
+        project.give_notice(f"{job}_{task}")
+    assert [project.end(run)[0] for run in runs] == ["DONE", "DONE"], project.told()
+    for run in runs:
+        assert len(project.journal("starts", run)) == 2
+    assert project.log().count("requeued: restart 1") == 2
+    assert project.searches(runs[0])[:5] != project.searches(runs[1])[:5]
+
+
+def test_without_progress_it_stops(together):
+    project = together.stuck
+    name, text = project.end()
+    assert name == "FAILED", project.told()
+    assert "nothing was done since this start" in text
+    assert "notice by SIGUSR1" in project.log()
+    assert "requeued: restart" not in project.log()
+
+
+def test_labels(together):
+    project = together.labels
+    labels = [project.folder / f"labels/{number:04d}" for number in range(1, 5)]
     ends = [project.end(label) for label in labels]
     told = project.told()
     assert [name for name, _ in ends] == ["DONE", "DONE", "FAILED", "FAILED"], told
@@ -89,8 +149,8 @@ def test_labels(project):
     assert "labelled.xyz cannot be read" in ends[2][1], told
     assert "selected.xyz has 3 frames; give --array=1-3" in ends[3][1], told
     before = (labels[0] / "labelled.xyz").stat().st_mtime_ns
-    (folder / "ready").touch()
-    project.submit("--array=1-3", *QUICK, script="label.sbatch", arguments=arguments)
+    (project.folder / "ready").touch()
+    project.submit("--array=1-3", *QUICK, script="label.sbatch", arguments=("selected.xyz", "labels"))
     until(lambda: project.log().count("has its label") == 2, what="the finished ones", more=project.told)
     assert [project.end(label)[0] for label in labels[:3]] == ["DONE"] * 3, project.told()
     assert (labels[0] / "labelled.xyz").stat().st_mtime_ns == before
