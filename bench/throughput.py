@@ -135,7 +135,8 @@ def main():
     for name, rows in found.items():
         seconds, busy, registered = zip(*rows, strict=True)
         rates = [arguments.steps / value * 3600 for value in seconds]
-        cells = [f"{statistics.median(values):.3g} ({min(values):.3g} to {max(values):.3g})" for values in (rates, busy, registered)]
+        cells = [f"{statistics.median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+                 for values in (rates, busy, registered)]
         print(f"{name:12}{cells[0]:>28}{cells[1]:>24}{cells[2]:>26}")
     ratios = [eon[0] / ours[0] for eon, ours in zip(found["eOn, Local"], found["mlip-kmc"], strict=True)]
     print(f"events of mlip-kmc over eOn's: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
