@@ -20,6 +20,9 @@ FLOOR = 1e-9
 """Differences below are the arithmetic's: they change from one processor to the next, and are not told apart."""
 
 
+_LONGEST = 400
+
+
 class Verdict(StrEnum):
     """How a check came out."""
 
@@ -71,7 +74,7 @@ def _rounded(number: float, limit: float) -> float:
 
 def not_tested(name: str, *, about: str, why: str) -> Check:
     """A check that could not be made."""
-    return Check(name=name, about=about, verdict=Verdict.NOT_TESTED, detail=why)
+    return Check(name=name, about=about, verdict=Verdict.NOT_TESTED, detail=" ".join(why.split())[:_LONGEST])
 
 
 def pass_gate(checks: Iterable[Check], *, allowed: Mapping[str, str]) -> tuple[Check, ...]:

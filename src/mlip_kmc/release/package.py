@@ -179,8 +179,8 @@ class ProductionDeployer:
         paths, energy_eV = agreement_check(potential, example, inputs=inputs, folder=scratch / "paths")
         note(paths, gamma_check(potential, example, folder=scratch / "gamma"))
         self._doing("computing reference values")
-        for check in reference_checks(self.settings.references, calculator=calculator, cutoff_A=potential.cutoff_A,
-                                      lowest_barrier_eV=subject.lowest_barriers()):
+        for check in reference_checks(self.settings.references, calculator=calculator, elements=potential.elements,
+                                      cutoff_A=potential.cutoff_A, lowest_barrier_eV=subject.lowest_barriers()):
             note(check)
         view, record = subject.view, potential.record
         note(halts_check(events=view.events, searches=view.searches, present=view.numbers.state, halt=view.numbers.halt,

@@ -227,7 +227,7 @@ def reference(**values):
 
 
 def found_by(references, calculator, **options):
-    given = {"cutoff_A": 5.0, "lowest_barrier_eV": {0: 0.79}, **options}
+    given = {"elements": ("Cu",), "cutoff_A": 5.0, "lowest_barrier_eV": {0: 0.79}, **options}
     return {check.name: check for check in reference_checks(references, calculator=calculator, **given)}
 
 
@@ -263,6 +263,15 @@ def test_what_has_no_reference_is_not_tested_and_does_not_pass(potential):
 def test_a_reference_without_a_crystal_is_not_tested(potential):
     alone = References.model_validate({"C11_GPa": {"value": 1, "tolerance": 1, "source": "x"}})
     assert "no crystal" in found_by(alone, potential.calculator())["c11"].detail
+
+
+@pytest.mark.parametrize(("formula", "lattice", "why"), [("Ni", "fcc", "does not know Ni"), ("Cu", "rocksalt", "")])
+def test_a_crystal_that_cannot_be_is_not_tested(potential, formula, lattice, why):
+    crystal = {"formula": formula, "lattice": lattice, "a_A": 3.6}
+    wrong = References.model_validate({"crystal": crystal, "C11_GPa": {"value": 1, "tolerance": 1, "source": "x"}})
+    found = found_by(wrong, potential.calculator())["c11"]
+    assert found.verdict is Verdict.NOT_TESTED
+    assert why in found.detail
 
 
 def test_a_state_without_a_process_has_no_barrier(potential):
