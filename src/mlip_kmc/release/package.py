@@ -20,6 +20,7 @@ from ase import Atoms
 from mlip_kmc.config import scratch_directory, source_date_epoch
 from mlip_kmc.errors import ReleaseError, StructureError
 from mlip_kmc.files import make_directory, write_durably
+from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.record import Training
 from mlip_kmc.release import members
 from mlip_kmc.release.agreement import agreement_check, gamma_check
@@ -89,12 +90,13 @@ class ProductionDeployer:
         self.name = release_name(settings.version)
         self._doing, self._note = on_doing, on_check
 
-    def build(self, run_dir: Path, *, into: Path) -> Path:
+    def build(self, run_dir: Path, *, into: Path, potential: AcePotential | None = None) -> Path:
         """Check the run's potential and write the package.
 
         Args:
             run_dir: the run.
             into: the directory that gets the zip; made if it is missing.
+            potential: the run's, where it is not any more where the run found it.
 
         Returns:
             the zip.
@@ -103,7 +105,7 @@ class ProductionDeployer:
             ReleaseError: the gate refuses, or the package is there already with another content.
             MlipKmcError: of its kinds, where the run, the potential or the set cannot be read.
         """
-        with Subject.read(run_dir, image=self.settings.image) as subject, \
+        with Subject.read(run_dir, image=self.settings.image, potential=potential) as subject, \
                 tempfile.TemporaryDirectory(prefix="mlip-kmc-release-", dir=scratch_directory()) as scratch:
             data = self._packed(subject, Path(scratch))
         target = make_directory(into) / f"{self.name}.zip"
