@@ -15,6 +15,7 @@ import yaml
 from ase.io import read
 
 from mlip_kmc.release.archive import packed
+from mlip_kmc.release.gate import CHECKS
 from mlip_kmc.release.manifest import ProductionManifest
 from mlip_kmc.release.members import MANIFEST, MEMBERS, SUMS, TRAINING
 from mlip_kmc.release.package import sums_of
@@ -175,6 +176,7 @@ def test_what_is_in_it(package, unpacked):
     assert manifest.validation_metrics.structures == 152
     assert {row.group for row in manifest.errors_by_group} == {"bulk", "vacancy", "hop", "local", "close", "tight"}
     assert manifest.parts["eOn"] == "3.6.0"
+    assert tuple(check.name for check in manifest.checks) == CHECKS
     assert [(check.name, check.because) for check in manifest.checks if check.verdict != "passed"] == [("image", REASON)]
 
 

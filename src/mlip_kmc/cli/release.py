@@ -10,7 +10,6 @@ import click
 from mlip_kmc.cli.common import PATH, Command
 
 if TYPE_CHECKING:
-    from mlip_kmc.release.gate import Check
     from mlip_kmc.release.package import ProductionDeployer
 
 
@@ -58,7 +57,10 @@ def build(  # noqa: PLR0917 - click passes by name
     Example:  mlip-kmc release build my-run --training-set train.xyz --image image.sif
               mlip-kmc release build my-run --training-set train.xyz --allow barrier --because "no value is published"
     """  # noqa: D301
+    from rich.console import Console
+
     from mlip_kmc.potential import AcePotential
+    from mlip_kmc.release.gate import sentence
     from mlip_kmc.release.package import ProductionDeployer
     from mlip_kmc.release.settings import load_settings, with_overrides
     from mlip_kmc.release.signature import sign
@@ -69,18 +71,15 @@ def build(  # noqa: PLR0917 - click passes by name
         load_settings(settings), version=version, author=author, training_sets=training_sets,
         validation_set=validation_set, image=image, include_training_set=include_training_set,
         allow=dict(zip(allowed, reasons, strict=True)))
-    deployer = ProductionDeployer(chosen, on_check=show)
-    package = deployer.build(run_dir, into=output, potential=None if yace is None else AcePotential.read(yace))
+    potential = None if yace is None else AcePotential.read(yace)
+    console = Console(highlight=False, soft_wrap=True)
+    with console.status("") as status:
+        deployer = ProductionDeployer(chosen, on_check=lambda check: console.print(sentence(check), markup=False),
+                                      on_doing=lambda what: status.update(f"{what} ..."))
+        package = deployer.build(run_dir, into=output, potential=potential)
     click.echo(f"release: {package}")
     if key is not None:
         click.echo(f"signature: {sign(package, key=key)}")
-
-
-def show(check: "Check") -> None:
-    """Print one check."""
-    from mlip_kmc.release.gate import sentence
-
-    click.echo(sentence(check))
 
 
 def deployer_of(settings: Path | None, *, on_note: Callable[[str], None]) -> "ProductionDeployer | None":

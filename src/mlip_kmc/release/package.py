@@ -28,7 +28,7 @@ from mlip_kmc.release.archive import packed
 from mlip_kmc.release.card import card, gate_rows
 from mlip_kmc.release.checks import forces_check, image_check, training_check, validation_check
 from mlip_kmc.release.crate import CrateFacts, crate
-from mlip_kmc.release.gate import Check, pass_gate
+from mlip_kmc.release.gate import Check, check_allowed, pass_gate
 from mlip_kmc.release.history import halts_check
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.manifest import (
@@ -77,7 +77,7 @@ class ProductionDeployer:
             on_check: called with every check.
 
         Raises:
-            ReleaseError: there is no version, no author, or no training set.
+            ReleaseError: there is no version, no author, no training set, or no such check to allow.
         """
         if settings.version is None or settings.author is None:
             missing = "version" if settings.version is None else "author"
@@ -85,6 +85,7 @@ class ProductionDeployer:
         if not settings.training_sets:
             raise ReleaseError("a release needs the set that its potential was fitted to: give --training-set FILE, or set "
                                "release.training_sets")
+        check_allowed(settings.allow)
         self.settings = settings
         self.version, self.author = settings.version, settings.author
         self.name = release_name(settings.version)
@@ -142,6 +143,7 @@ class ProductionDeployer:
         manifest = manifest.model_copy(update={"files": _entries(files)})
         files[members.MANIFEST] = manifest.to_json()
         files[members.SUMS] = sums_of(files)
+        _check_sizes(files)
         return packed(files, at=date)
 
     def _sets(self, subject: Subject) -> _Sets:
@@ -258,6 +260,15 @@ class ProductionDeployer:
 def _by_group(kind: Literal["training", "validation"], found: Mapping[str, SetErrors]) -> list[GroupErrors]:
     return [GroupErrors(set=kind, group=group, structures=errors.structures, energy_rmse_eV_per_atom=errors.energy_eV_per_atom,
                         force_rmse_eV_per_A=errors.force_eV_per_A) for group, errors in found.items()]
+
+
+def _check_sizes(files: Mapping[str, bytes]) -> None:
+    """Refuse to write what `verify` would refuse to read."""
+    for name, content in files.items():
+        most = members.MEMBERS[name].most_bytes
+        if len(content) > most:
+            raise ReleaseError(f"{name} would have {len(content)} bytes, and may have {most}; a large training set goes "
+                               "elsewhere: its fingerprint tells it apart")
 
 
 def sums_of(files: Mapping[str, bytes]) -> bytes:

@@ -21,7 +21,7 @@ from mlip_kmc.release import agreement
 from mlip_kmc.release.agreement import agreement_check, gamma_check
 from mlip_kmc.release.checks import forces_check, image_check, training_check, validation_check
 from mlip_kmc.release.crystal import CubicCrystal
-from mlip_kmc.release.gate import Verdict, pass_gate
+from mlip_kmc.release.gate import CHECKS, Verdict, check_allowed, pass_gate
 from mlip_kmc.release.history import halts_check
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.manifest import Image
@@ -344,8 +344,9 @@ def test_no_validation_and_no_image_are_not_tested():
 
 
 def test_to_allow_what_is_no_check():
-    with pytest.raises(ReleaseError, match="there is no check 'cutof' to allow"):
-        pass_gate([validation_check(None)], allowed={"cutof": "typing"})
+    check_allowed(CHECKS)
+    with pytest.raises(ReleaseError, match="there is no check 'cutof' to allow; did you mean 'cutoff'"):
+        check_allowed(["c44", "cutof"])
 
 
 def test_the_shipped_ase_baseline_is_the_configured_one(potential, example, tmp_path):
