@@ -64,8 +64,9 @@ lock:
     git diff --stat -- .
 
 # release the potential of a run, signed: just release my-run ~/.ssh/id_ed25519 --settings release.yaml --training-set train.xyz
+[positional-arguments]
 release RUN KEY="" *OPTIONS:
-    release/make "{{ RUN }}" "{{ KEY }}" {{ OPTIONS }}
+    @release/make "$@"
 
 # the training and test sets of the example's potential, which its release asks for, into akmc-run-sets/
 example-sets:

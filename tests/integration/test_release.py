@@ -1,5 +1,6 @@
 """A release of the example's run, made by the real programs, and what a recipient does with it."""
 
+import hashlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import yaml
 from ase.io import read
 
 from mlip_kmc.release.archive import packed
+from mlip_kmc.release.gate import CHECKS
 from mlip_kmc.release.manifest import ProductionManifest
 from mlip_kmc.release.members import MANIFEST, MEMBERS, SUMS, TRAINING
 from mlip_kmc.release.package import sums_of
@@ -174,6 +176,7 @@ def test_what_is_in_it(package, unpacked):
     assert manifest.validation_metrics.structures == 152
     assert {row.group for row in manifest.errors_by_group} == {"bulk", "vacancy", "hop", "local", "close", "tight"}
     assert manifest.parts["eOn"] == "3.6.0"
+    assert tuple(check.name for check in manifest.checks) == CHECKS
     assert [(check.name, check.because) for check in manifest.checks if check.verdict != "passed"] == [("image", REASON)]
 
 
@@ -292,6 +295,40 @@ def test_of_another_potential_than_the_runs_there_is_no_release(finished, sets, 
                     cwd=tmp_path)
     assert done.returncode == 6
     assert "was made with another ace than" in done.stderr
+
+
+def given_another_potential(run, yace):
+    """Have the run say that it was made with these files: its newest generation, digest and all."""
+    newest = max((run / "generations").glob("*.json"))
+    manifest = json.loads(newest.read_bytes().partition(b"\n")[2])
+    digests = {"ace": yace, "basis": yace.with_suffix(".yaml"), "active_set": yace.with_suffix(".asi")}
+    for key, path in digests.items():
+        manifest["state"]["facts"][f"potential.{key}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    text = json.dumps(manifest).encode()
+    newest.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+
+
+def test_a_broken_potential_is_refused_with_its_numbers(finished, sets, tmp_path):
+    """One coefficient of the .yace is another: still smooth, still symmetric, and neither its .yaml nor copper any more."""
+    run = tmp_path / "run"
+    shutil.copytree(finished / "run", run, symlinks=True)
+    for name in ("cu.yaml", "cu.asi"):
+        shutil.copy(EXAMPLE / name, tmp_path)
+    text = (EXAMPLE / "cu.yace").read_text()
+    (tmp_path / "cu.yace").write_text(text.replace("107.136496764", "107.436496764"))
+    given_another_potential(run, tmp_path / "cu.yace")
+    done = mlip_kmc("release", "build", run, "--potential", "cu.yace", "--settings", settings_in(tmp_path), "--training-set",
+                    sets / "train.xyz", "--output", "out", cwd=tmp_path)
+    assert done.returncode == 9, done.stdout + done.stderr
+    found = dict(re.findall(r"^mlip-kmc: no release: (\S+) failed: .*?: ([-+.e\d]+) .*allowed", done.stderr, re.MULTILINE))
+    assert set(found) == {"paths", "lattice-constant", "c11", "c12", "c44", "vacancy"}, done.stderr
+    assert float(found["paths"]) > 1.0
+    assert float(found["c11"]) > 17.0
+    for name in ("forces", "rotation", "translation", "permutation", "cutoff", "baseline", "barrier", "halts"):
+        assert re.search(rf"^{name} passed: ", done.stdout, re.MULTILINE)
+    for name in ("training-set", "validation", "image"):
+        assert re.search(rf"^mlip-kmc: no release: {name} is not tested", done.stderr, re.MULTILINE)
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_allow_needs_its_because(finished, sets, tmp_path):

@@ -39,7 +39,7 @@ ALLOWED = {
     "check": (f"{LOWER} potential searches serve eon", ""),
     "starter": (LOWER, ""),
     "status": (f"{LOWER} rundir", ""),
-    "release": (f"{LOWER} __init__ explain yaml_file potential eon rundir report check", ""),
+    "release": (f"{LOWER} __init__ explain schema yaml_file potential eon rundir report check", ""),
     "campaign": (f"{LOWER} halts potential learning eon release", ""),
     "cli": (f"{MIDDLE} {SIDE_BY_SIDE} __init__ display potential searches serve checkpoint export eon rundir halts", ""),
     "__init__": ("config eon records", ""),

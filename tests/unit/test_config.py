@@ -16,6 +16,7 @@ from mlip_kmc.config import (
     HarmonicPrefactor,
     load_config,
     scratch_directory,
+    source_date_epoch,
 )
 from mlip_kmc.errors import ConfigError
 
@@ -352,3 +353,17 @@ def test_scratch_directories_in_order(tmp_path, monkeypatch):
         scratch_directory()
     os.mkdir(tmp_path / "gone")  # noqa: PTH102
     assert scratch_directory() == tmp_path / "gone"
+
+
+def test_source_date_epoch(monkeypatch):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    assert source_date_epoch() is None
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert source_date_epoch() == 1_700_000_000
+
+
+@pytest.mark.parametrize("given", ["yesterday", "-1", "1.5", "0", "99999999999", "9" * 400, "\N{ARABIC-INDIC DIGIT ONE}"])
+def test_a_source_date_epoch_that_is_none(monkeypatch, given):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", given)
+    with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH must be whole seconds"):
+        source_date_epoch()

@@ -236,3 +236,12 @@ def test_other_architectures_are_not_refused(tmp_path):
     places = doctored(tmp_path, {"fpu"})
     places["cpuinfo"].write_text("processor\t: 0\nFeatures\t: fp asimd\n")
     check_cpu(**places)
+
+
+def test_it_reads_what_it_is_given_and_sees_no_more_of_the_environment_than_it_may(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/a/socket")
+    monkeypatch.setenv("SOMETHING_ELSE", "secret")
+    (tmp_path / "given").write_text("words")
+    done = Program.find("sh").run(["-c", 'cat; echo "$SSH_AUTH_SOCK$SOMETHING_ELSE"'], cwd=tmp_path, time_limit_s=10,
+                                  stdin=tmp_path / "given", keep=("SSH_AUTH_SOCK",))
+    assert done.stdout.read_text() == "words/a/socket\n"

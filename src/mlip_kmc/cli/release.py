@@ -10,7 +10,6 @@ import click
 from mlip_kmc.cli.common import PATH, Command
 
 if TYPE_CHECKING:
-    from mlip_kmc.release.gate import Check
     from mlip_kmc.release.package import ProductionDeployer
 
 
@@ -36,6 +35,8 @@ def release() -> None:
 @click.option("--author", default=None, help="Whom to ask [default: release.author of the settings].")
 @click.option("--image", type=PATH, default=None,
               help="The image's file, whose digest goes into the manifest [default: release.image].")
+@click.option("--potential", "yace", type=PATH, default=None, metavar="FILE",
+              help="Where the run's .yace is now, .yaml and .asi beside it [default: where the run found it].")
 @click.option("--include-training-set", is_flag=True, help="Put the set itself into the release, not only its fingerprint.")
 @click.option("--allow", "allowed", multiple=True, metavar="CHECK",
               help="Release although this check does not pass; each needs its own --because. Both go into the manifest.")
@@ -45,8 +46,8 @@ def release() -> None:
               help="Sign it with this key, by ssh-keygen. One that asks for a passphrase: `just release`, or by hand.")
 def build(  # noqa: PLR0917 - click passes by name
     run_dir: Path, training_sets: tuple[Path, ...], validation_set: Path | None, settings: Path, version: str | None,
-    author: str | None, image: Path | None, include_training_set: bool, allowed: tuple[str, ...],  # noqa: FBT001
-    reasons: tuple[str, ...], output: Path, key: Path | None,
+    author: str | None, image: Path | None, yace: Path | None, include_training_set: bool,  # noqa: FBT001
+    allowed: tuple[str, ...], reasons: tuple[str, ...], output: Path, key: Path | None,
 ) -> None:
     """Check the potential of the run in RUN, and write release_vVERSION.zip.
 
@@ -56,6 +57,10 @@ def build(  # noqa: PLR0917 - click passes by name
     Example:  mlip-kmc release build my-run --training-set train.xyz --image image.sif
               mlip-kmc release build my-run --training-set train.xyz --allow barrier --because "no value is published"
     """  # noqa: D301
+    from rich.console import Console
+
+    from mlip_kmc.potential import AcePotential
+    from mlip_kmc.release.gate import sentence
     from mlip_kmc.release.package import ProductionDeployer
     from mlip_kmc.release.settings import load_settings, with_overrides
     from mlip_kmc.release.signature import sign
@@ -66,18 +71,15 @@ def build(  # noqa: PLR0917 - click passes by name
         load_settings(settings), version=version, author=author, training_sets=training_sets,
         validation_set=validation_set, image=image, include_training_set=include_training_set,
         allow=dict(zip(allowed, reasons, strict=True)))
-    deployer = ProductionDeployer(chosen, on_check=show)
-    package = deployer.build(run_dir, into=output)
+    potential = None if yace is None else AcePotential.read(yace)
+    console = Console(highlight=False, soft_wrap=True)
+    with console.status("") as status:
+        deployer = ProductionDeployer(chosen, on_check=lambda check: console.print(sentence(check), markup=False),
+                                      on_doing=lambda what: status.update(f"{what} ..."))
+        package = deployer.build(run_dir, into=output, potential=potential)
     click.echo(f"release: {package}")
     if key is not None:
         click.echo(f"signature: {sign(package, key=key)}")
-
-
-def show(check: "Check") -> None:
-    """Print one check."""
-    from mlip_kmc.release.gate import sentence
-
-    click.echo(sentence(check))
 
 
 def deployer_of(settings: Path | None, *, on_note: Callable[[str], None]) -> "ProductionDeployer | None":

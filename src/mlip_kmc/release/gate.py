@@ -15,9 +15,16 @@ from pydantic import Field
 
 from mlip_kmc.errors import ReleaseError
 from mlip_kmc.release.settings import Line, Section
+from mlip_kmc.schema import closest
 
+CHECKS = ("forces", "rotation", "translation", "permutation", "cutoff", "baseline", "paths", "gamma", "lattice-constant", "c11",
+          "c12", "c44", "vacancy", "barrier", "halts", "training-set", "validation", "image")
+"""All of them, in the order in which they are made."""
 FLOOR = 1e-9
 """Differences below are the arithmetic's: they change from one processor to the next, and are not told apart."""
+
+
+_LONGEST = 400
 
 
 class Verdict(StrEnum):
@@ -71,7 +78,18 @@ def _rounded(number: float, limit: float) -> float:
 
 def not_tested(name: str, *, about: str, why: str) -> Check:
     """A check that could not be made."""
-    return Check(name=name, about=about, verdict=Verdict.NOT_TESTED, detail=why)
+    return Check(name=name, about=about, verdict=Verdict.NOT_TESTED, detail=" ".join(why.split())[:_LONGEST])
+
+
+def check_allowed(names: Iterable[str]) -> None:
+    """Refuse to allow what is no check.
+
+    Raises:
+        ReleaseError: a name is of none; the closest one is named.
+    """
+    for name in names:
+        if name not in CHECKS:
+            raise ReleaseError(f"there is no check {name!r} to allow; {closest(name, CHECKS, 'there are ' + ', '.join(CHECKS))}")
 
 
 def pass_gate(checks: Iterable[Check], *, allowed: Mapping[str, str]) -> tuple[Check, ...]:
@@ -82,13 +100,8 @@ def pass_gate(checks: Iterable[Check], *, allowed: Mapping[str, str]) -> tuple[C
         allowed: name of a check: why it need not pass.
 
     Raises:
-        ReleaseError: one has not passed; a line for each, with its number. Or a name is of no check.
+        ReleaseError: one has not passed; a line for each, with its number.
     """
-    checks = tuple(checks)
-    names = [check.name for check in checks]
-    unknown = [name for name in allowed if name not in names]
-    if unknown:
-        raise ReleaseError(f"there is no check {unknown[0]!r} to allow; there are {', '.join(names)}")
     marked = tuple(check.model_copy(update={"because": allowed[check.name]})
                    if check.name in allowed and check.verdict is not Verdict.PASSED else check for check in checks)
     refused = [check for check in marked if check.verdict is not Verdict.PASSED and check.because is None]

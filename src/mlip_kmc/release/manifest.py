@@ -216,6 +216,22 @@ def schema_bytes() -> bytes:
     return (json.dumps(manifest_schema(), indent=2, ensure_ascii=False) + "\n").encode()
 
 
+def same_schema(data: bytes) -> bool:
+    """Is a shipped schema this version's, but for its words? They may be improved without a new format."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return bool(_without_words(found) == _without_words(manifest_schema()))
+
+
+def _without_words(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {key: _without_words(value) for key, value in schema.items()
+                if not (key in ("description", "title") and isinstance(value, str))}
+    return [_without_words(entry) for entry in schema] if isinstance(schema, list) else schema
+
+
 def named_version(package: Path) -> str:
     """What a package's file name says of its version, as `1.0`.
 

@@ -20,6 +20,7 @@ from ase import Atoms
 from mlip_kmc.config import scratch_directory, source_date_epoch
 from mlip_kmc.errors import ReleaseError, StructureError
 from mlip_kmc.files import make_directory, write_durably
+from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.record import Training
 from mlip_kmc.release import members
 from mlip_kmc.release.agreement import agreement_check, gamma_check
@@ -27,7 +28,7 @@ from mlip_kmc.release.archive import packed
 from mlip_kmc.release.card import card, gate_rows
 from mlip_kmc.release.checks import forces_check, image_check, training_check, validation_check
 from mlip_kmc.release.crate import CrateFacts, crate
-from mlip_kmc.release.gate import Check, pass_gate
+from mlip_kmc.release.gate import Check, check_allowed, pass_gate
 from mlip_kmc.release.history import halts_check
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.manifest import (
@@ -76,7 +77,7 @@ class ProductionDeployer:
             on_check: called with every check.
 
         Raises:
-            ReleaseError: there is no version, no author, or no training set.
+            ReleaseError: there is no version, no author, no training set, or no such check to allow.
         """
         if settings.version is None or settings.author is None:
             missing = "version" if settings.version is None else "author"
@@ -84,17 +85,19 @@ class ProductionDeployer:
         if not settings.training_sets:
             raise ReleaseError("a release needs the set that its potential was fitted to: give --training-set FILE, or set "
                                "release.training_sets")
+        check_allowed(settings.allow)
         self.settings = settings
         self.version, self.author = settings.version, settings.author
         self.name = release_name(settings.version)
         self._doing, self._note = on_doing, on_check
 
-    def build(self, run_dir: Path, *, into: Path) -> Path:
+    def build(self, run_dir: Path, *, into: Path, potential: AcePotential | None = None) -> Path:
         """Check the run's potential and write the package.
 
         Args:
             run_dir: the run.
             into: the directory that gets the zip; made if it is missing.
+            potential: the run's, where it is not any more where the run found it.
 
         Returns:
             the zip.
@@ -103,7 +106,7 @@ class ProductionDeployer:
             ReleaseError: the gate refuses, or the package is there already with another content.
             MlipKmcError: of its kinds, where the run, the potential or the set cannot be read.
         """
-        with Subject.read(run_dir, image=self.settings.image) as subject, \
+        with Subject.read(run_dir, image=self.settings.image, potential=potential) as subject, \
                 tempfile.TemporaryDirectory(prefix="mlip-kmc-release-", dir=scratch_directory()) as scratch:
             data = self._packed(subject, Path(scratch))
         target = make_directory(into) / f"{self.name}.zip"
@@ -140,6 +143,7 @@ class ProductionDeployer:
         manifest = manifest.model_copy(update={"files": _entries(files)})
         files[members.MANIFEST] = manifest.to_json()
         files[members.SUMS] = sums_of(files)
+        _check_sizes(files)
         return packed(files, at=date)
 
     def _sets(self, subject: Subject) -> _Sets:
@@ -179,8 +183,8 @@ class ProductionDeployer:
         paths, energy_eV = agreement_check(potential, example, inputs=inputs, folder=scratch / "paths")
         note(paths, gamma_check(potential, example, folder=scratch / "gamma"))
         self._doing("computing reference values")
-        for check in reference_checks(self.settings.references, calculator=calculator, cutoff_A=potential.cutoff_A,
-                                      lowest_barrier_eV=subject.lowest_barriers()):
+        for check in reference_checks(self.settings.references, calculator=calculator, elements=potential.elements,
+                                      cutoff_A=potential.cutoff_A, lowest_barrier_eV=subject.lowest_barriers()):
             note(check)
         view, record = subject.view, potential.record
         note(halts_check(events=view.events, searches=view.searches, present=view.numbers.state, halt=view.numbers.halt,
@@ -256,6 +260,15 @@ class ProductionDeployer:
 def _by_group(kind: Literal["training", "validation"], found: Mapping[str, SetErrors]) -> list[GroupErrors]:
     return [GroupErrors(set=kind, group=group, structures=errors.structures, energy_rmse_eV_per_atom=errors.energy_eV_per_atom,
                         force_rmse_eV_per_A=errors.force_eV_per_A) for group, errors in found.items()]
+
+
+def _check_sizes(files: Mapping[str, bytes]) -> None:
+    """Refuse to write what `verify` would refuse to read."""
+    for name, content in files.items():
+        most = members.MEMBERS[name].most_bytes
+        if len(content) > most:
+            raise ReleaseError(f"{name} would have {len(content)} bytes, and may have {most}; a large training set goes "
+                               "elsewhere: its fingerprint tells it apart")
 
 
 def sums_of(files: Mapping[str, bytes]) -> bytes:

@@ -145,7 +145,7 @@ class ReleaseSettings(Section):
     not_for: tuple[Line, ...] = ()
     """Lines of the model card: what it is known to do badly."""
     date: datetime | None = None
-    """Of the release; SOURCE_DATE_EPOCH goes before. Without both it is the time of the run's last start."""
+    """Of the release; SOURCE_DATE_EPOCH goes before. Without both it is that of the last start of the run that made a step."""
     oracle: Oracle
     """What the training set's labels are from."""
     licences: Licences

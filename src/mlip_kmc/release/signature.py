@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mlip_kmc.config import scratch_directory
 from mlip_kmc.errors import ReleaseError
+from mlip_kmc.files import storage_errors
 from mlip_kmc.programs import Finished, Program, ProgramEnd
 
 NAMESPACE = "mlip-kmc-release"
@@ -83,8 +84,9 @@ def signer_of(data: bytes, *, signature: bytes, signers: Path) -> Signer:
         raise ReleaseError(f"there is no file {signers} of allowed signers; get it from whom you trust")
     with tempfile.TemporaryDirectory(prefix="mlip-kmc-verify-", dir=scratch_directory()) as name:
         folder = Path(name)
-        (folder / "message").write_bytes(data)
-        (folder / "message.sig").write_bytes(signature)
+        with storage_errors(folder, place="MLIP_KMC_SCRATCH"):
+            (folder / "message").write_bytes(data)
+            (folder / "message.sig").write_bytes(signature)
         keygen, known = Program.find("ssh-keygen"), str(signers.absolute())
         found = keygen.run(["-Y", "find-principals", "-s", "message.sig", "-f", known], cwd=folder, time_limit_s=_VERIFY_LIMIT_S)
         principal = next(iter(found.stdout.read_text(encoding="utf-8", errors="replace").splitlines()), "")

@@ -133,9 +133,9 @@ class LabelledSet:
 def _read(path: Path) -> list[Labelled]:
     try:
         frames = read(path, index=":", format="extxyz")
-    except OSError as error:
-        raise StructureError(f"cannot read the set {path}: {error.strerror}; name an extended XYZ file") from error
-    except Exception as error:  # ASE raises anything
+    except Exception as error:  # ASE raises anything, its own OSErrors, too
+        if isinstance(error, OSError) and error.strerror:
+            raise StructureError(f"cannot read the set {path}: {error.strerror}; name an extended XYZ file") from error
         raise StructureError(f"{path} is no extended XYZ: {str(error).strip() or type(error).__name__}") from error
     if not frames:
         raise StructureError(f"{path} holds no structure")

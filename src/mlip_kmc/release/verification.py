@@ -29,7 +29,7 @@ from mlip_kmc.errors import MlipKmcError, ReleaseError
 from mlip_kmc.files import fsync_directory, make_directory, sha256_of, storage_errors, write_durably
 from mlip_kmc.release import members
 from mlip_kmc.release.archive import ArchiveError, unpacked
-from mlip_kmc.release.manifest import ProductionManifest, named_version, release_name, schema_bytes
+from mlip_kmc.release.manifest import ProductionManifest, named_version, release_name, same_schema
 from mlip_kmc.release.members import MEMBERS, MOST_BYTES
 from mlip_kmc.release.signature import MOST_BYTES as MOST_SIGNATURE_BYTES
 from mlip_kmc.release.signature import SUFFIX, Signer, signer_of
@@ -142,8 +142,9 @@ def _verified(
     with tempfile.TemporaryDirectory(prefix="mlip-kmc-verify-", dir=scratch_directory()) as name:
         folder = Path(name)
         with _step("potential"):
-            for member, content in files.items():
-                (folder / member).write_bytes(content)
+            with storage_errors(folder, place="MLIP_KMC_SCRATCH"):
+                for member, content in files.items():
+                    (folder / member).write_bytes(content)
             _check_potential(folder, manifest)
         held("potential", f"{', '.join(manifest.elements)}, cutoff {manifest.cutoff_A:g} A, gamma known")
         if policy.image is not None:
@@ -206,7 +207,7 @@ def _check_sums(files: Mapping[str, bytes]) -> None:
 
 def _checked_manifest(files: Mapping[str, bytes], version: str) -> ProductionManifest:
     manifest = ProductionManifest.from_json(files[members.MANIFEST])
-    if files[members.SCHEMA] != schema_bytes():
+    if not same_schema(files[members.SCHEMA]):
         raise ReleaseError(f"{members.SCHEMA} is another schema than {manifest.schema_id}, as this version knows it")
     if release_name(manifest.version).removeprefix("release_v") != version:
         raise ReleaseError(f"the manifest is of version {manifest.version}, but the package is named as version {version}")

@@ -21,7 +21,7 @@ from mlip_kmc.release import agreement
 from mlip_kmc.release.agreement import agreement_check, gamma_check
 from mlip_kmc.release.checks import forces_check, image_check, training_check, validation_check
 from mlip_kmc.release.crystal import CubicCrystal
-from mlip_kmc.release.gate import Verdict, pass_gate
+from mlip_kmc.release.gate import CHECKS, Verdict, check_allowed, pass_gate
 from mlip_kmc.release.history import halts_check
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.manifest import Image
@@ -227,7 +227,7 @@ def reference(**values):
 
 
 def found_by(references, calculator, **options):
-    given = {"cutoff_A": 5.0, "lowest_barrier_eV": {0: 0.79}, **options}
+    given = {"elements": ("Cu",), "cutoff_A": 5.0, "lowest_barrier_eV": {0: 0.79}, **options}
     return {check.name: check for check in reference_checks(references, calculator=calculator, **given)}
 
 
@@ -263,6 +263,15 @@ def test_what_has_no_reference_is_not_tested_and_does_not_pass(potential):
 def test_a_reference_without_a_crystal_is_not_tested(potential):
     alone = References.model_validate({"C11_GPa": {"value": 1, "tolerance": 1, "source": "x"}})
     assert "no crystal" in found_by(alone, potential.calculator())["c11"].detail
+
+
+@pytest.mark.parametrize(("formula", "lattice", "why"), [("Ni", "fcc", "does not know Ni"), ("Cu", "rocksalt", "")])
+def test_a_crystal_that_cannot_be_is_not_tested(potential, formula, lattice, why):
+    crystal = {"formula": formula, "lattice": lattice, "a_A": 3.6}
+    wrong = References.model_validate({"crystal": crystal, "C11_GPa": {"value": 1, "tolerance": 1, "source": "x"}})
+    found = found_by(wrong, potential.calculator())["c11"]
+    assert found.verdict is Verdict.NOT_TESTED
+    assert why in found.detail
 
 
 def test_a_state_without_a_process_has_no_barrier(potential):
@@ -335,8 +344,9 @@ def test_no_validation_and_no_image_are_not_tested():
 
 
 def test_to_allow_what_is_no_check():
-    with pytest.raises(ReleaseError, match="there is no check 'cutof' to allow"):
-        pass_gate([validation_check(None)], allowed={"cutof": "typing"})
+    check_allowed(CHECKS)
+    with pytest.raises(ReleaseError, match="there is no check 'cutof' to allow; did you mean 'cutoff'"):
+        check_allowed(["c44", "cutof"])
 
 
 def test_the_shipped_ase_baseline_is_the_configured_one(potential, example, tmp_path):

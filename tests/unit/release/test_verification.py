@@ -248,7 +248,7 @@ def at_digests():
 
 
 def at_manifest():
-    schema = zip_of(sealed({**GOOD, SCHEMA: GOOD[SCHEMA] + b"\n"}))
+    schema = zip_of(sealed({**GOOD, SCHEMA: GOOD[SCHEMA].replace(b'"cutoff_A"', b'"cutoff_nm"')}))
     training = zip_of(sealed({**GOOD, TRAINING: b"1\n\nCu 0 0 0\n"}, training_set={
         **manifest_of(GOOD)["training_set"], "included": False}))
     for name, data, reason in (
