@@ -12,10 +12,19 @@ image *OPTIONS:
 demo: image
     containers/in-image mlip-kmc run examples/cu-vacancy/akmc.yaml --dir akmc-run
 
-# all tests: inside the image, then of the image from outside; arguments go to the first half's pytest
+# all tests: inside the image, then of the image from outside, and of the job scripts on a real Slurm; arguments go to the first pytest
 test *ARGUMENTS: image
-    containers/in-image --dev python3 -m pytest {{ if ARGUMENTS == "" { "tests/unit tests/integration tests/faults" } else { ARGUMENTS } }}
+    containers/in-image --dev python3 -m pytest -n 2 --dist loadfile {{ if ARGUMENTS == "" { "tests/unit tests/integration tests/faults tests/security" } else { ARGUMENTS } }}
     "$(containers/packages host)/bin/pytest" tests/image
+    "$(containers/packages host)/bin/pytest" tests/slurm
+
+# the job scripts on a real Slurm of three nodes, the real delays included; needs root (an hour on two cores)
+soak *ARGUMENTS: image
+    MLIP_KMC_SOAK=1 "$(containers/packages host)/bin/pytest" tests/slurm -s {{ ARGUMENTS }}
+
+# a fault at every Nth system call of the process that commits, each kind until it no longer comes, and 200 kills (hours on two cores)
+kills *ARGUMENTS: image
+    containers/in-image --dev env MLIP_KMC_FAULTS=1 python3 -m pytest tests/faults/test_injected.py tests/faults/test_random_kills.py -s {{ ARGUMENTS }}
 
 # ruff and mypy, with the image's Python and packages
 lint:
@@ -53,6 +62,14 @@ lock:
     compile "${image[@]}" --constraint requirements.lock dev.in -o dev.lock
     compile --universal --python-version 3.11 host.in -o host.lock
     git diff --stat -- .
+
+# release the potential of a run, signed: just release my-run ~/.ssh/id_ed25519 --settings release.yaml --training-set train.xyz
+release RUN KEY="" *OPTIONS:
+    release/make "{{ RUN }}" "{{ KEY }}" {{ OPTIONS }}
+
+# the training and test sets of the example's potential, which its release asks for, into akmc-run-sets/
+example-sets:
+    containers/in-image env PYTHONPATH="$PWD/src" python3 examples/cu-vacancy/make_potential.py --sets akmc-run-sets
 
 # what a force call costs by each way: bare, in eOn, through the persistent and the one-shot driver (half an hour on two cores)
 bench-calls *ARGUMENTS: image

@@ -2,8 +2,10 @@
 
     containers/in-image python3 bench/gamma.py [--searches 12] [--repeats 3] [--every 10] [CONFIG]
 
-Prints, for every way to evaluate, the time of a search relative to plain `pair_style pace` of the same turn: median, least and
-most over searches and repeats. The evaluations at reactant, saddle and product by python-ace are part of it.
+Prints, for every way to evaluate, the time of a search for each of its force calls, relative to plain `pair_style pace` of the
+same turn: median, quartiles, least and most over searches and repeats. For each call, because the last digits decide after some
+hundred of them which way a search goes: the same search takes half as many calls one way, or twice. Force calls are LAMMPS' own
+steps. The start of the client and the evaluations at reactant, saddle and product by python-ace are part of it.
 """
 
 import argparse
@@ -20,6 +22,8 @@ from mlip_kmc.searches.run import ClientJob, run_job
 from mlip_kmc.searches.watch import Watch
 from mlip_kmc.structure import from_con, species_of
 
+CALLS = "calls.txt"
+COUNT = f'\nfix mk_count all print 10 "$(step)" append {CALLS} screen no title "#"\n'
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy" / "akmc.yaml"
 
 
@@ -27,9 +31,9 @@ def jobs_of(config, potential, structure, count):
     """The run's own first searches, as jobs that were not run yet."""
     kept, real = [], SearchCluster.submit
 
-    def keep(self, job):
+    def keep(self, job, **options):
         kept.append(job)
-        real(self, job)
+        real(self, job, **options)
 
     SearchCluster.submit = keep
     try:
@@ -47,12 +51,21 @@ def ways(potential, job: ClientJob, every):
     watch = Watch(thresholds=never, basis=potential.basis, active_set=potential.active_set, max_energy_eV=20.0,
                   digest=potential_digest(basis=potential.basis, active_set=potential.active_set))
 
+    def way(files, **more):
+        counted = {**files, "in.lammps": files["in.lammps"] + COUNT}
+        return replace(job, files={**job.files, **counted}, returns=(*job.returns, CALLS), **more)
+
     def plain(evaluator):
-        return replace(job, files={**job.files, **replace(potential, evaluator=evaluator).job_files(species)}, watch=None)
+        return way(replace(potential, evaluator=evaluator).job_files(species), watch=None)
 
     return {"pace product": plain("product"), "pace recursive": plain("recursive"),
-            f"with gamma every {every}": replace(job, watch=watch, files={
-                **job.files, **potential.job_files(species, gamma=never)})}
+            f"with gamma every {every}": way(potential.job_files(species, gamma=never), watch=watch)}
+
+
+def cost(job):
+    """Seconds of a search, and how many force calls it took."""
+    done = run_job(job)
+    return done.seconds, int(done.files[CALLS].split()[-1])
 
 
 def main():
@@ -66,17 +79,21 @@ def main():
     config = load_config(arguments.config)
     potential, structure = inputs_of(config)
     ratios: dict[str, list[float]] = {}
-    seconds: dict[str, list[float]] = {}
+    costs: dict[str, list[tuple[float, int]]] = {}
     for job in jobs_of(config, potential, structure, arguments.searches):
         for _ in range(arguments.repeats):
-            took = {name: run_job(way).seconds for name, way in ways(potential, job, arguments.every).items()}
-            for name, value in took.items():
-                seconds.setdefault(name, []).append(value)
-                ratios.setdefault(name, []).append(value / took["pace product"])
-    print(f"{'':24}{'s a search':>12}{'relative':>10}{'least':>8}{'most':>8}   "
+            took = {name: cost(way) for name, way in ways(potential, job, arguments.every).items()}
+            plain_s, plain_calls = took["pace product"]
+            for name, (seconds, calls) in took.items():
+                costs.setdefault(name, []).append((seconds, calls))
+                ratios.setdefault(name, []).append((seconds / calls) / (plain_s / plain_calls))
+    print(f"{'':24}{'s a search':>12}{'calls':>7}{'ms a call':>11}{'relative':>10}{'quartiles':>16}{'least':>8}{'most':>8}   "
           f"({arguments.searches} searches x {arguments.repeats})")
     for name, found in ratios.items():
-        print(f"{name:24}{statistics.median(seconds[name]):12.3f}{statistics.median(found):10.3f}{min(found):8.3f}{max(found):8.3f}")
+        seconds, calls = zip(*costs[name], strict=True)
+        low, middle, high = statistics.quantiles(found, n=4)
+        print(f"{name:24}{statistics.median(seconds):12.3f}{statistics.median(calls):7.0f}{1e3 * sum(seconds) / sum(calls):11.3f}"
+              f"{middle:10.3f}{low:8.3f}{high:8.3f}{min(found):8.3f}{max(found):8.3f}")
 
 
 if __name__ == "__main__":

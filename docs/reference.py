@@ -1,6 +1,6 @@
 """Make the reference pages from the program itself: every key of the configuration, every command's --help.
 
-    containers/in-image python3 docs/reference.py           writes docs/configuration.md and docs/commands.md
+    containers/in-image python3 docs/reference.py     writes docs/configuration.md, docs/commands.md, docs/release-settings.md
 """
 
 import typing
@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from mlip_kmc.cli.main import COMMANDS, cli
 from mlip_kmc.config import Config
 from mlip_kmc.explain import _sections_in
+from mlip_kmc.release.settings import ReleaseSettings
 
 HERE = Path(__file__).resolve().parent
 CONFIGURATION = """# The configuration
@@ -34,13 +35,21 @@ COMMANDS_PAGE = """# The commands
 <!-- made by docs/reference.py: edit the commands in src/mlip_kmc/cli/ -->
 
 {pages}"""
+RELEASE_SETTINGS = """# The settings of a release
+
+<!-- made by docs/reference.py: edit the docstrings in src/mlip_kmc/release/settings.py -->
+
+`release.yaml`: one section, `release`. Unknown and duplicate keys are refused; relative paths start at the file.
+[release.md](release.md) says what they are for, `mlip-kmc release schema --settings` prints their JSON Schema.
+
+{table}"""
 LIMITS = ("`temperature_K`, `workers`, `stop.*`, `search.max_bad_in_a_row`, `search.time_limit_min`, and the checks in "
           "`structure` (`allow_small_cell`, `minimum_distance_A`)")
 
 
 def shown_default(field):
     """A field's default as YAML would have it; nothing where there is none or it is a section."""
-    if field.default is PydanticUndefined or isinstance(field.default, BaseModel) or field.default in (None, {}):
+    if field.default is PydanticUndefined or isinstance(field.default, BaseModel) or field.default in (None, {}, ()):
         return ""
     if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"
@@ -67,11 +76,21 @@ def rows(model, prefix=""):
             yield from rows(section, f"{prefix}{name}.")
 
 
+def table(model, prefix=""):
+    """All keys of a model, a row each."""
+    lines = ["| key | default | meaning |", "| --- | --- | --- |"]
+    lines += [f"| `{key}` | {default} | {about} |" for key, default, about in rows(model, prefix)]
+    return "\n".join(lines) + "\n"
+
+
 def configuration():
     """The page of all keys."""
-    lines = ["| key | default | meaning |", "| --- | --- | --- |"]
-    lines += [f"| `{key}` | {default} | {about} |" for key, default, about in rows(Config)]
-    return CONFIGURATION.format(table="\n".join(lines) + "\n", limits=LIMITS)
+    return CONFIGURATION.format(table=table(Config), limits=LIMITS)
+
+
+def release_settings():
+    """The page of a release's keys."""
+    return RELEASE_SETTINGS.format(table=table(ReleaseSettings, "release."))
 
 
 def help_of(command, name):
@@ -94,3 +113,4 @@ def commands():
 if __name__ == "__main__":
     (HERE / "configuration.md").write_text(configuration(), encoding="utf-8")
     (HERE / "commands.md").write_text(commands(), encoding="utf-8")
+    (HERE / "release-settings.md").write_text(release_settings(), encoding="utf-8")

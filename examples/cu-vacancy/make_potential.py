@@ -1,12 +1,15 @@
 """A small linear ACE of copper, fitted to ASE's effective-medium theory (EMT), and the vacancy cell that goes with it.
 
-Run as ``python make_potential.py [--output DIR]``; it takes about 20 seconds on one core and writes
+Run as ``python make_potential.py [--output DIR] [--sets DIR]``; it takes about 20 seconds on one core and writes
 
 * ``cu.yaml``: the B-basis with the fitted coefficients (python-ace),
 * ``cu.yace``: the same potential for LAMMPS' ``pair_style pace`` and ``pace/extrapolation``,
 * ``cu.asi``: the inverse of the linear active set, from which the extrapolation grade gamma is computed,
 * ``cu.record.json``: the digests of these three, and what they were made from,
 * ``vacancy.xyz``: 107 atoms, 3x3x3 conventional fcc cells less one atom, at the potential's lattice constant.
+
+With ``--sets DIR`` it writes only ``train.xyz`` and ``test.xyz`` there: the sets that the potential was fitted to and tested
+on, extended XYZ with energies and forces, which a release of the potential asks for.
 
 Energies are in eV, lengths in A, forces in eV/A. ASE's EMT puts its zero at the perfect crystal; here the zero is the
 free atom, as ACE wants it (a free atom has no neighbours and so no energy).
@@ -371,6 +374,27 @@ def write_record_of(output: Path, training: list[Labelled], test: list[Labelled]
     write_record(record_path(output / "cu.yace"), record)
 
 
+def write_sets(folder: Path) -> None:
+    """Write ``train.xyz`` and ``test.xyz``: all structures with their group, energy and forces, with all digits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, seed, column in (("train.xyz", TRAIN_SEED, 1), ("test.xyz", TEST_SEED, 2)):
+        text = "".join(extended_xyz(labelled) for labelled in labelled_set(seed, column))
+        (folder / name).write_text(text, encoding="utf-8")
+        print(f"wrote {folder / name}")
+
+
+def extended_xyz(labelled: Labelled) -> str:
+    """Return a structure as text; ASE's own writer keeps eight digits."""
+    atoms = labelled.atoms
+    lattice = " ".join(map(repr, atoms.cell.array.ravel().tolist()))
+    periodic = " ".join("FT"[int(flag)] for flag in atoms.pbc)
+    head = (f'Lattice="{lattice}" Properties=species:S:1:pos:R:3:forces:R:3 energy={labelled.energy!r} '
+            f'group={labelled.group} pbc="{periodic}"')
+    rows = np.hstack([atoms.positions, labelled.forces]).tolist()
+    lines = [f"{symbol} {' '.join(map(repr, row))}" for symbol, row in zip(atoms.get_chemical_symbols(), rows, strict=True)]
+    return "\n".join([str(len(atoms)), head, *lines, ""])
+
+
 def errors_of(structures: list[Labelled], calc: PyACECalculator) -> tuple[np.ndarray, np.ndarray]:
     """Return the errors of all energies (eV/atom) and of all force components (eV/A)."""
     energies, forces = [], []
@@ -489,8 +513,12 @@ def main() -> None:
     """Make the files and print their errors."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="directory to write to")
+    parser.add_argument("--sets", type=Path, metavar="DIR", help="only write the training and test sets, train.xyz and test.xyz")
     parser.add_argument("--check", action="store_true", help="then compute the hop's barrier under ACE and EMT")
     arguments = parser.parse_args()
+    if arguments.sets is not None:
+        write_sets(arguments.sets)
+        return
     arguments.output.mkdir(parents=True, exist_ok=True)
     training, test = labelled_set(TRAIN_SEED, 1), labelled_set(TEST_SEED, 2)
     write_potential(arguments.output, training)

@@ -5,8 +5,8 @@
     ending.exit_code, ending.line          # 100, 'stops here today: 3 structures wait for labels in ...'
 
 Each step is durable before the next begins (`campaign.json`), and may be repeated after a kill: it finds what it had done. The
-run's directory is `run/` in the campaign's. Labels, refits and the refresh of rates have their types here; they are done by hand
-today, and the campaign says so.
+run's directory is `run/` in the campaign's; when it reaches its target and a release is wanted, that is the last step. Labels,
+refits and the refresh of rates have their types here; they are done by hand today, and the campaign says so.
 """
 
 import json
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import filelock
 from ase import Atoms
@@ -29,7 +29,11 @@ from mlip_kmc.learning.frames import SELECTED, Selection, read_selection, select
 from mlip_kmc.potential import Potential
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.records import EonResult, Status
+from mlip_kmc.release.signature import NAMESPACE
 from mlip_kmc.structure import Array
+
+if TYPE_CHECKING:
+    from mlip_kmc.release.package import ProductionDeployer
 
 STATE = "campaign.json"
 _FORMAT = 1
@@ -50,6 +54,7 @@ class Step(StrEnum):
     LABEL = "label"
     REFIT = "refit"
     REFRESH = "refresh"
+    FINALIZE = "finalize"
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ class Campaign:
     def __init__(
         self, config: Config, *, directory: Path, most: int | None = None,
         explorers: Mapping[ExplorationMethod, Explore] | None = None, on_note: Callable[[str], None] = lambda _: None,
-        wrapper: EonWrapper | None = None,
+        wrapper: EonWrapper | None = None, deployer: "ProductionDeployer | None" = None,
     ) -> None:
         """Take note of what to do; nothing is touched yet.
 
@@ -172,6 +177,7 @@ class Campaign:
             explorers: other ways to explore than this package's own.
             on_note: called with a line for each step.
             wrapper: the exploration's, where the caller shows its progress.
+            deployer: makes the release when the target is reached; None where no release is wanted.
         """
         self.config = config
         self.directory = directory
@@ -181,6 +187,7 @@ class Campaign:
         self._wrapper = wrapper or EonWrapper(config, run_dir=self.run_dir)
         self._explorers = explorers or {ExplorationMethod.AKMC: self._akmc}
         self._note = on_note
+        self._deployer = deployer
 
     @property
     def stop(self) -> threading.Event:
@@ -212,7 +219,7 @@ class Campaign:
         state = CampaignState.read(self.directory / STATE)
         self._grade()  # without it nothing halts and nothing can be selected
         steps: dict[Step, Callable[[CampaignState], Ending | CampaignState]] = {
-            Step.EXPLORE: self._explore, Step.SELECT: self._select, Step.LABEL: self._label}
+            Step.EXPLORE: self._explore, Step.SELECT: self._select, Step.LABEL: self._label, Step.FINALIZE: self._finalize}
         while True:
             self._note(f"round {state.round + 1}: {state.step}")
             if state.step not in steps:
@@ -232,6 +239,9 @@ class Campaign:
         if result.status is Status.HALTED:
             self._note(f"halted: {result.reason}")
             return replace(state, step=Step.SELECT)
+        if result.status is Status.DONE and self._deployer is not None:
+            self._note(f"done: {result.reason}")
+            return replace(state, step=Step.FINALIZE)
         code = EXIT_DONE if result.status is Status.DONE else EXIT_MORE_TO_DO
         return Ending(exit_code=code, line=f"{result.status}: {result.reason}", result=result)
 
@@ -263,6 +273,13 @@ class Campaign:
         return Ending(exit_code=EXIT_HALTED,
                       line=f"stops here today: {structures} for labels in {self.selection_dir / SELECTED}; labels, refit and "
                            "refresh are done by hand")
+
+    def _finalize(self, state: CampaignState) -> Ending | CampaignState:
+        if self._deployer is None:  # asked to go on exploring
+            return replace(state, step=Step.EXPLORE)
+        package = self._deployer.finalize(self.run_dir)
+        return Ending(exit_code=EXIT_DONE,
+                      line=f"released: {package}; sign it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} {package}")
 
     def _grade(self) -> Extrapolation:
         grade = Extrapolation.of(inputs_of(self.config)[0])

@@ -452,6 +452,20 @@ def job_name() -> str:
     return f"{job}, restart {restarts}" if job and restarts else job
 
 
+def source_date_epoch() -> int | None:
+    """SOURCE_DATE_EPOCH: seconds since 1970 that stand for now in what must come out the same again; None where it is not set.
+
+    Raises:
+        ConfigError: it is no whole number of seconds between 1980 and 2107, which a zip can hold.
+    """
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if not given:
+        return None
+    if not given.isascii() or not given.isdecimal() or not 315532800 <= int(given[:12]) < 4354819200:
+        raise ConfigError(f"SOURCE_DATE_EPOCH must be whole seconds since 1970, of the years 1980 to 2107 (it is {shown(given)})")
+    return int(given)
+
+
 def scratch_directory() -> Path:
     """Where searches run: MLIP_KMC_SCRATCH, else the job's scratch, else the system's temporary folder.
 

@@ -5,6 +5,7 @@
         display.progress(server.progress())
 """
 
+import errno
 import time
 from types import TracebackType
 from typing import Self
@@ -52,10 +53,18 @@ class Display:
         if self._live:
             self._live.stop()
 
+    def _print(self, what: str | Table) -> None:
+        """A log on a full disk loses lines; the run does not end for that."""
+        try:
+            self._console.print(what)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+
     def note(self, line: str) -> None:
         """Print one line that stays; a warning is printed also where little else is."""
         if not self._quiet or line.startswith("warning: "):
-            self._console.print(line)
+            self._print(line)
 
     def progress(self, now: Progress) -> None:
         """Show where the run is."""
@@ -92,14 +101,14 @@ class Display:
         if self._live:
             self._live.stop()
             self._live = None
-        self._console.print(
+        self._print(
             f"{result.status}: {result.reason}. {result.kmc_steps} KMC steps, {result.simulated_time_s:.6g} s, "
             f"{len(result.states)} states; searches: "
             + ", ".join(f"{count} {kind}" for kind, count in sorted(result.searches.items()))
         )
         if not self._quiet and result.states and result.states[0].processes:
-            self._console.print(_state_table(result))
-        self._console.print(f"results: {result.run_dir / 'results'}")
+            self._print(_state_table(result))
+        self._print(f"results: {result.run_dir / 'results'}")
 
 
 def _halted(now: Progress) -> str:

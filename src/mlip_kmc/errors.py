@@ -62,6 +62,12 @@ class StorageError(MlipKmcError):
     full = False
 
 
+class ReleaseError(MlipKmcError):
+    """A release is refused: its potential has not earned it, or a package is not what somebody signed."""
+
+    exit_code = 9
+
+
 class ExtrapolationError(MlipKmcError):
     """A structure is beyond what the potential knows: atoms nearer to each other than they may be."""
 

@@ -113,6 +113,18 @@ def read_status(run_dir: Path) -> RunStatus:
         return _status(view, _live(run_dir), now_s=time.time())
 
 
+def read_work(run_dir: Path) -> tuple[int, int]:
+    """KMC steps, and registered searches: each grows as work is done; both 0 where nothing was committed yet.
+
+    Raises:
+        RunStateError: no generation is whole.
+    """
+    if not any((run_dir / "generations").glob("*.json")):
+        return 0, 0
+    with RunView.read(run_dir, detail="numbers") as view:
+        return view.numbers.steps, len(view.searches)
+
+
 def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     numbers, limits = view.numbers, view.raw.get("limits", {})
     steps_wanted, time_wanted_s = limits.get("stop.kmc_steps"), limits.get("stop.simulated_time_s")

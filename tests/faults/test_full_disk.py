@@ -86,9 +86,9 @@ def phase(run):
     return ""
 
 
-def start(config, disk):
+def start(config, disk, *, out=subprocess.PIPE):
     return subprocess.Popen([sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(disk.path / "run")], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=disk.enter)  # noqa: PLW1509
+                            stdout=out, stderr=subprocess.STDOUT, preexec_fn=disk.enter)  # noqa: PLW1509
 
 
 def searching(run, process):
@@ -121,16 +121,18 @@ def test_it_waits_for_room_and_goes_on(tmp_path, disk):
 def test_a_paused_run_ends_when_it_is_told_or_has_waited_enough(tmp_path, disk, number, limit_min, code):
     run = disk.seen / "run"
     config = write_config(tmp_path, stop={"wait_for_room_min": limit_min})
-    process = start(config, disk)
+    with (disk.seen / "log").open("ab") as log:  # on the full disk, too
+        process = start(config, disk, out=log)
     try:
         searching(run, process)
         disk.fill()
         if number is not None:
             until(lambda: "paused" in phase(run), process)
             process.send_signal(number)
-        out = process.communicate(timeout=DEADLINE_S)[0]
+        process.wait(timeout=DEADLINE_S)
     finally:
         process.kill()
+    out = (disk.seen / "log").read_text()
     assert process.returncode == code, out
     assert "Traceback" not in out
     disk.empty()

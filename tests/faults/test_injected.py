@@ -1,8 +1,8 @@
 """Faults at the Nth system call of the thread that commits, for every N until the fault no longer comes, and a start after each.
 
 strace injects them: SIGKILL before the call, or an error in its place, once or from then on. A violation is a start that is
-refused, a committed event that is gone, or a trajectory that is not the undisturbed run's. `just kills` takes every N (or, with MLIP_KMC_FAULTS=3, every third), and all
-of this prints how many faults came.
+refused, a committed event that is gone, or a trajectory that is not the undisturbed run's. `just kills` takes every N (or, with
+MLIP_KMC_FAULTS=3, every third), and all of this prints how many faults came.
 """
 
 import itertools

@@ -12,7 +12,7 @@ from ase.build import bulk
 
 from mlip_kmc.campaign import STATE, Campaign, CampaignState, ExplorationMethod, Step
 from mlip_kmc.config import load_config
-from mlip_kmc.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, PotentialError, RunStateError
+from mlip_kmc.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, PotentialError, ReleaseError, RunStateError
 from mlip_kmc.halts import Halt, Kind, Stage, write_halt
 from mlip_kmc.learning.frames import read_selection
 from mlip_kmc.records import EonResult, Minimised, Status
@@ -243,3 +243,50 @@ def test_a_potential_without_gamma_is_refused_before_anything_is_explored(tmp_pa
     with pytest.raises(PotentialError, match="a campaign needs the potential's gamma"):
         Campaign(load_config(path), directory=tmp_path / "campaign", explorers={ExplorationMethod.AKMC: explorer}).run()
     assert explorer.calls == 0
+
+
+class Deployer:
+    """Writes down what it was asked to release; refuses as often as it is told to."""
+
+    def __init__(self, *, refusals=0):
+        self.refusals, self.runs = refusals, []
+
+    def finalize(self, run_dir):
+        self.runs.append(run_dir)
+        if len(self.runs) <= self.refusals:
+            raise ReleaseError("no release: cutoff failed")
+        return run_dir / "release" / "release_v1.0.zip"
+
+
+def test_the_target_reached_the_release_is_the_last_step(tmp_path, campaign):
+    explorer, deployer = Explorer(result(Status.DONE)), Deployer()
+    ending = campaign(explorer, deployer=deployer).run()
+    assert ending.exit_code == EXIT_DONE
+    assert "release_v1.0.zip" in ending.line
+    assert "ssh-keygen -Y sign" in ending.line
+    assert deployer.runs == [tmp_path / "campaign" / "run"]
+    assert saved(tmp_path).step is Step.FINALIZE
+    again = campaign(explorer, deployer=deployer).run()  # the explorer has no second result: it is not asked
+    assert (again.line, explorer.calls) == (ending.line, 1)
+
+
+def test_a_refused_release_is_tried_again_without_exploring(tmp_path, campaign):
+    explorer, deployer = Explorer(result(Status.DONE)), Deployer(refusals=1)
+    with pytest.raises(ReleaseError, match="cutoff failed"):
+        campaign(explorer, deployer=deployer).run()
+    assert saved(tmp_path).step is Step.FINALIZE
+    assert campaign(explorer, deployer=deployer).run().exit_code == EXIT_DONE
+    assert explorer.calls == 1
+
+
+def test_without_the_settings_of_a_release_it_explores_on(tmp_path, campaign):
+    explorer = Explorer(result(Status.DONE), result(Status.MORE_TO_DO))
+    campaign(explorer, deployer=Deployer()).run()
+    assert campaign(explorer).run().exit_code == EXIT_MORE_TO_DO
+    assert explorer.calls == 2
+
+
+def test_a_paused_exploration_is_not_released(campaign):
+    deployer = Deployer()
+    assert campaign(Explorer(result(Status.MORE_TO_DO)), deployer=deployer).run().exit_code == EXIT_MORE_TO_DO
+    assert deployer.runs == []

@@ -74,6 +74,13 @@ def test_json_is_all_of_it(run):
     assert {"utilisation", "events_a_day", "force_calls_per_s", "run_bytes", "free_bytes", "starts"} <= found.keys()
 
 
+def test_work_is_two_integers_for_scripts(run, tmp_path):
+    for folder, expected in ((run, "1 3\n"), (tmp_path / "nothing", "0 0\n")):
+        done = CliRunner().invoke(cli, ["status", str(folder), "--work"])
+        assert (done.exit_code, done.output) == (0, expected)
+    assert CliRunner().invoke(cli, ["status", str(run), "--work", "--json"]).exit_code == 2
+
+
 def test_no_run(tmp_path):
     with pytest.raises(RunStateError, match="is no run directory"):
         read_status(tmp_path)

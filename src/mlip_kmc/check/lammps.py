@@ -101,10 +101,15 @@ def _lammps(atoms: Atoms, script: str, *, links: dict[str, Path], folder: Path) 
     return done
 
 
-def data_text(atoms: Atoms) -> str:
-    """LAMMPS' data file of a restricted triclinic structure; types by first appearance, as eOn numbers them."""
+def data_text(atoms: Atoms, *, species: tuple[str, ...] | None = None) -> str:
+    """LAMMPS' data file of a restricted triclinic structure.
+
+    Args:
+        atoms: the structure.
+        species: elements in the order of LAMMPS' types; where None, by first appearance, as eOn numbers them.
+    """
     cell = np.asarray(atoms.cell.array, dtype=np.float64)
-    types = {symbol: number for number, symbol in enumerate(species_of(atoms), start=1)}
+    types = {symbol: number for number, symbol in enumerate(species or species_of(atoms), start=1)}
     lines = ["mlip-kmc", "", f"{len(atoms)} atoms", f"{len(types)} atom types",
              *(f"0 {length:.17g} {axis}lo {axis}hi" for length, axis in zip(np.diag(cell).tolist(), "xyz", strict=True))]
     if np.abs(np.tril(cell, -1)).max() > 0.0:

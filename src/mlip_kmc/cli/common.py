@@ -35,6 +35,12 @@ def run_dir_option(help_text: str) -> Callable[[Any], Any]:
     return click.option("--dir", "run_dir", type=PATH, default=None, help=help_text)
 
 
+def release_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--release`."""
+    return click.option("--release", type=PATH, default=None, metavar="FILE",
+                        help="When the target is reached, check and pack the potential as FILE says (docs/release.md).")(command)
+
+
 def exit_code(result: "EonResult") -> int:
     """What a command that ran ends with."""
     from mlip_kmc.records import Status

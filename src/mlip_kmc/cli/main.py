@@ -1,7 +1,9 @@
 """The group of all commands, `--version`, and the one place where an error becomes a line and an exit code."""
 
+import contextlib
 import importlib
 import json
+import os
 import sys
 import traceback
 from importlib import metadata
@@ -27,6 +29,7 @@ COMMANDS = {
     "campaign": "campaign",
     "report": "report",
     "export": "export",
+    "release": "release",
     "potential": "potential",
     "schema": "schema",
     "completion": "completion",
@@ -100,12 +103,20 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every error that a user can meet ends as one line and an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        _run(words)
+    finally:
+        _flush()
+
+
+def _run(words: list[str]) -> NoReturn:
+    try:
         sys.exit(cli.main(args=words, prog_name="mlip-kmc", complete_var=COMPLETE, standalone_mode=False) or 0)
     except MlipKmcError as error:
         if "--debug" in words:
             traceback.print_exc()
         for line in str(error).split("\n"):
-            click.echo(f"mlip-kmc: {_printable(line)}", err=True)
+            with contextlib.suppress(OSError):  # the exit code says it, too
+                click.echo(f"mlip-kmc: {_printable(line)}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -115,3 +126,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(EXIT_MORE_TO_DO)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def _flush() -> None:
+    """A log on a full disk loses its last lines; the exit code stays."""
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlip_kmc.cli.common import PATH, Command, StoppedError, exit_code, on_stop_signals, run_dir_option
+from mlip_kmc.cli.common import PATH, Command, StoppedError, exit_code, on_stop_signals, release_option, run_dir_option
 from mlip_kmc.errors import EXIT_MORE_TO_DO
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("config", type=PATH)
 @run_dir_option("The run directory [default: the configuration's name, beside it, ending in .run].")
+@release_option
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=None, help="In place of the configuration's: for replicas.")
 @click.option("--remote-workers", is_flag=True,
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 @click.option("--grace-s", type=click.FloatRange(min=0), default=60.0, show_default=True,
               help="After SIGUSR1: how long running searches may take to finish.")
 def run(
-    config: Path, *, run_dir: Path | None, quiet: bool, seed: int | None, remote_workers: bool, interface: str | None,
-    grace_s: float,
+    config: Path, *, run_dir: Path | None, release: Path | None, quiet: bool, seed: int | None, remote_workers: bool,
+    interface: str | None, grace_s: float,
 ) -> None:
     """Start the run of CONFIG, or continue it.
 
@@ -38,9 +39,11 @@ def run(
     \b
     Example:  mlip-kmc run akmc.yaml --dir my-run
     """  # noqa: D301
+    from mlip_kmc.cli.release import deployer_of
     from mlip_kmc.config import load_config
     from mlip_kmc.display import Display
     from mlip_kmc.eon.wrapper import EonWrapper, Remote, inputs_of
+    from mlip_kmc.records import Status
 
     if interface and not remote_workers:
         raise click.UsageError("--interface goes with --remote-workers")
@@ -49,11 +52,15 @@ def run(
     where = run_dir or config.with_suffix(".run")
     potential, structure = inputs_of(settings)
     with Display(quiet=quiet, settings=settings) as display:
+        deployer = deployer_of(release, on_note=display.note)
         wrapper = EonWrapper(settings, run_dir=where, on_progress=display.progress, on_start=display.note,
                              remote=Remote(interface=interface) if remote_workers else None, grace_s=grace_s)
         stop_on_signals(wrapper)
         result = wrapper.run_akmc(potential, structure)
         display.result(result)
+        package = deployer.finalize(where) if deployer is not None and result.status is Status.DONE else None
+    if package is not None:
+        click.echo(f"released: {package}")
     sys.exit(exit_code(result))
 
 

@@ -20,9 +20,10 @@ _LITTLE_BYTES = 1_000_000_000
 @click.command(cls=Command)
 @click.argument("run", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; units are in its keys.")
+@click.option("--work", is_flag=True, help="Print two integers: KMC steps and registered searches; 0 0 before the first commit.")
 @click.option("--watch", is_flag=True, help="Print it again and again, until Ctrl-C.")
 @click.option("--interval-s", type=click.FloatRange(min=0.2), default=5.0, show_default=True, help="How often, with --watch.")
-def status(run: Path, as_json: bool, watch: bool, interval_s: float) -> None:  # noqa: FBT001
+def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: float) -> None:
     """Show where the run in the directory RUN is.
 
     Reads only what the run has committed; works from any node, and while it runs.
@@ -33,13 +34,15 @@ def status(run: Path, as_json: bool, watch: bool, interval_s: float) -> None:  #
     from rich.console import Console
     from rich.live import Live
 
-    from mlip_kmc.status import read_status
+    from mlip_kmc.status import read_status, read_work
 
-    if as_json and watch:
-        raise click.UsageError("--json prints once; leave out --watch")
+    if as_json + work + watch > 1:
+        raise click.UsageError("--json, --work and --watch are three ways to print it; choose one")
     console = Console(highlight=False, markup=False, emoji=False)
     if as_json:
         click.echo(read_status(run).to_json())
+    elif work:
+        click.echo(" ".join(map(str, read_work(run))))
     elif not watch:
         console.print(shown(read_status(run)))
     else:

@@ -14,7 +14,7 @@ import os
 import socket
 import time
 from collections import Counter, deque
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from importlib import metadata
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -82,7 +82,8 @@ class Server:
         _log_to(directory.path / "eon.log")
         self.numbers = RunNumbers() if saved is None else _numbers(saved["numbers"])
         self._earlier = self.numbers
-        self.changes = changed(saved["limits"], config.limits()) if saved else {}
+        limits = config.limits()  # an older version knew fewer of them
+        self.changes = changed(saved["limits"], {key: limits[key] for key in limits if key in saved["limits"]}) if saved else {}
         (self._root / "pos.con").write_text(setup.pos_con, encoding="utf-8")
         (self._root / "config.ini").write_text(setup.config_ini, encoding="utf-8")
         self._eon = _eon_config(self._root)
@@ -480,6 +481,10 @@ def _positions(con: str) -> Any:
 
 
 def _numbers(raw: dict[str, Any]) -> RunNumbers:
+    unknown = raw.keys() - {entry.name for entry in fields(RunNumbers)}
+    if unknown:
+        raise RunStateError(f"the run was continued by a newer mlip-kmc, which notes {', '.join(sorted(unknown))}; continue it "
+                            "with that version")
     return RunNumbers(**{**raw, "pending": tuple(raw["pending"])})
 
 

@@ -90,7 +90,7 @@ class Program:
 
     def run(
         self, arguments: list[str], *, cwd: Path, time_limit_s: float, cancelled: threading.Event | None = None,
-        look: Callable[[], bool] | None = None,
+        look: Callable[[], bool] | None = None, stdin: Path = Path(os.devnull), keep: tuple[str, ...] = (),
     ) -> Finished:
         """Run in `cwd`, in a process group of its own that is ended, whole, at the limit or when cancelled.
 
@@ -100,6 +100,8 @@ class Program:
             time_limit_s: then it is ended.
             cancelled: set it, and the program is ended.
             look: asked ten times a second; the program is ended when it answers True.
+            stdin: what it reads.
+            keep: names of more environment variables that it may see.
 
         Raises:
             ProgramError: the program cannot be started.
@@ -109,13 +111,12 @@ class Program:
         command = [self.path, *arguments]
         if self.guard:
             command = [self.guard, "--pdeathsig", "KILL", "--", *command]
-        environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        environment = {name: os.environ[name] for name in (*KEPT_ENVIRONMENT, *keep) if name in os.environ}
         environment["OMP_NUM_THREADS"] = "1"
-        with _files_for(stdout, stderr) as (out, err):
+        with _files_for(stdout, stderr) as (out, err), stdin.open("rb") as given:
             try:
                 process = subprocess.Popen(
-                    command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                    start_new_session=True,
+                    command, cwd=cwd, env=environment, stdin=given, stdout=out, stderr=err, start_new_session=True,
                 )
             except OSError as error:
                 raise ProgramError(f"cannot start {self.name}: {error.strerror}") from error

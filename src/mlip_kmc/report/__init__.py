@@ -7,7 +7,7 @@
 `numbers`, `confidence`, `diffusion` are pure; `charts`, `figures`, `network`, `pictures` draw; `page` puts it together.
 """
 
-from mlip_kmc.report.page import render
+from mlip_kmc.report.page import GateRow, render
 from mlip_kmc.report.summary import Report, collect
 
-__all__ = ["Report", "collect", "render"]
+__all__ = ["GateRow", "Report", "collect", "render"]

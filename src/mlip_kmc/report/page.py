@@ -82,8 +82,27 @@ class Diffusivity:
     ratio: str
 
 
-def render(report: Report) -> str:
-    """The page's text."""
+@dataclass(frozen=True)
+class GateRow:
+    """A check of a release's gate, in words: what was compared, the number, its limit and unit, the outcome, and a remark."""
+
+    name: str
+    about: str
+    number: str
+    limit: str
+    unit: str
+    verdict: str
+    remark: str
+
+
+def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "") -> str:
+    """The page's text.
+
+    Args:
+        report: of the run.
+        gate: the checks of a release that the page is part of.
+        release: its name.
+    """
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters.update(scientific=words.scientific, fixed=words.fixed, integer=words.integer, time=words.time,
@@ -105,7 +124,8 @@ def render(report: Report) -> str:
         numbering={key: index for index, key in enumerate(figures, start=1)}, blocks=blocks, headline=_headline(report),
         diffusivities=tuple(map(_diffusivity, report.diffusion)), trusted=TRUSTED_STEPS, open_states=OPEN_STATES,
         costs=searched[:MOST_COSTS], searched=searched, outcome_words=OUTCOME_WORDS,
-        total_searches=sum(numbers.outcomes.values()), cost_link=_costs_link(searched), most_rows=MOST_ROWS,
+        total_searches=sum(numbers.outcomes.values()), cost_link=_costs_link(searched), most_rows=MOST_ROWS, gate=gate,
+        release=release,
     )
 
 

@@ -1,0 +1,274 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of the scripts that source this
+# What the scripts beside this file share: site settings, the container, signals, the guards, and how a job ends.
+# They source it; it does nothing by itself.
+#
+# A job's own files, in the run directory:
+#   DONE, HALTED, FAILED     how it ended, and what to do next; one of them, or none while it is to go on
+#   slurm/starts             the guards' memory: job, restarts, and what was done when it started last
+#   slurm/stderr.log         what the program said of errors
+#   slurm/worker-NODE.log    what the workers of a node said
+
+note() { printf '%s %s: %s\n' "$(date +%FT%T)" "${SLURM_JOB_NAME:-job}" "$*"; }
+refuse() { note "$*; nothing was touched" >&2; exit 1; } # where the run directory is not ours
+
+job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID} # the number alone may mean the whole array
+job=${job:-$SLURM_JOB_ID}
+
+# -- settings: site.env of the folder that was submitted from, else beside this file; MLIP_KMC_SITE names another
+
+read_settings() {
+    local file
+    lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || fail "cannot enter the folder of lib.sh"
+    for file in "${MLIP_KMC_SITE:-}" "$SLURM_SUBMIT_DIR/site.env" "$lib/site.env"; do
+        # shellcheck source=/dev/null
+        if [ -f "$file" ]; then set +u; . "$file"; set -u; break; fi
+    done
+    image=${MLIP_KMC_IMAGE:-$lib/../image.sif}
+    apptainer=${MLIP_KMC_APPTAINER:-apptainer}
+    node_scratch=${MLIP_KMC_NODE_SCRATCH:-${SLURM_TMPDIR:-${TMPDIR:-/tmp}}}
+    scratch_MB=${MLIP_KMC_SCRATCH_MB:-1000}
+    grace_s=${MLIP_KMC_GRACE_S:-120}
+    patience_min=${MLIP_KMC_PATIENCE_MIN:-3}
+    most_restarts=${MLIP_KMC_MOST_RESTARTS:-100}
+    most_barren=${MLIP_KMC_MOST_BARREN:-3}
+    local name
+    for name in scratch_MB grace_s most_restarts most_barren; do
+        [[ ${!name} =~ ^[0-9]{1,9}$ ]] || fail "MLIP_KMC_${name^^} must be a whole number, it is ${!name@Q}; correct site.env"
+    done
+    [[ $patience_min =~ ^[0-9]{1,6}(\.[0-9]{1,3})?$ ]] || fail "MLIP_KMC_PATIENCE_MIN must be a number, it is ${patience_min@Q}; correct site.env"
+    [ -f "$image" ] || fail "there is no image $image; set MLIP_KMC_IMAGE in site.env"
+    command -v "$apptainer" >/dev/null || fail "there is no $apptainer on $(hostname); load it in site.env"
+}
+
+# -- the container
+
+make_scratch() { # main|worker: a private folder on this node's own disk, gone with the script; 1: no room
+    local free_MB prefix path other alive
+    prefix=$node_scratch/mlip-kmc-$(id -u)
+    if alive=$(squeue --noheader --user="$(id -u)" --states=RUNNING,COMPLETING,SUSPENDED,CONFIGURING --format=%i 2>/dev/null); then
+        for path in "$prefix"-*; do # what jobs left that were killed
+            other=${path#"$prefix"-}
+            grep -qxF -e "${other%%-*}" <<<"$alive" || rm -rf "$path"
+        done
+    fi
+    free_MB=$(($(stat -f -c '%a * %S' "$node_scratch") / 1000000)) || return 1
+    if [ "$free_MB" -lt "$scratch_MB" ]; then
+        echo "error: $node_scratch on $(hostname) has $free_MB MB left, $scratch_MB MB are wanted; set MLIP_KMC_NODE_SCRATCH in site.env" >&2
+        return 1
+    fi
+    scratch=$prefix-$job-$SLURMD_NODENAME-$1
+    rm -rf "$scratch" # of an earlier start
+    mkdir -m 700 "$scratch" || return 1
+    trap 'rm -rf "$scratch"' EXIT
+}
+
+set_container() { # PATH...: the array `container`, which runs a command in the image; it sees these and the submit folder
+    local path bound=() options=(--containall --no-home --pwd "$SLURM_SUBMIT_DIR" --bind "$scratch:/scratch")
+    for path in "$SLURM_SUBMIT_DIR" "$@"; do
+        [[ $path != *[,:]* ]] || { echo "error: Apptainer cannot bind $path: rename it without ',' and ':'" >&2; return 1; }
+        is_below "$path" "${bound[@]}" || { bound+=("$path"); options+=(--bind "$path"); }
+    done
+    options+=(--env MLIP_KMC_SCRATCH=/scratch --env TMPDIR=/scratch --env COLUMNS=200)
+    for path in SLURMD_NODENAME SLURM_JOB_ID SLURM_RESTART_COUNT; do [ -z "${!path:-}" ] || options+=(--env "$path=${!path}"); done
+    read -ra path <<<"${MLIP_KMC_APPTAINER_OPTIONS:-}"
+    container=("$apptainer" --quiet exec "${options[@]}" "${path[@]}" "$image")
+}
+
+is_below() { # PATH FOLDER...
+    local folder
+    for folder in "${@:2}"; do [[ $1/ != "$folder"/* ]] || return 0; done
+    return 1
+}
+
+# -- signals: a trap runs only between commands, so what lasts runs in the background and is waited for
+
+pass_on() { kill -s "$1" "$main" 2>/dev/null || true; } # SIGNAL
+
+told() { # SIGNAL
+    interrupted=yes
+    [ "$notice" != TERM ] || return # a second one would end the program without its last commit
+    [ "$notice" = "$1" ] || note "notice by SIG$1"
+    notice=$1
+    [ -z "$main" ] || pass_on "$1"
+}
+
+attend() { # PID: the process `main` from now on, until it ends; its exit code is in `code`
+    main=$1
+    [ -z "$notice" ] || pass_on "$notice" # it came before
+    while interrupted=; wait "$main"; code=$?; [ -n "$interrupted" ]; do :; done
+    main=
+}
+
+pause() { sleep "$1" & wait "$!"; } # a signal ends it
+
+# Preemption gives notice to a job's steps only, not to its script: a step that does nothing else passes it on.
+listen_for_preemption() {
+    {
+        trap - USR1 TERM
+        srun --overlap --export=ALL --nodes=1 --ntasks=1 --nodelist="$SLURMD_NODENAME" \
+            bash -c 'trap "exit 99" TERM; while :; do sleep 1000 & wait; done' >"$run/slurm/listener.log" 2>&1
+        [ "$?" -ne 99 ] || kill -TERM "$$" 2>/dev/null
+    } &
+}
+
+# -- the workers of a job on several nodes: a step for each, so that a dead node takes only its own with it
+
+slots_of_nodes() { # searches at a time, a line for each node, in their order: from "32(x2),16"
+    local entry i
+    for entry in ${SLURM_JOB_CPUS_PER_NODE//,/ }; do
+        [[ $entry =~ ^([0-9]+)(\(x([0-9]+)\))?$ ]] || continue
+        for ((i = 0; i < ${BASH_REMATCH[3]:-1}; i++)); do echo "${MLIP_KMC_SLOTS:-${BASH_REMATCH[1]}}"; done
+    done
+}
+
+workers_on() { # NODE SLOTS
+    local result tries log=$run/slurm/worker-$1.log
+    for tries in 1 2 3; do
+        srun --overlap --export=ALL --nodes=1 --ntasks=1 --nodelist="$1" --cpu-bind=none \
+            bash "$lib/worker.sh" "$run" "$config" "$2" "$SLURMD_NODENAME" >>"$log" 2>&1
+        result=$?
+        case $result in 0 | 99) return "$result" ;; 2 | 4 | 5 | 6 | 8) break ;; esac # it says that trying again is of no use
+        [ "$tries" -eq 3 ] || sleep 30
+    done
+    note "the workers of $1 gave up with exit code $result: $(tail -n 1 "$log")"
+    return "$result"
+}
+
+start_workers() {
+    local node slots pid crews=() why=TERM
+    : >"$run/slurm/working"
+    trap 'crew_gone=yes; told TERM' USR2
+    {
+        while read -r node slots; do
+            workers_on "$node" "$slots" &
+            crews+=("$!")
+        done < <(paste -d ' ' <(scontrol show hostnames "$SLURM_JOB_NODELIST") <(slots_of_nodes))
+        for pid in "${crews[@]}"; do
+            wait "$pid"
+            case $? in 0) exit 0 ;; 99) ;; *) why=USR2 ;; esac # 0: it saw the end of the run; 99: it was told to leave
+        done
+        kill -s "$why" "$$" 2>/dev/null # nobody is left
+    } &
+}
+
+# -- the guards: a job goes on only if it gets on. `measure`, the script's own, prints a number that grows as work is done
+
+field() { sed -n "s/^$1=//p" "$run/slurm/starts" 2>/dev/null | tail -n 1; }
+number() { local found; found=$(field "$1"); if [[ $found =~ ^[0-9]{1,15}$ ]]; then echo "$found"; else echo 0; fi; }
+
+write_durably() { # FILE: from standard input, whole or not at all
+    cat >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "$(dirname "$1")"
+}
+
+remember() { # [SUCCESSOR]: what the guards must know at the next start
+    printf '%s\n' "job=$job" "successor=${1:-}" "restarts=$restarts" "barren=$barren" "work=$work" "started=$started" |
+        write_durably "$run/slurm/starts" || fail "cannot write $run/slurm/starts; make room and submit it again"
+}
+
+is_alive() { # JOB
+    [ -n "$(squeue --noheader --jobs="$1" --states=PENDING,CONFIGURING,RUNNING,SUSPENDED --format=%i 2>/dev/null)" ]
+}
+
+begin() { # RUN: take it up, as a new job or as one that goes on
+    local before end
+    run=$1 restarts=0 barren=0 work=0 started=$(date +%FT%T) code='' notice='' main='' crew_gone=''
+    (umask 077 && mkdir -p "$run/slurm") || refuse "cannot make $run/slurm"
+    run=$(cd "$run" && pwd)
+    before=$(field job)
+    if { [ "$before" = "$job" ] && [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; } || [ "$(field successor)" = "$job" ]; then
+        for end in DONE HALTED FAILED; do
+            if [ -e "$run/$end" ]; then note "it has ended already: $run/$end; submit it anew to start it again"; exit 0; fi
+        done
+        restarts=$(($(number restarts) + 1)) barren=$(number barren) work=$(number work)
+    else
+        if [ -n "$before" ] && [ "$before" != "$job" ] && is_alive "$before"; then
+            refuse "job $before works in $run; wait for it, cancel it, or choose another directory"
+        fi
+        rm -f "$run"/{DONE,HALTED,FAILED} # of a job whose end somebody has seen
+    fi
+    end=$(squeue --noheader --jobs="$job" --format=%e 2>/dev/null) # SLURM_JOB_END_TIME is newer than 22.05
+    deadline=$(date -d "$end" +%s 2>/dev/null || echo 99999999999)
+    trap 'told USR1' USR1
+    trap 'told TERM' TERM
+    note "start $((restarts + 1)) on $SLURM_JOB_NODELIST, in $run"
+}
+
+count_start() { # remember what is done by now; too many starts, or too many for nothing, end here
+    local now
+    now=$(measure)
+    if [ "$restarts" -gt 0 ]; then if [ "$now" -gt "$work" ]; then barren=0; else barren=$((barren + 1)); fi; fi
+    work=$now
+    remember
+    [ "$restarts" -le "$most_restarts" ] || fail "it was restarted $most_restarts times; submit it again to go on"
+    [ "$barren" -lt "$most_barren" ] || fail "$barren starts in a row got nothing done; see the job's log, then submit it again"
+}
+
+# -- the end: one file, or a requeue
+
+finish() { # DONE|HALTED|FAILED, exit code; the file's text comes from standard input
+    local other text
+    text=$(cat)
+    for other in DONE HALTED FAILED; do [ "$other" = "$1" ] || rm -f "$run/$other"; done
+    write_durably "$run/$1" <<<"$text" || note "cannot write $run/$1"
+    note "$1: $text"
+    exit "$2"
+}
+
+fail() { finish FAILED "${code:-1}" <<<"$*"; }
+
+of_job() { scontrol --oneliner show job "$job" 2>/dev/null | tr ' ' '\n' | sed -n "s/^$1=//p" | head -n 1; }
+
+go_on() { # there is more to do: requeue, if that is of use
+    local now seen
+    code=1
+    now=$(measure)
+    if [ "$now" -le "$work" ]; then
+        [ "$notice" = TERM ] ||
+            fail "nothing was done since this start ($started): give it more time than one search takes, or see why it is stuck"
+        # it was preempted, perhaps at once; that may happen a few times in a row
+        [ $((barren + 1)) -lt "$most_barren" ] || fail "$most_barren starts in a row were ended before anything was done"
+    fi
+    [ "$restarts" -lt "$most_restarts" ] || fail "it was restarted $most_restarts times; submit it again to go on"
+    if [ "$(of_job JobState)" = COMPLETING ]; then # Slurm ends it already, and a requeue would undo scancel
+        seen=$(of_job Restarts)
+        if [ "${seen:-0}" -gt "${SLURM_RESTART_COUNT:-0}" ]; then note "Slurm requeues this job by itself"; exit 0; fi
+        [ "$(date +%s)" -ge "$deadline" ] || fail "the job was cancelled; what was committed is safe: submit it again to go on"
+    fi
+    requeue
+}
+
+requeue() {
+    local message tries=30
+    while ! message=$(scontrol requeue "$job" 2>&1); do
+        if ((tries-- == 0)) || scontrol ping 2>/dev/null | grep -q ' is UP'; then # it answers, and says no
+            note "it cannot be requeued: $message"
+            submit_successor
+        fi
+        pause 10 # slurmctld is being restarted
+    done
+    note "requeued, with $((${now:-0} - work)) more searches and steps than at this start"
+    exit 0
+}
+
+submit_successor() { # where a site forbids requeueing: the same job again, once this one has ended
+    local message flags=() value pair name
+    # of this run alone: `singleton` waits for every job of its name
+    name=${SLURM_JOB_NAME%@*}@$(cksum <<<"$run" | cut -d ' ' -f 1)
+    for pair in partition:SLURM_JOB_PARTITION account:SLURM_JOB_ACCOUNT qos:SLURM_JOB_QOS nodes:SLURM_JOB_NUM_NODES \
+        ntasks-per-node:SLURM_NTASKS_PER_NODE cpus-per-task:SLURM_CPUS_PER_TASK mem:SLURM_MEM_PER_NODE \
+        mem-per-cpu:SLURM_MEM_PER_CPU array:SLURM_ARRAY_TASK_ID; do
+        value=${pair#*:}
+        [ -z "${!value:-}" ] || flags+=("--${pair%%:*}=${!value}")
+    done
+    value=$(of_job TimeLimit); [ -z "$value" ] || flags+=("--time=$value")
+    value=$(of_job StdOut); [ -z "$value" ] || flags+=("--output=$value")
+    read -ra value <<<"${MLIP_KMC_SUCCESSOR_FLAGS:-}"
+    message=$(cd "$SLURM_SUBMIT_DIR" && scontrol write batch_script "$SLURM_JOB_ID" "$run/slurm/script" >/dev/null &&
+        env -u SLURM_RESTART_COUNT MLIP_KMC_LIB="$lib" sbatch --parsable --job-name="$name" \
+            --dependency="singleton,afterany:$job" "${flags[@]}" "${value[@]}" "$run/slurm/script" "${arguments[@]}" 2>&1) ||
+        fail "it can neither be requeued nor submitted again ($message); submit it by hand to go on"
+    message=${message%%;*}
+    remember "$message${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
+    note "job $message follows"
+    exit 0
+}

@@ -1,0 +1,162 @@
+"""Do all ways to the potential agree: eOn's client, LAMMPS by the shipped input, python-ace on both files, and the driver?
+
+    check, energy_eV = agreement_check(potential, example, folder=scratch, inputs=inputs)
+
+A difference above 1e-8 eV or 1e-8 eV/A means that evaluators, or files, are not those of one potential.
+"""
+
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ase import Atoms
+
+from mlip_kmc.check.evaluate import evaluate
+from mlip_kmc.check.lammps import largest_gamma
+from mlip_kmc.errors import PotentialError
+from mlip_kmc.potential import AcePotential, DrivenPotential
+from mlip_kmc.potential import pace_driver as driver
+from mlip_kmc.potential.calculator import Guarded
+from mlip_kmc.potential.gamma import Extrapolation
+from mlip_kmc.programs import Program, ProgramEnd
+from mlip_kmc.release import members
+from mlip_kmc.release.gate import Check, measured
+from mlip_kmc.release.symmetry import evaluated
+
+Array = npt.NDArray[np.float64]
+Evaluation = tuple[float, Array]
+LIMIT = 1e-8
+"""eV and eV/A."""
+GAMMA_LIMIT = 1e-4
+"""Of the larger gamma: python-ace and LAMMPS agree to 2e-6."""
+_TIME_LIMIT_S = 300.0
+_ENERGY = "energy "
+
+
+def agreement_check(
+    potential: AcePotential, example: Atoms, *, inputs: Mapping[str, bytes], folder: Path
+) -> tuple[Check, float]:
+    """All ways against each other, on the example.
+
+    Args:
+        potential: guarded or not.
+        example: a structure with forces.
+        inputs: the files that are shipped, by name.
+        folder: an empty directory of its own.
+
+    Returns:
+        the check, and the energy in eV by LAMMPS.
+    """
+    ways: dict[str, Evaluation] = {
+        "eOn": _by_eon(potential, example),
+        "LAMMPS": by_lammps(place(folder / "lammps", potential, inputs), atoms=len(example)),
+        "python-ace": evaluated(example, potential.calculator()),
+        "python-ace on the B-basis": evaluated(example, _on_basis(potential)),
+        "the driver with LAMMPS": _by_driver(potential, example, "lammps", folder),
+        "the driver with python-ace": _by_driver(potential, example, "pyace", folder),
+    }
+    differences = {f"{one} and {other}": _difference(ways[one], ways[other]) for one, other in combinations(ways, 2)}
+    pair = max(differences, key=lambda name: np.inf if np.isnan(differences[name]) else differences[name])
+    found = measured("paths", differences[pair], limit=LIMIT, unit="eV, eV/A", detail=f"worst between {pair}",
+                     about=f"energy and forces of the example by {', '.join(ways)}")
+    return found, ways["LAMMPS"][0]
+
+
+def gamma_check(potential: AcePotential, example: Atoms, *, folder: Path) -> Check:
+    """The largest gamma of an atom of the example by LAMMPS and by python-ace, relative to it."""
+    grade = Extrapolation.of(potential)
+    if grade is None or potential.basis is None or potential.active_set is None:
+        raise PotentialError("a release needs the potential's B-basis .yaml and active set .asi: without them a recipient cannot "
+                             "know where it extrapolates; mlip-kmc potential activeset makes the latter")
+    one = float(grade.gamma_of(example).max())
+    other = largest_gamma(example, basis=potential.basis, active_set=potential.active_set, folder=folder)
+    return measured("gamma", abs(one - other) / max(one, other, 1e-12), limit=GAMMA_LIMIT, unit="",
+                    about=f"largest extrapolation grade of the example ({one:.3g}) by LAMMPS and by python-ace, relative")
+
+
+def place(folder: Path, potential: AcePotential, inputs: Mapping[str, bytes]) -> Path:
+    """A directory with the shipped inputs, and links to the potential's files."""
+    folder.mkdir(parents=True)
+    for name, content in inputs.items():
+        (folder / name).write_bytes(content)
+    for name, target in potential.job_links().items():
+        (folder / name).symlink_to(target)
+    return folder
+
+
+def by_lammps(folder: Path, *, atoms: int) -> Evaluation:
+    """Energy in eV and forces in eV/A by `lmp -in in.example`, as a recipient runs it.
+
+    Raises:
+        PotentialError: LAMMPS fails, or tells no numbers.
+    """
+    done = Program.find("lmp").run(["-in", members.IN_EXAMPLE, "-log", "none", "-nocite"], cwd=folder, time_limit_s=_TIME_LIMIT_S)
+    text = done.stdout.read_text(encoding="utf-8", errors="replace")
+    energies = [line.split()[1] for line in text.splitlines() if line.startswith(_ENERGY) and line.endswith(" eV")]
+    if done.end is not ProgramEnd.EXITED or done.returncode != 0 or not energies:
+        said = next((line for line in done.tail().splitlines() if "ERROR" in line), done.end.value)
+        raise PotentialError(f"LAMMPS does not run {members.IN_EXAMPLE}: {said}")
+    try:
+        forces = np.loadtxt(folder / "forces.txt", skiprows=9, ndmin=2)[:, 1:]
+        return float(energies[-1]), _checked(forces, atoms)
+    except (OSError, ValueError, IndexError) as error:
+        raise PotentialError(f"LAMMPS ran {members.IN_EXAMPLE} and told no numbers: {error}") from error
+
+
+def _by_eon(potential: AcePotential, example: Atoms) -> Evaluation:
+    found = evaluate(example, potential)
+    return found.energy_eV, found.forces_eV_per_A
+
+
+def _on_basis(potential: AcePotential) -> Any:
+    from pyace import PyACECalculator
+
+    ace = PyACECalculator(str(potential.basis))
+    if potential.baseline is None:
+        return ace
+    return Guarded(ace, pairs=potential.baseline.to_driver(), minimum_A={})
+
+
+def _by_driver(potential: AcePotential, example: Atoms, engine: str, folder: Path) -> Evaluation:
+    """By pace_driver.py, in a process of its own."""
+    own = folder / f"driver-{engine}"
+    own.mkdir(parents=True)
+    rows = [" ".join(map(repr, row)) for row in example.cell.array.tolist()]
+    rows += [f"{number} {' '.join(map(repr, place))}" for number, place in
+             zip(example.numbers.tolist(), example.positions.tolist(), strict=True)]
+    (own / "structure.txt").write_text("\n".join([*rows, ""]), encoding="utf-8")
+    options = [word for key, value in DrivenPotential(potential).recipe().items() for word in (f"--{key}", value)]
+    done = Program.of_python().run(
+        [str(Path(driver.__file__)), *options, "--engine", engine, "--input", "structure.txt", "--output", "answer.txt",
+         "--quiet"], cwd=own, time_limit_s=_TIME_LIMIT_S)
+    if done.end is not ProgramEnd.EXITED or done.returncode != 0:
+        raise PotentialError(f"the driver with {engine} does not evaluate the example: {(done.tail() or done.end.value)[:300]}")
+    lines = (own / "answer.txt").read_text(encoding="utf-8").split("\n")
+    forces = np.array([line.split() for line in lines[1:] if line.strip()], dtype=np.float64)
+    return float(lines[0]), _checked(forces, len(example))
+
+
+def _checked(forces: Array, atoms: int) -> Array:
+    if forces.shape != (atoms, 3):
+        raise PotentialError(f"forces of the shape {forces.shape} came back for {atoms} atoms")
+    return forces
+
+
+def _difference(one: Evaluation, other: Evaluation) -> float:
+    return float(np.max([abs(one[0] - other[0]), np.abs(one[1] - other[1]).max()]))
+
+
+def by_shipped_ase(folder: Path) -> float:
+    """Energy in eV by the five lines of ASE, as a recipient runs them.
+
+    Raises:
+        PotentialError: they fail.
+    """
+    done = Program.of_python().run([members.ASE_EXAMPLE], cwd=folder, time_limit_s=_TIME_LIMIT_S)
+    words = done.stdout.read_text(encoding="utf-8", errors="replace").split()
+    if done.end is not ProgramEnd.EXITED or done.returncode != 0 or len(words) < 2 or words[-1] != "eV":
+        raise PotentialError(f"{members.ASE_EXAMPLE} does not run: {(done.tail().splitlines() or [done.end.value])[-1]}")
+    return float(words[-2])

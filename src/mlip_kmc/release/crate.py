@@ -1,0 +1,68 @@
+"""The release as an RO-Crate, for archives that read one: what it is, who made it, with what, and its files.
+
+    crate(facts, files=("potential.yace", ...))
+
+RO-Crate 1.1 (Soiland-Reyes et al., Data Science 5, 97 (2022)).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mlip_kmc.release.members import CRATE, MEMBERS
+
+_CONTEXT, _CONFORMS = "https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/crate/1.1"
+
+
+@dataclass(frozen=True)
+class CrateFacts:
+    """What the crate tells besides its files.
+
+    Attributes:
+        title, description, version, author, licence, citation: in words.
+        date: of the release.
+        elements: the potential's.
+        parts: versions of what took part, by name.
+        run: the run's id.
+    """
+
+    title: str
+    description: str
+    version: str
+    author: str
+    licence: str
+    citation: str
+    date: datetime
+    elements: tuple[str, ...]
+    parts: Mapping[str, str]
+    run: str
+
+
+def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
+    """`ro-crate-metadata.json`.
+
+    Args:
+        facts: about the release.
+        files: all of its names.
+    """
+    kept = [name for name in MEMBERS if name in set(files) and name != CRATE]
+    date = facts.date.strftime("%Y-%m-%dT%H:%M:%SZ")
+    tools: list[dict[str, Any]] = [{"@id": f"#part-{name}", "@type": "SoftwareApplication", "name": name, "version": version}
+                                   for name, version in facts.parts.items()]
+    graph: list[dict[str, Any]] = [
+        {"@id": CRATE, "@type": "CreativeWork", "conformsTo": {"@id": _CONFORMS}, "about": {"@id": "./"}},
+        {"@id": "./", "@type": "Dataset", "name": facts.title, "description": facts.description, "version": facts.version,
+         "datePublished": date, "author": {"@id": "#author"}, "license": {"@id": "#licence"}, "creditText": facts.citation,
+         "keywords": ["interatomic potential", "atomic cluster expansion", *facts.elements],
+         "hasPart": [{"@id": name} for name in kept], "mentions": [{"@id": "#run"}]},
+        {"@id": "#author", "@type": "Person", "name": facts.author},
+        {"@id": "#licence", "@type": "CreativeWork", "name": facts.licence, "description": facts.licence},
+        *({"@id": name, "@type": "File", "name": name, "description": MEMBERS[name].about,
+           "encodingFormat": MEMBERS[name].media_type} for name in kept),
+        {"@id": "#run", "@type": "CreateAction", "name": f"adaptive kinetic Monte Carlo run {facts.run[:12]}",
+         "instrument": [{"@id": tool["@id"]} for tool in tools], "result": [{"@id": "report.html"}]},
+        *tools,
+    ]
+    return (json.dumps({"@context": _CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n").encode()

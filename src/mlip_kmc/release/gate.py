@@ -1,0 +1,108 @@
+"""The gate: a release is refused unless every check has passed, or is allowed not to, with a reason.
+
+    checks = pass_gate(checks, allowed={"barrier": "no barrier of this surface is published"})
+
+A check is a number, its limit, and a verdict. What was not tested does not pass. Checks, and reasons, go into the manifest and
+the report.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from mlip_kmc.errors import ReleaseError
+from mlip_kmc.release.settings import Line, Section
+
+FLOOR = 1e-9
+"""Differences below are the arithmetic's: they change from one processor to the next, and are not told apart."""
+
+
+class Verdict(StrEnum):
+    """How a check came out."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_TESTED = "not tested"
+
+
+class Check(Section):
+    """The outcome of one check."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    """What `--allow` takes."""
+    about: Line
+    """What was compared, in one line."""
+    verdict: Verdict
+    number: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """What was found, to three digits; null where nothing was, or it is not finite."""
+    limit: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """`number` may not be above."""
+    unit: str = ""
+    """Of number, limit, value and reference."""
+    value: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """What the potential gives, where that is compared with a reference; `number` is then the distance."""
+    reference: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """What it was compared with."""
+    detail: Line | None = None
+    """More of what was found, or why nothing was."""
+    source: Line | None = None
+    """Of the value that was compared with."""
+    because: Line | None = None
+    """Why the release went out although this did not pass."""
+
+
+def measured(name: str, number: float, *, limit: float, unit: str, about: str, detail: str | None = None,
+             source: str | None = None) -> Check:
+    """A check that was made: passed if the number is finite and not above its limit."""
+    finite = math.isfinite(number)
+    return Check(name=name, about=about, verdict=Verdict.PASSED if finite and number <= limit else Verdict.FAILED,
+                 number=_rounded(number, limit) if finite else None, limit=limit, unit=unit, source=source,
+                 detail="the number is not finite" if not finite else detail if abs(number) > FLOOR or not limit else None)
+
+
+def _rounded(number: float, limit: float) -> float:
+    """Three digits; on the side of the limit where the number is."""
+    shown = float(f"{max(number, FLOOR) if number > 0.0 else number:.3g}")
+    return shown if (shown <= limit) == (number <= limit) else number
+
+
+def not_tested(name: str, *, about: str, why: str) -> Check:
+    """A check that could not be made."""
+    return Check(name=name, about=about, verdict=Verdict.NOT_TESTED, detail=why)
+
+
+def pass_gate(checks: Iterable[Check], *, allowed: Mapping[str, str]) -> tuple[Check, ...]:
+    """The checks, with the reasons of those that are allowed not to pass.
+
+    Args:
+        checks: all that were made.
+        allowed: name of a check: why it need not pass.
+
+    Raises:
+        ReleaseError: one has not passed; a line for each, with its number. Or a name is of no check.
+    """
+    checks = tuple(checks)
+    names = [check.name for check in checks]
+    unknown = [name for name in allowed if name not in names]
+    if unknown:
+        raise ReleaseError(f"there is no check {unknown[0]!r} to allow; there are {', '.join(names)}")
+    marked = tuple(check.model_copy(update={"because": allowed[check.name]})
+                   if check.name in allowed and check.verdict is not Verdict.PASSED else check for check in checks)
+    refused = [check for check in marked if check.verdict is not Verdict.PASSED and check.because is None]
+    if refused:
+        raise ReleaseError("\n".join(f"no release: {sentence(check)}; mend that, or give --allow {check.name} --because TEXT"
+                                     for check in refused))
+    return marked
+
+
+def sentence(check: Check) -> str:
+    """A check in one line: its verdict, its number, what is allowed."""
+    if check.verdict is Verdict.NOT_TESTED:
+        return f"{check.name} is not tested ({check.detail})"
+    unit = f" {check.unit}" if check.unit else ""
+    parts = [check.about, "" if check.number is None else f": {check.number:g}{unit}",
+             "" if check.limit is None else f", allowed {check.limit:g}", f" ({check.detail})" if check.detail else ""]
+    return f"{check.name} {check.verdict}: {''.join(parts)}"

@@ -1,0 +1,116 @@
+"""Ready inputs: what a recipient includes in LAMMPS, runs with ASE, or starts eOn with; and the example that they evaluate.
+
+    files = ready_inputs(potential, example)
+    files["in.potential"], files["ase_example.py"]
+
+Everything lies in one directory, under fixed names, and needs nothing of this package.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
+
+from mlip_kmc.check.gradient import shaken
+from mlip_kmc.check.lammps import data_text
+from mlip_kmc.eon.options import ini_text
+from mlip_kmc.potential import AcePotential
+from mlip_kmc.release import members
+from mlip_kmc.structure import species_of, to_con
+
+_DIGITS = 8
+_POTENTIAL = """\
+# Units metal; types 1 to {count} are {elements}. Include it after the structure is there.
+{commands}{masses}
+# with the extrapolation grade gamma of each atom (f_gamma), in place of pair_style and pair_coeff pace above:
+#   pair_style pace/extrapolation
+#   pair_coeff * * {basis} {active_set} {elements}
+#   fix gamma all pair 10 pace/extrapolation gamma 1
+"""
+_EXAMPLE = """\
+# lmp -in in.example       prints the energy that manifest.json has, example.energy_eV
+units metal
+atom_style atomic
+atom_modify map array sort 0 0
+box tilt large
+read_data example.data
+include in.potential
+thermo_modify norm no
+dump forces all custom 1 forces.txt id fx fy fz
+dump_modify forces sort id format float %.17g
+run 0
+print "energy $(pe:%.17g) eV"
+"""
+_ASE = """\
+from ase.io import read
+from pyace import PyACECalculator
+atoms = read("example.xyz")
+atoms.calc = PyACECalculator("potential.yace")
+print(atoms.get_potential_energy(), "eV")
+"""
+_ASE_WITH_BASELINE = """\
+from ase.io import read
+from ase_baseline import ace_with_baseline
+atoms = read("example.xyz")
+atoms.calc = ace_with_baseline("potential.yace")
+print(atoms.get_potential_energy(), "eV")
+"""
+EON_OPTIONS: dict[str, Mapping[str, Any]] = {
+    "Main": {"job": "minimization", "quiet": True, "write_con_forces": True}, "Potential": {"potential": "lammps"},
+    "Optimizer": {"converged_force": 0.001},
+}
+"""eOn minimises pos.con and writes min.con."""
+
+
+def example_of(atoms: Atoms) -> Atoms:
+    """A structure to try the potential with: the given one shaken a little, free of constraints, with as many digits as the file.
+
+    Args:
+        atoms: restricted triclinic, as eOn has it.
+    """
+    moved = shaken(atoms)
+    example = Atoms(moved.get_chemical_symbols(), positions=np.round(moved.positions, _DIGITS),
+                    cell=np.round(moved.cell.array, _DIGITS), pbc=True)
+    example.wrap()
+    example.positions = np.round(example.positions, _DIGITS)
+    return example
+
+
+def ready_inputs(potential: AcePotential, example: Atoms) -> dict[str, bytes]:
+    """Files by name."""
+    plain = replace(potential, minimum_distance_A={})  # what halts a search of ours is no part of the energy
+    files = {
+        members.IN_POTENTIAL: in_potential(plain), members.IN_EXAMPLE: _EXAMPLE,
+        members.DATA: data_text(example, species=potential.elements), members.STRUCTURE: xyz_text(example),
+        members.ASE_EXAMPLE: _ASE if potential.baseline is None else _ASE_WITH_BASELINE,
+        members.EON_CONFIG: ini_text(EON_OPTIONS), members.EON_LAMMPS: plain.lammps_input(species_of(example)),
+        members.EON_STRUCTURE: to_con(example),
+    }
+    if potential.baseline is not None:
+        own = resources.files("mlip_kmc")
+        template = (own / "release" / "templates" / "ase_baseline.py.txt").read_text(encoding="utf-8")
+        files[members.BASELINE] = template.replace("PAIRS = {}", f"PAIRS = {potential.baseline.to_driver()!r}")
+        files[members.SHORT_RANGE] = (own / "potential" / "short_range.py").read_text(encoding="utf-8")
+    return {name: text.encode() for name, text in files.items()}
+
+
+def in_potential(potential: AcePotential) -> str:
+    """LAMMPS commands for all elements of the potential, in its order."""
+    elements = " ".join(potential.elements)
+    masses = "".join(f"mass {number} {float(atomic_masses[atomic_numbers[symbol]])!r}\n"
+                     for number, symbol in enumerate(potential.elements, start=1))
+    return _POTENTIAL.format(count=len(potential.elements), elements=elements, masses=masses,
+                             commands=potential.lammps_input(potential.elements), basis=members.BASIS,
+                             active_set=members.ACTIVE_SET)
+
+
+def xyz_text(atoms: Atoms) -> str:
+    """Extended XYZ with as many digits as `example_of` leaves."""
+    lattice = " ".join(map(repr, atoms.cell.array.ravel().tolist()))
+    rows = (f"{symbol} {x:.{_DIGITS}f} {y:.{_DIGITS}f} {z:.{_DIGITS}f}" for symbol, (x, y, z) in
+            zip(atoms.get_chemical_symbols(), atoms.positions.tolist(), strict=True))
+    return "\n".join([str(len(atoms)), f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"', *rows, ""])

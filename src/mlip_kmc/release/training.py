@@ -1,0 +1,168 @@
+"""Sets of labelled structures: read, told apart by a fingerprint, and compared with the potential.
+
+    labelled = LabelledSet.read((Path("train.xyz"),))
+    labelled.fingerprint, labelled.errors(calculator)
+
+Extended XYZ with `energy` (eV) and `forces` (eV/A) of every structure; a key `group` names what kind it is. The fingerprint is
+the sha256 over the sorted sha256s of the structures, each written in one canonical way, so that neither their order nor the way
+they were printed counts.
+"""
+
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from ase import Atoms
+from ase.io import read
+
+from mlip_kmc.errors import StructureError
+from mlip_kmc.files import sha256_of
+
+Array = npt.NDArray[np.float64]
+_DIGITS = 8
+"""After the point, in the canonical text: A, eV, eV/A."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A structure with its energy in eV and forces (N, 3) in eV/A."""
+
+    atoms: Atoms
+    energy_eV: float
+    forces: Array
+    group: str
+
+    def canonical(self) -> str:
+        """One text for the same structure, however it was written."""
+        rows = np.hstack([self.atoms.positions, self.forces])
+        numbers = [*self.atoms.cell.array.ravel().tolist(), self.energy_eV]
+        lines = [" ".join("TF"[not flag] for flag in self.atoms.pbc), _row(numbers)]
+        lines += [f"{symbol} {_row(row)}" for symbol, row in zip(self.atoms.get_chemical_symbols(), rows.tolist(), strict=True)]
+        return "\n".join([*lines, ""])
+
+
+@dataclass(frozen=True)
+class SetErrors:
+    """Root mean square errors.
+
+    Attributes:
+        structures: how many.
+        energy_eV_per_atom: of the energies per atom.
+        force_eV_per_A: of the force components.
+    """
+
+    structures: int
+    energy_eV_per_atom: float
+    force_eV_per_A: float
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """A set.
+
+    Attributes:
+        structures: in the order of the files.
+        files: sha256 by name.
+    """
+
+    structures: tuple[Labelled, ...]
+    files: dict[str, str]
+
+    @classmethod
+    def read(cls, paths: Sequence[Path]) -> Self:
+        """Read extended XYZ files.
+
+        Raises:
+            StructureError: one cannot be read, holds nothing, or a structure has no energy or forces.
+        """
+        structures: list[Labelled] = []
+        files: dict[str, str] = {}
+        for path in paths:
+            if path.name in files:
+                raise StructureError(f"there are two files named {path.name}; give them different names")
+            structures += _read(path)
+            files[path.name] = sha256_of(path)
+        return cls(structures=tuple(structures), files=files)
+
+    @property
+    def atoms(self) -> int:
+        """How many in all."""
+        return sum(len(one.atoms) for one in self.structures)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the whole set."""
+        digests = sorted(hashlib.sha256(one.canonical().encode()).hexdigest() for one in self.structures)
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    def errors(self, calculator: Any) -> dict[str, SetErrors]:
+        """By group, in the order of appearance.
+
+        Args:
+            calculator: the potential's.
+        """
+        energies, forces = defaultdict(list), defaultdict(list)
+        for one in self.structures:
+            probe = one.atoms.copy()
+            probe.calc = calculator
+            energies[one.group].append((float(probe.get_potential_energy()) - one.energy_eV) / len(probe))
+            forces[one.group].append(np.ravel(np.asarray(probe.get_forces()) - one.forces))
+        return {group: SetErrors(structures=len(energies[group]), energy_eV_per_atom=_rms(np.array(energies[group])),
+                                 force_eV_per_A=_rms(np.concatenate(forces[group]))) for group in energies}
+
+    def to_xyz(self) -> bytes:
+        """The set as one extended XYZ file, which reads as the same set."""
+        stream = io.StringIO()
+        for one in self.structures:
+            lattice = " ".join(map(repr, one.atoms.cell.array.ravel().tolist()))
+            periodic = " ".join("FT"[int(flag)] for flag in one.atoms.pbc)
+            stream.write(f'{len(one.atoms)}\nLattice="{lattice}" Properties=species:S:1:pos:R:3:forces:R:3 '
+                         f'energy={one.energy_eV!r} group={one.group} pbc="{periodic}"\n')
+            rows = np.hstack([one.atoms.positions, one.forces]).tolist()
+            stream.writelines(f"{symbol} {' '.join(map(repr, row))}\n"
+                              for symbol, row in zip(one.atoms.get_chemical_symbols(), rows, strict=True))
+        return stream.getvalue().encode()
+
+
+def _read(path: Path) -> list[Labelled]:
+    try:
+        frames = read(path, index=":", format="extxyz")
+    except OSError as error:
+        raise StructureError(f"cannot read the set {path}: {error.strerror}; name an extended XYZ file") from error
+    except Exception as error:  # ASE raises anything
+        raise StructureError(f"{path} is no extended XYZ: {str(error).strip() or type(error).__name__}") from error
+    if not frames:
+        raise StructureError(f"{path} holds no structure")
+    return [_labelled(atoms, f"structure {number} (from 1) of {path}") for number, atoms in enumerate(frames, start=1)]
+
+
+def _labelled(atoms: Atoms, where: str) -> Labelled:
+    results = dict(getattr(atoms.calc, "results", {}))
+    energy, forces = results.get("energy"), results.get("forces")
+    if energy is None or forces is None:
+        raise StructureError(f"{where} has no energy and forces (keys energy, forces); give the labels that were fitted")
+    bare = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
+    found = Labelled(atoms=bare, energy_eV=float(energy), forces=np.asarray(forces, dtype=np.float64),
+                     group=_group(atoms.info.get("group", "all")))
+    if not (np.isfinite(found.energy_eV) and np.isfinite(found.forces).all() and np.isfinite(bare.positions).all()):
+        raise StructureError(f"{where} has numbers that are not finite")
+    return found
+
+
+def _group(given: object) -> str:
+    plain = "".join(character if character.isalnum() or character in "-_." else "_" for character in str(given))
+    return plain[:60] or "all"
+
+
+def _row(numbers: Sequence[float]) -> str:
+    return " ".join(f"{number:.{_DIGITS}f}" for number in (round(number, _DIGITS) + 0.0 for number in numbers))
+
+
+def _rms(values: Array) -> float:
+    return float(f"{np.sqrt(np.mean(np.square(values))):.3g}")

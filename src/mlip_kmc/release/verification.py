@@ -1,0 +1,256 @@
+"""Is a package what somebody signed, and nothing else? In numbered steps; the first that fails ends it.
+
+    verified = verify(Path("release_v1.0.zip"), policy=Policy(signers=Path("allowed_signers")))
+    verified.signer.principal, verified.manifest.version
+
+ 1 package    the zip and its signature are files, of a bounded size, and the name is a release's
+ 2 signature  somebody who may has signed these bytes, for this; until here nothing of the zip is looked at
+ 3 archive    the zip is, field by field, one that a release's writer makes
+ 4 members    the files are exactly those of a release
+ 5 digests    SHA256SUMS is of these files
+ 6 manifest   it follows its schema, is of this version, and tells of exactly these files
+ 7 potential  the potential's files belong together, and are what the manifest says
+ 8 image      the image at hand is the one that the release was made in
+ 9 try        LAMMPS and python-ace give the example the manifest's energy
+
+The bytes are read once: what is verified is what is opened. Nothing is unpacked but under fixed names, into private scratch or
+an empty directory.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlip_kmc.config import scratch_directory
+from mlip_kmc.errors import MlipKmcError, ReleaseError
+from mlip_kmc.files import fsync_directory, make_directory, sha256_of, storage_errors, write_durably
+from mlip_kmc.release import members
+from mlip_kmc.release.archive import ArchiveError, unpacked
+from mlip_kmc.release.manifest import ProductionManifest, named_version, release_name, schema_bytes
+from mlip_kmc.release.members import MEMBERS, MOST_BYTES
+from mlip_kmc.release.signature import MOST_BYTES as MOST_SIGNATURE_BYTES
+from mlip_kmc.release.signature import SUFFIX, Signer, signer_of
+
+STEPS = ("package", "signature", "archive", "members", "digests", "manifest", "potential", "image", "try")
+"""By number, from 1."""
+
+
+class VerificationError(ReleaseError):
+    """A package is refused.
+
+    Attributes:
+        step: its number. name: the step's. reason: one line.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.step, self.name, self.reason = STEPS.index(name) + 1, name, " ".join(reason.split())
+        super().__init__(f"refused at step {self.step} ({name}): {self.reason}")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a package must satisfy.
+
+    Attributes:
+        signers: ssh-keygen's file of allowed signers.
+        signature: the `.sig` file; beside the zip where None.
+        image: the image's file; None where it is not at hand, and step 8 is left out.
+        try_potential: evaluate the example (step 9).
+    """
+
+    signers: Path
+    signature: Path | None = None
+    image: Path | None = None
+    try_potential: bool = False
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A package that holds.
+
+    Attributes:
+        signer: who signed it.
+        manifest: what it says.
+        files: its content, by name.
+    """
+
+    signer: Signer
+    manifest: ProductionManifest
+    files: Mapping[str, bytes]
+
+    def unpack(self, directory: Path) -> None:
+        """Write the files into a directory that is empty or missing.
+
+        Raises:
+            ReleaseError: there is something in it. StorageError: it cannot be written.
+        """
+        with storage_errors(directory, place="--unpack"):
+            if directory.is_symlink() or (directory.exists() and (not directory.is_dir() or any(directory.iterdir()))):
+                raise ReleaseError(f"{directory} is there and not empty; name another directory to unpack into")
+            make_directory(directory)
+            for name, content in self.files.items():
+                write_durably(directory / name, content, sync_directory=False)
+            fsync_directory(directory)
+
+
+def verify(package: Path, *, policy: Policy, on_step: Callable[[int, str, str], None] = lambda *_: None) -> Verified:
+    """Take a package through all steps.
+
+    Args:
+        package: the zip.
+        policy: what it must satisfy.
+        on_step: called after each step that held, with its number, its name and what was found.
+
+    Raises:
+        VerificationError: a step does not hold; its number and why.
+    """
+
+    def held(name: str, said: str) -> None:
+        on_step(STEPS.index(name) + 1, name, said)
+
+    with _step("package"):
+        version = named_version(package)
+        data = _bounded(package, MOST_BYTES)
+        signature = _bounded(policy.signature or package.with_name(package.name + SUFFIX), MOST_SIGNATURE_BYTES)
+    held("package", f"{package.name}, {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
+    with _step("signature"):
+        signer = signer_of(data, signature=signature, signers=policy.signers)
+    held("signature", f"{signer.principal} signed it, with the key {signer.key}")
+    with _step("archive"):
+        files = unpacked(data)
+    held("archive", f"{len(files)} files, stored as a release is")
+    with _step("members"):
+        _check_members(files)
+    held("members", "all that a release must have, and nothing else")
+    with _step("digests"):
+        _check_sums(files)
+    held("digests", f"{len(files) - 1} files are those of {members.SUMS}")
+    with _step("manifest"):
+        manifest = _checked_manifest(files, version)
+    held("manifest", f"{manifest.title}, version {manifest.version}, of {manifest.creation_date:%Y-%m-%d}, by {manifest.author}")
+    return _verified(files, signer, manifest, policy=policy, held=held)
+
+
+def _verified(
+    files: Mapping[str, bytes], signer: Signer, manifest: ProductionManifest, *, policy: Policy,
+    held: Callable[[str, str], None],
+) -> Verified:
+    """The steps that look at the content."""
+    with tempfile.TemporaryDirectory(prefix="mlip-kmc-verify-", dir=scratch_directory()) as name:
+        folder = Path(name)
+        with _step("potential"):
+            for member, content in files.items():
+                (folder / member).write_bytes(content)
+            _check_potential(folder, manifest)
+        held("potential", f"{', '.join(manifest.elements)}, cutoff {manifest.cutoff_A:g} A, gamma known")
+        if policy.image is not None:
+            with _step("image"):
+                _check_image(policy.image, manifest)
+            held("image", f"{policy.image.name} is the one that it was made in")
+        if policy.try_potential:
+            with _step("try"):
+                said = _try(folder, manifest)
+            held("try", said)
+    return Verified(signer=signer, manifest=manifest, files=files)
+
+
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    """Whatever is wrong inside is wrong at this step."""
+    try:
+        yield
+    except VerificationError:
+        raise
+    except (MlipKmcError, ArchiveError) as error:
+        raise VerificationError(name, str(error)) from error
+
+
+def _bounded(path: Path, most: int) -> bytes:
+    try:
+        if not path.is_file():
+            raise ReleaseError(f"there is no file {path}")
+        with path.open("rb") as stream:
+            data = stream.read(most + 1)
+    except OSError as error:
+        raise ReleaseError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > most:
+        raise ReleaseError(f"{path} is larger than {most} bytes")
+    return data
+
+
+def _check_members(files: Mapping[str, bytes]) -> None:
+    missing = [name for name, member in MEMBERS.items() if member.required and name not in files]
+    if missing:
+        raise ReleaseError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+    if (members.BASELINE in files) != (members.SHORT_RANGE in files):
+        raise ReleaseError(f"{members.BASELINE} and {members.SHORT_RANGE} come together, and one of them is missing")
+
+
+def _check_sums(files: Mapping[str, bytes]) -> None:
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != members.SUMS}
+    said: dict[str, str] = {}
+    for line in files[members.SUMS].decode("ascii", "replace").splitlines():
+        digest, gap, name = line.partition("  ")
+        if not gap or name in said:
+            raise ReleaseError(f"{members.SUMS} has a line that is none of sha256sum, or one twice: {line[:80]!r}")
+        said[name] = digest
+    for name in dict.fromkeys([*digests, *said]):
+        if digests.get(name) != said.get(name):
+            what = "is not listed in" if name not in said else "is listed, and missing, in" if name not in digests else \
+                "has another digest than in"
+            raise ReleaseError(f"{name[:80]} {what} {members.SUMS}")
+
+
+def _checked_manifest(files: Mapping[str, bytes], version: str) -> ProductionManifest:
+    manifest = ProductionManifest.from_json(files[members.MANIFEST])
+    if files[members.SCHEMA] != schema_bytes():
+        raise ReleaseError(f"{members.SCHEMA} is another schema than {manifest.schema_id}, as this version knows it")
+    if release_name(manifest.version).removeprefix("release_v") != version:
+        raise ReleaseError(f"the manifest is of version {manifest.version}, but the package is named as version {version}")
+    listed, there = set(manifest.files), set(files) - {members.MANIFEST, members.SUMS}
+    if listed != there:
+        raise ReleaseError(f"the manifest tells of other files than there are: {', '.join(sorted(listed ^ there))[:200]}")
+    for name, entry in manifest.files.items():
+        if entry.sha256 != hashlib.sha256(files[name]).hexdigest() or entry.bytes != len(files[name]):
+            raise ReleaseError(f"{name} is not the file that the manifest tells of")
+    if manifest.training_set.included != (members.TRAINING in files):
+        raise ReleaseError(f"the manifest says of {members.TRAINING} what is not so")
+    if (manifest.baseline is None) == (members.BASELINE in files):
+        raise ReleaseError(f"the manifest says of the baseline what {members.BASELINE} does not")
+    return manifest
+
+
+def _check_potential(folder: Path, manifest: ProductionManifest) -> None:
+    from mlip_kmc.potential import AcePotential
+
+    found = AcePotential.read(folder / members.YACE, basis=folder / members.BASIS, active_set=folder / members.ACTIVE_SET)
+    if (found.elements, found.cutoff_A) != (manifest.elements, manifest.cutoff_A):
+        raise ReleaseError(f"the potential is of {', '.join(found.elements)} with a cutoff of {found.cutoff_A:g} A, the manifest "
+                           f"of {', '.join(manifest.elements)} with {manifest.cutoff_A:g} A")
+
+
+def _check_image(image: Path, manifest: ProductionManifest) -> None:
+    if manifest.image.sha256 is None:
+        raise ReleaseError("the manifest does not know the image's digest")
+    if not image.is_file():
+        raise ReleaseError(f"there is no image {image}")
+    digest = sha256_of(image)
+    if digest != manifest.image.sha256:
+        raise ReleaseError(f"{image} has the sha256 {digest[:12]}..., the release was made in {manifest.image.sha256[:12]}...")
+
+
+def _try(folder: Path, manifest: ProductionManifest) -> str:
+    """Run what is shipped, as a recipient does."""
+    from mlip_kmc.release.agreement import by_lammps, by_shipped_ase
+
+    limit = manifest.example.tolerance_eV
+    found = {"LAMMPS": by_lammps(folder, atoms=manifest.example.atoms)[0], "python-ace": by_shipped_ase(folder)}
+    for name, energy_eV in found.items():
+        apart = abs(energy_eV - manifest.example.energy_eV)
+        if not apart <= limit:
+            raise ReleaseError(f"{name} gives {members.STRUCTURE} {energy_eV:.10f} eV, the manifest "
+                               f"{manifest.example.energy_eV:.10f} eV: they differ by {apart:.1e} eV, more than {limit:g}")
+    return f"LAMMPS and python-ace give the example {manifest.example.energy_eV:.8f} eV, as the manifest says"
