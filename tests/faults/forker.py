@@ -16,7 +16,7 @@ import mlip_kmc.eon.server
 import mlip_kmc.eon.wrapper
 from mlip_kmc.cli import main
 
-mlip_kmc.eon.wrapper._ROOM_POLL_S = 0.2  # noqa: SLF001 - a pause for room: five seconds each would only be waited for
+mlip_kmc.eon.wrapper._ROOM_POLL_S = 0.2
 
 _PR_SET_PTRACER = 0x59616D61  # who may trace it where only ancestors may
 
