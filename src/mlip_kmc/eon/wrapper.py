@@ -339,12 +339,12 @@ class EonWrapper:
         self._on_start(f"paused: {str(error).replace('; make room and run the same command again', '')}; it goes on when there "
                        f"are {_ROOM_BYTES / 1e6:.0f} MB")
         while time.monotonic() < deadline and not self.drain.is_set():
+            pulse.beat("paused: the disk is full")
+            if self.stop.wait(_ROOM_POLL_S):  # also before the first look: there may seem to be room where writing fails again
+                return False
             if has_room(self.run_dir, probe_bytes=_ROOM_BYTES):
                 self._on_start("there is room again: the run goes on from its last commit")
                 return True
-            pulse.beat("paused: the disk is full")
-            if self.stop.wait(_ROOM_POLL_S):
-                return False
         return False
 
     def _export_failed(self, directory: RunDirectory, minimised: Minimised, prepared: Prepared) -> None:
