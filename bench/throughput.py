@@ -1,145 +1,231 @@
-"""The same aKMC by eOn's own server with its Local communicator, and by `mlip-kmc run`, by turns on two workers.
+"""KMC events an hour side by side: eOn's own aKMC server with its Local communicator, and `mlip-kmc run`, on two workers.
 
-    containers/in-image python3 bench/throughput.py [--steps 2] [--repeats 3] [--batch 8]
+    containers/in-image python3 bench/throughput.py [--steps 2] [--repeats 3] [--jobs 2 8 32]
 
-Prints for each: KMC events an hour, the busy share of the workers (live clients, looked at 20 times a second, from the first
-client's start to the end), and the fraction of started searches that were registered before their state was left. Both have
-the same potential, minimised structure, options of eOn and number of processors; eOn's Local communicator waits for a batch.
+Both start from the same minimised `pos.con` of the example, with the same options, `in.lammps` and potential, one after the
+other, in an order that turns with each repeat. eOn's `num_jobs` is how many searches it makes at a time; it waits for the
+last of them. From outside, 20 times a second, the live `eonclient` processes that run a search are counted: the busy share is
+the mean of min(n, workers) / workers from the first search's start to the last KMC step. Events an hour are of the same span.
 """
 
 import argparse
+import configparser
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import yaml
 
 from mlip_kmc.config import load_config
-from mlip_kmc.eon.options import config_ini
-from mlip_kmc.eon.start import prepare_start
 from mlip_kmc.eon.wrapper import inputs_of
-from mlip_kmc.structure import prepare, to_con
+from mlip_kmc.structure import read_structure, species_of
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
-WORKERS = 2
-EON = """
-import sys
-from eon import akmc
-from eon.config import ConfigClass
-config = ConfigClass()
-config.init("config.ini")
-steps = 0
-while steps < int(sys.argv[1]):
-    steps = akmc.akmc(config, steps)
-"""
+SEARCH = re.compile(r"(?:^|-)\d+_\d+(?:-|$)")
+PERIOD_S = 0.05
+OURS = "mlip-kmc"
 
 
-class Watcher(threading.Thread):
-    """Counts a process tree's live clients; a client leads a session of its own, LAMMPS' fork of it does not."""
+@dataclass(frozen=True)
+class Measured:
+    """One run: `registered` and `started` are searches, `steps` KMC steps, `rest_s` of `span_s` without a search at all."""
 
-    def __init__(self, root):
-        super().__init__(daemon=True)
-        self.root, self.counts, self.started, self.times = psutil.Process(root), [], set(), []
+    steps: int
+    span_s: float
+    busy: float
+    rest_s: float
+    registered: int
+    started: int
 
-    def run(self):
-        while True:
+    @property
+    def events_an_hour(self):
+        return 3600 * self.steps / self.span_s
+
+    @property
+    def used(self):
+        return self.registered / self.started
+
+
+class Sampler:
+    """Counts the clients below a process that run a search; a client's own children, and dead ones, do not count."""
+
+    def __init__(self, server):
+        self._server = psutil.Process(server)
+        self._known = {}
+        self.samples = []
+
+    def sample(self):
+        count = 0
+        for child in self._children():
+            known = self._known.get(child.pid)
+            if known is None or known[0] != child.create_time():
+                known = self._known[child.pid] = (child.create_time(), self._searches(child))
+            if known[1] is None:  # it had not become the client yet
+                del self._known[child.pid]
+            count += bool(known[1]) and child.status() != psutil.STATUS_ZOMBIE
+        self.samples.append((time.time(), count))
+
+    def _children(self):
+        try:
+            return self._server.children()
+        except psutil.NoSuchProcess:
+            return []
+
+    @staticmethod
+    def _searches(child):
+        try:
+            if child.name() != "eonclient":
+                return None if child.status() != psutil.STATUS_ZOMBIE else False
+            return bool(SEARCH.search(Path(child.cwd()).name))
+        except psutil.Error:
+            return False
+
+    def busy(self, workers, until):
+        """Seconds from the first search to `until`, mean share of the workers that ran one, seconds when none did."""
+        first = next(when for when, count in self.samples if count)
+        counts = [count for when, count in self.samples if first <= when <= until]
+        share = statistics.mean(min(count, workers) / workers for count in counts)
+        return until - first, share, (until - first) * counts.count(0) / len(counts)
+
+
+def watched(command, folder, environment):
+    """Run to the end, sampled."""
+    with (folder / "output.txt").open("w") as output:
+        server = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=output)
+        sampler, following = Sampler(server.pid), time.monotonic()
+        while server.poll() is None:
             try:
-                found = {(child.pid, child.create_time()) for child in self.root.children(recursive=True)
-                         if child.name() == "eonclient" and os.getsid(child.pid) == child.pid
-                         and child.status() != psutil.STATUS_ZOMBIE}
+                sampler.sample()
             except psutil.NoSuchProcess:
-                if not self.root.is_running():
-                    return
-                continue
-            except ProcessLookupError:
-                continue
-            self.started |= found
-            if self.started:
-                self.counts.append(min(len(found), WORKERS))
-                self.times.append(time.monotonic())
-            time.sleep(0.05)
+                pass
+            following = max(following + PERIOD_S, time.monotonic())
+            time.sleep(max(0.0, following - time.monotonic()))
+    if server.returncode != 0:
+        sys.exit(f"{' '.join(command)} ended with {server.returncode}: {(folder / 'output.txt').read_text()[-2000:]}")
+    return sampler
 
 
-def watched(command, folder):
-    """Run to the end; answer events' seconds, busy share and how many clients were started."""
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    watcher = Watcher(process.pid)
-    watcher.start()
-    said = process.communicate()[1]
-    watcher.join()
-    if process.returncode:
-        sys.exit(f"{command[:4]} ended with exit code {process.returncode}: {said[-500:]}")
-    return watcher.times[-1] - watcher.times[0], statistics.mean(watcher.counts) / WORKERS, len(watcher.started)
-
-
-def settings_of(folder, seed, steps):
-    """The example's configuration, with another seed and number of steps."""
+def settings_of(arguments, seed):
+    """The example's configuration for one run."""
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings.update(structure=str(EXAMPLE / "vacancy.xyz"), potential={"ace": str(EXAMPLE / "cu.yace")}, workers=WORKERS,
-                    seed=seed, stop={"kmc_steps": steps})
-    (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
-    return folder / "akmc.yaml"
+    settings.update(structure=str(EXAMPLE / "vacancy.xyz"), potential={"ace": str(EXAMPLE / "cu.yace")}, seed=seed,
+                    workers=arguments.workers, stop={"kmc_steps": arguments.steps})
+    settings["confidence"]["value"] = arguments.confidence
+    return settings
 
 
-def by_us(folder, seed, steps):
+def ours(folder, arguments, seed, setup):  # noqa: ARG001
     """`mlip-kmc run`."""
-    settings_of(folder, seed, steps)
-    seconds, busy, started = watched([sys.executable, "-m", "mlip_kmc", "run", "akmc.yaml", "--dir", "run", "--quiet"], folder)
-    registered = len((folder / "run/journal/searches.jsonl").read_text().splitlines())
-    return seconds, busy, registered / started
+    (folder / "akmc.yaml").write_text(yaml.safe_dump(settings_of(arguments, seed)))
+    sampler = watched([sys.executable, "-m", "mlip_kmc", "run", "akmc.yaml", "--dir", "run", "--quiet"], folder, {})
+    journal = folder / "run" / "journal"
+    manifest = max((folder / "run" / "generations").glob("*.json"))
+    numbers = json.loads(manifest.read_bytes().partition(b"\n")[2])["state"]["numbers"]
+    registered = len((journal / "searches.jsonl").read_text().splitlines())
+    span, busy, rest = sampler.busy(arguments.workers, (journal / "events.jsonl").stat().st_mtime)
+    return Measured(arguments.steps, span, busy, rest, registered, registered + numbers["discarded"])
 
 
-def by_eon(folder, seed, steps, *, batch):
-    """eOn's own server, on the minimum that we start from."""
-    config = load_config(settings_of(folder, seed, steps))
-    potential, structure = inputs_of(config)
-    prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A, minimum_distance_A=1.0,
-                       allow_small_cell=False)
-    minimum, _ = prepare_start(prepared.atoms, potential, evidence=folder / "evidence")
-    own = config_ini(config, potential_name=potential.eon_name, jobs_ahead=batch)
-    local = f"type = local\nnumber_of_cpus = {WORKERS}\nclient_path = eonclient\n"
-    (folder / "config.ini").write_text(own.replace("type = local\n", local))
-    (folder / "pos.con").write_text(to_con(minimum))
-    (folder / "potfiles").mkdir()
-    for name, text in potential.job_files(prepared.species).items():
-        (folder / "potfiles" / name).write_text(text)
-    yace = next(name for name, path in potential.job_links().items() if path == potential.yace)  # eOn copies texts alone
-    (folder / "potfiles" / yace).write_bytes(potential.yace.read_bytes())
-    seconds, busy, started = watched([sys.executable, "-c", EON, str(steps)], folder)
-    rows = sum(max(len(path.read_text().splitlines()) - 2, 0) for path in folder.glob("states/*/search_results.txt"))
-    return seconds, busy, rows / started
+def eons(jobs):
+    """eOn's own server, `num_jobs` at a time."""
+
+    def run(folder, arguments, seed, setup):
+        (folder / "potfiles").mkdir()
+        (folder / "pos.con").write_text(setup["pos.con"])
+        (folder / "potfiles" / "in.lammps").write_text(setup["in.lammps"])
+        options = configparser.ConfigParser(interpolation=None)
+        options.optionxform = str
+        options.read_string(setup["config.ini"])
+        options["Main"]["random_seed"] = str(seed)
+        options["AKMC"]["max_kmc_steps"] = str(arguments.steps)
+        options["Communicator"].update(num_jobs=str(jobs), number_of_CPUs=str(arguments.workers), client_path=str(client(folder)))
+        with (folder / "config.ini").open("w") as stream:
+            options.write(stream)
+        sampler = watched([sys.executable, "-m", "eon.akmc", "--continuous", "--quiet"], folder, {"OMP_NUM_THREADS": "1"})
+        (dynamics,) = folder.rglob("dynamics.txt")
+        (log,) = folder.rglob("akmc.log")
+        started = sum(map(int, re.findall(r"Created (\d+) searches", log.read_text())))
+        found = [line.split() for path in folder.glob("states/*/search_results.txt") for line in path.read_text().splitlines()]
+        registered = sum(row[0].isdecimal() and row[1] != "reverse" for row in found if len(row) > 2)
+        steps = sum(line.split()[0].isdecimal() for line in dynamics.read_text().splitlines() if line.strip())
+        span, busy, rest = sampler.busy(arguments.workers, dynamics.stat().st_mtime)
+        return Measured(steps, span, busy, rest, registered, started)
+
+    return run
+
+
+def client(folder):
+    """One processor a search, as ours are: eOn's server does not know that option of its client."""
+    path = folder / "client"
+    path.write_text("#!/bin/sh\nsed -i '0,/^\\[Main\\]/s//[Main]\\nparallel = false/' config.ini\nexec eonclient\n")
+    path.chmod(0o755)
+    return path
+
+
+def setup_of(folder, arguments):
+    """What both are given: from one search of ours, and from the potential."""
+    (folder / "akmc.yaml").write_text(yaml.safe_dump(settings_of(arguments, 1)))
+    subprocess.run([sys.executable, "-m", "mlip_kmc", "search", "akmc.yaml", "-n", "1", "--dir", "run", "--quiet"], cwd=folder,
+                   check=True, stdout=subprocess.DEVNULL)
+    config = load_config(folder / "akmc.yaml")
+    potential, _ = inputs_of(config)
+    live = folder / "run" / "eon"
+    text = potential.job_files(species_of(read_structure(live / "pos.con")), gamma=config.gamma)["in.lammps"]
+    for name, path in potential.job_links().items():  # eOn would copy what lies in potfiles into every search
+        text = text.replace(f" {name}", f" {path}")
+    return {"pos.con": (live / "pos.con").read_text(), "config.ini": (live / "config.ini").read_text(), "in.lammps": text}
+
+
+def spread(values, form):
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def show(found, arguments):
+    """The table: medians and extremes, and ours as a ratio of each, repeat by repeat."""
+    print(f"{arguments.steps} KMC steps, confidence {arguments.confidence}, {arguments.workers} workers; "
+          f"{len(found[OURS])} repeats: median (least to most)")
+    print(f"{'':22}{'events an hour':>24}{'ours is x times':>24}{'busy share':>26}{'registered of started':>26}{'no search, s':>22}")
+    for name, runs in found.items():
+        ratios = [mine.events_an_hour / other.events_an_hour for mine, other in zip(found[OURS], runs, strict=False)]
+        print(f"{name:22}{spread([run.events_an_hour for run in runs], '.1f'):>24}{spread(ratios, '.2f'):>24}"
+              f"{spread([run.busy for run in runs], '.3f'):>26}{spread([run.used for run in runs], '.3f'):>26}"
+              f"{spread([run.rest_s for run in runs], '.1f'):>22}", flush=True)
+    searches = {name: sum(run.started for run in runs) / sum(run.span_s for run in runs) for name, runs in found.items()}
+    print("searches started a second:", ", ".join(f"{name} {rate:.2f}" for name, rate in searches.items()))
 
 
 def main():
-    """Run by turns and print."""
+    """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=8, help="searches that eOn's server makes at a time (num_jobs)")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--confidence", type=float, default=0.99)
+    parser.add_argument("--jobs", type=int, nargs="+", default=[2, 8, 32], help="eOn's num_jobs")
     arguments = parser.parse_args()
-    found = {"eOn, Local": [], "mlip-kmc": []}
-    for repeat in range(arguments.repeats):
-        for name, run in (("eOn, Local", by_eon), ("mlip-kmc", by_us)):
-            more = {"batch": arguments.batch} if run is by_eon else {}
-            with tempfile.TemporaryDirectory() as folder:
-                found[name].append(run(Path(folder), 100 + repeat, arguments.steps, **more))
-            print(json.dumps({"by": name, "repeat": repeat, "seconds, busy share, registered": found[name][-1]}), flush=True)
-    print(f"{'':12}{'KMC events an hour':>28}{'busy share':>24}{'registered of started':>26}")
-    for name, rows in found.items():
-        seconds, busy, registered = zip(*rows, strict=True)
-        rates = [arguments.steps / value * 3600 for value in seconds]
-        cells = [f"{statistics.median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
-                 for values in (rates, busy, registered)]
-        print(f"{name:12}{cells[0]:>28}{cells[1]:>24}{cells[2]:>26}")
-    ratios = [eon[0] / ours[0] for eon, ours in zip(found["eOn, Local"], found["mlip-kmc"], strict=True)]
-    print(f"events of mlip-kmc over eOn's: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    ways = {OURS: ours, **{f"eOn, num_jobs {jobs}": eons(jobs) for jobs in arguments.jobs}}
+    found = {name: [] for name in ways}
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        (base / "setup").mkdir()
+        setup = setup_of(base / "setup", arguments)
+        for repeat in range(arguments.repeats):
+            order = list(ways)[repeat % len(ways):] + list(ways)[: repeat % len(ways)]
+            for number, name in enumerate(order):
+                place = base / f"{repeat}_run{number}"
+                place.mkdir()
+                found[name].append(run := ways[name](place, arguments, repeat + 1, setup))
+                print(f"seed {repeat + 1}, {name}: {run.events_an_hour:.1f} events an hour, busy {run.busy:.3f}, "
+                      f"{run.registered} of {run.started} searches registered, {run.span_s:.1f} s", file=sys.stderr, flush=True)
+    show(found, arguments)
 
 
 if __name__ == "__main__":
