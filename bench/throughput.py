@@ -10,6 +10,7 @@ the mean of min(n, workers) / workers from the first search's start to the last 
 
 import argparse
 import configparser
+import contextlib
 import json
 import os
 import re
@@ -102,10 +103,8 @@ def watched(command, folder, environment):
         server = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=output)
         sampler, following = Sampler(server.pid), time.monotonic()
         while server.poll() is None:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 sampler.sample()
-            except psutil.NoSuchProcess:
-                pass
             following = max(following + PERIOD_S, time.monotonic())
             time.sleep(max(0.0, following - time.monotonic()))
     if server.returncode != 0:
@@ -192,7 +191,8 @@ def show(found, arguments):
     """The table: medians and extremes, and ours as a ratio of each, repeat by repeat."""
     print(f"{arguments.steps} KMC steps, confidence {arguments.confidence}, {arguments.workers} workers; "
           f"{len(found[OURS])} repeats: median (least to most)")
-    print(f"{'':22}{'events an hour':>24}{'ours is x times':>24}{'busy share':>26}{'registered of started':>26}{'no search, s':>22}")
+    heads = f"{'events an hour':>24}{'ours is x times':>24}{'busy share':>26}{'registered of started':>26}{'no search, s':>22}"
+    print(f"{'':22}{heads}")
     for name, runs in found.items():
         ratios = [mine.events_an_hour / other.events_an_hour for mine, other in zip(found[OURS], runs, strict=False)]
         print(f"{name:22}{spread([run.events_an_hour for run in runs], '.1f'):>24}{spread(ratios, '.2f'):>24}"
