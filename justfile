@@ -14,7 +14,8 @@ demo: image
 
 # all tests: inside the image, then of the image from outside, and of the job scripts on a real Slurm; arguments go to the first pytest
 test *ARGUMENTS: image
-    containers/in-image --dev python3 -m pytest -n 2 --dist loadfile {{ if ARGUMENTS == "" { "tests/unit tests/integration tests/faults tests/security" } else { ARGUMENTS } }}
+    containers/in-image --dev python3 -m pytest {{ if ARGUMENTS == "" { "-n 2 --dist loadfile tests/unit tests/security" } else { ARGUMENTS } }}
+    {{ if ARGUMENTS == "" { "containers/in-image --dev python3 -m pytest tests/integration tests/faults" } else { "true" } }}
     "$(containers/packages host)/bin/pytest" tests/image
     "$(containers/packages host)/bin/pytest" tests/slurm
 

@@ -192,6 +192,21 @@ def test_a_search_that_is_taken_back_ends_where_it_runs(tmp_path, orders):
         assert collected(cluster, 1)["0_0"].end is End.FINISHED
 
 
+def test_a_search_whose_worker_leaves_runs_elsewhere(tmp_path, orders):
+    """A polite end cancels what runs; that is no result of the search."""
+    with SearchCluster.joined(file=connection_file(tmp_path), files={}) as cluster:
+        for times in range(3):
+            with started("worker", tmp_path, "--slots", 1) as crew:
+                if times == 0:
+                    cluster.submit(orders("0_0", "sleep"))
+                until(lambda: (tmp_path / "0_0.pid").exists() and (tmp_path / "0_0.pid").read_text(), what="its client")
+                (tmp_path / "0_0.pid").unlink()
+                crew.send_signal(signal.SIGTERM)
+                assert crew.wait(DEADLINE_S) == 0
+        assert cluster.wait(1.0) == []
+        assert cluster.running + cluster.waiting == 1  # with dask or here: for the next worker
+
+
 def test_only_what_can_run_is_sent(tmp_path, orders):
     with SearchCluster.joined(file=connection_file(tmp_path), files={}) as cluster:
         for index in range(10):

@@ -83,7 +83,7 @@ class SearchCluster:
         # by name the number of its last submission: what was taken back and submitted again must not get an old result
         self._wanted: dict[str, int] = {}
         self._done: queue.SimpleQueue[tuple[int, ClientDone]] = queue.SimpleQueue()
-        self._submitted = 0
+        self._submitted = self._tries = 0
         self._held = False
         self._attendance = _Attendance(self._feed_soon)
         self._client.sync(self._enroll)
@@ -231,14 +231,16 @@ class SearchCluster:
             room = 0 if self._held else self._attendance.roll().total - len(self._sent)
             for _ in range(min(room, len(self._waiting))):
                 name, job = self._waiting.popitem(last=False)
-                number = self._wanted[name]  # in the key: dask would answer a search that is tried again with its first result
-                key = f"{_KEY}{name}-{number}"
+                number = self._wanted[name]
+                self._tries += 1  # in the key: dask would answer a search that is tried again with its first result
+                key = f"{_KEY}{name}-{self._tries}"
                 future = self._client.submit(run_job, job, tag=key, key=key, pure=False, retries=2, priority=-number)
                 self._sent[name] = future
-                self._client.loop.add_callback(self._bring, name, number, future)
+                self._client.loop.add_callback(self._bring, job, number, future)
 
-    async def _bring(self, name: str, number: int, future: Any) -> None:
+    async def _bring(self, job: ClientJob, number: int, future: Any) -> None:
         """Wait for a job's end, in dask's thread, and queue what came of it."""
+        name = job.name
         try:
             done: ClientDone = await future
         except asyncio.CancelledError:
@@ -253,7 +255,11 @@ class SearchCluster:
             if self._sent.get(name) is not future:
                 return  # it was taken back
             del self._sent[name]
-        self._done.put((number, done))
+            if done.end is End.CANCELLED:  # not by us: the worker that ran it leaves
+                self._waiting[name] = job
+                self._waiting.move_to_end(name, last=False)
+        if done.end is not End.CANCELLED:
+            self._done.put((number, done))
         self._feed()
 
     def close(self) -> None:
