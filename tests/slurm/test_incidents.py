@@ -108,7 +108,7 @@ def test_preemption_with_30_s_of_notice(project, uninterrupted):
         job = project.submit(f"--nodes={nodes}", "--time=30", "--partition=low")
         project.wait_for_searches(len(project.searches()) + 2)
         with Incident(project, f"preempted with 30 s of notice, {nodes} node(s)", starts=start + 1):
-            urgent = called("sbatch", "--parsable", "--partition=urgent", "--nodes=3", "--ntasks-per-node=1",
+            urgent = called("sbatch", "--parsable", "--partition=urgent", "--nodes=3", "--exclusive",
                             "--output=/dev/null", "--wrap=sleep 1", env=cluster.env, cwd=project.folder)
             until(lambda urgent=urgent: urgent not in cluster.jobs(), what="the urgent job", more=project.told)
         log = project.log()
