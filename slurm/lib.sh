@@ -43,12 +43,13 @@ read_settings() {
 # -- the container
 
 make_scratch() { # main|worker: a private folder on this node's own disk, gone with the script; 1: no room
-    local free_MB prefix path other alive
+    local free_MB prefix path other alive start=r${SLURM_RESTART_COUNT:-0}
     prefix=$node_scratch/mlip-kmc-$(id -u)
     if alive=$(squeue --noheader --user="$(id -u)" --states=RUNNING,COMPLETING,SUSPENDED,CONFIGURING --format=%i 2>/dev/null); then
-        for path in "$prefix"-*; do # what jobs left that were killed
+        for path in "$prefix"-*; do # what jobs left that were killed, and earlier starts of this one on this node
             other=${path#"$prefix"-}
-            grep -qxF -e "${other%%-*}" <<<"$alive" || rm -rf "$path"
+            if ! grep -qxF -e "${other%%-*}" <<<"$alive" ||
+                [[ $other == "$job"-r*-"$SLURMD_NODENAME"-* && $other != "$job-$start"-* ]]; then rm -rf "$path"; fi
         done
     fi
     free_MB=$(($(stat -f -c '%a * %S' "$node_scratch") / 1000000)) || return 1
@@ -56,9 +57,7 @@ make_scratch() { # main|worker: a private folder on this node's own disk, gone w
         echo "error: $node_scratch on $(hostname) has $free_MB MB left, $scratch_MB MB are wanted; set MLIP_KMC_NODE_SCRATCH in site.env" >&2
         return 1
     fi
-    scratch=$prefix-$job-$SLURMD_NODENAME-$1
-    rm -rf "$scratch" # of an earlier start
-    mkdir -m 700 "$scratch" || return 1
+    scratch=$(mktemp -d "$prefix-$job-$start-$SLURMD_NODENAME-$1.XXXXXX") || return 1 # no other start's, however late that ends
     trap 'rm -rf "$scratch"' EXIT
 }
 
@@ -134,6 +133,7 @@ workers_on() { # NODE SLOTS
         result=$?
         case $result in 0 | 99) return "$result" ;; 2 | 4 | 5 | 6 | 8) break ;; esac # it says that trying again is of no use
         [ "$tries" -eq 3 ] || sleep 30
+        kill -0 "$$" 2>/dev/null || return 99 # the script has ended: not every Slurm ends what it leaves behind
     done
     note "the workers of $1 gave up with exit code $result: $(tail -n 1 "$log")"
     return "$result"

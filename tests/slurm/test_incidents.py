@@ -123,8 +123,14 @@ def test_preemption_with_30_s_of_notice(project, uninterrupted):
 
 
 def test_over_three_time_limits_to_its_target(project, uninterrupted):
-    """Slurm's shortest limit is a minute; it gives notice some half a minute before that."""
-    project.submit("--nodes=3", *QUICK)
+    """Slurm's shortest limit is a minute; it gives notice some half a minute before that.
+
+    A crew that dies then is to be started again after the requeue, when it would be one too many.
+    """
+    job = project.submit("--nodes=3", *QUICK)
+    until(lambda: "notice by SIGUSR1" in project.log(), what="the first notice", more=project.told)
+    for pid in processes("worker.sh", environment=[f"SLURM_JOB_ID={job}", "SLURMD_NODENAME=n2"]):
+        os.kill(pid, signal.SIGKILL)
     seen = []
     for start in (2, 3, 4):
         until(lambda start=start: f"start {start} on" in project.log(), what=f"start {start}", more=project.told)
