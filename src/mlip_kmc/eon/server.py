@@ -152,10 +152,13 @@ class Server:
         """How many searches may be unregistered at a time.
 
         Enough that no worker waits for a slow search whose turn it is; no more than the state will probably need, since a KMC
-        step makes the rest useless. In a superbasin the number decides which state is searched next, so it is fixed.
+        step makes the rest useless. In a superbasin the number decides which state is searched next, so it is fixed. Where
+        searches are counted, all of them are wanted.
         """
         if self.config.superbasins:
             return int(self._eon.comm_job_buffer_size)
+        if self._searches is not None:
+            return max(_AHEAD * self._cluster.slots, _LEAST_AHEAD)
         return min(_AHEAD * max(self._cluster.slots, 1), max(2 * self._explorer.still_needed, _LEAST_AHEAD))
 
     def drain(self) -> None:
