@@ -118,7 +118,7 @@ class Server:
     # -- one tick
 
     def tick(self, timeout_s: float) -> str | None:
-        """Go on by what has finished; wait for it up to `timeout_s`.
+        """Go on by what has finished; wait for it up to `timeout_s`, and register for no longer before the commit.
 
         Returns:
             why the run is done, or None.
@@ -131,7 +131,8 @@ class Server:
         if reason is not None:
             return reason
         registered: list[str] = []
-        while not self._enough and not self._hopeless and not self.halt:
+        deadline = time.monotonic() + timeout_s
+        while not self._enough and not self._hopeless and not self.halt and not (registered and time.monotonic() >= deadline):
             self._retarget()
             if not self._draining:
                 self._explorer.make_jobs(self._searches, ahead=self._ahead)
@@ -334,6 +335,8 @@ class Server:
         )
         state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "facts": self.setup.facts,
                  "inputs": self.setup.inputs, "limits": self.config.limits()}
+        for info in self.states.infos.values():
+            info.flush()
         self._checkpoints.commit(state, identity=self.setup.identity, touched=self.states.touched)
         self.states.touched.clear()
         self._comm.forget(registered)
@@ -385,7 +388,7 @@ class Server:
             self._eon.akmc_max_thermal_window, str(self._root / "pos.con"), filter_hole=self._eon.disp_moved_only,
             config=self._eon,
         )
-        states.touched, states.records, states.frames = {"states/0"}, [], {}
+        states.touched, states.records, states.frames, states.infos = {"states/0"}, [], {}, {}
         states.StateClass = RecordingState
         return states
 
