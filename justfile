@@ -86,3 +86,11 @@ confidence *ARGUMENTS: image
 # what gamma costs a process search of the example (two minutes)
 bench-gamma *ARGUMENTS: image
     containers/in-image python3 bench/gamma.py {{ ARGUMENTS }}
+
+# KMC events an hour beside eOn's own server with its Local communicator, on two workers (a quarter of an hour)
+bench-throughput *ARGUMENTS: image
+    containers/in-image python3 bench/throughput.py {{ ARGUMENTS }}
+
+# a simulated cluster of 1 to 2048 workers: events an hour, busy share, what the server costs, where it saturates (half an hour)
+bench-simulated *ARGUMENTS: image
+    containers/in-image python3 bench/simulated.py {{ ARGUMENTS }}

@@ -191,21 +191,25 @@ def spread(values, form):
 def scaling(config, setup, arguments, folder):
     """The table by number of workers."""
     seconds = [done.seconds * arguments.scale for done in sleeping.records()]
-    print(f"{arguments.transport}: searches of {statistics.median(seconds):.2f} s (median; {min(seconds):.2f} to {max(seconds):.2f}), "
-          f"confidence {config.confidence.value} ({config.confidence.scheme}), {arguments.seeds} seeds: median (least to most)")
-    print(f"{'workers':>8}{'events an hour':>28}{'busy share':>26}{'registered':>22}{'of started':>24}{'server ms a search':>24}"
-          f"{'of it: make, accept, register, commit':>42}")
+    print(f"{arguments.transport}: searches of {statistics.median(seconds):.2f} s (median; {min(seconds):.2f} to "
+          f"{max(seconds):.2f}), confidence {config.confidence.value} ({config.confidence.scheme}), {arguments.seeds} seeds: "
+          "median (least to most)")
+    widths = (8, 26, 24, 20, 20, 24, 40)
+    heads = ("workers", "events an hour", "busy share", "registered", "of started", "server's ms a search",
+             "make, accept, register, commit")
+    print("".join(f"{head:>{width}}" for head, width in zip(heads, widths, strict=True)))
     for workers in arguments.workers:
         with cluster_of(arguments.transport, workers, Path(tempfile.mkdtemp(dir=folder))) as cluster:
             found = [event(config.model_copy(update={"seed": seed}), setup, cluster, folder / f"{workers}_{seed}")
                      for seed in range(1, arguments.seeds + 1)]
         parts = [statistics.median(1e3 * run.cost.wall[part] / run.registered for run in found)
                  for part in ("make", "accept", "register", "commit")]
-        print(f"{workers:8}{spread([3600 / run.span_s for run in found], '.1f'):>28}{spread([run.busy for run in found], '.3f'):>26}"
-              f"{spread([run.registered for run in found], '.0f'):>22}"
-              f"{spread([run.registered / (run.registered + run.discarded) for run in found], '.2f'):>24}"
-              f"{spread([1e3 * sum(run.cost.wall.values()) / run.registered for run in found], '.1f'):>24}"
-              f"{'  '.join(f'{part:.1f}' for part in parts):>42}", flush=True)
+        columns = (workers, spread([3600 / run.span_s for run in found], ".1f"), spread([run.busy for run in found], ".3f"),
+                   spread([run.registered for run in found], ".0f"),
+                   spread([run.registered / (run.registered + run.discarded) for run in found], ".2f"),
+                   spread([1e3 * sum(run.cost.wall.values()) / run.registered for run in found], ".1f"),
+                   "  ".join(f"{part:.1f}" for part in parts))
+        print("".join(f"{text:>{width}}" for text, width in zip(columns, widths, strict=True)), flush=True)
 
 
 def saturation(config, setup, arguments, folder):
@@ -217,12 +221,12 @@ def saturation(config, setup, arguments, folder):
             run = event(config.model_copy(update={"seed": seed}), setup, cluster, folder / f"many_{seed}",
                         searches=arguments.searches, profile=profile)
             rates.append(run.registered / run.span_s)
-            each = {part: 1e3 * wall / run.registered for part, wall in run.cost.wall.items()}
-            processor = {part: 1e3 * cpu / run.registered for part, cpu in run.cost.cpu.items()}
+            parts = [f"{part} {1e3 * wall / run.registered:.2f} ({1e3 * run.cost.cpu[part] / run.registered:.2f})"
+                     for part, wall in run.cost.wall.items()]
             print(f"{arguments.transport}, {cluster.slots} workers, seed {seed}: {rates[-1]:.1f} searches a second; ms a search: "
-                  f"{1e3 / rates[-1]:.2f}, server's thread {1e3 * run.thread_s / run.registered:.2f} of processor time, its other "
-                  f"threads {1e3 * (run.process_s - run.thread_s) / run.registered:.2f}; wall (processor) by part: "
-                  + ", ".join(f"{part} {each[part]:.2f} ({processor[part]:.2f})" for part in each), flush=True)
+                  f"{1e3 / rates[-1]:.2f}, the server's thread {1e3 * run.thread_s / run.registered:.2f} of processor time, its "
+                  f"other threads {1e3 * (run.process_s - run.thread_s) / run.registered:.2f}; wall (processor) by "
+                  f"part: {', '.join(parts)}", flush=True)
     print(f"searches a second: {spread(rates, '.1f')}")
     if profile is not None:
         for order in ("cumulative", "tottime"):

@@ -209,7 +209,7 @@ def test_in_this_process_the_next_search_is_there_already_and_not_counted(tmp_pa
         cluster.submit(orders(f"0_{index}", "sleep"))
 
     def pids():
-        return [int(path.read_text()) for index in range(4) if (path := tmp_path / f"0_{index}.pid").exists() and path.read_text()]
+        return [int(text) for index in range(4) if (path := tmp_path / f"0_{index}.pid").exists() and (text := path.read_text())]
 
     with SearchCluster.local(workers=2) as cluster:
         for index in range(4):

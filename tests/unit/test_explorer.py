@@ -54,20 +54,20 @@ def test_neighbours_are_eons_own_and_asked_for_once():
 
     asked, plain = [], atoms.neighbor_list_vectors
 
-    def counted(structure, cutoff, brute=False):  # noqa: FBT002
+    def counted(structure, cutoff, brute=False):
         asked.append(cutoff)
         return plain(structure, cutoff, brute)
 
     crystal = bulk("Cu", cubic=True) * (3, 3, 3)
     structure = atoms.Atoms(len(crystal))
     structure.r, structure.box = crystal.positions, np.array(crystal.cell)
-    wanted = plain(structure, 3.0, False)  # noqa: FBT003
+    wanted = plain(structure, 3.0, False)
     neighbours = Neighbours(counted)
     for _ in range(3):
         with neighbours:
-            found = atoms.neighbor_list_vectors(structure, 3.0, False)  # noqa: FBT003
+            found = atoms.neighbor_list_vectors(structure, 3.0, False)
             assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
-            assert len(atoms.neighbor_list_vectors(structure, 4.0, False)[0]) > len(wanted[0]) == 12  # noqa: FBT003
+            assert len(atoms.neighbor_list_vectors(structure, 4.0, False)[0]) > len(wanted[0]) == 12
         assert atoms.neighbor_list_vectors is counted
     assert asked == [3.0, 4.0]
     atoms.neighbor_list_vectors = plain

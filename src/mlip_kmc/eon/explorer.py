@@ -29,7 +29,6 @@ from mlip_kmc.files import sealed, unsealed, write_durably
 from mlip_kmc.kinetics import search_seed
 from mlip_kmc.records import SearchRecord
 
-
 for _name in ("linkcell", "minimage"):  # eOn asks for them at every call, and Python looks for them on the disk
     if find_spec(_name) is None:
         sys.modules[_name] = None  # type: ignore[assignment]
@@ -48,7 +47,8 @@ class NotingInfo(fileio.ini):  # type: ignore[misc]
     def get(self, *arguments: Any, **keywords: Any) -> Any:
         """As eOn does, from what was read before."""
         self._read_once()
-        path, self.filenames = self.filenames, []  # there eOn would read it again
+        path: Any = self.filenames
+        self.filenames: Any = []  # there eOn would read it again
         try:
             return super().get(*arguments, **keywords)
         finally:
