@@ -92,3 +92,7 @@ bench-throughput *ARGUMENTS: image
 # what gamma costs a process search of the example (two minutes)
 bench-gamma *ARGUMENTS: image
     containers/in-image python3 bench/gamma.py {{ ARGUMENTS }}
+
+# a simulated cluster of 1 to 2048 workers: events an hour, busy share, what the server costs, where it saturates (half an hour)
+bench-simulated *ARGUMENTS: image
+    containers/in-image python3 bench/simulated.py {{ ARGUMENTS }}

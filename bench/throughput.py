@@ -33,6 +33,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 SEARCH = re.compile(r"(?:^|-)\d+_\d+(?:-|$)")
 PERIOD_S = 0.05
 OURS = "mlip-kmc"
+WIDTHS = (24, 22, 24, 24, 20)
 
 
 @dataclass(frozen=True)
@@ -191,13 +192,14 @@ def show(found, arguments):
     """The table: medians and extremes, and ours as a ratio of each, repeat by repeat."""
     print(f"{arguments.steps} KMC steps, confidence {arguments.confidence}, {arguments.workers} workers; "
           f"{len(found[OURS])} repeats: median (least to most)")
-    heads = f"{'events an hour':>24}{'ours is x times':>24}{'busy share':>26}{'registered of started':>26}{'no search, s':>22}"
-    print(f"{'':22}{heads}")
+    heads = zip(("events an hour", "ours is x times", "busy share", "registered of started", "no search, s"), WIDTHS, strict=True)
+    print(" " * 22 + "".join(f"{head:>{width}}" for head, width in heads))
     for name, runs in found.items():
         ratios = [mine.events_an_hour / other.events_an_hour for mine, other in zip(found[OURS], runs, strict=False)]
-        print(f"{name:22}{spread([run.events_an_hour for run in runs], '.1f'):>24}{spread(ratios, '.2f'):>24}"
-              f"{spread([run.busy for run in runs], '.3f'):>26}{spread([run.used for run in runs], '.3f'):>26}"
-              f"{spread([run.rest_s for run in runs], '.1f'):>22}", flush=True)
+        columns = (spread([run.events_an_hour for run in runs], ".1f"), spread(ratios, ".2f"),
+                   spread([run.busy for run in runs], ".3f"), spread([run.used for run in runs], ".3f"),
+                   spread([run.rest_s for run in runs], ".1f"))
+        print(f"{name:22}" + "".join(f"{text:>{width}}" for text, width in zip(columns, WIDTHS, strict=True)), flush=True)
     searches = {name: sum(run.started for run in runs) / sum(run.span_s for run in runs) for name, runs in found.items()}
     print("searches started a second:", ", ".join(f"{name} {rate:.2f}" for name, rate in searches.items()))
 

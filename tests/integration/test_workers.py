@@ -219,6 +219,29 @@ def test_only_what_can_run_is_sent(tmp_path, orders):
     assert not connection_file(tmp_path).exists()
 
 
+def test_in_this_process_the_next_search_is_there_already_and_not_counted(tmp_path, orders):
+    def sleeper(index):
+        cluster.submit(orders(f"0_{index}", "sleep"))
+
+    def pids():
+        return [int(text) for index in range(4) if (path := tmp_path / f"0_{index}.pid").exists() and (text := path.read_text())]
+
+    with SearchCluster.local(workers=2) as cluster:
+        for index in range(4):
+            sleeper(index)
+        until(lambda: len(pids()) == 2, what="two clients")
+        assert (cluster.running, cluster.waiting) == (2, 1)  # 0_2 is with the worker
+        assert cluster.cancel(["0_0"]) == 1
+        until(lambda: (tmp_path / "0_2.pid").exists() and (tmp_path / "0_2.pid").read_text(), what="the next client")
+        assert (cluster.running, cluster.waiting) == (2, 0)
+        assert cluster.hold() == 2  # the spare one is taken back
+        assert cluster.cancel(["0_1"]) == 1
+        assert cluster.running == 1
+        assert cluster.cancel([f"0_{index}" for index in range(4)]) == 1
+        assert not (tmp_path / "0_3.pid").exists()
+        until(lambda: not any(psutil.pid_exists(pid) for pid in pids()), what="the clients' end")
+
+
 def test_a_node_with_other_files_stays_out(tmp_path):
     needed = tmp_path / "cu.yace"
     needed.write_text("a")

@@ -11,12 +11,16 @@ that was in flight at a stop is made again, the same, and the number of workers 
 import io as text_io
 import json
 import math
+import sys
 from collections.abc import Callable
+from configparser import ConfigParser
+from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
-from eon import akmcstate, displace, fileio
+from eon import akmcstate, atoms, displace, fileio
 from eon.explorer import MinModeExplorer, results_mapping
 
 from mlip_kmc.eon.communicator import OrderedCommunicator, search_of
@@ -25,15 +29,50 @@ from mlip_kmc.files import sealed, unsealed, write_durably
 from mlip_kmc.kinetics import search_seed
 from mlip_kmc.records import SearchRecord
 
+for _name in ("linkcell", "minimage"):  # eOn asks for them at every call, and Python looks for them on the disk
+    if find_spec(_name) is None:
+        sys.modules[_name] = None  # type: ignore[assignment]
 
-class _NotingInfo(fileio.ini):  # type: ignore[misc]
-    """A state's info file that tells when it is changed."""
+
+class NotingInfo(fileio.ini):  # type: ignore[misc]
+    """A state's info file that tells when it is changed; read once and written once for each commit.
+
+    eOn reads it for every value and writes it for every change, some thirty times a search. Nobody else writes it while a run
+    goes on, and what counts is what is committed.
+    """
 
     noted: Callable[[], None] = staticmethod(lambda: None)
+    _unwritten = False
+
+    def get(self, *arguments: Any, **keywords: Any) -> Any:
+        """As eOn does, from what was read before."""
+        self._read_once()
+        path: Any = self.filenames
+        self.filenames: Any = []  # there eOn would read it again
+        try:
+            return super().get(*arguments, **keywords)
+        finally:
+            self.filenames = path
 
     def set(self, section: str, option: str, value: Any) -> None:
-        super().set(section, option, value)
+        """As eOn does; `flush` writes it."""
+        self._read_once()
+        if not self.has_section(section):
+            self.add_section(section)
+        ConfigParser.set(self, section, option, str(value))
+        self._unwritten = True
         self.noted()
+
+    def flush(self) -> None:
+        """Write what was set."""
+        if self._unwritten:
+            with fileio.atomic_write(self.filenames) as stream:
+                self.write(stream)
+            self._unwritten = False
+
+    def _read_once(self) -> None:
+        if not self.loaded:
+            self.read()
 
 
 class _Counts(dict[int, int]):
@@ -54,8 +93,10 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         Path(self.procdata_path).mkdir(exist_ok=True)  # eOn makes it with the state; a generation knows no empty folders
-        info = _NotingInfo(str(Path(self.path) / "info"))
-        info.noted = self._note
+        path = str(Path(self.path) / "info")
+        info = self.statelist.infos.setdefault(path, NotingInfo(path))  # one for all objects that eOn makes of a state
+        info.flush()
+        info.loaded, info.noted = False, self._note
         self.info = info
         self._note()
 
@@ -106,6 +147,32 @@ def _record(state: int, result: dict[str, Any], comment: str) -> SearchRecord:
     )
 
 
+class Neighbours:
+    """Within a block, `eon.atoms.neighbor_list_vectors` remembers its answers by structure, which nobody changes meanwhile.
+
+    eOn asks for those of the same reactant, all of its atoms, before every search.
+    """
+
+    def __init__(self, plain: Callable[..., Any]) -> None:
+        """`plain` is eOn's own."""
+        self._plain = plain
+        self._found: dict[tuple[int, float, bool], tuple[Any, Any]] = {}
+
+    def _vectors(self, structure: Any, cutoff: float, brute: bool = False) -> Any:  # noqa: FBT001, FBT002 - as eOn's
+        key = (id(structure), cutoff, brute)
+        if key not in self._found:
+            self._found[key] = (structure, self._plain(structure, cutoff, brute))  # with it: its id stays its own
+        return self._found[key][1]
+
+    def __enter__(self) -> None:
+        atoms.neighbor_list_vectors = self._vectors
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        atoms.neighbor_list_vectors = self._plain
+
+
 class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
     """Makes and registers the searches of one state (or of a superbasin's least known state)."""
 
@@ -125,6 +192,7 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
         """
         self._seed = seed
         self._spool = spool
+        self._neighbours = Neighbours(atoms.neighbor_list_vectors)
         super().__init__(states, previous_state, state, superbasin, config=config)
         self.comm: OrderedCommunicator
 
@@ -202,7 +270,8 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
             self.recycler.num_procs = len(self.recycler.proc_ids)
             self.recycler.process_number = index
         try:
-            displacement, mode, kind = self.generate_displacement()
+            with self._neighbours:
+                displacement, mode, kind = self.generate_displacement()
         except displace.DisplaceError as error:
             raise SearchesFailedError(
                 f"no search can start: {error}; change search.displace or search.max_coordination"

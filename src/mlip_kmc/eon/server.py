@@ -118,7 +118,7 @@ class Server:
     # -- one tick
 
     def tick(self, timeout_s: float) -> str | None:
-        """Go on by what has finished; wait for it up to `timeout_s`.
+        """Go on by what has finished; wait for it up to `timeout_s`, and register for no longer before the commit.
 
         Returns:
             why the run is done, or None.
@@ -131,7 +131,8 @@ class Server:
         if reason is not None:
             return reason
         registered: list[str] = []
-        while not self._enough and not self._hopeless and not self.halt:
+        deadline = time.monotonic() + timeout_s
+        while not self._enough and not self._hopeless and not self.halt and not (registered and time.monotonic() >= deadline):
             self._retarget()
             if not self._draining:
                 self._explorer.make_jobs(self._searches, ahead=self._ahead)
@@ -152,10 +153,13 @@ class Server:
         """How many searches may be unregistered at a time.
 
         Enough that no worker waits for a slow search whose turn it is; no more than the state will probably need, since a KMC
-        step makes the rest useless. In a superbasin the number decides which state is searched next, so it is fixed.
+        step makes the rest useless. In a superbasin the number decides which state is searched next, so it is fixed. Where
+        searches are counted, all of them are wanted.
         """
         if self.config.superbasins:
             return int(self._eon.comm_job_buffer_size)
+        if self._searches is not None:
+            return max(_AHEAD * self._cluster.slots, _LEAST_AHEAD)
         return min(_AHEAD * max(self._cluster.slots, 1), max(2 * self._explorer.still_needed, _LEAST_AHEAD))
 
     def drain(self) -> None:
@@ -331,6 +335,8 @@ class Server:
         )
         state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "facts": self.setup.facts,
                  "inputs": self.setup.inputs, "limits": self.config.limits()}
+        for info in self.states.infos.values():
+            info.flush()
         self._checkpoints.commit(state, identity=self.setup.identity, touched=self.states.touched)
         self.states.touched.clear()
         self._comm.forget(registered)
@@ -382,7 +388,7 @@ class Server:
             self._eon.akmc_max_thermal_window, str(self._root / "pos.con"), filter_hole=self._eon.disp_moved_only,
             config=self._eon,
         )
-        states.touched, states.records, states.frames = {"states/0"}, [], {}
+        states.touched, states.records, states.frames, states.infos = {"states/0"}, [], {}, {}
         states.StateClass = RecordingState
         return states
 

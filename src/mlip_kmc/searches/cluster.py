@@ -12,7 +12,8 @@ The local cluster uses dask's in-process transport: no port, no socket, nothing 
 joined one listens on one port, with TLS and certificates asked of both sides.
 
 Jobs wait here, in order, and only as many are with dask as workers can run at once: what is taken back was mostly never
-sent, and a worker that dies takes only what it ran.
+sent, and a worker that dies takes only what it ran. In this process, where no worker dies, one more is with dask, so that
+a thread which is done goes on at once.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -72,9 +74,10 @@ class Roll:
 class SearchCluster:
     """Runs client jobs and hands back what is done, in any order."""
 
-    def __init__(self, cluster: LocalCluster, *, announced: Path | None = None) -> None:
+    def __init__(self, cluster: LocalCluster, *, announced: Path | None = None, spare: int = 0) -> None:
         """Take up a dask cluster; use `local` or `joined`."""
         self._cluster = cluster
+        self._spare = spare
         self._announced = announced
         self._client = Client(cluster)
         self._lock = threading.Lock()
@@ -98,7 +101,7 @@ class SearchCluster:
         """
         settle()
         return cls(LocalCluster(n_workers=1, threads_per_worker=workers, processes=False, dashboard_address=None,
-                                protocol="inproc", silence_logs=logging.CRITICAL))
+                                protocol="inproc", silence_logs=logging.CRITICAL), spare=1)
 
     @classmethod
     def joined(cls, *, file: Path, files: Mapping[str, str], interface: str | None = None) -> Self:
@@ -164,11 +167,12 @@ class SearchCluster:
             wanted = [name for name in names if self._wanted.pop(name, None) is not None]
             for name in wanted:
                 self._waiting.pop(name, None)
-            running = [self._sent.pop(name) for name in wanted if name in self._sent]
-        if running:
-            self._client.cancel(running, force=True)
+            begun = set(islice(self._sent, self._running))
+            sent = [self._sent.pop(name) for name in wanted if name in self._sent]
+        if sent:
+            self._client.cancel(sent, force=True)
         self._feed()
-        return len(running)
+        return len(begun.intersection(wanted))
 
     def cancel_all(self) -> None:
         """Take back everything."""
@@ -184,12 +188,15 @@ class SearchCluster:
         """
         with self._lock:
             self._held = True
-            return len(self._sent)
+            spare = [self._sent.popitem()[1] for _ in range(len(self._sent) - self._running)]
+        if spare:
+            self._client.cancel(spare, force=True)
+        return self._running
 
     @property
     def running(self) -> int:
-        """How many are with workers."""
-        return len(self._sent)
+        """How many workers run."""
+        return self._running
 
     @property
     def waiting(self) -> int:
@@ -214,6 +221,11 @@ class SearchCluster:
 
     # -- inside
 
+    @property
+    def _running(self) -> int:
+        """Of those sent; the newest is spare."""
+        return min(len(self._sent), self._attendance.roll().total) if self._spare else len(self._sent)
+
     async def _enroll(self) -> None:
         """In dask's thread: keep the roll from now on, with those that are there already."""
         scheduler = self._cluster.scheduler
@@ -228,7 +240,7 @@ class SearchCluster:
     def _feed(self) -> None:
         """Send waiting jobs while workers have room."""
         with self._lock:
-            room = 0 if self._held else self._attendance.roll().total - len(self._sent)
+            room = 0 if self._held else self._attendance.roll().total + self._spare - len(self._sent)
             for _ in range(min(room, len(self._waiting))):
                 name, job = self._waiting.popitem(last=False)
                 number = self._wanted[name]
