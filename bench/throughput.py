@@ -38,7 +38,10 @@ WIDTHS = (24, 22, 24, 24, 20)
 
 @dataclass(frozen=True)
 class Measured:
-    """One run: `registered` and `started` are searches, `steps` KMC steps, `rest_s` of `span_s` without a search at all."""
+    """One run: `registered` and `started` are searches, `steps` KMC steps, `rest_s` of `span_s` without a search at all.
+
+    `at_work` is what our run counts itself: workers that have a search, its files and the grading of its gamma included.
+    """
 
     steps: int
     span_s: float
@@ -46,6 +49,7 @@ class Measured:
     rest_s: float
     registered: int
     started: int
+    at_work: float | None = None
 
     @property
     def events_an_hour(self):
@@ -119,6 +123,7 @@ def settings_of(arguments, seed):
     settings.update(structure=str(EXAMPLE / "vacancy.xyz"), potential={"ace": str(EXAMPLE / "cu.yace")}, seed=seed,
                     workers=arguments.workers, stop={"kmc_steps": arguments.steps})
     settings["confidence"]["value"] = arguments.confidence
+    settings.setdefault("gamma", {})["on_halt"] = "continue"
     return settings
 
 
@@ -131,7 +136,8 @@ def ours(folder, arguments, seed, setup):  # noqa: ARG001
     numbers = json.loads(manifest.read_bytes().partition(b"\n")[2])["state"]["numbers"]
     registered = len((journal / "searches.jsonl").read_text().splitlines())
     span, busy, rest = sampler.busy(arguments.workers, (journal / "events.jsonl").stat().st_mtime)
-    return Measured(arguments.steps, span, busy, rest, registered, registered + numbers["discarded"])
+    return Measured(arguments.steps, span, busy, rest, registered, registered + numbers["discarded"],
+                    at_work=numbers["busy_s"] / numbers["capacity_s"])
 
 
 def eons(jobs):
@@ -200,6 +206,7 @@ def show(found, arguments):
                    spread([run.busy for run in runs], ".3f"), spread([run.used for run in runs], ".3f"),
                    spread([run.rest_s for run in runs], ".1f"))
         print(f"{name:22}" + "".join(f"{text:>{width}}" for text, width in zip(columns, WIDTHS, strict=True)), flush=True)
+    print(f"workers with a search, as {OURS} counts over its whole life: {spread([run.at_work for run in found[OURS]], '.3f')}")
     searches = {name: sum(run.started for run in runs) / sum(run.span_s for run in runs) for name, runs in found.items()}
     print("searches started a second:", ", ".join(f"{name} {rate:.2f}" for name, rate in searches.items()))
 
