@@ -63,9 +63,9 @@ def test_nodes_are_killed(project, uninterrupted):
     if SOAK:
         until(lambda: cluster.slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N") == "n[1-2]", what="Slurm to notice")
         assert cluster.jobs() == {job: "RUNNING"}
-    if SOAK:  # it took from seconds to seven minutes until the job was requeued
+    cluster.control("slurmd", "n3")  # a requeued job wants all three again
+    if SOAK:
         the_scripts_node_is_killed(project)
-    cluster.control("slurmd", "n3")
     project.finish_soon()
     project.give_notice(job)
     assert project.end()[0] == "DONE", project.told()
