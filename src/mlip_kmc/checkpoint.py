@@ -381,8 +381,8 @@ class Checkpoints:
         with storage_errors(self._generations):
             for entry in sorted(path.name for path in self._generations.iterdir()):
                 match = _MANIFEST.match(entry)
-                number = int(match.group(1)) if match else -1
-                if not self._number - KEPT < number <= self._number:
+                number = int(match.group(1)) if match else None  # a temporary file
+                if number is None or not self._number - KEPT < number <= self._number:
                     (self._generations / entry).unlink(missing_ok=True)
                     continue
                 try:

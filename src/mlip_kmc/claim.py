@@ -32,6 +32,7 @@ FILE = "claim"
 BEAT_S = 5.0
 DEAD_AFTER_S = 60.0
 _LOOK_S = 0.5
+_LINGERS_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,9 @@ class Claim:
         threading.Thread(target=self._beat, name="claim", daemon=True).start()
 
     def _try_lock(self) -> bool:
+        """Not at once where it is held: what a killed process had just started may hold its lock for a moment longer."""
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=_LINGERS_S, poll_interval=0.05)
         except Timeout:
             return False
         return True

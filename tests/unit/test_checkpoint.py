@@ -50,6 +50,18 @@ def test_an_empty_directory_has_nothing(run):
     assert Checkpoints(run).restore(ME) is None
 
 
+@pytest.mark.parametrize("commits", [1, 2, 5])
+def test_a_manifest_that_was_being_written_is_no_damage(run, commits):
+    store, _ = again(run)
+    for number in range(commits):
+        commit(store, number)
+    left = run.path / "generations" / f".{commits + 1:08d}.json.abc.tmp"
+    left.write_text("half a generat")
+    _, saved = again(run)
+    assert (saved.number, saved.damage) == (commits, ())
+    assert not left.exists()
+
+
 def test_what_is_committed_comes_back_and_what_is_not_is_gone(run):
     store, _ = again(run)
     for number in range(5):

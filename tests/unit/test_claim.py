@@ -1,5 +1,6 @@
 """One process at a time in a run directory, whatever becomes of the others."""
 
+import fcntl
 import json
 import multiprocessing
 import os
@@ -52,6 +53,14 @@ def test_the_second_on_this_machine_is_refused_by_name(tmp_path):
 def hold_and_die(directory: Path) -> None:
     taken(directory)
     os._exit(9)
+
+
+def test_a_lock_that_a_dying_child_still_holds_is_waited_for(tmp_path):
+    """Between fork and exec a child has its parent's lock, also when the parent is dead by then."""
+    held = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    threading.Timer(0.2, os.close, [held]).start()
+    taken(tmp_path).release()
 
 
 def test_a_dead_process_of_this_boot_is_taken_over_at_once(tmp_path):
