@@ -13,12 +13,13 @@ demo: image
     containers/in-image mlip-kmc run examples/cu-vacancy/akmc.yaml --dir akmc-run
 
 # all tests: inside the image, then of the image from outside, and of the job scripts on a real Slurm; or only those named, inside
+[positional-arguments]
 test *ARGUMENTS: image
     #!/usr/bin/env bash
     set -euo pipefail
-    if [ -n "{{ ARGUMENTS }}" ]; then exec containers/in-image --dev python3 -m pytest {{ ARGUMENTS }}; fi
-    failed='' log=$(mktemp)
-    trap 'kill "$beside" 2>/dev/null || true; rm -f "$log"' EXIT
+    if [ $# -gt 0 ]; then exec containers/in-image --dev python3 -m pytest "$@"; fi
+    failed='' beside='' log=$(mktemp)
+    trap 'kill $beside 2>/dev/null || true; rm -f "$log"' EXIT
     containers/in-image --dev python3 -m pytest tests/unit tests/security >"$log" 2>&1 & # they leave a processor idle, as the others do
     beside=$!
     containers/in-image --dev python3 -m pytest tests/integration tests/faults --durations=15 || failed=yes

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import sleeping
 import yaml
+from table import row, spread
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory
 from mlip_kmc.config import load_config
@@ -184,10 +185,6 @@ def running_here():
     return len(sleeping.run._running)
 
 
-def spread(values, form):
-    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
-
-
 def scaling(config, setup, arguments, folder):
     """The table by number of workers."""
     seconds = [done.seconds * arguments.scale for done in sleeping.records()]
@@ -197,7 +194,7 @@ def scaling(config, setup, arguments, folder):
     widths = (8, 26, 24, 20, 20, 24, 40)
     heads = ("workers", "events an hour", "busy share", "registered", "of started", "server's ms a search",
              "make, accept, register, commit")
-    print("".join(f"{head:>{width}}" for head, width in zip(heads, widths, strict=True)))
+    print(row(heads, widths))
     for workers in arguments.workers:
         with cluster_of(arguments.transport, workers, Path(tempfile.mkdtemp(dir=folder))) as cluster:
             found = [event(config.model_copy(update={"seed": seed}), setup, cluster, folder / f"{workers}_{seed}")
@@ -209,7 +206,7 @@ def scaling(config, setup, arguments, folder):
                    spread([run.registered / (run.registered + run.discarded) for run in found], ".2f"),
                    spread([1e3 * sum(run.cost.wall.values()) / run.registered for run in found], ".1f"),
                    "  ".join(f"{part:.1f}" for part in parts))
-        print("".join(f"{text:>{width}}" for text, width in zip(columns, widths, strict=True)), flush=True)
+        print(row(columns, widths), flush=True)
 
 
 def saturation(config, setup, arguments, folder):

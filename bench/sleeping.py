@@ -40,17 +40,10 @@ def records():
 def run_job(job, *, tag=""):
     """Sleep and answer; a cancellation wakes it."""
     done = random.Random(f"{job.files['config.ini']}").choice(records())  # noqa: S311 - it holds the search's own seed
-    cancelled = threading.Event()
-    with run._lock:
-        run._running[tag] = cancelled
-        if tag in run._taken_back:
-            run._taken_back.discard(tag)
-            cancelled.set()
-    begun = time.monotonic()
-    cancelled.wait(done.seconds * float(os.environ[SCALE]))
-    took = time.monotonic() - begun
-    with run._lock:
-        run._running.pop(tag, None)
+    with run.cancellable(tag) as cancelled:
+        begun = time.monotonic()
+        cancelled.wait(done.seconds * float(os.environ[SCALE]))
+        took = time.monotonic() - begun
     with _lock:
         _slept[0] += took
         _slept[1] += 1

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import psutil
 import yaml
+from table import row, spread
 
 from mlip_kmc.config import load_config
 from mlip_kmc.eon.wrapper import inputs_of
@@ -190,22 +191,17 @@ def setup_of(folder, arguments):
     return {"pos.con": (live / "pos.con").read_text(), "config.ini": (live / "config.ini").read_text(), "in.lammps": text}
 
 
-def spread(values, form):
-    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
-
-
 def show(found, arguments):
     """The table: medians and extremes, and ours as a ratio of each, repeat by repeat."""
     print(f"{arguments.steps} KMC steps, confidence {arguments.confidence}, {arguments.workers} workers; "
           f"{len(found[OURS])} repeats: median (least to most)")
-    heads = zip(("events an hour", "ours is x times", "busy share", "registered of started", "no search, s"), WIDTHS, strict=True)
-    print(" " * 22 + "".join(f"{head:>{width}}" for head, width in heads))
+    print(" " * 22 + row(("events an hour", "ours is x times", "busy share", "registered of started", "no search, s"), WIDTHS))
     for name, runs in found.items():
         ratios = [mine.events_an_hour / other.events_an_hour for mine, other in zip(found[OURS], runs, strict=False)]
         columns = (spread([run.events_an_hour for run in runs], ".1f"), spread(ratios, ".2f"),
                    spread([run.busy for run in runs], ".3f"), spread([run.used for run in runs], ".3f"),
                    spread([run.rest_s for run in runs], ".1f"))
-        print(f"{name:22}" + "".join(f"{text:>{width}}" for text, width in zip(columns, WIDTHS, strict=True)), flush=True)
+        print(f"{name:22}" + row(columns, WIDTHS), flush=True)
     print(f"workers with a search, as {OURS} counts over its whole life: {spread([run.at_work for run in found[OURS]], '.3f')}")
     searches = {name: sum(run.started for run in runs) / sum(run.span_s for run in runs) for name, runs in found.items()}
     print("searches started a second:", ", ".join(f"{name} {rate:.2f}" for name, rate in searches.items()))

@@ -43,13 +43,13 @@ read_settings() {
 # -- the container
 
 make_scratch() { # main|worker: a private folder on this node's own disk, gone with the script; 1: no room
-    local free_MB prefix path other alive start=r${SLURM_RESTART_COUNT:-0}
+    local free_MB prefix path other alive start=${SLURM_RESTART_COUNT:-0}
     prefix=$node_scratch/mlip-kmc-$(id -u)
     if alive=$(squeue --noheader --user="$(id -u)" --states=RUNNING,COMPLETING,SUSPENDED,CONFIGURING --format=%i 2>/dev/null); then
         for path in "$prefix"-*; do # what jobs left that were killed, and earlier starts of this one on this node
             other=${path#"$prefix"-}
             if ! grep -qxF -e "${other%%-*}" <<<"$alive" ||
-                [[ $other == "$job"-r*-"$SLURMD_NODENAME"-* && $other != "$job-$start"-* ]]; then rm -rf "$path"; fi
+                { [[ $other =~ ^"$job"-r([0-9]+)-"$SLURMD_NODENAME"- ]] && [ "${BASH_REMATCH[1]}" -lt "$start" ]; }; then rm -rf "$path"; fi
         done
     fi
     free_MB=$(($(stat -f -c '%a * %S' "$node_scratch") / 1000000)) || return 1
@@ -57,7 +57,7 @@ make_scratch() { # main|worker: a private folder on this node's own disk, gone w
         echo "error: $node_scratch on $(hostname) has $free_MB MB left, $scratch_MB MB are wanted; set MLIP_KMC_NODE_SCRATCH in site.env" >&2
         return 1
     fi
-    scratch=$(mktemp -d "$prefix-$job-$start-$SLURMD_NODENAME-$1.XXXXXX") || return 1 # no other start's, however late that ends
+    scratch=$(mktemp -d "$prefix-$job-r$start-$SLURMD_NODENAME-$1.XXXXXX") || return 1 # no other start's, however late that ends
     trap 'rm -rf "$scratch"' EXIT
 }
 

@@ -14,9 +14,9 @@ trap '' USR1 # it is for the run: workers go on until that ends
 
 batch_node_is_there() { # as far as Slurm knows
     local state
-    state=$(sinfo --noheader --nodes="$batch_node" --format=%T 2>&1 | head -n 1)
-    note "the run was not to be found for $patience_min min; sinfo says of $batch_node: ${state:-nothing}"
-    [[ $state != down* && $state != fail* ]]
+    state=$(sinfo --noheader --nodes="$batch_node" --format=%T | head -n 1)
+    note "the workers have ended; Slurm says of $batch_node: ${state:-nothing}"
+    [[ $state != *down* && $state != *fail* ]]
 }
 
 while [ -z "$notice" ]; do

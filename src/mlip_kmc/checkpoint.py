@@ -381,8 +381,7 @@ class Checkpoints:
         with storage_errors(self._generations):
             for entry in sorted(path.name for path in self._generations.iterdir()):
                 match = _MANIFEST.match(entry)
-                number = int(match.group(1)) if match else None  # a temporary file
-                if number is None or not self._number - KEPT < number <= self._number:
+                if match is None or not self._number - KEPT < (number := int(match.group(1))) <= self._number:
                     (self._generations / entry).unlink(missing_ok=True)
                     continue
                 try:

@@ -1,11 +1,12 @@
 """Time limits, guards, sites where requeueing is forbidden, arrays of replicas, labels: all at once, each in its folder."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from .conftest import IMAGE, QUICK, called, in_image, project_in, until
+from .conftest import IMAGE, QUICK, SCRIPTS, called, in_image, project_in, until
 
 LABEL = """
 from ase.calculators.emt import EMT
@@ -156,3 +157,28 @@ def test_labels(together):
     assert (labels[0] / "labelled.xyz").stat().st_mtime_ns == before
     counted = called("grep", "-c", "energy=", *[label / "labelled.xyz" for label in labels[:3]])
     assert [line[-1] for line in counted.splitlines()] == ["1", "1", "1"]
+
+
+def test_scratch_belongs_to_one_start_of_a_job(project):
+    """An earlier start's goes, a later one's stays, however late the earlier one comes to make another."""
+    job = called("sbatch", "--parsable", "--output=/dev/null", "--wrap=sleep 600", cwd=project.folder, env=project.cluster.env)
+    until(lambda: project.jobs() == {job: "RUNNING"}, what="a job that runs")
+
+    def made(start, job=job):
+        script = '. "$1"; node_scratch=$2 scratch_MB=1; make_scratch worker && trap - EXIT && echo "$scratch"'
+        return called("bash", "-euc", script, "-", SCRIPTS / "lib.sh", project.scratch, env={
+            **project.cluster.env, "SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": str(start), "SLURMD_NODENAME": "n2"})
+
+    def left():
+        return {str(path) for path in project.scratch.iterdir()}
+
+    gone = made(0, job="99999999")
+    first = made(0)
+    assert left() == {first}
+    assert not Path(gone).exists()
+    another = made(0)
+    assert left() == {first, another}
+    later = made(10)
+    assert left() == {later}
+    late = made(9)
+    assert left() == {later, late}

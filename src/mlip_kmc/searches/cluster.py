@@ -167,7 +167,7 @@ class SearchCluster:
             wanted = [name for name in names if self._wanted.pop(name, None) is not None]
             for name in wanted:
                 self._waiting.pop(name, None)
-            begun = set(islice(self._sent, self._running))
+            begun = set(islice(self._sent, self.running))
             sent = [self._sent.pop(name) for name in wanted if name in self._sent]
         if sent:
             self._client.cancel(sent, force=True)
@@ -188,15 +188,15 @@ class SearchCluster:
         """
         with self._lock:
             self._held = True
-            spare = [self._sent.popitem()[1] for _ in range(len(self._sent) - self._running)]
+            spare = [self._sent.popitem()[1] for _ in range(len(self._sent) - self.running)]
         if spare:
             self._client.cancel(spare, force=True)
-        return self._running
+        return self.running
 
     @property
     def running(self) -> int:
-        """How many workers run."""
-        return self._running
+        """How many workers run: those sent, without the newest where that is spare."""
+        return min(len(self._sent), self.slots) if self._spare else len(self._sent)
 
     @property
     def waiting(self) -> int:
@@ -221,11 +221,6 @@ class SearchCluster:
 
     # -- inside
 
-    @property
-    def _running(self) -> int:
-        """Of those sent; the newest is spare."""
-        return min(len(self._sent), self._attendance.roll().total) if self._spare else len(self._sent)
-
     async def _enroll(self) -> None:
         """In dask's thread: keep the roll from now on, with those that are there already."""
         scheduler = self._cluster.scheduler
@@ -240,7 +235,7 @@ class SearchCluster:
     def _feed(self) -> None:
         """Send waiting jobs while workers have room."""
         with self._lock:
-            room = 0 if self._held else self._attendance.roll().total + self._spare - len(self._sent)
+            room = 0 if self._held else self.slots + self._spare - len(self._sent)
             for _ in range(min(room, len(self._waiting))):
                 name, job = self._waiting.popitem(last=False)
                 number = self._wanted[name]

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -109,13 +109,27 @@ def run_job(job: ClientJob, *, tag: str = "") -> ClientDone:
         job: what to run.
         tag: by which `cancel_jobs` knows it; the same search, tried again, has another. Default: the job's name.
     """
+    with cancellable(tag or job.name) as cancelled:
+        return _run(job, cancelled)
+
+
+@contextlib.contextmanager
+def cancellable(tag: str) -> Iterator[threading.Event]:
+    """A running job, by its tag: the event is set when `cancel_jobs` or `cancel_all_jobs` means it."""
     cancelled = threading.Event()
-    tag = tag or job.name
     with _lock:
         _running[tag] = cancelled
         if tag in _taken_back:
             _taken_back.discard(tag)
             cancelled.set()
+    try:
+        yield cancelled
+    finally:
+        with _lock:
+            _running.pop(tag, None)
+
+
+def _run(job: ClientJob, cancelled: threading.Event) -> ClientDone:
     started = time.monotonic()
     scratch = scratch_directory()
     with storage_errors(scratch, place="MLIP_KMC_SCRATCH"):
@@ -149,8 +163,6 @@ def run_job(job: ClientJob, *, tag: str = "") -> ClientDone:
         return ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started,
                           graded=graded)
     finally:
-        with _lock:
-            _running.pop(tag, None)
         shutil.rmtree(directory, ignore_errors=True)
 
 
