@@ -141,6 +141,8 @@ class AcePotentialSection(_Section):
     """The B-basis `.yaml`; needed, with `active_set`, for the extrapolation grade gamma."""
     active_set: Path | None = None
     """The active set `.asi`."""
+    training: Path | None = None
+    """The training set, extended XYZ in A; where it is named, `check` and `run` say what the active set rests on."""
     evaluator: Literal["product", "recursive"] = "product"
     """LAMMPS' algorithm; the numbers agree to 1e-10, the speed differs by potential."""
     path: Literal["lammps", "driver"] = "lammps"
@@ -160,7 +162,7 @@ class AcePotentialSection(_Section):
                                  f"each, as {{Cu-Ni: 1.2}} (it is {shown(entry)})")
         return value
 
-    @field_validator("ace", "basis", "active_set")
+    @field_validator("ace", "basis", "active_set", "training")
     @classmethod
     def _files(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         return None if value is None else _existing_file(value, info)
@@ -260,9 +262,9 @@ class GammaSection(_Section):
     """What the extrapolation grade gamma leads to, where the potential has one."""
 
     select: Positive = 3.0
-    """A structure above is remembered, as a candidate for the training set."""
+    """A structure at or above it is remembered, as a candidate for the training set."""
     halt: Positive = 15.0
-    """A search above is ended, and never enters a rate table."""
+    """A search that reaches it is ended, and never enters a rate table."""
     every: Count = 10
     """Force calls from one evaluation to the next; saddles and minima are always evaluated."""
     on_halt: Literal["stop", "continue"] = "stop"
@@ -273,6 +275,14 @@ class GammaSection(_Section):
         if self.select >= self.halt:
             raise ValueError(f"select ({self.select:g}) must be less than halt ({self.halt:g})")
         return self
+
+    def reaches_select(self, gamma: float) -> bool:
+        """Is a gamma at or above `select`, or no number?"""
+        return not gamma < self.select
+
+    def reaches_halt(self, gamma: float) -> bool:
+        """Is a gamma at or above `halt`, or no number? Every path halts at the threshold itself, as LAMMPS' `>=` does."""
+        return not gamma < self.halt
 
 
 def _one_of(kinds: dict[str, type[_Section]], message: str) -> Discriminator:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from mlip_kmc.potential.whereabouts import noted_blindness
 from mlip_kmc.records import Live, SearchRecord
 from mlip_kmc.rundir import RunView
 
@@ -58,6 +59,7 @@ class RunStatus:
         force_calls_per_s: of the last searches, a busy worker.
         search_s: median time of the last good searches.
         starts: how often it was started. last_commit_s: seconds since the newest generation.
+        active_set_blind: what the run's active set does not see; empty where it sees, or its files are gone.
         run_bytes: size of the run directory. free_bytes: what its file system has left.
     """
 
@@ -95,6 +97,7 @@ class RunStatus:
     search_s: float | None
     starts: int
     last_commit_s: float
+    active_set_blind: str
     run_bytes: int
     free_bytes: int
 
@@ -161,6 +164,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         force_calls=calls, force_calls_per_s=sum(record.force_calls for record in recent) / worked_s if worked_s > 0 else None,
         search_s=_median([record.seconds for record in recent if record.outcome != "bad"]), starts=numbers.starts,
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0), run_bytes=run_bytes, free_bytes=free_bytes,
+        active_set_blind=noted_blindness(view.path, digest=view.raw.get("facts", {}).get("potential.active_set")),
     )
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ase import Atoms
 
-from mlip_kmc.check import gradient, inputs, minimum, parts, room, speed, trial
+from mlip_kmc.check import gradient, inputs, minimum, parts, room, sight, speed, trial
 from mlip_kmc.check.evaluate import Evaluation
 from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
-from mlip_kmc.config import Config, scratch_directory
+from mlip_kmc.config import AcePotentialSection, Config, scratch_directory
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.potential import DrivenPotential, Potential, ace_of
 from mlip_kmc.records import Minimised
@@ -124,6 +124,12 @@ def _evaluate(
     graded = book.attempt("gamma", lambda: grade(
         where, ace or potential, where="the minimum" if relaxed else "the structure as given", energy_eV=energy_eV,
         folder=lammps, thresholds=config.gamma), needs=usable)
+    if ace is not None and ace.knows_gamma:
+        section = config.potential
+        training = section.training if isinstance(section, AcePotentialSection) else None
+        book.attempt("active set", lambda: sight.rests_on(ace, training), doing="what the active set rests on")
+        book.attempt("eyesight", lambda: sight.eyesight(where, ace, thresholds=config.gamma), needs=usable,
+                     doing="gamma outside of the training set")
     book.attempt("force call", lambda: speed.force_call(atoms, potential, folder=lammps), needs=usable,
                  doing="timing force calls")
     if ace is not None:
@@ -152,7 +158,7 @@ def _search(
         found = trial.run_searches(config, potential, relaxed[0], count=searches, run_dir=folder / "run")
         return trial.judge(found, config), found
 
-    known = gamma is None or gamma < config.gamma.halt or None
+    known = gamma is None or not config.gamma.reaches_halt(gamma) or None
     found = book.attempt("searches", tried, needs={"a minimum": relaxed, "gamma below gamma.halt in it": known},
                          doing=f"{searches} process search{'es' * (searches != 1)}")
     if found is not None and gamma is not None and (ace := ace_of(potential)) is not None:

@@ -28,12 +28,12 @@ def level_of(gamma: float, thresholds: GammaSection) -> tuple[Level, str]:
     """How a largest gamma is judged, and what to do: up to 1 is interpolation, above `halt` energies are guesses."""
     if not np.isfinite(gamma):
         return Level.WARN, "gamma is no finite number: make the active set again (mlip-kmc potential activeset)"
-    if gamma < thresholds.select:
+    if not thresholds.reaches_select(gamma):
         return Level.OK, ""
-    if gamma < thresholds.halt:
+    if not thresholds.reaches_halt(gamma):
         return Level.WARN, (f"outside of the training set (fine below {thresholds.select:g}): fit again with such structures to "
                             "trust rates")
-    return Level.WARN, (f"FAR outside of the training set (above {thresholds.halt:g}), energies are guesses: fit again with "
+    return Level.WARN, (f"FAR outside of the training set ({thresholds.halt:g} or more), energies are guesses: fit again with "
                         "such structures")
 
 
@@ -70,10 +70,10 @@ def grade(
     lammps = largest_gamma(atoms, basis=potential.basis, active_set=potential.active_set, folder=folder)
     values: dict[str, Value] = {"largest_gamma": largest, "mean_gamma": float(gamma.mean()), "atom": int(gamma.argmax()),
                                 "largest_gamma_lammps": lammps, "fine_below": thresholds.select, "far_above": thresholds.halt}
-    if abs(lammps - largest) > _SAME_GAMMA * max(1.0, largest):
+    if not abs(lammps - largest) <= _SAME_GAMMA * max(1.0, largest):
         level, advice = Level.WARN, f"LAMMPS gives {lammps:.3g}: make the active set again (mlip-kmc potential activeset)"
     text = f"at most {largest:.3g} in {where} (atom {int(gamma.argmax())} from 0; mean {gamma.mean():.2g})"
-    if not largest < thresholds.halt:
+    if thresholds.reaches_halt(largest):
         return [Finding("gamma", Level.FAIL, text, values=values, exit_code=EXIT_HALTED,
                         advice=f"{advice}; the run would halt before any search")], largest
     return [Finding("gamma", level, text, advice=advice, values=values)], largest

@@ -103,7 +103,7 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
         text += f"; bad: {', '.join(f'{number} x {reason}' for reason, number in Counter(bad).most_common(2))}"
     if counts["halted"]:
         return Finding("searches", Level.WARN, text, values=values, advice=(
-            "the potential extrapolates on the way (gamma above gamma.halt), where a run would stop: fit again with such "
+            "the potential extrapolates on the way (gamma reaches gamma.halt), where a run would stop: fit again with such "
             "structures"))
     if len(bad) == len(records):
         return Finding("searches", Level.WARN, text, values=values, advice=(

@@ -33,19 +33,24 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--most-force-error", "most_force_error_ev_per_a", type=click.FloatRange(min=0, min_open=True), default=None,
               help="Leave out atoms whose force the potential misses by more (eV/A).")
 @click.option("--trust-pickle", is_flag=True, help="Read a pickled training set: it runs whatever its maker put in it.")
+@click.option("--complete", is_flag=True,
+              help="Where the set does not span the basis, make gamma huge, in place of refusing it.")
 @click.option("--force", is_flag=True, help="Replace another active set.")
 def activeset(
     training: Path, *, basis: Path, output: Path | None, length_unit: str, leave_out: tuple[tuple[str, str], ...],
-    forces_key: str | None, forces_unit: str, most_force_error_ev_per_a: float | None, trust_pickle: bool, force: bool,
+    forces_key: str | None, forces_unit: str, most_force_error_ev_per_a: float | None, trust_pickle: bool,
+    complete: bool, force: bool,
 ) -> None:
     """Make the active set .asi of a B-basis from the training set TRAINING, extended XYZ.
 
     Every atom of the set is looked at; MaxVol chooses as many as the basis has functions, so that gamma is at most 1 in the
-    set itself. A pickled set is read only with --trust-pickle.
+    set itself. A set with fewer independent environments of an element than it has functions is refused, for gamma would be
+    too small everywhere. A pickled set is read only with --trust-pickle.
 
     \b
     Example:  mlip-kmc potential activeset train.xyz --basis cu.yaml
               mlip-kmc potential activeset train.xyz --basis cu.yaml --length-unit bohr --leave-out group=dimer
+              mlip-kmc potential activeset early.xyz --basis cuni.yaml --complete
     """  # noqa: D301
     from mlip_kmc.learning.active_set import forces_of, make_active_set, read_training, write_active_set
 
@@ -54,7 +59,8 @@ def activeset(
     path = output or basis.with_suffix(".asi")
     frames = read_training(training, length_unit=length_unit, leave_out=leave_out, trust_pickle=trust_pickle)
     forces = None if forces_key is None else [forces_of(atoms, forces_key, unit=forces_unit) for atoms in frames]
-    made = make_active_set(basis, frames, forces=forces, most_force_error_eV_per_A=most_force_error_ev_per_a)
+    made = make_active_set(basis, frames, forces=forces, most_force_error_eV_per_A=most_force_error_ev_per_a,
+                           complete=complete)
     write_active_set(path, made, force=force)
     _tell(path, made)
 
@@ -68,6 +74,11 @@ def _tell(path: Path, made: "ActiveSetMade") -> None:
     left_out = f" ({made.left_out} left out)" if made.left_out else ""
     click.echo(f"wrote {path}: {rows}, from {made.structures} structures, {made.atoms} atoms{left_out}; largest gamma in them "
                f"{made.largest_gamma:.4f}")
+    for element, span in made.spans.items():
+        condition = f", condition {span.rank.condition:.1e}" if span.rank.full else ""
+        small = "" if span.rank.full else "; small rows span the rest, where gamma is huge"
+        click.echo(f"{element}: {span.environments} atom{'s' * (span.environments != 1)}, {span.rank.independent} independent "
+                   f"environment{'s' * (span.rank.independent != 1)} for {span.rank.functions} functions{condition}{small}")
     yace = path.with_suffix(".yace")
     record = read_record(record_path(yace))
     if record is not None and record.digests.asi != sha256_of(path):

@@ -25,16 +25,18 @@ def potential() -> None:
 
 @potential.command(cls=Command)
 @click.argument("file", type=PATH)
+@click.option("--training", type=PATH, default=None, help="The training set, extended XYZ: what the active set rests on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(file: Path, as_json: bool) -> None:  # noqa: FBT001
+def info(file: Path, *, training: Path | None, as_json: bool) -> None:
     """Print what FILE, a .yace, and the files beside it hold.
 
     \b
     Example:  mlip-kmc potential info cu.yace
+              mlip-kmc potential info cu.yace --training train.xyz
     """  # noqa: D301
     from mlip_kmc.potential import AcePotential
 
-    facts = _facts(AcePotential.read(file, check_record=False))
+    facts = _facts(AcePotential.read(file, check_record=False, allow_blind=True), training=training)
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts)))
 
 
@@ -84,7 +86,33 @@ def _state(found: "AcePotential") -> tuple[str, str | None, dict[str, Any] | Non
     return "valid", None, said
 
 
-def _facts(found: "AcePotential") -> dict[str, Any]:
+def _sight(found: "AcePotential", training: Path | None) -> dict[str, Any]:
+    """What the active set sees: its ranks, why its gamma is of no use, and what the training set holds."""
+    from mlip_kmc.learning.active_set import read_training, support_of
+    from mlip_kmc.potential.active_set import BLIND_ADVICE, ActiveSet
+    from mlip_kmc.potential.basis import BBasis
+    from mlip_kmc.potential.gamma import Extrapolation
+
+    if found.basis is None or found.active_set is None:
+        return {"gamma": "unknown", "gamma_problem": None, "active_set_ranks": None, "training_environments": None}
+    active_set = ActiveSet.read(found.active_set, basis=BBasis.read(found.basis), allow_blind=True)
+    ranks = {element: {"functions": rank.functions, "independent": rank.independent,
+                       "condition": rank.condition if rank.full else None} for element, rank in active_set.ranks.items()}
+    problem, support = f"{active_set.blindness}; {BLIND_ADVICE}" if active_set.blindness else None, None
+    try:
+        grade = None if problem else Extrapolation.of(found)
+    except PotentialError as error:
+        grade, problem = None, str(error)
+    if grade is not None and training is not None:
+        rests = support_of(grade, read_training(training))
+        support = {"largest_gamma": rests.largest_gamma, "elements": {
+            element: {"atoms": rests.atoms[element], "independent": rank.independent, "functions": rank.functions}
+            for element, rank in rests.ranks.items()}}
+    return {"gamma": "refused" if problem else "available", "gamma_problem": problem, "active_set_ranks": ranks,
+            "training_environments": support}
+
+
+def _facts(found: "AcePotential", *, training: Path | None) -> dict[str, Any]:
     from mlip_kmc.config import AcePotentialSection
     from mlip_kmc.potential.record import record_path
 
@@ -98,7 +126,7 @@ def _facts(found: "AcePotential") -> dict[str, Any]:
         "basis_functions": found.basis_functions and dict(found.basis_functions),
         "active_set": found.active_set and str(found.active_set),
         "active_set_kind": found.active_set_kind,
-        "gamma": "available" if found.knows_gamma else "unknown",
+        **_sight(found, training),
         "core_repulsion": found.core_repulsion,
         "evaluators": list(get_args(AcePotentialSection.model_fields["evaluator"].annotation)),
         "digests": found.digests.model_dump(),
@@ -112,7 +140,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     basis = f"{facts['basis']} ({_counts(facts['basis_functions'])})" if facts["basis"] else "none"
     active_set = f"{facts['active_set']} ({facts['active_set_kind']})" if facts["active_set"] else "none"
     unknown = "unknown: it needs a B-basis .yaml and an active set .asi (mlip-kmc potential activeset)"
-    gamma = "available" if facts["gamma"] == "available" else unknown
+    gamma = {"available": "available", "refused": f"REFUSED: {facts['gamma_problem']}"}.get(facts["gamma"], unknown)
     lines = [
         f"potential    {facts['file']}",
         f"elements     {', '.join(facts['elements'])}",
@@ -120,6 +148,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"functions    {_counts(facts['functions'])}",
         f"B-basis      {basis}",
         f"active set   {active_set}",
+        *_ranks(facts),
         f"gamma        {gamma}",
         f"core         {'has a repulsion of its own' if facts['core_repulsion'] else 'no repulsion of its own'}",
         f"evaluators   {', '.join(facts['evaluators'])}",
@@ -127,6 +156,20 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     ]
     if record["state"] == "valid":
         lines += _history(record["content"])
+    return lines
+
+
+def _ranks(facts: dict[str, Any]) -> list[str]:
+    """What the active set rests on."""
+    lines = []
+    for element, rank in (facts["active_set_ranks"] or {}).items():
+        condition = "RANK-DEFICIENT" if rank["condition"] is None else f"condition {rank['condition']:.1e}"
+        lines.append(f"  {element:<10} rank {rank['independent']} of {rank['functions']}, {condition}")
+    support = facts["training_environments"]
+    if support:
+        said = "; ".join(f"{one['atoms']} atoms of {element}, {one['independent']} independent environments for "
+                         f"{one['functions']} functions" for element, one in support["elements"].items())
+        lines.append(f"  rests on   {said}; largest gamma in the training set {support['largest_gamma']:.4g}")
     return lines
 
 

@@ -85,6 +85,8 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         ("started", _started(now)),
         ("disk", _disk(now)),
     ]
+    if now.active_set_blind:
+        rows.append(("warning", f"{now.active_set_blind}, and searches went on where they should have halted"))
     return rows
 
 

@@ -190,7 +190,7 @@ class Server:
     def _halted_before(self) -> str:
         """What halted the run before this start; from a state 0 that is outside nothing goes on."""
         gamma = self.setup.minimised.gamma
-        if gamma is not None and not gamma < self.config.gamma.halt:
+        if gamma is not None and self.config.gamma.reaches_halt(gamma):
             return f"gamma {gamma:.3g} in state 0, stage reactant, before any search"
         return self.numbers.halt if self.config.gamma.on_halt == "stop" else ""
 

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from ase import Atoms
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory, Saved
 from mlip_kmc.config import AcePotentialSection, AsePotentialSection, Config
+from mlip_kmc.eon.grading import described_gamma, graded, sight_lines
 from mlip_kmc.eon.options import config_ini
 from mlip_kmc.eon.pulse import Pulse
 from mlip_kmc.eon.results import read_result
@@ -29,10 +30,9 @@ from mlip_kmc.eon.start import prepare_start
 from mlip_kmc.errors import ConfigError, MlipKmcError, ProgramError, StorageError
 from mlip_kmc.export import export
 from mlip_kmc.files import has_room, sha256_of, storage_errors
-from mlip_kmc.halts import Halt, Kind, Stage, potential_digest, write_halt
+from mlip_kmc.halts import potential_digest
 from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.baseline import baseline_of
-from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.potential.minimum_distance import minimum_distances_of
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.programs import check_cpu
@@ -204,7 +204,9 @@ class EonWrapper:
             self._on_start("minimising the structure under the run's potential")
             pulse.beat("minimising")
             minimum, minimised = prepare_start(prepared.atoms, potential, evidence=directory.path / "evidence")
-            minimised = self._graded(minimum, minimised, potential, halts=directory.path / "halts")
+            minimised = graded(minimum, minimised, potential, thresholds=self.config.gamma, halts=directory.path / "halts")
+            for line in sight_lines(minimum, potential, self.config):
+                self._on_start(line)
             self.starting = False
             pos_con = to_con(minimum)
         else:
@@ -212,7 +214,7 @@ class EonWrapper:
             pos_con = (checkpoints.root / "pos.con").read_text(encoding="utf-8")
         self._on_start(_describe(minimised))
         if (ace := ace_of(potential)) is not None:
-            self._on_start(_described_gamma(self.config, ace, minimised))
+            self._on_start(described_gamma(self.config.gamma, ace, minimised))
         workers = self.config.worker_count
         # in a superbasin, which state is searched next depends on how far ahead searches are made
         jobs_ahead = max(6 * workers, 24) if self.config.superbasins else 6 * workers
@@ -236,19 +238,6 @@ class EonWrapper:
         return Watch(thresholds=self.config.gamma, basis=ace.basis, active_set=ace.active_set,
                      digest=potential_digest(basis=ace.basis, active_set=ace.active_set),
                      max_energy_eV=self.config.search.max_energy_eV)
-
-    def _graded(self, minimum: Atoms, minimised: Minimised, potential: Potential, *, halts: Path) -> Minimised:
-        """The report with gamma; the structure is kept if it is worth labelling."""
-        grade = Extrapolation.of(potential)
-        if grade is None:
-            return minimised
-        gammas = grade.gamma_of(minimum)
-        largest = float(np.max(gammas))
-        if not largest < self.config.gamma.select:
-            kind = Kind.CANDIDATE if largest < self.config.gamma.halt else Kind.HALT
-            write_halt(halts, Halt(atoms=minimum, gammas=gammas, search="start", state=0, stage=Stage.REACTANT, step=0,
-                                   kind=kind, potential=grade.digest))
-        return replace(minimised, gamma=largest)
 
     def _run(
         self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, setup: Setup, prepared: Prepared,
@@ -371,15 +360,6 @@ def _condition(outcomes: Mapping[str, int]) -> str:
         return ""
     return (f"; {outcomes['halted']} of {total} searches ({outcomes['halted'] / total:.1%}) were halted on extrapolation: "
             "confidences hold only for what the potential knows")
-
-
-def _described_gamma(config: Config, potential: AcePotential, minimised: Minimised) -> str:
-    if minimised.gamma is None:
-        return (f"gamma is unknown (there are no .yaml and .asi with {potential.yace.name}): nothing will tell when the "
-                "potential extrapolates")
-    gamma = config.gamma
-    return (f"gamma: at most {minimised.gamma:.3g} in state 0; structures above {gamma.select:g} are remembered, searches above "
-            f"{gamma.halt:g} halted; looked at every {gamma.every} force calls")
 
 
 def _describe(report: Minimised) -> str:

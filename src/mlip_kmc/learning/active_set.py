@@ -20,8 +20,9 @@ from ase import Atoms, units
 
 from mlip_kmc.errors import PotentialError, StructureError
 from mlip_kmc.files import write_durably
-from mlip_kmc.learning.maxvol import TOLERANCE
-from mlip_kmc.potential.gamma import Projector
+from mlip_kmc.learning.spanning import Span, chosen, completed, natural_scales, neighbours_never_met, span_of
+from mlip_kmc.potential.gamma import Extrapolation, Projector
+from mlip_kmc.potential.rank import Rank, inverse_of
 from mlip_kmc.structure import Array
 
 LENGTHS_A = {"A": 1.0, "bohr": units.Bohr, "nm": units.nm}
@@ -29,7 +30,9 @@ LENGTHS_A = {"A": 1.0, "bohr": units.Bohr, "nm": units.nm}
 FORCES_EV_PER_A = {"eV/A": 1.0, "Ha/bohr": units.Hartree / units.Bohr, "Ry/bohr": units.Rydberg / units.Bohr,
                    "kcal/mol/A": units.kcal / units.mol, "kJ/mol/nm": units.kJ / units.mol / units.nm}
 """Units of force, in eV/A."""
-_MOST_SWAPS = 5000
+_INDEPENDENT = "independent environment"
+_IDENTITY = 1e-3
+"""How far `active set x inverse` may be from 1, scaled: gamma then has three digits."""
 _SPANNED = 1.1
 """A basis that the training set spans has no gamma in it beyond this; MaxVol ends at `TOLERANCE`."""
 
@@ -42,6 +45,7 @@ class ActiveSetMade:
         inverses: by element, the inverse (n, n).
         structures, atoms: how many were looked at. left_out: atoms not, because of their force errors.
         largest_gamma: of the atoms that were looked at.
+        spans: by element, what its environments span.
     """
 
     inverses: Mapping[str, Array]
@@ -49,6 +53,7 @@ class ActiveSetMade:
     atoms: int
     left_out: int
     largest_gamma: float
+    spans: Mapping[str, Span]
 
 
 def read_training(
@@ -134,39 +139,100 @@ def forces_of(atoms: Atoms, key: str, *, unit: str = "eV/A") -> Array:
 
 
 def make_active_set(
-    basis: Path, frames: Sequence[Atoms], *, forces: Sequence[Array] | None = None, most_force_error_eV_per_A: float | None = None
+    basis: Path, frames: Sequence[Atoms], *, forces: Sequence[Array] | None = None,
+    most_force_error_eV_per_A: float | None = None, complete: bool = False,
 ) -> ActiveSetMade:
     """Choose the linear active set by python-ace's MaxVol.
+
+    python-ace's own `compute_A_active_inverse` is a pseudo-inverse: of a set that does not span the basis it gives gammas that
+    are small everywhere, and raises nothing. Here such a set is refused, or completed by small rows.
 
     Args:
         basis: the B-basis with its coefficients.
         frames: the training set, in A.
         forces: its forces (N, 3) in eV/A, needed for `most_force_error_eV_per_A`.
         most_force_error_eV_per_A: atoms whose force the potential misses by more are left out of the active set.
+        complete: add small rows in the directions that the training set does not have.
 
     Raises:
         PotentialError: the basis cannot be read, or the training set does not span it.
         StructureError: the potential does not know an element.
     """
-    from pyace.activelearning import compute_A_active_inverse, compute_active_set
-
     projector = Projector(basis)
     rows, left_out = _rows(projector, frames, forces, most_force_error_eV_per_A)
-    for element, found in rows.items():
-        if len(found) < projector.functions[element]:
-            raise PotentialError(f"the training set has {len(found)} atoms of {element} to choose from, but the basis has "
-                                 f"{projector.functions[element]} functions of it; add structures")
-    numbered = dict(enumerate(rows.values()))
-    try:
-        inverses = compute_A_active_inverse(compute_active_set(numbered, tol=TOLERANCE, max_iters=_MOST_SWAPS))
-    except Exception as error:  # python-ace raises anything
-        raise PotentialError(f"MaxVol finds no active set ({_first_line(error)}); add structures of other kinds") from error
-    largest = max(float(np.abs(numbered[number] @ inverse).max()) for number, inverse in inverses.items())
-    if not largest <= _SPANNED:
-        raise PotentialError(f"the training set does not span the basis (a gamma of {largest:.3g} is left in it, which "
-                             "should be 1); add structures of other kinds, or take a smaller basis")
-    return ActiveSetMade(inverses={element: inverses[number] for number, element in enumerate(rows)}, structures=len(frames),
-                         atoms=sum(map(len, frames)), left_out=left_out, largest_gamma=largest)
+    scales = natural_scales(projector)
+    spans = {element: span_of(found, scales=scales[element]) for element, found in rows.items()}
+    short = [element for element, span in spans.items() if not span.rank.full]
+    if short and not complete:
+        raise PotentialError(_does_not_span(projector, spans, rows))
+    inverses, off = {}, 0.0
+    for element, span in spans.items():
+        active = completed(rows[element], span) if element in short else chosen(rows[element], span)
+        inverses[element], residual = inverse_of(active)
+        off = max(off, residual)
+    largest = max((float(np.abs(found @ inverses[element]).max(initial=0.0)) for element, found in rows.items()), default=0.0)
+    if not (largest <= _SPANNED and off <= _IDENTITY):
+        raise PotentialError(f"the training set hardly spans the basis: active set and inverse multiply to 1 within {off:.1e} "
+                             f"only, and a gamma of {largest:.3g} is left in the set, which should be 1; add structures of other "
+                             "kinds, take a smaller basis, or give --complete")
+    return ActiveSetMade(inverses=inverses, structures=len(frames), atoms=sum(map(len, frames)), left_out=left_out,
+                         largest_gamma=largest, spans=spans)
+
+
+def _does_not_span(projector: Projector, spans: Mapping[str, Span], rows: Mapping[str, Array]) -> str:
+    """Which elements fall short, by how much, and what to add."""
+    said = []
+    for element, others in neighbours_never_met(projector, spans, rows).items():
+        span = spans[element]
+        never = "" if not others else f", none with a neighbour {' or '.join(others)}"
+        said.append(f"{element}: {_counted(span.environments, 'atom')}{never}, {_counted(span.rank.independent, _INDEPENDENT)} "
+                    f"for {span.rank.functions} functions")
+    return (f"the training set does not span the basis ({'; '.join(said)}), and gamma would be too small everywhere; "
+            "add structures in which these elements have other surroundings (strained, rattled by 0.1 A, other neighbours), take "
+            "a smaller basis, or give --complete: gamma is then huge where the set says nothing")
+
+
+@dataclass(frozen=True)
+class Support:
+    """What an active set rests on, where its training set is there.
+
+    Attributes:
+        ranks: by element, the independent environments in the training set.
+        atoms: by element, how many there are.
+        largest_gamma: of all of them: 1 where the active set was made from this training set.
+    """
+
+    ranks: Mapping[str, Rank]
+    atoms: Mapping[str, int]
+    largest_gamma: float
+
+    @property
+    def belongs(self) -> bool:
+        """Was the active set made from this training set, or from a part of it? Then no gamma is much above 1."""
+        return self.largest_gamma <= _SPANNED
+
+    @property
+    def lines(self) -> list[str]:
+        """An element each, in words."""
+        return [f"{element}: {_counted(self.atoms[element], 'atom')}, {_counted(rank.independent, _INDEPENDENT)} for "
+                f"{rank.functions} functions" for element, rank in self.ranks.items()]
+
+
+def support_of(grade: Extrapolation, frames: Sequence[Atoms]) -> Support:
+    """What a training set gives to an active set.
+
+    Args:
+        grade: of the potential; a full active set is taken for a linear one, whose rows are the same environments.
+        frames: the training set, in A.
+
+    Raises:
+        StructureError: the potential does not know an element.
+    """
+    rows, _ = _rows(grade.projector, frames, None, None)
+    scales = natural_scales(grade.projector)
+    largest = max(float(grade.gamma_of(atoms).max()) for atoms in frames)
+    return Support(ranks={element: span_of(found, scales=scales[element]).rank for element, found in rows.items()},
+                   atoms={element: len(found) for element, found in rows.items()}, largest_gamma=largest)
 
 
 def _rows(
@@ -206,6 +272,10 @@ def write_active_set(path: Path, made: ActiveSetMade, *, force: bool = False) ->
     if path.exists() and not force and path.read_bytes() != data:
         raise PotentialError(f"{path} is there and holds another active set; give --force to replace it, or --output")
     write_durably(path, data)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _first_line(error: Exception) -> str:

@@ -188,9 +188,9 @@ def _chosen(frames: list[_Frame], choice: Choice, *, halt: float) -> list[Decisi
 
 
 def _why(chosen: Chosen, *, halt: float) -> str:
-    above = "above halt" if chosen.gamma_then > halt else "above select"
-    return (f"gamma {chosen.gamma_then:.4g} is {above}; {chosen.rows} of its atoms enter the active set, whose log volume grows "
-            f"by {chosen.log_volume:.3g}, more than with any other; the largest gamma left is {chosen.largest_left:.4g}")
+    limit = "select" if chosen.gamma_then < halt else "halt"
+    return (f"gamma {chosen.gamma_then:.4g} reaches {limit}; {chosen.rows} of its atoms enter the active set, whose log volume "
+            f"grows by {chosen.log_volume:.3g}, more than with any other; the largest gamma left is {chosen.largest_left:.4g}")
 
 
 def _not_chosen(frames: list[_Frame], choice: Choice, *, select: float) -> list[Decision]:

@@ -88,6 +88,7 @@ class AcePotential:
         active_set: Path | None = None,
         evaluator: Literal["product", "recursive"] = "product",
         check_record: bool = True,
+        allow_blind: bool = False,
     ) -> "AcePotential":
         """Read and check a `.yace`; the `.yaml` and `.asi` beside it are taken up where both exist.
 
@@ -97,6 +98,7 @@ class AcePotential:
             active_set: its active set.
             evaluator: LAMMPS' algorithm.
             check_record: False where the record beside it is about to be looked at or written anew.
+            allow_blind: True where an active set of deficient rank is to be described, not used.
 
         Raises:
             PotentialError: missing, truncated, or not a `.yace`; only one of basis and active set is there; the files do
@@ -105,7 +107,8 @@ class AcePotential:
         yace = yace.absolute()  # search directories link to it from elsewhere
         outline = _inspect(yace)
         basis, active_set = _gamma_files(yace, basis, active_set)
-        gamma = {} if basis is None or active_set is None else _gamma_facts(yace, outline, basis, active_set)
+        gamma = {} if basis is None or active_set is None else _gamma_facts(
+            yace, outline, basis, active_set, allow_blind=allow_blind)
         potential = cls(yace=yace, elements=outline.elements, cutoff_A=outline.cutoff_A, digest=outline.digest, basis=basis,
                         active_set=active_set, evaluator=evaluator, functions=outline.functions, **gamma,
                         core_repulsion=outline.core_repulsion,
@@ -246,7 +249,9 @@ def _gamma_files(yace: Path, basis: Path | None, active_set: Path | None) -> tup
     return basis and basis.absolute(), active_set and active_set.absolute()
 
 
-def _gamma_facts(yace: Path, outline: _Outline, basis_path: Path, active_set_path: Path) -> dict[str, Any]:
+def _gamma_facts(
+    yace: Path, outline: _Outline, basis_path: Path, active_set_path: Path, *, allow_blind: bool
+) -> dict[str, Any]:
     """What B-basis and active set add to the potential, after checking that the three are of one potential."""
     basis = BBasis.read(basis_path)
     if set(basis.elements) != set(outline.elements):
@@ -255,7 +260,7 @@ def _gamma_facts(yace: Path, outline: _Outline, basis_path: Path, active_set_pat
     if abs(basis.cutoff_A - outline.cutoff_A) > 1e-6 * outline.cutoff_A:
         raise PotentialError(f"the B-basis {basis.path} has a cutoff of {basis.cutoff_A} A, but {yace} one of "
                              f"{outline.cutoff_A} A; give the .yaml that the .yace was made from")
-    active_set = ActiveSet.read(active_set_path, basis=basis)
+    active_set = ActiveSet.read(active_set_path, basis=basis, allow_blind=allow_blind)
     return {"basis_functions": basis.functions, "active_set_kind": active_set.kind, "basis_digest": basis.digest,
             "active_set_digest": active_set.digest}
 

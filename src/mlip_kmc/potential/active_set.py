@@ -2,10 +2,13 @@
 
     active_set = ActiveSet.read(Path("cu.asi"), basis=BBasis.read(Path("cu.yaml")))
     active_set.kind                      # 'linear'
+    blindness_of(Path("cu.asi"), basis=Path("cu.yaml"))      # '', or in one line what it does not see
 
 A `.asi` is an uncompressed zip of `.npy` arrays, one an element. Nothing in it is ever unpickled. LAMMPS and python-ace read
 it with cnpy, which looks neither at an array's type nor at its order, and skips what is compressed: a file that numpy would
 read well can give them another matrix, so anything but plain rows of float64 is refused.
+
+A set whose rank is not full gives gammas that are too small everywhere: it is refused, unless it is only looked at.
 
 The extrapolation grade: Lysogorskiy et al., Phys. Rev. Materials 7, 043801 (2023).
 """
@@ -13,6 +16,7 @@ The extrapolation grade: Lysogorskiy et al., Phys. Rev. Materials 7, 043801 (202
 import hashlib
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -22,8 +26,11 @@ import numpy.typing as npt
 
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential.basis import BBasis
+from mlip_kmc.potential.rank import Rank, rank_of_inverse
 
 _ADVICE = "make it again with mlip-kmc potential activeset"
+BLIND_ADVICE = ("make it again with mlip-kmc potential activeset from more kinds of structures, or with --complete, which makes "
+                "gamma huge where the training set says nothing")
 _FLOAT64 = np.dtype("<f8")
 
 
@@ -35,32 +42,62 @@ class ActiveSet:
         path: its file.
         kind: `linear`: as many rows as an element has basis functions; `full`: that many for each density.
         digest: sha256 of the file.
+        ranks: by element, how many independent environments it rests on.
     """
 
     path: Path
     kind: Literal["linear", "full"]
     digest: str
+    ranks: Mapping[str, Rank]
+
+    @property
+    def blindness(self) -> str:
+        """What a set of deficient rank does not see, in one line without advice; empty where it sees every direction."""
+        short = [f"{element} ({rank.independent} independent environments for {rank.functions} functions)"
+                 for element, rank in self.ranks.items() if not rank.full]
+        return f"the active set {self.path} is rank-deficient in {', '.join(short)}: its gammas are too small" if short else ""
 
     @classmethod
-    def read(cls, path: Path, *, basis: BBasis) -> Self:
+    def read(cls, path: Path, *, basis: BBasis, allow_blind: bool = False) -> Self:
         """Read and check it against the B-basis that it belongs to.
 
+        Args:
+            path: the file.
+            basis: its B-basis.
+            allow_blind: True where a set of deficient rank is to be described, not used.
+
         Raises:
-            PotentialError: it cannot be read, is damaged, or belongs to another basis.
+            PotentialError: it cannot be read, is damaged, of deficient rank, or belongs to another basis.
         """
         try:
             data = path.read_bytes()
         except OSError as error:
             raise PotentialError(f"cannot read the active set {path}: {error.strerror}; {_ADVICE}") from error
-        sizes = {}
+        inverses = {}
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 entries = _entries(path, archive, basis)
                 for element, entry in entries.items():
-                    sizes[element] = _checked_size(path, archive, entry, element)
+                    inverses[element] = _checked(path, archive, entry, element)
         except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
             raise PotentialError(f"{path} is not an active set, or a truncated or damaged one; {_ADVICE}") from error
-        return cls(path=path, kind=_kind(path, sizes, basis), digest=hashlib.sha256(data).hexdigest())
+        kind = _kind(path, {element: len(inverse) for element, inverse in inverses.items()}, basis)
+        found = cls(path=path, kind=kind, digest=hashlib.sha256(data).hexdigest(),
+                    ranks={element: rank_of_inverse(inverse) for element, inverse in sorted(inverses.items())})
+        if found.blindness and not allow_blind:
+            raise PotentialError(f"{found.blindness}, and nothing would halt; {BLIND_ADVICE}")
+        return found
+
+
+def blindness_of(path: Path, *, basis: Path) -> str:
+    """What an active set of deficient rank does not see, in one line; empty where it sees, or where the files cannot be read.
+
+    For those who tell of what was made with it; whoever uses it reads it by `ActiveSet.read`, which refuses.
+    """
+    try:
+        return ActiveSet.read(path, basis=BBasis.read(basis), allow_blind=True).blindness
+    except PotentialError:
+        return ""
 
 
 def _entries(path: Path, archive: zipfile.ZipFile, basis: BBasis) -> dict[str, zipfile.ZipInfo]:
@@ -78,8 +115,8 @@ def _entries(path: Path, archive: zipfile.ZipFile, basis: BBasis) -> dict[str, z
     return entries
 
 
-def _checked_size(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, element: str) -> int:
-    """How many rows and columns an element's array has, after a look at all its numbers."""
+def _checked(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, element: str) -> npt.NDArray[np.float64]:
+    """An element's array (n, n), after a look at all its numbers."""
     data = archive.read(entry)
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
@@ -99,7 +136,7 @@ def _checked_size(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, 
         raise ValueError("fewer or more numbers than its shape says")
     if not np.isfinite(numbers).all() or not numbers.any():
         raise PotentialError(f"{where} holds numbers that are not finite, or zeros only; {_ADVICE}")
-    return int(shape[0])
+    return numbers.reshape(shape)
 
 
 def _kind(path: Path, sizes: dict[str, int], basis: BBasis) -> Literal["linear", "full"]:

@@ -31,6 +31,7 @@ class BBasis:
         functions: by element, how many basis functions, of rank 1 and higher, have it at their centre. It is what
             `pyace.activelearning.compute_number_of_functions` counts: the entries of `nbody` that are not skipped.
         densities: by element, the number of densities of its embedding.
+        core_A: by pair, `Cu-Ni`, where its functions are switched off at short distances; 0 where they are not.
         digest: sha256 of the file.
     """
 
@@ -39,6 +40,7 @@ class BBasis:
     cutoff_A: float
     functions: Mapping[str, int]
     densities: Mapping[str, int]
+    core_A: Mapping[str, float]
     digest: str
 
     @classmethod
@@ -72,6 +74,7 @@ class BBasis:
     def _of(cls, path: Path, blocks: list[dict[str, Any]], digest: str) -> Self:
         functions: dict[str, int] = {}
         densities: dict[str, int] = {}
+        core_A: dict[str, float] = {}
         cutoffs_A = []
         for block in blocks:
             species = str(block["speciesblock"]).split()
@@ -82,13 +85,16 @@ class BBasis:
                 densities[species[0]] = int(block["ndensityi"])
             if "rcutij" in block:
                 cutoffs_A.append(float(block["rcutij"]))
+                by_distance = str(block.get("inner_cutoff_type", "distance")) == "distance"
+                pair = "-".join(sorted((species[0], species[-1])))
+                core_A[pair] = max(core_A.get(pair, 0.0), float(block.get("r_in", 0.0)) if by_distance else 0.0)
         for element in functions:
             if element not in densities:
                 raise KeyError(f"embedding of {element}")
         if not cutoffs_A or not 0.0 < max(cutoffs_A) < 100.0:
             raise KeyError("rcutij")
         return cls(path=path, elements=tuple(sorted(functions)), cutoff_A=max(cutoffs_A), functions=functions,
-                   densities=densities, digest=digest)
+                   densities=densities, core_A=core_A, digest=digest)
 
 
 def _skipped(entry: dict[str, Any]) -> bool:

@@ -24,6 +24,7 @@ from mlip_kmc.halts import potential_digest
 from mlip_kmc.potential import Potential, ace_of
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.basis import BBasis
+from mlip_kmc.potential.fingerprint import fits, products_of
 
 Array = npt.NDArray[np.float64]
 
@@ -142,12 +143,18 @@ class Extrapolation:
         """Read both files.
 
         Raises:
-            PotentialError: one cannot be read, or they do not belong together.
+            PotentialError: one cannot be read, they do not belong together, or the active set is transposed or of deficient rank.
         """
         kind = ActiveSet.read(active_set, basis=BBasis.read(basis)).kind
         with np.load(active_set, allow_pickle=False) as archive:
             inverses = {element: np.array(archive[element]) for element in sorted(archive.files)}
-        return cls(basis=basis, active_set=active_set, inverses=inverses, projector=Projector(basis),
+        projector = Projector(basis)
+        for index, element in enumerate(projector.elements):
+            if fits(inverses[element], products_of(projector.pyace, index=index)) is False:
+                raise PotentialError(f"the rows of {element} in the active set {active_set} are no environments of the B-basis "
+                                     f"{basis}: it is transposed, or of another basis; make it again with mlip-kmc potential "
+                                     "activeset")
+        return cls(basis=basis, active_set=active_set, inverses=inverses, projector=projector,
                    digest=potential_digest(basis=basis, active_set=active_set), full=kind == "full")
 
     def projections_of(self, atoms: Atoms) -> dict[str, Array]:

@@ -19,14 +19,14 @@ atom, with all digits that a double has. The extrapolation grade gamma goes to s
                        --ase MODULE:CLASS --ase-arguments JSON   any ASE calculator instead: code that you run
                        --socket PATH           a running server instead; --wait-s 60 for one that is being restarted
                        --digest SHA256         refuse another potential than this
-  limits               --halt GAMMA            above it: exit code 100, and the structure is kept
-                       --select GAMMA          above it: the structure is kept
+  limits               --halt GAMMA            from it on: exit code 100, and the structure is kept
+                       --select GAMMA          from it on: the structure is kept
                        --minimum-distance A    as 1.5, or Cu-Cu=1.5,Cu-N=1.2: nearer atoms are not evaluated: exit code 100
   what is kept         --halts DIR             extended XYZ files, durably written
                        --search ID --state N --stage NAME --step N   what they say they come from
   files                --input FILE --output FILE [standard input and output]   --gamma FILE   --quiet
 
-Exit codes: 0 done   100 above a limit, and kept   2 wrong options   3 the structure is malformed   4 the potential cannot be
+Exit codes: 0 done   100 a limit is reached, and kept   2 wrong options   3 the structure is malformed   4 the potential cannot be
 used   8 a file could not be written   10 the evaluation failed   11 no server   12 the potential is another than it was
 Every code but 0 comes with one line on standard error.
 """
@@ -542,7 +542,7 @@ class Evaluator:
             file.check()  # what was loaded is what was hashed
 
     def evaluate(self, structure: Structure, source: "dict[str, str] | None" = None) -> Answer:
-        """Energy, forces and gamma of a structure; one above a limit is kept.
+        """Energy, forces and gamma of a structure; one that reaches a limit is kept.
 
         Args:
             structure: what to evaluate.
@@ -576,10 +576,10 @@ class Evaluator:
         if answer.gamma is None or self._halt is self._select is None:
             return
         gamma = max(answer.gamma)
-        if self._halt is not None and gamma > self._halt:
+        if self._halt is not None and not gamma < self._halt:
             kept = self._kept(HALTED_ON, structure, answer.gamma, source)
-            answer.halt = f"gamma {gamma:.6g} of atom {answer.gamma.index(gamma)} (from 0) is above {self._halt:g}{kept}"
-        elif self._select is not None and gamma > self._select:
+            answer.halt = f"gamma {gamma:.6g} of atom {answer.gamma.index(gamma)} (from 0) reaches {self._halt:g}{kept}"
+        elif self._select is not None and not gamma < self._select:
             self._kept(CANDIDATE, structure, answer.gamma, source)
 
     def _kept(self, kind: str, structure: Structure, gamma: "list[float] | None", source: "dict[str, str] | None") -> str:

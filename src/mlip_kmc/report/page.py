@@ -186,7 +186,8 @@ def _grade(report: Report) -> str:
     total, halted = sum(report.numbers.outcomes.values()), grade.halted_searches
     share = (f"{halted} of {total} searches ({100 * halted / total:.1f} %) were halted: confidences hold only for what the "
              "potential knows" if halted else "no search was halted")
-    return f"at most {grade.state_0:.2g} in state 0{saddles}{path}; {share}"
+    blind = grade.active_set_blind and f"; WARNING: {grade.active_set_blind}, and searches went on where they should have halted"
+    return f"at most {grade.state_0:.2g} in state 0{saddles}{path}; {share}{blind}"
 
 
 def _computation(report: Report) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mlip_kmc.potential.whereabouts import noted_blindness
 from mlip_kmc.report.diffusion import SpeciesDiffusion, Walk, diffusion, follow
 from mlip_kmc.report.numbers import RunNumbersSummary, summarise
 from mlip_kmc.rundir import RunView
@@ -49,6 +50,7 @@ class Grade:
         path: of the force calls that were looked at, in searches that were not halted.
         halted_searches: how many were.
         select, halt: the thresholds.
+        active_set_blind: what an active set of deficient rank does not see; empty where it sees, or its files are gone.
     """
 
     state_0: float | None
@@ -57,6 +59,7 @@ class Grade:
     halted_searches: int
     select: float | None
     halt: float | None
+    active_set_blind: str
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def _grade(view: RunView) -> Grade:
         state_0=view.minimised.gamma if view.minimised else None, saddle=max(saddles, default=None),
         path=max((record.gamma_path for record in kept if record.gamma_path is not None), default=None),
         halted_searches=len(view.searches) - len(kept), select=facts.get("gamma.select"), halt=facts.get("gamma.halt"),
+        active_set_blind=noted_blindness(view.path, digest=facts.get("potential.active_set")),
     )
 
 

@@ -104,7 +104,8 @@ class Watched:
             return False
         whole = new.rpartition(b"\n")[0] + b"\n"
         self._read += len(whole) if whole != b"\n" else 0
-        return any(self._beyond(grade.gamma) for grade in read_grades(whole.decode("ascii", errors="replace")))
+        grades = read_grades(whole.decode("ascii", errors="replace"))
+        return any(self.watch.thresholds.reaches_halt(grade.gamma) for grade in grades)
 
     def judge(self, files: Mapping[str, str]) -> Graded:
         """What the whole search came to.
@@ -114,7 +115,7 @@ class Watched:
         """
         grades = list(read_grades(self._text(GRADES)))
         path = max((grade.gamma for grade in grades), default=None)
-        first = next((grade for grade in grades if self._beyond(grade.gamma)), None)
+        first = next((grade for grade in grades if self.watch.thresholds.reaches_halt(grade.gamma)), None)
         if first is not None:
             said = f"gamma {first.gamma:.3g} at force call {first.step}"
             return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first))
@@ -123,8 +124,8 @@ class Watched:
         largest = {stage: float(np.max(found)) for stage, found in gammas.items()}
         frames, halt, last = list(self._frames(grades, None)), "", grades[-1].step if grades else 0
         for number, (stage, gamma) in enumerate(largest.items(), start=1):
-            if not gamma < self.watch.thresholds.select:
-                beyond = self._beyond(gamma)
+            if self.watch.thresholds.reaches_select(gamma):
+                beyond = self.watch.thresholds.reaches_halt(gamma)
                 halt = halt or (f"gamma {gamma:.3g} at the {stage}" if beyond else "")
                 frames.append(self._halt(points[stage], gammas[stage], stage=stage, step=last + number,
                                          kind=Kind.HALT if beyond else Kind.CANDIDATE))
@@ -133,9 +134,6 @@ class Watched:
             # the reactant is the state's own minimum, the same for all of its searches
             gamma_reactant=_largest_of(self._text("pos.con"), self.watch) if points else None, frames=tuple(frames), halt=halt,
         )
-
-    def _beyond(self, gamma: float) -> bool:
-        return not gamma < self.watch.thresholds.halt  # not a number is beyond, too
 
     def _text(self, name: str) -> str:
         try:

@@ -1,0 +1,94 @@
+"""How many independent environments a matrix of projections, or the inverse of an active set, rests on.
+
+    rank_of_inverse(inverse)                  # Rank(functions=35, independent=1, condition=inf): blind in 34 directions
+    rank_of_inverse(inverse).full             # False
+
+python-ace inverts an active set by `numpy.linalg.pinv`, which sets the directions that it cannot tell from rounding to zero:
+gamma does not see them, whatever an environment is like there. Functions and environments differ by many orders of magnitude,
+so rows and columns are scaled first (Ruiz, RAL-TR-2001-034, 2001), which changes no rank; then singular values are compared
+with the largest.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+TOLERANCE = 1e-13
+"""Singular values below this part of the largest are rounding: of equal environments they are 1e-15, of training sets 1e-11."""
+_NOTHING = 1e-15
+"""Rows of an inverse below this part of its largest number are what pinv leaves of zero."""
+_ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class Rank:
+    """What the active set of an element rests on.
+
+    Attributes:
+        functions: how many basis functions (times densities, in a full set) the element has.
+        independent: the numerical rank: so many environments are independent of each other.
+        condition: the largest over the smallest singular value of the scaled matrix; infinite where the rank is not full.
+    """
+
+    functions: int
+    independent: int
+    condition: float
+
+    @property
+    def full(self) -> bool:
+        """Does the set tell every direction?"""
+        return self.independent >= self.functions
+
+
+def rank_of_inverse(inverse: Array) -> Rank:
+    """The rank of an active set, from its inverse (n, n): functions by environments."""
+    scaled = inverse / _or_one(np.abs(inverse).max(axis=0))
+    scaled[np.abs(scaled).max(axis=1) < _NOTHING] = 0.0
+    return rank_of(equilibrated(scaled)[0])
+
+
+def rank_of(scaled: Array) -> Rank:
+    """The rank of a scaled matrix (m, n), m environments of n functions."""
+    return rank_from(np.asarray(np.linalg.svd(scaled, compute_uv=False), dtype=np.float64), functions=scaled.shape[1])
+
+
+def rank_from(values: Array, *, functions: int) -> Rank:
+    """The rank that singular values, the largest first, stand for."""
+    largest = float(values[0]) if len(values) else 0.0
+    independent = int(np.sum(values > TOLERANCE * largest)) if largest > 0.0 else 0
+    full = independent >= functions > 0
+    return Rank(functions=functions, independent=independent,
+                condition=largest / float(values[functions - 1]) if full else float("inf"))
+
+
+def equilibrated(matrix: Array) -> tuple[Array, Array, Array]:
+    """A matrix whose rows and columns have the largest numbers 1, and the factors (m,) and (n,) that made it so."""
+    scaled = matrix.copy()
+    rows, columns = np.ones(scaled.shape[0]), np.ones(scaled.shape[1])
+    for _ in range(_ROUNDS):
+        by_row = _or_one(np.sqrt(np.abs(scaled).max(axis=1)))
+        scaled /= by_row[:, None]
+        rows /= by_row
+        by_column = _or_one(np.sqrt(np.abs(scaled).max(axis=0)))
+        scaled /= by_column
+        columns /= by_column
+    return scaled, rows, columns
+
+
+def inverse_of(matrix: Array) -> tuple[Array, float]:
+    """The inverse of a regular matrix, inverted in its scaled form, and how far `matrix x inverse` is from 1 there.
+
+    With that product 1 + R, gamma is b A^-1 (1 + R): R is its relative error. The other order of the factors has an error that is
+    larger by up to the condition, and says nothing of gamma.
+    """
+    scaled, rows, columns = equilibrated(matrix)
+    inverse = np.linalg.inv(scaled)
+    off = float(np.abs(scaled @ inverse - np.eye(len(matrix))).max())
+    return np.ascontiguousarray(columns[:, None] * inverse * rows), off
+
+
+def _or_one(values: Array) -> Array:
+    return np.where(values > 0.0, values, 1.0)
