@@ -168,7 +168,7 @@ def test_a_basis_of_another_potential_is_refused(tmp_path):
         assert b"do not belong together" in done.stderr
 
 
-def test_above_the_threshold_the_code_is_100_and_the_frame_is_kept(tmp_path):
+def test_from_the_threshold_on_the_code_is_100_and_the_frame_is_kept(tmp_path):
     atoms = rattled(1)
     atoms.positions[7] += 0.9  # far from what the potential has seen
     for engine in ("lammps", "pyace"):
@@ -177,7 +177,7 @@ def test_above_the_threshold_the_code_is_100_and_the_frame_is_kept(tmp_path):
                                "search": "0_3", "step": 12})
         assert done.returncode == driver.HALTED
         (line,) = done.stderr.decode().splitlines()
-        assert line.endswith(f"is above 5; kept at {halts}/0_3-12.xyz")
+        assert line.endswith(f"reaches 5; kept at {halts}/0_3-12.xyz")
         assert len(done.stdout.splitlines()) == 1 + len(atoms), "the numbers are there all the same"
         (found,), warnings = read_halts(halts)
         assert (found.kind, found.search, found.step, warnings) == (Kind.HALT, "0_3", 12, ())

@@ -18,7 +18,7 @@ from mlip_kmc.potential import AcePotential, BuiltinPotential
 from mlip_kmc.potential.gamma import Extrapolation, Projector, gamma_of
 
 from .conftest import EXAMPLE
-from .learning_material import example_module, mlip_kmc_activeset
+from .learning_material import example_module, mlip_kmc_activeset, search_frames
 
 GAMMA_INPUT = """units metal
 atom_style atomic
@@ -74,12 +74,13 @@ def test_gamma_is_that_of_lammps(tmp_path, grade, seed, rattle_A, strain):
 
 @pytest.mark.parametrize("rattle_A", [0.02, 0.1, 0.3])
 def test_gamma_of_a_published_potential_is_that_of_lammps(tmp_path, rattle_A):
-    """Cu-I comes with python-ace's papers; it is not ours to ship."""
+    """Cu-I comes with python-ace's papers; it is not ours to ship. Its own active set is of deficient rank, so one is made."""
     folder = next((root / "shared/data/potentials" for root in Path(__file__).resolve().parents
                    if (root / "shared/data/potentials/Cu-I.asi").is_file()), None)
     if folder is None:
         pytest.skip("NOT TESTED: the potential Cu-I is not on this machine")
-    grade = Extrapolation.read(basis=folder / "Cu-I.yaml", active_set=folder / "Cu-I.asi")
+    write_active_set(tmp_path / "Cu-I.asi", make_active_set(folder / "Cu-I.yaml", list(search_frames(1))[:40], complete=True))
+    grade = Extrapolation.read(basis=folder / "Cu-I.yaml", active_set=tmp_path / "Cu-I.asi")
     atoms = bulk("Cu", "fcc", a=3.63, cubic=True).repeat(4)
     atoms.rattle(rattle_A, seed=1)
     ours, theirs = grade.gamma_of(atoms), lammps_gamma(atoms, grade, tmp_path)
@@ -193,7 +194,7 @@ def test_a_pickled_training_set_is_as_good_where_it_is_trusted(tmp_path, trainin
                        "--trust-pickle")
     again = Extrapolation.read(basis=EXAMPLE / "cu.yaml", active_set=tmp_path / "cu.asi")
     atoms = read(EXAMPLE / "vacancy.xyz")
-    np.testing.assert_allclose(again.gamma_of(atoms), grade.gamma_of(atoms), rtol=1e-6)
+    np.testing.assert_allclose(again.gamma_of(atoms), grade.gamma_of(atoms), rtol=1e-5)  # python-ace's pinv has no more digits
 
 
 def test_a_pickled_array_in_an_active_set_is_never_loaded(tmp_path):

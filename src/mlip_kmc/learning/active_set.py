@@ -230,7 +230,10 @@ def support_of(grade: Extrapolation, frames: Sequence[Atoms]) -> Support:
     """
     rows, _ = _rows(grade.projector, frames, None, None)
     scales = natural_scales(grade.projector)
-    largest = max(float(grade.gamma_of(atoms).max()) for atoms in frames)
+    if grade.full:
+        largest = max(float(grade.gamma_of(atoms).max()) for atoms in frames)
+    else:
+        largest = max(float(np.abs(found @ grade.inverses[element]).max(initial=0.0)) for element, found in rows.items())
     return Support(ranks={element: span_of(found, scales=scales[element]).rank for element, found in rows.items()},
                    atoms={element: len(found) for element, found in rows.items()}, largest_gamma=largest)
 
