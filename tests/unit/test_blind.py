@@ -1,5 +1,7 @@
 """Active sets that cannot see: how python-ace makes them, that they are refused, and what completes them."""
 
+import hashlib
+import json
 import shutil
 from dataclasses import replace
 
@@ -9,7 +11,11 @@ import pytest
 from ase.build import bulk
 from click.testing import CliRunner
 
+from mlip_kmc.check.findings import Level
+from mlip_kmc.check.sight import eyesight, rests_on
 from mlip_kmc.cli.main import cli
+from mlip_kmc.config import Config
+from mlip_kmc.eon.grading import sight_lines
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.learning.active_set import make_active_set, support_of, write_active_set
 from mlip_kmc.learning.spanning import natural_scales, span_of
@@ -19,6 +25,10 @@ from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.eyesight import look_around
 from mlip_kmc.potential.gamma import Extrapolation, Projector
 from mlip_kmc.potential.rank import Rank, equilibrated, inverse_of, rank_of_inverse
+from mlip_kmc.potential.whereabouts import NOTE, noted_blindness
+from mlip_kmc.report import collect, render
+from mlip_kmc.rundir import RunView
+from mlip_kmc.status import read_status
 
 from .blind_material import (
     BASIS,
@@ -34,6 +44,7 @@ from .blind_material import (
     solute,
     surface,
 )
+from .synthetic import commit
 
 HALT = 15.0
 
@@ -349,3 +360,79 @@ def test_info_names_a_blind_set_and_what_the_example_s_rests_on(potential_folder
     assert "REFUSED: the rows of Cu" in run("info", potential_folder / "cu.yace")[1]
     code, _, error = run("record", potential_folder / "cu.yace")
     assert code == 0, error  # a record is of the files as they are
+
+
+# ---- what is told of old runs, and by check and run
+
+@pytest.fixture
+def old_run(potential_folder):
+    """A run that was made with a crystal's pseudo-inverse, whose files are still there."""
+    save(potential_folder / "cu.asi", by_python_ace(BASIS, [crystal()]))
+    digest = hashlib.sha256((potential_folder / "cu.asi").read_bytes()).hexdigest()
+    minimised = {"energy": -10.0, "energy_drop": 0.1, "largest_displacement_A": 0.01, "largest_force_eV_per_A": 1e-4,
+                 "pressure_GPa": 0.1, "lowest_eigenvalue_eV_per_A2": 1.0, "force_calls": 10, "gamma": 0.02}
+    run_dir = commit(potential_folder / "run", potential_note={
+        "facts": {"potential.active_set": digest, "gamma.select": 3.0, "gamma.halt": 15.0}, "minimised": minimised})
+    names = {"ace": "cu.yace", "basis": "cu.yaml", "active_set": "cu.asi"}
+    (run_dir / NOTE).write_text(json.dumps({key: str(potential_folder / name) for key, name in names.items()}))
+    return run_dir
+
+
+def test_status_and_report_name_a_run_whose_active_set_is_blind(old_run):
+    said = CliRunner().invoke(cli, ["status", str(old_run)])
+    assert said.exit_code == 0
+    assert "is rank-deficient in Cu (1 independent environments for 35 functions)" in " ".join(said.output.split())
+    assert "rank-deficient in Cu" in read_status(old_run).active_set_blind
+    with RunView.read(old_run) as view:
+        report = collect(view, etc=old_run, software={})
+    assert "rank-deficient in Cu" in json.loads(report.as_json())["extrapolation_grade"]["active_set_blind"]
+    assert "WARNING: the active set" in render(report)
+
+
+def test_nothing_is_said_where_the_active_set_sees_or_is_another(old_run):
+    shutil.copy(EXAMPLE / "cu.asi", old_run.parent / "cu.asi")  # not the one of the run
+    assert read_status(old_run).active_set_blind == ""
+    (old_run.parent / "cu.asi").unlink()
+    assert read_status(old_run).active_set_blind == ""
+    assert noted_blindness(old_run, digest=None) == ""
+    (old_run / NOTE).write_text("torn")
+    assert read_status(old_run).active_set_blind == ""
+
+
+def configured(training=None):
+    named = {} if training is None else {"training": str(training)}
+    return Config.model_validate({"structure": str(EXAMPLE / "vacancy.xyz"), "temperature_K": 500,
+                                  "potential": {"ace": str(EXAMPLE / "cu.yace"), **named}})
+
+
+def test_a_run_warns_of_what_its_active_set_does_not_see(tmp_path, monkeypatch):
+    atoms, potential = ase.io.read(EXAMPLE / "vacancy.xyz"), AcePotential.read(EXAMPLE / "cu.yace")
+    assert list(sight_lines(atoms, potential, configured())) == [], "the example sees"
+    ase.io.write(tmp_path / "train.xyz", rattled(), format="extxyz")
+    lines = list(sight_lines(atoms, potential, configured(tmp_path / "train.xyz")))
+    assert lines[0] == "the active set rests on Cu: 240 atoms, 35 independent environments for 35 functions"
+    assert "made from another training set" in lines[1]
+    blind = replace(Extrapolation.of(potential), inverses=by_python_ace(BASIS, [crystal()]))
+    monkeypatch.setattr(Extrapolation, "of", classmethod(lambda *_: blind))
+    lines = list(sight_lines(atoms, potential, configured()))
+    assert [line.split(":")[0] for line in lines] == ["warning", "warning"]
+    assert "gamma of Cu is only 0.0" in lines[0]
+    assert "20 % more volume" in lines[0]
+
+
+def test_check_finds_the_example_fit_and_names_what_a_blind_set_does_not_see(tmp_path, monkeypatch):
+    atoms, potential = ase.io.read(EXAMPLE / "vacancy.xyz"), AcePotential.read(EXAMPLE / "cu.yace")
+    (finding,), _ = eyesight(atoms, potential, thresholds=configured().gamma)
+    assert (finding.level, finding.values["blind"]) == (Level.OK, ())
+    (finding,), _ = rests_on(potential, None)
+    assert finding.level is Level.OK
+    assert "35 of 35 directions of Cu (condition 1.2e+09)" in finding.text
+    ase.io.write(tmp_path / "train.xyz", rattled(), format="extxyz")
+    (finding,), _ = rests_on(potential, tmp_path / "train.xyz")
+    assert finding.level is Level.WARN, "it is another training set"
+    assert "Cu: 240 atoms, 35 independent environments for 35 functions" in finding.text
+    blind = replace(Extrapolation.of(potential), inverses=by_python_ace(BASIS, [crystal()]))
+    monkeypatch.setattr(Extrapolation, "of", classmethod(lambda *_: blind))
+    (finding,), _ = eyesight(atoms, potential, thresholds=configured().gamma)
+    assert finding.level is Level.WARN
+    assert finding.values["blind"] == ("20 % more volume, Cu", "20 % less volume, Cu")

@@ -14,6 +14,7 @@ from mlip_kmc.campaign import STATE, Campaign, CampaignState, ExplorationMethod,
 from mlip_kmc.config import load_config
 from mlip_kmc.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, PotentialError, ReleaseError, RunStateError
 from mlip_kmc.halts import Halt, Kind, Stage, write_halt
+from mlip_kmc.learning.active_set import make_active_set, write_active_set
 from mlip_kmc.learning.frames import read_selection
 from mlip_kmc.records import EonResult, Minimised, Status
 
@@ -172,12 +173,10 @@ def test_nothing_to_label_is_said_with_its_reasons(tmp_path, campaign):
 
 
 def test_a_refitted_potential_is_told_that_refresh_is_not_there_yet(tmp_path):
-    """At first with an active set under which every gamma is a hundred times as large; then with the true one."""
+    """At first with an active set that knows one crystal only, and was completed; then with the true one."""
     for name in ("cu.yace", "cu.yaml"):
         shutil.copy(EXAMPLE / name, tmp_path)
-    with np.load(EXAMPLE / "cu.asi") as archive:
-        np.savez(tmp_path / "poor.npz", Cu=100 * archive["Cu"])
-    (tmp_path / "poor.npz").rename(tmp_path / "cu.asi")
+    write_active_set(tmp_path / "cu.asi", make_active_set(EXAMPLE / "cu.yaml", [bulk("Cu", a=3.6, cubic=True)], complete=True))
     path = tmp_path / "akmc.yaml"
     path.write_text((EXAMPLE / "akmc.yaml").read_text().replace("vacancy.xyz", str(EXAMPLE / "vacancy.xyz")))
     explorer = Explorer(result(Status.HALTED), frames=[frame(KNOWN)])
