@@ -144,6 +144,27 @@ def test_gamma_of_an_alloy_is_that_of_lammps(tmp_path, densities, kind):
         assert rows.shape == (chosen.sum(), len(grade.inverses[symbol]))
 
 
+def test_a_completed_active_set_is_huge_outside_in_lammps_too(tmp_path):
+    """Perfect crystals of nickel with one aluminium: most directions are missing, and small rows stand for them."""
+    basis, active_set = tmp_path / "alni.yaml", tmp_path / "alni.asi"
+    alloy_basis(basis, densities=1)
+    known = bulk("Ni", "fcc", a=3.52, cubic=True) * 2
+    known.symbols[0] = "Al"
+    made = make_active_set(basis, [known], complete=True)
+    assert [span.rank.full for span in made.spans.values()] == [False, False]
+    write_active_set(active_set, made)
+    grade = Extrapolation.read(basis=basis, active_set=active_set)
+    inside = lammps_gamma(known, grade, tmp_path)
+    print(f"\ncompleted: gamma up to {inside.max():.6f} in the training set, by LAMMPS")
+    assert inside.max() == pytest.approx(1.0, abs=1e-3)
+    outside = known * (2, 2, 2)
+    outside.rattle(0.05, seed=1)
+    ours, theirs = grade.gamma_of(outside), lammps_gamma(outside, grade, tmp_path)
+    print(f"rattled by 0.05 A: at least {theirs.min():.3g} by LAMMPS; they differ by {np.abs(ours / theirs - 1).max():.1e} of it")
+    assert theirs.min() > 100
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
 def test_unknown_gamma_is_none_and_never_zero(tmp_path):
     (tmp_path / "alone.yace").write_bytes((EXAMPLE / "cu.yace").read_bytes())
     potential = AcePotential.read(tmp_path / "alone.yace")
