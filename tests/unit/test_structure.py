@@ -340,7 +340,7 @@ def test_what_cannot_be_used_is_refused(atoms, arguments, words):
     [
         (FixAtoms(indices=range(108)), "all atoms"),
         (FixCartesian(3, mask=(True, False, False)), "atom 3 (from 0) is fixed along some directions only (F T T"),
-        (FixBondLength(0, 1), "FixBondLengths (atoms 0, 1); eOn knows only FixAtoms"),
+        (FixBondLength(0, 1), "FixBondLengths (atoms 0, 1), but eOn knows only FixAtoms"),
         (FixAtoms(indices=[108]), "does not have"),
         ([FixAtoms(indices=range(60)), FixAtoms(indices=range(60, 108))], "all atoms"),
     ],

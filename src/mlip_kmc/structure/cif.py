@@ -40,8 +40,8 @@ def _check_occupancies(block: CIFBlock) -> None:
             continue
         occupancy = _number(value)
         if not abs(occupancy - 1.0) <= _WHOLE:
-            raise StructureError(f"site {name} is occupied to {occupancy:g} only, but a run moves whole atoms: build a supercell, "
-                                 "put an atom of one element or a vacancy on each of its sites, and give that")
+            raise StructureError(f"site {name} is occupied to {occupancy:g} only, but a run moves whole atoms: build a "
+                                 "supercell, put an atom of one element or a vacancy on each of its sites, and give that")
 
 
 def _number(value: Any) -> float:

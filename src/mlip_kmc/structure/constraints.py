@@ -51,8 +51,8 @@ def _mask(constraint: Any) -> Flags | None:
         raise StructureError(f"atom {indices[0]} (from 0) may move along some directions only ({kind}), but eOn holds an atom as a "
                              "whole or not at all: fix it by FixAtoms, or free it")
     which = f" (atoms {', '.join(map(str, indices[:4]))})" if indices else ""
-    raise StructureError(f"the structure has a constraint {kind}{which}; eOn knows only FixAtoms: fix these atoms as a whole, or "
-                         "take the constraint out of the file")
+    raise StructureError(f"the structure has a constraint {kind}{which}, but eOn knows only FixAtoms: fix these atoms as a whole, "
+                         "or take it out of the file")
 
 
 def partly_fixed(index: int, fixed: Flags) -> str:
@@ -63,8 +63,8 @@ def partly_fixed(index: int, fixed: Flags) -> str:
         fixed: (3,) True where it is.
     """
     flags = " ".join("F" if flag else "T" for flag in fixed)
-    return (f"atom {index} (from 0) is fixed along some directions only ({flags}, where T moves), but eOn holds an atom as a whole "
-            "or not at all: write F F F or T T T for it")
+    return (f"atom {index} (from 0) is fixed along some directions only ({flags}, where T moves), but eOn holds an atom as a "
+            "whole or not at all: write F F F or T T T for it")
 
 
 def constrain(atoms: Atoms, fixed: Flags) -> None:

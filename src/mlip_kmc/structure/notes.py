@@ -26,9 +26,14 @@ class Unused:
     names: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
 
+    def __bool__(self) -> bool:
+        """Is there anything?"""
+        return bool(self.names)
+
     def __str__(self) -> str:
-        """As `not used: velocities, stress`; nothing where all is used."""
-        return f"not used of the file: {', '.join(self.names)}" if self.names else ""
+        """As `the structure's file has what is not used: velocities`, and what to do where that may fix atoms."""
+        told = f"the structure's file has what is not used: {', '.join(self.names)}" if self.names else ""
+        return "; ".join(part for part in (told, self.advice) if part)
 
     @property
     def advice(self) -> str:

@@ -127,7 +127,7 @@ def _known(name: str) -> str:
 
 def _read(path: Path, kind: str, species: Sequence[str]) -> Atoms:
     if species and kind not in _BY_TYPE:
-        raise StructureError(f"structure.species names types of atoms, but a file of the format {kind} has elements; leave it out")
+        raise StructureError(f"structure.species names types of atoms, but the format {kind} has elements: leave it out")
     if kind in _READERS:
         return _READERS[kind](path, species)
     if kind == "lammps-dump-binary" and not species:

@@ -139,7 +139,7 @@ def _fixed(mask: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     for index, row in enumerate(rows.tolist()):
         wrong = [word for word in row if word not in _MOVES]
         if wrong:
-            raise StructureError(f"atom {index} (from 0) has {wrong[0]!r} in move_mask; write T where it moves, F where it is fixed")
+            raise StructureError(f"atom {index} (from 0) has {wrong[0]!r} in move_mask; write T where it moves, else F")
     return ~np.array([[_MOVES[word] for word in row] * (3 // len(row)) for row in rows.tolist()], dtype=bool)
 
 
