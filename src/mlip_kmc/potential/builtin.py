@@ -108,7 +108,7 @@ class BuiltinPotential:
         tilt = float(np.abs(np.tril(np.asarray(atoms.cell.array), -1)).max())
         if rules.orthogonal and not tilt <= _ORTHOGONAL:
             raise StructureError(f"eOn's built-in {self.eon_name} knows only cells with right angles, but this one is "
-                                 f"tilted (by {tilt:.3g} A); choose vectors of the same lattice that are at right angles, as of "
+                                 f"tilted by {tilt:.3g} A; choose vectors of the same lattice that are at right angles, as of "
                                  "a cubic supercell")
         symbols = atoms.get_chemical_symbols()
         oxygens = symbols.count("O")

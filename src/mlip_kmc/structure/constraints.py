@@ -48,11 +48,11 @@ def _mask(constraint: Any) -> Flags | None:
     indices = [int(index) for index in constraint.get_indices()] if hasattr(constraint, "get_indices") else []
     kind = type(constraint).__name__
     if isinstance(constraint, FixedLine | FixedPlane) and indices:
-        raise StructureError(f"atom {indices[0]} (from 0) may move along some directions only ({kind}), but eOn holds an atom as a "
-                             "whole or not at all: fix it by FixAtoms, or free it")
+        raise StructureError(f"atom {indices[0]} (from 0) may move along some directions only ({kind}), but eOn holds an atom as "
+                             "a whole or not at all: fix it by FixAtoms, or free it")
     which = f" (atoms {', '.join(map(str, indices[:4]))})" if indices else ""
-    raise StructureError(f"the structure has a constraint {kind}{which}, but eOn knows only FixAtoms: fix these atoms as a whole, "
-                         "or take it out of the file")
+    raise StructureError(f"the structure has a constraint {kind}{which}, but eOn knows only FixAtoms: fix these atoms as a "
+                         "whole, or take it out of the file")
 
 
 def partly_fixed(index: int, fixed: Flags) -> str:

@@ -32,7 +32,8 @@ _STYLES = {"atomic": 1, "charge": 1, "molecular": 2, "bond": 2, "angle": 2, "ful
 _WIDTHS = {"atomic": 5, "charge": 6, "molecular": 6, "bond": 6, "angle": 6, "full": 7}
 _USED = {"Atoms", "Masses", "Atom Type Labels"}
 _UNITS = re.compile(r"\bunits = (\w+)")
-_DUMP_USED = {"id", "type", "element", "mass", "x", "y", "z", "xs", "ys", "zs", "xu", "yu", "zu", "xsu", "ysu", "zsu"}
+_PLACES = {"x", "y", "z", "xs", "ys", "zs", "xu", "yu", "zu", "xsu", "ysu", "zsu"}
+_DUMP_USED = {"id", "type", "element", *_PLACES}
 _IN_ANGSTROM = ("metal", "real")
 
 
@@ -197,11 +198,14 @@ def read_dump(path: Path, *, species: Sequence[str] = ()) -> Atoms:
     if units and units[-1] not in _IN_ANGSTROM:
         raise StructureError(f"it has LAMMPS' units {units[-1]}; convert it to metal, in which lengths are in A")
     header, rows = _dump_rows(text[start:])
-    order = np.argsort([int(row[header.index("id")]) for row in rows], kind="stable") if "id" in header else np.arange(len(rows))
-    elements = _dump_elements(header, [rows[index] for index in order], species)
-    atoms: Atoms = read_lammps_dump_text(io.StringIO(text[start:]), index=-1, specorder=list(species) or None)
-    atoms.set_chemical_symbols(elements)
-    atoms.set_masses("defaults")
+    if "id" in header:
+        rows.sort(key=lambda row: int(row[header.index("id")]))
+    places = [index for index, name in enumerate(header) if name in _PLACES]
+    table = [f"ITEM: ATOMS element {' '.join(header[index] for index in places)}"]
+    for symbol, row in zip(_dump_elements(header, rows, species), rows, strict=True):
+        table.append(" ".join([symbol, *(row[index] for index in places)]))
+    frame = text[start:].partition("ITEM: ATOMS")[0] + "\n".join([*table, ""])
+    atoms: Atoms = read_lammps_dump_text(io.StringIO(frame), index=-1)
     atoms.info = {UNUSED: Unused(names=tuple(name for name in header if name not in _DUMP_USED))}
     return atoms
 

@@ -112,9 +112,10 @@ def format_of(path: Path) -> str:
 
 def _format_by_name(path: Path) -> str | None:
     try:
-        return str(filetype(str(path.absolute())))
+        found = str(filetype(str(path.absolute())))
     except UnknownFileTypeError:
         return None
+    return found if found in ioformats else None  # ASE gives the name's ending back where it knows no better
 
 
 def _known(name: str) -> str:

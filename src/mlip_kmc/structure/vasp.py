@@ -40,11 +40,11 @@ def read_poscar(path: Path, *, species: Sequence[str] = ()) -> Atoms:
     lines = text_of_file(path).splitlines()
     if species and len(lines) > 5 and _is_counts(lines[5]):
         lines.insert(5, " ".join(species))
+    flags = _flags(lines)
     stream = _Named("\n".join([*lines, ""]))
     stream.name = str(path)
     atoms: Atoms = read_vasp(stream)
     atoms.set_constraint()
-    flags = _flags(lines, len(atoms))
     if flags is not None:
         constrain(atoms, flags)
     atoms.info[UNUSED] = Unused(names=("velocities",) if atoms.has("momenta") else ())
@@ -55,13 +55,14 @@ def _is_counts(line: str) -> bool:
     return "".join(line.split()[:1]).isdecimal()
 
 
-def _flags(lines: Sequence[str], count: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None:
+def _flags(lines: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None:
     """(N, 3) True where a coordinate is fixed; None without selective dynamics."""
     switch = 6 if _is_counts(lines[5]) else 7
     if lines[switch].strip()[:1].lower() != "s":
         return None
-    fixed = np.zeros((count, 3), dtype=bool)
-    for index in range(count):
+    counts = [int(word) for word in lines[switch - 1].partition("!")[0].split()]
+    fixed = np.zeros((sum(counts), 3), dtype=bool)
+    for index in range(len(fixed)):
         number = switch + 2 + index
         words = [word for word in re.split(r"[\s,]+", lines[number].strip()) if word][3:6]
         logicals = [_LOGICAL.match(word) for word in words]
