@@ -8,7 +8,6 @@ A tick takes in finished searches, registers those whose turn it is, perhaps mak
 commits a generation if anything changed. eOn's own classes hold states, process tables, confidence and superbasins.
 """
 
-import logging
 import math
 import os
 import socket
@@ -16,18 +15,16 @@ import time
 from collections import Counter, deque
 from dataclasses import asdict, fields, replace
 from importlib import metadata
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eon import akmcstatelist, communicator, superbasinscheme
-from eon.config import ConfigClass
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory
 from mlip_kmc.config import Config
+from mlip_kmc.eon.adapter import StateList, eon_config, log_to, superbasin_scheme, use_communicator, verify
 from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator, search_of
-from mlip_kmc.eon.explorer import OrderedExplorer, RecordingState
+from mlip_kmc.eon.explorer import OrderedExplorer
 from mlip_kmc.eon.retention import prune
 from mlip_kmc.eon.setup import Setup, changed
 from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
@@ -39,14 +36,10 @@ from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.structure import from_con, read_structure
 from mlip_kmc.trajectory import Path as AtomPath
 
-_EON_LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin",
-                "superbasinscheme")
-_LOG_BYTES = 4_000_000
 _AHEAD = 6
 _LEAST_AHEAD = 24
 _MOST_FRAMES = 500
 """In `halts/`: beyond, only halted searches add some."""
-EON_KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
 
 
 class Server:
@@ -69,6 +62,7 @@ class Server:
             saved: the generation's state.
             searches: so many searches of the present state and no KMC step; None: a run.
         """
+        verify()
         self.config = config
         self.setup = setup
         self._searches = searches
@@ -79,22 +73,22 @@ class Server:
         self._root = checkpoints.root
         self._spool = make_directory(directory.path / "spool")
         self._halts, self._evidence = directory.path / "halts", directory.path / "evidence"
-        _log_to(directory.path / "eon.log")
+        log_to(directory.path / "eon.log")
         self.numbers = RunNumbers() if saved is None else _numbers(saved["numbers"])
         self._earlier = self.numbers
         limits = config.limits()  # an older version knew fewer of them
         self.changes = changed(saved["limits"], {key: limits[key] for key in limits if key in saved["limits"]}) if saved else {}
         (self._root / "pos.con").write_text(setup.pos_con, encoding="utf-8")
         (self._root / "config.ini").write_text(setup.config_ini, encoding="utf-8")
-        self._eon = _eon_config(self._root)
+        self._eon = eon_config(self._root)
         self._comm = OrderedCommunicator(
             self._eon, cluster=cluster, spool=self._spool,
             template=JobTemplate(files=setup.job_files, links=setup.job_links,
                                  time_limit_s=config.search.time_limit_min * 60, evidence=self._evidence,
                                  watch=setup.watch),
         )
-        communicator._comm_by_config_id[id(self._eon)] = self._comm  # noqa: SLF001 - where eOn looks communicators up
-        self.states = self._state_list()
+        use_communicator(self._eon, self._comm)
+        self.states = StateList(self._root, config=self._eon)
         if "temperature_K" in self.changes:
             self._at_new_temperature()
         start = from_con(setup.pos_con)
@@ -104,7 +98,7 @@ class Server:
         self.recent: deque[SearchRecord] = deque(maxlen=config.search.max_bad_in_a_row)
         self.last_event: Event | None = None
         self._replay()
-        self._superbasins = self._superbasin_scheme()
+        self._superbasins = superbasin_scheme(self.states, config=self._eon)
         self._explorer = self._explore(self.numbers.state)
         if self._hopeless:  # started again all the same: it gets another series
             self.numbers = replace(self.numbers, bad_in_a_row=0)
@@ -382,16 +376,6 @@ class Server:
 
     # -- starting and continuing
 
-    def _state_list(self) -> Any:
-        states = akmcstatelist.AKMCStateList(
-            self._eon.main_temperature / EON_KELVIN_PER_EV, self._eon.akmc_thermal_window,
-            self._eon.akmc_max_thermal_window, str(self._root / "pos.con"), filter_hole=self._eon.disp_moved_only,
-            config=self._eon,
-        )
-        states.touched, states.records, states.frames, states.infos = {"states/0"}, [], {}, {}
-        states.StateClass = RecordingState
-        return states
-
     def _at_new_temperature(self) -> None:
         """New rates for every known process, and confidence from zero.
 
@@ -408,18 +392,6 @@ class Server:
                 state.save_process_table()
                 state.reset_repeats()
                 state.info.set("MetaData", "proc repeat count", "{}")
-
-    def _superbasin_scheme(self) -> Any:
-        if not self._eon.sb_on:
-            return None
-        kinds = {"transition_counting": (superbasinscheme.TransitionCounting, "sb_tc_ntrans"),
-                 "energy_level": (superbasinscheme.EnergyLevel, "sb_el_energy_increment"),
-                 "rate": (superbasinscheme.RateThreshold, "sb_rt_rate_threshold")}
-        make_directory(Path(self._eon.sb_path) / "storage")  # eOn moves merged superbasins there
-        if self._eon.sb_scheme not in kinds:
-            raise ConfigError(f"eon.Coarse Graining.superbasin_scheme is one of {', '.join(kinds)}, not '{self._eon.sb_scheme}'")
-        kind, parameter = kinds[self._eon.sb_scheme]
-        return kind(self._eon.sb_path, self.states, self.states.kT, getattr(self._eon, parameter), config=self._eon)
 
     def _explore(self, number: int) -> OrderedExplorer:
         """The explorer of a state; in a superbasin, of its least known state."""
@@ -471,17 +443,6 @@ class Server:
         )
 
 
-def _log_to(path: Path) -> None:
-    """What eOn's server says goes into the run directory, not to the terminal."""
-    handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=2, delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    for name in _EON_LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO)
-    logging.raiseExceptions = False  # a full disk is told once, by the commit
-
-
 def _positions(con: str) -> Any:
     return read_structure(Path(con)).positions
 
@@ -492,20 +453,3 @@ def _numbers(raw: dict[str, Any]) -> RunNumbers:
         raise RunStateError(f"the run was continued by a newer mlip-kmc, which notes {', '.join(sorted(unknown))}; continue it "
                             "with that version")
     return RunNumbers(**{**raw, "pending": tuple(raw["pending"])})
-
-
-def _eon_config(root: Path) -> Any:
-    """eOn's configuration object, with absolute paths: nothing depends on the current directory."""
-    config = ConfigClass()
-    try:
-        config.init(str(root / "config.ini"))
-    except (ValueError, SyntaxError, SystemExit) as error:
-        raise ConfigError(f"eOn refuses its options: {error}; check the `eon` section of the configuration") from error
-    config.path_root = str(root)
-    for name in ("path_results", "path_states", "path_scratch", "path_jobs_in", "path_jobs_out", "path_incomplete",
-                 "path_pot", "sb_path"):
-        value = getattr(config, name, None)
-        if value:
-            setattr(config, name, str(root / Path(value).name))
-    config.path_results = str(root)
-    return config
