@@ -15,7 +15,6 @@ import time
 from collections import Counter, deque
 from dataclasses import asdict, fields, replace
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,15 +24,16 @@ from mlip_kmc.config import Config
 from mlip_kmc.eon.adapter import StateList, eon_config, log_to, superbasin_scheme, use_communicator, verify
 from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator, search_of
 from mlip_kmc.eon.explorer import OrderedExplorer
+from mlip_kmc.eon.leaving import Leaving, no_way_out
 from mlip_kmc.eon.retention import prune
 from mlip_kmc.eon.setup import Setup, changed
 from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
 from mlip_kmc.files import make_directory
 from mlip_kmc.halts import from_text, write_halt
-from mlip_kmc.kinetics import draw_step, draw_time, step_generator
+from mlip_kmc.kinetics import draw_step, step_generator
 from mlip_kmc.records import Event, Progress, RunNumbers, SearchRecord, Start
 from mlip_kmc.searches.cluster import SearchCluster
-from mlip_kmc.structure import from_con, read_structure
+from mlip_kmc.structure import from_con
 from mlip_kmc.trajectory import Path as AtomPath
 
 _AHEAD = 6
@@ -98,6 +98,7 @@ class Server:
         self.recent: deque[SearchRecord] = deque(maxlen=config.search.max_bad_in_a_row)
         self.last_event: Event | None = None
         self._replay()
+        self._leaving = Leaving()
         self._superbasins = superbasin_scheme(self.states, config=self._eon)
         self._explorer = self._explore(self.numbers.state)
         if self._hopeless:  # started again all the same: it gets another series
@@ -126,7 +127,8 @@ class Server:
             return reason
         registered: list[str] = []
         deadline = time.monotonic() + timeout_s
-        while not self._enough and not self._hopeless and not self.halt and not (registered and time.monotonic() >= deadline):
+        self._check_way_out()
+        while not (self._enough or self._hopeless or self._closed or self.halt or (registered and time.monotonic() >= deadline)):
             self._retarget()
             if not self._draining:
                 self._explorer.make_jobs(self._searches, ahead=self._ahead)
@@ -216,6 +218,20 @@ class Server:
     def _hopeless(self) -> bool:
         return self.numbers.bad_in_a_row >= self.config.search.max_bad_in_a_row
 
+    @property
+    def _closed(self) -> bool:
+        """Every state of the superbasin was searched for long, and nothing within its thermal window leads out."""
+        basin = self._explorer.superbasin
+        return basin is not None and all(
+            not state.get_ratetable(basin) and state.get_total_saddle_count() >= self.config.search.max_bad_in_a_row
+            for state in basin.states)
+
+    def _check_way_out(self) -> None:
+        if self._closed:
+            basin = self._explorer.superbasin
+            raise SearchesFailedError(f"{no_way_out(basin, sorted(basin.state_dict))}; or search on here with a larger "
+                                      "search.max_bad_in_a_row")
+
     def _retarget(self) -> None:
         """In a superbasin, search the state that is least known now."""
         basin = self._explorer.superbasin
@@ -239,10 +255,11 @@ class Server:
         rng = step_generator(seed=self.config.seed, step=number)
         state = self.states.get_state(self.numbers.state)
         basin = self._superbasins.get_containing_superbasin(state) if self._superbasins else None
+        hops = None
         if basin is not None:
-            np.random.seed(int(rng.integers(2**32)))  # noqa: NPY002 - eOn draws the exit from numpy's global stream
-            mean, left, reached, process, _ = self._leave(basin, state)
-            residence, rate = draw_time(mean, rng), 1.0 / mean
+            way = self._leaving.draw(basin, entered=state, path=self.path, rng=rng)
+            left, process, path = way.left, way.process, way.path
+            residence, rate, hops = way.time_s, 1.0 / way.mean_time_s, way.hops
         else:
             table = state.get_ratetable()
             if not table:
@@ -256,10 +273,10 @@ class Server:
                 raise SearchesFailedError(
                     f"no step out of state {state.number}: {error}; run at a higher temperature_K in a new --dir"
                 ) from error
-            process, rate, left = table[index][0], table[index][1], state
-            reached = self.states.get_product_state(state.number, process)
+            process, rate, left, path = table[index][0], table[index][1], state, self.path
+        reached = self.states.get_product_state(left.number, process)
         reached = self.states.get_state(reached.number)  # eOn made two objects of it; from here on there is one
-        path = self._follow(state.number, left.number, process, reached.number)
+        path = self._leaving.follow(path, left, process, reached)
         mapping, images = self.path.changes_to(path)
         drift = path.drift_A
         event = Event(
@@ -267,7 +284,7 @@ class Server:
             time_s=self.numbers.time_s + residence, barrier=left.get_process(process)["barrier"], rate=rate,
             energy=left.get_energy(), mapping=mapping, images=images,
             drift_A=(float(drift[0]), float(drift[1]), float(drift[2])), superbasin=basin.id if basin else None,
-            temperature_K=self.config.temperature_K,
+            temperature_K=self.config.temperature_K, hops=hops,
         )
         self._checkpoints.append("events", event.to_json())
         self.states.touched.add("states/state_table")
@@ -282,40 +299,6 @@ class Server:
                                previous=left.number if left.number != reached.number else self.numbers.previous)
         self._explorer = self._explore(reached.number)
         return event
-
-    def _leave(self, basin: Any, state: Any) -> Any:
-        try:
-            return basin.step(state, self.states.get_product_state)
-        except ValueError as error:
-            raise SearchesFailedError(
-                f"no step out of superbasin {basin.id}: {error}; raise search.thermal_window_kT in a new --dir"
-            ) from error
-
-    def _follow(self, entered: int, left: int, process: int, reached: int) -> AtomPath:
-        """The atoms' path through an event; inside a superbasin, along the shortest way of known processes."""
-        path = self.path
-        for state, step, product in [*self._way(entered, left), (left, process, reached)]:
-            origin = self.states.get_state(state)
-            path = path.follow(
-                state=_positions(origin.reactant_path), reactant=_positions(origin.proc_reactant_path(step)),
-                product=_positions(origin.proc_product_path(step)),
-                reached=_positions(self.states.get_state(product).reactant_path),
-            )
-        return path
-
-    def _way(self, start: int, end: int) -> list[tuple[int, int, int]]:
-        """(state, process, product) from one state to another through process tables, breadth first."""
-        ways: dict[int, list[tuple[int, int, int]]] = {start: []}
-        queue = deque([start])
-        while queue and end not in ways:
-            here = queue.popleft()
-            for process, row in self.states.get_state(here).get_process_table().items():
-                if row["product"] >= 0 and row["product"] not in ways:
-                    ways[row["product"]] = [*ways[here], (here, process, row["product"])]
-                    queue.append(row["product"])
-        if end not in ways:
-            raise RunStateError(f"no known processes lead from state {start} to state {end} of one superbasin; report this")
-        return ways[end]
 
     # -- commits
 
@@ -441,10 +424,6 @@ class Server:
             good=self.outcomes["new"], repeated=self.outcomes["repeat"], bad=self.outcomes["bad"],
             halted=self.outcomes["halted"], running=self._comm.running, last_event=self.last_event,
         )
-
-
-def _positions(con: str) -> Any:
-    return read_structure(Path(con)).positions
 
 
 def _numbers(raw: dict[str, Any]) -> RunNumbers:
