@@ -332,6 +332,10 @@ def triangle(*, way_out):
                  exit_rate_per_s=np.array([way_out]))
 
 
+def square(effect):
+    return float((effect.images[0].astype(float) ** 2).sum())
+
+
 def test_the_triangles_effects_undo_each_other():
     hops = triangle(way_out=1.0).effects
     assert not hops[4:5].then(hops[5:6]).changing.any()
@@ -349,7 +353,7 @@ def test_samples_and_walks_agree_in_what_becomes_of_the_atoms(few_samples):
     walked = [draw(basin, entry=0, rng=np.random.default_rng([5, i])) for i in range(700)]
     sampled = [draw(basin, entry=0, rng=np.random.default_rng([6, i]), explicit_hops=0.0) for i in range(500)]
     assert all(leave.effect.mapping[0, 3] == 3 for leave in (*walked, *sampled))
-    for of in (lambda effect: float((effect.images[0].astype(float) ** 2).sum()), lambda effect: float(effect.mapping[0, 0] == 1)):
+    for of in (square, lambda effect: float(effect.mapping[0, 0] == 1)):
         one, other = ([of(leave.effect) for leave in some] for some in (walked, sampled))
         error = np.hypot(np.std(one) / np.sqrt(len(one)), np.std(other) / np.sqrt(len(other)))
         assert abs(np.mean(one) - np.mean(other)) < 3.5 * error
@@ -358,8 +362,8 @@ def test_samples_and_walks_agree_in_what_becomes_of_the_atoms(few_samples):
 def test_images_accumulate_by_the_number_of_hops(few_samples):
     """1e10 hops: the mean square grows in proportion, and atoms have changed places in half the walks."""
     few, many = triangle(way_out=0.01), triangle(way_out=1e-10)
-    squares = [np.mean([float((draw(basin, entry=0, rng=np.random.default_rng([8, i])).effect.images[0].astype(float) ** 2).sum())
-                        for i in range(count)]) for basin, count in ((few, 700), (many, 300))]
+    squares = [np.mean([square(draw(basin, entry=0, rng=np.random.default_rng([8, i])).effect) for i in range(count)])
+               for basin, count in ((few, 700), (many, 300))]
     hops = [absorption(basin.chain, entry=0).hops for basin in (few, many)]
     assert squares[1] / squares[0] == pytest.approx(hops[1] / hops[0], rel=0.45)
 

@@ -27,7 +27,7 @@ from mlip_kmc.trajectory import Path as AtomPath
 Array = npt.NDArray[np.float64]
 
 _REMEMBERED = 4096
-"""Structures whose positions are kept."""
+"""Processes."""
 _FRAME_A = 1e-6
 """A frame that drifts by more than its atoms do is a fault."""
 
@@ -60,12 +60,12 @@ class _Process:
 
 
 class Leaving:
-    """Draws ways out of superbasins; remembers positions, which eOn writes once."""
+    """Draws ways out of superbasins; remembers what each process does to the atoms, whose files eOn writes once."""
 
     def __init__(self, *, explicit_hops: float = EXPLICIT_HOPS) -> None:
         """Up to `explicit_hops` expected hops a walk is made hop by hop."""
         self._explicit_hops = explicit_hops
-        self._positions: dict[str, Array] = {}
+        self._known: dict[tuple[int, int, int], AtomPath] = {}
 
     def draw(self, basin: Any, *, entered: Any, path: AtomPath, rng: np.random.Generator) -> WayOut:
         """Draw how a superbasin is left.
@@ -120,18 +120,19 @@ class Leaving:
         return self.follow(path, states[process.state], process.number, states[process.product])
 
     def follow(self, path: AtomPath, state: Any, process: int, product: Any) -> AtomPath:
-        """The atoms' path through one process of eOn's `state` to its state `product`."""
-        return path.follow(
-            state=self._read(state.reactant_path), reactant=self._read(state.proc_reactant_path(process)),
-            product=self._read(state.proc_product_path(process)), reached=self._read(product.reactant_path),
-        )
+        """The atoms' path through one process of eOn's `state`, where `path` ends, to its state `product`."""
+        key = (state.number, process, product.number)
+        if key not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = AtomPath.start(path.cell, path.symbols, anchored=path.anchored).follow(
+                state=self._read(state.reactant_path), reactant=self._read(state.proc_reactant_path(process)),
+                product=self._read(state.proc_product_path(process)), reached=self._read(product.reactant_path),
+            )
+        return path.then(self._known[key])
 
     def _read(self, con: str) -> Array:
-        if con not in self._positions:
-            if len(self._positions) >= _REMEMBERED:
-                self._positions.clear()
-            self._positions[con] = np.asarray(read_structure(Path(con)).positions, dtype=np.float64)
-        return self._positions[con]
+        return np.asarray(read_structure(Path(con)).positions, dtype=np.float64)
 
     def _effects(self, inside: list[_Process], states: dict[int, Any], frames: dict[int, AtomPath], *, atoms: int) -> Effects:
         """What each process does to the atoms, seen from the root: there by its state's frame, and back by its product's."""
