@@ -117,6 +117,15 @@ def unsound_steps(events: Iterable[Event]) -> list[Event]:
     return [event for event in events if event.superbasin is not None and event.hops is None]
 
 
+def unsound(events: Iterable[Event]) -> str:
+    """What superbasin steps of the first versions mean for a run, in words; empty where there are none."""
+    steps = unsound_steps(events)
+    if not steps:
+        return ""
+    return (f"{len(steps)} superbasin {'step was' if len(steps) == 1 else 'steps were'} made by an earlier version: times, ways "
+            f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new --dir")
+
+
 @dataclass(frozen=True)
 class Start(_Json):
     """One start of a run's process: the first, or one that continued it.

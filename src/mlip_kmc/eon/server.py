@@ -31,7 +31,7 @@ from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
 from mlip_kmc.files import make_directory
 from mlip_kmc.halts import from_text, write_halt
 from mlip_kmc.kinetics import draw_step, step_generator
-from mlip_kmc.records import Event, Progress, RunNumbers, SearchRecord, Start
+from mlip_kmc.records import Event, Progress, RunNumbers, SearchRecord, Start, unsound
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.structure import from_con
 from mlip_kmc.trajectory import Path as AtomPath
@@ -332,8 +332,8 @@ class Server:
 
     @property
     def damage(self) -> list[str]:
-        """What this start found damaged besides generations, one line each."""
-        return self._comm.damage
+        """What this start found damaged besides generations, or made by a version that is not to be trusted, one line each."""
+        return [*self._comm.damage, *([self._unsound] if self._unsound else [])]
 
     def begin(self) -> None:
         """Commit that the run goes on from here, before any search; a run that is done stays as it is."""
@@ -409,10 +409,11 @@ class Server:
             record = SearchRecord.from_json(line)
             self.outcomes[record.outcome] += 1
             self.recent.append(record)
-        for line in self._checkpoints.records("events"):
-            event = Event.from_json(line)
+        events = [Event.from_json(line) for line in self._checkpoints.records("events")]
+        for event in events:
             self.path = self.path.changed(event.mapping, event.images, event.drift_A)
             self.last_event = event
+        self._unsound = unsound(events)
 
     def progress(self) -> Progress:
         """Where the run is."""
