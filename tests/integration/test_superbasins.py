@@ -41,5 +41,10 @@ def test_a_run_that_is_killed_goes_on_the_same(tmp_path, kind):
     searches = read_lines(tmp_path / "whole" / "journal" / "searches.jsonl", SearchRecord)
     if kind == "superbasins":
         assert any(event.superbasin is not None for event in events)
+        for event in events:
+            inside = event.superbasin is not None
+            assert (event.hops is not None) == inside
+            assert event.hops is None or event.hops >= 1
+            assert event.step_time_s > 0
     else:
         assert any(search.kind == "recycling" for search in searches)

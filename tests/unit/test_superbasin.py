@@ -363,7 +363,7 @@ def test_images_accumulate_by_the_number_of_hops(few_samples):
     """1e10 hops: the mean square grows in proportion, and atoms have changed places in half the walks."""
     few, many = triangle(way_out=0.01), triangle(way_out=1e-10)
     squares = [np.mean([square(draw(basin, entry=0, rng=np.random.default_rng([8, i])).effect) for i in range(count)])
-               for basin, count in ((few, 700), (many, 300))]
+               for basin, count in ((few, 700), (many, 150))]
     hops = [absorption(basin.chain, entry=0).hops for basin in (few, many)]
     assert squares[1] / squares[0] == pytest.approx(hops[1] / hops[0], rel=0.45)
 

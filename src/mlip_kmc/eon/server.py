@@ -99,6 +99,7 @@ class Server:
         self.last_event: Event | None = None
         self._replay()
         self._leaving = Leaving()
+        self._shut_in = 0  # searches, since this start, of a superbasin that nothing leads out of
         self._superbasins = superbasin_scheme(self.states, config=self._eon)
         self._explorer = self._explore(self.numbers.state)
         if self._hopeless:  # started again all the same: it gets another series
@@ -220,17 +221,14 @@ class Server:
 
     @property
     def _closed(self) -> bool:
-        """Every state of the superbasin was searched for long, and nothing within its thermal window leads out."""
+        """The superbasin's states were searched for long, and nothing within their thermal windows leads out."""
         basin = self._explorer.superbasin
-        return basin is not None and all(
-            not state.get_ratetable(basin) and state.get_total_saddle_count() >= self.config.search.max_bad_in_a_row
-            for state in basin.states)
+        return basin is not None and self._shut_in >= self.config.search.max_bad_in_a_row * len(basin.states)
 
     def _check_way_out(self) -> None:
         if self._closed:
             basin = self._explorer.superbasin
-            raise SearchesFailedError(f"{no_way_out(basin, sorted(basin.state_dict))}; or search on here with a larger "
-                                      "search.max_bad_in_a_row")
+            raise SearchesFailedError(f"{no_way_out(basin, sorted(basin.state_dict))}; run it again to search on")
 
     def _retarget(self) -> None:
         """In a superbasin, search the state that is least known now."""
@@ -354,6 +352,9 @@ class Server:
         self.recent.append(record)
         useless = record.outcome in ("bad", "halted")
         self.numbers = replace(self.numbers, bad_in_a_row=self.numbers.bad_in_a_row + 1 if useless else 0)
+        basin = self._explorer.superbasin
+        shut = basin is not None and not any(state.get_ratetable(basin) for state in basin.states)
+        self._shut_in = self._shut_in + 1 if shut else 0
         if record.outcome == "halted" and self.config.gamma.on_halt == "stop" and not self.numbers.halt:
             self.numbers = replace(self.numbers, halt=f"search {record.state}_{record.index} was {record.reason}")
 
