@@ -150,6 +150,15 @@ def test_probabilities_that_do_not_sum_to_one_stop_the_run(monkeypatch):
             absorption(pair, entry=0)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("steps", [10, 300])
+def test_times_beyond_what_a_number_holds_are_refused(steps):
+    up = np.full(steps, 1e-40)
+    chain = Chain(inside=np.diag(up, 1) + np.diag(np.full(steps, 1.0), -1), out=np.append(np.zeros(steps), 1e-40))
+    with pytest.raises(ArithmeticError, match=r"beyond what a number holds|sum to"):
+        absorption(chain, entry=0)
+
+
 # -- one draw: exit, time, hops
 
 

@@ -186,6 +186,7 @@ def _without(state: int, hop: Long, out: Long, *, others: npt.NDArray[np.int64],
     return step
 
 
+@np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")  # what comes of it is looked at
 def absorption(chain: Chain, *, entry: int) -> Absorption:
     """Mean time, probabilities of the ways out, and expected visits.
 
@@ -211,7 +212,8 @@ def absorption(chain: Chain, *, entry: int) -> Absorption:
     time = float((inside[here] / total[here]).sum())
     if not abs(float(exits.sum()) - 1) <= SUM_TOLERANCE:
         raise ArithmeticError(f"the probabilities of the ways out sum to {float(exits.sum()):.17g}, not to 1")
-    if not (np.isfinite(time) and time > 0):
-        raise ArithmeticError(f"the mean time until it is left is {time:g} s, beyond what a number holds")
+    hops = float(inside.sum())
+    if not (0 < time < np.inf and hops < np.inf):
+        raise ArithmeticError(f"it is left after {time:g} s and {hops:g} hops in the mean, beyond what a number holds")
     return Absorption(mean_time_s=time, exits=np.asarray(exits, dtype=np.float64), visits=np.asarray(inside, dtype=np.float64),
-                      hops=float(inside.sum()))
+                      hops=hops)
