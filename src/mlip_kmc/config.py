@@ -331,7 +331,7 @@ class Config(_Section):
     seed: Annotated[int, _NUMBER, Field(ge=0, lt=2**63)] = 1
     """Everything random follows from it."""
     superbasins: bool = False
-    """eOn's MCAMC superbasins (scheme and its parameters through `eon: {Coarse Graining: ...}`)."""
+    """Groups of states between which the run flickers count as one (docs/superbasins.md; `eon: {Coarse Graining: ...}`)."""
     recycling: bool = False
     """eOn's saddle recycling from the previous state."""
     eon: Options = {}

@@ -172,7 +172,10 @@ class EonWrapper:
         return self._go(potential, structure, searches=count)
 
     def _go(self, potential: Potential, structure: Atoms, *, searches: int | None) -> EonResult:
+        from mlip_kmc.eon.adapter import verify  # eOn takes a second to import
+
         check_cpu()
+        verify()
         if self._remote is not None and isinstance(potential, DrivenPotential):
             raise ConfigError("the driver listens on one machine only: set `path: lammps` in `potential`, or leave out "
                               "--remote-workers")
@@ -301,7 +304,7 @@ class EonWrapper:
         cluster: "SearchCluster", searches: int | None, pulse: Pulse,
     ) -> tuple[Status, str]:
         """From a generation on, until the run is done, stopped, or the disk is full."""
-        from mlip_kmc.eon.server import Server  # eOn takes a second to import
+        from mlip_kmc.eon.server import Server  # as above
 
         with storage_errors(directory.path):
             server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
