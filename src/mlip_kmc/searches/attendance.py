@@ -12,6 +12,7 @@ for longer than that, the check is due before the heartbeats that wait in its so
 once; those in the same process never come back. So that check is off, and silence is counted in time that the scheduler is awake.
 """
 
+import asyncio
 import threading
 import time
 from collections import Counter
@@ -20,12 +21,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributed import SchedulerPlugin
+from distributed.core import Status
 from distributed.scheduler import heartbeat_interval
 
-from mlip_kmc.programs import AwakeClock
+from mlip_kmc.programs.awake import LONGEST_GAP_S, AwakeClock
 from mlip_kmc.searches.worker import machine_of
 
 _FEWEST_HEARTBEATS = 4
+_LOOK_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Attendance(SchedulerPlugin):  # type: ignore[misc]
         """`changed` is called after each change, in dask's thread."""
         self._changed = changed
         self._lock = threading.Lock()
+        self._entering: set[asyncio.Future[None]] = set()  # the loop keeps weak references only
         self._slots: dict[str, int] = {}
         self._names: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
@@ -68,10 +72,20 @@ class Attendance(SchedulerPlugin):  # type: ignore[misc]
         self._since = time.monotonic()
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
-        """dask tells that a worker is there."""
+        """dask tells that a worker is there: it counts from when it takes searches."""
+        task = asyncio.ensure_future(self.enter(scheduler, worker))
+        self._entering.add(task)
+        task.add_done_callback(self._entering.discard)
+
+    async def enter(self, scheduler: Any, worker: str) -> None:
+        """dask tells of a worker before it runs; what is sent meanwhile would wait behind the searches of another."""
+        state = scheduler.workers[worker]
+        while state.status is not Status.running:
+            await asyncio.sleep(_LOOK_S)
+            if scheduler.workers.get(worker) is not state:
+                return
         with self._lock:
             self._count()
-            state = scheduler.workers[worker]
             self._slots[worker], self._names[worker] = int(state.nthreads), str(state.name)
             self._counts["joined"] += 1
         self._changed()
@@ -80,9 +94,8 @@ class Attendance(SchedulerPlugin):  # type: ignore[misc]
         """dask tells that a worker is gone."""
         with self._lock:
             self._count()
-            self._slots.pop(worker, None)
             self._names.pop(worker, None)
-            self._counts["left"] += 1
+            self._counts["left"] += self._slots.pop(worker, None) is not None
         self._changed()
 
     def _count(self) -> None:
@@ -113,7 +126,7 @@ class Silence:
             limit_s: of silence; no less than four of dask's heartbeats, which come from every 0.5 s (up to 10 workers) on.
             clock: of the scheduler's waking time.
         """
-        self._limit_s, self._clock = limit_s, clock or AwakeClock()
+        self._limit_s, self._clock = limit_s, clock or AwakeClock(longest_gap_s=min(LONGEST_GAP_S, limit_s / 10))
         self._heard: dict[str, tuple[float, float]] = {}  # by address: its last heartbeat, and when we knew of it
 
     def look(self, last_seen: Mapping[str, float]) -> list[str]:

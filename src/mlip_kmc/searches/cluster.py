@@ -25,7 +25,7 @@ import logging
 import queue
 import secrets
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from itertools import islice
@@ -67,10 +67,12 @@ class SearchCluster:
         self._lock = threading.Lock()
         self._waiting: OrderedDict[str, ClientJob] = OrderedDict()
         self._sent: dict[str, Any] = {}
-        # by name the number of its last submission: what was taken back and submitted again must not get an old result
+        # by name the number of its last submission, which is its turn: what is submitted again must not get an old result
         self._wanted: dict[str, int] = {}
         self._done: queue.SimpleQueue[tuple[int, ClientDone]] = queue.SimpleQueue()
         self._submitted = self._tries = 0
+        self._deaths: Counter[str] = Counter()
+        self._silent: set[str] = set()
         self._held = False
         self._attendance = Attendance(self._changed)
         self._client.sync(self._enroll)
@@ -128,9 +130,8 @@ class SearchCluster:
         """
         with self._lock:
             self._submitted += 1
-            self._wanted[job.name], self._waiting[job.name] = self._submitted, job
-            if first:
-                self._waiting.move_to_end(job.name, last=False)
+            self._wanted[job.name] = -self._submitted if first else self._submitted
+            self._put(job)
         self._feed()
 
     def wait(self, timeout_s: float) -> list[ClientDone]:
@@ -156,6 +157,7 @@ class SearchCluster:
             wanted = [name for name in names if self._wanted.pop(name, None) is not None]
             for name in wanted:
                 self._waiting.pop(name, None)
+                self._deaths.pop(name, None)
             begun = set(islice(self._sent, self.running))
             sent = [self._sent.pop(name) for name in wanted if name in self._sent]
         if sent:
@@ -220,7 +222,7 @@ class SearchCluster:
         scheduler = self._cluster.scheduler
         scheduler.add_plugin(self._attendance, name="mlip-kmc-attendance")
         for address in scheduler.workers:
-            self._attendance.add_worker(scheduler, address)
+            await self._attendance.enter(scheduler, address)
 
     def _changed(self) -> None:
         """From dask's own thread: a worker came or went."""
@@ -244,7 +246,16 @@ class SearchCluster:
         while not self._closing:
             await asyncio.sleep(min(1.0, silent_s / _LOOKS))
             for address in silence.look({address: worker.last_seen for address, worker in scheduler.workers.items()}):
-                await scheduler.remove_worker(address, stimulus_id=f"{_KEY}silent", expected=True)
+                self._silent.add(address)
+                await scheduler.remove_worker(address, stimulus_id=f"{_KEY}silent")
+
+    def _put(self, job: ClientJob) -> None:
+        """Among those that wait, where its turn is; under the lock."""
+        number, last = self._wanted[job.name], next(reversed(self._waiting), None)
+        self._waiting[job.name] = job
+        if last is not None and self._wanted[last] > number:
+            for name in [name for name in self._waiting if self._wanted[name] > number]:
+                self._waiting.move_to_end(name)
 
     def _feed(self) -> None:
         """Send waiting jobs while workers have room."""
@@ -266,20 +277,29 @@ class SearchCluster:
             done: ClientDone = await future
         except FutureCancelledError:
             done = ClientDone(name=name, end=End.CANCELLED)
-        except KilledWorker:
-            done = ClientDone(name=name, end=End.KILLED_WORKERS, message=f"{MOST_DEATHS} workers died while they ran it")
+        except KilledWorker as error:
+            done = self._after_a_death(name, str(error.last_worker.address))
         except Exception as error:  # noqa: BLE001 - whatever a worker raises is the search's end, not the run's
             done = ClientDone(name=name, end=End.CRASHED, message=f"{error}" or type(error).__name__)
         with self._lock:
             if self._sent.get(name) is not future:
                 return  # it was taken back
             del self._sent[name]
-            if done.end is End.CANCELLED:  # not by us: the worker that ran it leaves, or dask has lost it
-                self._waiting[name] = job
-                self._waiting.move_to_end(name, last=False)
+            if done.end is End.CANCELLED:  # not by us: the worker that ran it leaves or has gone, or dask has lost it
+                self._put(job)
+            else:
+                self._deaths.pop(name, None)
         if done.end is not End.CANCELLED:
             self._done.put((number, done))
         self._feed()
+
+    def _after_a_death(self, name: str, address: str) -> ClientDone:
+        """A search whose worker is gone runs again; it is to blame where workers that did not just fall silent go on dying."""
+        if not self._spare and address not in self._silent:
+            self._deaths[name] += 1
+        if self._deaths[name] < MOST_DEATHS:
+            return ClientDone(name=name, end=End.CANCELLED)
+        return ClientDone(name=name, end=End.KILLED_WORKERS, message=f"{MOST_DEATHS} workers died while they ran it")
 
     def close(self) -> None:
         """End everything that runs, and the workers."""
