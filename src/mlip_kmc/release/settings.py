@@ -23,6 +23,7 @@ from pydantic import (
 
 from mlip_kmc.errors import ConfigError
 from mlip_kmc.explain import explain
+from mlip_kmc.files import why_no_file
 from mlip_kmc.yaml_file import read_keys
 
 SEMVER = r"^(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})(-[0-9A-Za-z]{1,20}(\.[0-9A-Za-z]{1,20}){0,4})?$"
@@ -124,8 +125,9 @@ class Licences(Section):
 def _existing(value: Path, info: ValidationInfo) -> Path:
     base: Path = (info.context or {}).get("base", Path.cwd())
     path = (base / value.expanduser()).resolve()
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}; correct the path, which starts at the settings' own folder")
+    wrong = why_no_file(path)
+    if wrong:
+        raise ValueError(f"{wrong}; correct the path, which starts at the settings' own folder")
     return path
 
 

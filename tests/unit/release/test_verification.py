@@ -143,9 +143,9 @@ def at_signature():
                trusted='namespaces="mlip-kmc-release",valid-before="20200101"')
     yield Case("signer-of-the-future", "signature", "not valid now", trusted='valid-after="20900101"')
     yield Case("signer-for-something-else", "signature", "may not sign releases", trusted='namespaces="git"')
-    yield Case("no-signers-file", "signature", "there is no file .* of allowed signers", trusted=None)
+    yield Case("no-signers-file", "signature", "there is no file .*; a file of allowed signers", trusted=None)
     yield Case("empty-signers-file", "signature", "none of those in", trusted="")
-    yield Case("garbage-signers-file", "signature", "finds no signer", trusted="garbage\n")
+    yield Case("garbage-signers-file", "signature", "none of those in", trusted="garbage\n")
     yield Case("empty-signature", "signature", "no whole SSH signature", signature=b"")
     yield Case("garbage-signature", "signature", "no whole SSH signature", signature=b"\xff\xfe garbage")
     yield Case("torn-signature", "signature", "no whole SSH signature", signature=b"torn")
@@ -168,8 +168,8 @@ def at_archive():
         ("cut-off", ZIP[:-30], "cut off"),
         ("no-zip-at-all", b"not a zip", "no zip"),
         ("empty-zip", END + b"\0" * 18, "no zip"),
-        ("comment", patched(ZIP, END, 20, 5) + b"hello", "put after the archive"),
-        ("comment-length", patched(ZIP, END, 20, 1), "comment"),
+        ("comment", patched(ZIP, END, 20, 5) + b"hello", "has a zip comment"),
+        ("comment-length", patched(ZIP, END, 20, 1), "has a comment"),
         ("several-disks", patched(ZIP, END, 4, 1), "several parts"),
         ("member-too-many-counted", patched(patched(ZIP, END, 8, 20), END, 10, 20), "damaged"),
         ("a-thousand-members", patched(patched(ZIP, END, 8, 1000), END, 10, 1000), "more than a release can have"),
