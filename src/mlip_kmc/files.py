@@ -241,7 +241,7 @@ def read_at_most(path: Path, most_bytes: int) -> bytes:
             raise OSError(errno.EINVAL, f"it is {kind_of(found.st_mode)}, not a file", str(path))
         if found.st_size <= most_bytes:
             with open(descriptor, "rb", closefd=False) as stream:
-                data = stream.read(most_bytes + 1)
+                data = stream.read(found.st_size + 1)  # Python takes the memory for all that is asked for
         if max(found.st_size, len(data)) > most_bytes:  # it may have grown meanwhile
             raise OSError(errno.EFBIG, f"it is larger than {most_bytes} bytes", str(path))
     finally:

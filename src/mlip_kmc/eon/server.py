@@ -21,7 +21,6 @@ import numpy as np
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory
 from mlip_kmc.config import Config
-from mlip_kmc.constants import EON_KELVIN_PER_EV
 from mlip_kmc.eon.adapter import StateList, eon_config, log_to, superbasin_scheme, use_communicator, verify
 from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator, search_of
 from mlip_kmc.eon.explorer import OrderedExplorer
