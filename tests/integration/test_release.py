@@ -1,6 +1,7 @@
 """A release of the example's run, made by the real programs, and what a recipient does with it."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from ase.io import read
@@ -118,7 +120,7 @@ def unpacked(recipient):
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines[:8]] == [
         [str(number), name] for number, name in enumerate(STEPS, start=1) if name != "image"]
-    assert lines[-1] == "release_v1.0.zip holds"
+    assert lines[-1] == "release_v1.0.zip is verified: signed by jane@example.org"
     return recipient / "release_v1.0"
 
 
@@ -223,21 +225,78 @@ def test_in_potential_runs_in_an_input_of_ones_own(unpacked, tmp_path):
         assert float(energy) == pytest.approx(expected(unpacked), abs=1e-8)
 
 
-def test_the_gamma_lines_of_in_potential_run(unpacked, tmp_path):
+GAMMA_INPUT = """
+units metal
+atom_style atomic
+atom_modify map array sort 0 0
+box tilt large
+read_data example.data
+{potential}
+{interval}
+compute largest all reduce max f_gamma
+thermo_style custom step pe c_largest
+run 0
+print "first $(c_largest:%.10g)"
+minimize 0.0 1e-3 33 1000
+print "steps $(step)"
+print "stale $(c_largest:%.10g)"
+run 0
+print "again $(c_largest:%.10g)"
+{now}
+run 0
+print "now $(c_largest:%.10g)"
+write_dump all custom minimum.dump id type x y z modify sort id format float %.17g
+"""
+
+
+def test_the_gamma_lines_of_in_potential_give_that_of_the_present_structure(unpacked, tmp_path):
+    """By the shipped words to the letter: after a minimization, the interval of 10 keeps an earlier structure's; the recipe does not."""
+    from mlip_kmc.potential import AcePotential
+    from mlip_kmc.potential.gamma import Extrapolation
+
     folder = scratch_of(unpacked, tmp_path)
     text = (folder / "in.potential").read_text()
     commands = [line.removeprefix("#   ") for line in text.splitlines() if line.startswith("#   ")]
+    assert [line.split()[0] for line in commands] == ["pair_style", "pair_coeff", "fix", "fix", "run"]
     masses = [line for line in text.splitlines() if line.startswith("mass")]
-    (folder / "in.potential").write_text("\n".join([*commands, *masses, ""]))
-    script = (folder / "in.example").read_text() + 'compute g all reduce max f_gamma\nrun 0\nprint "gamma $(c_g)"\n'
+    potential, interval, now = [*commands[:2], *masses], commands[2:3], commands[3:]
+    assert "pair 10 " in interval[0]
+    script = GAMMA_INPUT.format(potential="\n".join(potential), interval=interval[0], now="\n".join(now))
     (folder / "in.gamma").write_text(script)
     done = subprocess.run(["lmp", "-in", "in.gamma", "-log", "none"], cwd=folder, capture_output=True, text=True, timeout=60,
                           check=False)
     assert done.returncode == 0, done.stdout
-    gamma = float(next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("gamma ")))
+    said = dict(line.split() for line in done.stdout.splitlines() if line.startswith(("first ", "steps ", "stale ", "again ", "now ")))
+    grade = Extrapolation.of(AcePotential.read(folder / "potential.yace"))
+    minimum = read(folder / "minimum.dump", format="lammps-dump-text", index=-1)
+    minimum.symbols = ["Cu"] * len(minimum)
+    right = float(grade.gamma_of(minimum).max())
     manifest = json.loads((unpacked / MANIFEST).read_text())
-    check = next(check for check in manifest["checks"] if check["name"] == "gamma")
-    assert f"{gamma:.3g}" in check["about"]
+    assert float(said["first"]) == pytest.approx(manifest["example"]["gamma"], rel=1e-4)
+    assert int(said["steps"]) % 10 != 0, "else nothing would be stale"
+    assert float(said["stale"]) != pytest.approx(right, rel=0.05), "of an earlier structure"
+    assert float(said["again"]) != pytest.approx(right, rel=0.05), "a run 0 does not help"
+    assert float(said["now"]) == pytest.approx(right, rel=1e-4)
+
+
+def test_an_active_set_of_another_potential_is_seen_when_tried(unpacked, key, tmp_path):
+    """Of the same shape, of full rank, with digests that fit, signed: only its gamma gives it away."""
+    files = {path.name: path.read_bytes() for path in unpacked.iterdir() if path.name != "potential.record.json"}
+    with np.load(unpacked / "potential.asi") as archive:
+        inverse = archive["Cu"]
+    stream = io.BytesIO()
+    np.savez(stream, Cu=np.ascontiguousarray(1.5 * inverse))
+    files["potential.asi"] = stream.getvalue()
+    manifest = json.loads(files[MANIFEST])
+    del manifest["files"]["potential.record.json"]
+    manifest["files"]["potential.asi"] = {"sha256": hashlib.sha256(files["potential.asi"]).hexdigest(),
+                                          "bytes": len(files["potential.asi"])}
+    signed_again(files, json.dumps(manifest).encode(), tmp_path, key)
+    assert verify(tmp_path).returncode == 0
+    done = verify(tmp_path, "--try")
+    assert done.returncode == 9
+    assert re.search(r"refused at step 9 \(try\): python-ace gives example.xyz a largest gamma of \S+, the manifest \S+: the active "
+                     r"set is not this potential's", done.stderr)
 
 
 def test_the_five_lines_of_ase_run(unpacked, tmp_path):
@@ -261,10 +320,15 @@ def test_eon_minimises_the_example(unpacked, tmp_path):
 def repacked(unpacked, folder, key, change):
     """The release with another manifest, everything else consistent, and signed."""
     files = {path.name: path.read_bytes() for path in unpacked.iterdir()}
-    manifest = ProductionManifest.from_json(files[MANIFEST])
-    files[MANIFEST] = change(manifest).to_json()
+    signed_again(files, change(ProductionManifest.from_json(files[MANIFEST])).to_json(), folder, key)
+
+
+def signed_again(files, manifest, folder, key):
+    """A release of these files with this manifest, by a key that is allowed to."""
+    files = {**files, MANIFEST: manifest}
     files[SUMS] = sums_of(files)
-    (folder / "release_v1.0.zip").write_bytes(packed(files, at=manifest.creation_date))
+    date = ProductionManifest.from_json(manifest).creation_date
+    (folder / "release_v1.0.zip").write_bytes(packed(files, at=date))
     sign(folder / "release_v1.0.zip", key=key)
     shutil.copy(key.parent / "allowed_signers", folder)
 
