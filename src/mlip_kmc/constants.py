@@ -2,9 +2,9 @@
 
     GPA_PER_EV_A3 * stress_eV_per_A3
 
-CODATA 2018 (Tiesinga et al., Rev. Mod. Phys. 93, 025010 (2021)). Elementary charge, Boltzmann's and Avogadro's constant define the SI
-since 2019 and are exact; ASE's own units are those of CODATA 2014 unless it is told otherwise. LAMMPS' digits for its pair styles are
-in `potential.short_range`, which travels alone.
+CODATA 2018 (Tiesinga et al., Rev. Mod. Phys. 93, 025010 (2021)). Elementary charge, Boltzmann's and Avogadro's constant define
+the SI since 2019 and are exact; ASE's own units are those of CODATA 2014 unless it is told otherwise. LAMMPS' digits for its pair
+styles are in `potential.short_range`, which travels alone.
 """
 
 ELEMENTARY_CHARGE_C = 1.602176634e-19

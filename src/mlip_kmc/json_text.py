@@ -33,7 +33,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise JsonError(f"the key {ascii(twice[:60])} is there twice in one object")
+        raise JsonError(f"the key {twice[:60]!a} is there twice in one object")
     return found
 
 

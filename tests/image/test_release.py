@@ -198,10 +198,10 @@ def shelf(tmp_path_factory) -> Path:
 
 def validated(crate: Path, shelf: Path, severity: str) -> subprocess.CompletedProcess[str]:
     """By rocrate-validator, without a network."""
-    nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
-    return run(Path(sys.executable).with_name("rocrate-validator"), "-y", "--disable-color", "validate", "--offline", "--cache-path",
-               shelf, "--no-paging", "--verbose", "--profile-identifier", "ro-crate-1.1", "--requirement-severity", severity, crate,
-               env={**os.environ, **nowhere})
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    validator = Path(sys.executable).with_name("rocrate-validator")
+    return run(validator, "-y", "--disable-color", "validate", "--offline", "--cache-path", shelf, "--no-paging", "--verbose",
+               "--profile-identifier", "ro-crate-1.1", "--requirement-severity", severity, crate, env={**os.environ, **nowhere})
 
 
 @pytest.mark.parametrize("severity", ["required", "recommended"])
@@ -213,7 +213,7 @@ def test_the_crate_is_one_by_its_validator(recipient, shelf, severity):
 @pytest.mark.parametrize(("change", "severity", "said"), [
     (lambda raw: raw.__setitem__("@context", CONTEXT), "required", "creditText"),
     (lambda raw: next(entity for entity in raw["@graph"] if entity["@id"] == "./").pop("publisher"), "recommended", "publisher")])
-def test_the_validator_sees_what_is_wrong(recipient, shelf, tmp_path, change, severity, said):
+def test_the_validator_sees_what_is_wrong(recipient, shelf, tmp_path, change, severity, said):  # noqa: PLR0917 - pytest's way
     """What earlier releases had, and the like: the test above can fail."""
     crate = tmp_path / "crate"
     shutil.copytree(recipient[0], crate)

@@ -250,7 +250,7 @@ write_dump all custom minimum.dump id type x y z modify sort id format float %.1
 
 
 def test_the_gamma_lines_of_in_potential_give_that_of_the_present_structure(unpacked, tmp_path):
-    """By the shipped words to the letter: after a minimization, the interval of 10 keeps an earlier structure's; the recipe does not."""
+    """By the shipped words to the letter: after a minimization, an interval of 10 keeps an earlier one's; the recipe does not."""
     from mlip_kmc.potential import AcePotential
     from mlip_kmc.potential.gamma import Extrapolation
 
@@ -266,7 +266,8 @@ def test_the_gamma_lines_of_in_potential_give_that_of_the_present_structure(unpa
     done = subprocess.run(["lmp", "-in", "in.gamma", "-log", "none"], cwd=folder, capture_output=True, text=True, timeout=60,
                           check=False)
     assert done.returncode == 0, done.stdout
-    said = dict(line.split() for line in done.stdout.splitlines() if line.startswith(("first ", "steps ", "stale ", "again ", "now ")))
+    told = ("first ", "steps ", "stale ", "again ", "now ")
+    said = dict(line.split() for line in done.stdout.splitlines() if line.startswith(told))
     grade = Extrapolation.of(AcePotential.read(folder / "potential.yace"))
     minimum = read(folder / "minimum.dump", format="lammps-dump-text", index=-1)
     minimum.symbols = ["Cu"] * len(minimum)
@@ -295,8 +296,8 @@ def test_an_active_set_of_another_potential_is_seen_when_tried(unpacked, key, tm
     assert verify(tmp_path).returncode == 0
     done = verify(tmp_path, "--try")
     assert done.returncode == 9
-    assert re.search(r"refused at step 9 \(try\): python-ace gives example.xyz a largest gamma of \S+, the manifest \S+: the active "
-                     r"set is not this potential's", done.stderr)
+    assert re.search(r"refused at step 9 \(try\): python-ace gives example.xyz a largest gamma of \S+, the manifest \S+: the "
+                     r"active set is not this potential's", done.stderr)
 
 
 def test_the_five_lines_of_ase_run(unpacked, tmp_path):

@@ -21,7 +21,7 @@ def test_they_are_those_of_codata_2018():
                           (constants.ATOMIC_MASS_KG, ase._amu), (constants.BOHR_A, ase.Bohr), (constants.HARTREE_EV, ase.Hartree),
                           (constants.EV_PER_KCAL_PER_MOL, ase.kcal / ase.mol), (constants.EV_PER_KJ_PER_MOL, ase.kJ / ase.mol)):
         assert found == pytest.approx(theirs, rel=1e-9)
-    assert 1 / constants.BOLTZMANN_EV_PER_K == pytest.approx(11604.518, abs=1e-3)
+    assert pytest.approx(11604.518, abs=1e-3) == 1 / constants.BOLTZMANN_EV_PER_K
 
 
 def test_nothing_else_in_the_package_writes_one_out_or_takes_ases():

@@ -88,7 +88,7 @@ def both_gammas(potential: AcePotential, example: Atoms, *, folder: Path) -> tup
 
 
 def apart(one: float, other: float) -> float:
-    """How far two gammas are apart, as a part of the larger; NaN where one is not more than 0: a set that sees nothing agrees, too."""
+    """How far two gammas are apart, as a part of the larger; NaN where one is not more than 0: blind sets agree, too."""
     return abs(one - other) / max(one, other) if one > 0.0 and other > 0.0 else float("nan")
 
 

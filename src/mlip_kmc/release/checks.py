@@ -60,6 +60,6 @@ def image_check(image: Image, *, made_of: str | None = None) -> Check:
     if image.sha256 is None:
         return not_tested("image", about=about, why="the image's file is not at hand: give --image FILE")
     if image.recipe is None or made_of is None:
-        return not_tested("image", about=about, why="the file, or what this runs in, tells no recipe: is it an image of mlip-kmc?")
+        return not_tested("image", about=about, why="the file, or what this runs in, tells no recipe: is it mlip-kmc's?")
     return measured("image", float(made_of != image.recipe), limit=LIMITS["image"], unit="differences", about=about,
                     detail=f"the file is of the recipe {made_of[:12]}, this runs in {image.recipe[:12]}")

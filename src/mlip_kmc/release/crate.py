@@ -16,7 +16,7 @@ from mlip_kmc.release.settings import Organization
 
 _CONFORMS = "https://w3id.org/ro/crate/1.1"
 _CONTEXT = ("https://w3id.org/ro/crate/1.1/context", {"creditText": "http://schema.org/creditText"})
-"""RO-Crate 1.1 knows the terms that schema.org had then; a newer one is added where it is used (its page on extending a crate)."""
+"""RO-Crate 1.1 knows the terms that schema.org had then; a newer one is added where it is used, as its page says."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
 
 def _people(facts: CrateFacts) -> list[dict[str, Any]]:
     """The author first, the organization last; one entity where they are the same."""
-    organization = {"@id": "#organization", "@type": "Organization", "name": facts.organization.name, "url": facts.organization.url}
+    organization = {"@id": "#organization", "@type": "Organization", "name": facts.organization.name,
+                    "url": facts.organization.url}
     if facts.author == facts.organization.name:
         return [organization]
     return [{"@id": "#author", "@type": "Person", "name": facts.author, "affiliation": {"@id": "#organization"}}, organization]

@@ -24,9 +24,9 @@ LIMITS = {"forces": 1e-3, "rotation": 1e-6, "translation": 1e-6, "permutation": 
           "paths": 1e-8, "gamma": 1e-4, "halts": 0.0, "training-set": 0.0, "validation": 1.0, "image": 0.0}
 """What `number` may not be above, in the check's own unit; those of reference values are the settings' tolerances.
 
-`forces`, `cutoff` and `baseline` in eV/A: a tenth of the force at which saddles are converged. `rotation` and the like in eV and eV/A:
-the arithmetic differs by 1e-11 in a good potential, by 1e-4 and more in one that knows its axes. `paths` in eV and eV/A. `gamma` of the
-larger one: python-ace and LAMMPS agree to 2e-6. `validation` as a part of the limits that the settings give."""
+`forces`, `cutoff` and `baseline` in eV/A: a tenth of the force at which saddles are converged. `rotation` and the like in eV and
+eV/A: the arithmetic differs by 1e-11 in a good potential, by 1e-4 and more in one that knows its axes. `paths` in eV and eV/A.
+`gamma` of the larger one: python-ace and LAMMPS agree to 2e-6. `validation` as a part of the limits that the settings give."""
 FLOOR = 1e-9
 """Differences below are the arithmetic's: they change from one processor to the next, and are not told apart."""
 

@@ -3,8 +3,8 @@
     manifest = read_manifest(data)
     manifest.version, manifest.training_set_size, manifest.files["potential.yace"].sha256
 
-The schema is shipped in every release, and printed by `mlip-kmc release schema`. Releases of the first format, which told neither the
-example's gamma nor what errors were allowed, are still read.
+The schema is shipped in every release, and printed by `mlip-kmc release schema`. Releases of the first format, which told neither
+the example's gamma nor what errors were allowed, are still read.
 """
 
 import json
@@ -227,9 +227,10 @@ class ProductionManifest(Manifest):
     organization: Organization
     """Of the author; the publisher."""
     validation_limits: dict[str, ErrorLimit]
-    """How large errors on structures that it was not fitted to might be, by group; `all` is for groups without one of their own."""
+    """How large errors on structures that it was not fitted to might be, by group; `all` is for groups without their own."""
     checks: Annotated[tuple[Check, ...], Field(json_schema_extra={
-        "minItems": len(CHECKS), "maxItems": len(CHECKS), "allOf": [{"contains": {"properties": {"name": {"const": name}}, "required": ["name"]}} for name in CHECKS]})]
+        "minItems": len(CHECKS), "maxItems": len(CHECKS), "allOf": [
+            {"contains": {"properties": {"name": {"const": name}}, "required": ["name"]}} for name in CHECKS]})]
     """The gate: each check with its number, and why it was allowed not to pass; always the same ones."""
     example: GradedExample
 
@@ -263,7 +264,8 @@ def _raw(data: bytes) -> dict[str, Any]:
 
 def _unknown(found: object) -> ReleaseError:
     known = ", ".join(f"{_SCHEMA}{number}" for number in range(1, FORMAT + 1))
-    return ReleaseError(f"the manifest follows the schema {str(found)[:80]!r}, which this version does not know; it knows {known}")
+    return ReleaseError(f"the manifest follows the schema {str(found)[:80]!r}, which this version does not know; it knows "
+                        f"{known}")
 
 
 def release_name(version: str) -> str:

@@ -56,7 +56,7 @@ from mlip_kmc.report import render
 
 @dataclass(frozen=True)
 class _Sets:
-    """The training set, the validation set if there is one, their errors under the potential, and how many structures both have."""
+    """The training set, the validation set if there is one, their errors, and how many structures both have."""
 
     training: LabelledSet
     training_errors: Mapping[str, SetErrors]
@@ -233,7 +233,8 @@ class ProductionDeployer:
         about = Training.of([one.atoms for one in training.structures], cutoff_A=potential.cutoff_A)
         return ProductionManifest(
             name=self.name, title=self._title(subject), description=settings.description, version=self.version,
-            author=self.author, organization=self.organization, creation_date=date, citation=settings.citation, licences=settings.licences,
+            author=self.author, organization=self.organization, creation_date=date,
+            citation=settings.citation, licences=settings.licences,
             elements=potential.elements, cutoff_A=potential.cutoff_A,
             baseline=dict(potential.baseline.pairs) if potential.baseline else None,
             minimum_distance_A=dict(potential.minimum_distance_A),
@@ -244,7 +245,8 @@ class ProductionDeployer:
                                      included=self.settings.include_training_set),
             validation_metrics=self._metrics(subject, sets),
             errors_by_group=(*_by_group("training", sets.training_errors), *_by_group("validation", sets.validation_errors)),
-            validation_limits=settings.validation_limits, oracle=settings.oracle, run=subject.run, image=subject.image, parts=subject.parts.told(), checks=checks,
+            validation_limits=settings.validation_limits, oracle=settings.oracle, run=subject.run,
+            image=subject.image, parts=subject.parts.told(), checks=checks,
             good_for=settings.good_for, not_for=settings.not_for, example=example, files={},
         )
 
@@ -314,7 +316,8 @@ def _together(by_group: Mapping[str, SetErrors], whole: LabelledSet) -> SetError
 
 def _crate_facts(manifest: ProductionManifest) -> CrateFacts:
     return CrateFacts(title=manifest.title, description=manifest.description or manifest.title, version=manifest.version,
-                      author=manifest.author, organization=manifest.organization, licence=manifest.licences.potential, citation=manifest.citation,
+                      author=manifest.author, organization=manifest.organization,
+                      licence=manifest.licences.potential, citation=manifest.citation,
                       date=manifest.creation_date, elements=manifest.elements, parts=manifest.parts, run=manifest.run.id)
 
 

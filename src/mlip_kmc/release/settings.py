@@ -183,7 +183,7 @@ class ReleaseSettings(Section):
     validation_set: Path | None = None
     """Structures that it was not fitted to, likewise; without it the record's errors count. `--validation-set` goes before."""
     validation_limits: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")], ErrorLimit] = {}
-    """How large errors on structures that it was not fitted to may be, by their group; `all` is for groups without one of their own."""
+    """How large errors on structures that it was not fitted to may be, by group; `all` is for groups without their own."""
     image: Path | None = None
     """The file of the image that the run was made in; `--image` goes before."""
     allow: dict[str, Line] = {}

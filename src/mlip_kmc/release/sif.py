@@ -2,8 +2,8 @@
 
     recipe_of(Path("image.sif"))          # 'a3f0...': what it was built from; None where it does not say
 
-The Singularity Image Format: a header, descriptors of 585 bytes, data objects. Apptainer keeps the labels that `apptainer inspect`
-shows in an object of JSON of its own, outside of the file system of the image.
+The Singularity Image Format: a header, descriptors of 585 bytes, data objects. Apptainer keeps the labels that `apptainer
+inspect` shows in an object of JSON of its own, outside of the file system of the image.
 """
 
 import json
@@ -44,7 +44,8 @@ def recipe_of(image: Path) -> str | None:
                 if found is not None:
                     return found
     except OSError as error:
-        raise ReleaseError(f"cannot read the image {image}: {error.strerror}; name the SIF file that the run was made in") from error
+        raise ReleaseError(f"cannot read the image {image}: {error.strerror}; name the SIF file that the run was made in"
+                           ) from error
     return None
 
 

@@ -133,7 +133,7 @@ class LabelledSet:
             forces[one.group].append(np.ravel(np.asarray(probe.get_forces()) - one.forces))
         for group in energies:
             if not (np.isfinite(energies[group]).all() and all(np.isfinite(rows).all() for rows in forces[group])):
-                raise PotentialError(f"the potential's energy or forces of a structure of the group {group} are no finite numbers")
+                raise PotentialError(f"the potential's energy or forces for a structure of the group {group} are not finite")
         return {group: SetErrors(structures=len(energies[group]), energy_eV_per_atom=_rms(np.array(energies[group])),
                                  force_eV_per_A=_rms(np.concatenate(forces[group]))) for group in energies}
 

@@ -2,8 +2,8 @@
 
     check = validation_check(metrics, errors, limits=settings.validation_limits)
 
-How large an error may be depends on what the potential is for, so the limits come with their reasons; without any the check is not
-made, and does not pass.
+How large an error may be depends on what the potential is for, so the limits come with their reasons; without any the check is
+not made, and does not pass.
 """
 
 from collections.abc import Mapping
@@ -42,9 +42,10 @@ def validation_check(
         share, detail, reason = worst_error(errors, limits)
         found = measured("validation", share, limit=LIMITS["validation"], unit="", about=about, source=reason,
                          detail=f"{detail}; {metrics.structures} structures, from {metrics.source}")
-        return found if not shared else found.model_copy(update={
-            "verdict": Verdict.FAILED, "number": None, "detail": f"{shared} of {metrics.structures} structures are in the training "
-                                                                 "set, too"})
+        if not shared:
+            return found
+        why = f"{shared} of {metrics.structures} structures are in the training set, too"
+        return found.model_copy(update={"verdict": Verdict.FAILED, "number": None, "detail": why})
     return not_tested("validation", about=about, why=why)
 
 

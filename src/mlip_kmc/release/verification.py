@@ -8,7 +8,7 @@
  3 archive    the zip is, field by field, one that a release's writer makes
  4 members    the files are exactly those of a release
  5 digests    SHA256SUMS is of these files
- 6 manifest   it follows its schema, agrees with itself, is of this version and the archive's time, and tells of exactly these files
+ 6 manifest   it follows its schema, agrees with itself, and is of this version, the archive's time and exactly these files
  7 potential  the potential's files belong together, are what the manifest says, and its active set sees every direction
  8 image      the image at hand is the one that the release was made in
  9 try        LAMMPS and python-ace give the example the manifest's energy and gamma
@@ -299,8 +299,9 @@ def _try_gamma(folder: Path, manifest: Manifest) -> str:
     wanted = found["LAMMPS"] if told is None else told
     for name, gamma in found.items():
         if not apart(gamma, wanted) <= LIMITS["gamma"]:
-            raise ReleaseError(f"{name} gives {members.STRUCTURE} a largest gamma of {gamma:.6g}, "
-                               f"{'LAMMPS' if told is None else 'the manifest'} {wanted:.6g}: the active set is not this potential's")
+            by = "LAMMPS" if told is None else "the manifest"
+            raise ReleaseError(f"{name} gives {members.STRUCTURE} a largest gamma of {gamma:.6g}, {by} {wanted:.6g}: the active "
+                               "set is not this potential's")
     return f"a largest gamma of {wanted:.4g}" + (", which this manifest does not tell" if told is None else ", likewise")
 
 
@@ -310,6 +311,6 @@ def old_results(manifest: Manifest) -> tuple[str, ...]:
         return ()
     return (
         "made before errors had limits: its check validation passed whatever they were; errors_by_group has them",
-        "made when times in superbasins and eOn's own harmonic prefactors were wrong: where its run had them (report.html), its rates "
-        "and times are not to be relied on",
+        ("made when times in superbasins and eOn's own harmonic prefactors were wrong: where its run had them (report.html), its "
+         "rates and times are not to be relied on"),
     )

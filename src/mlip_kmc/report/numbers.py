@@ -18,7 +18,6 @@ from mlip_kmc.report.confidence import confidence_curve
 from mlip_kmc.rundir import RunSettings
 
 
-
 @dataclass(frozen=True)
 class ProcessNumbers:
     """A row of a process table.

@@ -29,7 +29,7 @@ POTENTIAL = {"potential.yace": "cu.yace", "potential.yaml": "cu.yaml", "potentia
 def check_of(name, /, **changes):
     """A check of the gate that passed, as a JSON object."""
     known = {"name": name, "about": f"what {name} compares", "verdict": "passed", "number": 0.0, "limit": LIMITS.get(name, 0.5)}
-    extra = {"validation": {"number": 0.5}, "baseline": {"number": None, "limit": None, "detail": "the potential has no baseline"}}
+    extra = {"validation": {"number": 0.5}, "baseline": {"number": None, "limit": None, "detail": "there is no baseline"}}
     reference = {} if name in LIMITS else {"value": 3.5, "reference": 3.5, "source": "a paper"}
     return {**known, **extra.get(name, {}), **reference, **changes}
 
@@ -63,7 +63,8 @@ def manifest_of(files, /, **changes):
         "gamma": {"select": 3.0, "halt": 15.0}, "training_set_size": 430,
         "training_set": {"fingerprint": "0" * 64, "files": {"train.xyz": "1" * 64}, "structures": 430, "atoms": 12796,
                          "smallest_distance_A": {"Cu-Cu": 1.3291}, "included": TRAINING in files},
-        "validation_metrics": {"structures": 10, "energy_rmse_eV_per_atom": 0.002, "force_rmse_eV_per_A": 0.01, "source": "a set"},
+        "validation_metrics": {"structures": 10, "energy_rmse_eV_per_atom": 0.002, "force_rmse_eV_per_A": 0.01,
+                               "source": "a set"},
         "errors_by_group": [{"set": "validation", "group": group, "structures": 5, "energy_rmse_eV_per_atom": 0.002,
                              "force_rmse_eV_per_A": 0.01} for group in ("bulk", "hop")],
         "validation_limits": {"all": LIMIT, "hop": {**LIMIT, "force_eV_per_A": 0.02}},

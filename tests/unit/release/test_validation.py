@@ -97,7 +97,7 @@ def test_a_potential_that_gives_no_number_has_no_errors():
 
     atoms = Atoms("Cu2", positions=[(0, 0, 0), (0, 0, 2.5)], cell=[9, 9, 9], pbc=True)
     there = LabelledSet(structures=(Labelled(atoms=atoms, energy_eV=0.0, forces=np.zeros((2, 3)), group="hop"),), files={})
-    with pytest.raises(PotentialError, match="of the group hop are no finite numbers"):
+    with pytest.raises(PotentialError, match="of the group hop are not finite"):
         there.errors(Nothing())
 
 
