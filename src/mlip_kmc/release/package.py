@@ -202,7 +202,7 @@ class ProductionDeployer:
                          steps=self.settings.quiet_steps),
              training_check(sets.training, record, cutoff_A=potential.cutoff_A),
              validation_check(self._metrics(subject, sets), self._held_out(subject, sets),
-                              limits=self.settings.validation_limits, shared=sets.shared),
+                              limits=self.settings.validation_limits, shared=sets.shared, from_set=sets.validation is not None),
              image_check(subject.image, made_of=subject.image_recipe))
         return pass_gate(found, allowed=self.settings.allow), (energy_eV, gamma)
 

@@ -17,7 +17,8 @@ from mlip_kmc.release.training import ANY_GROUP, SetErrors
 
 
 def validation_check(
-    metrics: ValidationMetrics | None, errors: Mapping[str, SetErrors], *, limits: Mapping[str, ErrorLimit], shared: int = 0
+    metrics: ValidationMetrics | None, errors: Mapping[str, SetErrors], *, limits: Mapping[str, ErrorLimit], shared: int = 0,
+    from_set: bool = True,
 ) -> Check:
     """Are the errors on structures that the potential was not fitted to as small as the settings say they must be?
 
@@ -26,6 +27,7 @@ def validation_check(
         errors: by group; of `all` where only the record tells of some.
         limits: by group, `all` for groups without one of their own.
         shared: how many of these structures are in the training set, too.
+        from_set: they are of a set; else of the record, which does not know groups.
     """
     about = "errors on structures that the potential was not fitted to, the worst as a part of its limit"
     unknown = sorted(set(limits) - set(errors) - {ANY_GROUP})
@@ -34,6 +36,8 @@ def validation_check(
         why = "there is no validation set, and no record that tells of one"
     elif not limits:
         why = "no limits are given: set release.validation_limits"
+    elif unknown and set(errors) == {ANY_GROUP} and not from_set:
+        why = "limits are by group, and the record tells of all structures together: give --validation-set FILE"
     elif unknown:
         why = f"release.validation_limits names {', '.join(unknown)}; the validation set has {', '.join(errors)}"
     elif without:

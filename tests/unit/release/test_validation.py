@@ -57,6 +57,14 @@ def test_what_has_no_limit_is_not_tested_and_does_not_pass(limits, why):
     assert pass_gate([found], allowed={"validation": "a test"})[0].because == "a test"
 
 
+def test_a_record_has_no_groups():
+    whole = {"all": SetErrors(30, 0.002, 0.05)}
+    assert check({"all": limit(5, 0.1)}, whole, from_set=False).verdict is Verdict.PASSED
+    found = check({"all": limit(5, 0.1), "hop": limit(5, 0.1)}, whole, from_set=False)
+    assert found.verdict is Verdict.NOT_TESTED
+    assert "give --validation-set FILE" in found.detail
+
+
 def test_no_errors_are_not_tested():
     assert validation_check(None, {}, limits={"all": limit(1, 1)}).verdict is Verdict.NOT_TESTED
 
