@@ -14,6 +14,7 @@ from typing import Any
 from mlip_kmc.release.members import CRATE, MEMBERS
 from mlip_kmc.release.settings import Organization
 
+TIME = "%Y-%m-%dT%H:%M:%SZ"
 _CONFORMS = "https://w3id.org/ro/crate/1.1"
 _CONTEXT = ("https://w3id.org/ro/crate/1.1/context", {"creditText": "http://schema.org/creditText"})
 """RO-Crate 1.1 knows the terms that schema.org had then; a newer one is added where it is used, as its page says."""
@@ -53,7 +54,7 @@ def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
         files: all of its names.
     """
     kept = [name for name in MEMBERS if name in set(files) and name != CRATE]
-    date = facts.date.strftime("%Y-%m-%dT%H:%M:%SZ")
+    date = f"{facts.date:{TIME}}"
     tools: list[dict[str, Any]] = [{"@id": f"#part-{name}", "@type": "SoftwareApplication", "name": name, "version": version}
                                    for name, version in facts.parts.items()]
     people = _people(facts)

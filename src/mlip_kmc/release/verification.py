@@ -36,9 +36,11 @@ from mlip_kmc.files import (
     why_no_file,
     write_durably,
 )
+from mlip_kmc.json_text import JsonError, read_json
 from mlip_kmc.release import members
 from mlip_kmc.release.archive import ArchiveError, unpacked, written_at
 from mlip_kmc.release.consistency import refuse_contradictions
+from mlip_kmc.release.crate import TIME
 from mlip_kmc.release.gate import LIMITS
 from mlip_kmc.release.manifest import (
     FirstManifest,
@@ -245,7 +247,26 @@ def _checked_manifest(files: Mapping[str, bytes], version: str, *, at: datetime)
     if (manifest.baseline is None) == (members.BASELINE in files):
         raise ReleaseError(f"the manifest says of the baseline what {members.BASELINE} does not")
     refuse_contradictions(manifest)
+    _check_crate(files, manifest)
     return manifest
+
+
+def _check_crate(files: Mapping[str, bytes], manifest: Manifest) -> None:
+    """What archives and lists of parts read must have one meaning, and the crate must be of this release."""
+    found = {}
+    for name in (members.CRATE, members.PARTS):
+        try:
+            found[name] = read_json(files[name])
+        except JsonError as error:
+            raise ReleaseError(f"{name} cannot be read: {error}") from error
+    told = {"name": manifest.title, "version": manifest.version, "datePublished": f"{manifest.creation_date:{TIME}}"}
+    try:
+        (root,) = [entity for entity in found[members.CRATE]["@graph"] if entity["@id"] == "./"]
+        differing = [key for key, value in told.items() if root[key] != value]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReleaseError(f"{members.CRATE} does not tell of one release") from error
+    if differing:
+        raise ReleaseError(f"{members.CRATE} has another {', '.join(differing)} than the manifest")
 
 
 def _check_potential(folder: Path, manifest: Manifest) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlip_kmc.release.archive import packed
 from mlip_kmc.release.gate import CHECKS, LIMITS
 from mlip_kmc.release.manifest import ProductionManifest, schema_bytes
-from mlip_kmc.release.members import MANIFEST, MEMBERS, SCHEMA, SUMS, TRAINING
+from mlip_kmc.release.members import CRATE, MANIFEST, MEMBERS, PARTS, SCHEMA, SUMS, TRAINING
 from mlip_kmc.release.package import sums_of
 from mlip_kmc.release.signature import NAMESPACE
 
@@ -83,6 +83,9 @@ def good_files(**changes):
     files = {name: f"{name}\n".encode() for name, member in MEMBERS.items() if member.required}
     files |= {name: (EXAMPLE / source).read_bytes() for name, source in POTENTIAL.items()}
     files[SCHEMA] = schema_bytes()
+    told = {"name": "ACE of copper", "version": changes.get("version", "1.0.0"), "datePublished": "2026-11-25T12:00:00Z"}
+    files[CRATE] = json.dumps({"@graph": [{"@id": "./", **told}]}).encode()
+    files[PARTS] = b"{}"
     return sealed(files, **changes)
 
 

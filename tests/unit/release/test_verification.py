@@ -19,7 +19,7 @@ import pytest
 
 from mlip_kmc.release import verification
 from mlip_kmc.release.manifest import FirstManifest, schema_bytes
-from mlip_kmc.release.members import BASELINE, MANIFEST, MEMBERS, SCHEMA, SUMS, TRAINING
+from mlip_kmc.release.members import BASELINE, CRATE, MANIFEST, MEMBERS, PARTS, SCHEMA, SUMS, TRAINING
 from mlip_kmc.release.verification import STEPS, Policy, VerificationError, verify
 
 from .packages import (
@@ -95,6 +95,12 @@ def with_text(old, new):
     text = GOOD[MANIFEST].decode()
     assert old in text
     return zip_of(sealed(GOOD, manifest=text.replace(old, new, 1).encode()))
+
+
+def with_member(name, old, new):
+    """Another content of a file, of which all digests are told."""
+    assert old in GOOD[name]
+    return zip_of(sealed({**GOOD, name: GOOD[name].replace(old, new)}))
 
 
 def with_checks(**changes):
@@ -347,6 +353,10 @@ def at_manifest():
         ("years-later-than-its-archive", with_manifest(creation_date="2031-01-01T00:00:00Z"), "a release has one time"),
         ("earlier-than-its-archive", with_manifest(creation_date="2026-11-25T11:59:59Z"), "a release has one time"),
         ("gamma-left-out", with_manifest(example={"atoms": 107, "energy_eV": -372.0}), "example.gamma"),
+        ("crate-of-another-version", with_member(CRATE, b'"version": "1.0.0"', b'"version": "1.0.1"'), "another version than"),
+        ("crate-with-a-key-twice", with_member(CRATE, b'"name":', b'"name": "x", "name":'), "the key 'name' is there twice"),
+        ("crate-of-nothing", with_member(CRATE, b'"./"', b'"x"'), "does not tell of one release"),
+        ("parts-that-are-no-json", with_member(PARTS, b"{}", b"{"), "parts.cdx.json cannot be read"),
         ("no-organization", with_text('"organization": {"name": "Example University", "url": "https://example.org"}, ', ""),
          "organization"),
         ("first-format-with-a-new-key", first(organization={"name": "x", "url": "https://x.org"}), "unknown key 'organization'"),
