@@ -131,8 +131,7 @@ class Server:
         self._check_way_out()
         while not (self._enough or self._hopeless or self._closed or self.halt or (registered and time.monotonic() >= deadline)):
             self._retarget()
-            if not self._draining:
-                self._explorer.make_jobs(self._searches, ahead=self._ahead)
+            self._make_jobs()
             if not self._comm.accept(0.0 if registered else timeout_s):
                 break
             registered += self._register()
@@ -145,16 +144,24 @@ class Server:
             self._comm.keep_spooled(lambda name: name in self._comm.pending)
         return self._finished()
 
+    def _make_jobs(self) -> None:
+        """Submit what is due.
+
+        In a superbasin, the search that follows each registration starts from the state that is least known then: so one is
+        made at once, whatever workers there are, whether or not it may start now, and however many are wanted.
+        """
+        if self._explorer.superbasin is not None:
+            self._explorer.make_jobs(ahead=self.config.search.superbasin_lead)
+        elif not self._draining:
+            self._explorer.make_jobs(self._searches, ahead=self._ahead)
+
     @property
     def _ahead(self) -> int:
-        """How many searches may be unregistered at a time.
+        """How many searches of one state may be unregistered at a time.
 
         Enough that no worker waits for a slow search whose turn it is; no more than the state will probably need, since a KMC
-        step makes the rest useless. In a superbasin the number decides which state is searched next, so it is fixed. Where
-        searches are counted, all of them are wanted.
+        step makes the rest useless. Where searches are counted, all of them are wanted.
         """
-        if self.config.superbasins:
-            return int(self._eon.comm_job_buffer_size)
         if self._searches is not None:
             return max(_AHEAD * self._cluster.slots, _LEAST_AHEAD)
         return min(_AHEAD * max(self._cluster.slots, 1), max(2 * self._explorer.still_needed, _LEAST_AHEAD))
