@@ -80,6 +80,10 @@ class StructureSection(_Section):
 
     file: Path
     """Anything ASE reads; the last frame of several."""
+    format: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+-]*$")] | None = None
+    """ASE's name of the file's format, as `lammps-data`, or `con`; left out: told by content and name."""
+    species: tuple[Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")], ...] = ()
+    """Elements of types 1, 2, ..., as [Cu, Ni], where the file numbers types of atoms (LAMMPS' data and dumps)."""
     allow_small_cell: bool = False
     """Accept a periodic cell narrower than twice the potential's cutoff (atoms then meet their own images)."""
     minimum_distance_A: Positive = 1.0
@@ -329,7 +333,7 @@ class Config(_Section):
     seed: Annotated[int, _NUMBER, Field(ge=0, lt=2**63)] = 1
     """Everything random follows from it."""
     superbasins: bool = False
-    """eOn's MCAMC superbasins (scheme and its parameters through `eon: {Coarse Graining: ...}`)."""
+    """Groups of states between which the run flickers count as one (docs/superbasins.md; `eon: {Coarse Graining: ...}`)."""
     recycling: bool = False
     """eOn's saddle recycling from the previous state."""
     eon: Options = {}

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eon.communicator import Communicator
 
+from mlip_kmc.eon.adapter import Communicator
 from mlip_kmc.errors import SearchesFailedError, StructureError
 from mlip_kmc.files import make_directory, sealed, unsealed, write_durably
 from mlip_kmc.searches.cluster import SearchCluster
@@ -70,7 +70,7 @@ class JobTemplate:
     watch: Watch | None = None
 
 
-class OrderedCommunicator(Communicator):  # type: ignore[misc]
+class OrderedCommunicator(Communicator):
     """Runs searches on a cluster and yields their results in the order of submission.
 
     Attributes:

@@ -32,6 +32,7 @@ from mlip_kmc.files import has_room, sha256_of, storage_errors
 from mlip_kmc.halts import Halt, Kind, Stage, potential_digest, write_halt
 from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.baseline import baseline_of
+from mlip_kmc.potential.fit import fitted
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.potential.minimum_distance import minimum_distances_of
 from mlip_kmc.potential.whereabouts import note_whereabouts
@@ -40,7 +41,7 @@ from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.credentials import connection_file
 from mlip_kmc.searches.watch import Watch
 from mlip_kmc.serve import served
-from mlip_kmc.structure import Prepared, prepare, read_structure, to_con
+from mlip_kmc.structure import Prepared, read_structure, to_con, unused_in
 
 if TYPE_CHECKING:
     from mlip_kmc.eon.server import Server
@@ -80,7 +81,17 @@ def inputs_of(config: Config) -> tuple[Potential, Atoms]:
     Raises:
         PotentialError, StructureError: they cannot be read.
     """
-    return potential_of(config), read_structure(config.structure.file)
+    return potential_of(config), structure_of(config)
+
+
+def structure_of(config: Config) -> Atoms:
+    """The structure that a configuration names.
+
+    Raises:
+        StructureError: it cannot be read.
+    """
+    section = config.structure
+    return read_structure(section.file, file_format=section.format, species=section.species)
 
 
 def potential_of(config: Config) -> Potential:
@@ -167,16 +178,19 @@ class EonWrapper:
         return self._go(potential, structure, searches=count)
 
     def _go(self, potential: Potential, structure: Atoms, *, searches: int | None) -> EonResult:
+        from mlip_kmc.eon.adapter import verify  # eOn takes a second to import
+
         check_cpu()
+        verify()
         if self._remote is not None and isinstance(potential, DrivenPotential):
             raise ConfigError("the driver listens on one machine only: set `path: lammps` in `potential`, or leave out "
                               "--remote-workers")
         ace = ace_of(potential)
         for line in potential.warnings:
             self._on_start(f"warning: {line}")
-        section = self.config.structure
-        prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A,
-                           minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
+        prepared = fitted(structure, potential, self.config.structure)
+        if unused := unused_in(structure):
+            self._on_start(f"{'warning: ' if unused.doubtful else ''}{unused}")
         facts = self._facts(potential, prepared)
         workers = self.config.worker_count
         with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=workers) as pulse:
@@ -192,7 +206,7 @@ class EonWrapper:
                 return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
 
     def _facts(self, potential: Potential, prepared: Prepared) -> dict[str, Any]:
-        structure = hashlib.sha256(to_con(prepared.atoms).encode()).hexdigest()
+        structure = hashlib.sha256(to_con(prepared.atoms, decimals=17).encode()).hexdigest()  # as earlier versions wrote it
         return {**self.config.physics(), **potential.facts(), "structure": structure}
 
     def _inputs(self, potential: Potential) -> dict[str, str]:
@@ -294,7 +308,7 @@ class EonWrapper:
         cluster: "SearchCluster", searches: int | None, pulse: Pulse,
     ) -> tuple[Status, str]:
         """From a generation on, until the run is done, stopped, or the disk is full."""
-        from mlip_kmc.eon.server import Server  # eOn takes a second to import
+        from mlip_kmc.eon.server import Server  # as above
 
         with storage_errors(directory.path):
             server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
