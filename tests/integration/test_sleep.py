@@ -146,7 +146,8 @@ def test_a_scheduler_that_was_stopped_goes_on(tmp_path, client, stop_s):
         with stopped([psutil.Process(main.pid)]):
             release(tmp_path, "0_0")  # it ends while nobody listens
             pause(stop_s)
-        until(lambda: told.last["ends"] == {"0_0": "finished"} and told.last["slots"] == 2, what="the search that ended meanwhile")
+        until(lambda: told.last["ends"] == {"0_0": "finished"}, what="the search that ended meanwhile")
+        until(lambda: told.last["slots"] == 2, what="the workers")
         release(tmp_path, "0_1")
         until(lambda: told.last["ends"] == {"0_0": "finished", "0_1": "finished"}, what="the other")
 
