@@ -113,6 +113,24 @@ def test_many_workers_have_the_time_that_their_heartbeats_take():
     assert len(watch.look(crowd)) == 1000
 
 
+def test_a_death_is_blamed_on_the_search_only_where_all_were_awake():
+    hand, watch = silence()
+    watch.look({"killed": 0.0, "paused": 0.0, "later": 0.0})
+    for second in range(1, 46):  # a connection to a paused machine ends after 45 s
+        hand.s += 1.0
+        watch.look({"killed": float(second), "paused": 0.0, "later": float(second)})
+    assert not watch.explains("killed")
+    assert watch.explains("paused")
+    watch.look({"later": 46.0})  # both are gone
+    assert [watch.explains(name) for name in ("killed", "paused", "never there")] == [False, True, False]
+    hand.s += 46.0  # this machine was paused, and connections have ended meanwhile
+    assert watch.explains("later")
+    for second in range(61):
+        hand.s += 1.0
+        watch.look({"later": 100.0 + second})
+    assert not watch.explains("later")
+
+
 # -- workers of this process
 
 
