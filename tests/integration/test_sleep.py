@@ -45,22 +45,24 @@ def tell():
     roll = cluster.roll
     print(json.dumps({"slots": roll.total, "joined": roll.joined, "left": roll.left, "ends": ends}), flush=True)
 
-ends = {}
-with SearchCluster.joined(file=connection_file(folder), files={}, silent_s=silent_s) as cluster:
-    over = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-    for name in sys.argv[3:]:
+def submit():
+    for name in map(str.strip, sys.stdin):
         cluster.submit(ClientJob(name=name, files={"pidfile": str(folder / name)}, links={}, returns=("results.dat",),
                                  time_limit_s=3600))
-    while not over.is_set():
-        ends |= {done.name: str(done.end) for done in cluster.wait(0.05)}
+
+ends = {}
+with SearchCluster.joined(file=connection_file(folder), files={}, silent_s=silent_s) as cluster:
+    reader = threading.Thread(target=submit, daemon=True)
+    reader.start()
+    while reader.is_alive():
+        ends |= {done.name: str(done.end) for done in cluster.wait(0.1)}
         tell()
 """
 
 CLIENT = """#!/bin/sh
 file=$(cat pidfile)
 echo $$ >"$file.pid"
-while [ ! -e "$file.go" ]; do sleep 0.05; done
+while [ ! -e "$file.go" ]; do sleep 0.2; done
 echo "0 termination_reason" >results.dat
 """
 
@@ -129,60 +131,46 @@ def client(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
-def release(folder, *names):
-    for name in names:
-        (folder / f"{name}.go").touch()
-
-
-def both(folder):
-    until(lambda: (folder / "0_0.pid").exists() and (folder / "0_1.pid").exists(), what="two clients")
-
-
-@pytest.mark.parametrize("stop_s", STOPS_S)
-def test_a_scheduler_that_was_stopped_goes_on(tmp_path, client, stop_s):
-    with python(CLUSTER, tmp_path, SILENT_S, "0_0", "0_1") as main, started("worker", tmp_path, "--slots", 2):
-        told = Told(main)
-        both(tmp_path)
-        with stopped([psutil.Process(main.pid)]):
-            release(tmp_path, "0_0")  # it ends while nobody listens
+@contextlib.contextmanager
+def stopped_as(whom, main, crew, stop_s):
+    """Stopped for so long, and continued one after the other where both are."""
+    both = {"the scheduler first": (tree(crew), tree(main)), "the workers first": (tree(main), tree(crew))}
+    later, sooner = both.get(whom, ((), {"the scheduler": [psutil.Process(main.pid)], "the workers": tree(crew)}.get(whom)))
+    with stopped(later):
+        with stopped(sooner):
             pause(stop_s)
-        until(lambda: told.last["ends"] == {"0_0": "finished"}, what="the search that ended meanwhile")
-        until(lambda: told.last["slots"] == 2, what="the workers")
-        release(tmp_path, "0_1")
-        until(lambda: told.last["ends"] == {"0_0": "finished", "0_1": "finished"}, what="the other")
-
-
-def test_workers_that_were_stopped_come_back_and_their_searches_are_not_blamed(tmp_path, client):
-    """More often than a search may see its worker die."""
-    with python(CLUSTER, tmp_path, SILENT_S, "0_0", "0_1") as main, started("worker", tmp_path, "--slots", 2) as crew:
-        told = Told(main)
-        for _ in range(1 if LONG else 3):
-            both(tmp_path)
-            with stopped(tree(crew)):
-                until(lambda: told.last["slots"] == 0, what="that they are given up")
-                for name in ("0_0", "0_1"):
-                    (tmp_path / f"{name}.pid").unlink()
-            until(lambda: told.last["slots"] == 2, what="that they come back")
-        both(tmp_path)  # each at its own worker
-        release(tmp_path, "0_0", "0_1")
-        until(lambda: told.last["ends"] == {"0_0": "finished", "0_1": "finished"}, what="the searches")
-        assert crew.poll() is None
-
-
-@pytest.mark.parametrize("stop_s", STOPS_S)
-@pytest.mark.parametrize("first", ["the scheduler", "the workers"])
-def test_all_that_were_stopped_go_on_whoever_is_first(tmp_path, client, stop_s, first):
-    with python(CLUSTER, tmp_path, SILENT_S, "0_0", "0_1") as main, started("worker", tmp_path, "--slots", 2) as crew:
-        told = Told(main)
-        both(tmp_path)
-        later, sooner = (tree(crew), tree(main)) if first == "the scheduler" else (tree(main), tree(crew))
-        with stopped(later):
-            with stopped(sooner):
-                pause(stop_s)
+            yield
+        if later:
             pause(0.5)
-        release(tmp_path, "0_0", "0_1")
-        until(lambda: told.last["ends"] == {"0_0": "finished", "0_1": "finished"}, what="the searches")
-        until(lambda: told.last["slots"] == 2, what="the workers")
+
+
+def test_workers_and_scheduler_go_on_after_any_stop_and_no_search_is_blamed(tmp_path, client):
+    """One search runs through it all, and loses its worker more often than it may see one die; others end during the stops."""
+    ends = {}
+    with python(CLUSTER, tmp_path, SILENT_S) as main, started("worker", tmp_path, "--slots", 2) as crew:
+        told = Told(main)
+
+        def submit(name):
+            print(name, file=main.stdin, flush=True)
+            until((tmp_path / f"{name}.pid").exists, what=f"the client of {name}")
+
+        submit("0_0")
+        stages = [(whom, stop_s) for stop_s in STOPS_S for whom in ("the scheduler", "the scheduler first", "the workers first")]
+        for number, (whom, stop_s) in enumerate(stages, start=1):
+            submit(f"0_{number}")
+            with stopped_as(whom, main, crew, stop_s):
+                (tmp_path / f"0_{number}.go").touch()  # it ends during the stop, or right after it
+            ends[f"0_{number}"] = "finished"
+            until(lambda: told.last["ends"] == ends and told.last["slots"] == 2, what=f"a search and two workers after {whom}")
+        for _ in range(3):
+            until((tmp_path / "0_0.pid").exists, what="its client")
+            with stopped_as("the workers", main, crew, 0.0):
+                until(lambda: told.last["slots"] == 0, what="that they are given up")
+                (tmp_path / "0_0.pid").unlink()
+            until(lambda: told.last["slots"] == 2, what="that they come back")
+        (tmp_path / "0_0.go").touch()
+        until(lambda: told.last["ends"] == ends | {"0_0": "finished"}, what="the search that ran through it all")
+        assert crew.poll() is None
 
 
 # -- real runs
