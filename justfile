@@ -28,6 +28,10 @@ soak *ARGUMENTS: image
 kills *ARGUMENTS: image
     containers/in-image --dev env MLIP_KMC_FAULTS="${MLIP_KMC_FAULTS:-1}" python3 -m pytest tests/faults -s {{ ARGUMENTS }}
 
+# the run, its workers and all of them stopped and continued around every time-out, at real lengths (an hour and a half)
+sleeps *ARGUMENTS: image
+    containers/in-image --dev env MLIP_KMC_SLEEPS=1 python3 -m pytest tests/integration/test_sleep.py -s {{ ARGUMENTS }}
+
 # ruff and mypy, with the image's Python and packages
 lint:
     containers/in-image --dev python3 -m ruff check .

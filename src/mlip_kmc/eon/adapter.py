@@ -320,6 +320,15 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
         self.StateClass = RecordingState
 
 
+class ExactEnergyLevel(superbasinscheme.EnergyLevel):  # type: ignore[misc]
+    """eOn's scheme with levels that keep all digits: with eOn's six a continued run may merge states that another would not."""
+
+    def write_data(self) -> None:
+        """As eOn does."""
+        for state, level in self.levels.items():
+            (Path(state.path) / self.config.sb_state_file).write_text(f"{level!r}\n", encoding="ascii")
+
+
 def superbasin_scheme(states: StateList, *, config: Any) -> Any:
     """eOn's scheme that decides which states make a superbasin; None where superbasins are off.
 
@@ -329,7 +338,7 @@ def superbasin_scheme(states: StateList, *, config: Any) -> Any:
     if not config.sb_on:
         return None
     kinds = {"transition_counting": (superbasinscheme.TransitionCounting, "sb_tc_ntrans"),
-             "energy_level": (superbasinscheme.EnergyLevel, "sb_el_energy_increment"),
+             "energy_level": (ExactEnergyLevel, "sb_el_energy_increment"),
              "rate": (superbasinscheme.RateThreshold, "sb_rt_rate_threshold")}
     make_directory(Path(config.sb_path) / "storage")  # eOn moves merged superbasins there
     if config.sb_scheme not in kinds:
