@@ -23,7 +23,7 @@ from pathlib import Path
 from mlip_kmc.config import scratch_directory
 from mlip_kmc.files import storage_errors
 from mlip_kmc.potential.minimum_distance import comes_too_near, too_near_in
-from mlip_kmc.programs import Program, ProgramEnd
+from mlip_kmc.programs import Finished, Program, ProgramEnd
 from mlip_kmc.searches.watch import Graded, Watch, Watched, near_frames
 
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
@@ -144,7 +144,7 @@ def _run(job: ClientJob, cancelled: threading.Event) -> ClientDone:
         watched = Watched(job.watch, directory, search=job.name) if job.watch else None
         finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled,
                                                  look=partial(_crossed, watched, directory))
-        end, message = _judge(directory, finished.end, finished.returncode, finished.tail())
+        end, message = _judge(directory, finished)
         near = too_near_in(directory)
         if near and end is not End.CANCELLED:  # whatever became of the search after that
             end, message = End.HALTED, near
@@ -188,19 +188,19 @@ def _crossed(watched: Watched | None, directory: Path) -> bool:
     return (watched is not None and watched.crossed()) or comes_too_near(directory)
 
 
-def _judge(directory: Path, end: ProgramEnd, returncode: int, tail: str) -> tuple[End, str]:
+def _judge(directory: Path, finished: Finished) -> tuple[End, str]:
     """Tell a failed evaluation, a dead client and a client that did its work apart."""
+    end, returncode = finished.end, finished.returncode
     if end in (ProgramEnd.CANCELLED, ProgramEnd.STOPPED):
         return (End.CANCELLED if end is ProgramEnd.CANCELLED else End.HALTED), ""
-    told = _told(directory, tail)
+    told = _told(directory, finished.tail())
     if told is not None:
         return told
     if end is ProgramEnd.TIMED_OUT:
         return End.TIMED_OUT, "it took longer than its time limit"
     if returncode != 0 or not (directory / "results.dat").is_file():
         how = f"ended by signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
-        last = tail.splitlines()[-1] if tail else "it wrote nothing"
-        return End.CRASHED, f"{how}: {last}"
+        return End.CRASHED, f"{how}: {finished.last_line() or 'it wrote nothing'}"
     return End.FINISHED, ""
 
 
