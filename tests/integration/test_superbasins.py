@@ -1,12 +1,18 @@
 """Superbasins and recycling, eOn's own, on our tick: they run, and a killed run goes on as if nothing had been."""
 
+import shutil
 import subprocess
 import sys
 import time
+from fractions import Fraction
+from pathlib import Path as FilePath
 
+import numpy as np
 import pytest
 
 from mlip_kmc.records import Event, SearchRecord, read_lines
+from mlip_kmc.structure import read_structure
+from mlip_kmc.trajectory import Path
 
 from .conftest import mlip_kmc, write_config
 from .test_same import outcome
@@ -17,6 +23,50 @@ OPTIONS = {
                     "eon": {"Coarse Graining": {"superbasin_scheme": "transition_counting", "number_of_transitions": 1}}},
     "recycling": {"recycling": True, "confidence": {"value": 0.8}, "stop": {"kmc_steps": 2}},
 }
+
+
+def check_ways_out(tree, copy):
+    """Of eOn's own superbasins, read again: mean times by rational arithmetic on its tables, and atoms in the state left."""
+    from mlip_kmc.eon.adapter import StateList, eon_config, superbasin_scheme
+    from mlip_kmc.eon.leaving import Leaving
+
+    shutil.copytree(tree, copy)
+    config = eon_config(copy)
+    states = StateList(copy, config=config)
+    basins = superbasin_scheme(states, config=config).superbasins
+    assert basins
+    start = read_structure(copy / "pos.con")
+    for basin in basins:
+        tables = {number: state.procs for number, state in basin.state_dict.items() if state.load_process_table() is None}
+        for entered in basin.states:
+            path = Path.start(start.cell.array, read_structure(FilePath(entered.reactant_path)).get_chemical_symbols(),
+                              anchored=bool(start.constraints))
+            ways = [Leaving(explicit_hops=hops).draw(basin, entered=entered, path=path, rng=np.random.default_rng(1))
+                    for hops in (1e6, 0.0)]
+            for way in ways:
+                assert way.mean_time_s == pytest.approx(float(mean_time(tables, entered.number)), rel=1e-10)
+                here = read_structure(FilePath(way.left.reactant_path))
+                assert np.isfinite(way.path.unwrapped(here.positions)).all()
+                assert sorted(way.path.mapping) == list(range(len(here)))
+                assert tables[way.left.number][way.process]["product"] not in tables
+
+
+def mean_time(tables, entry):
+    """By Gaussian elimination in fractions: (sum of rates) t_i - sum of rate t_j = 1."""
+    numbers = sorted(tables)
+    rows = [[Fraction(0)] * (len(numbers) + 1) for _ in numbers]
+    for row, number in zip(rows, numbers, strict=True):
+        row[-1] = Fraction(1)
+        for process in tables[number].values():
+            row[numbers.index(number)] += Fraction(process["rate"])
+            if process["product"] in tables:
+                row[numbers.index(process["product"])] -= Fraction(process["rate"])
+    for pivot in range(len(rows)):
+        rows[pivot] = [value / rows[pivot][pivot] for value in rows[pivot]]
+        for other, row in enumerate(rows):
+            if other != pivot:
+                rows[other] = [value - row[pivot] * top for value, top in zip(row, rows[pivot], strict=True)]
+    return rows[numbers.index(entry)][-1]
 
 
 @pytest.mark.parametrize("kind", list(OPTIONS))
@@ -41,5 +91,11 @@ def test_a_run_that_is_killed_goes_on_the_same(tmp_path, kind):
     searches = read_lines(tmp_path / "whole" / "journal" / "searches.jsonl", SearchRecord)
     if kind == "superbasins":
         assert any(event.superbasin is not None for event in events)
+        for event in events:
+            inside = event.superbasin is not None
+            assert (event.hops is not None) == inside
+            assert event.hops is None or event.hops >= 1
+            assert event.step_time_s > 0
+        check_ways_out(tmp_path / "whole" / "eon", tmp_path / "again")
     else:
         assert any(search.kind == "recycling" for search in searches)
