@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "mlip_kmc"
-BASE = "errors files records"
+BASE = "errors files records wording"
 LOWER = f"{BASE} structure programs config"
 MIDDLE = f"{LOWER} kinetics trajectory"
 SIDE_BY_SIDE = "report check starter status learning campaign release"
@@ -16,6 +16,7 @@ ALLOWED = {
     "errors": ("", ""),
     "files": ("errors", ""),
     "records": ("errors", ""),
+    "wording": ("", ""),
     "structure": ("errors files records", ""),
     "halts": ("errors files structure", ""),
     "programs": ("errors files", ""),

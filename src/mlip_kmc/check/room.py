@@ -8,6 +8,7 @@ from pathlib import Path
 from mlip_kmc.check.findings import Finding, Level
 from mlip_kmc.config import scratch_directory
 from mlip_kmc.errors import StorageError
+from mlip_kmc.wording import counted, size
 
 CONTAINALL_MB = 64.0
 """The size of the memory file system that `apptainer --containall` puts on /tmp."""
@@ -82,9 +83,9 @@ def scratch(
     disk = (look or disk_of)(where)
     each_MB = None if con_bytes is None else search_room(con_bytes)
     needed_MB = None if each_MB is None else each_MB * workers
-    text = f"{where}{f' ({disk.kind})' if disk.kind else ''}: {size_text(disk.free_MB)} free"
+    text = f"{where}{f' ({disk.kind})' if disk.kind else ''}: {size(1e6 * disk.free_MB)} free"
     if each_MB is not None and needed_MB is not None:
-        text += f"; {_counted(workers, 'worker')} x {size_text(each_MB)} a search = {size_text(needed_MB)}"
+        text += f"; {counted(workers, 'worker')} x {size(1e6 * each_MB)} a search = {size(1e6 * needed_MB)}"
     level, advice = Level.OK, ""
     if needed_MB is not None and disk.free_MB < needed_MB:
         level, advice = Level.FAIL, f"too small: {BIND_SCRATCH}, or ask for fewer workers"
@@ -110,17 +111,6 @@ def run_disk(run_dir: Path, *, look: Callable[[Path], Disk] | None = None) -> tu
     few = disk.free_files is not None and disk.free_files < FEWEST_FILES
     tight = disk.free_MB < RUN_FREE_MB or few
     return [Finding("run disk", Level.WARN if tight else Level.OK,
-                    f"{run_dir}: {size_text(disk.free_MB)}{files if few else ''} free",
+                    f"{run_dir}: {size(1e6 * disk.free_MB)}{files if few else ''} free",
                     advice="a long run may fill it: make room, or give the run another --dir" if tight else "",
                     values={"directory": str(run_dir), "free_MB": disk.free_MB, "free_files": disk.free_files})], True
-
-
-def size_text(size_MB: float) -> str:
-    """A size in MB or GB, as people read it."""
-    if size_MB >= 1000:
-        return f"{size_MB / 1000:.3g} GB"
-    return f"{size_MB:.0f} MB" if size_MB >= 10 else f"{size_MB:.1f} MB"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("s" if count != 1 else "")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlip_kmc.cli.common import PATH, Command
+from mlip_kmc.wording import plain
 
 if TYPE_CHECKING:
     from mlip_kmc.learning.frames import Decision, Selection
@@ -125,4 +126,4 @@ def print_selection(selection: "Selection", *, show_all: bool = False) -> None:
 
 def _row(decision: "Decision") -> tuple[str, ...]:
     numbers = (decision.gamma_before, decision.gamma_then, decision.log_volume, decision.largest_left)
-    return f"{decision.order}", decision.name, decision.stage, *("-" if number is None else f"{number:.3g}" for number in numbers)
+    return f"{decision.order}", decision.name, decision.stage, *("-" if value is None else plain(value) for value in numbers)

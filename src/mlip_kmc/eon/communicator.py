@@ -163,11 +163,6 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         """Names of the searches not handed over, in order."""
         return list(self._jobs)
 
-    @property
-    def running(self) -> int:
-        """How many clients run or wait for a worker."""
-        return len(self._jobs) - len(self._finished)
-
     def forget(self, names: list[str]) -> None:
         """Drop spooled results of searches that are committed, or no longer wanted."""
         for name in names:

@@ -41,6 +41,7 @@ from mlip_kmc.searches.credentials import connection_file
 from mlip_kmc.searches.watch import Watch
 from mlip_kmc.serve import served
 from mlip_kmc.structure import Prepared, prepare, read_structure, to_con
+from mlip_kmc.wording import counted, plain
 
 if TYPE_CHECKING:
     from mlip_kmc.eon.server import Server
@@ -369,8 +370,8 @@ def _condition(outcomes: Mapping[str, int]) -> str:
     total = sum(outcomes.values())
     if not outcomes.get("halted"):
         return ""
-    return (f"; {outcomes['halted']} of {total} searches ({outcomes['halted'] / total:.1%}) were halted on extrapolation: "
-            "confidences hold only for what the potential knows")
+    return (f"; {outcomes['halted']} of {counted(total, 'search')} ({outcomes['halted'] / total:.1%}) were halted on "
+            "extrapolation: confidences hold only for what the potential knows")
 
 
 def _described_gamma(config: Config, potential: AcePotential, minimised: Minimised) -> str:
@@ -378,8 +379,8 @@ def _described_gamma(config: Config, potential: AcePotential, minimised: Minimis
         return (f"gamma is unknown (there are no .yaml and .asi with {potential.yace.name}): nothing will tell when the "
                 "potential extrapolates")
     gamma = config.gamma
-    return (f"gamma: at most {minimised.gamma:.3g} in state 0; structures above {gamma.select:g} are remembered, searches above "
-            f"{gamma.halt:g} halted; looked at every {gamma.every} force calls")
+    return (f"gamma: at most {plain(minimised.gamma)} in state 0; structures above {gamma.select:g} are remembered, searches "
+            f"above {gamma.halt:g} halted; looked at every {gamma.every} force calls")
 
 
 def _describe(report: Minimised) -> str:

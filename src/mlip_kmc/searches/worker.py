@@ -34,6 +34,7 @@ from mlip_kmc.programs import check_cpu
 from mlip_kmc.searches.credentials import Connection, connection_file
 from mlip_kmc.searches.dask_settings import settle
 from mlip_kmc.searches.run import cancel_all_jobs, cancel_jobs
+from mlip_kmc.wording import counted
 
 PLUGIN_NAME = "mlip-kmc-canceller"
 LEAST_SCRATCH_BYTES = 200_000_000
@@ -109,7 +110,7 @@ class Crew:
                 if there is not None and there != joined:
                     self._dismiss()
                     self._check(there)
-                    self.say(f"joining the run at {there.addresses[0]}, {self.slots} searches at a time")
+                    self.say(f"joining the run at {there.addresses[0]}, {counted(self.slots, 'search')} at a time")
                     joined = there
                 if joined is not None and self._keep_up(joined):
                     last_seen = time.monotonic()
