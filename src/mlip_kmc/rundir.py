@@ -28,6 +28,7 @@ from mlip_kmc.eon.results import read_states
 from mlip_kmc.errors import RunStateError, StructureError
 from mlip_kmc.files import sha256_of, unsealed
 from mlip_kmc.records import EonResult, Event, Minimised, RunNumbers, SearchRecord, Start, StateRecord, Status, reasons_of
+from mlip_kmc.scratch import temporary
 from mlip_kmc.structure import read_structure
 
 Array = npt.NDArray[np.float64]
@@ -110,8 +111,8 @@ class RunView:
         generations = path / "generations"
         if not generations.is_dir():
             raise RunStateError(f"{path} is no run directory (it has no generations); give the --dir of a run")
-        with tempfile.TemporaryDirectory(prefix="mlip-kmc-view-") as folder:
-            yield cls._newest(path.absolute(), generations, Path(folder), detail=detail)
+        with temporary("view", parent=Path(tempfile.gettempdir())) as folder:
+            yield cls._newest(path.absolute(), generations, folder, detail=detail)
 
     @classmethod
     def _newest(cls, path: Path, generations: Path, folder: Path, *, detail: Detail) -> Self:

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "mlip_kmc"
 BASE = "errors files records wording"
-LOWER = f"{BASE} structure programs config"
+LOWER = f"{BASE} structure programs config scratch"
 MIDDLE = f"{LOWER} kinetics trajectory"
 SIDE_BY_SIDE = "report check starter status learning campaign release"
 
@@ -24,6 +24,7 @@ ALLOWED = {
     "yaml_file": ("errors", ""),
     "explain": ("schema", ""),
     "config": ("errors files schema yaml_file explain", ""),
+    "scratch": ("errors files config", ""),
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
     "potential": (f"{LOWER} explain schema halts", ""),

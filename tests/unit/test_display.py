@@ -43,7 +43,8 @@ def test_a_run_that_halts_before_any_search_has_no_empty_list(settings):
 
 
 def test_bad_searches_are_told_with_their_reasons(settings):
-    result = replace(NOTHING, status=Status.DONE, reason="12 searches of state 0 are done", searches={"bad": 6, "new": 1, "repeat": 5},
+    result = replace(NOTHING, status=Status.DONE, reason="12 searches of state 0 are done",
+                     searches={"bad": 6, "new": 1, "repeat": 5},
                      reasons={"barrier high": 4, "max iterations": 1, "nonlocal abort": 1})
     lines = printed(settings, result=result).splitlines()
     assert lines[0].endswith("searches 12: 1 new, 5 repeated, 6 bad")

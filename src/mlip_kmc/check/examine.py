@@ -4,7 +4,6 @@
 """
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +13,11 @@ from mlip_kmc.check import gradient, inputs, minimum, parts, room, speed, trial
 from mlip_kmc.check.evaluate import Evaluation
 from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
-from mlip_kmc.config import Config, scratch_directory
+from mlip_kmc.config import Config
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.potential import DrivenPotential, Potential, ace_of
 from mlip_kmc.records import Minimised
+from mlip_kmc.scratch import temporary
 from mlip_kmc.serve import served
 from mlip_kmc.structure import Prepared, to_con
 from mlip_kmc.wording import counted
@@ -53,8 +53,8 @@ def examine(
         _without_scratch(book)
         return tuple(book.findings)
     try:
-        with tempfile.TemporaryDirectory(prefix="mlip-kmc-check-", dir=scratch_directory(), ignore_cleanup_errors=True) as folder:
-            _evaluate_served(book, config, prepared, potential, searches=searches, folder=Path(folder))
+        with temporary("check") as folder:
+            _evaluate_served(book, config, prepared, potential, searches=searches, folder=folder)
     except (OSError, MlipKmcError) as error:
         book.note(failure("scratch", error))
     return tuple(book.findings)

@@ -8,6 +8,7 @@ from pathlib import Path
 from mlip_kmc.check.findings import Finding, Level
 from mlip_kmc.config import scratch_directory
 from mlip_kmc.errors import StorageError
+from mlip_kmc.scratch import kind_of
 from mlip_kmc.wording import counted, size
 
 CONTAINALL_MB = 64.0
@@ -44,18 +45,7 @@ def disk_of(path: Path) -> Disk:
     there = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.is_dir())
     facts = os.statvfs(there)
     return Disk(path=there, size_MB=facts.f_blocks * facts.f_frsize / 1e6, free_MB=facts.f_bavail * facts.f_frsize / 1e6,
-                kind=_kind(there), free_files=facts.f_favail if facts.f_files else None)
-
-
-def _kind(path: Path) -> str:
-    """The type of the file system, by the longest mount point above the path."""
-    try:
-        mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return ""
-    real = path.resolve()
-    above = [(len(point), kind) for point, kind in mounts if real.is_relative_to(point)]
-    return max(above)[1] if above else ""
+                kind=kind_of(there), free_files=facts.f_favail if facts.f_files else None)
 
 
 def search_room(con_bytes: int) -> float:

@@ -8,7 +8,6 @@ of the run that made a step, never the clock's.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from typing import Literal
 
 from ase import Atoms
 
-from mlip_kmc.config import scratch_directory, source_date_epoch
+from mlip_kmc.config import source_date_epoch
 from mlip_kmc.errors import ReleaseError, StructureError
 from mlip_kmc.files import make_directory, write_durably
 from mlip_kmc.potential import AcePotential
@@ -50,6 +49,7 @@ from mlip_kmc.release.subject import Subject
 from mlip_kmc.release.symmetry import symmetry_checks
 from mlip_kmc.release.training import LabelledSet, SetErrors
 from mlip_kmc.report import render
+from mlip_kmc.scratch import temporary
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ class ProductionDeployer:
             MlipKmcError: of its kinds, where the run, the potential or the set cannot be read.
         """
         with Subject.read(run_dir, image=self.settings.image, potential=potential) as subject, \
-                tempfile.TemporaryDirectory(prefix="mlip-kmc-release-", dir=scratch_directory()) as scratch:
-            data = self._packed(subject, Path(scratch))
+                temporary("release") as scratch:
+            data = self._packed(subject, scratch)
         target = make_directory(into) / f"{self.name}.zip"
         if target.exists() and target.read_bytes() != data:
             raise ReleaseError(f"{target} is there already, with another content: a version is released once; give another "

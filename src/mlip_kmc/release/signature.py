@@ -10,14 +10,13 @@ OpenSSH's PROTOCOL.sshsig and ssh-keygen(1), ALLOWED SIGNERS.
 import base64
 import binascii
 import struct
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlip_kmc.config import scratch_directory
 from mlip_kmc.errors import ReleaseError
 from mlip_kmc.files import storage_errors
 from mlip_kmc.programs import Finished, Program, ProgramEnd
+from mlip_kmc.scratch import temporary
 
 NAMESPACE = "mlip-kmc-release"
 SUFFIX = ".sig"
@@ -55,9 +54,9 @@ def sign(package: Path, *, key: Path) -> Path:
         raise ReleaseError(f"there is no key {key}; {HOW_TO_MAKE_A_KEY}")
     target = package.with_name(package.name + SUFFIX)
     target.unlink(missing_ok=True)  # ssh-keygen would ask
-    with tempfile.TemporaryDirectory(prefix="mlip-kmc-sign-", dir=scratch_directory()) as folder:
+    with temporary("sign") as folder:
         done = Program.find("ssh-keygen").run(
-            ["-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(package.absolute())], cwd=Path(folder),
+            ["-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(package.absolute())], cwd=folder,
             time_limit_s=_SIGN_LIMIT_S, keep=("SSH_AUTH_SOCK",))
         said = _last_line(done)
     if done.returncode != 0 or not target.is_file():
@@ -82,8 +81,7 @@ def signer_of(data: bytes, *, signature: bytes, signers: Path) -> Signer:
         raise ReleaseError(f"the signature is for the namespace {namespace!r}, not for {NAMESPACE!r}")
     if not signers.is_file():
         raise ReleaseError(f"there is no file {signers} of allowed signers; get it from whom you trust")
-    with tempfile.TemporaryDirectory(prefix="mlip-kmc-verify-", dir=scratch_directory()) as name:
-        folder = Path(name)
+    with temporary("verify") as folder:
         with storage_errors(folder, place="MLIP_KMC_SCRATCH"):
             (folder / "message").write_bytes(data)
             (folder / "message.sig").write_bytes(signature)

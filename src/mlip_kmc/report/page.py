@@ -184,8 +184,8 @@ def _grade(report: Report) -> str:
     saddles = "" if grade.saddle is None else f", {grade.saddle:.2g} at a saddle of a process"
     path = "" if grade.path is None else f", {grade.path:.2g} on the way of a search that was not halted"
     total, halted = sum(report.numbers.outcomes.values()), grade.halted_searches
-    share = (f"{halted} of {words.count(total, 'search')} ({100 * halted / total:.1f} %) were halted: confidences hold only for what the "
-             "potential knows" if halted else "no search was halted")
+    share = (f"{halted} of {words.count(total, 'search')} ({100 * halted / total:.1f} %) were halted: confidences hold only "
+             "for what the potential knows" if halted else "no search was halted")
     return f"at most {grade.state_0:.2g} in state 0{saddles}{path}; {share}"
 
 
