@@ -110,7 +110,7 @@ class RunView:
         """
         generations = path / "generations"
         if not generations.is_dir():
-            raise RunStateError(f"{path} is no run directory (it has no generations); give the --dir of a run")
+            raise RunStateError(f"{path} is no run directory (it has no generations); name one that `mlip-kmc run --dir` made")
         with temporary("view", parent=Path(tempfile.gettempdir())) as folder:
             yield cls._newest(path.absolute(), generations, folder, detail=detail)
 

@@ -2,11 +2,12 @@
 
     with temporary("check") as folder:          # in the scratch directory; gone after the block
         ...
-    path = make("0_17")                         # for who removes it himself
+    path = make("0_17")
+    remove(path)
 
 A process' own folder is `mlip-kmc.BOOT.XXXXXXXX`, BOOT being the first digits of the kernel's boot id. In it the file `owner` is
-locked (flock) as long as the process lives: the kernel lets go however it ends. The first folder that a process makes in a
-directory sweeps there: own folders of this user whose lock is free, and whose boot is
+locked (flock) as long as the process lives: the kernel lets go however it ends. When nothing is in it any more it goes. A
+process sweeps a directory when it first makes a folder there: own folders of this user whose lock is free, and whose boot is
 
 - this machine's present one: the lock is that kernel's, and it says that the process is gone, or
 - an earlier one, on a file system that belongs to one machine alone.
@@ -62,6 +63,7 @@ class _Own:
 
 
 _own: dict[tuple[int, Path], _Own] = {}
+_swept: set[tuple[int, Path]] = set()
 _making = threading.Lock()
 
 
@@ -99,14 +101,18 @@ def make(name: str, *, parent: Path | None = None) -> Path:
         ConfigError: MLIP_KMC_SCRATCH names no directory. StorageError: the folder cannot be made.
     """
     where = (parent or scratch_directory()).absolute()
-    with storage_errors(where, place=PLACE):
-        for attempt in range(_TRIES):
-            try:
-                return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_own_folder(where)))
-            except FileNotFoundError:  # a clearing of /tmp came between
-                if attempt == _TRIES - 1:
-                    raise
-    raise AssertionError
+    with storage_errors(where, place=PLACE), _making:
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_own_folder(where)))
+
+
+def remove(folder: Path) -> None:
+    """Remove what `make` made, and this process' own folder if that was all in it; what cannot be removed is left to a sweep."""
+    shutil.rmtree(folder, ignore_errors=True)
+    key = (os.getpid(), folder.parent.parent)
+    with _making:
+        own = _own.get(key)
+        if own is not None and own.path == folder.parent and _is_empty(own.path):
+            _give_up(key)
 
 
 @contextlib.contextmanager
@@ -116,32 +122,33 @@ def temporary(name: str, *, parent: Path | None = None) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
 
 
 def leave() -> None:
     """Remove this process' own folders; Python does so at a usual end."""
     with _making:
-        for process, parent in list(_own):
-            if process == os.getpid():
-                own = _own.pop((process, parent))
-                with contextlib.suppress(FileNotFoundError):  # a sweep removes what is empty already
-                    _remove(own.path)
-                os.close(own.lock)
+        for key in [key for key in _own if key[0] == os.getpid()]:
+            _give_up(key)
+
+
+def _give_up(key: tuple[int, Path]) -> None:
+    own = _own.pop(key)
+    with contextlib.suppress(OSError):  # a sweep of another process removes what is empty already
+        _remove(own.path)
+    os.close(own.lock)
 
 
 def _own_folder(parent: Path) -> Path:
-    with _making:
-        key = (os.getpid(), parent)
-        own = _own.get(key)
-        if own is not None and not own.there:
-            os.close(own.lock)
-            own = None
-        if own is None:
-            _own.pop(key, None)
-            own = _own[key] = _new(parent)
-            sweep(parent)
-        return own.path
+    key = (os.getpid(), parent)
+    if key in _own and not _own[key].there:
+        _give_up(key)
+    if key not in _own:
+        _own[key] = _new(parent)
+    if key not in _swept:
+        _swept.add(key)
+        sweep(parent)
+    return _own[key].path
 
 
 def _new(parent: Path) -> _Own:
@@ -213,6 +220,14 @@ def _sweep_one(path: Path) -> bool:
     return not path.exists()
 
 
+def _is_empty(path: Path) -> bool:
+    """But for the owner's file; also where it is gone."""
+    try:
+        return {entry.name for entry in path.iterdir()} <= {_OWNER}
+    except OSError:
+        return True
+
+
 def _remove(path: Path) -> None:
     """Its content, and the owner's file last: while that is there a sweep that is killed is repeated by the next."""
     for entry in path.iterdir():
@@ -222,14 +237,9 @@ def _remove(path: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
         else:
             entry.unlink(missing_ok=True)
-    if [entry.name for entry in path.iterdir()] in ([_OWNER], []):
+    if _is_empty(path):
         (path / _OWNER).unlink(missing_ok=True)
         path.rmdir()
 
 
-def _leave_quietly() -> None:
-    with contextlib.suppress(OSError):
-        leave()
-
-
-atexit.register(_leave_quietly)
+atexit.register(leave)

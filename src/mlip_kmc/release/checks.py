@@ -63,5 +63,5 @@ def image_check(image: Image) -> Check:
     """Is it known which image this was?"""
     about = "the image that the release was computed in"
     if image.sha256 is None:
-        return not_tested("image", about=about, why="the image's file is not at hand: give --image FILE")
+        return not_tested("image", about=about, why="the image's file is not at hand: set release.image")
     return Check(name="image", about=about, verdict=Verdict.PASSED, detail=f"sha256 {image.sha256}")

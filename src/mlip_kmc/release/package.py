@@ -81,10 +81,11 @@ class ProductionDeployer:
         """
         if settings.version is None or settings.author is None:
             missing = "version" if settings.version is None else "author"
-            raise ReleaseError(f"a release needs its {missing}: give --{missing}, or set release.{missing}")
+            raise ReleaseError(f"a release needs its {missing}: set release.{missing}, or give it to `mlip-kmc release build "
+                               f"--{missing}`")
         if not settings.training_sets:
-            raise ReleaseError("a release needs the set that its potential was fitted to: give --training-set FILE, or set "
-                               "release.training_sets")
+            raise ReleaseError("a release needs the set that its potential was fitted to: set release.training_sets, or give "
+                               "it to `mlip-kmc release build --training-set FILE`")
         check_allowed(settings.allow)
         self.settings = settings
         self.version, self.author = settings.version, settings.author
@@ -111,8 +112,8 @@ class ProductionDeployer:
             data = self._packed(subject, scratch)
         target = make_directory(into) / f"{self.name}.zip"
         if target.exists() and target.read_bytes() != data:
-            raise ReleaseError(f"{target} is there already, with another content: a version is released once; give another "
-                               "--version, or remove it")
+            raise ReleaseError(f"{target} is there already, with another content: a version is released once; set another "
+                               "release.version, or remove it")
         write_durably(target, data)
         return target
 

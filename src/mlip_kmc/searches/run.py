@@ -22,7 +22,7 @@ from pathlib import Path
 from mlip_kmc.files import storage_errors
 from mlip_kmc.potential.minimum_distance import comes_too_near, too_near_in
 from mlip_kmc.programs import Program, ProgramEnd
-from mlip_kmc.scratch import PLACE, make
+from mlip_kmc.scratch import PLACE, make, remove
 from mlip_kmc.searches.watch import Graded, Watch, Watched, near_frames
 
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
@@ -160,7 +160,7 @@ def _run(job: ClientJob, cancelled: threading.Event) -> ClientDone:
         return ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started,
                           graded=graded)
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove(directory)
 
 
 def cancel_jobs(tags: Iterable[str]) -> None:

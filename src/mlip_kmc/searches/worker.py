@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
 import threading
@@ -30,7 +29,7 @@ from mlip_kmc.config import node_name, scratch_directory
 from mlip_kmc.errors import ProgramError, RunStateError, StorageError
 from mlip_kmc.files import sha256_of, storage_errors
 from mlip_kmc.programs import check_cpu
-from mlip_kmc.scratch import PLACE, leave, make, sweep
+from mlip_kmc.scratch import PLACE, leave, make, remove, sweep
 from mlip_kmc.searches.credentials import Connection, connection_file
 from mlip_kmc.searches.dask_settings import settle
 from mlip_kmc.searches.run import cancel_all_jobs, cancel_jobs
@@ -191,7 +190,7 @@ class Crew:
         self._members.clear()
         sweep(scratch_directory())
         if hasattr(self, "_marks_made"):
-            shutil.rmtree(self._marks_made, ignore_errors=True)
+            remove(Path(self._marks_made))
             del self._marks_made
 
 
@@ -220,8 +219,7 @@ def work(connection: Connection, name: str, mark: Path, interface: str | None) -
     _end_with_parent()
     settle()
     result = asyncio.run(_work(connection, name, mark, interface))
-    with contextlib.suppress(OSError):
-        leave()
+    leave()
     os._exit(result)  # threads of searches must not hold it up
 
 

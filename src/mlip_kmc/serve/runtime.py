@@ -19,7 +19,7 @@ from mlip_kmc.errors import ConfigError, StorageError
 from mlip_kmc.files import make_directory, storage_errors
 from mlip_kmc.potential import DrivenPotential, Potential
 from mlip_kmc.potential import pace_driver as driver
-from mlip_kmc.scratch import make
+from mlip_kmc.scratch import make, remove
 from mlip_kmc.serve.process import ServerProcess
 
 PROGRAM = "ext_pot"
@@ -55,7 +55,7 @@ def served(
             write_program(folder, digest=server.digest)
             yield potential.at(folder / PROGRAM)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
 
 
 def _private_directory() -> Path:
