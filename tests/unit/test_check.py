@@ -17,6 +17,7 @@ from mlip_kmc.check.findings import Finding, Level, Notebook, exit_code_of, fail
 from mlip_kmc.check.grade import grade, level_of
 from mlip_kmc.cli.check import finding_lines
 from mlip_kmc.config import ConfidenceSection, GammaSection, load_config
+from mlip_kmc.eon.room import ROOM_BYTES
 from mlip_kmc.errors import PotentialError, ProgramError, StorageError, StructureError
 from mlip_kmc.potential import BuiltinPotential
 from mlip_kmc.records import Minimised, Process, SearchRecord
@@ -209,8 +210,20 @@ def test_the_file_system_of_a_folder_that_is_not_there_yet(tmp_path):
 
 def test_a_full_run_disk(tmp_path):
     found, _ = room.run_disk(tmp_path / "run", look=lambda path: room.Disk(path=path.parent, size_MB=9e5, free_MB=20.0))
-    assert found[0].level is Level.WARN
+    assert (found[0].level, found[0].exit_code) == (Level.FAIL, StorageError.exit_code)
+    assert found[0].advice == "a run starts, and goes on, only with 50 MB: make room, or choose another --dir"
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("free_MB", "free_files", "level"), [
+    (49.9, None, Level.FAIL), (50.0, None, Level.WARN), (999, None, Level.WARN), (1001, None, Level.OK),
+    (1001, 9999, Level.WARN),
+])  # fmt: skip
+def test_room_for_a_run(tmp_path, free_MB, free_files, level):
+    disk = room.Disk(path=tmp_path, size_MB=9e5, free_MB=free_MB, free_files=free_files)
+    found, _ = room.run_disk(tmp_path, look=lambda _: disk)
+    assert found[0].level is level
+    assert found[0].values["needed_MB"] == ROOM_BYTES / 1e6 == 50
 
 
 # -- subjects
@@ -462,8 +475,9 @@ def test_a_hidden_api_is_called_as_agreed(tmp_path, monkeypatch):
     called = {}
 
     class Wrapper:
-        def __init__(self, config, *, run_dir):
+        def __init__(self, config, *, run_dir, needs_room):
             called["dir"] = run_dir
+            assert not needs_room, "a small scratch is enough for a few searches"
 
         def search(self, potential, structure, *, count):
             called["count"] = count

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlip_kmc.check.findings import Finding, Level
+from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import scratch_directory
+from mlip_kmc.eon.room import ROOM_BYTES
 from mlip_kmc.errors import StorageError
 from mlip_kmc.scratch import kind_of
 from mlip_kmc.wording import counted, size
@@ -97,10 +98,14 @@ def run_disk(run_dir: Path, *, look: Callable[[Path], Disk] | None = None) -> tu
     disk = (look or disk_of)(run_dir)
     if not os.access(disk.path, os.W_OK | os.X_OK):
         raise StorageError(f"cannot write to {disk.path}, where the run directory would be; choose another --dir")
-    files = "" if disk.free_files is None else f", {disk.free_files} files"
+    needed_MB = ROOM_BYTES / 1e6
     few = disk.free_files is not None and disk.free_files < FEWEST_FILES
+    text = f"{run_dir}: {size(1e6 * disk.free_MB)}{f', {disk.free_files} files' if few else ''} free"
+    values: dict[str, Value] = {"directory": str(run_dir), "free_MB": disk.free_MB, "needed_MB": needed_MB,
+                                "free_files": disk.free_files}
+    if not disk.free_MB >= needed_MB:
+        return [Finding("run disk", Level.FAIL, text, values=values, exit_code=StorageError.exit_code, advice=(
+            f"a run starts, and goes on, only with {size(ROOM_BYTES)}: make room, or choose another --dir"))], True
     tight = disk.free_MB < RUN_FREE_MB or few
-    return [Finding("run disk", Level.WARN if tight else Level.OK,
-                    f"{run_dir}: {size(1e6 * disk.free_MB)}{files if few else ''} free",
-                    advice="a long run may fill it: make room, or give the run another --dir" if tight else "",
-                    values={"directory": str(run_dir), "free_MB": disk.free_MB, "free_files": disk.free_files})], True
+    return [Finding("run disk", Level.WARN if tight else Level.OK, text, values=values,
+                    advice="a long run may fill it: make room, or choose another --dir" if tight else "")], True

@@ -63,7 +63,7 @@ def run_searches(config: Config, potential: Potential, minimum: Atoms, *, count:
         MlipKmcError: what would stop the run, too.
     """
     going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"})})
-    wrapper = EonWrapper(going_on, run_dir=run_dir)
+    wrapper = EonWrapper(going_on, run_dir=run_dir, needs_room=False)
     result = wrapper.search(potential, minimum, count=count)
     processes = result.states[0].processes if result.states else ()
     return Trial(

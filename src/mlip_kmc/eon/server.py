@@ -359,9 +359,14 @@ class Server:
         """What this start found damaged besides generations, one line each."""
         return self._comm.damage
 
+    @property
+    def has_more_to_do(self) -> bool:
+        """Searches or steps are wanted; a run that has not begun has more to do in any case."""
+        return not self.numbers.starts or (self._finished() is None and not self.halt)
+
     def begin(self) -> None:
         """Commit that the run goes on from here, before any search; a run that is done stays as it is."""
-        if self.numbers.starts and (self._finished() is not None or self.halt):
+        if not self.has_more_to_do:
             return
         self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
         start = Start(
