@@ -1,5 +1,6 @@
 """`mlip-kmc potential activeset`: the active set of a B-basis, from a training set."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,4 +73,5 @@ def _tell(path: Path, made: "ActiveSetMade") -> None:
     yace = path.with_suffix(".yace")
     record = read_record(record_path(yace))
     if record is not None and record.digests.asi != sha256_of(path):
-        click.echo(f"its record is of another active set: mlip-kmc potential record --force {yace} writes a new one")
+        click.echo("its record is of another active set: mlip-kmc potential record --force "
+                   f"{shlex.quote(str(yace))} writes a new one")

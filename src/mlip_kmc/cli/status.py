@@ -1,5 +1,6 @@
 """`mlip-kmc status`: where a run is, from any node."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,7 +96,7 @@ def _condition(now: "RunStatus") -> str:
         return (f"lost: no sign of life{where} for {duration(now.seen_s or 0.0)}; if that process is gone, `mlip-kmc run` "
                 "continues the run")
     if now.condition == "halted":
-        return f"halted on extrapolation: {now.halt}; `mlip-kmc select {now.path}` chooses what to label"
+        return f"halted on extrapolation: {now.halt}; `mlip-kmc select {shlex.quote(now.path)}` chooses what to label"
     return "done" if now.condition == "done" else "stopped; `mlip-kmc run` continues it"
 
 

@@ -43,7 +43,8 @@ def wait_for_room(
         error: what did not fit.
         run_dir: of the run.
         limit_min: of the wait; None: none.
-        stop, drain: the run is to stop.
+        stop: the run is to stop.
+        drain: likewise, when its searches have ended.
         on_note: takes a line for the user.
         beat: takes the run's phase, for `status`.
     """

@@ -8,6 +8,7 @@
 import contextlib
 import hashlib
 import math
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -314,7 +315,7 @@ class EonWrapper:
         while True:
             if server.halt:
                 following = _NEXT_NEAR if "nearer" in server.halt else _NEXT
-                return Status.HALTED, f"{server.halt}; {following.format(run=self.run_dir)}"
+                return Status.HALTED, f"{server.halt}; {following.format(run=shlex.quote(str(self.run_dir)))}"
             with storage_errors(self.run_dir):  # eOn writes too
                 reason = server.tick(_POLL_S)
             now, roll = time.monotonic(), cluster.roll
