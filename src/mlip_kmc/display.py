@@ -129,11 +129,8 @@ def _known(now: Progress) -> str:
 
 def _event_line(event: Event) -> str:
     where = f" (superbasin {event.superbasin})" if event.superbasin is not None else ""
-    return (
-        f"KMC step {event.step + 1:>4}: state {event.reactant} -> {event.product}{where}  barrier {event.barrier:.4f} eV  "
-        f"rate {plain(event.rate, digits=4)} /s  residence {plain(event.step_time_s, digits=4)} s  "
-        f"time {plain(event.time_s, digits=6)} s"
-    )
+    return (f"KMC step {event.step + 1:>4}: state {event.reactant} -> {event.product}{where}, {event.barrier:.4f} eV, "
+            f"after {plain(event.step_time_s, digits=4)} s; time {plain(event.time_s, digits=5)} s")
 
 
 def _state_table(result: EonResult) -> Table:
