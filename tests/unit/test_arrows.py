@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "mlip_kmc"
-BASE = "errors files records wording"
+BASE = "errors files records constants json_text wording"
 LOWER = f"{BASE} structure programs config scratch"
 MIDDLE = f"{LOWER} kinetics trajectory"
 SIDE_BY_SIDE = "report check starter status learning campaign release"
@@ -14,6 +14,8 @@ SIDE_BY_SIDE = "report check starter status learning campaign release"
 # room: what it imports when it runs, what it imports only under TYPE_CHECKING
 ALLOWED = {
     "errors": ("", ""),
+    "constants": ("", ""),
+    "json_text": ("errors", ""),
     "files": ("errors", ""),
     "records": ("errors", ""),
     "wording": ("", ""),
@@ -21,12 +23,13 @@ ALLOWED = {
     "halts": ("errors files structure", ""),
     "programs": ("errors files", ""),
     "schema": ("errors", ""),
-    "yaml_file": ("errors", ""),
+    "yaml_file": ("errors files", ""),
     "explain": ("schema", ""),
     "config": ("errors files schema yaml_file explain", ""),
     "scratch": ("errors files config", ""),
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
+    "superbasin": ("", ""),
     "potential": (f"{LOWER} explain schema halts", ""),
     "learning": (f"{BASE} structure config halts potential", ""),
     "searches": (f"{LOWER} trajectory halts potential", ""),
@@ -35,7 +38,7 @@ ALLOWED = {
     "export": (MIDDLE, ""),
     "display": (LOWER, ""),
     "serve": (f"{LOWER} potential", ""),
-    "eon": (f"{MIDDLE} schema halts potential searches serve checkpoint export", ""),
+    "eon": (f"{MIDDLE} superbasin schema halts potential searches serve checkpoint export", ""),
     "rundir": (f"{MIDDLE} checkpoint eon", ""),
     "report": (f"{MIDDLE} rundir", ""),
     "check": (f"{LOWER} potential searches serve eon", ""),

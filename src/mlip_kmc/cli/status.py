@@ -77,6 +77,8 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         ("confidence", _confidence(now)),
         ("searches", _searches(now)),
     ]
+    if now.unsound:
+        rows.append(("not sound", now.unsound))
     if now.reasons:
         rows.append(("bad because", reasons(now.reasons)))
     rows += [

@@ -25,7 +25,7 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
     Args:
         config: the run's configuration.
         potential_name: eOn's name of the potential, `lammps` for ACE.
-        jobs_ahead: how many searches the server keeps unfinished (eOn's `num_jobs`).
+        jobs_ahead: eOn's `num_jobs`, which it asks for and our server does not use.
     """
     from mlip_kmc.config import ConstantPrefactor
 
