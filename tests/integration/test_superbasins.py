@@ -19,7 +19,7 @@ from .conftest import mlip_kmc, write_config
 from .test_same import outcome
 
 OPTIONS = {
-    "superbasins": {"superbasins": True, "stop": {"kmc_steps": 5}, "temperature_K": 600,
+    "superbasins": {"superbasins": True, "stop": {"kmc_steps": 3}, "temperature_K": 600,
                     "confidence": {"scheme": "new", "value": 0.9},
                     "eon": {"Coarse Graining": {"superbasin_scheme": "transition_counting", "number_of_transitions": 1}}},
     "recycling": {"recycling": True, "confidence": {"value": 0.8}, "stop": {"kmc_steps": 2}},

@@ -16,7 +16,7 @@ ELEMENTS = {
     "lenosky_Si": ("Si",), "lj": None, "ljcluster": None, "morse_pt": ("Pt",), "sw_si": ("Si",), "tersoff_si": ("Si",),
     "tip4p": ("H", "O"), "tip4p_h": ("H", "O"), "spce": ("H", "O"),
 }
-OBLIQUE = ("eam_al", "edip", "fehe", "lenosky_Si", "ljcluster", "sw_si", "tersoff_si")
+OBLIQUE = ("eam_al", "edip", "emt", "fehe", "lenosky_Si", "ljcluster", "sw_si", "tersoff_si")
 """They look for neighbours in any cell."""
 
 
@@ -65,7 +65,19 @@ def test_oblique_cells_are_refused_where_they_are_not_seen(tmp_path, name):
 def test_a_turned_box_has_right_angles(tmp_path):
     atoms = crystal("Cu")
     atoms.rotate(33, (1, 2, 3), rotate_cell=True)
-    assert np.abs(np.tril(fit(atoms, "emt", tmp_path).atoms.cell.array, -1)).max() < 1e-9
+    assert np.abs(np.tril(fit(atoms, "lj", tmp_path).atoms.cell.array, -1)).max() < 1e-9
+
+
+@pytest.mark.parametrize(("symbol", "width_A"), [("Cu", 10.966), ("Al", 12.321), ("Mg", 13.71), ("H", 4.112)])
+def test_effective_medium_theory_needs_cells_as_wide_as_its_neighbour_list(tmp_path, symbol, width_A):
+    """Widths at which eOn's client was seen to begin to evaluate."""
+    for width, good in ((width_A - 0.01, False), (width_A + 0.01, True)):
+        atoms = bulk(symbol, "fcc", a=width / 3, cubic=True).repeat(3)
+        if good:
+            assert fit(atoms, "emt", tmp_path)
+            continue
+        with pytest.raises(StructureError, match=rf"A wide, and eOn's built-in emt ends with an error below {width_A:.2f}"):
+            fit(atoms, "emt", tmp_path)
 
 
 def test_minimum_images_need_cells_of_two_cutoffs(tmp_path):

@@ -24,13 +24,13 @@ from mlip_kmc.check.estimates import (
 )
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import ConfidenceSection, Config
+from mlip_kmc.constants import EON_KELVIN_PER_EV
 from mlip_kmc.eon.wrapper import EonWrapper
 from mlip_kmc.errors import SearchesFailedError
 from mlip_kmc.potential import Potential
 from mlip_kmc.records import OUTCOMES, Process, SearchRecord, read_lines
 from mlip_kmc.structure import from_con
 
-KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
 FAST_KT = 10.0
 """exp(10) = 22000: at 1e13 per s a hop every 2 ns, far below what one calls rare."""
 FLICKER_KT = 5.0
@@ -78,7 +78,7 @@ def judge(trial: Trial, config: Config) -> list[Finding]:
     if trial.processes:
         forward = [process.barrier for process in trial.processes]
         back = [process.saddle_energy - process.product_energy for process in trial.processes]
-        found = thermal_barriers(forward, back, kT_eV=config.temperature_K / KELVIN_PER_EV,
+        found = thermal_barriers(forward, back, kT_eV=config.temperature_K / EON_KELVIN_PER_EV,
                                window_kT=config.search.thermal_window_kT)
         beyond = sum(record.outcome == "high" for record in trial.records)
         findings += [window(found, config.search.thermal_window_kT, found_count=len(forward), beyond=beyond),
@@ -115,7 +115,7 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
 
 def barriers(processes: Sequence[Process], *, temperature_K: float) -> Finding:
     """The barriers that were found, and those back."""
-    kT = temperature_K / KELVIN_PER_EV
+    kT = temperature_K / EON_KELVIN_PER_EV
     forward = sorted(process.barrier for process in processes)
     back = [process.saddle_energy - process.product_energy for process in processes]
     shown = ", ".join(f"{barrier:.3f}" for barrier in forward[:6]) + (", ..." if len(forward) > 6 else "")

@@ -29,6 +29,7 @@ from eon import akmcstate, akmcstatelist, atoms, communicator, displace, fileio,
 from eon.config import ConfigClass
 from eon.explorer import MinModeExplorer, results_mapping
 
+from mlip_kmc.constants import EON_KELVIN_PER_EV
 from mlip_kmc.eon.results import search_record
 from mlip_kmc.errors import ConfigError, ProgramError
 from mlip_kmc.files import make_directory
@@ -41,7 +42,6 @@ __all__ = ["Communicator", "DisplaceError", "Explorer", "results_mapping", "veri
 
 DisplaceError = displace.DisplaceError
 
-EON_KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
 _LOG_BYTES = 4_000_000
 _LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin", "superbasinscheme")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from ase import Atoms
+from ase import Atoms, units
 
 from mlip_kmc.config import GammaSection
 from mlip_kmc.errors import PotentialError, StructureError
@@ -27,6 +27,7 @@ class _Rules:
     Attributes:
         elements: those it has parameters for; None where it has one set for anything (reduced units).
         orthogonal: it takes the minimum image in a box, and reads nothing else of the cell.
+        narrowest_A: by element that is there, the width below which it ends with an error.
         cutoff_A: where it takes the minimum image only: narrower cells than twice this lose neighbours without a word.
         molecules: it finds those of water by the order of atoms: all hydrogens, two a molecule, then all oxygens.
         lone_hydrogen: it takes the last atom for a hydrogen that is no part of a molecule.
@@ -34,17 +35,23 @@ class _Rules:
 
     elements: tuple[str, ...] | None
     orthogonal: bool = False
+    narrowest_A: Mapping[str, float] = MappingProxyType({})
     cutoff_A: float | None = None
     molecules: bool = False
     lone_hydrogen: bool = False
 
 
+_EMT_RADII_BOHR = {"Al": 3.0, "Cu": 2.67, "Ag": 3.01, "Au": 3.0, "Ni": 2.6, "Pd": 2.87, "Pt": 2.9, "Mg": 1.7664 / units.Bohr,
+                   "H": 0.530015 / units.Bohr}
+"""Neutral-sphere radii, as eOn's EMT (Jacobsen, Stoltze, Norskov, Surf. Sci. 366, 394 (1996)) has them."""
+_EMT_WIDTHS_A = {symbol: radius * units.Bohr * 1.809 * (3**0.5 + 2.0) * 1.045 * 1.1 for symbol, radius in _EMT_RADII_BOHR.items()}
+"""Twice the neighbour list's cutoff: between the third and the fourth shell, and what the list has in excess of it."""
 _SILICON = _Rules(elements=("Si",))
 # eOn potentials that need no files, no other program and no licence of their own
 _USABLE: Mapping[str, _Rules] = MappingProxyType({
     "eam_al": _Rules(elements=("Al",)),
-    "edip": _SILICON,
-    "emt": _Rules(elements=("Al", "Cu", "Ag", "Au", "Ni", "Pd", "Pt", "Mg", "H"), orthogonal=True),
+    "edip": _Rules(elements=("Si",), narrowest_A={"Si": 3.1213820}),
+    "emt": _Rules(elements=tuple(_EMT_RADII_BOHR), narrowest_A=_EMT_WIDTHS_A),
     "fehe": _Rules(elements=("Fe", "He")),
     "lenosky_Si": _SILICON,
     "lj": _Rules(elements=None, orthogonal=True, cutoff_A=15.0),
@@ -111,6 +118,11 @@ class BuiltinPotential:
                                  f"tilted by {tilt:.3g} A; choose vectors of the same lattice that are at right angles, as of "
                                  "a cubic supercell")
         symbols = atoms.get_chemical_symbols()
+        width = float((1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)).min())
+        least = max((rules.narrowest_A.get(symbol, 0.0) for symbol in set(symbols)), default=0.0)
+        if not width > least:
+            raise StructureError(f"the cell is {width:.3f} A wide, and eOn's built-in {self.eon_name} ends with an error below "
+                                 f"{least:.3f} A; use a larger cell")
         oxygens = symbols.count("O")
         if rules.molecules and symbols != ["H"] * (2 * oxygens) + ["O"] * oxygens:
             raise StructureError(f"eOn's built-in {self.eon_name} finds molecules by the order of atoms: two hydrogens of each "

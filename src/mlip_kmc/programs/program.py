@@ -67,6 +67,14 @@ class Finished:
                     parts.append(text)
         return "\n".join(parts)
 
+    def last_line(self) -> str:
+        """The last that it said: on standard error where it said anything there; empty where it wrote nothing."""
+        for path in (self.stderr, self.stdout):
+            with contextlib.suppress(OSError):
+                if text := _end_of(path).decode(errors="replace").strip():
+                    return text.splitlines()[-1].strip()
+        return ""
+
 
 @dataclass(frozen=True)
 class Program:

@@ -230,9 +230,9 @@ def _left(directory: Path, finished: Finished) -> tuple[End, str]:
     """A client that ended by itself, and whether it did its work."""
     if finished.returncode == 0 and (directory / "results.dat").is_file():
         return End.FINISHED, ""
-    code, tail = finished.returncode, finished.tail()
+    code = finished.returncode
     how = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
-    return End.CRASHED, f"{how}: {tail.splitlines()[-1] if tail else 'it wrote nothing'}"
+    return End.CRASHED, f"{how}: {finished.last_line() or 'it wrote nothing'}"
 
 
 def _log_of(directory: Path) -> bytes:

@@ -23,7 +23,7 @@ def read_cif(path: Path) -> Atoms:
     """
     blocks = [block for block in parse_cif(io.StringIO(text_of_file(path))) if block.has_structure()]
     if not blocks:
-        raise StructureError("it holds no structure")
+        raise StructureError("it holds no structure; give a whole file of a format that ASE reads")
     _check_occupancies(blocks[-1])
     atoms: Atoms = blocks[-1].get_atoms(fractional_occupancies=False)
     atoms.info = {}

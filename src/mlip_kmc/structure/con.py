@@ -15,6 +15,7 @@ from mlip_kmc.structure.elements import elements_of
 from mlip_kmc.structure.masses import check_masses
 from mlip_kmc.structure.notes import UNUSED, Unused
 
+_FREE = (False, False, False)
 _ANGSTROM = ("angstrom", "ang", "a")
 _SECTIONS = {"has_velocities": "velocities", "has_forces": "forces", "has_bonds": "bonds", "has_spreads": "spreads",
              "has_displacements": "displacements"}
@@ -63,6 +64,22 @@ def from_con(text: str) -> Atoms:
     Raises:
         StructureError: the text is not a `.con` file, or only some coordinates of an atom are fixed.
     """
+    return _from_frame(_last_frame(text))
+
+
+def read_con(text: str) -> Atoms:
+    """The same, with what of the text is not used noted.
+
+    Raises:
+        StructureError: as `from_con`.
+    """
+    frame = _last_frame(text)
+    atoms = _from_frame(frame)
+    atoms.info[UNUSED] = Unused(names=tuple(name for has, name in _SECTIONS.items() if getattr(frame, has, False)))
+    return atoms
+
+
+def _last_frame(text: str) -> Any:
     try:
         frames = readcon.read_con_string(text)
     except Exception as error:  # readcon raises its own types
@@ -70,7 +87,7 @@ def from_con(text: str) -> Atoms:
         raise StructureError(f"not a .con structure: {said}; give a whole file that eOn or ASE wrote") from error
     if not frames:
         raise StructureError("the .con file holds no frame; give a whole one")
-    return _from_frame(frames[-1])
+    return frames[-1]
 
 
 def _from_frame(frame: Any) -> Atoms:
@@ -84,11 +101,7 @@ def _from_frame(frame: Any) -> Atoms:
                   pbc=_periodic(metadata))
     if all(entry.mass for entry in entries):
         atoms.set_masses([entry.mass for entry in entries])
-    fixed = np.array([list(entry.fixed or [False] * 3) for entry in entries], dtype=bool).reshape(-1, 3)
-    constrain(atoms, fixed)
-    sections = tuple(name for attribute, name in _SECTIONS.items() if getattr(frame, attribute, False))
-    if sections:
-        atoms.info[UNUSED] = Unused(names=sections)
+    constrain(atoms, np.array([entry.fixed or _FREE for entry in entries], dtype=bool).reshape(-1, 3))
     return atoms
 
 

@@ -15,7 +15,7 @@ from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
 from mlip_kmc.errors import StructureError
 from mlip_kmc.structure.cif import read_cif
-from mlip_kmc.structure.con import from_con
+from mlip_kmc.structure.con import read_con
 from mlip_kmc.structure.elements import element_of
 from mlip_kmc.structure.lammps import read_data, read_dump
 from mlip_kmc.structure.notes import FILE, UNUSED, Unused
@@ -41,8 +41,8 @@ _PARTS = (
 )
 """Formats and what their files hold, both of them."""
 _READERS: dict[str, Callable[[Path, Sequence[str]], Atoms]] = {
-    "con": lambda path, _: from_con(text_of_file(path)),
-    "eon": lambda path, _: from_con(text_of_file(path)),
+    "con": lambda path, _: read_con(text_of_file(path)),
+    "eon": lambda path, _: read_con(text_of_file(path)),
     "extxyz": lambda path, species: read_last(path, species=species),
     "xyz": lambda path, species: read_last(path, species=species),
     "vasp": lambda path, species: read_poscar(path, species=species),

@@ -74,7 +74,7 @@ def _read(path: Path, index: slice, species: Sequence[str]) -> list[Atoms]:
     except KeyError as error:  # a species of ADF's dialect, which ASE reads by itself
         raise StructureError(f"it names {error} as an element; name elements by their symbols") from error
     if not found:
-        raise StructureError("it holds no structure")
+        raise StructureError("it holds no structure; give a whole file of a format that ASE reads")
     for atoms in found:
         _finish(atoms, species)
         atoms.info[FILE] = str(path)
