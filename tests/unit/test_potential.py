@@ -1,7 +1,6 @@
 """Potentials as values: what is read off a `.yace`, what is refused, and what reaches LAMMPS."""
 
 import contextlib
-import copy
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -99,10 +98,10 @@ def test_what_lammps_refuses_is_refused(tmp_path, change):
     """Each entry of the potential is damaged, one after the other; only what would end in undefined numbers may differ."""
     pyace = pytest.importorskip("pyace")
     path, stricter = tmp_path / "a.yace", []
-    for place in _leaves(alloy()):
+    for place in _leaves(alloy(("Cu",))):
         if place[0] == "functions" and len(place) == 2:
             continue  # python-ace crashes without the functions of an element
-        node = potential = copy.deepcopy(alloy())
+        node = potential = alloy(("Cu",))
         for key in place[:-1]:
             node = node[key]
         if change == "taken out":
@@ -119,8 +118,8 @@ def test_what_lammps_refuses_is_refused(tmp_path, change):
             AcePotential.read(path)
             continue
         stricter.append(place)
-    assert {place[0] for place in stricter} <= {"E0", "embeddings"} if change == "taken out" else {"elements", "bonds"}
-    assert len(stricter) < 8
+    assert {place[0] for place in stricter} <= ({"E0", "embeddings"} if change == "taken out" else {"elements"})
+    assert len(stricter) < 4
 
 
 def test_the_calculator_evaluates_the_example(yace):
