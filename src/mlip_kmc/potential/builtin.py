@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -33,7 +33,7 @@ class _Rules:
 
     elements: tuple[str, ...] | None
     orthogonal: bool = False
-    narrowest_A: Mapping[str, float] = MappingProxyType({})
+    narrowest_A: Mapping[str, float] = field(default_factory=dict)
     cutoff_A: float | None = None
 
 
