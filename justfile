@@ -12,6 +12,20 @@ image *OPTIONS:
 demo: image
     containers/in-image mlip-kmc run examples/cu-vacancy/akmc.yaml --dir akmc-run
 
+# put the command mlip-kmc on PATH, for this machine: a link in FOLDER to slurm/mlip-kmc, which runs it in image.sif
+wrapper FOLDER="~/.local/bin":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    folder={{ quote(FOLDER) }}
+    folder=${folder/#\~/$HOME}
+    mkdir -p "$folder"
+    ln -sfn "$PWD/slurm/mlip-kmc" "$folder/mlip-kmc"
+    echo "$folder/mlip-kmc -> $PWD/slurm/mlip-kmc"
+    case :$PATH: in
+        *":$folder:"*) ;;
+        *) echo "wrapper: $folder is not in PATH; add this line to ~/.bashrc or ~/.zshrc:  export PATH=\"$folder:\$PATH\"   (fish: fish_add_path $folder)" ;;
+    esac
+
 # all tests: inside the image, of the image from outside, of the job scripts on a real Slurm; or only those named, inside
 [positional-arguments]
 test *ARGUMENTS: image
@@ -27,6 +41,10 @@ soak *ARGUMENTS: image
 # faults at every system call of the process that commits, until none comes; 200 kills; every file torn (hours on two cores)
 kills *ARGUMENTS: image
     containers/in-image --dev env MLIP_KMC_FAULTS="${MLIP_KMC_FAULTS:-1}" python3 -m pytest tests/faults -s {{ ARGUMENTS }}
+
+# the run, its workers and all of them stopped and continued around every time-out, at real lengths (an hour and a half)
+sleeps *ARGUMENTS: image
+    containers/in-image --dev env MLIP_KMC_SLEEPS=1 python3 -m pytest tests/integration/test_sleep.py -s {{ ARGUMENTS }}
 
 # ruff and mypy, with the image's Python and packages
 lint:

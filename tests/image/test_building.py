@@ -39,7 +39,7 @@ def replaced(path, old, new):
 @pytest.mark.parametrize(("name", "old", "new", "built_again"), [
     ("requirements.lock", "click==", "# a line more\nclick==", {"python"}),
     ("pins.env", "EON_SHA256=31", "EON_SHA256=41", {"eon"}),
-    ("parts/eon-edits", "unity_size=15", "unity_size=20", {"eon"}),
+    ("parts/eon-edits", "unity_size=23", "unity_size=20", {"eon"}),
     ("build-tools.lock", "meson==", "# a line more\nmeson==", {"eon"}),
     ("pins.env", "LAMMPS_SHA256=36", "LAMMPS_SHA256=46", {"lammps"}),
     ("pins.env", "ACE_SHA256=f1", "ACE_SHA256=f2", {"lammps"}),

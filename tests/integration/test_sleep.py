@@ -6,16 +6,12 @@ Time limits are small here, through settings, and stops are on both sides of eac
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 
 import psutil
 import pytest
-
-from mlip_kmc.searches.credentials import connection_file
 
 from .conftest import mlip_kmc, write_config
 from .test_workers import DEADLINE_S, descendants, physics, started, until
@@ -23,7 +19,7 @@ from .test_workers import DEADLINE_S, descendants, physics, started, until
 LONG = os.environ.get("MLIP_KMC_SLEEPS") == "1"
 SILENT_S = 60.0 if LONG else 2.0
 """A worker that joined is given up after so long; dask's connections are after 45 s, at least, and eOn's LAMMPS after 90 s."""
-STOPS_S = (15.0, 44.0, 47.0, 59.0, 61.0, 65.0, 75.0, 92.0, 110.0) if LONG else (1.0, 3.0)
+STOPS_S = (15.0, 44.0, 47.0, 59.0, 61.0, 65.0, 75.0, 92.0, 110.0) if LONG else (3.0,)
 
 RUN = """
 import sys
@@ -49,22 +45,24 @@ def tell():
     roll = cluster.roll
     print(json.dumps({"slots": roll.total, "joined": roll.joined, "left": roll.left, "ends": ends}), flush=True)
 
-ends = {}
-with SearchCluster.joined(file=connection_file(folder), files={}, silent_s=silent_s) as cluster:
-    over = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-    for name in sys.argv[3:]:
+def submit():
+    for name in map(str.strip, sys.stdin):
         cluster.submit(ClientJob(name=name, files={"pidfile": str(folder / name)}, links={}, returns=("results.dat",),
                                  time_limit_s=3600))
-    while not over.is_set():
-        ends |= {done.name: str(done.end) for done in cluster.wait(0.05)}
+
+ends = {}
+with SearchCluster.joined(file=connection_file(folder), files={}, silent_s=silent_s) as cluster:
+    reader = threading.Thread(target=submit, daemon=True)
+    reader.start()
+    while reader.is_alive():
+        ends |= {done.name: str(done.end) for done in cluster.wait(0.1)}
         tell()
 """
 
 CLIENT = """#!/bin/sh
 file=$(cat pidfile)
 echo $$ >"$file.pid"
-while [ ! -e "$file.go" ]; do sleep 0.05; done
+while [ ! -e "$file.go" ]; do sleep 0.2; done
 echo "0 termination_reason" >results.dat
 """
 
@@ -115,7 +113,6 @@ class Told:
 
     def __init__(self, process):
         self.last = {"slots": 0, "joined": 0, "left": 0, "ends": {}}
-        self.lines = 0
         self._thread = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
         self._thread.start()
 
@@ -123,13 +120,6 @@ class Told:
         for line in stream:
             if line.startswith("{"):
                 self.last = json.loads(line)
-                self.lines += 1
-
-    def fresh(self):
-        """What it says from now on."""
-        seen = self.lines
-        until(lambda: self.lines > seen + 1, what="the cluster's word")
-        return self.last
 
 
 @pytest.fixture
@@ -141,68 +131,83 @@ def client(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
-def release(folder, *names):
-    for name in names:
-        (folder / f"{name}.go").touch()
-
-
-@pytest.mark.parametrize("stop_s", STOPS_S)
-def test_a_scheduler_that_was_stopped_gives_up_nobody(tmp_path, client, stop_s):
-    with python(CLUSTER, tmp_path, SILENT_S, "0_0", "0_1") as main, started("worker", tmp_path, "--slots", 2):
-        told = Told(main)
-        until(lambda: (tmp_path / "0_1.pid").exists() and (tmp_path / "0_0.pid").exists(), what="clients")
-        with stopped([psutil.Process(main.pid)]):
-            release(tmp_path, "0_0")  # it ends while nobody listens
+@contextlib.contextmanager
+def stopped_as(whom, main, crew, stop_s):
+    """Stopped for so long, and continued one after the other where both are."""
+    both = {"the scheduler first": (tree(crew), tree(main)), "the workers first": (tree(main), tree(crew))}
+    later, sooner = both.get(whom, ((), {"the scheduler": [psutil.Process(main.pid)], "the workers": tree(crew)}.get(whom)))
+    with stopped(later):
+        with stopped(sooner):
             pause(stop_s)
-        until(lambda: told.last["ends"] == {"0_0": "finished"}, what="the search that ended meanwhile")
-        pause(min(SILENT_S, 3.0))
-        assert {key: told.fresh()[key] for key in ("slots", "joined", "left")} == {"slots": 2, "joined": 2, "left": 0}
-        release(tmp_path, "0_1")
-        until(lambda: len(told.last["ends"]) == 2, what="the other")
+            yield
+        if later:
+            pause(0.5)
 
 
-def test_workers_that_were_stopped_come_back_and_their_search_is_not_blamed(tmp_path, client):
-    """More often than a search may see its worker die."""
-    with python(CLUSTER, tmp_path, SILENT_S, "0_0") as main, started("worker", tmp_path, "--slots", 1) as crew:
+def test_workers_and_scheduler_go_on_after_any_stop_and_no_search_is_blamed(tmp_path, client):
+    """One search runs through it all, and loses its worker more often than it may see one die; others end during the stops."""
+    ends = {}
+    with python(CLUSTER, tmp_path, SILENT_S) as main, started("worker", tmp_path, "--slots", 2) as crew:
         told = Told(main)
-        for times in range(1, 5):
+
+        def submit(name):
+            print(name, file=main.stdin, flush=True)
+            until((tmp_path / f"{name}.pid").exists, what=f"the client of {name}")
+
+        submit("0_0")
+        stages = [(whom, stop_s) for stop_s in STOPS_S for whom in ("the scheduler", "the scheduler first", "the workers first")]
+        for number, (whom, stop_s) in enumerate(stages, start=1):
+            submit(f"0_{number}")
+            with stopped_as(whom, main, crew, stop_s):
+                (tmp_path / f"0_{number}.go").touch()  # it ends during the stop, or right after it
+            ends[f"0_{number}"] = "finished"
+            until(lambda: told.last["ends"] == ends and told.last["slots"] == 2, what=f"a search and two workers after {whom}")
+        for _ in range(3):
             until((tmp_path / "0_0.pid").exists, what="its client")
-            with stopped(tree(crew)):
-                until(lambda times=times: told.last["left"] == times, what="that it is given up")
+            with stopped_as("the workers", main, crew, 0.0):
+                until(lambda: told.last["slots"] == 0, what="that they are given up")
                 (tmp_path / "0_0.pid").unlink()
-            until(lambda times=times: told.last["joined"] == times + 1, what="that it comes back")
-        release(tmp_path, "0_0")
-        until(lambda: told.last["ends"], what="the search's end")
-        assert told.last["ends"] == {"0_0": "finished"}
+            until(lambda: told.last["slots"] == 2, what="that they come back")
+        (tmp_path / "0_0.go").touch()
+        until(lambda: told.last["ends"] == ends | {"0_0": "finished"}, what="the search that ran through it all")
         assert crew.poll() is None
+
+
+# -- real runs
+
+SHORT = {"stop": {"kmc_steps": 2}, "confidence": {"value": 0.8}}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = mlip_kmc("run", write_config(folder, **SHORT), "--dir", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return physics(folder / "run")
+
+
+def registered(run):
+    with contextlib.suppress(FileNotFoundError):
+        return (run / "journal/searches.jsonl").read_bytes().count(b"\n")
+    return 0
 
 
 @pytest.mark.parametrize("stop_s", STOPS_S)
-@pytest.mark.parametrize("first", ["the scheduler", "the workers"])
-def test_all_that_were_stopped_go_on_whoever_is_first(tmp_path, client, stop_s, first):
-    with python(CLUSTER, tmp_path, SILENT_S, "0_0", "0_1") as main, started("worker", tmp_path, "--slots", 2) as crew:
-        told = Told(main)
-        until(lambda: (tmp_path / "0_1.pid").exists() and (tmp_path / "0_0.pid").exists(), what="clients")
-        later, sooner = (tree(crew), tree(main)) if first == "the scheduler" else (tree(main), tree(crew))
-        with stopped(later):
-            with stopped(sooner):
+@pytest.mark.parametrize("where", ["in this process", "in a crew"])
+def test_a_run_that_is_stopped_comes_to_the_same(tmp_path, undisturbed, where, stop_s):
+    """The run's process, its workers with their clients, and all of them, one after the other."""
+    config, run = write_config(tmp_path, **SHORT), tmp_path / "run"
+    with contextlib.ExitStack() as stack:
+        crew = stack.enter_context(started("worker", run, "--slots", 2)) if where == "in a crew" else None
+        main = stack.enter_context(python(RUN, config, run, SILENT_S if crew else "local"))
+        for whom in ("the run", "the others", "all"):
+            seen = registered(run)
+            until(lambda seen=seen: registered(run) > seen or main.poll() is not None, what="a search")
+            victims = [] if main.poll() is not None else {
+                "the run": [psutil.Process(main.pid)], "the others": tree(crew) if crew else descendants(main),
+                "all": [*tree(main), *(tree(crew) if crew else [])]}[whom]
+            with stopped(victims):
                 pause(stop_s)
-            pause(0.5)
-        assert told.fresh()["slots"] == 2
-        release(tmp_path, "0_0", "0_1")
-        until(lambda: len(told.last["ends"]) == 2, what="the searches")
-        assert set(told.last["ends"].values()) == {"finished"}
-        assert told.last["left"] == 0
-
-
-def test_a_crew_does_not_lose_patience_while_it_is_stopped(tmp_path):
-    """It waits for a run that has not begun; the run may have been stopped, too."""
-    with started("worker", tmp_path, "--slots", 1, "--patience-min", 0.15) as crew:
-        until(lambda: len(tree(crew)) >= 1 and psutil.Process(crew.pid).num_threads() >= 1 and crew.poll() is None, what="it")
-        pause(2.0)
-        with stopped(tree(crew)):
-            pause(10.0)
-        pause(1.5)
-        assert crew.poll() is None
-        assert crew.wait(DEADLINE_S) == 0
-        assert "no run in" in crew.stdout.read()
+        out = main.communicate(timeout=DEADLINE_S)[0]
+        assert main.returncode == 0, out
+    assert physics(run) == undisturbed

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,3 +83,23 @@ def test_every_method_of_eons_that_a_class_of_ours_replaces_is_in_the_table():
                 if base.__module__.startswith("eon."):
                     name = f"{base.__module__}:{base.__name__}"
                     assert {name, f"{name}.{member}"} & NAMES.keys(), f"{name}.{member}"
+
+
+def test_energy_levels_keep_all_digits(tmp_path):
+    """eOn's own write six; a run that is continued must merge the same states."""
+    from mlip_kmc.eon.adapter import ExactEnergyLevel
+
+    class Only:
+        path = str(tmp_path)
+        get_energy = staticmethod(lambda: -1.0)
+
+    scheme = object.__new__(ExactEnergyLevel)
+    scheme.config = SimpleNamespace(sb_state_file="level")
+    scheme.states = SimpleNamespace(get_num_states=lambda: 1, get_state=lambda _: Only)
+    scheme.global_energy_min = None
+    for level in (-1234.000000123456789, 1 / 3, 5e-324, -0.0):
+        scheme.levels = {Only: level}
+        scheme.write_data()
+        scheme.levels = {}
+        scheme.read_data()
+        assert repr(scheme.levels[Only]) == repr(level)

@@ -1,5 +1,6 @@
 """Workers that fall silent, and workers that dask loses: on a real scheduler, with a client that does as it is told."""
 
+import json
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from mlip_kmc.searches.attendance import Silence
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.searches.credentials import connection_file
 from mlip_kmc.searches.run import ClientJob, End
+from mlip_kmc.searches.worker import Crew
 
 DEADLINE_S = 60.0
 CLIENT = """#!/bin/sh
@@ -111,6 +113,24 @@ def test_many_workers_have_the_time_that_their_heartbeats_take():
     assert len(watch.look(crowd)) == 1000
 
 
+def test_a_death_is_blamed_on_the_search_only_where_all_were_awake():
+    hand, watch = silence()
+    watch.look({"killed": 0.0, "paused": 0.0, "later": 0.0})
+    for second in range(1, 46):  # a connection to a paused machine ends after 45 s
+        hand.s += 1.0
+        watch.look({"killed": float(second), "paused": 0.0, "later": float(second)})
+    assert not watch.explains("killed")
+    assert watch.explains("paused")
+    watch.look({"later": 46.0})  # both are gone
+    assert [watch.explains(name) for name in ("killed", "paused", "never there")] == [False, True, False]
+    hand.s += 46.0  # this machine was paused, and connections have ended meanwhile
+    assert watch.explains("later")
+    for second in range(61):
+        hand.s += 1.0
+        watch.look({"later": 100.0 + second})
+    assert not watch.explains("later")
+
+
 # -- workers of this process
 
 
@@ -162,3 +182,48 @@ def test_a_lost_scheduler_is_told(orders):
         assert cluster.lost
         cluster.submit(orders("0_0", "finish"))  # waits
         assert cluster.waiting == 1
+
+
+# -- patience
+
+
+def test_a_crew_does_not_lose_patience_while_it_is_stopped(tmp_path, monkeypatch):
+    """It waits for a run that has not begun, and that may have been stopped with it."""
+    hand, said, looks = Hand(), [], []
+    monkeypatch.setattr("mlip_kmc.searches.worker.AwakeClock", lambda **keys: AwakeClock(**keys, monotonic=hand))
+    crew = Crew(tmp_path, slots=1, say=said.append)
+
+    def wait(timeout_s):
+        looks.append(timeout_s)
+        hand.s += 1e6 if len(looks) == 3 else timeout_s  # asleep
+        return False
+
+    monkeypatch.setattr(crew.stop, "wait", wait)
+    crew.serve(patience_s=60.0)
+    assert "no run in" in said[-1]
+    assert sum(looks) == pytest.approx(60.0 - 5.0, abs=2.0)  # the sleep counts as 5 s
+
+
+def test_the_claim_of_another_node_has_its_time_after_both_were_stopped(tmp_path, monkeypatch):
+    """The other shows that it lives at the second look after the sleep."""
+    from mlip_kmc import claim as module
+    from mlip_kmc.errors import RunStateError
+
+    holder = module.Claim(tmp_path)
+    holder.take()
+    there = json.loads((tmp_path / module.FILE).read_text()) | {"boot": "of another node"}
+    (tmp_path / module.FILE).write_text(json.dumps(there))
+    holder._lock.release()  # the other node's lock is not seen here
+    hand, looks = Hand(), []
+    monkeypatch.setattr(module, "AwakeClock", lambda: AwakeClock(monotonic=hand))
+
+    def sleep(seconds):
+        looks.append(seconds)
+        hand.s += 3600.0 if len(looks) == 1 else seconds
+        if len(looks) == 3:
+            os.utime(tmp_path / f"{module.FILE}.{there['token']}.alive", ns=(1, 1))
+
+    monkeypatch.setattr(module.time, "sleep", sleep)
+    with pytest.raises(RunStateError, match="is in use by"):
+        module.Claim(tmp_path).take()
+    assert len(looks) == 3

@@ -29,6 +29,7 @@ from eon import akmcstate, akmcstatelist, atoms, communicator, displace, fileio,
 from eon.config import ConfigClass
 from eon.explorer import MinModeExplorer, results_mapping
 
+from mlip_kmc.constants import EON_KELVIN_PER_EV
 from mlip_kmc.eon.results import search_record
 from mlip_kmc.errors import ConfigError, ProgramError
 from mlip_kmc.files import make_directory
@@ -41,7 +42,6 @@ __all__ = ["Communicator", "DisplaceError", "Explorer", "results_mapping", "veri
 
 DisplaceError = displace.DisplaceError
 
-EON_KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
 _LOG_BYTES = 4_000_000
 _LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin", "superbasinscheme")
 
@@ -320,6 +320,15 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
         self.StateClass = RecordingState
 
 
+class ExactEnergyLevel(superbasinscheme.EnergyLevel):  # type: ignore[misc]
+    """eOn's scheme with levels that keep all digits: with eOn's six a continued run may merge states that another would not."""
+
+    def write_data(self) -> None:
+        """As eOn does."""
+        for state, level in self.levels.items():
+            (Path(state.path) / self.config.sb_state_file).write_text(f"{level!r}\n", encoding="ascii")
+
+
 def superbasin_scheme(states: StateList, *, config: Any) -> Any:
     """eOn's scheme that decides which states make a superbasin; None where superbasins are off.
 
@@ -329,7 +338,7 @@ def superbasin_scheme(states: StateList, *, config: Any) -> Any:
     if not config.sb_on:
         return None
     kinds = {"transition_counting": (superbasinscheme.TransitionCounting, "sb_tc_ntrans"),
-             "energy_level": (superbasinscheme.EnergyLevel, "sb_el_energy_increment"),
+             "energy_level": (ExactEnergyLevel, "sb_el_energy_increment"),
              "rate": (superbasinscheme.RateThreshold, "sb_rt_rate_threshold")}
     make_directory(Path(config.sb_path) / "storage")  # eOn moves merged superbasins there
     if config.sb_scheme not in kinds:

@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 
+from mlip_kmc.constants import BOHR_A, EV_PER_KCAL_PER_MOL, EV_PER_KJ_PER_MOL, HARTREE_EV
 from mlip_kmc.errors import PotentialError, StructureError
 from mlip_kmc.files import write_durably
 from mlip_kmc.learning.maxvol import TOLERANCE
 from mlip_kmc.potential.gamma import Projector
 from mlip_kmc.structure import Array, read_frames, text_of
+from mlip_kmc.wording import plain
 
-LENGTHS_A = {"A": 1.0, "bohr": units.Bohr, "nm": units.nm}
+LENGTHS_A = {"A": 1.0, "bohr": BOHR_A, "nm": 10.0}
 """Units of length, in A."""
-FORCES_EV_PER_A = {"eV/A": 1.0, "Ha/bohr": units.Hartree / units.Bohr, "Ry/bohr": units.Rydberg / units.Bohr,
-                   "kcal/mol/A": units.kcal / units.mol, "kJ/mol/nm": units.kJ / units.mol / units.nm}
+FORCES_EV_PER_A = {"eV/A": 1.0, "Ha/bohr": HARTREE_EV / BOHR_A, "Ry/bohr": HARTREE_EV / 2.0 / BOHR_A,
+                   "kcal/mol/A": EV_PER_KCAL_PER_MOL, "kJ/mol/nm": EV_PER_KJ_PER_MOL / 10.0}
 """Units of force, in eV/A."""
 _MOST_SWAPS = 5000
 _SPANNED = 1.1
@@ -174,7 +176,7 @@ def make_active_set(
         raise PotentialError(f"MaxVol finds no active set ({_first_line(error)}); add structures of other kinds") from error
     largest = max(float(np.abs(numbered[number] @ inverse).max()) for number, inverse in inverses.items())
     if not largest <= _SPANNED:
-        raise PotentialError(f"the training set does not span the basis (a gamma of {largest:.3g} is left in it, which "
+        raise PotentialError(f"the training set does not span the basis (a gamma of {plain(largest)} is left in it, which "
                              "should be 1); add structures of other kinds, or take a smaller basis")
     return ActiveSetMade(inverses={element: inverses[number] for number, element in enumerate(rows)}, structures=len(frames),
                          atoms=sum(map(len, frames)), left_out=left_out, largest_gamma=largest)

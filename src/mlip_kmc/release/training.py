@@ -21,11 +21,13 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.errors import StructureError
+from mlip_kmc.errors import PotentialError, StructureError
 from mlip_kmc.files import sha256_of
 from mlip_kmc.structure import read_frames, text_of
 
 Array = npt.NDArray[np.float64]
+ANY_GROUP = "all"
+"""Structures without a group are of this one; a limit of it holds for all groups that have none of their own."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.+-]+")
 _DIGITS = 8
 """After the point, in the canonical text: A, eV, eV/A."""
@@ -47,6 +49,12 @@ class Labelled:
         lines = [" ".join("TF"[not flag] for flag in self.atoms.pbc), _row(numbers)]
         lines += [f"{symbol} {_row(row)}" for symbol, row in zip(self.atoms.get_chemical_symbols(), rows.tolist(), strict=True)]
         return "\n".join([*lines, ""])
+
+
+    def geometry(self) -> tuple[object, ...]:
+        """What is equal for structures whose atoms are in the same places, to 1e-6 A."""
+        places = np.round(np.vstack([self.atoms.cell.array, self.atoms.positions]), 6) + 0.0
+        return tuple(self.atoms.pbc.tolist()), self.atoms.numbers.tobytes(), places.tobytes()
 
 
 @dataclass(frozen=True)
@@ -103,11 +111,19 @@ class LabelledSet:
         digests = sorted(hashlib.sha256(one.canonical().encode()).hexdigest() for one in self.structures)
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
+    def shared_with(self, other: Self) -> int:
+        """How many structures (cell, elements, positions) another set has, too, whatever their labels are."""
+        theirs = {one.geometry() for one in other.structures}
+        return sum(one.geometry() in theirs for one in self.structures)
+
     def errors(self, calculator: Any) -> dict[str, SetErrors]:
         """By group, in the order of appearance.
 
         Args:
             calculator: the potential's.
+
+        Raises:
+            PotentialError: what it gives is not finite.
         """
         energies, forces = defaultdict(list), defaultdict(list)
         for one in self.structures:
@@ -115,6 +131,9 @@ class LabelledSet:
             probe.calc = calculator
             energies[one.group].append((float(probe.get_potential_energy()) - one.energy_eV) / len(probe))
             forces[one.group].append(np.ravel(np.asarray(probe.get_forces()) - one.forces))
+        for group in energies:
+            if not (np.isfinite(energies[group]).all() and all(np.isfinite(rows).all() for rows in forces[group])):
+                raise PotentialError(f"the potential's energy or forces for a structure of the group {group} are not finite")
         return {group: SetErrors(structures=len(energies[group]), energy_eV_per_atom=_rms(np.array(energies[group])),
                                  force_eV_per_A=_rms(np.concatenate(forces[group]))) for group in energies}
 
@@ -157,7 +176,7 @@ def _labelled(atoms: Atoms, where: str) -> Labelled:
 
 def _group(given: str) -> str:
     """The name as the file has it, on one line; `all` where there is none."""
-    return "".join(character if character.isprintable() else " " for character in given).strip()[:1000] or "all"
+    return "".join(character if character.isprintable() else " " for character in given).strip()[:1000] or ANY_GROUP
 
 
 def _quoted(name: str) -> str:

@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from mlip_kmc.constants import EON_KELVIN_PER_EV
 from mlip_kmc.records import OUTCOMES, Event, Process, SearchRecord, StateRecord, unsound_steps
 from mlip_kmc.report.confidence import confidence_curve
 from mlip_kmc.rundir import RunSettings
-
-KELVIN_PER_EV = 11604.5
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def summarise(
     time_s: float,
 ) -> RunNumbersSummary:
     """All numbers of a run but its diffusion."""
-    kT = settings.temperature_K / KELVIN_PER_EV if settings.temperature_K else None
+    kT = settings.temperature_K / EON_KELVIN_PER_EV if settings.temperature_K else None
     window = (settings.thermal_window_kT or 0.0) * kT if kT and settings.thermal_window_kT else float("inf")
     by_state: dict[int, list[SearchRecord]] = defaultdict(list)
     for record in searches:

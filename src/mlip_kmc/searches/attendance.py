@@ -13,6 +13,7 @@ once; those in the same process never come back. So that check is off, and silen
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections import Counter
@@ -128,6 +129,8 @@ class Silence:
         """
         self._limit_s, self._clock = limit_s, clock or AwakeClock(longest_gap_s=min(LONGEST_GAP_S, limit_s / 10))
         self._heard: dict[str, tuple[float, float]] = {}  # by address: its last heartbeat, and when we knew of it
+        self._gone: dict[str, float] = {}  # by address: how long it had been silent
+        self._slept_s, self._woke = 0.0, -math.inf
 
     def look(self, last_seen: Mapping[str, float]) -> list[str]:
         """Who is silent for too long.
@@ -135,8 +138,25 @@ class Silence:
         Args:
             last_seen: when the last heartbeat of each worker came, by whatever clock.
         """
-        now = self._clock.now()
+        now = self._now()
+        self._gone |= {address: now - since for address, (_, since) in self._heard.items() if address not in last_seen}
         self._heard = {address: self._heard[address] if self._heard.get(address, (None,))[0] == seen else (seen, now)
                        for address, seen in last_seen.items()}
-        limit_s = max(self._limit_s, _FEWEST_HEARTBEATS * heartbeat_interval(len(last_seen)))
+        limit_s = self._at_least(self._limit_s)
         return [address for address, (_, since) in self._heard.items() if not now - since <= limit_s]
+
+    def explains(self, address: str) -> bool:
+        """Was the worker that is gone silent before, or this process asleep: is its end no sign of what it ran?"""
+        now = self._now()
+        silent_s = now - self._heard[address][1] if address in self._heard else self._gone.get(address, 0.0)
+        return silent_s > self._at_least(self._limit_s / 4) or now - self._woke < self._limit_s
+
+    def _now(self) -> float:
+        now, slept_s = self._clock.now(), self._clock.slept_s
+        if slept_s - self._slept_s > self._limit_s / 4:
+            self._woke = now
+        self._slept_s = slept_s
+        return now
+
+    def _at_least(self, limit_s: float) -> float:
+        return max(limit_s, _FEWEST_HEARTBEATS * float(heartbeat_interval(len(self._heard))))

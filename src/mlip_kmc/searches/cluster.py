@@ -72,12 +72,12 @@ class SearchCluster:
         self._done: queue.SimpleQueue[tuple[int, ClientDone]] = queue.SimpleQueue()
         self._submitted = self._tries = 0
         self._deaths: Counter[str] = Counter()
-        self._silent: set[str] = set()
         self._held = False
         self._attendance = Attendance(self._changed)
         self._client.sync(self._enroll)
-        if silent_s is not None:
-            self._client.loop.add_callback(self._listen, silent_s)
+        self._silence = None if silent_s is None else Silence(limit_s=silent_s)
+        if self._silence is not None and silent_s is not None:
+            self._client.loop.add_callback(self._listen, self._silence, min(1.0, silent_s / _LOOKS))
         self._client.register_plugin(Canceller(prefix=_KEY), name=PLUGIN_NAME)
 
     @classmethod
@@ -240,13 +240,12 @@ class SearchCluster:
         self._replacements.append(worker)
         await worker
 
-    async def _listen(self, silent_s: float) -> None:
-        """In dask's thread: give up workers that have said nothing for too long; what they ran is not to blame for it."""
-        silence, scheduler = Silence(limit_s=silent_s), self._cluster.scheduler
+    async def _listen(self, silence: Silence, interval_s: float) -> None:
+        """In dask's thread: give up workers that have said nothing for too long."""
+        scheduler = self._cluster.scheduler
         while not self._closing:
-            await asyncio.sleep(min(1.0, silent_s / _LOOKS))
+            await asyncio.sleep(interval_s)
             for address in silence.look({address: worker.last_seen for address, worker in scheduler.workers.items()}):
-                self._silent.add(address)
                 await scheduler.remove_worker(address, stimulus_id=f"{_KEY}silent")
 
     def _put(self, job: ClientJob) -> None:
@@ -294,8 +293,8 @@ class SearchCluster:
         self._feed()
 
     def _after_a_death(self, name: str, address: str) -> ClientDone:
-        """A search whose worker is gone runs again; it is to blame where workers that did not just fall silent go on dying."""
-        if not self._spare and address not in self._silent:
+        """A search whose worker is gone runs again; it is to blame where workers that were awake go on dying."""
+        if self._silence is not None and not self._silence.explains(address):
             self._deaths[name] += 1
         if self._deaths[name] < MOST_DEATHS:
             return ClientDone(name=name, end=End.CANCELLED)
