@@ -11,9 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 
 from mlip_kmc.config import GammaSection
+from mlip_kmc.constants import BOHR_A
 from mlip_kmc.errors import PotentialError, StructureError
 
 _ORTHOGONAL = 1e-6
@@ -37,10 +38,10 @@ class _Rules:
     cutoff_A: float | None = None
 
 
-_EMT_RADII_BOHR = {"Al": 3.0, "Cu": 2.67, "Ag": 3.01, "Au": 3.0, "Ni": 2.6, "Pd": 2.87, "Pt": 2.9, "Mg": 1.7664 / units.Bohr,
-                   "H": 0.530015 / units.Bohr}
+_EMT_RADII_BOHR = {"Al": 3.0, "Cu": 2.67, "Ag": 3.01, "Au": 3.0, "Ni": 2.6, "Pd": 2.87, "Pt": 2.9, "Mg": 1.7664 / BOHR_A,
+                   "H": 0.530015 / BOHR_A}
 """Neutral-sphere radii, as eOn's EMT (Jacobsen, Stoltze, Norskov, Surf. Sci. 366, 394 (1996)) has them."""
-_EMT_WIDTHS_A = {symbol: radius * units.Bohr * 1.809 * (3**0.5 + 2.0) * 1.045 * 1.1 for symbol, radius in _EMT_RADII_BOHR.items()}
+_EMT_WIDTHS_A = {symbol: radius * BOHR_A * 1.809 * (3**0.5 + 2.0) * 1.045 * 1.1 for symbol, radius in _EMT_RADII_BOHR.items()}
 """Twice the neighbour list's cutoff: between the third and the fourth shell, and what the list has in excess of it."""
 _SILICON = _Rules(elements=("Si",))
 # eOn potentials that need no files, no other program and no licence of their own, and that the image's eOn was built with (it has
