@@ -18,6 +18,7 @@ from mlip_kmc.potential import AcePotential, Potential, ace_of
 from mlip_kmc.potential.eyesight import blind_lines, look_around
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.records import Minimised
+from mlip_kmc.wording import plain
 
 
 def graded(minimum: Atoms, minimised: Minimised, potential: Potential, *, thresholds: GammaSection, halts: Path) -> Minimised:
@@ -48,7 +49,7 @@ def sight_lines(minimum: Atoms, potential: Potential, config: Config) -> Iterato
         support = support_of(grade, read_training(section.training))
         yield f"the active set rests on {'; '.join(support.lines)}"
         if not support.belongs:
-            yield (f"warning: a gamma of {support.largest_gamma:.3g} is in {section.training} itself: the active set was made "
+            yield (f"warning: a gamma of {plain(support.largest_gamma)} is in {section.training} itself: the active set was made "
                    "from another training set, or from a part of this one")
     for look in look_around(minimum, ace, grade=grade):
         yield from (f"warning: {line}" for line in blind_lines(look, halt=config.gamma.halt))
@@ -59,5 +60,5 @@ def described_gamma(gamma: GammaSection, potential: AcePotential, minimised: Min
     if minimised.gamma is None:
         return (f"gamma is unknown (there are no .yaml and .asi with {potential.yace.name}): nothing will tell when the "
                 "potential extrapolates")
-    return (f"gamma: at most {minimised.gamma:.3g} in state 0; structures from {gamma.select:g} on are remembered, searches from "
-            f"{gamma.halt:g} on halted; looked at every {gamma.every} force calls")
+    return (f"gamma: at most {plain(minimised.gamma)} in state 0; structures from {gamma.select:g} on are remembered, searches "
+            f"from {gamma.halt:g} on halted; looked at every {gamma.every} force calls")

@@ -24,6 +24,7 @@ from mlip_kmc.learning.spanning import Span, chosen, completed, natural_scales, 
 from mlip_kmc.potential.gamma import Extrapolation, Projector
 from mlip_kmc.potential.rank import Rank, inverse_of
 from mlip_kmc.structure import Array, read_frames, text_of
+from mlip_kmc.wording import counted, plain
 
 LENGTHS_A = {"A": 1.0, "bohr": BOHR_A, "nm": 10.0}
 """Units of length, in A."""
@@ -185,8 +186,8 @@ def make_active_set(
     largest = max((float(np.abs(found @ inverses[element]).max(initial=0.0)) for element, found in rows.items()), default=0.0)
     if not (largest <= _SPANNED and off <= _IDENTITY):
         raise PotentialError(f"the training set hardly spans the basis: active set and inverse multiply to 1 within {off:.1e} "
-                             f"only, and a gamma of {largest:.3g} is left in the set, which should be 1; add structures of other "
-                             "kinds, take a smaller basis, or give --complete")
+                             f"only, and a gamma of {plain(largest)} is left in the set, which should be 1; add structures of "
+                             "other kinds, take a smaller basis, or give --complete")
     return ActiveSetMade(inverses=inverses, structures=len(frames), atoms=sum(map(len, frames)), left_out=left_out,
                          largest_gamma=largest, spans=spans)
 
@@ -197,7 +198,7 @@ def _does_not_span(projector: Projector, spans: Mapping[str, Span], rows: Mappin
     for element, others in neighbours_never_met(projector, spans, rows).items():
         span = spans[element]
         never = "" if not others else f", none with a neighbour {' or '.join(others)}"
-        said.append(f"{element}: {_counted(span.environments, 'atom')}{never}, {_counted(span.rank.independent, _INDEPENDENT)} "
+        said.append(f"{element}: {counted(span.environments, 'atom')}{never}, {counted(span.rank.independent, _INDEPENDENT)} "
                     f"for {span.rank.functions} functions")
     return (f"the training set does not span the basis ({'; '.join(said)}), and gamma would be too small everywhere; "
             "add structures in which these elements have other surroundings (strained, rattled by 0.1 A, other neighbours), take "
@@ -226,7 +227,7 @@ class Support:
     @property
     def lines(self) -> list[str]:
         """An element each, in words."""
-        return [f"{element}: {_counted(self.atoms[element], 'atom')}, {_counted(rank.independent, _INDEPENDENT)} for "
+        return [f"{element}: {counted(self.atoms[element], 'atom')}, {counted(rank.independent, _INDEPENDENT)} for "
                 f"{rank.functions} functions" for element, rank in self.ranks.items()]
 
 
@@ -287,10 +288,6 @@ def write_active_set(path: Path, made: ActiveSetMade, *, force: bool = False) ->
     if path.exists() and not force and path.read_bytes() != data:
         raise PotentialError(f"{path} is there and holds another active set; give --force to replace it, or --output")
     write_durably(path, data)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _first_line(error: Exception) -> str:

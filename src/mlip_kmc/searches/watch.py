@@ -36,6 +36,7 @@ from mlip_kmc.potential.side_channel import (
 )
 from mlip_kmc.structure import from_con
 from mlip_kmc.trajectory import wrap
+from mlip_kmc.wording import plain
 
 Array = npt.NDArray[np.float64]
 
@@ -121,7 +122,7 @@ class Watched:
         path = max((grade.gamma for grade in grades), default=None)
         first = next((grade for grade in grades if self.watch.thresholds.reaches_halt(grade.gamma)), None)
         if first is not None:
-            said = f"gamma {first.gamma:.3g} at force call {first.step}"
+            said = f"gamma {plain(first.gamma)} at force call {first.step}"
             # how far the search went beyond depends on when it was looked at
             path = max(grade.gamma for grade in grades[: grades.index(first) + 1])
             return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first, until))
@@ -132,7 +133,7 @@ class Watched:
         for number, (stage, gamma) in enumerate(largest.items(), start=1):
             if self.watch.thresholds.reaches_select(gamma):
                 beyond = self.watch.thresholds.reaches_halt(gamma)
-                halt = halt or (f"gamma {gamma:.3g} at the {stage}" if beyond else "")
+                halt = halt or (f"gamma {plain(gamma)} at the {stage}" if beyond else "")
                 frames.append(self._halt(points[stage], gammas[stage], stage=stage, step=last + number,
                                          kind=Kind.HALT if beyond else Kind.CANDIDATE))
         return Graded(
