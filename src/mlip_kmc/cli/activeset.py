@@ -79,8 +79,8 @@ def _tell(path: Path, made: "ActiveSetMade") -> None:
     for element, span in made.spans.items():
         condition = f", condition {span.rank.condition:.1e}" if span.rank.full else ""
         small = "" if span.rank.full else "; small rows span the rest, where gamma is huge"
-        click.echo(f"{element}: {counted(span.environments, 'atom')}, "
-                   f"{counted(span.rank.independent, 'independent environment')} for {span.rank.functions} functions{condition}{small}")
+        rests = f"{counted(span.environments, 'atom')}, {counted(span.rank.independent, 'independent environment')}"
+        click.echo(f"{element}: {rests} for {span.rank.functions} functions{condition}{small}")
     yace = path.with_suffix(".yace")
     record = read_record(record_path(yace))
     if record is not None and record.digests.asi != sha256_of(path):
