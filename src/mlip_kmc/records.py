@@ -4,6 +4,7 @@ Energies in eV, lengths in A, times in s, rates in 1/s.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
@@ -123,7 +124,7 @@ def unsound(events: Iterable[Event]) -> str:
     if not steps:
         return ""
     return (f"{len(steps)} superbasin {'step was' if len(steps) == 1 else 'steps were'} made by an earlier version: times, ways "
-            f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new --dir")
+            f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new directory")
 
 
 @dataclass(frozen=True)
@@ -280,7 +281,17 @@ class Minimised(_Json):
 
 @dataclass(frozen=True)
 class Progress:
-    """What the terminal shows while a run goes on."""
+    """What the terminal shows while a run goes on.
+
+    Attributes:
+        kmc_steps, simulated_time_s: done.
+        state: where the run is. states: how many are known. confidence: of the present one.
+        processes: of the present state; those that searches of other states led back over are known before its own first.
+        searches_here: registered ones of the present state.
+        good, repeated, high, bad, halted: registered ones of all states, by outcome.
+        running: searches that workers are at now.
+        last_event: the last KMC step.
+    """
 
     kmc_steps: int
     simulated_time_s: float
@@ -291,6 +302,7 @@ class Progress:
     searches_here: int
     good: int
     repeated: int
+    high: int
     bad: int
     halted: int
     running: int
@@ -309,7 +321,7 @@ class EonResult:
         minimised: the report on state 0.
         states: every state with its process table.
         events: the trajectory.
-        searches: counts of registered searches by outcome.
+        searches: counts of registered searches by outcome. reasons: counts of bad ones by why they are bad.
     """
 
     status: Status
@@ -321,11 +333,17 @@ class EonResult:
     states: tuple[StateRecord, ...]
     events: tuple[Event, ...]
     searches: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def conditional(self) -> bool:
         """Some searches were halted: what they would have found is not in the rate tables, so confidences are conditional."""
         return self.searches.get("halted", 0) > 0
+
+
+def reasons_of(searches: Iterable[SearchRecord]) -> dict[str, int]:
+    """Why bad searches are bad, the most frequent reasons first."""
+    return dict(Counter(record.reason for record in searches if record.outcome == "bad").most_common())
 
 
 def read_lines(path: Path, kind: type[Any]) -> list[Any]:

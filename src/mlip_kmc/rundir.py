@@ -27,7 +27,8 @@ from mlip_kmc.checkpoint import FORMAT
 from mlip_kmc.eon.results import read_states
 from mlip_kmc.errors import RunStateError, StructureError
 from mlip_kmc.files import sha256_of, unsealed
-from mlip_kmc.records import EonResult, Event, Minimised, RunNumbers, SearchRecord, Start, StateRecord, Status
+from mlip_kmc.records import EonResult, Event, Minimised, RunNumbers, SearchRecord, Start, StateRecord, Status, reasons_of
+from mlip_kmc.scratch import temporary
 from mlip_kmc.structure import read_structure
 
 Array = npt.NDArray[np.float64]
@@ -109,9 +110,9 @@ class RunView:
         """
         generations = path / "generations"
         if not generations.is_dir():
-            raise RunStateError(f"{path} is no run directory (it has no generations); give the --dir of a run")
-        with tempfile.TemporaryDirectory(prefix="mlip-kmc-view-") as folder:
-            yield cls._newest(path.absolute(), generations, Path(folder), detail=detail)
+            raise RunStateError(f"{path} is no run directory (it has no generations); name one that `mlip-kmc run --dir` made")
+        with temporary("view", parent=Path(tempfile.gettempdir())) as folder:
+            yield cls._newest(path.absolute(), generations, folder, detail=detail)
 
     @classmethod
     def _newest(cls, path: Path, generations: Path, folder: Path, *, detail: Detail) -> Self:
@@ -151,7 +152,7 @@ class RunView:
         return EonResult(
             status=status, reason=reason, run_dir=self.path, kmc_steps=len(self.events),
             simulated_time_s=self.numbers.time_s, minimised=self.minimised, states=self.states, events=self.events,
-            searches={outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)},
+            searches={outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}, reasons=reasons_of(self.searches),
         )
 
     def rotation(self) -> Array | None:

@@ -4,7 +4,6 @@
 """
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +13,14 @@ from mlip_kmc.check import gradient, inputs, minimum, parts, room, speed, trial
 from mlip_kmc.check.evaluate import Evaluation
 from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
-from mlip_kmc.config import Config, scratch_directory
+from mlip_kmc.config import Config
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.potential import DrivenPotential, Potential, ace_of
 from mlip_kmc.records import Minimised
+from mlip_kmc.scratch import temporary
 from mlip_kmc.serve import served
 from mlip_kmc.structure import Prepared, to_con
+from mlip_kmc.wording import counted
 
 BUSY = 1.2
 """Load by processor above which something else takes part of what is timed."""
@@ -52,8 +53,8 @@ def examine(
         _without_scratch(book)
         return tuple(book.findings)
     try:
-        with tempfile.TemporaryDirectory(prefix="mlip-kmc-check-", dir=scratch_directory(), ignore_cleanup_errors=True) as folder:
-            _evaluate_served(book, config, prepared, potential, searches=searches, folder=Path(folder))
+        with temporary("check") as folder:
+            _evaluate_served(book, config, prepared, potential, searches=searches, folder=folder)
     except (OSError, MlipKmcError) as error:
         book.note(failure("scratch", error))
     return tuple(book.findings)
@@ -79,7 +80,7 @@ def workers(count: int, *, load: float | None = None) -> tuple[list[Finding], bo
     machine = os.cpu_count() or cores
     load = os.getloadavg()[0] if load is None else load
     more, busy = count > cores, load > BUSY * machine
-    text = f"{count} search{'es' * (count != 1)} at a time on {cores} processor{'s' * (cores != 1)} here"
+    text = f"{counted(count, 'search')} at a time on {counted(cores, 'processor')} here"
     if busy:
         text += f"; the machine is busy: load {load:.1f} on its {machine}"
     advice = "they share processors unless the job has more" if more else ""
@@ -154,6 +155,6 @@ def _search(
 
     known = gamma is None or gamma < config.gamma.halt or None
     found = book.attempt("searches", tried, needs={"a minimum": relaxed, "gamma below gamma.halt in it": known},
-                         doing=f"{searches} process search{'es' * (searches != 1)}")
+                         doing=counted(searches, "process search"))
     if found is not None and gamma is not None and (ace := ace_of(potential)) is not None:
         book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), ace, thresholds=config.gamma))

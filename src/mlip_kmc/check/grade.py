@@ -18,6 +18,7 @@ from mlip_kmc.config import GammaSection
 from mlip_kmc.errors import EXIT_HALTED
 from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.potential.gamma import Extrapolation
+from mlip_kmc.wording import counted, plain
 
 Array = npt.NDArray[np.float64]
 _SAME_EV_PER_ATOM = 1e-6
@@ -71,8 +72,8 @@ def grade(
     values: dict[str, Value] = {"largest_gamma": largest, "mean_gamma": float(gamma.mean()), "atom": int(gamma.argmax()),
                                 "largest_gamma_lammps": lammps, "fine_below": thresholds.select, "far_above": thresholds.halt}
     if abs(lammps - largest) > _SAME_GAMMA * max(1.0, largest):
-        level, advice = Level.WARN, f"LAMMPS gives {lammps:.3g}: make the active set again (mlip-kmc potential activeset)"
-    text = f"at most {largest:.3g} in {where} (atom {int(gamma.argmax())} from 0; mean {gamma.mean():.2g})"
+        level, advice = Level.WARN, f"LAMMPS gives {plain(lammps)}: make the active set again (mlip-kmc potential activeset)"
+    text = f"at most {plain(largest)} in {where} (atom {int(gamma.argmax())} from 0; mean {plain(gamma.mean(), digits=2)})"
     if not largest < thresholds.halt:
         return [Finding("gamma", Level.FAIL, text, values=values, exit_code=EXIT_HALTED,
                         advice=f"{advice}; the run would halt before any search")], largest
@@ -86,6 +87,6 @@ def grade_saddles(saddles: list[Atoms], potential: AcePotential, *, thresholds: 
         return [Finding("saddle gamma", Level.UNKNOWN, "no saddle was found")], False
     largest = [float(extrapolation.gamma_of(saddle).max()) for saddle in saddles]
     level, advice = level_of(max(largest), thresholds)
-    span = " to ".join(dict.fromkeys((f"{min(largest):.3g}", f"{max(largest):.3g}")))
-    return [Finding("saddle gamma", level, f"largest of an atom {span}, at {len(largest)} saddle{'s' * (len(largest) > 1)}",
+    span = " to ".join(dict.fromkeys((plain(min(largest)), plain(max(largest)))))
+    return [Finding("saddle gamma", level, f"largest of an atom {span}, at {counted(len(largest), 'saddle')}",
                     advice=advice, values={"largest_gamma": max(largest), "of_each": tuple(largest)})], True

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlip_kmc.records import EonResult, Event, Minimised, Process, SearchRecord, StateRecord, Status, read_lines
+from mlip_kmc.records import EonResult, Event, Minimised, Process, SearchRecord, StateRecord, Status, read_lines, reasons_of
 
 
 def read_states(root: Path, searches: Iterable[SearchRecord] = ()) -> tuple[StateRecord, ...]:
@@ -93,4 +93,5 @@ def read_result(run_dir: Path, *, status: Status, reason: str, minimised: Minimi
         status=status, reason=reason, run_dir=run_dir, kmc_steps=len(events),
         simulated_time_s=events[-1].time_s if events else 0.0, minimised=minimised, states=read_states(run_dir / "eon", searches),
         events=events, searches=dict(Counter(record.outcome for record in searches)),
+        reasons=reasons_of(searches),
     )
