@@ -175,7 +175,7 @@ def test_workers_and_scheduler_go_on_after_any_stop_and_no_search_is_blamed(tmp_
 
 # -- real runs
 
-SHORT = {"stop": {"kmc_steps": 2}, "confidence": {"value": 0.8}}
+SHORT = {"stop": {"kmc_steps": 2}, "confidence": {"value": 0.6}}
 
 
 @pytest.fixture(scope="module")

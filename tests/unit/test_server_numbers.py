@@ -51,3 +51,25 @@ def test_a_superbasin_without_a_way_out_in_the_window_is_not_searched_for_ever()
     assert not shut_in([(1, 1.0, 1.0)], 50)._closed
     with pytest.raises(SearchesFailedError, match=r"no way out of superbasin 4 .*thermal_window_kT.*run it again to search on"):
         server.Server._check_way_out(shut_in([], 6))
+
+
+@pytest.mark.parametrize("slots", [0, 1, 7, 2048])
+@pytest.mark.parametrize("draining", [False, True])
+@pytest.mark.parametrize("searches", [None, 5])
+def test_in_a_superbasin_each_registration_makes_one_search_whoever_works(slots, draining, searches):
+    """So which state it starts from follows from what was registered a fixed number of searches before."""
+    made = []
+    running = object.__new__(server.Server)
+    running.config = SimpleNamespace(search=SimpleNamespace(superbasin_lead=24))
+    running._cluster = SimpleNamespace(slots=slots)
+    running._draining, server._searches = draining, searches
+    running._explorer = SimpleNamespace(superbasin="a basin", make_jobs=lambda *at_most, ahead: made.append((at_most, ahead)))
+    running._make_jobs()
+    assert made == [((), 24)]
+
+
+def test_elsewhere_no_search_is_made_once_it_drains():
+    running = object.__new__(server.Server)
+    running._draining, server._searches = True, None
+    running._explorer = SimpleNamespace(superbasin=None)  # it has no make_jobs
+    running._make_jobs()
