@@ -124,7 +124,7 @@ def unsound(events: Iterable[Event]) -> str:
     if not steps:
         return ""
     return (f"{len(steps)} superbasin {'step was' if len(steps) == 1 else 'steps were'} made by an earlier version: times, ways "
-            f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new --dir")
+            f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new directory")
 
 
 @dataclass(frozen=True)

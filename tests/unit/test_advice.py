@@ -30,12 +30,16 @@ NAMED = re.compile(r"mlip-kmc((?: [a-z][a-z-]*)+)")
 RUNNING = "run search campaign check"
 NARROWER = {
     "checkpoint.py": RUNNING, "claim.py": RUNNING, "eon/server.py": RUNNING, "eon/wrapper.py": RUNNING,
+    "eon/leaving.py": RUNNING,
     "eon/wrapper.py --remote-workers": "run",  # only who gave it comes there
     "learning/active_set.py": "potential activeset", "potential/whereabouts.py": "select, release build",
     "serve/server.py": "serve",
 }
 # options of other programs, which the message names
-FOREIGN = {("check/room.py", "--workdir"), ("check/room.py", "--containall"), ("programs/cpu.py", "--march")}
+FOREIGN = {
+    ("check/room.py", "--workdir"), ("check/room.py", "--containall"), ("cli/completion.py", "--max"),
+    ("programs/cpu.py", "--march"), ("structure/reader.py", "--formats"),
+}
 DRIVER = "potential/pace_driver.py"  # a program of its own
 
 

@@ -62,7 +62,7 @@ def test_a_record_has_no_groups():
     assert check({"all": limit(5, 0.1)}, whole, from_set=False).verdict is Verdict.PASSED
     found = check({"all": limit(5, 0.1), "hop": limit(5, 0.1)}, whole, from_set=False)
     assert found.verdict is Verdict.NOT_TESTED
-    assert "give --validation-set FILE" in found.detail
+    assert "set release.validation_set" in found.detail
 
 
 def test_no_errors_are_not_tested():
