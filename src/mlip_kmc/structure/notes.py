@@ -31,7 +31,7 @@ class Unused:
         return bool(self.names)
 
     def __str__(self) -> str:
-        """As `the structure's file has what is not used: velocities`, and what to do where that may fix atoms."""
+        """One line for people, empty where all is used; with what to do where something may fix atoms."""
         told = f"the structure's file has what is not used: {', '.join(self.names)}" if self.names else ""
         return "; ".join(part for part in (told, self.advice) if part)
 
