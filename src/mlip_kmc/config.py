@@ -203,12 +203,26 @@ class ConstantPrefactor(_Section):
     constant_per_s: Positive = 1e13
     """In place of `harmonic`."""
 
+    @property
+    def default_per_s(self) -> float:
+        """What a search writes down for its process."""
+        return self.constant_per_s
+
 
 class HarmonicPrefactor(_Section):
-    """eOn's own harmonic prefactor (Vineyard, J. Phys. Chem. Solids 3, 121 (1957)) by finite differences."""
+    """The harmonic prefactor of each process (Vineyard, J. Phys. Chem. Solids 3, 121 (1957)), from its Hessians."""
 
     harmonic: Literal[True]
-    """In place of `constant_per_s`: `true`. Every search then takes the Hessian of three structures."""
+    """In place of `constant_per_s`: `true`. Each new process then takes two Hessians, and each state one."""
+    fallback_per_s: Positive = 1e13
+    """Of a process that has no harmonic prefactor, in both directions; table, status and report say which."""
+    most_atoms: Count = 1000
+    """Hessians are of all free atoms; in a larger structure of so many, nearest to what moves, the others held."""
+
+    @property
+    def default_per_s(self) -> float:
+        """What a search writes down for its process."""
+        return self.fallback_per_s
 
 
 class SearchSection(_Section):

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from mlip_kmc.records import Live, SearchRecord
+from mlip_kmc.records import Live, SearchRecord, prefactor_reasons
 from mlip_kmc.rundir import RunView
 
 _LIVE = "live.json"
@@ -48,6 +48,9 @@ class RunStatus:
         state: number of the present state. states: how many are known.
         confidence, confidence_wanted, confidence_scheme: of the present state.
         searches: registered ones by outcome. searches_here: in the present state. reasons: of bad ones, most frequent first.
+        prefactors: processes that searches found, by where their prefactor comes from; empty where it is one for all.
+        prefactor_reasons: why some are constant where they should be harmonic, most frequent first.
+        outdated: what an earlier version computed in a way that is known to be wrong, one line each.
         bad_in_a_row: so many bad ones came last. pending: searches not registered.
         workers: searches at a time. busy: of them at work now.
         nodes: searches at a time, by machine, where workers joined from others.
@@ -81,6 +84,9 @@ class RunStatus:
     searches: dict[str, int]
     searches_here: int
     reasons: dict[str, int]
+    prefactors: dict[str, int]
+    prefactor_reasons: dict[str, int]
+    outdated: tuple[str, ...]
     bad_in_a_row: int
     pending: int
     workers: int | None
@@ -154,6 +160,8 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         confidence_scheme=view.settings.confidence_scheme,
         searches=dict(Counter(record.outcome for record in view.searches)),
         searches_here=sum(record.state == numbers.state for record in view.searches), reasons=_reasons(view.searches),
+        prefactors=dict(Counter(record.rated.kind for record in view.searches if record.rated)),
+        prefactor_reasons=prefactor_reasons(view.searches), outdated=view.outdated,
         bad_in_a_row=numbers.bad_in_a_row, pending=len(numbers.pending), workers=workers,
         busy=live.busy if live and running else 0, nodes=live.nodes if live and running else {},
         utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0), discarded=numbers.discarded,

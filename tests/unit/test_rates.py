@@ -167,9 +167,9 @@ def test_atoms_that_are_held_leave_the_turns_that_do_not_move_them(held, rotatio
 def test_a_crystal_does_not_turn_and_a_wire_turns_about_its_axis():
     crystal = bulk("Cu", cubic=True).repeat(2)
     wire = Atoms("Cu6", positions=[[x, y, 0.1 * x] for x in (0.0, 2.0) for y in (-1.2, 0.0, 1.2)], cell=[4.2, 20, 20], pbc=True)
+    wire.positions = relaxed(forces_of(wire), wire.positions)
     for atoms, expected in ((crystal, 0), (wire, 1)):
         forces, masses = forces_of(atoms), atoms.get_masses()
-        atoms.positions = relaxed(forces, atoms.positions)
         hessian = weighted(dense_hessian(forces, atoms.positions, free=np.arange(len(atoms))), masses)
         found = rigid_motions(hessian, masses_u=masses, positions_A=atoms.positions, held_A=NOBODY)
         assert (found.rotations, found.vectors.shape[1]) == (expected, 3 + expected)
@@ -196,7 +196,7 @@ def relaxed(forces, positions):
 def test_a_cluster_that_the_boundary_cuts_is_put_together():
     cell = np.array([[9.0, 0, 0], [1.0, 10.0, 0], [0.5, -1.0, 11.0]])
     whole = np.random.default_rng(0).uniform(0, 3.5, (12, 3))
-    moved = whole + [7.5, 8.0, -1.0]
+    moved = whole + np.array([7.5, 8.0, -1.0])
     scaled = np.linalg.solve(cell.T, moved.T).T
     cut = (scaled - np.floor(scaled)) @ cell
     assert np.ptp(cut, axis=0).max() > 5

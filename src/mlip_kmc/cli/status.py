@@ -79,6 +79,9 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
     if now.reasons:
         listed = [f"{count} x {reason}" for reason, count in list(now.reasons.items())[:_MOST_REASONS]]
         rows.append(("bad because", "; ".join(listed) + ("; ..." if len(now.reasons) > _MOST_REASONS else "")))
+    if now.prefactors:
+        rows.append(("prefactors", _prefactors(now)))
+    rows += [("outdated", line) for line in now.outdated]
     rows += [
         ("workers", _workers(now)),
         ("cost", _cost(now)),
@@ -116,6 +119,14 @@ def _searches(now: "RunStatus") -> str:
     parts = [f"{now.searches[kind]} {name}" for kind, name in names.items() if now.searches.get(kind)]
     text = f"{total}: {', '.join(parts)}" if total else "none yet"
     return text + (f"; {now.bad_in_a_row} bad in a row" if now.bad_in_a_row > 2 else "")
+
+
+def _prefactors(now: "RunStatus") -> str:
+    constant, total = now.prefactors.get("constant", 0), sum(now.prefactors.values())
+    if not constant:
+        return f"harmonic, of all {total} processes found"
+    reasons = "; ".join(f"{count} x {reason}" for reason, count in list(now.prefactor_reasons.items())[:_MOST_REASONS])
+    return f"{total - constant} of {total} processes found are harmonic, {constant} constant in both directions: {reasons}"
 
 
 def _workers(now: "RunStatus") -> str:

@@ -117,6 +117,17 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         super().append_process_table(*arguments, **keywords)
         self._note()
 
+    def is_new(self, found: dict[str, Any]) -> bool:
+        """`add_process` would give what a search found a row of its own; see there."""
+        results = results_mapping(found)
+        if results["termination_reason"] != 0:
+            return False
+        energy = self.get_energy()
+        barrier = results["potential_energy_saddle"] - (results["potential_energy_reactant"] if energy is None else energy)
+        window = self.statelist.kT * (self.statelist.thermal_window + self.statelist.max_thermal_window)
+        within = barrier - min(self.get_lowest_barrier(), barrier) <= window
+        return bool(within and self.find_repeat(found["saddle.con"], barrier) is None)
+
     def append_search_result(self, result: dict[str, Any], comment: str, superbasin: Any) -> None:
         """As eOn does, with our own remark where there is one, and a record."""
         if result.get("remark"):
@@ -144,6 +155,7 @@ def _record(state: int, result: dict[str, Any], comment: str) -> SearchRecord:
         barrier=None if outcome in ("bad", "halted") else float(numbers["barrier_reactant_to_product"]), force_calls=calls,
         seconds=round(float(result.get("seconds", 0.0)), 3), kind=result["type"], gamma_reactant=graded.gamma_reactant,
         gamma_saddle=graded.gamma_saddle, gamma_product=graded.gamma_product, gamma_path=graded.gamma_path,
+        rated=result.get("rated") if outcome == "new" else None,
     )
 
 
@@ -290,10 +302,13 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
 
     def register_result(self) -> str | None:
         """Register the result whose turn it is; answer its name, or None where there is none."""
+        turn = self.comm.turn
+        if turn is not None and self.comm.rates and self._wanted(turn) and not self._rated(turn):
+            return None
         for result in self.comm.get_results(None, self._wanted):
             name: str = result["name"]
             number, index = search_of(name)
-            state = self.superbasin.state_dict[number] if self.superbasin else self.state
+            state = self._state_of(number)
             result["wuid"], result["results"] = index, results_mapping(result)
             if result["results"]["termination_reason"] == 0:
                 state.add_process(result, self.superbasin)
@@ -301,6 +316,14 @@ class OrderedExplorer(MinModeExplorer):  # type: ignore[misc]
                 state.register_bad_saddle(result, False, superbasin=self.superbasin)  # noqa: FBT003
             return name
         return None
+
+    def _state_of(self, number: int) -> Any:
+        return self.superbasin.state_dict[number] if self.superbasin else self.state
+
+    def _rated(self, name: str) -> bool:
+        """What a search found may be registered: it is nothing new, or its prefactors are there."""
+        found = self.comm.look(name)
+        return not self._state_of(search_of(name)[0]).is_new(found) or self.comm.rated(name, found)
 
     def _wanted(self, name: str) -> bool:
         number, _ = search_of(name)

@@ -20,8 +20,8 @@ import numpy as np
 from ase import Atoms
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory, Saved
-from mlip_kmc.config import AcePotentialSection, AsePotentialSection, Config
-from mlip_kmc.eon.options import config_ini
+from mlip_kmc.config import AcePotentialSection, AsePotentialSection, Config, HarmonicPrefactor
+from mlip_kmc.eon.options import config_ini, hessian_ini
 from mlip_kmc.eon.pulse import Pulse
 from mlip_kmc.eon.results import read_result
 from mlip_kmc.eon.setup import Setup, difference, identity_of
@@ -220,8 +220,13 @@ class EonWrapper:
             facts=facts, inputs=self._inputs(potential), pos_con=pos_con, minimised=minimised,
             config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=jobs_ahead),
             job_files=potential.job_files(prepared.species, gamma=self.config.gamma), job_links=potential.job_links(),
-            watch=self._watch(potential),
+            watch=self._watch(potential), hessian_files=self._hessian_files(potential, prepared),
         )
+
+    def _hessian_files(self, potential: Potential, prepared: Prepared) -> dict[str, str] | None:
+        if not isinstance(self.config.prefactor, HarmonicPrefactor):
+            return None
+        return {"config.ini": hessian_ini(potential.eon_name), **potential.job_files(prepared.species)}
 
     def _driver_limits(self, potential: Potential) -> dict[str, str]:
         """The driver's options by which it halts a search itself; it looks at gamma at every force call."""

@@ -36,8 +36,8 @@ class Lowest:
         converged: it may be relied on.
     """
 
-    eV_per_A2: float  # noqa: N815 - a unit
-    residual_eV_per_A2: float  # noqa: N815 - a unit
+    eV_per_A2: float
+    residual_eV_per_A2: float
     products: int
     converged: bool
 

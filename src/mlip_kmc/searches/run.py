@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -62,6 +62,7 @@ class ClientJob:
         time_limit_s: then it is ended.
         evidence: where the directory is kept if the client fails, or None.
         watch: what gamma is watched for, or None.
+        distil: makes of the files that come back, where the job ran, those that travel; None: they travel as they are.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ClientJob:
     time_limit_s: float
     evidence: Path | None = None
     watch: Watch | None = None
+    distil: Callable[[Mapping[str, str]], dict[str, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ def _run(job: ClientJob, cancelled: threading.Event) -> ClientDone:
         frames_tell = end is End.HALTED and job.watch is not None
         if end not in (End.FINISHED, End.CANCELLED) and not frames_tell and job.evidence is not None:
             _keep(directory, job.evidence)
+        files = job.distil(files) if job.distil is not None and end is End.FINISHED else files
         return ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started,
                           graded=graded)
     finally:
