@@ -11,10 +11,10 @@ from pathlib import Path
 from ase import Atoms
 
 from mlip_kmc.check import gradient, inputs, minimum, parts, room, speed, trial
-from mlip_kmc.check.evaluate import Evaluation
 from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
 from mlip_kmc.config import Config, scratch_directory
+from mlip_kmc.eon.evaluate import Evaluation
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.potential import DrivenPotential, Potential, ace_of
 from mlip_kmc.records import Minimised
@@ -112,6 +112,8 @@ def _evaluate(
             book.attempt(name, lambda: ([], True), needs=both)
         return
     atoms, lammps, ace = prepared.atoms, folder / "lammps", ace_of(potential)
+    book.attempt("files", lambda: gradient.files(atoms, potential, gamma=config.gamma),
+                 doing="comparing the potential's files")
     start = book.attempt("energy", lambda: gradient.energy(atoms, potential), doing="evaluating the structure")
     usable = {"an energy": start}
     shaken = book.attempt("forces", lambda: gradient.gradient(atoms, potential), needs=usable,

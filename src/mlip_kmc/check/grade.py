@@ -15,7 +15,7 @@ from ase import Atoms
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.check.lammps import largest_gamma
 from mlip_kmc.config import GammaSection
-from mlip_kmc.errors import EXIT_HALTED
+from mlip_kmc.errors import EXIT_HALTED, PotentialError
 from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.potential.gamma import Extrapolation
 
@@ -61,9 +61,9 @@ def grade(
     gamma, energy = Extrapolation.read(basis=potential.basis, active_set=potential.active_set).graded(atoms)
     off = abs(energy - energy_eV) / len(atoms)
     if not off <= _SAME_EV_PER_ATOM:
-        return [Finding("gamma", Level.UNKNOWN,
+        return [Finding("gamma", Level.FAIL,
                         f"{potential.basis.name} is of another potential: energies differ by {off:.1e} eV an atom",
-                        advice="bring the .yaml and .asi that belong to the .yace",
+                        advice="bring the .yaml and .asi that belong to the .yace", exit_code=PotentialError.exit_code,
                         values={"largest_gamma": None, "energy_difference_eV_per_atom": off})], None
     largest = float(gamma.max())
     level, advice = level_of(largest, thresholds)

@@ -9,10 +9,10 @@ import numpy as np
 from ase import Atoms
 
 from mlip_kmc.check.estimates import Ratio, ratio_of
-from mlip_kmc.check.evaluate import client_job
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.check.gradient import shaken
 from mlip_kmc.check.lammps import ms_per_call
+from mlip_kmc.eon.evaluate import client_job
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, Potential
 

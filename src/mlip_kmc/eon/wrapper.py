@@ -21,6 +21,7 @@ from ase import Atoms
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory, Saved
 from mlip_kmc.config import AcePotentialSection, AsePotentialSection, Config, HarmonicPrefactor
+from mlip_kmc.eon.agreement import check_paths
 from mlip_kmc.eon.options import config_ini, hessian_ini
 from mlip_kmc.eon.pulse import Pulse
 from mlip_kmc.eon.results import read_result
@@ -199,6 +200,7 @@ class EonWrapper:
         self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, potential: Potential,
         prepared: Prepared, facts: dict[str, Any], pulse: Pulse,
     ) -> Setup:
+        self._compare_files(potential, prepared, pulse)
         if saved is None:
             self.starting = True
             self._on_start("minimising the structure under the run's potential")
@@ -222,6 +224,12 @@ class EonWrapper:
             job_files=potential.job_files(prepared.species, gamma=self.config.gamma), job_links=potential.job_links(),
             watch=self._watch(potential), hessian_files=self._hessian_files(potential, prepared),
         )
+
+    def _compare_files(self, potential: Potential, prepared: Prepared, pulse: Pulse) -> None:
+        """At every start: a file may have changed since the last, and nothing else tells."""
+        if ace_of(potential) is not None:
+            pulse.beat("comparing the potential's files")
+            check_paths(prepared.atoms, potential, gamma=self.config.gamma)
 
     def _hessian_files(self, potential: Potential, prepared: Prepared) -> dict[str, str] | None:
         if not isinstance(self.config.prefactor, HarmonicPrefactor):
