@@ -82,6 +82,8 @@ class StructureSection(_Section):
     """Anything ASE reads; the last frame of several."""
     allow_small_cell: bool = False
     """Accept a periodic cell narrower than twice the potential's cutoff (atoms then meet their own images)."""
+    allow_unknown_stability: bool = False
+    """Start also where it cannot be told whether the minimised structure is a minimum or a saddle."""
     minimum_distance_A: Positive = 1.0
     """A structure with two atoms nearer than this is refused; during searches `potential.minimum_distance_A` acts."""
 
@@ -284,7 +286,7 @@ class GammaSection(_Section):
 
     @model_validator(mode="after")
     def _in_order(self) -> "GammaSection":
-        if self.select >= self.halt:
+        if not self.select < self.halt:
             raise ValueError(f"select ({self.select:g}) must be less than halt ({self.halt:g})")
         return self
 

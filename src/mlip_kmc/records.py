@@ -276,7 +276,8 @@ class Minimised(_Json):
         largest_displacement_A: of any atom.
         largest_force_eV_per_A: what is left.
         pressure_GPa: residual, positive when the cell pushes outward.
-        lowest_eigenvalue_eV_per_A2: of the Hessian without masses, rigid translations left out.
+        lowest_eigenvalue_eV_per_A2: of the Hessian without masses, rigid translations left out; None where it could not be told,
+            which `structure.allow_unknown_stability` let pass.
         force_calls: of the minimisation.
         gamma: the largest extrapolation grade of an atom; None where it is unknown.
     """
@@ -286,7 +287,7 @@ class Minimised(_Json):
     largest_displacement_A: float
     largest_force_eV_per_A: float
     pressure_GPa: float
-    lowest_eigenvalue_eV_per_A2: float
+    lowest_eigenvalue_eV_per_A2: float | None
     force_calls: int
     gamma: float | None = None
 

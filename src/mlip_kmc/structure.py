@@ -134,7 +134,7 @@ def _check_numbers(atoms: Atoms) -> None:
     for what, numbers in (("positions", atoms.positions), ("cell vectors", atoms.cell.array)):
         if not np.isfinite(numbers).all():
             raise StructureError(f"the structure has {what} that are not finite numbers; correct them")
-        if np.abs(numbers).max() > _FARTHEST_A:
+        if not np.abs(numbers).max() <= _FARTHEST_A:
             raise StructureError(f"the structure has {what} beyond {_FARTHEST_A:g} A; give lengths in A")
 
 
@@ -179,13 +179,13 @@ def _check_cell(atoms: Atoms, *, cutoff_A: float | None, allow_small_cell: bool)
         raise StructureError("the structure's cell has no volume; give three independent cell vectors")
     if flatness < 0:
         raise StructureError("the structure's cell is left-handed; swap two of its vectors")
-    if flatness < _FLATTEST:
+    if not flatness >= _FLATTEST:
         raise StructureError(
             f"the structure's cell is tilted too far (its volume is {flatness:.2g} of a box with the same edges); "
             "choose shorter vectors of the same lattice, as ase.geometry.minkowski_reduce finds them"
         )
     heights = 1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)
-    if cutoff_A is not None and heights.min() < 2 * cutoff_A and not allow_small_cell:
+    if cutoff_A is not None and not heights.min() >= 2 * cutoff_A and not allow_small_cell:
         raise StructureError(
             f"the cell is {heights.min():.3f} A wide, less than twice the potential's cutoff of {cutoff_A:.3f} A; "
             "use a larger cell, or set structure.allow_small_cell to accept interactions with own images"

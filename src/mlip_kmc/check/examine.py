@@ -78,7 +78,7 @@ def workers(count: int, *, load: float | None = None) -> tuple[list[Finding], bo
     cores = len(os.sched_getaffinity(0))
     machine = os.cpu_count() or cores
     load = os.getloadavg()[0] if load is None else load
-    more, busy = count > cores, load > BUSY * machine
+    more, busy = count > cores, not load <= BUSY * machine
     text = f"{count} search{'es' * (count != 1)} at a time on {cores} processor{'s' * (cores != 1)} here"
     if busy:
         text += f"; the machine is busy: load {load:.1f} on its {machine}"
@@ -120,7 +120,9 @@ def _evaluate(
                           doing="forces against differences of the energy")
     if ace is not None:
         book.attempt("python-ace", lambda: gradient.agreement(atoms, ace, _there(shaken)), needs={"forces": shaken})
-    relaxed = book.attempt("minimum", lambda: minimum.minimum(atoms, potential, evidence=folder / "evidence"), needs=usable,
+    relaxed = book.attempt("minimum", lambda: minimum.minimum(
+        atoms, potential, evidence=folder / "evidence",
+        allow_unknown_stability=config.structure.allow_unknown_stability), needs=usable,
                            doing="minimising, as the run will")
     where, energy_eV = _where(atoms, relaxed, start.energy_eV if start else 0.0)
     graded = book.attempt("gamma", lambda: grade(

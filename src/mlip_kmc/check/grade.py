@@ -70,7 +70,7 @@ def grade(
     lammps = largest_gamma(atoms, basis=potential.basis, active_set=potential.active_set, folder=folder)
     values: dict[str, Value] = {"largest_gamma": largest, "mean_gamma": float(gamma.mean()), "atom": int(gamma.argmax()),
                                 "largest_gamma_lammps": lammps, "fine_below": thresholds.select, "far_above": thresholds.halt}
-    if abs(lammps - largest) > _SAME_GAMMA * max(1.0, largest):
+    if not abs(lammps - largest) <= _SAME_GAMMA * max(1.0, largest):
         level, advice = Level.WARN, f"LAMMPS gives {lammps:.3g}: make the active set again (mlip-kmc potential activeset)"
     text = f"at most {largest:.3g} in {where} (atom {int(gamma.argmax())} from 0; mean {gamma.mean():.2g})"
     if not largest < thresholds.halt:
@@ -85,7 +85,7 @@ def grade_saddles(saddles: list[Atoms], potential: AcePotential, *, thresholds: 
     if not saddles or extrapolation is None:
         return [Finding("saddle gamma", Level.UNKNOWN, "no saddle was found")], False
     largest = [float(extrapolation.gamma_of(saddle).max()) for saddle in saddles]
-    level, advice = level_of(max(largest), thresholds)
+    level, advice = level_of(float(np.max(largest)), thresholds)  # max() alone may pass over what is no number
     span = " to ".join(dict.fromkeys((f"{min(largest):.3g}", f"{max(largest):.3g}")))
     return [Finding("saddle gamma", level, f"largest of an atom {span}, at {len(largest)} saddle{'s' * (len(largest) > 1)}",
                     advice=advice, values={"largest_gamma": max(largest), "of_each": tuple(largest)})], True

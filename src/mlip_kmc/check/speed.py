@@ -87,7 +87,7 @@ def judge_calls(client: Sequence[float], bare: Sequence[float], *, start_ms: flo
                "overhead_share_most": most}
     text += f"; {min(bare):.2f} ms in LAMMPS alone (up to {max(bare):.2f}): "
     text += f"overhead {overhead:.0%}" if overhead > 0 else "no overhead to be seen"
-    large = least > OVERHEAD
+    large = not least <= OVERHEAD
     return Finding("force call", Level.WARN if large else Level.OK, text, values=values, advice=(
         "much of it is eOn's own work: usual for small structures and cheap potentials" if large else ""))
 

@@ -108,7 +108,7 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
     if len(bad) == len(records):
         return Finding("searches", Level.WARN, text, values=values, advice=(
             "not one good search: try --searches 20, then another search.displace or a larger search.displacement_A"))
-    many = len(bad) > BAD_SHARE * len(records)
+    many = not len(bad) <= BAD_SHARE * len(records)
     return Finding("searches", Level.WARN if many else Level.OK, text, values=values, advice=(
         "most are bad: look at the search section (displacement, max_iterations, max_energy_eV)" if many else ""))
 
@@ -137,7 +137,7 @@ def cost(records: Sequence[SearchRecord], confidence: ConfidenceSection, *, work
     text = f"a step out of a new state takes {_span(searches)} searches, {_hours(hours)} with {_counted(workers, 'worker')}"
     text += f" (if {_span(counted)} processes are equally likely: {_reason(confidence, counted)})"
     open_end = searches.high is None
-    long = hours.low > LONG_STEP_H
+    long = not hours.low <= LONG_STEP_H
     if open_end:
         text += "; no upper end: nothing was found twice" if found == len(good) else "; no upper end"
     advice = "more workers, or a confidence that costs less (docs/confidence.md)" if long else (
@@ -194,11 +194,11 @@ def window(found: Barriers, window_kT: float, *, found_count: int, beyond: int) 
 def flicker(found: Barriers, *, superbasins: bool) -> Finding:
     """Whether the run would spend its steps going to and fro over one low barrier."""
     reasons = []
-    if found.lowest_kT < FAST_KT:
+    if not found.lowest_kT >= FAST_KT:
         reasons.append(f"the lowest barrier is only {found.lowest_kT:.1f} kT")
-    if found.gap_kT is not None and found.gap_kT > FLICKER_KT:
+    if found.gap_kT is not None and not found.gap_kT <= FLICKER_KT:
         reasons.append(f"{'it lies' if reasons else 'the lowest barrier lies'} {found.gap_kT:.1f} kT below the next")
-    if found.lowest_back_kT < min(FAST_KT, found.lowest_kT - FLICKER_KT):
+    if not found.lowest_back_kT >= min(FAST_KT, found.lowest_kT - FLICKER_KT):
         reasons.append(f"a product goes back over {found.lowest_back_kT:.1f} kT")
     values: dict[str, Value] = {"lowest_kT": found.lowest_kT, "gap_kT": found.gap_kT, "lowest_back_kT": found.lowest_back_kT,
                                 "superbasins": superbasins}

@@ -58,8 +58,13 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
 
 def hessian_ini(potential_name: str) -> str:
     """The `config.ini` of a job that makes a Hessian by central differences of forces."""
-    return ini_text({"Main": {"job": "hessian", "parallel": False, "quiet": True, "finite_difference": HESSIAN_STEP_A},
-                     "Potential": {"potential": potential_name}, "Hessian": {"fd_scheme": "central", "write_modes": False}})
+    return ini_text({**hessian_options(), "Potential": {"potential": potential_name}})
+
+
+def hessian_options() -> dict[str, dict[str, Any]]:
+    """eOn's options of such a job, but for the potential."""
+    return {"Main": {"job": "hessian", "parallel": False, "quiet": True, "finite_difference": HESSIAN_STEP_A},
+            "Hessian": {"fd_scheme": "central", "write_modes": False}}
 
 
 def ini_text(options: Mapping[str, Mapping[str, Any]]) -> str:

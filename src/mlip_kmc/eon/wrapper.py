@@ -205,7 +205,9 @@ class EonWrapper:
             self.starting = True
             self._on_start("minimising the structure under the run's potential")
             pulse.beat("minimising")
-            minimum, minimised = prepare_start(prepared.atoms, potential, evidence=directory.path / "evidence")
+            minimum, minimised = prepare_start(
+                prepared.atoms, potential, evidence=directory.path / "evidence",
+                allow_unknown_stability=self.config.structure.allow_unknown_stability)
             minimised = self._graded(minimum, minimised, potential, halts=directory.path / "halts")
             self.starting = False
             pos_con = to_con(minimum)
@@ -398,8 +400,9 @@ def _described_gamma(config: Config, potential: AcePotential, minimised: Minimis
 def _describe(report: Minimised) -> str:
     return (
         f"state 0: {report.energy:.6f} eV, {report.energy_drop:.6f} eV below the given structure; atoms moved up to "
-        f"{report.largest_displacement_A:.4f} A; pressure {report.pressure_GPa:+.3f} GPa; lowest Hessian eigenvalue "
-        f"{report.lowest_eigenvalue_eV_per_A2:.4f} eV/A^2"
+        f"{report.largest_displacement_A:.4f} A; pressure {report.pressure_GPa:+.3f} GPa; "
+        + ("it could not be told whether it is a minimum" if report.lowest_eigenvalue_eV_per_A2 is None else
+           f"lowest Hessian eigenvalue {report.lowest_eigenvalue_eV_per_A2:.4f} eV/A^2")
     )
 
 

@@ -94,8 +94,8 @@ def check_readings(readings: Sequence[Reading], *, free: Indices, where: str) ->
             raise PotentialError(
                 f"the potential's files in use are not of one potential: on {where} {other.by} gives {other.energy_eV:.6f} eV "
                 f"and {first.by} {first.energy_eV:.6f} eV, which differ by {energy:.1e} eV an atom (allowed "
-                f"{ENERGY_EV_PER_ATOM:g}), and forces that differ by {force:.1e} eV/A (allowed {FORCE_EV_PER_A:g}); give the .yaml that the .yace was made "
-                "from, and its .asi")
+                f"{ENERGY_EV_PER_ATOM:g}), and forces that differ by {force:.1e} eV/A (allowed {FORCE_EV_PER_A:g}); give the "
+                ".yaml that the .yace was made from, and its .asi")
         worst_energy, worst_force = max(worst_energy, energy), max(worst_force, force)
     return worst_energy, worst_force
 

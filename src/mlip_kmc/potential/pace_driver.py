@@ -577,10 +577,10 @@ class Evaluator:
         if answer.gamma is None or self._halt is self._select is None:
             return
         gamma = max(answer.gamma)
-        if self._halt is not None and gamma > self._halt:
+        if self._halt is not None and not gamma <= self._halt:
             kept = self._kept(HALTED_ON, structure, answer.gamma, source)
             answer.halt = f"gamma {gamma:.6g} of atom {answer.gamma.index(gamma)} (from 0) is above {self._halt:g}{kept}"
-        elif self._select is not None and gamma > self._select:
+        elif self._select is not None and not gamma <= self._select:
             self._kept(CANDIDATE, structure, answer.gamma, source)
 
     def _kept(self, kind: str, structure: Structure, gamma: "list[float] | None", source: "dict[str, str] | None") -> str:

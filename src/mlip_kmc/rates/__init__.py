@@ -5,8 +5,8 @@
     found.forward_per_s, found.back_per_s
 """
 
-from mlip_kmc.rates.hessian import Lowest, dense_hessian, lowest_eigenvalue
+from mlip_kmc.rates.hessian import Lowest, dense_hessian, lowest_eigenvalue, lowest_of
 from mlip_kmc.rates.vineyard import FailureKind, Point, PrefactorFailure, Prefactors, Spectrum, prefactors, spectrum
 
 __all__ = ["FailureKind", "Lowest", "Point", "PrefactorFailure", "Prefactors", "Spectrum", "dense_hessian",
-           "lowest_eigenvalue", "prefactors", "spectrum"]
+           "lowest_eigenvalue", "lowest_of", "prefactors", "spectrum"]

@@ -85,7 +85,7 @@ def lowest_eigenvalue(
         return _outside(rigid, _product(forces, positions_A, free, vector.reshape(-1, 3), scale))
 
     if size <= DENSE_SIZE:
-        return _from_dense(dense_hessian(forces, positions_A, free=free, step_A=step_A), rigid)
+        return lowest_of(dense_hessian(forces, positions_A, free=free, step_A=step_A), rigid=rigid)
     vector = _outside(rigid, np.random.default_rng(0).normal(size=size))
     basis = [vector / np.linalg.norm(vector)]
     diagonal: list[float] = []
@@ -126,7 +126,8 @@ def _outside(rigid: Array, vector: Array) -> Array:
     return np.asarray(vector - rigid @ (rigid.T @ vector))
 
 
-def _from_dense(hessian: Array, rigid: Array) -> Lowest:
+def lowest_of(hessian: Array, *, rigid: Array) -> Lowest:
+    """Lowest eigenvalue of a whole Hessian (n, n) in eV/A^2, without the orthonormal motions (n, k) that are left out."""
     if not np.isfinite(hessian).all():
         return Lowest(np.nan, np.inf, len(hessian), converged=False)
     inside = np.eye(len(hessian)) - rigid @ rigid.T

@@ -43,7 +43,7 @@ def training_check(training: LabelledSet, record: PotentialRecord | None, *, cut
         return not_tested("training-set", about=about, why="the potential has no record that tells of its training set")
     found, told = Training.of([one.atoms for one in training.structures], cutoff_A=cutoff_A), record.training
     apart = [found.structures != told.structures, found.atoms != told.atoms]
-    apart += [abs(found.smallest_distance_A.get(name, 0.0) - told.smallest_distance_A.get(name, 0.0)) > _SAME_DISTANCE_A
+    apart += [not abs(found.smallest_distance_A.get(name, 0.0) - told.smallest_distance_A.get(name, 0.0)) <= _SAME_DISTANCE_A
               for name in {*found.smallest_distance_A, *told.smallest_distance_A}]
     return measured("training-set", float(sum(apart)), limit=0.0, unit="differences", about=about,
                     detail=f"{found.structures} structures, {found.atoms} atoms; the record has {told.structures}, {told.atoms}")
