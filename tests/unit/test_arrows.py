@@ -37,7 +37,7 @@ ALLOWED = {
     "eon": (f"{MIDDLE} rates schema halts potential searches serve checkpoint export", ""),
     "rundir": (f"{MIDDLE} checkpoint eon", ""),
     "report": (f"{MIDDLE} rundir", ""),
-    "check": (f"{LOWER} potential searches serve eon", ""),
+    "check": (f"{LOWER} rates potential searches serve eon", ""),
     "starter": (LOWER, ""),
     "status": (f"{LOWER} rundir", ""),
     "release": (f"{LOWER} __init__ explain schema yaml_file potential eon rundir report check", ""),

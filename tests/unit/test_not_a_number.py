@@ -35,11 +35,11 @@ from mlip_kmc.trajectory import match_atoms
 SOURCE = Path(__file__).parents[2] / "src" / "mlip_kmc"
 NAN = math.nan
 
-LIMITS = {"allowed", "cutoff_A", "halt", "highest", "limit", "nearest", "select", "smallest_A", "threshold", "tolerance_A", "wanted",
-          "widest_A", "window", "window_eV", "window_kT", "within_A", "outer_A", "akmc_confidence", "confidence"}
+LIMITS = {"allowed", "cutoff_A", "halt", "highest", "limit", "nearest", "select", "smallest_A", "threshold", "tolerance_A",
+          "wanted", "widest_A", "window", "window_eV", "window_kT", "within_A", "outer_A", "akmc_confidence", "confidence"}
 """Names of what numbers are compared with, besides constants that are not whole numbers."""
-PASSING = {"passed", "good", "within", "finite", "inside", "near", "real", "costless", "relevant", "exhausted", "known", "complete", "wrong",
-           "centres", "converged"}
+PASSING = {"passed", "good", "within", "finite", "inside", "near", "real", "costless", "relevant", "exhausted", "known",
+           "complete", "wrong", "centres", "converged"}
 """Names of what a comparison may be kept as: true means that all is well."""
 EXACT = {  # (file, comparison): why it needs no `not`
     ("check/grade.py", "gamma < thresholds.halt"): "a warning either way; what is not finite is told before",
@@ -48,7 +48,7 @@ EXACT = {  # (file, comparison): why it needs no `not`
     ("halts.py", "halt.state < 0"): "whole numbers",
     ("learning/duplicates.py", "np.abs(two.distances - row).max(axis=1) <= within_A"): "true means that two may be one",
     ("learning/maxvol.py", "values >= values.max() * (1 - TIES)"): "picks the first of the largest; its size is asked after it",
-    ("learning/selection.py", "gains >= gains.max() - TIES * max(1.0, abs(gains.max()))"): "picks one; inputs are finite, and asked",
+    ("learning/selection.py", "gains >= gains.max() - TIES * max(1.0, abs(gains.max()))"): "picks one of finite numbers",
     ("potential/pace_driver.py", "-FARTHEST_A <= float(word) <= FARTHEST_A"): "true means that the word may stay",
     ("release/archive.py", "end > limit"): "whole numbers",
     ("report/numbers.py", "row.barrier <= highest"): "true means that the process is in the rate table",
@@ -111,7 +111,8 @@ def holds(node, parents):
 def fails(body):
     """A branch that refuses, warns, or says that two things differ."""
     parts = [part for each in (body if isinstance(body, list) else [body]) for part in ast.walk(each)]
-    return any(isinstance(part, ast.Raise | ast.Break) or (isinstance(part, ast.Attribute) and part.attr in ("WARN", "FAIL", "FAILED"))
+    return any(isinstance(part, ast.Raise | ast.Break)
+               or (isinstance(part, ast.Attribute) and part.attr in ("WARN", "FAIL", "FAILED"))
                or (isinstance(part, ast.Return) and isinstance(part.value, ast.Constant) and not part.value.value)
                for part in parts)
 
@@ -125,7 +126,8 @@ def test_every_comparison_with_a_limit_fails_on_what_is_no_number():
     assert EXACT.keys() <= found.keys(), "an exception that is not needed any more"
 
 
-@pytest.mark.parametrize("text", ["if x > LIMIT:\n    raise E", "large = x > LIMIT", "def f():\n    if x >= c.halt:\n        return False",
+@pytest.mark.parametrize("text", ["if x > LIMIT:\n    raise E", "large = x > LIMIT",
+                                  "def f():\n    if x >= c.halt:\n        return False",
                                   "bad = (x > LIMIT).any()", "f(Level.WARN if x > LIMIT else 0)"])
 def test_the_rule_sees_what_passes_where_it_must_not(text):
     assert len(list(loose(ast.parse(text), {"LIMIT", "halt"}))) == 1
@@ -154,8 +156,8 @@ def test_checks_of_gamma_and_of_the_minimum():
 
 def test_checks_of_speed_and_of_what_a_step_costs():
     assert speed.judge_calls([NAN], [1.0], start_ms=1.0, calls=10).level is Level.WARN
-    records = tuple(SearchRecord(state=0, index=index, outcome="new", reason="", process=0, barrier=0.5, force_calls=9, seconds=NAN)
-                    for index in range(3))
+    records = tuple(SearchRecord(state=0, index=index, outcome="new", reason="", process=0, barrier=0.5, force_calls=9,
+                                 seconds=NAN) for index in range(3))
     assert trial.cost(records, SimpleNamespace(scheme="old", value=0.99), workers=1).level is Level.WARN
 
 
@@ -188,8 +190,8 @@ def test_files_of_a_potential_that_give_no_numbers(energy, force):
 
 
 def test_confidence_and_rates():
-    process = Process(state=0, process=1, product=None, barrier=NAN, prefactor=1e13, rate=1.0, saddle_energy=0.0, product_energy=0.0,
-                      repeats=0, saddle=Path(), product_structure=Path())
+    process = Process(state=0, process=1, product=None, barrier=NAN, prefactor=1e13, rate=1.0, saddle_energy=0.0,
+                      product_energy=0.0, repeats=0, saddle=Path(), product_structure=Path())
     records = [SearchRecord(state=0, index=index, outcome="repeat", reason="", process=1, barrier=NAN, force_calls=1, seconds=1.0)
                for index in range(200)]
     for scheme in ("old", "new"):

@@ -13,7 +13,8 @@ from ase import Atoms
 from mlip_kmc.check import gradient, inputs, minimum, parts, room, speed, trial
 from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
-from mlip_kmc.config import Config, scratch_directory
+from mlip_kmc.check.prefactor import prefactor
+from mlip_kmc.config import Config, HarmonicPrefactor, scratch_directory
 from mlip_kmc.eon.evaluate import Evaluation
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.potential import DrivenPotential, Potential, ace_of
@@ -159,5 +160,24 @@ def _search(
     known = gamma is None or gamma < config.gamma.halt or None
     found = book.attempt("searches", tried, needs={"a minimum": relaxed, "gamma below gamma.halt in it": known},
                          doing=f"{searches} process search{'es' * (searches != 1)}")
+    _rate(book, config, potential, relaxed, found)
     if found is not None and gamma is not None and (ace := ace_of(potential)) is not None:
         book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), ace, thresholds=config.gamma))
+
+
+def _rate(
+    book: Notebook, config: Config, potential: Potential, relaxed: tuple[Atoms, Minimised] | None, found: trial.Trial | None,
+) -> None:
+    """One harmonic prefactor, as the run makes it, where it makes such."""
+    section = config.prefactor
+    if not isinstance(section, HarmonicPrefactor):
+        return
+    lowest = min(found.processes, key=lambda process: process.barrier) if found is not None and found.processes else None
+
+    def rated() -> tuple[list[Finding], bool]:
+        assert relaxed is not None  # noqa: S101 - see _there
+        assert lowest is not None  # noqa: S101
+        return prefactor(section, potential, minimum=relaxed[0], process=lowest, time_limit_s=config.search.time_limit_min * 60)
+
+    book.attempt("prefactor", rated, needs={"a minimum": relaxed, "a process that a trial search found": lowest},
+                 doing="a harmonic prefactor")

@@ -23,7 +23,7 @@ from mlip_kmc.check.estimates import (
     thermal_barriers,
 )
 from mlip_kmc.check.findings import Finding, Level, Value
-from mlip_kmc.config import ConfidenceSection, Config
+from mlip_kmc.config import ConfidenceSection, Config, ConstantPrefactor
 from mlip_kmc.eon.wrapper import EonWrapper
 from mlip_kmc.errors import SearchesFailedError
 from mlip_kmc.potential import Potential
@@ -58,7 +58,9 @@ def run_searches(config: Config, potential: Potential, minimum: Atoms, *, count:
     Raises:
         MlipKmcError: what would stop the run, too.
     """
-    going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"})})
+    one_for_all = ConstantPrefactor(constant_per_s=config.prefactor.default_per_s)  # a harmonic one is tried by itself
+    going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"}),
+                                         "prefactor": one_for_all})
     wrapper = EonWrapper(going_on, run_dir=run_dir)
     result = wrapper.search(potential, minimum, count=count)
     processes = result.states[0].processes if result.states else ()

@@ -96,7 +96,10 @@ def _distilled(files: Mapping[str, str], *, con: str) -> dict[str, str]:
     atoms = from_con(con)
     fixed = fixed_atoms(atoms)
     free = np.setdiff1d(np.arange(len(atoms)), fixed)
-    values = np.fromstring(files[_MATRIX], sep=" ")
+    try:
+        values = np.array(files[_MATRIX].split(), dtype=np.float64)
+    except ValueError:
+        return kept
     if values.size != 9 * len(free) ** 2:
         return kept
     places = gathered(np.asarray(atoms.positions), np.asarray(atoms.cell.array))
