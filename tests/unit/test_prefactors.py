@@ -148,7 +148,7 @@ def test_where_a_worker_has_the_matrix_its_spectrum_is_made():
     found = spectrum_in(ClientDone(name="x", end=End.FINISHED, files=files))
     assert (found.modes, found.negative, found.lowest, found.rotations) == (6, 1, -0.5, 0)
     assert found.log_positive == pytest.approx(np.log(120.0))
-    for damaged in ({"results.dat": ""}, {"hessian.dat": "1 2", "results.dat": ""}, {"hessian.dat": text.replace("4", "1_"), "results.dat": ""},
+    for damaged in ({}, {"hessian.dat": "1 2"}, {"hessian.dat": text.replace("4", "1_")}, {"hessian.dat": text.replace("4", "")},
                     {"hessian.dat": text, "results.dat": "11 termination_reason\n"}):
         assert spectrum_in(ClientDone(name="x", end=End.FINISHED, files=job.distil(damaged))) is None
     nan = spectrum_in(ClientDone(name="x", end=End.FINISHED, files=job.distil({"hessian.dat": f"{text[:-1]}nan"})))

@@ -7,6 +7,7 @@
 So every potential that can be searched on can be rated, by the same evaluator, on the same workers.
 """
 
+import io
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -97,12 +98,12 @@ def _distilled(files: Mapping[str, str], *, con: str) -> dict[str, str]:
     fixed = fixed_atoms(atoms)
     free = np.setdiff1d(np.arange(len(atoms)), fixed)
     try:
-        values = np.array(files[_MATRIX].split(), dtype=np.float64)
+        values = np.loadtxt(io.StringIO(files[_MATRIX]), ndmin=2)
     except ValueError:
         return kept
-    if values.size != 9 * len(free) ** 2:
+    if values.shape != (3 * len(free), 3 * len(free)):
         return kept
     places = gathered(np.asarray(atoms.positions), np.asarray(atoms.cell.array))
-    found = spectrum(values.reshape(3 * len(free), -1), masses_u=atoms.get_masses()[free], positions_A=places[free],
+    found = spectrum(values, masses_u=atoms.get_masses()[free], positions_A=places[free],
                      held_A=places[fixed])
     return {**kept, _SPECTRUM: found.to_json()}
