@@ -4,7 +4,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 _list:
     @"{{ just_executable() }}" --list --unsorted
 
-# build image.sif (minutes from the cache, up to half an hour without)
+# build image.sif (seconds from the cache; without it, see docs/image.md)
 image *OPTIONS:
     containers/build {{ OPTIONS }}
 
@@ -12,22 +12,13 @@ image *OPTIONS:
 demo: image
     containers/in-image mlip-kmc run examples/cu-vacancy/akmc.yaml --dir akmc-run
 
-# all tests: inside the image, then of the image from outside, and of the job scripts on a real Slurm; or only those named, inside
+# all tests: inside the image, of the image from outside, of the job scripts on a real Slurm; or only those named, inside
 [positional-arguments]
 test *ARGUMENTS: image
     #!/usr/bin/env bash
     set -euo pipefail
     if [ $# -gt 0 ]; then exec containers/in-image --dev python3 -m pytest "$@"; fi
-    failed='' beside='' log=$(mktemp)
-    trap 'kill $beside 2>/dev/null || true; rm -f "$log"' EXIT
-    containers/in-image --dev python3 -m pytest tests/unit tests/security >"$log" 2>&1 & # they leave a processor idle, as the others do
-    beside=$!
-    containers/in-image --dev python3 -m pytest tests/integration tests/faults --durations=15 || failed=yes
-    wait "$beside" || failed=yes
-    cat "$log"
-    [ -z "$failed" ] || exit 1
-    "$(containers/packages host)/bin/pytest" tests/image --durations=10
-    "$(containers/packages host)/bin/pytest" tests/slurm --durations=30
+    exec tests/all
 
 # the job scripts on a real Slurm of three nodes, the real delays included; needs root (an hour on two cores)
 soak *ARGUMENTS: image
@@ -36,6 +27,10 @@ soak *ARGUMENTS: image
 # faults at every system call of the process that commits, until none comes; 200 kills; every file torn (hours on two cores)
 kills *ARGUMENTS: image
     containers/in-image --dev env MLIP_KMC_FAULTS="${MLIP_KMC_FAULTS:-1}" python3 -m pytest tests/faults -s {{ ARGUMENTS }}
+
+# the run, its workers and all of them stopped and continued around every time-out, at real lengths (an hour and a half)
+sleeps *ARGUMENTS: image
+    containers/in-image --dev env MLIP_KMC_SLEEPS=1 python3 -m pytest tests/integration/test_sleep.py -s {{ ARGUMENTS }}
 
 # ruff and mypy, with the image's Python and packages
 lint:

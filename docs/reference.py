@@ -72,8 +72,9 @@ def rows(model, prefix=""):
         if allowed and allowed != ["`True`"]:
             about = f"{about} Also: {', '.join(allowed)}." if shown_default(field) else f"{about} One of {', '.join(allowed)}."
         yield f"{prefix}{name}", shown_default(field), about.strip()
+        own = "NAME." if sections and typing.get_origin(field.annotation) is dict else ""
         for section in sections:
-            yield from rows(section, f"{prefix}{name}.")
+            yield from rows(section, f"{prefix}{name}.{own}")
 
 
 def table(model, prefix=""):

@@ -8,7 +8,8 @@
 The claim is a file that only one process can create (a hard link to a file of its own, atomic on every network file
 system). Its holder touches a second file from time to time. A claim of this machine's present boot is dead if the kernel's lock
 on `lock` is free. Any other is watched: one that shows no sign of life for `DEAD_AFTER_S` is dead, by this machine's own
-clock alone. A holder that was only suspended finds its claim gone at its next commit, and stops.
+clock alone, and while the watching process was awake. A holder that was only suspended finds its claim gone at its next commit,
+and stops.
 """
 
 import contextlib
@@ -27,6 +28,7 @@ from filelock import FileLock, Timeout
 from mlip_kmc.config import job_name, node_name
 from mlip_kmc.errors import RunStateError, StorageError
 from mlip_kmc.files import storage_errors, write_durably
+from mlip_kmc.programs import AwakeClock
 
 FILE = "claim"
 BEAT_S = 5.0
@@ -142,8 +144,8 @@ class Claim:
         if there.boot == self._holder.boot:
             return True  # the kernel's lock is ours, so it is not that process's
         seen = self._sign_of_life(there)
-        deadline = time.monotonic() + self._dead_after_s
-        while time.monotonic() < deadline:
+        clock = AwakeClock()  # where both were stopped, the other must have its time to show that it lives
+        while clock.now() < self._dead_after_s:
             time.sleep(_LOOK_S)
             if self._sign_of_life(there) != seen:
                 return False

@@ -80,6 +80,10 @@ class StructureSection(_Section):
 
     file: Path
     """Anything ASE reads; the last frame of several."""
+    format: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+-]*$")] | None = None
+    """ASE's name of the file's format, as `lammps-data`, or `con`; left out: told by content and name."""
+    species: tuple[Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")], ...] = ()
+    """Elements of types 1, 2, ..., as [Cu, Ni], where the file numbers types of atoms (LAMMPS' data and dumps)."""
     allow_small_cell: bool = False
     """Accept a periodic cell narrower than twice the potential's cutoff (atoms then meet their own images)."""
     allow_unknown_stability: bool = False
@@ -244,12 +248,14 @@ class SearchSection(_Section):
     """A search that climbs further above the reactant ends as bad."""
     max_iterations: Count = 1000
     """Of the saddle search; one that needs more is bad."""
-    time_limit_min: Positive = 30.0
-    """A search that takes longer is given up and counts as bad."""
+    time_limit_min: Positive = 120.0
+    """A search that takes longer hangs: it is made again, and stops the run when that takes longer, too."""
     max_bad_in_a_row: Count = 50
     """So many bad searches in a row stop the run."""
     thermal_window_kT: Positive = 20.0
     """Processes whose barrier is further above the lowest one stay out of the rate table."""
+    superbasin_lead: Count = 24
+    """In a superbasin: which state a search starts from follows from what was registered so many searches before."""
 
 
 class StopSection(_Section):
@@ -343,7 +349,7 @@ class Config(_Section):
     seed: Annotated[int, _NUMBER, Field(ge=0, lt=2**63)] = 1
     """Everything random follows from it."""
     superbasins: bool = False
-    """eOn's MCAMC superbasins (scheme and its parameters through `eon: {Coarse Graining: ...}`)."""
+    """Groups of states between which the run flickers count as one (docs/superbasins.md; `eon: {Coarse Graining: ...}`)."""
     recycling: bool = False
     """eOn's saddle recycling from the previous state."""
     eon: Options = {}
@@ -386,8 +392,9 @@ class Config(_Section):
 
         Limits, workers and the temperature are left out: a run may go on with others.
         """
-        return _dotted(self.model_dump(mode="json", exclude={"structure": True, "potential": True, "search": _SEARCH_LIMITS,
-                                                             "gamma": _GAMMA_LIMITS, **_LIMITS}))
+        facts = _dotted(self.model_dump(mode="json", exclude={"structure": True, "potential": True, "search": _SEARCH_LIMITS,
+                                                              "gamma": _GAMMA_LIMITS, **_LIMITS}))
+        return {key: value for key, value in facts.items() if key not in _LATER or value != _LATER[key]}
 
     def limits(self) -> dict[str, Any]:
         """What may change while a run goes on, by dotted key: what `physics` leaves out."""
@@ -396,6 +403,8 @@ class Config(_Section):
 
 _SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
 _GAMMA_LIMITS = {"on_halt"}
+_LATER = {"search.superbasin_lead": SearchSection.model_fields["superbasin_lead"].default}
+"""Keys younger than the first runs, which did what the default says."""
 _LIMITS = {"stop": True, "workers": True, "temperature_K": True, "retention": True}
 
 

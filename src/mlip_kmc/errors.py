@@ -14,6 +14,12 @@ class MlipKmcError(Exception):
 
     exit_code = 1
 
+    @property
+    def fault(self) -> str:
+        """What is wrong and where, without what to do about it, which follows the last semicolon."""
+        head, _, last = str(self).rpartition("; ")
+        return head or last
+
 
 class ConfigError(MlipKmcError):
     """The configuration is wrong."""

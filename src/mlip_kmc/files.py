@@ -12,6 +12,7 @@ import errno
 import hashlib
 import io
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -221,6 +222,49 @@ def has_room(directory: Path, *, probe_bytes: int) -> bool:
         with suppress(OSError):
             Path(name).unlink()
     return True
+
+
+def read_at_most(path: Path, most_bytes: int) -> bytes:
+    """The whole content of a file, after a look at what it is and how large: nothing of another one is read.
+
+    Args:
+        path: of a plain file; where it is a FIFO, a device or a directory, it is not waited for.
+        most_bytes: how many it may have.
+
+    Raises:
+        OSError: it cannot be read, is no plain file, or is larger; `strerror` says which.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found, data = os.fstat(descriptor), b""
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, f"it is {kind_of(found.st_mode)}, not a file", str(path))
+        if found.st_size <= most_bytes:
+            with open(descriptor, "rb", closefd=False) as stream:
+                data = stream.read(found.st_size + 1)  # Python takes the memory for all that is asked for
+        if max(found.st_size, len(data)) > most_bytes:  # it may have grown meanwhile
+            raise OSError(errno.EFBIG, f"it is larger than {most_bytes} bytes", str(path))
+    finally:
+        os.close(descriptor)
+    return data
+
+
+def kind_of(mode: int) -> str:
+    """What a path leads to, in words, by its mode as of `os.stat`."""
+    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket",
+             stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def why_no_file(path: Path) -> str | None:
+    """Why a path that a user named is no file that could be read: one clause, or None where it is one."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return f"there is no file {path}"
+    except OSError as error:
+        return f"cannot read {path}: {error.strerror}"
+    return None if stat.S_ISREG(mode) else f"{path} is {kind_of(mode)}, not a file"
 
 
 def sha256_of(path: Path) -> str:

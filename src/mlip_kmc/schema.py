@@ -51,6 +51,7 @@ RESERVED_SECTIONS = {
     "Paths": "the run directory's layout is fixed; use --dir",
     "Prefactor": "prefactors are made apart from eOn's searches; set prefactor",
     "Debug": "eOn's debugging switches would change what is recorded",
+    "amsel": "it belongs to a step out of superbasins that is not used here; set superbasins",
     "Serve": "eOn's own server would listen to the network; `mlip-kmc serve` is one that does not",
     **dict.fromkeys(("AMS", "AMS_IO", "AMS_ENV", "XTBPot", "SocketNWChemPot", "RgpotPot", "cpmd", "Metatomic", "ASE_NWCHEM",
                      "ASE_ORCA"), "it belongs to a potential of eOn that starts or loads other programs; set potential"),

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from mlip_kmc.records import Live, SearchRecord, prefactor_reasons
+from mlip_kmc.records import Live, SearchRecord, prefactor_reasons, unsound, unsound_steps
 from mlip_kmc.rundir import RunView
 
 _LIVE = "live.json"
@@ -60,6 +60,8 @@ class RunStatus:
         force_calls: eOn's own count, which leaves out dimer rotations; over all registered searches.
         force_calls_per_s: of the last searches, a busy worker.
         search_s: median time of the last good searches.
+        unsound_superbasin_steps: those of a version whose times of superbasin steps may be wrong.
+        unsound: what that means for the run, in words; empty where there are none.
         starts: how often it was started. last_commit_s: seconds since the newest generation.
         run_bytes: size of the run directory. free_bytes: what its file system has left.
     """
@@ -99,6 +101,8 @@ class RunStatus:
     force_calls: int
     force_calls_per_s: float | None
     search_s: float | None
+    unsound_superbasin_steps: int
+    unsound: str
     starts: int
     last_commit_s: float
     run_bytes: int
@@ -168,6 +172,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         wall_s=numbers.wall_s, events_a_day=numbers.events_a_day,
         force_calls=calls, force_calls_per_s=sum(record.force_calls for record in recent) / worked_s if worked_s > 0 else None,
         search_s=_median([record.seconds for record in recent if record.outcome != "bad"]), starts=numbers.starts,
+        unsound_superbasin_steps=len(unsound_steps(view.events)), unsound=unsound(view.events),
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0), run_bytes=run_bytes, free_bytes=free_bytes,
     )
 

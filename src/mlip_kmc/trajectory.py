@@ -152,6 +152,21 @@ class Path:
         drift = np.zeros(3) if self.anchored else residue.mean(axis=0)
         return replace(self, mapping=mapping, images=images, drift_A=drift)
 
+    def then(self, other: "Path") -> "Path":
+        """This path, followed by another that starts, at its `Path.start`, in the state where this one ends."""
+        return replace(self, mapping=other.mapping[self.mapping], images=self.images + other.images[self.mapping],
+                       drift_A=self.drift_A + other.drift_A)
+
+    def back(self) -> "Path":
+        """The path from the present state to where this one started."""
+        mapping = np.argsort(self.mapping)
+        return replace(self, species=tuple(self.symbols), mapping=mapping, images=-self.images[mapping], drift_A=-self.drift_A)
+
+    @property
+    def symbols(self) -> list[str]:
+        """Species of the atoms in the order of the present state."""
+        return self._in_order_of(self.mapping)
+
     def changes_to(self, other: "Path") -> tuple[dict[str, int], dict[str, tuple[int, int, int]]]:
         """Mappings and images that differ in `other`, by original atom (as text, for JSON)."""
         mapped = {str(i): int(other.mapping[i]) for i in np.flatnonzero(self.mapping != other.mapping)}

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from mlip_kmc.errors import ConfigError
+from mlip_kmc.files import read_at_most
 
 _LARGEST_BYTES = 1_000_000
 _INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
@@ -90,11 +91,7 @@ def read_keys(path: Path) -> dict[Any, Any]:
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_LARGEST_BYTES + 1)
-        if len(data) > _LARGEST_BYTES:
-            raise ConfigError(f"{path} is not a configuration: it is larger than {_LARGEST_BYTES} bytes; name a YAML file")
-        return data.decode("utf-8-sig")
+        return read_at_most(path, _LARGEST_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; name a YAML file") from error
     except UnicodeDecodeError as error:

@@ -1,6 +1,7 @@
 """A release of the example's run, made by the real programs, and what a recipient does with it."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from ase.io import read
@@ -89,7 +91,8 @@ def finished(example_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def package(finished, sets, key):
     """The release that the last step of the run makes, signed."""
-    settings = settings_in(finished, training_sets=[str(sets / "train.xyz")], include_training_set=True, allow={"image": REASON})
+    settings = settings_in(finished, training_sets=[str(sets / "train.xyz")], validation_set=str(sets / "test.xyz"),
+                           include_training_set=True, allow={"image": REASON})
     done = mlip_kmc("run", "akmc.yaml", "--dir", "run", "--release", settings, cwd=finished)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "released: run/release/release_v1.0.zip" in done.stdout
@@ -118,7 +121,7 @@ def unpacked(recipient):
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines[:8]] == [
         [str(number), name] for number, name in enumerate(STEPS, start=1) if name != "image"]
-    assert lines[-1] == "release_v1.0.zip holds"
+    assert lines[-1] == "release_v1.0.zip is verified: signed by jane@example.org"
     return recipient / "release_v1.0"
 
 
@@ -128,7 +131,8 @@ def test_a_release_that_is_refused_leaves_nothing(finished, sets, tmp_path):
                     "--output", "out", "--allow", "vacancy", "--because", "only the others are asked for", cwd=tmp_path)
     assert done.returncode == 9, done.stdout + done.stderr
     refused = re.findall(r"^mlip-kmc: no release: (\S+) (?:is not tested|failed)", done.stderr, re.MULTILINE)
-    assert refused == ["lattice-constant", "c11", "c12", "c44", "barrier", "halts", "training-set", "image"]
+    assert refused == ["lattice-constant", "c11", "c12", "c44", "barrier", "halts", "training-set", "validation", "image"]
+    assert "limits are by group, and the record tells of all structures together: give --validation-set FILE" in done.stderr
     assert "training-set failed: " in done.stderr
     assert "152 structures" in done.stderr
     assert "the run made 2 KMC steps, fewer than 3" in done.stderr
@@ -142,12 +146,14 @@ def test_the_same_inputs_give_the_same_zip_another_day_elsewhere(package, finish
     for path in run.rglob("*"):
         if path.is_file() and not path.is_symlink():
             os.utime(path, (1e9, 1e9))
-    shutil.copy(sets / "train.xyz", tmp_path / "train.xyz")
+    for name in ("train.xyz", "test.xyz"):
+        shutil.copy(sets / name, tmp_path / name)
     settings = settings_in(tmp_path)
     environment = {**os.environ, "LC_ALL": "tr_TR.UTF-8", "LANG": "de_DE.UTF-8", "TZ": "Pacific/Chatham", "PYTHONHASHSEED": "77"}
     done = subprocess.run(
         [sys.executable, "-c", OTHER_CLOCK, "release", "build", str(run), "--settings", str(settings), "--training-set",
-         "train.xyz", "--include-training-set", "--allow", "image", "--because", REASON, "--output", "there"],
+         "train.xyz", "--validation-set", "test.xyz", "--include-training-set", "--allow", "image", "--because", REASON,
+         "--output", "there"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False, umask=0o077)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "there" / "release_v1.0.zip").read_bytes() == package.read_bytes()
@@ -223,21 +229,80 @@ def test_in_potential_runs_in_an_input_of_ones_own(unpacked, tmp_path):
         assert float(energy) == pytest.approx(expected(unpacked), abs=1e-8)
 
 
-def test_the_gamma_lines_of_in_potential_run(unpacked, tmp_path):
+GAMMA_INPUT = """
+units metal
+atom_style atomic
+atom_modify map array sort 0 0
+box tilt large
+read_data example.data
+{potential}
+{interval}
+compute largest all reduce max f_gamma
+thermo_style custom step pe c_largest
+run 0
+print "first $(c_largest:%.10g)"
+minimize 0.0 1e-3 9 1000
+print "steps $(step)"
+print "stale $(c_largest:%.10g)"
+run 0
+print "again $(c_largest:%.10g)"
+{now}
+run 0
+print "now $(c_largest:%.10g)"
+write_dump all custom minimum.dump id type x y z modify sort id format float %.17g
+"""
+
+
+def test_the_gamma_lines_of_in_potential_give_that_of_the_present_structure(unpacked, tmp_path):
+    """By the shipped words to the letter: after a minimization, an interval of 10 keeps an earlier one's; the recipe does not."""
+    from mlip_kmc.potential import AcePotential
+    from mlip_kmc.potential.gamma import Extrapolation
+
     folder = scratch_of(unpacked, tmp_path)
     text = (folder / "in.potential").read_text()
     commands = [line.removeprefix("#   ") for line in text.splitlines() if line.startswith("#   ")]
+    assert [line.split()[0] for line in commands] == ["pair_style", "pair_coeff", "fix", "fix", "run"]
     masses = [line for line in text.splitlines() if line.startswith("mass")]
-    (folder / "in.potential").write_text("\n".join([*commands, *masses, ""]))
-    script = (folder / "in.example").read_text() + 'compute g all reduce max f_gamma\nrun 0\nprint "gamma $(c_g)"\n'
+    potential, interval, now = [*commands[:2], *masses], commands[2:3], commands[3:]
+    assert "pair 10 " in interval[0]
+    script = GAMMA_INPUT.format(potential="\n".join(potential), interval=interval[0], now="\n".join(now))
     (folder / "in.gamma").write_text(script)
     done = subprocess.run(["lmp", "-in", "in.gamma", "-log", "none"], cwd=folder, capture_output=True, text=True, timeout=60,
                           check=False)
     assert done.returncode == 0, done.stdout
-    gamma = float(next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("gamma ")))
+    told = ("first ", "steps ", "stale ", "again ", "now ")
+    said = dict(line.split() for line in done.stdout.splitlines() if line.startswith(told))
+    grade = Extrapolation.of(AcePotential.read(folder / "potential.yace"))
+    minimum = read(folder / "minimum.dump", format="lammps-dump-text", index=-1)
+    minimum.symbols = ["Cu"] * len(minimum)
+    right = float(grade.gamma_of(minimum).max())
     manifest = json.loads((unpacked / MANIFEST).read_text())
-    check = next(check for check in manifest["checks"] if check["name"] == "gamma")
-    assert f"{gamma:.3g}" in check["about"]
+    assert float(said["first"]) == pytest.approx(manifest["example"]["gamma"], rel=1e-4)
+    assert said["steps"] == "9"
+    assert float(said["first"]) != pytest.approx(right, rel=0.05)
+    assert said["stale"] == said["first"], "of an earlier structure"
+    assert said["again"] == said["first"], "a run 0 alone does not help"
+    assert float(said["now"]) == pytest.approx(right, rel=1e-4)
+
+
+def test_an_active_set_of_another_potential_is_seen_when_tried(unpacked, key, tmp_path):
+    """Of the same shape, of full rank, with digests that fit, signed: only its gamma gives it away."""
+    files = {path.name: path.read_bytes() for path in unpacked.iterdir() if path.name != "potential.record.json"}
+    with np.load(unpacked / "potential.asi") as archive:
+        inverse = archive["Cu"]
+    stream = io.BytesIO()
+    np.savez(stream, Cu=np.ascontiguousarray(1.5 * inverse))
+    files["potential.asi"] = stream.getvalue()
+    manifest = json.loads(files[MANIFEST])
+    del manifest["files"]["potential.record.json"]
+    manifest["files"]["potential.asi"] = {"sha256": hashlib.sha256(files["potential.asi"]).hexdigest(),
+                                          "bytes": len(files["potential.asi"])}
+    signed_again(files, json.dumps(manifest).encode(), tmp_path, key)
+    assert verify(tmp_path).returncode == 0
+    done = verify(tmp_path, "--try")
+    assert done.returncode == 9
+    assert re.search(r"refused at step 9 \(try\): python-ace gives example.xyz a largest gamma of \S+, the manifest \S+: the "
+                     r"active set is not this potential's", done.stderr)
 
 
 def test_the_five_lines_of_ase_run(unpacked, tmp_path):
@@ -261,10 +326,15 @@ def test_eon_minimises_the_example(unpacked, tmp_path):
 def repacked(unpacked, folder, key, change):
     """The release with another manifest, everything else consistent, and signed."""
     files = {path.name: path.read_bytes() for path in unpacked.iterdir()}
-    manifest = ProductionManifest.from_json(files[MANIFEST])
-    files[MANIFEST] = change(manifest).to_json()
+    signed_again(files, change(ProductionManifest.from_json(files[MANIFEST])).to_json(), folder, key)
+
+
+def signed_again(files, manifest, folder, key):
+    """A release of these files with this manifest, by a key that is allowed to."""
+    files = {**files, MANIFEST: manifest}
     files[SUMS] = sums_of(files)
-    (folder / "release_v1.0.zip").write_bytes(packed(files, at=manifest.creation_date))
+    date = ProductionManifest.from_json(manifest).creation_date
+    (folder / "release_v1.0.zip").write_bytes(packed(files, at=date))
     sign(folder / "release_v1.0.zip", key=key)
     shutil.copy(key.parent / "allowed_signers", folder)
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from .conftest import EXAMPLE, mlip_kmc, write_config
+from .test_same import outcome
 
 
 def clients():
@@ -90,12 +91,19 @@ def test_nothing_but_bad_searches_stops_the_run(tmp_path):
     assert "search_results.txt" in line
 
 
-def test_searches_that_hang_are_given_up(tmp_path):
-    config = write_config(tmp_path, search={"time_limit_min": 1e-4, "max_bad_in_a_row": 3})
-    done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
+def test_a_time_limit_is_no_result_of_a_search(tmp_path):
+    """A search that reaches it twice stops the run and is not registered; with time enough all is as if nothing had been."""
+    def run(limit_min, folder):
+        config = write_config(tmp_path, search={"time_limit_min": limit_min}, stop={"kmc_steps": 1})
+        return mlip_kmc("run", config, "--dir", folder, cwd=tmp_path)
+
+    done = run(1e-5, "run")
     assert done.returncode == 7
-    assert "3 x given up at its time limit" in one_line(done)
+    assert "search 0_0 reached a time limit twice: it took longer than its time limit of 1e-05 min" in one_line(done)
+    assert (tmp_path / "run" / "evidence" / "0_0").is_dir()
     assert clients() == []
+    assert run(5, "run").returncode == run(5, "other").returncode == 0
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "other")
 
 
 def test_a_client_that_is_killed_once_does_no_harm(tmp_path):

@@ -1,22 +1,73 @@
 """Superbasins and recycling, eOn's own, on our tick: they run, and a killed run goes on as if nothing had been."""
 
+import shutil
+import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
+from pathlib import Path as FilePath
 
+import numpy as np
 import pytest
 
 from mlip_kmc.records import Event, SearchRecord, read_lines
+from mlip_kmc.structure import read_structure
+from mlip_kmc.trajectory import Path
 
 from .conftest import mlip_kmc, write_config
 from .test_same import outcome
 
 OPTIONS = {
-    "superbasins": {"superbasins": True, "stop": {"kmc_steps": 5}, "temperature_K": 600,
+    "superbasins": {"superbasins": True, "stop": {"kmc_steps": 3}, "temperature_K": 600,
                     "confidence": {"scheme": "new", "value": 0.9},
                     "eon": {"Coarse Graining": {"superbasin_scheme": "transition_counting", "number_of_transitions": 1}}},
     "recycling": {"recycling": True, "confidence": {"value": 0.8}, "stop": {"kmc_steps": 2}},
 }
+
+
+def check_ways_out(tree, copy):
+    """Of eOn's own superbasins, read again: mean times by rational arithmetic on its tables, and atoms in the state left."""
+    from mlip_kmc.eon.adapter import StateList, eon_config, superbasin_scheme
+    from mlip_kmc.eon.leaving import Leaving
+
+    shutil.copytree(tree, copy)
+    config = eon_config(copy)
+    states = StateList(copy, config=config)
+    basins = superbasin_scheme(states, config=config).superbasins
+    assert basins
+    start = read_structure(copy / "pos.con")
+    for basin in basins:
+        tables = {number: state.procs for number, state in basin.state_dict.items() if state.load_process_table() is None}
+        for entered in basin.states:
+            path = Path.start(start.cell.array, read_structure(FilePath(entered.reactant_path)).get_chemical_symbols(),
+                              anchored=bool(start.constraints))
+            ways = [Leaving(explicit_hops=hops).draw(basin, entered=entered, path=path, rng=np.random.default_rng(1))
+                    for hops in (1e6, 0.0)]
+            for way in ways:
+                assert way.mean_time_s == pytest.approx(float(mean_time(tables, entered.number)), rel=1e-10)
+                here = read_structure(FilePath(way.left.reactant_path))
+                assert np.isfinite(way.path.unwrapped(here.positions)).all()
+                assert sorted(way.path.mapping) == list(range(len(here)))
+                assert tables[way.left.number][way.process]["product"] not in tables
+
+
+def mean_time(tables, entry):
+    """By Gaussian elimination in fractions: (sum of rates) t_i - sum of rate t_j = 1."""
+    numbers = sorted(tables)
+    rows = [[Fraction(0)] * (len(numbers) + 1) for _ in numbers]
+    for row, number in zip(rows, numbers, strict=True):
+        row[-1] = Fraction(1)
+        for process in tables[number].values():
+            row[numbers.index(number)] += Fraction(process["rate"])
+            if process["product"] in tables:
+                row[numbers.index(process["product"])] -= Fraction(process["rate"])
+    for pivot in range(len(rows)):
+        rows[pivot] = [value / rows[pivot][pivot] for value in rows[pivot]]
+        for other, row in enumerate(rows):
+            if other != pivot:
+                rows[other] = [value - row[pivot] * top for value, top in zip(row, rows[pivot], strict=True)]
+    return rows[numbers.index(entry)][-1]
 
 
 @pytest.mark.parametrize("kind", list(OPTIONS))
@@ -41,5 +92,36 @@ def test_a_run_that_is_killed_goes_on_the_same(tmp_path, kind):
     searches = read_lines(tmp_path / "whole" / "journal" / "searches.jsonl", SearchRecord)
     if kind == "superbasins":
         assert any(event.superbasin is not None for event in events)
+        for event in events:
+            inside = event.superbasin is not None
+            assert (event.hops is not None) == inside
+            assert event.hops is None or event.hops >= 1
+            assert event.step_time_s > 0
+        check_ways_out(tmp_path / "whole" / "eon", tmp_path / "again")
     else:
         assert any(search.kind == "recycling" for search in searches)
+
+
+def test_workers_and_stops_do_not_choose_the_states_that_are_searched(tmp_path):
+    """One worker; and seven, that are let finish now and then (SIGUSR1) and continued."""
+    def command(workers, folder):
+        config = write_config(tmp_path, f"{folder}.yaml", workers=workers, **OPTIONS["superbasins"])
+        return [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", folder]
+
+    alone = subprocess.run(command(1, "alone"), cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    assert alone.returncode == 0, alone.stderr
+    journal, drains = tmp_path / "many" / "journal" / "searches.jsonl", 0
+    for lines in (10, 30, 50, 10**9):
+        process = subprocess.Popen(command(7, "many"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < lines):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGUSR1)
+        error = process.communicate(timeout=600)[1]
+        assert process.returncode in (0, 75), error
+        drains += process.returncode == 75
+        if process.returncode == 0:
+            break
+    assert drains > 0
+    assert outcome(tmp_path / "many") == outcome(tmp_path / "alone")
+    searched = [record.state for record in read_lines(tmp_path / "alone/journal/searches.jsonl", SearchRecord)]
+    assert searched != sorted(searched), "within a superbasin, searches change between its states"

@@ -119,6 +119,15 @@ def half(data):
     return data[: len(data) // 2]
 
 
+def dumped(folder):
+    atoms = read(folder / "vacancy.xyz")
+    rows = [f"{index} 1 {x} {y} {z}" for index, (x, y, z) in enumerate(atoms.positions.tolist(), start=1)]
+    sides = [f"0 {length}" for length in atoms.cell.lengths()]
+    (folder / "last.dump").write_text("\n".join(["ITEM: TIMESTEP", "0", "ITEM: NUMBER OF ATOMS", str(len(atoms)),
+                                                 "ITEM: BOX BOUNDS pp pp pp", *sides, "ITEM: ATOMS id type x y z", *rows, ""]))
+    config(structure="last.dump", potential={"eon": "eam_al"})(folder)
+
+
 SQUARE = np.random.default_rng(1).normal(size=(35, 35))
 
 # what it is: how the inputs are spoilt, the exit code, words of the line
@@ -220,9 +229,20 @@ WRONG = {
     "an atom at the moon": (structure(partial(moved, index=7, place=(4e18, 0, 0))), 3,
                             ["positions beyond 1e+06 A; give lengths in A"]),
     "two kinds of constraints": (constrained(FixAtoms([0]), FixBondLength(1, 2)), 3,
-                                 ["c.traj: the structure has a constraint FixBondLengths; only FixAtoms can be kept: remove"]),
+                                 ["c.traj: the structure has a constraint FixBondLengths (atoms 1, 2), but eOn knows only"]),
     "an atom fixed along one axis": (constrained(FixCartesian(3, (True, False, False))), 3,
-                                     ["c.traj: the structure has a constraint FixCartesian", "remove it"]),
+                                     ["c.traj: atom 3 (from 0) is fixed along some directions only (F T T", "write F F F"]),
+    "a dump without elements": (dumped, 3, ["last.dump: it has no column element, and its types (1) are no elements",
+                                            "structure.species"]),
+    "aluminium's potential for copper": (config(potential={"eon": "eam_al"}), 3, [
+        "vacancy.xyz: the potential does not know Cu (it knows Al)"]),
+    "a narrow cell for eOn's EMT": (config(potential={"eon": "emt"}), 3, [
+        "vacancy.xyz: the cell is 10.769 A wide, and eOn's built-in emt ends with an error below 10.965 A; use a larger cell"]),
+    "a format that is no name": (config(structure={"file": "vacancy.xyz", "format": "lammps_data"}), 2, ["'structure.format'"]),
+    "a format that nobody reads": (config(structure={"file": "vacancy.xyz", "format": "lamps-data"}), 3, [
+        "structure.format: ASE reads no format 'lamps-data'; did you mean lammps-data?"]),
+    "a format of another file": (config(structure={"file": "vacancy.xyz", "format": "cif"}), 3, ["vacancy.xyz"]),
+    "a species that is none": (config(structure={"file": "vacancy.xyz", "species": ["cu"]}), 2, ["'structure.species"]),
     "all atoms fixed": (constrained(FixAtoms(range(107))), 3,
                         ["c.traj: all atoms of the structure are fixed; free those that may move"]),
 }  # fmt: skip

@@ -96,12 +96,12 @@ def _write_state(folder, state, start, *, atoms, moved):
     (folder / "processtable").write_text(_HEADER + "".join(rows))
 
 
-def event(step, *, time_s, reactant=0, product=1, process=0, images=None, barrier=0.8, superbasin=None, before_s=0.0,
-          drift_A=(0.0, 0.0, 0.0)):
+def event(step, *, time_s, reactant=0, product=1, process=0, images=None, barrier=0.8, superbasin=None, hops=None,
+          before_s=0.0, drift_A=(0.0, 0.0, 0.0)):
     """A KMC step; `images` moves atoms by whole cells, which is how a synthetic walk hops."""
     return Event(step=step, reactant=reactant, process=process, product=product, step_time_s=time_s - before_s, time_s=time_s,
                  barrier=barrier, rate=1e3, energy=-10.0, mapping={}, images=images or {}, drift_A=drift_A,
-                 superbasin=superbasin)
+                 superbasin=superbasin, hops=hops)
 
 
 def search(index, *, state=0, outcome="repeat", process=0, barrier=0.8, reason="", kind="random"):

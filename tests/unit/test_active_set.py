@@ -75,6 +75,32 @@ def test_structures_are_left_out_by_their_keys(tmp_path):
         read_training(tmp_path / "train.xyz", leave_out=[("config_type", "bulk"), ("round", "0")])
 
 
+@pytest.mark.parametrize("name", ["007", "T", "1e3", "0_17", "true", "fcc bulk"])
+def test_structures_are_left_out_by_the_words_of_their_keys(tmp_path, name):
+    """ASE reads 7, True and 1000.0 of these."""
+    found = frames(4)
+    for number, atoms in enumerate(found):
+        atoms.info["group"] = "bulk" if number else name
+    ase.io.write(tmp_path / "train.xyz", found, format="extxyz")
+    assert len(read_training(tmp_path / "train.xyz", leave_out=[("group", name)])) == 3
+
+
+@pytest.mark.parametrize(("pair", "told"), [
+    (("group", "7"), "--leave-out group=7 names no structure of .*train.xyz: that key's values are 007, bulk"),
+    (("Group", "007"), "none has the key Group"),
+])  # fmt: skip
+def test_what_leaves_nothing_out_is_an_error(tmp_path, pair, told):
+    found = frames(4)
+    for number, atoms in enumerate(found):
+        atoms.info["group"] = "bulk" if number else "007"
+    ase.io.write(tmp_path / "train.xyz", found, format="extxyz")
+    with pytest.raises(StructureError, match=told):
+        read_training(tmp_path / "train.xyz", leave_out=[("group", "bulk"), pair])
+    (tmp_path / "train.pckl").write_bytes(pickle.dumps(pd.DataFrame({"ase_atoms": found})))
+    with pytest.raises(StructureError, match="--leave-out none=1 names no structure"):
+        read_training(tmp_path / "train.pckl", leave_out=[("none", "1")], trust_pickle=True)
+
+
 class Bomb:
     def __init__(self, path):
         self.path = path

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "mlip_kmc"
-BASE = "errors files records"
+BASE = "errors files records constants json_text"
 LOWER = f"{BASE} structure programs config"
 MIDDLE = f"{LOWER} kinetics trajectory"
 SIDE_BY_SIDE = "report check starter status learning campaign release"
@@ -14,18 +14,21 @@ SIDE_BY_SIDE = "report check starter status learning campaign release"
 # room: what it imports when it runs, what it imports only under TYPE_CHECKING
 ALLOWED = {
     "errors": ("", ""),
+    "constants": ("", ""),
+    "json_text": ("errors", ""),
     "files": ("errors", ""),
     "records": ("errors", ""),
     "structure": ("errors files records", ""),
     "halts": ("errors files structure", ""),
     "programs": ("errors files", ""),
     "schema": ("errors", ""),
-    "yaml_file": ("errors", ""),
+    "yaml_file": ("errors files", ""),
     "explain": ("schema", ""),
     "config": ("errors files schema yaml_file explain", ""),
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
-    "rates": ("", ""),
+    "rates": ("constants", ""),
+    "superbasin": ("", ""),
     "potential": (f"{LOWER} explain schema halts", ""),
     "learning": (f"{BASE} structure config halts potential", ""),
     "searches": (f"{LOWER} trajectory rates halts potential", ""),
@@ -34,7 +37,7 @@ ALLOWED = {
     "export": (MIDDLE, ""),
     "display": (LOWER, ""),
     "serve": (f"{LOWER} potential", ""),
-    "eon": (f"{MIDDLE} rates schema halts potential searches serve checkpoint export", ""),
+    "eon": (f"{MIDDLE} rates superbasin schema halts potential searches serve checkpoint export", ""),
     "rundir": (f"{MIDDLE} checkpoint eon", ""),
     "report": (f"{MIDDLE} rundir", ""),
     "check": (f"{LOWER} rates potential searches serve eon", ""),

@@ -36,18 +36,10 @@ from mlip_kmc.potential.short_range import (
     too_near,
 )
 
+from .alloy import flow_text
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cu-vacancy"
-ALLOY = """elements: [Cu, N]
-E0: [0, 0]
-bonds:
-  [0, 0]: {nradmax: 3, rcut: 4.5, dcut: 0.01}
-  [0, 1]: {nradmax: 3, rcut: 6.25, dcut: 0.01}
-functions:
-  0:
-    - {mu0: 0, rank: 1}
-  1:
-    - {mu0: 1, rank: 1}
-"""
+ALLOY = flow_text()
 ZBL = Zbl(inner_A=0.8, outer_A=1.2)
 LJ = LennardJones(epsilon_eV=0.5, sigma_A=1.2, inner_A=1.15, outer_A=1.3)
 PAIRS = {"Cu-Cu": Zbl(inner_A=0.9, outer_A=2.5).model_dump(), "Cu-Ni": LJ.model_dump(),
@@ -228,10 +220,10 @@ def test_core_repulsion_beside_a_baseline_is_warned_of(tmp_path):
     warnings = with_core.guarded(baseline=baseline, minimum_distance_A={}).warnings
     assert any("core repulsion of its own" in line for line in warnings)
     path = tmp_path / "a.yace"
-    for text, core in ((ALLOY, False), (ALLOY.replace("dcut:", "prehc: 0, lambdahc: 1, dcut:"), False),
-                       (ALLOY.replace("6.25,", "6.25, prehc: 60.5,"), True),
-                       (ALLOY.replace("6.25,", "6.25, inner_cutoff_type: zbl,"), True),
-                       (ALLOY.replace("6.25,", "6.25, inner_cutoff_type: distance,"), False)):
+    for text, core in ((ALLOY, False), (ALLOY.replace("prehc: 0.0", "prehc: 0"), False),
+                       (ALLOY.replace("prehc: 0.0", "prehc: 60.5", 1), True),
+                       (ALLOY.replace("inner_cutoff_type: distance", "inner_cutoff_type: zbl"), True),
+                       (ALLOY.replace("inner_cutoff_type: distance", "inner_cutoff_type: density"), False)):
         path.write_text(text)
         assert AcePotential.read(path).core_repulsion is core
 
@@ -413,13 +405,13 @@ def test_what_lammps_reported_is_read():
 
 
 def test_the_first_report_in_a_directory_is_told_in_words(tmp_path):
-    assert too_near_in(tmp_path) == ""
+    assert too_near_in(tmp_path) is None
     (tmp_path / NEAR_FILE).write_text("# step Cu-Cu<1.2\n0 0\n7 2\n8 4\n")
-    assert too_near_in(tmp_path) == "Cu-Cu atoms came nearer than 1.2 A at force call 7"
+    assert str(too_near_in(tmp_path)) == "Cu-Cu atoms came nearer than 1.2 A at force call 7"
     (tmp_path / NEAR_FILE).write_text("# step any<1.2\n0 2\n")
-    assert too_near_in(tmp_path) == "atoms came nearer than 1.2 A at force call 0"
+    assert str(too_near_in(tmp_path)) == "atoms came nearer than 1.2 A at force call 0"
     (tmp_path / NEAR_FILE).write_text("# step any<1.2\n0 0\n1 2")
-    assert too_near_in(tmp_path) == "", "the last line is being written"
+    assert too_near_in(tmp_path) is None, "the last line is being written"
 
 
 def test_any_pair_is_one_of_the_structure():

@@ -342,11 +342,19 @@ def test_the_cost_is_a_range_and_open_when_nothing_came_twice():
 ])  # fmt: skip
 def test_flicker(forward, back, word):
     found = estimates.thermal_barriers(forward, back, kT_eV=500 / 11604.5, window_kT=20)
-    finding = trial.flicker(found, superbasins=False)
+    finding = trial.flicker(found, superbasins=False, window_kT=20.0)
     assert (finding.level is Level.WARN) == (word is not None)
     assert (word or "") in finding.text
-    assert (finding.advice == "set superbasins: true") == (word is not None)
-    assert trial.flicker(found, superbasins=True).level is Level.OK
+    assert finding.advice.startswith("set superbasins: true; ways out") == (word is not None)
+    assert trial.flicker(found, superbasins=True, window_kT=20.0).level is Level.OK
+
+
+def test_flicker_says_how_high_ways_out_of_a_superbasin_are_searched_for():
+    """The window counts from the lowest barrier, 2.3 kT here: what lies above 22 kT would never be found."""
+    found = estimates.thermal_barriers([0.1, 0.8], [0.1, 0.8], kT_eV=500 / 11604.5, window_kT=20)
+    for finding in (trial.flicker(found, superbasins=on, window_kT=20.0) for on in (False, True)):
+        assert "up to 22 kT: raise search.thermal_window_kT" in finding.text + finding.advice
+        assert finding.values["ways_out_up_to_kT"] == pytest.approx(0.1 / (500 / 11604.5) + 20)
 
 
 def test_a_low_barrier_hides_others():

@@ -314,10 +314,15 @@ def test_physics_knows_all_that_decides_the_trajectory(folder):
     others = [
         {}, {"seed": 2}, {"recycling": True}, {"superbasins": True}, {"prefactor": {"harmonic": True}},
         {"prefactor": {"constant_per_s": 1e12}}, {"confidence": {"value": 0.9}}, {"confidence": {"scheme": "new"}},
-        {"search": {"displacement_A": 0.2}},
+        {"search": {"displacement_A": 0.2}}, {"search": {"superbasin_lead": 48}},
     ]  # fmt: skip
     found = [load_keys(folder, **keys).physics() for keys in others]
     assert all(found.count(one) == 1 for one in found)
+
+
+def test_a_key_that_is_younger_than_a_run_keeps_it(folder):
+    """Runs of versions without `superbasin_lead` go on: their facts are those of its default."""
+    assert "search.superbasin_lead" not in load_keys(folder, search={"superbasin_lead": 24}).physics()
 
 
 def test_limits_are_what_physics_leaves_out(folder):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from eon import atoms, fileio
 
-from mlip_kmc.eon.explorer import Neighbours, NotingInfo
+from mlip_kmc.eon.adapter import Neighbours, NotingInfo
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mlip_kmc.kinetics import draw_step, draw_time, search_seed, step_generator
+from mlip_kmc.kinetics import draw_step, search_seed, step_generator
 
 DRAWS = 10_000
 RATES = [3.0e9, 1.0e9, 5.0e8, 5.0e8, 1.0e6]
@@ -75,19 +75,3 @@ def test_streams_are_reproducible_and_distinct():
     assert search_seed(seed=1, state=3, index=4) == search_seed(seed=1, state=3, index=4)
     assert search_seed(seed=2, state=3, index=4) != search_seed(seed=1, state=3, index=4)
     assert step_generator(seed=1, step=5).random() == step_generator(seed=1, step=5).random()
-
-
-def test_mean_exit_time_of_a_two_state_superbasin():
-    """A <-> B fast, A -> out with a, B -> out with b: the exact mean first-passage times solve a 2 x 2 system."""
-    mcamc = pytest.importorskip("eon.mcamc", reason="eOn's server is not installed: run the tests in the image").mcamc
-    forward, backward, exit_a, exit_b = 4e9, 2e9, 3e5, 7e5
-    generator = np.array([[forward + exit_a, -forward], [-backward, backward + exit_b]])
-    exact = np.linalg.solve(generator, np.ones(2))
-    inside = np.array([[0.0, forward], [backward, 0.0]])
-    out = np.diag([exit_a, exit_b])
-    times, probabilities, _ = mcamc(inside.copy(), out.copy(), np.array([forward + exit_a, backward + exit_b]))
-    np.testing.assert_allclose(np.ravel(times), exact, rtol=1e-6)
-    np.testing.assert_allclose(probabilities[0], np.linalg.solve(generator, out)[0], rtol=1e-6)
-    rng = np.random.default_rng(3)
-    sample = np.mean([draw_time(float(np.ravel(times)[0]), rng) for _ in range(DRAWS)])
-    assert sample == pytest.approx(exact[0], rel=4 / np.sqrt(DRAWS))

@@ -19,6 +19,8 @@ from mlip_kmc import halts
 from mlip_kmc.potential import pace_driver as driver
 from mlip_kmc.serve.runtime import copy_driver
 
+from .alloy import block_text, flow_text, json_text
+
 SOURCE = Path(driver.__file__)
 FORMULAE = SOURCE.with_name("short_range.py")
 CELL = "4 0 0\n0 4 0\n0 0 4\n"
@@ -568,3 +570,11 @@ def test_a_baseline_is_added(tmp_path):
     (tmp_path / "b.json").write_text('{"Cu-Cu": {"kind": "zbl", "inner_A": 0.8}}')
     done = command("--ase", "ase.calculators.emt:EMT", "--baseline", tmp_path / "b.json", stdin=near.encode())
     assert (done.returncode, len(done.stderr.splitlines())) == (driver.UNUSABLE, 1)
+
+
+@pytest.mark.parametrize(("text", "element"), [
+    (flow_text(), "Cu"), (block_text(), "Cu"), (json_text(), "Cu"), (flow_text().replace("[Cu, N]", "[\n  'N', Cu]"), "N"),
+    (flow_text().replace("[Cu, N]", "# both\n- Cu\n- N"), "Cu"), (flow_text().replace("elements", "species"), ""), ("", ""),
+])  # fmt: skip
+def test_the_first_element_is_found_however_the_potential_is_written(text, element):
+    assert driver._first_element(text) == element

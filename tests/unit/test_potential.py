@@ -1,9 +1,13 @@
 """Potentials as values: what is read off a `.yace`, what is refused, and what reaches LAMMPS."""
 
+import contextlib
+import copy
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,19 +16,12 @@ from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, BuiltinPotential
 from mlip_kmc.potential.ace import LINKED_ACTIVE_SET, LINKED_BASIS, LINKED_NAME
 from mlip_kmc.potential.builtin import _USABLE
+from mlip_kmc.potential.yace import Outline
+
+from .alloy import alloy, block_text, flow_text, json_text
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cu-vacancy"
-ALLOY = """elements: [Cu, "N"]
-E0: [0, 0]
-bonds:
-  [0, 0]: {nradmax: 3, rcut: 4.5, dcut: 0.01}
-  [0, 1]: {nradmax: 3, rcut: 6.25, dcut: 0.01, rcut_in: 99}
-functions:
-  0:
-    - {mu0: 0, rank: 1}
-  1:
-    - {mu0: 1, rank: 1}
-"""
+ALLOY = flow_text()
 
 
 @pytest.fixture
@@ -64,6 +61,68 @@ def test_elements_and_the_largest_cutoff_of_an_alloy(tmp_path):
     assert potential.lammps_input(("N", "Cu")).endswith(f" {LINKED_NAME} N Cu\n"), "in the order of LAMMPS' types"
 
 
+@pytest.mark.parametrize("write", [flow_text, block_text, json_text])
+def test_every_way_to_write_a_potential_is_read_as_lammps_reads_it(tmp_path, write):
+    """LAMMPS and python-ace share the reader."""
+    path = tmp_path / "a.yace"
+    path.write_text(write())
+    outline = Outline.read(path)
+    assert (outline.elements, outline.cutoff_A, outline.functions) == (("Cu", "N"), 6.25, {"Cu": 1, "N": 1})
+    assert not outline.core_repulsion
+    theirs = pytest.importorskip("pyace").ACECTildeBasisSet(str(path))
+    assert (tuple(theirs.elements_name), theirs.cutoffmax) == (outline.elements, outline.cutoff_A)
+
+
+def test_the_example_written_in_blocks_is_the_same_potential(tmp_path):
+    potential = yaml.safe_load((EXAMPLE / "cu.yace").read_text().replace("  [0, 0]:", "  pair:"))
+    potential["bonds"] = {(0, 0): potential["bonds"]["pair"]}
+    (tmp_path / "cu.yace").write_text(block_text(potential))
+    there, here = Outline.read(EXAMPLE / "cu.yace"), Outline.read(tmp_path / "cu.yace")
+    assert replace(here, digest=there.digest) == there
+    assert there.core_repulsion
+
+
+def test_what_is_written_once_and_named_twice_is_read(tmp_path):
+    text = ALLOY.replace("rcut: 4.5", "rcut: &r 4.5").replace("rcut: 6.25", "rcut: *r")
+    (tmp_path / "a.yace").write_text(text)
+    assert Outline.read(tmp_path / "a.yace").cutoff_A == 4.5
+
+
+def _leaves(node, at=()):
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield (*at, key)
+        yield from _leaves(value, (*at, key))
+
+
+@pytest.mark.parametrize("change", ["taken out", "a word"])
+def test_what_lammps_refuses_is_refused(tmp_path, change):
+    """Each entry of the potential is damaged, one after the other; only what would end in undefined numbers may differ."""
+    pyace = pytest.importorskip("pyace")
+    path, stricter = tmp_path / "a.yace", []
+    for place in _leaves(alloy()):
+        if place[0] == "functions" and len(place) == 2:
+            continue  # python-ace crashes without the functions of an element
+        node = potential = copy.deepcopy(alloy())
+        for key in place[:-1]:
+            node = node[key]
+        if change == "taken out":
+            del node[place[-1]]
+        else:
+            node[place[-1]] = "x"
+        path.write_text(block_text(potential))
+        try:
+            pyace.ACECTildeBasisSet(str(path))
+        except Exception:  # noqa: BLE001 - it raises several
+            refused(path)
+            continue
+        with contextlib.suppress(PotentialError):
+            AcePotential.read(path)
+            continue
+        stricter.append(place)
+    assert {place[0] for place in stricter} <= {"E0", "embeddings"} if change == "taken out" else {"elements", "bonds"}
+    assert len(stricter) < 8
+
+
 def test_the_calculator_evaluates_the_example(yace):
     pytest.importorskip("pyace")
     from ase.build import bulk
@@ -93,16 +152,27 @@ def test_a_potential_cut_within_any_line_of_its_functions_is_refused(yace):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    (ALLOY[: ALLOY.index("  1:")], "truncated: no functions of N"),
-    (ALLOY[: ALLOY.index("functions")], "truncated one"),
+    (ALLOY[: ALLOY.index("  1:\n")], "truncated: no functions of N"),
+    (ALLOY[: ALLOY.index("functions")], "truncated one (it has no functions)"),
     (ALLOY.replace("elements", "species"), "not a .yace potential"),
     (ALLOY.replace("bonds", "pairs"), "not a .yace potential"),
     (ALLOY.replace("Cu", "Qq"), "elements that do not exist: 'Qq'"),
-    (ALLOY.replace('Cu, "N"', ""), "elements that do not exist: ''"),
-    (ALLOY.replace('[Cu, "N"]', "[Cu shell rm]"), "elements that do not exist"),
-    (ALLOY.replace("rcut: 4.5", "rcut: 1-2"), "no cutoff"),
-    (ALLOY.replace("rcut: 6.25", "rcut: 1e9"), "no cutoff"),
-    (ALLOY.replace("rcut:", "r:"), "no cutoff"),
+    (ALLOY.replace("[Cu, N]", "[]"), "elements that do not exist: none at all"),
+    (ALLOY.replace("[Cu, N]", "[Cu shell rm]"), "elements that do not exist"),
+    (ALLOY.replace("[Cu, N]", "Cu"), "its elements is no list"),
+    (ALLOY.replace("rcut: 4.5", "rcut: 1-2"), "rcut of the bond [0, 0] is no number"),
+    (ALLOY.replace("rcut: 6.25", "rcut: 1e9"), "largest cutoff (rcut) is 1e+09"),
+    (ALLOY.replace("rcut: 6.25", "rcut: .nan"), "rcut of the bond [0, 1] is no number"),
+    (ALLOY.replace("rcut:", "r:"), "bond [0, 0] has no rcut"),
+    (ALLOY.replace("E0:", "e0:"), "it has no E0"),
+    (ALLOY.replace("E0: [0.0, 0.0]", "E0: [0.0]"), "E0 has not 2 values"),
+    (ALLOY.replace("  [1, 0]:", "  [1, 2]:"), "bond [1, 2] is not of two of its 2 elements"),
+    (ALLOY.replace("  [1, 0]:", "  [0, 1]:"), "it has no bond [1, 0]"),
+    (ALLOY.replace("ChebExpCos", "Wavelet"), "the radial basis 'Wavelet', which LAMMPS does not know"),
+    (ALLOY.replace("radcoefficients: [[[1.0]]]", "radcoefficients: [[1.0]]"), "fewer radcoefficients"),
+    (ALLOY.replace("ns: [1]", "ns: [1, 1]"), "function 1 of element 0 has not 1 values of ns"),
+    (ALLOY.replace("ctildes: [-0.5]", "ctildes: [much]"), "values of ctildes that are no numbers"),
+    (ALLOY.replace("functions:\n", "functions:\n  2: []\n"), "functions of 3 elements, but names 2"),
     ("[" * 5000, "truncated or damaged"),
     ("hello\n", "not a .yace potential"),
     ("\0\1", "truncated or damaged"),
@@ -172,7 +242,8 @@ def test_names_of_files_never_reach_lammps(tmp_path, yace):
 def test_builtin_potentials_are_eons():
     for name in _USABLE:
         builtin = BuiltinPotential.named(name)
-        assert (builtin.eon_name, builtin.elements, builtin.cutoff_A) == (name, None, None)
+        assert builtin.eon_name == name
+        assert name in builtin.described()
         assert (builtin.job_files(("Al",)), builtin.job_links()) == ({}, {})
     assert len({BuiltinPotential.named(name).facts()["potential.eon"] for name in _USABLE}) == len(_USABLE)
     with pytest.raises(PotentialError, match="no built-in potential 'lammps'; it has eam_al"):

@@ -102,7 +102,7 @@ def test_an_active_set_that_came_later_is_unknown(yace):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    (lambda text: text[: len(text) // 2], "is not JSON, or a truncated file"),
+    (lambda text: text[: len(text) // 2], "is damaged or truncated: it is not JSON"),
     (lambda _: "", "is not JSON"),
     (lambda _: "[" * 100_000, "is not JSON"),
     (lambda _: "[]", "is not a whole one"),
@@ -121,7 +121,7 @@ def test_a_record_that_is_none(yace, record, change, words):
 
 def test_a_record_that_is_a_directory(yace):
     record_path(yace).mkdir()
-    assert "Is a directory" in refused(yace)
+    assert "it is a directory, not a file" in refused(yace)
 
 
 @settings(deadline=None)

@@ -168,12 +168,23 @@ def test_runs_that_are_not_far_yet(tmp_path, changes):
 
 def test_superbasin_steps_are_said(tmp_path):
     events = [event(0, time_s=1e-6, reactant=0, process=11),
+              event(1, time_s=2e-6, before_s=1e-6, reactant=0, product=1, process=11, superbasin=3, hops=2e9)]
+    run = small(tmp_path, events=events, superbasins=True)
+    page = check(page_of(run, tmp_path))
+    assert "Superbasins were on: 1 of 2 steps left one." in page.text
+    assert "What happened inside superbasins" in page.text
+    assert "Not sound" not in page.text
+    assert (numbers_of(run)["superbasin_steps"], numbers_of(run)["unsound_superbasin_steps"]) == (1, 0)
+
+
+def test_superbasin_steps_of_the_first_versions_are_named(tmp_path):
+    events = [event(0, time_s=1e-6, reactant=0, process=11),
               event(1, time_s=2e-6, before_s=1e-6, reactant=0, product=1, process=11, superbasin=3)]
     run = small(tmp_path, events=events, superbasins=True)
     page = check(page_of(run, tmp_path))
-    assert "Superbasins (MCAMC) were on: 1 of 2 steps left one." in page.text
-    assert "What happened inside superbasins" in page.text
-    assert numbers_of(run)["superbasin_steps"] == 1
+    assert "1 superbasin step was made by an earlier version" in page.text
+    assert "from KMC step 2 on; run again in a new --dir" in page.text
+    assert numbers_of(run)["unsound_superbasin_steps"] == 1
 
 
 def test_labels_in_the_network_do_not_cover_each_other(tmp_path):

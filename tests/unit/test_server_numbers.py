@@ -1,11 +1,15 @@
 """What a generation says of a run, across versions."""
 
+from collections import Counter
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import pytest
 
-from mlip_kmc.errors import RunStateError
+from mlip_kmc.errors import RunStateError, SearchesFailedError
 from mlip_kmc.records import RunNumbers
+
+from .synthetic import search
 
 server = pytest.importorskip("mlip_kmc.eon.server")
 
@@ -27,3 +31,23 @@ def test_utilisation_is_of_the_workers_there_were():
     assert RunNumbers(wall_s=100.0, busy_s=150.0).utilisation(workers=2) == pytest.approx(0.75)
     assert RunNumbers().utilisation(workers=2) is None
     assert RunNumbers().events_a_day is None
+
+
+def shut_in(ways_out, searches, *, states=2, limit=3):
+    """How a server counts searches of a superbasin that has `ways_out` ways out."""
+    basin = SimpleNamespace(id=4, states=[SimpleNamespace(get_ratetable=lambda _: ways_out)] * states,
+                            state_dict=dict.fromkeys(range(states)))
+    made = SimpleNamespace(
+        config=SimpleNamespace(search=SimpleNamespace(max_bad_in_a_row=limit), gamma=SimpleNamespace(on_halt="stop")),
+        _explorer=SimpleNamespace(superbasin=basin), _shut_in=0, numbers=RunNumbers(), outcomes=Counter(), recent=[])
+    for index in range(searches):
+        server.Server._note(made, search(index))
+    made._closed = server.Server._closed.fget(made)
+    return made
+
+
+def test_a_superbasin_without_a_way_out_in_the_window_is_not_searched_for_ever():
+    assert not shut_in([], 5)._closed
+    assert not shut_in([(1, 1.0, 1.0)], 50)._closed
+    with pytest.raises(SearchesFailedError, match=r"no way out of superbasin 4 .*thermal_window_kT.*run it again to search on"):
+        server.Server._check_way_out(shut_in([], 6))

@@ -94,3 +94,16 @@ def test_states_are_not_read(run):
             if b"Coordinates of Component" in path.read_bytes():
                 path.unlink()
     assert read_status(run).kmc_steps == 1
+
+
+def test_superbasin_steps_of_the_first_versions_are_named(tmp_path):
+    sound = event(0, time_s=1e-6, superbasin=1, hops=12.0)
+    status = read_status(commit(tmp_path / "new", events=[sound, event(1, time_s=2e-6)]))
+    assert (status.unsound_superbasin_steps, status.unsound) == (0, "")
+    assert "not sound" not in render(status)
+    status = read_status(commit(tmp_path / "old", events=[sound, event(1, time_s=2e-6, superbasin=1),
+                                                          event(2, time_s=3e-6, superbasin=2)]))
+    assert status.unsound_superbasin_steps == 2
+    text = " ".join(render(status, width=200).split())
+    assert "not sound 2 superbasin steps were made by an earlier version" in text
+    assert "from KMC step 2 on" in text

@@ -172,7 +172,7 @@ def test_con_that_is_none_is_refused_in_one_line(text):
 
 def test_con_says_which_atom_is_partly_fixed():
     text = to_con(Atoms("CuAg", positions=[[0, 0, 0], [3, 0, 0]], cell=[6, 6, 6], pbc=True)).replace(" 0 2", " 3 2")
-    with pytest.raises(StructureError, match=r"atom 1 \(from 0\) is fixed in some directions only"):
+    with pytest.raises(StructureError, match=r"atom 1 \(from 0\) is fixed along some directions only"):
         from_con(text)
 
 
@@ -339,8 +339,8 @@ def test_what_cannot_be_used_is_refused(atoms, arguments, words):
     ("constraint", "words"),
     [
         (FixAtoms(indices=range(108)), "all atoms"),
-        (FixCartesian(3, mask=(True, False, False)), "FixCartesian"),
-        (FixBondLength(0, 1), "only FixAtoms"),
+        (FixCartesian(3, mask=(True, False, False)), "atom 3 (from 0) is fixed along some directions only (F T T"),
+        (FixBondLength(0, 1), "FixBondLengths (atoms 0, 1), but eOn knows only FixAtoms"),
         (FixAtoms(indices=[108]), "does not have"),
         ([FixAtoms(indices=range(60)), FixAtoms(indices=range(60, 108))], "all atoms"),
     ],

@@ -67,11 +67,19 @@ def test_the_first_crossing_counts_also_when_nobody_looked_in_time(seen):
     append(seen, "select.50.dump", dump(50, [3.5, 1.0, 1.0, 1.0]))  # after the crossing
     append(seen, HALT_FRAMES, dump(20, [17.0, 1.0, 1.0, 1.0]) + dump(30, [900.0, 1.0, 1.0, 1.0]))
     found = seen.judge({})
-    assert (found.halt, found.gamma_path) == ("gamma 17 at force call 20", 900.0)
+    assert (found.halt, found.gamma_path) == ("gamma 17 at force call 20", 17.0)
     halts = [from_text(text) for text in found.frames]
     assert [(halt.step, halt.kind, halt.stage, halt.gamma) for halt in halts] == [
         (10, Kind.CANDIDATE, Stage.SEARCH, 4.0), (20, Kind.HALT, Stage.SEARCH, 17.0)]
     assert {(halt.search, halt.state, halt.potential) for halt in halts} == {("3_17", 3, "0" * 64)}
+
+
+def test_what_came_after_the_end_by_another_reason_does_not_count(seen):
+    """Atoms were too near at call 15; that the search came as far as the crossing is chance."""
+    append(seen, GRADES, line(0, 0.6) + line(10, 4.0) + line(20, 17.0))
+    for until, halt, path in ((15, "", 4.0), (20, "gamma 17 at force call 20", 17.0), (None, "gamma 17 at force call 20", 17.0)):
+        found = seen.judge({}, until=until)
+        assert (found.halt, found.gamma_path) == (halt, path)
 
 
 def test_a_frame_that_lammps_wrapped_is_put_back(seen):

@@ -5,9 +5,10 @@ from ase import Atoms
 
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import Config
-from mlip_kmc.eon.wrapper import inputs_of
-from mlip_kmc.potential import DrivenPotential, Potential, ace_of
-from mlip_kmc.structure import Prepared, fixed_atoms, prepare, read_structure
+from mlip_kmc.eon.wrapper import potential_of, structure_of
+from mlip_kmc.potential import BuiltinPotential, DrivenPotential, Potential, ace_of
+from mlip_kmc.potential.fit import fitted
+from mlip_kmc.structure import Prepared, fixed_atoms, unused_in
 
 
 def read(config: Config) -> tuple[list[Finding], Atoms]:
@@ -16,7 +17,7 @@ def read(config: Config) -> tuple[list[Finding], Atoms]:
     Raises:
         StructureError: it cannot be read.
     """
-    return [], read_structure(config.structure.file)
+    return [], structure_of(config)
 
 
 def potential(config: Config) -> tuple[list[Finding], Potential]:
@@ -25,7 +26,7 @@ def potential(config: Config) -> tuple[list[Finding], Potential]:
     Raises:
         PotentialError: it cannot be read.
     """
-    found, _ = inputs_of(config)
+    found = potential_of(config)
     values: dict[str, Value] = {"elements": found.elements, "cutoff_A": found.cutoff_A}
     if (ace := ace_of(found)) is not None:
         text = (f"{ace.yace.name}: {', '.join(ace.elements)}, cutoff {ace.cutoff_A:g} A, evaluator {ace.evaluator}, "
@@ -40,7 +41,7 @@ def potential(config: Config) -> tuple[list[Finding], Potential]:
     elif isinstance(found, DrivenPotential):
         text = f"{found.name}; its elements and cutoff are not known here"
     else:
-        text = f"eOn's built-in {found.eon_name}; its elements and cutoff are not known here"
+        text = found.described() if isinstance(found, BuiltinPotential) else found.eon_name
     level = Level.WARN if found.warnings else Level.OK
     return [Finding("potential", level, text, advice="; ".join(found.warnings), values=values)], found
 
@@ -51,9 +52,7 @@ def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Fin
     Raises:
         StructureError: it cannot be used.
     """
-    section = config.structure
-    prepared = prepare(atoms, elements=found.elements if found else None, cutoff_A=found.cutoff_A if found else None,
-                       minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
+    prepared = fitted(atoms, found, config.structure)
     heights = 1.0 / np.linalg.norm(np.linalg.inv(np.asarray(atoms.cell.array, dtype=np.float64)), axis=0)
     narrowest, fixed = float(heights.min()), len(fixed_atoms(atoms))
     cutoff_A = found.cutoff_A if found else None
@@ -63,7 +62,10 @@ def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Fin
     small = cutoff_A is not None and not narrowest >= 2 * cutoff_A
     turned = not np.array_equal(prepared.rotation, np.eye(3))
     text += "; turned for eOn, results are turned back" if turned else ""
-    return [Finding("structure", Level.WARN if small else Level.OK, text,
-                    advice="atoms meet their own images: use a cell of two cutoffs" if small else "",
+    unused = unused_in(atoms)
+    text += f"; not used of its file: {', '.join(unused.names)}" if unused else ""
+    advice = ["atoms meet their own images: use a cell of two cutoffs"] if small else []
+    advice += [unused.advice] if unused.doubtful else []
+    return [Finding("structure", Level.WARN if advice else Level.OK, text, advice="; ".join(advice),
                     values={"atoms": len(atoms), "fixed": fixed, "elements": prepared.species, "narrowest_A": narrowest,
-                            "cutoff_A": cutoff_A, "turned": turned})], prepared
+                            "cutoff_A": cutoff_A, "turned": turned, "unused": unused.names})], prepared

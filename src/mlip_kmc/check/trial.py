@@ -24,13 +24,13 @@ from mlip_kmc.check.estimates import (
 )
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import ConfidenceSection, Config, ConstantPrefactor
+from mlip_kmc.constants import EON_KELVIN_PER_EV
 from mlip_kmc.eon.wrapper import EonWrapper
 from mlip_kmc.errors import SearchesFailedError
 from mlip_kmc.potential import Potential
 from mlip_kmc.records import OUTCOMES, Process, SearchRecord, read_lines
 from mlip_kmc.structure import from_con
 
-KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
 FAST_KT = 10.0
 """exp(10) = 22000: at 1e13 per s a hop every 2 ns, far below what one calls rare."""
 FLICKER_KT = 5.0
@@ -80,11 +80,11 @@ def judge(trial: Trial, config: Config) -> list[Finding]:
     if trial.processes:
         forward = [process.barrier for process in trial.processes]
         back = [process.saddle_energy - process.product_energy for process in trial.processes]
-        found = thermal_barriers(forward, back, kT_eV=config.temperature_K / KELVIN_PER_EV,
+        found = thermal_barriers(forward, back, kT_eV=config.temperature_K / EON_KELVIN_PER_EV,
                                window_kT=config.search.thermal_window_kT)
         beyond = sum(record.outcome == "high" for record in trial.records)
         findings += [window(found, config.search.thermal_window_kT, found_count=len(forward), beyond=beyond),
-                     flicker(found, superbasins=config.superbasins)]
+                     flicker(found, superbasins=config.superbasins, window_kT=config.search.thermal_window_kT)]
     return findings
 
 
@@ -117,7 +117,7 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
 
 def barriers(processes: Sequence[Process], *, temperature_K: float) -> Finding:
     """The barriers that were found, and those back."""
-    kT = temperature_K / KELVIN_PER_EV
+    kT = temperature_K / EON_KELVIN_PER_EV
     forward = sorted(process.barrier for process in processes)
     back = [process.saddle_energy - process.product_energy for process in processes]
     shown = ", ".join(f"{barrier:.3f}" for barrier in forward[:6]) + (", ..." if len(forward) > 6 else "")
@@ -193,8 +193,14 @@ def window(found: Barriers, window_kT: float, *, found_count: int, beyond: int) 
     return Finding("window", Level.OK, f"all {count} processes found lie within {window_kT:g} kT of the lowest", values=values)
 
 
-def flicker(found: Barriers, *, superbasins: bool) -> Finding:
-    """Whether the run would spend its steps going to and fro over one low barrier."""
+def flicker(found: Barriers, *, superbasins: bool, window_kT: float) -> Finding:
+    """Whether the run would spend its steps going to and fro over one low barrier.
+
+    Args:
+        found: how the barriers lie.
+        superbasins: whether they are on.
+        window_kT: search.thermal_window_kT. It counts from a state's lowest barrier, so beside a fast exchange it ends early.
+    """
     reasons = []
     if not found.lowest_kT >= FAST_KT:
         reasons.append(f"the lowest barrier is only {found.lowest_kT:.1f} kT")
@@ -207,10 +213,14 @@ def flicker(found: Barriers, *, superbasins: bool) -> Finding:
     if not reasons:
         return Finding("flicker", Level.OK, values=values,
                        text=f"none seen: lowest barrier {found.lowest_kT:.1f} kT, back {found.lowest_back_kT:.1f} kT")
+    reach_kT = min(found.lowest_kT, found.lowest_back_kT) + window_kT
+    values["ways_out_up_to_kT"] = reach_kT
     text = f"{' and '.join(reasons)}: most steps would go to and fro"
+    wider = (f"ways out of a superbasin are searched for up to {reach_kT:.0f} kT: raise search.thermal_window_kT if they lie "
+             "higher")
     if superbasins:
-        return Finding("flicker", Level.OK, f"{text}; superbasins are on", values=values)
-    return Finding("flicker", Level.WARN, text, advice="set superbasins: true", values=values)
+        return Finding("flicker", Level.OK, f"{text}; superbasins are on; {wider}", values=values)
+    return Finding("flicker", Level.WARN, text, advice=f"set superbasins: true; {wider}", values=values)
 
 
 def _counted(count: int, what: str) -> str:

@@ -102,7 +102,8 @@ def deployer_of(settings: Path | None, *, on_note: Callable[[str], None]) -> "Pr
 @click.option("--signers", type=PATH, required=True, metavar="FILE", help="ssh-keygen's file of allowed signers.")
 @click.option("--signature", type=PATH, default=None, metavar="FILE", help="The signature [default: ZIP.sig].")
 @click.option("--image", type=PATH, default=None, help="The image's file, if it is here: its digest must be the manifest's.")
-@click.option("--try", "try_potential", is_flag=True, help="Evaluate the example with LAMMPS and python-ace, to 1e-8 eV.")
+@click.option("--try", "try_potential", is_flag=True,
+              help="Evaluate the example with LAMMPS and python-ace: energy to 1e-8 eV, and gamma.")
 @click.option("--unpack", type=PATH, default=None, metavar="DIR", help="Then write the files into this empty directory.")
 def verify(  # noqa: PLR0917 - click passes by name
     package: Path, signers: Path, signature: Path | None, image: Path | None, try_potential: bool,  # noqa: FBT001
@@ -123,7 +124,9 @@ def verify(  # noqa: PLR0917 - click passes by name
     if unpack is not None:
         found.unpack(unpack)
         click.echo(f"unpacked: {unpack}")
-    click.echo(f"{package.name} holds")
+    for note in found.notes:
+        click.echo(f"note: {note}")
+    click.echo(f"{package.name} is verified: signed by {found.signer.principal}")
 
 
 @release.command(cls=Command)

@@ -76,6 +76,8 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         ("confidence", _confidence(now)),
         ("searches", _searches(now)),
     ]
+    if now.unsound:
+        rows.append(("not sound", now.unsound))
     if now.reasons:
         listed = [f"{count} x {reason}" for reason, count in list(now.reasons.items())[:_MOST_REASONS]]
         rows.append(("bad because", "; ".join(listed) + ("; ..." if len(now.reasons) > _MOST_REASONS else "")))

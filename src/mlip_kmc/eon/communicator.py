@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eon.communicator import Communicator
 
+from mlip_kmc.eon.adapter import Communicator
 from mlip_kmc.eon.prefactors import PrefactorDesk
 from mlip_kmc.errors import SearchesFailedError, StructureError
 from mlip_kmc.files import make_directory, sealed, unsealed, write_durably
@@ -35,7 +35,16 @@ POTENTIAL_FAILED = 11  # eOn's termination reason of a search that brought nothi
 _LAST_REASON = 19  # eOn's list of reasons ends here, though its client knows more
 _SPOOLED = re.compile(r"^\d+_\d+\.(json|job)$")
 _HALF = re.compile(r"^\..*\.tmp$")
-_SPOOLED_ENDS = (End.FINISHED, End.HALTED, End.TIMED_OUT, End.KILLED_WORKERS)
+_SPOOLED_ENDS = (End.FINISHED, End.HALTED)
+"""What is a search's own result, the same wherever and whenever it runs; nothing else is ever registered."""
+_NO_RESULT = {
+    End.EVALUATION_ERROR: "the potential could not be evaluated in search {name}: {message}",
+    End.CRASHED: "the eOn client died twice in search {name}: {message}",
+    End.TIMED_OUT: "search {name} reached a time limit twice: {message}; if it does not hang, raise search.time_limit_min and "
+                   "run the same command again",
+    End.KILLED_WORKERS: "search {name} has no result: {message}; give workers more memory, or start fewer on a node, and run the "
+                        "same command again",
+}
 _ENERGIES = ("potential_energy_reactant", "potential_energy_saddle", "potential_energy_product")
 _CONS = ("reactant.con", "saddle.con", "product.con")
 
@@ -64,7 +73,7 @@ class JobTemplate:
     watch: Watch | None = None
 
 
-class OrderedCommunicator(Communicator):  # type: ignore[misc]
+class OrderedCommunicator(Communicator):
     """Runs searches on a cluster and yields their results in the order of submission.
 
     Attributes:
@@ -228,7 +237,7 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
         self.busy_s += done.seconds
         if (self._desk is not None and self._desk.take(done)) or done.name not in self._jobs:
             return
-        if done.end is End.CRASHED and done.name not in self._retried:
+        if done.end in (End.CRASHED, End.TIMED_OUT) and done.name not in self._retried:
             self._retried.add(done.name)  # once: a node's fault does not come back, the search's own does
             self._cluster.submit(self._jobs[done.name], first=True)
             return
@@ -252,6 +261,8 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
             if text is None:
                 raise ValueError  # noqa: TRY301 - one answer to all damage
             body = json.loads(text)
+            if body["end"] not in _SPOOLED_ENDS:
+                return None  # of an earlier version, which took a time limit for a result
             graded = Graded(**{**body["graded"], "frames": tuple(body["graded"]["frames"])})
             return ClientDone(name=body["name"], end=End(body["end"]), files=body["files"], seconds=body["seconds"],
                               message=body["message"], graded=graded)
@@ -260,14 +271,12 @@ class OrderedCommunicator(Communicator):  # type: ignore[misc]
             return None
 
     def _result(self, job: ClientJob, done: ClientDone) -> dict[str, Any]:
-        if done.end in (End.EVALUATION_ERROR, End.CRASHED):
-            what = "the potential could not be evaluated" if done.end is End.EVALUATION_ERROR else "the eOn client died twice"
-            raise SearchesFailedError(f"{what} in search {done.name}: {done.message}; its directory is kept at {job.evidence}")
+        if done.end in _NO_RESULT:
+            said = _NO_RESULT[done.end].format(name=done.name, message=done.message)
+            raise SearchesFailedError(f"{said}; what is left of it is kept at {job.evidence}")
         results = done.results()
         result: dict[str, Any] = {"name": done.name, "seconds": done.seconds, "remark": "",
                                   "type": self._kinds.get(done.name, "random"), "graded": done.graded, "rated": None}
-        if done.end in (End.TIMED_OUT, End.KILLED_WORKERS):
-            results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, str(done.end)
         if done.end is End.HALTED:
             results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, f"halted: {done.message}"
         files = dict(done.files)

@@ -27,7 +27,7 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
     Args:
         config: the run's configuration.
         potential_name: eOn's name of the potential, `lammps` for ACE.
-        jobs_ahead: how many searches the server keeps unfinished (eOn's `num_jobs`).
+        jobs_ahead: eOn's `num_jobs`, which it asks for and our server does not use.
     """
     search = config.search
     weights = {"random": "displace_random_weight", "under_coordinated": "displace_under_coordinated_weight",

@@ -100,7 +100,7 @@ class PrefactorDesk:
         """Take what came back; False where it is not ours."""
         if done.name not in self._jobs:
             return False
-        if done.end is End.CRASHED and done.name not in self._retried:
+        if done.end in (End.CRASHED, End.TIMED_OUT) and done.name not in self._retried:
             self._retried.add(done.name)
             self.cluster.submit(self._jobs[done.name], first=True)
             return True

@@ -19,7 +19,7 @@ from mlip_kmc.files import write_whole
 from mlip_kmc.records import Live
 
 if TYPE_CHECKING:
-    from mlip_kmc.searches.cluster import Roll
+    from mlip_kmc.searches.attendance import Roll
 
 FILE = "live.json"
 INTERVAL_S = 2.0

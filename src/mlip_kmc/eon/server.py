@@ -8,7 +8,6 @@ A tick takes in finished searches, registers those whose turn it is, perhaps mak
 commits a generation if anything changed. eOn's own classes hold states, process tables, confidence and superbasins.
 """
 
-import logging
 import math
 import os
 import socket
@@ -16,38 +15,32 @@ import time
 from collections import Counter, deque
 from dataclasses import asdict, fields, replace
 from importlib import metadata
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eon import akmcstatelist, communicator, superbasinscheme
-from eon.config import ConfigClass
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory
 from mlip_kmc.config import Config, HarmonicPrefactor
+from mlip_kmc.eon.adapter import StateList, eon_config, log_to, superbasin_scheme, use_communicator, verify
 from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator, search_of
-from mlip_kmc.eon.explorer import OrderedExplorer, RecordingState
+from mlip_kmc.eon.explorer import OrderedExplorer
+from mlip_kmc.eon.leaving import Leaving, no_way_out
 from mlip_kmc.eon.prefactors import PrefactorDesk, PrefactorRecipe
 from mlip_kmc.eon.retention import prune
 from mlip_kmc.eon.setup import Setup, changed
 from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
 from mlip_kmc.files import make_directory
 from mlip_kmc.halts import from_text, write_halt
-from mlip_kmc.kinetics import draw_step, draw_time, step_generator
-from mlip_kmc.records import Event, Progress, RunNumbers, SearchRecord, Start
+from mlip_kmc.kinetics import draw_step, step_generator
+from mlip_kmc.records import Event, Progress, RunNumbers, SearchRecord, Start, unsound
 from mlip_kmc.searches.cluster import SearchCluster
-from mlip_kmc.structure import from_con, read_structure
+from mlip_kmc.structure import from_con
 from mlip_kmc.trajectory import Path as AtomPath
 
-_EON_LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin",
-                "superbasinscheme")
-_LOG_BYTES = 4_000_000
 _AHEAD = 6
 _LEAST_AHEAD = 24
 _MOST_FRAMES = 500
 """In `halts/`: beyond, only halted searches add some."""
-EON_KELVIN_PER_EV = 11604.5  # eOn's constant: kT = T / 11604.5 eV
 
 
 class Server:
@@ -70,6 +63,7 @@ class Server:
             saved: the generation's state.
             searches: so many searches of the present state and no KMC step; None: a run.
         """
+        verify()
         self.config = config
         self.setup = setup
         self._searches = searches
@@ -80,22 +74,22 @@ class Server:
         self._root = checkpoints.root
         self._spool = make_directory(directory.path / "spool")
         self._halts, self._evidence = directory.path / "halts", directory.path / "evidence"
-        _log_to(directory.path / "eon.log")
+        log_to(directory.path / "eon.log")
         self.numbers = RunNumbers() if saved is None else _numbers(saved["numbers"])
         self._earlier = self.numbers
         limits = config.limits()  # an older version knew fewer of them
         self.changes = changed(saved["limits"], {key: limits[key] for key in limits if key in saved["limits"]}) if saved else {}
         (self._root / "pos.con").write_text(setup.pos_con, encoding="utf-8")
         (self._root / "config.ini").write_text(setup.config_ini, encoding="utf-8")
-        self._eon = _eon_config(self._root)
+        self._eon = eon_config(self._root)
         self._comm = OrderedCommunicator(
             self._eon, cluster=cluster, spool=self._spool, desk=self._desk(),
             template=JobTemplate(files=setup.job_files, links=setup.job_links,
                                  time_limit_s=config.search.time_limit_min * 60, evidence=self._evidence,
                                  watch=setup.watch),
         )
-        communicator._comm_by_config_id[id(self._eon)] = self._comm  # noqa: SLF001 - where eOn looks communicators up
-        self.states = self._state_list()
+        use_communicator(self._eon, self._comm)
+        self.states = StateList(self._root, config=self._eon)
         if "temperature_K" in self.changes:
             self._at_new_temperature()
         start = from_con(setup.pos_con)
@@ -105,7 +99,9 @@ class Server:
         self.recent: deque[SearchRecord] = deque(maxlen=config.search.max_bad_in_a_row)
         self.last_event: Event | None = None
         self._replay()
-        self._superbasins = self._superbasin_scheme()
+        self._leaving = Leaving()
+        self._shut_in = 0  # searches, since this start, of a superbasin that nothing leads out of
+        self._superbasins = superbasin_scheme(self.states, config=self._eon)
         self._explorer = self._explore(self.numbers.state)
         if self._hopeless:  # started again all the same: it gets another series
             self.numbers = replace(self.numbers, bad_in_a_row=0)
@@ -142,10 +138,10 @@ class Server:
             return reason
         registered: list[str] = []
         deadline = time.monotonic() + timeout_s
-        while not self._enough and not self._hopeless and not self.halt and not (registered and time.monotonic() >= deadline):
+        self._check_way_out()
+        while not (self._enough or self._hopeless or self._closed or self.halt or (registered and time.monotonic() >= deadline)):
             self._retarget()
-            if not self._draining:
-                self._explorer.make_jobs(self._searches, ahead=self._ahead)
+            self._make_jobs()
             if not self._comm.accept(0.0 if registered else timeout_s):
                 break
             registered += self._register()
@@ -158,16 +154,24 @@ class Server:
             self._comm.keep_spooled(lambda name: name in self._comm.pending)
         return self._finished()
 
+    def _make_jobs(self) -> None:
+        """Submit what is due.
+
+        In a superbasin, the search that follows each registration starts from the state that is least known then: so one is
+        made at once, whatever workers there are, whether or not it may start now, and however many are wanted.
+        """
+        if self._explorer.superbasin is not None:
+            self._explorer.make_jobs(ahead=self.config.search.superbasin_lead)
+        elif not self._draining:
+            self._explorer.make_jobs(self._searches, ahead=self._ahead)
+
     @property
     def _ahead(self) -> int:
-        """How many searches may be unregistered at a time.
+        """How many searches of one state may be unregistered at a time.
 
         Enough that no worker waits for a slow search whose turn it is; no more than the state will probably need, since a KMC
-        step makes the rest useless. In a superbasin the number decides which state is searched next, so it is fixed. Where
-        searches are counted, all of them are wanted.
+        step makes the rest useless. Where searches are counted, all of them are wanted.
         """
-        if self.config.superbasins:
-            return int(self._eon.comm_job_buffer_size)
         if self._searches is not None:
             return max(_AHEAD * self._cluster.slots, _LEAST_AHEAD)
         return min(_AHEAD * max(self._cluster.slots, 1), max(2 * self._explorer.still_needed, _LEAST_AHEAD))
@@ -232,6 +236,17 @@ class Server:
     def _hopeless(self) -> bool:
         return self.numbers.bad_in_a_row >= self.config.search.max_bad_in_a_row
 
+    @property
+    def _closed(self) -> bool:
+        """The superbasin's states were searched for long, and nothing within their thermal windows leads out."""
+        basin = self._explorer.superbasin
+        return basin is not None and self._shut_in >= self.config.search.max_bad_in_a_row * len(basin.states)
+
+    def _check_way_out(self) -> None:
+        if self._closed:
+            basin = self._explorer.superbasin
+            raise SearchesFailedError(f"{no_way_out(basin, sorted(basin.state_dict))}; run it again to search on")
+
     def _retarget(self) -> None:
         """In a superbasin, search the state that is least known now."""
         basin = self._explorer.superbasin
@@ -255,10 +270,11 @@ class Server:
         rng = step_generator(seed=self.config.seed, step=number)
         state = self.states.get_state(self.numbers.state)
         basin = self._superbasins.get_containing_superbasin(state) if self._superbasins else None
+        hops = None
         if basin is not None:
-            np.random.seed(int(rng.integers(2**32)))  # noqa: NPY002 - eOn draws the exit from numpy's global stream
-            mean, left, reached, process, _ = self._leave(basin, state)
-            residence, rate = draw_time(mean, rng), 1.0 / mean
+            way = self._leaving.draw(basin, entered=state, path=self.path, rng=rng)
+            left, process, path = way.left, way.process, way.path
+            residence, rate, hops = way.time_s, 1.0 / way.mean_time_s, way.hops
         else:
             table = state.get_ratetable()
             if not table:
@@ -272,10 +288,10 @@ class Server:
                 raise SearchesFailedError(
                     f"no step out of state {state.number}: {error}; run at a higher temperature_K in a new --dir"
                 ) from error
-            process, rate, left = table[index][0], table[index][1], state
-            reached = self.states.get_product_state(state.number, process)
+            process, rate, left, path = table[index][0], table[index][1], state, self.path
+        reached = self.states.get_product_state(left.number, process)
         reached = self.states.get_state(reached.number)  # eOn made two objects of it; from here on there is one
-        path = self._follow(state.number, left.number, process, reached.number)
+        path = self._leaving.follow(path, left, process, reached)
         mapping, images = self.path.changes_to(path)
         drift = path.drift_A
         event = Event(
@@ -283,7 +299,7 @@ class Server:
             time_s=self.numbers.time_s + residence, barrier=left.get_process(process)["barrier"], rate=rate,
             energy=left.get_energy(), mapping=mapping, images=images,
             drift_A=(float(drift[0]), float(drift[1]), float(drift[2])), superbasin=basin.id if basin else None,
-            temperature_K=self.config.temperature_K,
+            temperature_K=self.config.temperature_K, hops=hops,
         )
         self._checkpoints.append("events", event.to_json())
         self.states.touched.add("states/state_table")
@@ -298,40 +314,6 @@ class Server:
                                previous=left.number if left.number != reached.number else self.numbers.previous)
         self._explorer = self._explore(reached.number)
         return event
-
-    def _leave(self, basin: Any, state: Any) -> Any:
-        try:
-            return basin.step(state, self.states.get_product_state)
-        except ValueError as error:
-            raise SearchesFailedError(
-                f"no step out of superbasin {basin.id}: {error}; raise search.thermal_window_kT in a new --dir"
-            ) from error
-
-    def _follow(self, entered: int, left: int, process: int, reached: int) -> AtomPath:
-        """The atoms' path through an event; inside a superbasin, along the shortest way of known processes."""
-        path = self.path
-        for state, step, product in [*self._way(entered, left), (left, process, reached)]:
-            origin = self.states.get_state(state)
-            path = path.follow(
-                state=_positions(origin.reactant_path), reactant=_positions(origin.proc_reactant_path(step)),
-                product=_positions(origin.proc_product_path(step)),
-                reached=_positions(self.states.get_state(product).reactant_path),
-            )
-        return path
-
-    def _way(self, start: int, end: int) -> list[tuple[int, int, int]]:
-        """(state, process, product) from one state to another through process tables, breadth first."""
-        ways: dict[int, list[tuple[int, int, int]]] = {start: []}
-        queue = deque([start])
-        while queue and end not in ways:
-            here = queue.popleft()
-            for process, row in self.states.get_state(here).get_process_table().items():
-                if row["product"] >= 0 and row["product"] not in ways:
-                    ways[row["product"]] = [*ways[here], (here, process, row["product"])]
-                    queue.append(row["product"])
-        if end not in ways:
-            raise RunStateError(f"no known processes lead from state {start} to state {end} of one superbasin; report this")
-        return ways[end]
 
     # -- commits
 
@@ -365,8 +347,8 @@ class Server:
 
     @property
     def damage(self) -> list[str]:
-        """What this start found damaged besides generations, one line each."""
-        return self._comm.damage
+        """What this start found damaged besides generations, or made by a version that is not to be trusted, one line each."""
+        return [*self._comm.damage, *([self._unsound] if self._unsound else [])]
 
     def begin(self) -> None:
         """Commit that the run goes on from here, before any search; a run that is done stays as it is."""
@@ -387,20 +369,13 @@ class Server:
         self.recent.append(record)
         useless = record.outcome in ("bad", "halted")
         self.numbers = replace(self.numbers, bad_in_a_row=self.numbers.bad_in_a_row + 1 if useless else 0)
+        basin = self._explorer.superbasin
+        shut = basin is not None and not any(state.get_ratetable(basin) for state in basin.states)
+        self._shut_in = self._shut_in + 1 if shut else 0
         if record.outcome == "halted" and self.config.gamma.on_halt == "stop" and not self.numbers.halt:
             self.numbers = replace(self.numbers, halt=f"search {record.state}_{record.index} was {record.reason}")
 
     # -- starting and continuing
-
-    def _state_list(self) -> Any:
-        states = akmcstatelist.AKMCStateList(
-            self._eon.main_temperature / EON_KELVIN_PER_EV, self._eon.akmc_thermal_window,
-            self._eon.akmc_max_thermal_window, str(self._root / "pos.con"), filter_hole=self._eon.disp_moved_only,
-            config=self._eon,
-        )
-        states.touched, states.records, states.frames, states.infos = {"states/0"}, [], {}, {}
-        states.StateClass = RecordingState
-        return states
 
     def _at_new_temperature(self) -> None:
         """New rates for every known process, and confidence from zero.
@@ -418,18 +393,6 @@ class Server:
                 state.save_process_table()
                 state.reset_repeats()
                 state.info.set("MetaData", "proc repeat count", "{}")
-
-    def _superbasin_scheme(self) -> Any:
-        if not self._eon.sb_on:
-            return None
-        kinds = {"transition_counting": (superbasinscheme.TransitionCounting, "sb_tc_ntrans"),
-                 "energy_level": (superbasinscheme.EnergyLevel, "sb_el_energy_increment"),
-                 "rate": (superbasinscheme.RateThreshold, "sb_rt_rate_threshold")}
-        make_directory(Path(self._eon.sb_path) / "storage")  # eOn moves merged superbasins there
-        if self._eon.sb_scheme not in kinds:
-            raise ConfigError(f"eon.Coarse Graining.superbasin_scheme is one of {', '.join(kinds)}, not '{self._eon.sb_scheme}'")
-        kind, parameter = kinds[self._eon.sb_scheme]
-        return kind(self._eon.sb_path, self.states, self.states.kT, getattr(self._eon, parameter), config=self._eon)
 
     def _explore(self, number: int) -> OrderedExplorer:
         """The explorer of a state; in a superbasin, of its least known state."""
@@ -464,10 +427,11 @@ class Server:
             record = SearchRecord.from_json(line)
             self.outcomes[record.outcome] += 1
             self.recent.append(record)
-        for line in self._checkpoints.records("events"):
-            event = Event.from_json(line)
+        events = [Event.from_json(line) for line in self._checkpoints.records("events")]
+        for event in events:
             self.path = self.path.changed(event.mapping, event.images, event.drift_A)
             self.last_event = event
+        self._unsound = unsound(events)
 
     def progress(self) -> Progress:
         """Where the run is."""
@@ -481,41 +445,9 @@ class Server:
         )
 
 
-def _log_to(path: Path) -> None:
-    """What eOn's server says goes into the run directory, not to the terminal."""
-    handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=2, delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    for name in _EON_LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO)
-    logging.raiseExceptions = False  # a full disk is told once, by the commit
-
-
-def _positions(con: str) -> Any:
-    return read_structure(Path(con)).positions
-
-
 def _numbers(raw: dict[str, Any]) -> RunNumbers:
     unknown = raw.keys() - {entry.name for entry in fields(RunNumbers)}
     if unknown:
         raise RunStateError(f"the run was continued by a newer mlip-kmc, which notes {', '.join(sorted(unknown))}; continue it "
                             "with that version")
     return RunNumbers(**{**raw, "pending": tuple(raw["pending"])})
-
-
-def _eon_config(root: Path) -> Any:
-    """eOn's configuration object, with absolute paths: nothing depends on the current directory."""
-    config = ConfigClass()
-    try:
-        config.init(str(root / "config.ini"))
-    except (ValueError, SyntaxError, SystemExit) as error:
-        raise ConfigError(f"eOn refuses its options: {error}; check the `eon` section of the configuration") from error
-    config.path_root = str(root)
-    for name in ("path_results", "path_states", "path_scratch", "path_jobs_in", "path_jobs_out", "path_incomplete",
-                 "path_pot", "sb_path"):
-        value = getattr(config, name, None)
-        if value:
-            setattr(config, name, str(root / Path(value).name))
-    config.path_results = str(root)
-    return config

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import readcon
 from ase import Atoms
 
+from mlip_kmc.constants import GPA_PER_EV_A3
 from mlip_kmc.eon.options import MINIMUM_FORCE_EV_PER_A, hessian_options, ini_text
 from mlip_kmc.errors import ExtrapolationError, PotentialError, StructureError
 from mlip_kmc.potential import BuiltinPotential, Potential
@@ -28,7 +29,6 @@ from mlip_kmc.trajectory import without_drift, wrap
 
 Array = npt.NDArray[np.float64]
 
-GPA_PER_EV_A3 = 160.21766208  # CODATA 2018: 1 eV/A^3 in GPa
 _FORCE_WALL_EV = 1e5  # eOn turns every evaluation error into 1e6 eV
 _SADDLE_EV_PER_A2 = -1e-3
 _STRAIN = 1e-4

@@ -33,21 +33,26 @@ from mlip_kmc.files import has_room, sha256_of, storage_errors
 from mlip_kmc.halts import Halt, Kind, Stage, potential_digest, write_halt
 from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.baseline import baseline_of
+from mlip_kmc.potential.fit import fitted
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.potential.minimum_distance import minimum_distances_of
 from mlip_kmc.potential.whereabouts import note_whereabouts
-from mlip_kmc.programs import check_cpu
+from mlip_kmc.programs import AwakeClock, check_cpu
 from mlip_kmc.records import EonResult, Minimised, Progress, Status
 from mlip_kmc.searches.credentials import connection_file
 from mlip_kmc.searches.watch import Watch
 from mlip_kmc.serve import served
-from mlip_kmc.structure import Prepared, prepare, read_structure, to_con
+from mlip_kmc.structure import Prepared, read_structure, to_con, unused_in
 
 if TYPE_CHECKING:
     from mlip_kmc.eon.server import Server
+    from mlip_kmc.searches.attendance import Roll
     from mlip_kmc.searches.cluster import SearchCluster
 
 _POLL_S = 0.25
+_LONGEST_TICK_S = 10.0
+_REPLACED_WITHIN_S = 60.0
+"""A worker in this process that dask has lost is replaced at once."""
 _ROOM_BYTES = 50_000_000
 _ROOM_POLL_S = 5.0
 _NEXT = ("the potential extrapolates there: fit it again with structures that `mlip-kmc select {run}` chooses from halts/, and "
@@ -62,11 +67,13 @@ class Remote:
 
     Attributes:
         interface: the network interface to listen on, as `ib0`; None: that of the default route.
-        patience_min: without any worker for so long, the run fails.
+        patience_min: without any worker for so long the run fails, or pauses where there were some before.
+        silent_s: a worker that has said nothing for so long is given up; it joins again when it is awake.
     """
 
     interface: str | None = None
     patience_min: float = 15.0
+    silent_s: float = 60.0
 
 
 def inputs_of(config: Config) -> tuple[Potential, Atoms]:
@@ -75,7 +82,17 @@ def inputs_of(config: Config) -> tuple[Potential, Atoms]:
     Raises:
         PotentialError, StructureError: they cannot be read.
     """
-    return potential_of(config), read_structure(config.structure.file)
+    return potential_of(config), structure_of(config)
+
+
+def structure_of(config: Config) -> Atoms:
+    """The structure that a configuration names.
+
+    Raises:
+        StructureError: it cannot be read.
+    """
+    section = config.structure
+    return read_structure(section.file, file_format=section.format, species=section.species)
 
 
 def potential_of(config: Config) -> Potential:
@@ -162,16 +179,19 @@ class EonWrapper:
         return self._go(potential, structure, searches=count)
 
     def _go(self, potential: Potential, structure: Atoms, *, searches: int | None) -> EonResult:
+        from mlip_kmc.eon.adapter import verify  # eOn takes a second to import
+
         check_cpu()
+        verify()
         if self._remote is not None and isinstance(potential, DrivenPotential):
             raise ConfigError("the driver listens on one machine only: set `path: lammps` in `potential`, or leave out "
                               "--remote-workers")
         ace = ace_of(potential)
         for line in potential.warnings:
             self._on_start(f"warning: {line}")
-        section = self.config.structure
-        prepared = prepare(structure, elements=potential.elements, cutoff_A=potential.cutoff_A,
-                           minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
+        prepared = fitted(structure, potential, self.config.structure)
+        if unused := unused_in(structure):
+            self._on_start(f"{'warning: ' if unused.doubtful else ''}{unused}")
         facts = self._facts(potential, prepared)
         workers = self.config.worker_count
         with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=workers) as pulse:
@@ -187,7 +207,7 @@ class EonWrapper:
                 return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
 
     def _facts(self, potential: Potential, prepared: Prepared) -> dict[str, Any]:
-        structure = hashlib.sha256(to_con(prepared.atoms).encode()).hexdigest()
+        structure = hashlib.sha256(to_con(prepared.atoms, decimals=17).encode()).hexdigest()  # as earlier versions wrote it
         return {**self.config.physics(), **potential.facts(), "structure": structure}
 
     def _inputs(self, potential: Potential) -> dict[str, str]:
@@ -217,12 +237,9 @@ class EonWrapper:
         self._on_start(_describe(minimised))
         if (ace := ace_of(potential)) is not None:
             self._on_start(_described_gamma(self.config, ace, minimised))
-        workers = self.config.worker_count
-        # in a superbasin, which state is searched next depends on how far ahead searches are made
-        jobs_ahead = max(6 * workers, 24) if self.config.superbasins else 6 * workers
         return Setup(
             facts=facts, inputs=self._inputs(potential), pos_con=pos_con, minimised=minimised,
-            config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=jobs_ahead),
+            config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=self.config.search.superbasin_lead),
             job_files=potential.job_files(prepared.species, gamma=self.config.gamma), job_links=potential.job_links(),
             watch=self._watch(potential), hessian_files=self._hessian_files(potential, prepared),
         )
@@ -298,14 +315,15 @@ class EonWrapper:
         watch = setup.watch
         read = [*setup.job_links.values(), *([watch.basis, watch.active_set] if watch else [])]
         files = {str(path.resolve()): sha256_of(path) for path in read}
-        return SearchCluster.joined(file=connection_file(self.run_dir), files=files, interface=self._remote.interface)
+        return SearchCluster.joined(file=connection_file(self.run_dir), files=files, interface=self._remote.interface,
+                                    silent_s=self._remote.silent_s)
 
     def _session(
         self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, setup: Setup,
         cluster: "SearchCluster", searches: int | None, pulse: Pulse,
     ) -> tuple[Status, str]:
         """From a generation on, until the run is done, stopped, or the disk is full."""
-        from mlip_kmc.eon.server import Server  # eOn takes a second to import
+        from mlip_kmc.eon.server import Server  # as above
 
         with storage_errors(directory.path):
             server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
@@ -318,8 +336,9 @@ class EonWrapper:
 
     def _loop(self, server: "Server", cluster: "SearchCluster", pulse: Pulse) -> tuple[Status, str]:
         limit = self.config.stop.wall_time_min
-        begun = attended = time.monotonic()
-        drained_by = math.inf
+        begun, drained_by = time.monotonic(), math.inf
+        clock = AwakeClock(longest_gap_s=_LONGEST_TICK_S)
+        attended = clock.now()
         while True:
             if server.halt:
                 following = _NEXT_NEAR if "nearer" in server.halt else _NEXT
@@ -339,13 +358,23 @@ class EonWrapper:
             if self.drain.is_set() and drained_by == math.inf:
                 server.drain()
                 drained_by = now + self._grace_s
-            attended = now if roll.total else attended
-            self._check_attendance(now - attended)
+            awake = clock.now()
+            attended = awake if roll.total else attended
+            if (why := self._deserted(awake - attended, roll)) or cluster.lost:
+                return Status.MORE_TO_DO, f"{why or 'the scheduler of the workers is gone'}; the same command continues"
 
-    def _check_attendance(self, alone_s: float) -> None:
-        if self._remote is not None and alone_s > self._remote.patience_min * 60:
-            raise ProgramError(f"no worker was there for {self._remote.patience_min:g} min; start some with `mlip-kmc worker "
-                               f"{self.run_dir}`, and look into the logs of those that were started")
+    def _deserted(self, alone_s: float, roll: "Roll") -> str:
+        """Why it is no use to wait for workers any longer, in words; empty while it is."""
+        if self._remote is None:
+            return "the workers in this process are gone" if alone_s > _REPLACED_WITHIN_S else ""
+        patience_min = self._remote.patience_min
+        if not alone_s > patience_min * 60:
+            return ""
+        start = f"start some with `mlip-kmc worker {self.run_dir}`"
+        if not roll.joined:
+            raise ProgramError(f"no worker was there for {patience_min:g} min; {start}, and look into the logs of those that "
+                               "were started")
+        return f"all workers have left, and none came back within {patience_min:g} min; {start}"
 
     def _room_again(self, error: StorageError, pulse: Pulse) -> bool:
         """Wait until there is room; False when that takes longer than it may, or the run is to stop."""

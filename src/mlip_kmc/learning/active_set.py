@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 
+from mlip_kmc.constants import BOHR_A, EV_PER_KCAL_PER_MOL, EV_PER_KJ_PER_MOL, HARTREE_EV
 from mlip_kmc.errors import PotentialError, StructureError
 from mlip_kmc.files import write_durably
 from mlip_kmc.learning.maxvol import TOLERANCE
 from mlip_kmc.potential.gamma import Projector
-from mlip_kmc.structure import Array
+from mlip_kmc.structure import Array, read_frames, text_of
 
-LENGTHS_A = {"A": 1.0, "bohr": units.Bohr, "nm": units.nm}
+LENGTHS_A = {"A": 1.0, "bohr": BOHR_A, "nm": 10.0}
 """Units of length, in A."""
-FORCES_EV_PER_A = {"eV/A": 1.0, "Ha/bohr": units.Hartree / units.Bohr, "Ry/bohr": units.Rydberg / units.Bohr,
-                   "kcal/mol/A": units.kcal / units.mol, "kJ/mol/nm": units.kJ / units.mol / units.nm}
+FORCES_EV_PER_A = {"eV/A": 1.0, "Ha/bohr": HARTREE_EV / BOHR_A, "Ry/bohr": HARTREE_EV / 2.0 / BOHR_A,
+                   "kcal/mol/A": EV_PER_KCAL_PER_MOL, "kJ/mol/nm": EV_PER_KJ_PER_MOL / 10.0}
 """Units of force, in eV/A."""
 _MOST_SWAPS = 5000
 _SPANNED = 1.1
@@ -59,11 +59,11 @@ def read_training(
     Args:
         path: extended XYZ; or, with `trust_pickle`, a pickled table of pacemaker's (its column `ase_atoms`).
         length_unit: of positions and cells, one of `LENGTHS_A`.
-        leave_out: keys and values; structures whose comment line has one of them are left out.
+        leave_out: keys and values, as text; structures whose comment line has one of them are left out.
         trust_pickle: a pickle runs whatever its maker put in it.
 
     Raises:
-        StructureError: it cannot be read, is a pickle that is not trusted, or holds no structure.
+        StructureError: it cannot be read, is a pickle that is not trusted, holds no structure, or nothing to leave out.
     """
     try:
         with path.open("rb") as stream:
@@ -77,7 +77,7 @@ def read_training(
             "extended XYZ, or give --trust-pickle if you trust who made it"
         )
     frames = _from_xyz(path) if text else _from_pickle(path, head)
-    frames = [atoms for atoms in frames if not any(str(atoms.info.get(key)) == value for key, value in leave_out)]
+    frames = _without(frames, leave_out, path=path)
     if not frames:
         raise StructureError(f"the training set {path} holds no structure" + (" besides those left out" if leave_out else ""))
     if length_unit != "A":
@@ -85,6 +85,19 @@ def read_training(
             atoms.set_cell(atoms.cell.array * LENGTHS_A[length_unit], scale_atoms=False)
             atoms.positions *= LENGTHS_A[length_unit]
     return frames
+
+
+def _without(frames: Sequence[Atoms], leave_out: Sequence[tuple[str, str]], *, path: Path) -> list[Atoms]:
+    """The structures that no pair of key and value names; every pair must name one."""
+    left = set[int]()
+    for key, value in leave_out:
+        matching = [index for index, atoms in enumerate(frames) if text_of(atoms, key) == value]
+        if not matching:
+            there = sorted({text for atoms in frames if (text := text_of(atoms, key)) is not None})
+            told = f"that key's values are {', '.join(there[:10])}" if there else f"none has the key {key}"
+            raise StructureError(f"--leave-out {key}={value} names no structure of {path}: {told}; correct it")
+        left.update(matching)
+    return [atoms for index, atoms in enumerate(frames) if index not in left]
 
 
 def _is_text(head: bytes) -> bool:
@@ -98,10 +111,9 @@ def _is_text(head: bytes) -> bool:
 
 def _from_xyz(path: Path) -> list[Atoms]:
     try:
-        found: list[Atoms] = ase.io.read(path.absolute(), index=":", format="extxyz", do_not_split_by_at_sign=True)
+        return read_frames(path)
     except Exception as error:  # ASE's readers raise anything
         raise StructureError(f"cannot read {path} as extended XYZ: {_first_line(error)}") from error
-    return found
 
 
 def _from_pickle(path: Path, head: bytes) -> list[Atoms]:

@@ -8,16 +8,11 @@
 File names never reach a LAMMPS input: a search directory links the potential under a fixed name.
 """
 
-import hashlib
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-
-import yaml
-from ase.data import atomic_numbers
 
 from mlip_kmc.config import GammaSection
 from mlip_kmc.errors import PotentialError
@@ -27,13 +22,10 @@ from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.minimum_distance import near_commands
 from mlip_kmc.potential.record import Digests, PotentialRecord, advice, check_digests, read_record, record_path
 from mlip_kmc.potential.side_channel import commands
+from mlip_kmc.potential.yace import Outline
 
 LINKED_NAME, LINKED_BASIS, LINKED_ACTIVE_SET = "potential.yace", "potential.yaml", "potential.asi"
-_ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
-_CUTOFF = re.compile(r"\brcut:\s*([0-9.eE+-]+)")
 _READ_OFF = {"elements", "cutoff_A", "functions", "basis_functions"}
-_FETCH = "fetch or fit it again"
-_CORE_REPULSION = re.compile(r"\bprehc:\s*([0-9.eE+-]+)|\binner_cutoff_type:\s*['\"]?(zbl)\b")
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
 
 
@@ -103,7 +95,7 @@ class AcePotential:
                 not belong together, or are not those of the record.
         """
         yace = yace.absolute()  # search directories link to it from elsewhere
-        outline = _inspect(yace)
+        outline = Outline.read(yace)
         basis, active_set = _gamma_files(yace, basis, active_set)
         gamma = {} if basis is None or active_set is None else _gamma_facts(yace, outline, basis, active_set)
         potential = cls(yace=yace, elements=outline.elements, cutoff_A=outline.cutoff_A, digest=outline.digest, basis=basis,
@@ -223,17 +215,6 @@ class AcePotential:
         return Guarded(ace, pairs=self.baseline.to_driver() if self.baseline else {}, minimum_A=self.minimum_distance_A)
 
 
-@dataclass(frozen=True)
-class _Outline:
-    """What is read off a `.yace`."""
-
-    elements: tuple[str, ...]
-    cutoff_A: float
-    functions: Mapping[str, int]
-    digest: str
-    core_repulsion: bool
-
-
 def _gamma_files(yace: Path, basis: Path | None, active_set: Path | None) -> tuple[Path | None, Path | None]:
     """B-basis and active set: those named, or those beside the `.yace`, or neither."""
     if basis is None and active_set is None:
@@ -246,7 +227,7 @@ def _gamma_files(yace: Path, basis: Path | None, active_set: Path | None) -> tup
     return basis and basis.absolute(), active_set and active_set.absolute()
 
 
-def _gamma_facts(yace: Path, outline: _Outline, basis_path: Path, active_set_path: Path) -> dict[str, Any]:
+def _gamma_facts(yace: Path, outline: Outline, basis_path: Path, active_set_path: Path) -> dict[str, Any]:
     """What B-basis and active set add to the potential, after checking that the three are of one potential."""
     basis = BBasis.read(basis_path)
     if set(basis.elements) != set(outline.elements):
@@ -258,70 +239,3 @@ def _gamma_facts(yace: Path, outline: _Outline, basis_path: Path, active_set_pat
     active_set = ActiveSet.read(active_set_path, basis=basis)
     return {"basis_functions": basis.functions, "active_set_kind": active_set.kind, "basis_digest": basis.digest,
             "active_set_digest": active_set.digest}
-
-
-def _inspect(yace: Path) -> _Outline:
-    """Elements, largest cutoff, functions and sha256 of a `.yace`, after checking that the file is whole."""
-    try:
-        data = yace.read_bytes()
-        text = data.decode("utf-8")
-    except OSError as error:
-        raise PotentialError(f"cannot read the potential {yace}: {error.strerror}; name a .yace file") from error
-    except UnicodeDecodeError as error:
-        raise PotentialError(f"{yace} is not a .yace potential: it is not text; {_FETCH}") from error
-    keys, counts = _keys_and_functions(yace, text)
-    match = _ELEMENTS.search(text)
-    if match is None or not {"bonds", "functions"} <= keys:
-        raise PotentialError(
-            f"{yace} is not a .yace potential, or a truncated one (it has no elements, bonds or functions); "
-            "pace_yaml2yace makes one from a B-basis .yaml"
-        )
-    elements = tuple(part.strip().strip("'\"") for part in match.group(1).split(","))
-    bad = [element for element in elements if element not in atomic_numbers or not _SYMBOL.fullmatch(element)]
-    if bad:
-        raise PotentialError(f"{yace} names elements that do not exist: {', '.join(map(repr, bad))}; {_FETCH}")
-    functions = {element: counts[str(index)] for index, element in enumerate(elements)}
-    without = [element for element, count in functions.items() if count == 0]
-    if without:
-        raise PotentialError(f"{yace} is truncated: no functions of {', '.join(without)}; {_FETCH}")
-    return _Outline(elements=elements, cutoff_A=_largest_cutoff(yace, text), functions=functions,
-                    digest=hashlib.sha256(data).hexdigest(), core_repulsion=_has_core_repulsion(text))
-
-
-def _has_core_repulsion(text: str) -> bool:
-    return any(zbl or float(strength) != 0.0 for strength, zbl in _CORE_REPULSION.findall(text.partition("\nfunctions:")[0]))
-
-
-def _keys_and_functions(yace: Path, text: str) -> tuple[set[str], Counter[str]]:
-    """The keys of the outermost section, and how many functions each element, by its index, has.
-
-    The whole text is parsed, so that a torn end is found, but nothing is built of it: that takes several times as long.
-    """
-    keys, counts, depth, is_key, section, element = set[str](), Counter[str](), 0, True, "", ""
-    try:
-        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            if depth == 1 and not isinstance(event, yaml.CollectionEndEvent):
-                if is_key and isinstance(event, yaml.ScalarEvent):
-                    section = event.value
-                    keys.add(section)
-                is_key = not is_key
-            elif section == "functions" and depth == 2 and isinstance(event, yaml.ScalarEvent):
-                element = event.value
-            elif section == "functions" and depth == 3 and isinstance(event, yaml.MappingStartEvent):
-                counts[element] += 1
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise PotentialError(f"{yace} is truncated or damaged{where}; {_FETCH}") from error
-    return keys, counts
-
-
-def _largest_cutoff(yace: Path, text: str) -> float:
-    try:
-        cutoff_A = max(float(value) for value in _CUTOFF.findall(text))
-    except ValueError:  # none, or one that is no number
-        cutoff_A = 0.0
-    if not 0.0 < cutoff_A < 100.0:
-        raise PotentialError(f"{yace} has no cutoff (rcut) between 0 and 100 A in its bonds; {_FETCH}")
-    return cutoff_A

@@ -2,7 +2,7 @@
 
     minimum_A = minimum_distances_of(1.2, elements=("Cu", "Ni"))         # {'Cu-Cu': 1.2, 'Cu-Ni': 1.2, 'Ni-Ni': 1.2}
     near_commands(minimum_A, species=("Cu", "Ni"))                       # for in.lammps, after the pair_coeff
-    too_near_in(directory)                                               # 'atoms came nearer than 1.2 A at force call 17', or ''
+    str(too_near_in(directory))                                          # 'atoms came nearer than 1.2 A at force call 17'
 
 The extrapolation grade does not do this: ACE core repulsion switches the radial functions off, and gamma falls where atoms
 overlap. LAMMPS appends a line to `near.txt` at every force call, because eOn passes nothing on and turns an error of LAMMPS into
@@ -113,10 +113,10 @@ def comes_too_near(directory: Path) -> bool:
         return False
 
 
-def too_near_in(directory: Path) -> str:
-    """The first time that atoms came too near in a search directory, in words; empty where they never did."""
+def too_near_in(directory: Path) -> TooNear | None:
+    """The first time that atoms came too near in a search directory; None where they never did."""
     try:
         text = (directory / NEAR_FILE).read_text(encoding="ascii", errors="replace")
     except FileNotFoundError:
-        return ""
-    return next(map(str, read_too_near(text)), "")
+        return None
+    return next(read_too_near(text), None)

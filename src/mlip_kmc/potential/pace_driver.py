@@ -742,6 +742,14 @@ _LINKED = {"potential": "potential.yace", "basis": "basis.yaml", "active-set": "
 """What LAMMPS sees: it tells kinds of files by the ends of their names."""
 
 
+def _first_element(text: str) -> str:
+    """The first of a `.yace`'s elements, in a list in a line, over lines or in a block; no YAML reader need be there."""
+    import re
+
+    named = re.search(r"""(?:^|[{,])\s*['"]?elements['"]?\s*:\s*(?:\[|(?:\#.*)?\n?\s*-)\s*['"]?([A-Za-z]+)""", text, re.MULTILINE)
+    return named.group(1) if named else ""
+
+
 class _LammpsEngine:
     """LAMMPS in this process; atoms and potential stay as long as cell and elements do."""
 
@@ -792,15 +800,13 @@ class _LammpsEngine:
         return folder
 
     def _an_element(self) -> int:
-        import re
-
         from ase.data import atomic_numbers
 
         with open(self._files["potential"], encoding="utf-8") as stream:
-            named = re.search(r"^elements:\s*\[\s*['\"]?([A-Za-z]+)", stream.read(), re.MULTILINE)
-        if named is None or named.group(1) not in atomic_numbers:
+            named = _first_element(stream.read())
+        if named not in atomic_numbers:
             raise DriverError(UNUSABLE, f"{self._files['potential']} is not a .yace potential: it names no elements")
-        return int(atomic_numbers[named.group(1)])
+        return int(atomic_numbers[named])
 
     def _use(self, structure: Structure, *, graded: bool) -> Answer:
         import ctypes

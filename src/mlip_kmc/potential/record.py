@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.explain import explain
-from mlip_kmc.files import write_durably
+from mlip_kmc.files import read_at_most, write_durably
+from mlip_kmc.json_text import JsonError, read_json
 from mlip_kmc.potential.baseline import Pairs
 
 if TYPE_CHECKING:
@@ -131,21 +132,19 @@ def read_record(path: Path) -> PotentialRecord | None:
         PotentialError: it cannot be read, or is no record.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_LARGEST_BYTES + 1)
-        raw = json.loads(data)
+        raw = read_json(read_at_most(path, _LARGEST_BYTES))
         known = not isinstance(raw, dict) or raw.get("format", FORMAT) == FORMAT
     except FileNotFoundError:
         return None
     except OSError as error:
         raise PotentialError(f"cannot read the potential's record {path}: {error.strerror}; {advice(path)}") from error
-    except (ValueError, RecursionError) as error:
-        raise PotentialError(f"the potential's record {path} is not JSON, or a truncated file; {advice(path)}") from error
+    except JsonError as error:
+        raise PotentialError(f"the potential's record {path} is damaged or truncated: {error}; {advice(path)}") from error
     if not known:
         raise PotentialError(f"the potential's record {path} has a format that is not {FORMAT}: it was written by another "
                              f"version of mlip-kmc; {advice(path)}")
     try:
-        return PotentialRecord.model_validate_json(data)
+        return PotentialRecord.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         said = explain(error, PotentialRecord)[0]
         raise PotentialError(f"the potential's record {path} is not a whole one: {said}; {advice(path)}") from error

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,14 @@ from typing import IO
 
 from mlip_kmc.errors import ProgramError
 from mlip_kmc.files import storage_errors
+from mlip_kmc.programs.awake import AwakeClock
 
 KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONPATH")
 _TAIL_BYTES = 4096
 _LOOK_S = 0.1
 """How often a cancellation is looked for."""
-_LONGEST_WAIT_S = 3600.0
+_LONGEST_WAIT_S = 1.0
+"""How often the limit is looked at: it counts the time in which this process is awake."""
 _CANNOT_START = (126, 127)
 """setpriv's exit codes when it cannot start what it guards."""
 
@@ -42,12 +43,19 @@ class ProgramEnd(enum.Enum):
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that has ended, with its standard output and error in files of its directory."""
+    """A program that has ended, with its standard output and error in files of its directory.
+
+    Attributes:
+        end: how. returncode: its exit code; negative: a signal.
+        stdout, stderr: what it wrote.
+        slept_s: so long this process was stopped meanwhile, and the program perhaps with it.
+    """
 
     end: ProgramEnd
     returncode: int
     stdout: Path
     stderr: Path
+    slept_s: float = 0.0
 
     def tail(self) -> str:
         """The end of what it wrote, standard error first."""
@@ -58,6 +66,14 @@ class Finished:
                 if text:
                     parts.append(text)
         return "\n".join(parts)
+
+    def last_line(self) -> str:
+        """The last that it said: on standard error where it said anything there; empty where it wrote nothing."""
+        for path in (self.stderr, self.stdout):
+            with contextlib.suppress(OSError):
+                if text := _end_of(path).decode(errors="replace").strip():
+                    return text.splitlines()[-1].strip()
+        return ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +113,7 @@ class Program:
         Args:
             arguments: of the program.
             cwd: its directory.
-            time_limit_s: then it is ended.
+            time_limit_s: then it is ended; time in which this process was stopped does not count.
             cancelled: set it, and the program is ended.
             look: asked ten times a second; the program is ended when it answers True.
             stdin: what it reads.
@@ -120,8 +136,9 @@ class Program:
                 )
             except OSError as error:
                 raise ProgramError(f"cannot start {self.name}: {error.strerror}") from error
-            end = _wait(process, time_limit_s=time_limit_s, cancelled=cancelled, look=look)
-        finished = Finished(end=end, returncode=process.returncode, stdout=stdout, stderr=stderr)
+            clock = AwakeClock()
+            end = _wait(process, clock, time_limit_s=time_limit_s, cancelled=cancelled, look=look)
+        finished = Finished(end=end, returncode=process.returncode, stdout=stdout, stderr=stderr, slept_s=clock.slept_s)
         said = _end_of(stderr).decode(errors="replace") if finished.returncode in _CANNOT_START else ""
         if self.guard and said.startswith(f"{Path(self.guard).name}: "):
             raise ProgramError(f"cannot start {self.name}: {said.splitlines()[0]}")
@@ -146,7 +163,7 @@ def _end_of(path: Path) -> bytes:
 
 
 def _wait(
-    process: subprocess.Popen[bytes], *, time_limit_s: float, cancelled: threading.Event | None,
+    process: subprocess.Popen[bytes], clock: AwakeClock, *, time_limit_s: float, cancelled: threading.Event | None,
     look: Callable[[], bool] | None,
 ) -> ProgramEnd:
     """Wait for the end, the limit or the cancellation; the process group is gone afterwards."""
@@ -161,8 +178,9 @@ def _wait(
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        return _first_of(ended, cancelled, look, deadline=time.monotonic() + time_limit_s)
+        return _first_of(ended, cancelled, look, clock, time_limit_s=time_limit_s)
     finally:  # also when this thread is interrupted
+        clock.now()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         watcher.join()
@@ -170,14 +188,15 @@ def _wait(
 
 
 def _first_of(
-    ended: threading.Event, cancelled: threading.Event | None, look: Callable[[], bool] | None, *, deadline: float
+    ended: threading.Event, cancelled: threading.Event | None, look: Callable[[], bool] | None, clock: AwakeClock, *,
+    time_limit_s: float,
 ) -> ProgramEnd:
     longest = _LONGEST_WAIT_S if cancelled is None and look is None else _LOOK_S
-    while not ended.wait(max(0.0, min(longest, deadline - time.monotonic()))):
+    while not ended.wait(max(0.0, min(longest, time_limit_s - clock.now()))):
         if cancelled is not None and cancelled.is_set():
             return ProgramEnd.CANCELLED
         if look is not None and look():
             return ProgramEnd.STOPPED
-        if time.monotonic() >= deadline:
+        if not clock.now() < time_limit_s:
             return ProgramEnd.TIMED_OUT
     return ProgramEnd.EXITED

@@ -14,13 +14,13 @@ from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
-from scipy import constants
 
+from mlip_kmc.constants import ATOMIC_MASS_KG, ELEMENTARY_CHARGE_C
 from mlip_kmc.rates.rigid import rigid_motions
 
 Array = npt.NDArray[np.float64]
 
-FREQUENCY_PER_S = math.sqrt(constants.e / (constants.angstrom**2 * constants.atomic_mass)) / (2 * math.pi)
+FREQUENCY_PER_S = math.sqrt(ELEMENTARY_CHARGE_C / ATOMIC_MASS_KG) * 1e10 / (2 * math.pi)
 """The frequency of an eigenvalue of 1 eV/(A^2 u)."""
 SOFT = 1e-6
 """Eigenvalues this small a part of the largest are no numbers to rely on: differences of forces have such errors."""

@@ -23,15 +23,11 @@ from mlip_kmc.potential.calculator import Guarded
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.programs import Program, ProgramEnd
 from mlip_kmc.release import members
-from mlip_kmc.release.gate import Check, measured
+from mlip_kmc.release.gate import LIMITS, Check, measured
 from mlip_kmc.release.symmetry import evaluated
 
 Array = npt.NDArray[np.float64]
 Evaluation = tuple[float, Array]
-LIMIT = 1e-8
-"""eV and eV/A."""
-GAMMA_LIMIT = 1e-4
-"""Of the larger gamma: python-ace and LAMMPS agree to 2e-6."""
 _TIME_LIMIT_S = 300.0
 _ENERGY = "energy "
 
@@ -60,21 +56,40 @@ def agreement_check(
     }
     differences = {f"{one} and {other}": _difference(ways[one], ways[other]) for one, other in combinations(ways, 2)}
     pair = max(differences, key=lambda name: np.inf if np.isnan(differences[name]) else differences[name])
-    found = measured("paths", differences[pair], limit=LIMIT, unit="eV, eV/A", detail=f"worst between {pair}",
+    found = measured("paths", differences[pair], limit=LIMITS["paths"], unit="eV, eV/A", detail=f"worst between {pair}",
                      about=f"energy and forces of the example by {', '.join(ways)}")
     return found, ways["LAMMPS"][0]
 
 
-def gamma_check(potential: AcePotential, example: Atoms, *, folder: Path) -> Check:
-    """The largest gamma of an atom of the example by LAMMPS and by python-ace, relative to it."""
+def gamma_check(potential: AcePotential, example: Atoms, *, folder: Path) -> tuple[Check, float]:
+    """The largest gamma of an atom of the example by LAMMPS and by python-ace, relative to it.
+
+    Returns:
+        the check, and that gamma by python-ace.
+    """
+    one, other = both_gammas(potential, example, folder=folder)
+    check = measured("gamma", apart(one, other), limit=LIMITS["gamma"], unit="",
+                     about=f"largest extrapolation grade of the example ({one:.3g}) by LAMMPS and by python-ace, relative")
+    return check, one
+
+
+def both_gammas(potential: AcePotential, example: Atoms, *, folder: Path) -> tuple[float, float]:
+    """The largest gamma of an atom by python-ace, and by LAMMPS.
+
+    Raises:
+        PotentialError: the potential does not know gamma, or a program cannot evaluate it.
+    """
     grade = Extrapolation.of(potential)
     if grade is None or potential.basis is None or potential.active_set is None:
         raise PotentialError("a release needs the potential's B-basis .yaml and active set .asi: without them a recipient cannot "
                              "know where it extrapolates; mlip-kmc potential activeset makes the latter")
-    one = float(grade.gamma_of(example).max())
-    other = largest_gamma(example, basis=potential.basis, active_set=potential.active_set, folder=folder)
-    return measured("gamma", abs(one - other) / max(one, other, 1e-12), limit=GAMMA_LIMIT, unit="",
-                    about=f"largest extrapolation grade of the example ({one:.3g}) by LAMMPS and by python-ace, relative")
+    return (float(grade.gamma_of(example).max()),
+            largest_gamma(example, basis=potential.basis, active_set=potential.active_set, folder=folder))
+
+
+def apart(one: float, other: float) -> float:
+    """How far two gammas are apart, as a part of the larger; NaN where one is not more than 0: blind sets agree, too."""
+    return abs(one - other) / max(one, other) if one > 0.0 and other > 0.0 else float("nan")
 
 
 def place(folder: Path, potential: AcePotential, inputs: Mapping[str, bytes]) -> Path:

@@ -24,6 +24,7 @@ _MODE = stat.S_IFREG | 0o644
 _STORED = 0
 _UNIX = 3
 _LONGEST_NAME = 64
+_LONGEST_COMMENT = 65_535
 
 
 class ArchiveError(Exception):
@@ -91,7 +92,8 @@ def _end_of(data: bytes) -> tuple[int, int]:
     if not data.startswith(_LOCAL_MARK):
         raise ArchiveError("it does not begin with a member: data was put before the archive, or it is no zip")
     if len(data) < _END.size or not data[-_END.size :].startswith(_END_MARK):
-        raise ArchiveError("it does not end with a zip's end record: data was put after the archive, or it was cut off")
+        raise ArchiveError("it has a zip comment, which a release has not" if _has_comment(data) else
+                           "it does not end with a zip's end record: data was put after the archive, or it was cut off")
     _, disk, start_disk, here, total, size, start, comment = _END.unpack(data[-_END.size :])
     if comment or disk or start_disk or here != total:
         raise ArchiveError("its end record has a comment, or tells of several parts")
@@ -100,6 +102,21 @@ def _end_of(data: bytes) -> tuple[int, int]:
     if start + size + _END.size != len(data):
         raise ArchiveError("its directory is not where its end record says: data was put before, into or after the archive")
     return start, total
+
+
+def _has_comment(data: bytes) -> bool:
+    """Is all that follows the last end record the comment that this record tells of?"""
+    at = data.rfind(_END_MARK, max(0, len(data) - _END.size - _LONGEST_COMMENT))
+    if at < 0 or at + _END.size > len(data):
+        return False
+    length: int = _END.unpack(data[at : at + _END.size])[-1]
+    return at + _END.size + length == len(data)
+
+
+def written_at(data: bytes) -> datetime:
+    """The time that the members of an archive have which `unpacked` took: UTC, in whole steps of 2 s."""
+    clock, day = _LOCAL.unpack(data[: _LOCAL.size])[4:6]
+    return _moment(clock, day)
 
 
 def _entries(data: bytes, position: int, count: int) -> Iterator[_Entry]:

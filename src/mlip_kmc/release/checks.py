@@ -1,20 +1,20 @@
-"""The checks of the gate that are one comparison each: forces, the training set, validation, the image.
+"""The checks of the gate that are one comparison each: forces, the training set, the image.
 
     forces_check(atoms, potential).verdict          # Verdict.PASSED
 
-Symmetry, smoothness, reference values, agreement and the run's history have files of their own.
+Symmetry, smoothness, reference values, agreement, validation and the run's history have files of their own.
 """
 
 from collections.abc import Callable
 
 from ase import Atoms
 
-from mlip_kmc.check.gradient import GRADIENT_EV_PER_A, gradient
+from mlip_kmc.check.gradient import gradient
 from mlip_kmc.eon.evaluate import Evaluation, evaluate
 from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.potential.record import PotentialRecord, Training
-from mlip_kmc.release.gate import Check, Verdict, measured, not_tested
-from mlip_kmc.release.manifest import Image, ValidationMetrics
+from mlip_kmc.release.gate import LIMITS, Check, measured, not_tested
+from mlip_kmc.release.manifest import Image
 from mlip_kmc.release.training import LabelledSet
 
 _SAME_DISTANCE_A = 2e-4
@@ -32,7 +32,7 @@ def forces_check(
         evaluate: gives energy and forces.
     """
     deviation = gradient(atoms, potential, evaluate=evaluate)[0][0].values["deviation_eV_per_A"]
-    return measured("forces", float(deviation) if isinstance(deviation, float) else float("nan"), limit=GRADIENT_EV_PER_A,
+    return measured("forces", float(deviation) if isinstance(deviation, float) else float("nan"), limit=LIMITS["forces"],
                     unit="eV/A", about="forces against central differences of the energy, by eOn and LAMMPS")
 
 
@@ -45,23 +45,21 @@ def training_check(training: LabelledSet, record: PotentialRecord | None, *, cut
     apart = [found.structures != told.structures, found.atoms != told.atoms]
     apart += [not abs(found.smallest_distance_A.get(name, 0.0) - told.smallest_distance_A.get(name, 0.0)) <= _SAME_DISTANCE_A
               for name in {*found.smallest_distance_A, *told.smallest_distance_A}]
-    return measured("training-set", float(sum(apart)), limit=0.0, unit="differences", about=about,
+    return measured("training-set", float(sum(apart)), limit=LIMITS["training-set"], unit="differences", about=about,
                     detail=f"{found.structures} structures, {found.atoms} atoms; the record has {told.structures}, {told.atoms}")
 
 
-def validation_check(metrics: ValidationMetrics | None) -> Check:
-    """Are there errors on structures that the potential was not fitted to? How large they may be is for the reader."""
-    about = "errors on structures that the potential was not fitted to"
-    if metrics is None:
-        return not_tested("validation", about=about, why="there is no validation set, and no record that tells of one")
-    return Check(name="validation", about=about, verdict=Verdict.PASSED, number=metrics.force_rmse_eV_per_A, unit="eV/A",
-                 detail=f"{metrics.structures} structures, {1e3 * metrics.energy_rmse_eV_per_atom:.3g} meV/atom; from "
-                        f"{metrics.source}")
+def image_check(image: Image, *, made_of: str | None = None) -> Check:
+    """Is the image that the manifest names the one that this runs in?
 
-
-def image_check(image: Image) -> Check:
-    """Is it known which image this was?"""
-    about = "the image that the release was computed in"
+    Args:
+        image: its file's digest, and the recipe of the image that this runs in.
+        made_of: the recipe that the file itself names; None where it names none.
+    """
+    about = "the recipe in the named image's file, against that of the image that the release was computed in"
     if image.sha256 is None:
         return not_tested("image", about=about, why="the image's file is not at hand: give --image FILE")
-    return Check(name="image", about=about, verdict=Verdict.PASSED, detail=f"sha256 {image.sha256}")
+    if image.recipe is None or made_of is None:
+        return not_tested("image", about=about, why="the file, or what this runs in, tells no recipe: is it mlip-kmc's?")
+    return measured("image", float(made_of != image.recipe), limit=LIMITS["image"], unit="differences", about=about,
+                    detail=f"the file is of the recipe {made_of[:12]}, this runs in {image.recipe[:12]}")

@@ -12,8 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from mlip_kmc.release.members import CRATE, MEMBERS
+from mlip_kmc.release.settings import Organization
 
-_CONTEXT, _CONFORMS = "https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/crate/1.1"
+TIME = "%Y-%m-%dT%H:%M:%SZ"
+_CONFORMS = "https://w3id.org/ro/crate/1.1"
+_CONTEXT = ("https://w3id.org/ro/crate/1.1/context", {"creditText": "http://schema.org/creditText"})
+"""RO-Crate 1.1 knows the terms that schema.org had then; a newer one is added where it is used, as its page says."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class CrateFacts:
 
     Attributes:
         title, description, version, author, licence, citation: in words.
+        organization: of the author, and the publisher; the author itself where the names are the same.
         date: of the release.
         elements: the potential's.
         parts: versions of what took part, by name.
@@ -32,6 +37,7 @@ class CrateFacts:
     description: str
     version: str
     author: str
+    organization: Organization
     licence: str
     citation: str
     date: datetime
@@ -48,21 +54,37 @@ def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
         files: all of its names.
     """
     kept = [name for name in MEMBERS if name in set(files) and name != CRATE]
-    date = facts.date.strftime("%Y-%m-%dT%H:%M:%SZ")
+    date = f"{facts.date:{TIME}}"
     tools: list[dict[str, Any]] = [{"@id": f"#part-{name}", "@type": "SoftwareApplication", "name": name, "version": version}
                                    for name, version in facts.parts.items()]
+    people = _people(facts)
     graph: list[dict[str, Any]] = [
         {"@id": CRATE, "@type": "CreativeWork", "conformsTo": {"@id": _CONFORMS}, "about": {"@id": "./"}},
         {"@id": "./", "@type": "Dataset", "name": facts.title, "description": facts.description, "version": facts.version,
-         "datePublished": date, "author": {"@id": "#author"}, "license": {"@id": "#licence"}, "creditText": facts.citation,
+         "datePublished": date, "author": {"@id": people[0]["@id"]}, "publisher": {"@id": people[-1]["@id"]},
+         "license": {"@id": "#licence"}, "creditText": facts.citation,
          "keywords": ["interatomic potential", "atomic cluster expansion", *facts.elements],
-         "hasPart": [{"@id": name} for name in kept], "mentions": [{"@id": "#run"}]},
-        {"@id": "#author", "@type": "Person", "name": facts.author},
+         "hasPart": _value([{"@id": name} for name in kept]), "mentions": {"@id": "#run"}},
+        *people,
         {"@id": "#licence", "@type": "CreativeWork", "name": facts.licence, "description": facts.licence},
         *({"@id": name, "@type": "File", "name": name, "description": MEMBERS[name].about,
            "encodingFormat": MEMBERS[name].media_type} for name in kept),
         {"@id": "#run", "@type": "CreateAction", "name": f"adaptive kinetic Monte Carlo run {facts.run[:12]}",
-         "instrument": [{"@id": tool["@id"]} for tool in tools], "result": [{"@id": "report.html"}]},
+         "instrument": _value([{"@id": tool["@id"]} for tool in tools]), "result": {"@id": "report.html"}},
         *tools,
     ]
-    return (json.dumps({"@context": _CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps({"@context": list(_CONTEXT), "@graph": graph}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _people(facts: CrateFacts) -> list[dict[str, Any]]:
+    """The author first, the organization last; one entity where they are the same."""
+    organization = {"@id": "#organization", "@type": "Organization", "name": facts.organization.name,
+                    "url": facts.organization.url}
+    if facts.author == facts.organization.name:
+        return [organization]
+    return [{"@id": "#author", "@type": "Person", "name": facts.author, "affiliation": {"@id": "#organization"}}, organization]
+
+
+def _value(entries: list[dict[str, Any]]) -> Any:
+    """A single value stands alone in compacted JSON-LD."""
+    return entries[0] if len(entries) == 1 else entries

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from ase import Atoms
 from ase.build import bulk
 from ase.optimize import BFGS
-from ase.units import GPa
 from scipy.optimize import minimize_scalar
 
+from mlip_kmc.constants import GPA_PER_EV_A3
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.release.settings import Crystal
 
@@ -82,8 +82,8 @@ class CubicCrystal:
         along, shear = np.zeros((3, 3)), np.zeros((3, 3))
         along[0, 0] = STRAIN
         shear[1, 2] = shear[2, 1] = STRAIN / 2.0
-        stretched = (self._stress(along) - self._stress(-along)) / (2.0 * STRAIN * GPa)
-        sheared = (self._stress(shear) - self._stress(-shear)) / (2.0 * STRAIN * GPa)
+        stretched = (self._stress(along) - self._stress(-along)) / (2.0 * STRAIN) * GPA_PER_EV_A3
+        sheared = (self._stress(shear) - self._stress(-shear)) / (2.0 * STRAIN) * GPA_PER_EV_A3
         return ElasticConstants(C11=float(stretched[0]), C12=float((stretched[1] + stretched[2]) / 2.0), C44=float(sheared[3]))
 
     def vacancy_eV(self, *, cutoff_A: float) -> float:  # noqa: N802 - a unit

@@ -20,6 +20,13 @@ from mlip_kmc.schema import closest
 CHECKS = ("forces", "rotation", "translation", "permutation", "cutoff", "baseline", "paths", "gamma", "lattice-constant", "c11",
           "c12", "c44", "vacancy", "barrier", "halts", "training-set", "validation", "image")
 """All of them, in the order in which they are made."""
+LIMITS = {"forces": 1e-3, "rotation": 1e-6, "translation": 1e-6, "permutation": 1e-6, "cutoff": 1e-3, "baseline": 1e-3,
+          "paths": 1e-8, "gamma": 1e-4, "halts": 0.0, "training-set": 0.0, "validation": 1.0, "image": 0.0}
+"""What `number` may not be above, in the check's own unit; those of reference values are the settings' tolerances.
+
+`forces`, `cutoff` and `baseline` in eV/A: a tenth of the force at which saddles are converged. `rotation` and the like in eV and
+eV/A: the arithmetic differs by 1e-11 in a good potential, by 1e-4 and more in one that knows its axes. `paths` in eV and eV/A.
+`gamma` of the larger one: python-ace and LAMMPS agree to 2e-6. `validation` as a part of the limits that the settings give."""
 FLOOR = 1e-9
 """Differences below are the arithmetic's: they change from one processor to the next, and are not told apart."""
 
@@ -66,11 +73,11 @@ def measured(name: str, number: float, *, limit: float, unit: str, about: str, d
     """A check that was made: passed if the number is finite and not above its limit."""
     finite = math.isfinite(number)
     return Check(name=name, about=about, verdict=Verdict.PASSED if finite and number <= limit else Verdict.FAILED,
-                 number=_rounded(number, limit) if finite else None, limit=limit, unit=unit, source=source,
+                 number=rounded(number, limit) if finite else None, limit=limit, unit=unit, source=source,
                  detail="the number is not finite" if not finite else detail if abs(number) > FLOOR or not limit else None)
 
 
-def _rounded(number: float, limit: float) -> float:
+def rounded(number: float, limit: float) -> float:
     """Three digits; on the side of the limit where the number is."""
     shown = float(f"{max(number, FLOOR) if number > 0.0 else number:.3g}")
     return shown if (shown <= limit) == (number <= limit) else number

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 
 from mlip_kmc.records import Event, SearchRecord
-from mlip_kmc.release.gate import Check, Verdict, measured, not_tested
+from mlip_kmc.release.gate import LIMITS, Check, Verdict, measured, not_tested
 
 
 def halts_check(
@@ -27,8 +27,11 @@ def halts_check(
     halted = sum(record.outcome == "halted" for record in searches if record.state in states)
     if len(events) < steps and not halted and not halt:
         return not_tested("halts", about=about, why=f"the run made {len(events)} KMC steps, fewer than {steps}")
-    found = measured("halts", float(halted), limit=0.0, unit="searches", about=about,
-                     detail=f"{sum(record.state in states for record in searches)} searches of {len(states)} states")
+    looked_at = sum(record.state in states for record in searches)
+    if not looked_at and not halt:
+        return not_tested("halts", about=about, why=f"no search of these {len(states)} states is on record")
+    found = measured("halts", float(halted), limit=LIMITS["halts"], unit="searches", about=about,
+                     detail=f"{looked_at} searches of {len(states)} states")
     if halt and found.verdict is Verdict.PASSED:  # a halt before the first registered search
         return found.model_copy(update={"verdict": Verdict.FAILED, "number": None, "detail": "the run stands halted"})
     return found

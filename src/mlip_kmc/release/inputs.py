@@ -6,7 +6,7 @@
 Everything lies in one directory, under fixed names, and needs nothing of this package.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from typing import Any
@@ -26,10 +26,16 @@ _DIGITS = 8
 _POTENTIAL = """\
 # Units metal; types 1 to {count} are {elements}. Include it after the structure is there.
 {commands}{masses}
-# with the extrapolation grade gamma of each atom (f_gamma), in place of pair_style and pair_coeff pace above:
-#   pair_style pace/extrapolation
-#   pair_coeff * * {basis} {active_set} {elements}
+# With the extrapolation grade gamma of each atom (f_gamma), in place of pair_style and pair_coeff above:
+{graded}
+# In a run, every 10 steps; fix pair looks at steps that its interval divides, and at no others:
 #   fix gamma all pair 10 pace/extrapolation gamma 1
+# After a minimize, or a run whose last step is none of these, f_gamma is that of an earlier structure. For the present one, then:
+{now}
+"""
+_GRADE_NOW = """\
+fix gamma all pair 1 pace/extrapolation gamma 1
+run 0
 """
 _EXAMPLE = """\
 # lmp -in in.example       prints the energy that manifest.json has, example.energy_eV
@@ -104,8 +110,21 @@ def in_potential(potential: AcePotential) -> str:
     masses = "".join(f"mass {number} {float(atomic_masses[atomic_numbers[symbol]])!r}\n"
                      for number, symbol in enumerate(potential.elements, start=1))
     return _POTENTIAL.format(count=len(potential.elements), elements=elements, masses=masses,
-                             commands=potential.lammps_input(potential.elements), basis=members.BASIS,
-                             active_set=members.ACTIVE_SET)
+                             commands=potential.lammps_input(potential.elements), graded=_remarks(_graded(potential)),
+                             now=_remarks(_GRADE_NOW.splitlines()))
+
+
+def _graded(potential: AcePotential) -> list[str]:
+    """The same potential by the pair style that knows gamma."""
+    elements = " ".join(potential.elements)
+    styles, lines = potential.baseline.lammps(potential.elements) if potential.baseline else ([], [])
+    overlay, name = ("hybrid/overlay ", "pace/extrapolation ") if styles else ("", "")
+    return [f"pair_style {overlay}{' '.join(['pace/extrapolation', *styles])}",
+            f"pair_coeff * * {name}{members.BASIS} {members.ACTIVE_SET} {elements}", *lines]
+
+
+def _remarks(lines: Sequence[str]) -> str:
+    return "\n".join(f"#   {line}" for line in lines)
 
 
 def xyz_text(atoms: Atoms) -> str:

@@ -1,27 +1,32 @@
 """The manifest of a release: one typed, frozen value, its JSON, and its JSON Schema.
 
-    manifest = ProductionManifest.from_json(data)
+    manifest = read_manifest(data)
     manifest.version, manifest.training_set_size, manifest.files["potential.yace"].sha256
 
-The schema is shipped in every release, and printed by `mlip-kmc release schema`.
+The schema is shipped in every release, and printed by `mlip-kmc release schema`. Releases of the first format, which told neither
+the example's gamma nor what errors were allowed, are still read.
 """
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AwareDatetime, Field, ValidationError, field_serializer, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, field_serializer, field_validator, model_validator
 
 from mlip_kmc.errors import ReleaseError
 from mlip_kmc.explain import explain
+from mlip_kmc.json_text import JsonError, read_json
 from mlip_kmc.potential.baseline import Pairs
-from mlip_kmc.release.gate import Check
-from mlip_kmc.release.settings import SEMVER, Licences, Line, Oracle, Section
+from mlip_kmc.release.gate import CHECKS, Check
+from mlip_kmc.release.settings import SEMVER, ErrorLimit, Licences, Line, Oracle, Organization, Section
 
-FORMAT = 1
+FORMAT = 2
 """It changes with the meaning of a key."""
-SCHEMA_ID = f"urn:mlip-kmc:release-manifest:{FORMAT}"
+_SCHEMA = "urn:mlip-kmc:release-manifest:"
+SCHEMA_ID = f"{_SCHEMA}{FORMAT}"
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 PREFIX = "release_v"
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
@@ -120,10 +125,17 @@ class Example(Section):
     tolerance_eV: Positive = 1e-8
 
 
-class ProductionManifest(Section):
-    """What a release is."""
+class GradedExample(Example):
+    """A structure, its energy and its extrapolation grade."""
 
-    schema_id: Literal["urn:mlip-kmc:release-manifest:1"] = Field(default="urn:mlip-kmc:release-manifest:1", alias="$schema")
+    gamma: Positive
+    """The largest of an atom, by which an active set of another potential is known."""
+
+
+class Manifest(Section):
+    """What all formats tell of a release."""
+
+    schema_id: str = Field(alias="$schema")
     name: Line
     """Of the package, as `release_v1.0`."""
     title: Line
@@ -160,6 +172,15 @@ class ProductionManifest(Section):
     files: dict[str, FileEntry]
     """Every file of the release but the manifest itself and SHA256SUMS."""
 
+    @field_validator("creation_date", mode="before")
+    @classmethod
+    def _written_one_way(cls, value: Any) -> Any:
+        if isinstance(value, datetime):
+            return value
+        if not (isinstance(value, str) and _DATE.fullmatch(value)):
+            raise ValueError("must be a time in UTC in whole seconds, as '2026-11-25T12:00:00Z'")
+        return datetime.fromisoformat(value)
+
     @field_serializer("creation_date")
     def _date(self, value: datetime) -> str:
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -184,18 +205,67 @@ class ProductionManifest(Section):
         Raises:
             ReleaseError: it is none, or of another format.
         """
+        raw = _raw(data)
+        if raw.get("$schema") not in get_args(cls.model_fields["schema_id"].annotation):
+            raise _unknown(raw.get("$schema"))
         try:
-            raw = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise ReleaseError("the manifest is not JSON") from error
-        found = raw.get("$schema") if isinstance(raw, dict) else None
-        if found != SCHEMA_ID:
-            raise ReleaseError(f"the manifest follows the schema {str(found)[:80]!r}, which this version does not know; it knows "
-                               f"{SCHEMA_ID}")
-        try:
-            return cls.model_validate_json(data)
+            return cls.model_validate_json(json.dumps(raw), strict=True)
         except ValidationError as error:
             raise ReleaseError(f"the manifest does not follow its schema: {explain(error, cls)[0]}") from error
+
+
+class FirstManifest(Manifest):
+    """Of earlier releases: the example's gamma and the allowed errors are not known."""
+
+    schema_id: Literal["urn:mlip-kmc:release-manifest:1"] = Field(default="urn:mlip-kmc:release-manifest:1", alias="$schema")
+
+
+class ProductionManifest(Manifest):
+    """What a release is."""
+
+    schema_id: Literal["urn:mlip-kmc:release-manifest:2"] = Field(default="urn:mlip-kmc:release-manifest:2", alias="$schema")
+    organization: Organization
+    """Of the author; the publisher."""
+    validation_limits: dict[str, ErrorLimit]
+    """How large errors on structures that it was not fitted to might be, by group; `all` is for groups without their own."""
+    checks: Annotated[tuple[Check, ...], Field(json_schema_extra={
+        "minItems": len(CHECKS), "maxItems": len(CHECKS), "allOf": [
+            {"contains": {"properties": {"name": {"const": name}}, "required": ["name"]}} for name in CHECKS]})]
+    """The gate: each check with its number, and why it was allowed not to pass; always the same ones."""
+    example: GradedExample
+
+
+FORMATS: tuple[type[Manifest], ...] = (FirstManifest, ProductionManifest)
+"""All that can be read, the newest last."""
+
+
+def read_manifest(data: bytes) -> Manifest:
+    """A manifest of any known format.
+
+    Raises:
+        ReleaseError: it is none, or of an unknown format.
+    """
+    wanted = _raw(data).get("$schema")
+    for kind in FORMATS:
+        if wanted in get_args(kind.model_fields["schema_id"].annotation):
+            return kind.from_json(data)
+    raise _unknown(wanted)
+
+
+def _raw(data: bytes) -> dict[str, Any]:
+    try:
+        raw = read_json(data)
+    except JsonError as error:
+        raise ReleaseError(f"the manifest cannot be read: {error}") from error
+    if not isinstance(raw, dict):
+        raise ReleaseError("the manifest is no object of keys")
+    return raw
+
+
+def _unknown(found: object) -> ReleaseError:
+    known = ", ".join(f"{_SCHEMA}{number}" for number in range(1, FORMAT + 1))
+    return ReleaseError(f"the manifest follows the schema {str(found)[:80]!r}, which this version does not know; it knows "
+                        f"{known}")
 
 
 def release_name(version: str) -> str:
@@ -204,25 +274,25 @@ def release_name(version: str) -> str:
     return f"{PREFIX}{numbers.removesuffix('.0') if numbers.count('.') == 2 else numbers}{dash}{pre}"
 
 
-def manifest_schema() -> dict[str, Any]:
-    """The manifest's JSON Schema (draft 2020-12)."""
-    found = ProductionManifest.model_json_schema(mode="serialization", by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **found,
+def manifest_schema(kind: type[Manifest] = ProductionManifest) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a format."""
+    found = kind.model_json_schema(mode="serialization", by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": kind.model_fields["schema_id"].default, **found,
             "title": "mlip-kmc release manifest"}
 
 
-def schema_bytes() -> bytes:
+def schema_bytes(kind: type[Manifest] = ProductionManifest) -> bytes:
     """The schema as it is shipped."""
-    return (json.dumps(manifest_schema(), indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(manifest_schema(kind), indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def same_schema(data: bytes) -> bool:
-    """Is a shipped schema this version's, but for its words? They may be improved without a new format."""
+def same_schema(data: bytes, kind: type[Manifest] = ProductionManifest) -> bool:
+    """Is a shipped schema a format's, but for its words? They may be improved without a new format."""
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
+        found = read_json(data)
+    except JsonError:
         return False
-    return bool(_without_words(found) == _without_words(manifest_schema()))
+    return bool(_without_words(found) == _without_words(manifest_schema(kind)))
 
 
 def _without_words(schema: Any) -> Any:

@@ -26,15 +26,16 @@ from mlip_kmc.release import members
 from mlip_kmc.release.agreement import agreement_check, gamma_check
 from mlip_kmc.release.archive import packed
 from mlip_kmc.release.card import card, gate_rows
-from mlip_kmc.release.checks import forces_check, image_check, training_check, validation_check
+from mlip_kmc.release.checks import forces_check, image_check, training_check
+from mlip_kmc.release.consistency import refuse_contradictions
 from mlip_kmc.release.crate import CrateFacts, crate
 from mlip_kmc.release.gate import Check, check_allowed, pass_gate
 from mlip_kmc.release.history import halts_check
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.manifest import (
-    Example,
     FileEntry,
     GammaThresholds,
+    GradedExample,
     GroupErrors,
     ProductionManifest,
     TrainingSet,
@@ -45,21 +46,23 @@ from mlip_kmc.release.manifest import (
 from mlip_kmc.release.parts_list import parts_list
 from mlip_kmc.release.reference_checks import reference_checks
 from mlip_kmc.release.settings import ReleaseSettings
-from mlip_kmc.release.smoothness import baseline_check, cutoff_check
+from mlip_kmc.release.smoothness import baseline_check, cutoff_check, cutoffs_of
 from mlip_kmc.release.subject import Subject
 from mlip_kmc.release.symmetry import symmetry_checks
-from mlip_kmc.release.training import LabelledSet, SetErrors
+from mlip_kmc.release.training import ANY_GROUP, LabelledSet, SetErrors
+from mlip_kmc.release.validation import validation_check
 from mlip_kmc.report import render
 
 
 @dataclass(frozen=True)
 class _Sets:
-    """The training set, the validation set if there is one, and their errors under the potential."""
+    """The training set, the validation set if there is one, their errors, and how many structures both have."""
 
     training: LabelledSet
     training_errors: Mapping[str, SetErrors]
     validation: LabelledSet | None
     validation_errors: Mapping[str, SetErrors]
+    shared: int
 
 
 class ProductionDeployer:
@@ -77,17 +80,21 @@ class ProductionDeployer:
             on_check: called with every check.
 
         Raises:
-            ReleaseError: there is no version, no author, no training set, or no such check to allow.
+            ReleaseError: there is no version, no author, no organization, no training set, or no such check to allow.
         """
         if settings.version is None or settings.author is None:
             missing = "version" if settings.version is None else "author"
             raise ReleaseError(f"a release needs its {missing}: give --{missing}, or set release.{missing}")
+        if settings.organization is None:
+            raise ReleaseError("a release needs the organization of its author, for archives: set release.organization, as "
+                               "{name: Example University, url: https://example.org}; where there is none, the author's own name "
+                               "and page")
         if not settings.training_sets:
             raise ReleaseError("a release needs the set that its potential was fitted to: give --training-set FILE, or set "
                                "release.training_sets")
         check_allowed(settings.allow)
         self.settings = settings
-        self.version, self.author = settings.version, settings.author
+        self.version, self.author, self.organization = settings.version, settings.author, settings.organization
         self.name = release_name(settings.version)
         self._doing, self._note = on_doing, on_check
 
@@ -128,14 +135,16 @@ class ProductionDeployer:
     def _packed(self, subject: Subject, scratch: Path) -> bytes:
         example, sets = example_of(subject.atoms), self._sets(subject)
         inputs = ready_inputs(subject.potential, example)
-        checks, energy_eV = self._checked(subject, example, sets, inputs, scratch)
+        checks, (energy_eV, gamma) = self._checked(subject, example, sets, inputs, scratch)
         date = self._date(subject)
         files = {**inputs, **self._potential_files(subject), members.SCHEMA: schema_bytes(),
                  members.PARTS: parts_list(subject.parts, image=subject.image, at=date)}
         if self.settings.include_training_set:
             files[members.TRAINING] = sets.training.to_xyz()
         manifest = self._manifest(subject, sets, checks, date=date,
-                                  example=Example(atoms=len(example), energy_eV=float(f"{energy_eV:.10f}")))
+                                  example=GradedExample(atoms=len(example), energy_eV=float(f"{energy_eV:.10f}"),
+                                                        gamma=float(f"{gamma:.6g}")))
+        refuse_contradictions(manifest)
         report = replace(subject.report, name=f"{manifest.title} {self.version}")
         files[members.REPORT] = render(report, gate=gate_rows(checks), release=self.name).encode()
         files[members.CARD] = card(manifest).encode()
@@ -157,12 +166,13 @@ class ProductionDeployer:
                                      "was fitted to")
         calculator = subject.for_short_range()
         return _Sets(training=training, training_errors=training.errors(calculator), validation=validation,
-                     validation_errors=validation.errors(calculator) if validation else {})
+                     validation_errors=validation.errors(calculator) if validation else {},
+                     shared=validation.shared_with(training) if validation else 0)
 
     def _checked(
         self, subject: Subject, example: Atoms, sets: _Sets, inputs: Mapping[str, bytes], scratch: Path
-    ) -> tuple[tuple[Check, ...], float]:
-        """The gate, and the example's energy in eV."""
+    ) -> tuple[tuple[Check, ...], tuple[float, float]]:
+        """The gate, and the example's energy in eV and largest gamma."""
         found: list[Check] = []
 
         def note(*checks: Check) -> None:
@@ -176,12 +186,13 @@ class ProductionDeployer:
         self._doing("turning, moving and reordering the atoms")
         note(*symmetry_checks(example, calculator))
         self._doing("looking for jumps")
-        note(cutoff_check(elements=potential.elements, cutoff_A=potential.cutoff_A, calculator=calculator))
+        note(cutoff_check(cutoffs_of(potential), calculator=calculator))
         pairs = potential.baseline.pairs if potential.baseline else {}
         note(baseline_check({name: (pair.inner_A, pair.outer_A) for name, pair in pairs.items()}, calculator=calculator))
         self._doing("comparing LAMMPS, python-ace and the driver")
         paths, energy_eV = agreement_check(potential, example, inputs=inputs, folder=scratch / "paths")
-        note(paths, gamma_check(potential, example, folder=scratch / "gamma"))
+        graded, gamma = gamma_check(potential, example, folder=scratch / "gamma")
+        note(paths, graded)
         self._doing("computing reference values")
         for check in reference_checks(self.settings.references, calculator=calculator, elements=potential.elements,
                                       cutoff_A=potential.cutoff_A, lowest_barrier_eV=subject.lowest_barriers()):
@@ -190,8 +201,18 @@ class ProductionDeployer:
         note(halts_check(events=view.events, searches=view.searches, present=view.numbers.state, halt=view.numbers.halt,
                          steps=self.settings.quiet_steps),
              training_check(sets.training, record, cutoff_A=potential.cutoff_A),
-             validation_check(self._metrics(subject, sets)), image_check(subject.image))
-        return pass_gate(found, allowed=self.settings.allow), energy_eV
+             validation_check(self._metrics(subject, sets), self._held_out(subject, sets),
+                              limits=self.settings.validation_limits, shared=sets.shared, from_set=sets.validation is not None),
+             image_check(subject.image, made_of=subject.image_recipe))
+        return pass_gate(found, allowed=self.settings.allow), (energy_eV, gamma)
+
+    def _held_out(self, subject: Subject, sets: _Sets) -> Mapping[str, SetErrors]:
+        """By group, errors on structures that it was not fitted to: of the given set, else those that the record tells of."""
+        metrics = self._metrics(subject, sets)
+        if sets.validation is not None or metrics is None:
+            return sets.validation_errors
+        return {ANY_GROUP: SetErrors(structures=metrics.structures, energy_eV_per_atom=metrics.energy_rmse_eV_per_atom,
+                                     force_eV_per_A=metrics.force_rmse_eV_per_A)}
 
     def _metrics(self, subject: Subject, sets: _Sets) -> ValidationMetrics | None:
         if sets.validation is not None:
@@ -205,14 +226,15 @@ class ProductionDeployer:
         return ValidationMetrics(**record.test_errors.model_dump(), source="the potential's record")
 
     def _manifest(
-        self, subject: Subject, sets: _Sets, checks: tuple[Check, ...], *, date: datetime, example: Example
+        self, subject: Subject, sets: _Sets, checks: tuple[Check, ...], *, date: datetime, example: GradedExample
     ) -> ProductionManifest:
         settings, potential, training = self.settings, subject.potential, sets.training
         grade = subject.report.grade
         about = Training.of([one.atoms for one in training.structures], cutoff_A=potential.cutoff_A)
         return ProductionManifest(
             name=self.name, title=self._title(subject), description=settings.description, version=self.version,
-            author=self.author, creation_date=date, citation=settings.citation, licences=settings.licences,
+            author=self.author, organization=self.organization, creation_date=date,
+            citation=settings.citation, licences=settings.licences,
             elements=potential.elements, cutoff_A=potential.cutoff_A,
             baseline=dict(potential.baseline.pairs) if potential.baseline else None,
             minimum_distance_A=dict(potential.minimum_distance_A),
@@ -223,7 +245,8 @@ class ProductionDeployer:
                                      included=self.settings.include_training_set),
             validation_metrics=self._metrics(subject, sets),
             errors_by_group=(*_by_group("training", sets.training_errors), *_by_group("validation", sets.validation_errors)),
-            oracle=settings.oracle, run=subject.run, image=subject.image, parts=subject.parts.told(), checks=checks,
+            validation_limits=settings.validation_limits, oracle=settings.oracle, run=subject.run,
+            image=subject.image, parts=subject.parts.told(), checks=checks,
             good_for=settings.good_for, not_for=settings.not_for, example=example, files={},
         )
 
@@ -293,7 +316,8 @@ def _together(by_group: Mapping[str, SetErrors], whole: LabelledSet) -> SetError
 
 def _crate_facts(manifest: ProductionManifest) -> CrateFacts:
     return CrateFacts(title=manifest.title, description=manifest.description or manifest.title, version=manifest.version,
-                      author=manifest.author, licence=manifest.licences.potential, citation=manifest.citation,
+                      author=manifest.author, organization=manifest.organization,
+                      licence=manifest.licences.potential, citation=manifest.citation,
                       date=manifest.creation_date, elements=manifest.elements, parts=manifest.parts, run=manifest.run.id)
 
 

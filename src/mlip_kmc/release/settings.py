@@ -23,6 +23,7 @@ from pydantic import (
 
 from mlip_kmc.errors import ConfigError
 from mlip_kmc.explain import explain
+from mlip_kmc.files import why_no_file
 from mlip_kmc.yaml_file import read_keys
 
 SEMVER = r"^(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})(-[0-9A-Za-z]{1,20}(\.[0-9A-Za-z]{1,20}){0,4})?$"
@@ -103,6 +104,26 @@ class References(Section):
     """The lowest barrier of a state of the run."""
 
 
+class ErrorLimit(Section):
+    """How large the errors of a group of structures may be (root mean square)."""
+
+    energy_meV_per_atom: Positive
+    """Of the energies."""
+    force_eV_per_A: Positive
+    """Of the force components."""
+    reason: Line
+    """Why this is good enough for what the potential is meant for."""
+
+
+class Organization(Section):
+    """Of the author; the release's publisher."""
+
+    name: Line
+    """As `Example University`; the author's own name where there is none."""
+    url: Annotated[str, Field(pattern=r"^https?://[^\s<>\"]{1,500}$")]
+    """Its page."""
+
+
 class Oracle(Section):
     """What the training set's energies and forces were computed with."""
 
@@ -124,8 +145,9 @@ class Licences(Section):
 def _existing(value: Path, info: ValidationInfo) -> Path:
     base: Path = (info.context or {}).get("base", Path.cwd())
     path = (base / value.expanduser()).resolve()
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}; correct the path, which starts at the settings' own folder")
+    wrong = why_no_file(path)
+    if wrong:
+        raise ValueError(f"{wrong}; correct the path, which starts at the settings' own folder")
     return path
 
 
@@ -152,12 +174,16 @@ class ReleaseSettings(Section):
     """Under which others may use it."""
     citation: Line
     """How to cite the potential."""
+    organization: Organization | None = None
+    """Of the author, who releases as its member; every release needs one, since archives ask for it."""
     training_sets: tuple[Path, ...] = ()
     """What the potential was fitted to: extended XYZ with energies and forces; `--training-set` goes before."""
     include_training_set: bool = False
     """Put the set itself into the release, not only its fingerprint; `--include-training-set` does so, too."""
     validation_set: Path | None = None
     """Structures that it was not fitted to, likewise; without it the record's errors count. `--validation-set` goes before."""
+    validation_limits: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")], ErrorLimit] = {}
+    """How large errors on structures that it was not fitted to may be, by group; `all` is for groups without their own."""
     image: Path | None = None
     """The file of the image that the run was made in; `--image` goes before."""
     allow: dict[str, Line] = {}

@@ -1,40 +1,67 @@
 """Does the energy go smoothly through the distances where something is switched: the cutoff, and the baseline's two ends?
 
-    check = cutoff_check(elements=("Cu",), cutoff_A=5.0, calculator=calculator)
+    check = cutoff_check(cutoffs_of(potential), calculator=calculator)
 
 Two atoms are taken across the distance in steps of 1e-4 A. A jump of the force shows in its second difference, one of the energy
 in what the forces do not account for (Simpson's rule): both vanish, as the square of the step and faster, where nothing jumps.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.release.gate import Check, Verdict, measured
+from mlip_kmc.errors import PotentialError
+from mlip_kmc.potential import AcePotential
+from mlip_kmc.release.gate import LIMITS, Check, Verdict, measured
 from mlip_kmc.release.symmetry import evaluated
 
 Array = npt.NDArray[np.float64]
-LIMIT_EV_PER_A = 1e-3
-"""A tenth of the force (0.01 eV/A) at which saddles are converged."""
 STEP_A = 1e-4
 _POINTS = 21
 _OFFSET = 0.37
 """Of a step: no point lies on the distance itself."""
 
 
-def cutoff_check(*, elements: Sequence[str], cutoff_A: float, calculator: Any) -> Check:
-    """Each pair of elements across the cutoff, beside a third atom near to both, which makes it a matter of many bodies."""
+def cutoffs_of(potential: AcePotential) -> dict[str, tuple[float, ...]]:
+    """In A, by pair of elements: where its own radial functions end; two where they differ by which of both is the centre.
+
+    An alloy's pairs have cutoffs of their own: at the largest of all, most of them are zero already.
+
+    Raises:
+        PotentialError: python-ace cannot read it.
+    """
+    from pyace import ACECTildeBasisSet
+
+    try:
+        bonds = ACECTildeBasisSet(str(potential.yace)).map_bond_specifications
+    except Exception as error:  # python-ace raises anything
+        raise PotentialError(f"python-ace cannot read {potential.yace}: {error}; fit it again") from error
+    found: dict[str, set[float]] = {}
+    for (first, second), bond in bonds.items():
+        pair = "-".join(sorted((potential.elements[first], potential.elements[second])))
+        found.setdefault(pair, set()).add(float(bond.rcut))
+    return {pair: tuple(sorted(found[pair])) for pair in sorted(found)}
+
+
+def cutoff_check(cutoffs_A: Mapping[str, Sequence[float]], *, calculator: Any) -> Check:
+    """Each pair of elements across its cutoffs, beside a third atom near to both, which makes it a matter of many bodies.
+
+    Args:
+        cutoffs_A: by pair of elements.
+        calculator: an ASE calculator.
+    """
     found = {}
-    for first, second in combinations_with_replacement(elements, 2):
-        third = [(0.45 * cutoff_A, 0.3 * cutoff_A, 0.0)]
-        found[f"{first}-{second}"] = largest_jump(first, second, cutoff_A, calculator, others=third)
+    for name, distances in cutoffs_A.items():
+        first, second = name.split("-")
+        for distance_A in distances:
+            third = [(0.45 * distance_A, 0.3 * distance_A, 0.0)]
+            found[f"{name} at {distance_A:g} A"] = largest_jump(first, second, distance_A, calculator, others=third)
     pair = _worst(found)
-    return measured("cutoff", found[pair], limit=LIMIT_EV_PER_A, unit="eV/A",
-                    about=f"jump of force and energy across the cutoff of {cutoff_A:g} A", detail=f"worst for {pair}")
+    return measured("cutoff", found[pair], limit=LIMITS["cutoff"], unit="eV/A", detail=f"worst for {pair}",
+                    about="jump of force and energy across the cutoffs of each pair of elements")
 
 
 def baseline_check(pairs: Mapping[str, tuple[float, float]], *, calculator: Any) -> Check:
@@ -53,7 +80,7 @@ def baseline_check(pairs: Mapping[str, tuple[float, float]], *, calculator: Any)
         for distance_A in distances:
             found[f"{name} at {distance_A:g} A"] = largest_jump(first, second, distance_A, calculator)
     pair = _worst(found)
-    return measured("baseline", found[pair], limit=LIMIT_EV_PER_A, unit="eV/A", about=about, detail=f"worst for {pair}")
+    return measured("baseline", found[pair], limit=LIMITS["baseline"], unit="eV/A", about=about, detail=f"worst for {pair}")
 
 
 def largest_jump(

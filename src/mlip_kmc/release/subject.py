@@ -25,11 +25,11 @@ from mlip_kmc.potential.baseline import Baseline, Pairs
 from mlip_kmc.potential.whereabouts import noted_potential
 from mlip_kmc.release.manifest import Image, Run
 from mlip_kmc.release.parts_list import ImageParts
+from mlip_kmc.release.sif import is_sif, recipe_of
 from mlip_kmc.report import Report, collect
 from mlip_kmc.rundir import RunView
 from mlip_kmc.structure import read_structure
 
-_SIF_MARK, _SIF_AT = b"SIF_MAGIC", 32
 _REPORTED = ("ase", "numpy", "scipy")
 
 
@@ -44,6 +44,7 @@ class Subject:
         report: of the run.
         parts: of the image that this runs in.
         image: its digests.
+        image_recipe: what the image's file says that it is built from; None without a file, or where it does not say.
     """
 
     view: RunView
@@ -52,6 +53,7 @@ class Subject:
     report: Report
     parts: ImageParts
     image: Image
+    image_recipe: str | None
 
     @classmethod
     @contextmanager
@@ -77,7 +79,8 @@ class Subject:
                         "Python": sys.version.split()[0]}
             yield cls(view=view, potential=found, atoms=read_structure(view.states[0].structure), parts=parts,
                       report=collect(view, etc=Path(sys.prefix) / "etc", software=software),
-                      image=Image(sha256=digest, recipe=parts.recipe))
+                      image=Image(sha256=digest, recipe=parts.recipe),
+                      image_recipe=None if image is None else recipe_of(image))
 
     @property
     def run(self) -> Run:
@@ -104,12 +107,11 @@ def _short(gamma: float | None) -> float | None:
 def _digest_of(image: Path) -> str:
     try:
         with image.open("rb") as stream:
-            stream.seek(_SIF_AT)
-            is_sif = stream.read(len(_SIF_MARK)) == _SIF_MARK
+            good = is_sif(stream)
     except OSError as error:
         raise ReleaseError(f"cannot read the image {image}: {error.strerror}; name the SIF file that the run was made in"
                            ) from error
-    if not is_sif:
+    if not good:
         raise ReleaseError(f"{image} is no Apptainer image (SIF); name the file that the run was made in")
     return sha256_of(image)
 

@@ -13,11 +13,9 @@ import numpy.typing as npt
 from ase import Atoms
 from scipy.spatial.transform import Rotation
 
-from mlip_kmc.release.gate import Check, measured
+from mlip_kmc.release.gate import LIMITS, Check, measured
 
 Array = npt.NDArray[np.float64]
-LIMIT = 1e-6
-"""eV and eV/A: the arithmetic differs by 1e-11 in a good potential, by 1e-4 and more in one that knows its axes."""
 _SEED = 11
 _TRIALS = 2
 _UNIT = "eV, eV/A"
@@ -40,11 +38,11 @@ def symmetry_checks(atoms: Atoms, calculator: Any) -> tuple[Check, ...]:
         return float(np.max(differences))  # NaN, where there is one
 
     return (
-        measured("rotation", worst(_rotated(atoms, forces)), limit=LIMIT, unit=_UNIT,
+        measured("rotation", worst(_rotated(atoms, forces)), limit=LIMITS["rotation"], unit=_UNIT,
                  about="energy and forces of the cell and its atoms turned at random"),
-        measured("translation", worst(_moved(atoms, forces)), limit=LIMIT, unit=_UNIT,
+        measured("translation", worst(_moved(atoms, forces)), limit=LIMITS["translation"], unit=_UNIT,
                  about="energy and forces of all atoms moved together, and wrapped"),
-        measured("permutation", worst(_permuted(atoms, forces)), limit=LIMIT, unit=_UNIT,
+        measured("permutation", worst(_permuted(atoms, forces)), limit=LIMITS["permutation"], unit=_UNIT,
                  about="energy and forces with the atoms in another order"),
     )
 

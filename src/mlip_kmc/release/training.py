@@ -10,6 +10,7 @@ they were printed counts.
 
 import hashlib
 import io
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
-from ase.io import read
 
-from mlip_kmc.errors import StructureError
+from mlip_kmc.errors import PotentialError, StructureError
 from mlip_kmc.files import sha256_of
+from mlip_kmc.structure import read_frames, text_of
 
 Array = npt.NDArray[np.float64]
+ANY_GROUP = "all"
+"""Structures without a group are of this one; a limit of it holds for all groups that have none of their own."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.+-]+")
 _DIGITS = 8
 """After the point, in the canonical text: A, eV, eV/A."""
 
@@ -45,6 +49,12 @@ class Labelled:
         lines = [" ".join("TF"[not flag] for flag in self.atoms.pbc), _row(numbers)]
         lines += [f"{symbol} {_row(row)}" for symbol, row in zip(self.atoms.get_chemical_symbols(), rows.tolist(), strict=True)]
         return "\n".join([*lines, ""])
+
+
+    def geometry(self) -> tuple[object, ...]:
+        """What is equal for structures whose atoms are in the same places, to 1e-6 A."""
+        places = np.round(np.vstack([self.atoms.cell.array, self.atoms.positions]), 6) + 0.0
+        return tuple(self.atoms.pbc.tolist()), self.atoms.numbers.tobytes(), places.tobytes()
 
 
 @dataclass(frozen=True)
@@ -101,11 +111,19 @@ class LabelledSet:
         digests = sorted(hashlib.sha256(one.canonical().encode()).hexdigest() for one in self.structures)
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
+    def shared_with(self, other: Self) -> int:
+        """How many structures (cell, elements, positions) another set has, too, whatever their labels are."""
+        theirs = {one.geometry() for one in other.structures}
+        return sum(one.geometry() in theirs for one in self.structures)
+
     def errors(self, calculator: Any) -> dict[str, SetErrors]:
         """By group, in the order of appearance.
 
         Args:
             calculator: the potential's.
+
+        Raises:
+            PotentialError: what it gives is not finite.
         """
         energies, forces = defaultdict(list), defaultdict(list)
         for one in self.structures:
@@ -113,6 +131,9 @@ class LabelledSet:
             probe.calc = calculator
             energies[one.group].append((float(probe.get_potential_energy()) - one.energy_eV) / len(probe))
             forces[one.group].append(np.ravel(np.asarray(probe.get_forces()) - one.forces))
+        for group in energies:
+            if not (np.isfinite(energies[group]).all() and all(np.isfinite(rows).all() for rows in forces[group])):
+                raise PotentialError(f"the potential's energy or forces for a structure of the group {group} are not finite")
         return {group: SetErrors(structures=len(energies[group]), energy_eV_per_atom=_rms(np.array(energies[group])),
                                  force_eV_per_A=_rms(np.concatenate(forces[group]))) for group in energies}
 
@@ -123,7 +144,7 @@ class LabelledSet:
             lattice = " ".join(map(repr, one.atoms.cell.array.ravel().tolist()))
             periodic = " ".join("FT"[int(flag)] for flag in one.atoms.pbc)
             stream.write(f'{len(one.atoms)}\nLattice="{lattice}" Properties=species:S:1:pos:R:3:forces:R:3 '
-                         f'energy={one.energy_eV!r} group={one.group} pbc="{periodic}"\n')
+                         f'energy={one.energy_eV!r} group={_quoted(one.group)} pbc="{periodic}"\n')
             rows = np.hstack([one.atoms.positions, one.forces]).tolist()
             stream.writelines(f"{symbol} {' '.join(map(repr, row))}\n"
                               for symbol, row in zip(one.atoms.get_chemical_symbols(), rows, strict=True))
@@ -132,13 +153,11 @@ class LabelledSet:
 
 def _read(path: Path) -> list[Labelled]:
     try:
-        frames = read(path, index=":", format="extxyz")
+        frames = read_frames(path)
     except Exception as error:  # ASE raises anything, its own OSErrors, too
         if isinstance(error, OSError) and error.strerror:
             raise StructureError(f"cannot read the set {path}: {error.strerror}; name an extended XYZ file") from error
         raise StructureError(f"{path} is no extended XYZ: {str(error).strip() or type(error).__name__}") from error
-    if not frames:
-        raise StructureError(f"{path} holds no structure")
     return [_labelled(atoms, f"structure {number} (from 1) of {path}") for number, atoms in enumerate(frames, start=1)]
 
 
@@ -149,15 +168,21 @@ def _labelled(atoms: Atoms, where: str) -> Labelled:
         raise StructureError(f"{where} has no energy and forces (keys energy, forces); give the labels that were fitted")
     bare = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
     found = Labelled(atoms=bare, energy_eV=float(energy), forces=np.asarray(forces, dtype=np.float64),
-                     group=_group(atoms.info.get("group", "all")))
+                     group=_group(text_of(atoms, "group") or ""))
     if not (np.isfinite(found.energy_eV) and np.isfinite(found.forces).all() and np.isfinite(bare.positions).all()):
         raise StructureError(f"{where} has numbers that are not finite")
     return found
 
 
-def _group(given: object) -> str:
-    plain = "".join(character if character.isalnum() or character in "-_." else "_" for character in str(given))
-    return plain[:60] or "all"
+def _group(given: str) -> str:
+    """The name as the file has it, on one line; `all` where there is none."""
+    return "".join(character if character.isprintable() else " " for character in given).strip()[:1000] or ANY_GROUP
+
+
+def _quoted(name: str) -> str:
+    """A value of an extended XYZ's comment line."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return name if _PLAIN.fullmatch(name) else f'"{escaped}"'
 
 
 def _row(numbers: Sequence[float]) -> str:

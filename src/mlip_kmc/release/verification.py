@@ -8,10 +8,10 @@
  3 archive    the zip is, field by field, one that a release's writer makes
  4 members    the files are exactly those of a release
  5 digests    SHA256SUMS is of these files
- 6 manifest   it follows its schema, is of this version, and tells of exactly these files
- 7 potential  the potential's files belong together, and are what the manifest says
+ 6 manifest   it follows its schema, agrees with itself, and is of this version, the archive's time and exactly these files
+ 7 potential  the potential's files belong together, are what the manifest says, and its active set sees every direction
  8 image      the image at hand is the one that the release was made in
- 9 try        LAMMPS and python-ace give the example the manifest's energy
+ 9 try        LAMMPS and python-ace give the example the manifest's energy and gamma
 
 The bytes are read once: what is verified is what is opened. Nothing is unpacked but under fixed names, into private scratch or
 an empty directory.
@@ -22,20 +22,43 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from mlip_kmc.config import scratch_directory
-from mlip_kmc.errors import MlipKmcError, ReleaseError
-from mlip_kmc.files import fsync_directory, make_directory, sha256_of, storage_errors, write_durably
+from mlip_kmc.errors import MlipKmcError, PotentialError, ReleaseError
+from mlip_kmc.files import (
+    fsync_directory,
+    make_directory,
+    read_at_most,
+    sha256_of,
+    storage_errors,
+    why_no_file,
+    write_durably,
+)
+from mlip_kmc.json_text import JsonError, read_json
 from mlip_kmc.release import members
-from mlip_kmc.release.archive import ArchiveError, unpacked
-from mlip_kmc.release.manifest import ProductionManifest, named_version, release_name, same_schema
+from mlip_kmc.release.archive import ArchiveError, unpacked, written_at
+from mlip_kmc.release.consistency import refuse_contradictions
+from mlip_kmc.release.crate import TIME
+from mlip_kmc.release.gate import LIMITS
+from mlip_kmc.release.manifest import (
+    FirstManifest,
+    GradedExample,
+    Manifest,
+    named_version,
+    read_manifest,
+    release_name,
+    same_schema,
+)
 from mlip_kmc.release.members import MEMBERS, MOST_BYTES
 from mlip_kmc.release.signature import MOST_BYTES as MOST_SIGNATURE_BYTES
 from mlip_kmc.release.signature import SUFFIX, Signer, signer_of
 
 STEPS = ("package", "signature", "archive", "members", "digests", "manifest", "potential", "image", "try")
 """By number, from 1."""
+_ZIP_STEP_S = 2.0
+"""A zip counts in steps of so much."""
 
 
 class VerificationError(ReleaseError):
@@ -75,11 +98,13 @@ class Verified:
         signer: who signed it.
         manifest: what it says.
         files: its content, by name.
+        notes: what is known today of such a release, one line each: it is genuine all the same.
     """
 
     signer: Signer
-    manifest: ProductionManifest
+    manifest: Manifest
     files: Mapping[str, bytes]
+    notes: tuple[str, ...] = ()
 
     def unpack(self, directory: Path) -> None:
         """Write the files into a directory that is empty or missing.
@@ -129,13 +154,13 @@ def verify(package: Path, *, policy: Policy, on_step: Callable[[int, str, str], 
         _check_sums(files)
     held("digests", f"{len(files) - 1} files are those of {members.SUMS}")
     with _step("manifest"):
-        manifest = _checked_manifest(files, version)
+        manifest = _checked_manifest(files, version, at=written_at(data))
     held("manifest", f"{manifest.title}, version {manifest.version}, of {manifest.creation_date:%Y-%m-%d}, by {manifest.author}")
     return _verified(files, signer, manifest, policy=policy, held=held)
 
 
 def _verified(
-    files: Mapping[str, bytes], signer: Signer, manifest: ProductionManifest, *, policy: Policy,
+    files: Mapping[str, bytes], signer: Signer, manifest: Manifest, *, policy: Policy,
     held: Callable[[str, str], None],
 ) -> Verified:
     """The steps that look at the content."""
@@ -155,7 +180,7 @@ def _verified(
             with _step("try"):
                 said = _try(folder, manifest)
             held("try", said)
-    return Verified(signer=signer, manifest=manifest, files=files)
+    return Verified(signer=signer, manifest=manifest, files=files, notes=old_results(manifest))
 
 
 @contextmanager
@@ -170,16 +195,13 @@ def _step(name: str) -> Iterator[None]:
 
 
 def _bounded(path: Path, most: int) -> bytes:
+    wrong = why_no_file(path)
+    if wrong:
+        raise ReleaseError(wrong)
     try:
-        if not path.is_file():
-            raise ReleaseError(f"there is no file {path}")
-        with path.open("rb") as stream:
-            data = stream.read(most + 1)
+        return read_at_most(path, most)
     except OSError as error:
         raise ReleaseError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > most:
-        raise ReleaseError(f"{path} is larger than {most} bytes")
-    return data
 
 
 def _check_members(files: Mapping[str, bytes]) -> None:
@@ -205,12 +227,15 @@ def _check_sums(files: Mapping[str, bytes]) -> None:
             raise ReleaseError(f"{name[:80]} {what} {members.SUMS}")
 
 
-def _checked_manifest(files: Mapping[str, bytes], version: str) -> ProductionManifest:
-    manifest = ProductionManifest.from_json(files[members.MANIFEST])
-    if not same_schema(files[members.SCHEMA]):
+def _checked_manifest(files: Mapping[str, bytes], version: str, *, at: datetime) -> Manifest:
+    manifest = read_manifest(files[members.MANIFEST])
+    if not same_schema(files[members.SCHEMA], type(manifest)):
         raise ReleaseError(f"{members.SCHEMA} is another schema than {manifest.schema_id}, as this version knows it")
     if release_name(manifest.version).removeprefix("release_v") != version:
         raise ReleaseError(f"the manifest is of version {manifest.version}, but the package is named as version {version}")
+    if not 0.0 <= (manifest.creation_date - at).total_seconds() < _ZIP_STEP_S:
+        raise ReleaseError(f"the manifest is of {manifest.creation_date:%Y-%m-%d %H:%M:%S}, and the archive's files are of "
+                           f"{at:%Y-%m-%d %H:%M:%S} UTC: a release has one time")
     listed, there = set(manifest.files), set(files) - {members.MANIFEST, members.SUMS}
     if listed != there:
         raise ReleaseError(f"the manifest tells of other files than there are: {', '.join(sorted(listed ^ there))[:200]}")
@@ -221,37 +246,92 @@ def _checked_manifest(files: Mapping[str, bytes], version: str) -> ProductionMan
         raise ReleaseError(f"the manifest says of {members.TRAINING} what is not so")
     if (manifest.baseline is None) == (members.BASELINE in files):
         raise ReleaseError(f"the manifest says of the baseline what {members.BASELINE} does not")
+    refuse_contradictions(manifest)
+    _check_crate(files, manifest)
     return manifest
 
 
-def _check_potential(folder: Path, manifest: ProductionManifest) -> None:
+def _check_crate(files: Mapping[str, bytes], manifest: Manifest) -> None:
+    """What archives and lists of parts read must have one meaning, and the crate must be of this release."""
+    found = {}
+    for name in (members.CRATE, members.PARTS):
+        try:
+            found[name] = read_json(files[name])
+        except JsonError as error:
+            raise ReleaseError(f"{name} cannot be read: {error}") from error
+    told = {"name": manifest.title, "version": manifest.version, "datePublished": f"{manifest.creation_date:{TIME}}"}
+    try:
+        (root,) = [entity for entity in found[members.CRATE]["@graph"] if entity["@id"] == "./"]
+        differing = [key for key, value in told.items() if root[key] != value]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReleaseError(f"{members.CRATE} does not tell of one release") from error
+    if differing:
+        raise ReleaseError(f"{members.CRATE} has another {', '.join(differing)} than the manifest")
+
+
+def _check_potential(folder: Path, manifest: Manifest) -> None:
     from mlip_kmc.potential import AcePotential
 
-    found = AcePotential.read(folder / members.YACE, basis=folder / members.BASIS, active_set=folder / members.ACTIVE_SET)
+    try:
+        found = AcePotential.read(folder / members.YACE, basis=folder / members.BASIS, active_set=folder / members.ACTIVE_SET)
+    except PotentialError as error:  # its advice is for the owner of the files, and would have others bless what was altered
+        raise ReleaseError(f"{error.fault.replace(f'{folder}/', '')}; have the signer release it anew") from error
     if (found.elements, found.cutoff_A) != (manifest.elements, manifest.cutoff_A):
         raise ReleaseError(f"the potential is of {', '.join(found.elements)} with a cutoff of {found.cutoff_A:g} A, the manifest "
                            f"of {', '.join(manifest.elements)} with {manifest.cutoff_A:g} A")
 
 
-def _check_image(image: Path, manifest: ProductionManifest) -> None:
+def _check_image(image: Path, manifest: Manifest) -> None:
     if manifest.image.sha256 is None:
         raise ReleaseError("the manifest does not know the image's digest")
-    if not image.is_file():
-        raise ReleaseError(f"there is no image {image}")
+    wrong = why_no_file(image)
+    if wrong:
+        raise ReleaseError(wrong)
     digest = sha256_of(image)
     if digest != manifest.image.sha256:
         raise ReleaseError(f"{image} has the sha256 {digest[:12]}..., the release was made in {manifest.image.sha256[:12]}...")
 
 
-def _try(folder: Path, manifest: ProductionManifest) -> str:
+def _try(folder: Path, manifest: Manifest) -> str:
     """Run what is shipped, as a recipient does."""
     from mlip_kmc.release.agreement import by_lammps, by_shipped_ase
 
     limit = manifest.example.tolerance_eV
     found = {"LAMMPS": by_lammps(folder, atoms=manifest.example.atoms)[0], "python-ace": by_shipped_ase(folder)}
     for name, energy_eV in found.items():
-        apart = abs(energy_eV - manifest.example.energy_eV)
-        if not apart <= limit:
+        off = abs(energy_eV - manifest.example.energy_eV)
+        if not off <= limit:
             raise ReleaseError(f"{name} gives {members.STRUCTURE} {energy_eV:.10f} eV, the manifest "
-                               f"{manifest.example.energy_eV:.10f} eV: they differ by {apart:.1e} eV, more than {limit:g}")
-    return f"LAMMPS and python-ace give the example {manifest.example.energy_eV:.8f} eV, as the manifest says"
+                               f"{manifest.example.energy_eV:.10f} eV: they differ by {off:.1e} eV, more than {limit:g}")
+    return (f"LAMMPS and python-ace give the example {manifest.example.energy_eV:.8f} eV, as the manifest says, and "
+            f"{_try_gamma(folder, manifest)}")
+
+
+def _try_gamma(folder: Path, manifest: Manifest) -> str:
+    """An active set of another potential fits this one's files, and has other gammas."""
+    from mlip_kmc.potential import AcePotential
+    from mlip_kmc.release.agreement import apart, both_gammas
+    from mlip_kmc.structure import read_structure
+
+    potential = AcePotential.read(folder / members.YACE, basis=folder / members.BASIS, active_set=folder / members.ACTIVE_SET)
+    found = dict(zip(("python-ace", "LAMMPS"), both_gammas(potential, read_structure(folder / members.STRUCTURE),
+                                                           folder=folder / "gamma"), strict=True))
+    told = manifest.example.gamma if isinstance(manifest.example, GradedExample) else None
+    wanted = found["LAMMPS"] if told is None else told
+    for name, gamma in found.items():
+        if not apart(gamma, wanted) <= LIMITS["gamma"]:
+            by = "LAMMPS" if told is None else "the manifest"
+            raise ReleaseError(f"{name} gives {members.STRUCTURE} a largest gamma of {gamma:.6g}, {by} {wanted:.6g}: the active "
+                               "set is not this potential's")
+    return f"a largest gamma of {wanted:.4g}" + (", which this manifest does not tell" if told is None else ", likewise")
+
+
+def old_results(manifest: Manifest) -> tuple[str, ...]:
+    """What is known today of a release of an earlier format, one line each."""
+    if not isinstance(manifest, FirstManifest):
+        return ()
+    return (
+        "made before errors had limits: its check validation passed whatever they were; errors_by_group has them",
+        ("made when times in superbasins and eOn's own harmonic prefactors were wrong: where its run had them (report.html), its "
+         "rates and times are not to be relied on"),
+    )

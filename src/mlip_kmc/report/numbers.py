@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mlip_kmc.records import OUTCOMES, Event, Process, SearchRecord, StateRecord
+from mlip_kmc.constants import EON_KELVIN_PER_EV
+from mlip_kmc.records import OUTCOMES, Event, Process, SearchRecord, StateRecord, unsound_steps
 from mlip_kmc.report.confidence import confidence_curve
 from mlip_kmc.rundir import RunSettings
-
-KELVIN_PER_EV = 11604.5
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class RunNumbersSummary:
         kT_eV, window_eV: thermal energy, and how far above the lowest barrier the rate table reaches.
         steps, time_s: KMC steps and simulated time.
         returns: steps that undo the one before (they lead to the state that it came from).
-        superbasin_steps: steps out of a superbasin.
+        superbasin_steps: steps out of a superbasin. unsound_superbasin_steps: those of a version whose times may be wrong.
         states: all of them, by number. visited: numbers, in the order of the first visit.
         edges: events by pair of states, in the order of the first one.
         outcomes: registered searches by outcome. reasons: of those that were no use, the most frequent first.
@@ -119,6 +118,7 @@ class RunNumbersSummary:
     time_s: float
     returns: int
     superbasin_steps: int
+    unsound_superbasin_steps: int
     states: tuple[StateNumbers, ...]
     visited: tuple[int, ...]
     edges: tuple[Edge, ...]
@@ -139,7 +139,7 @@ def summarise(
     time_s: float,
 ) -> RunNumbersSummary:
     """All numbers of a run but its diffusion."""
-    kT = settings.temperature_K / KELVIN_PER_EV if settings.temperature_K else None
+    kT = settings.temperature_K / EON_KELVIN_PER_EV if settings.temperature_K else None
     window = (settings.thermal_window_kT or 0.0) * kT if kT and settings.thermal_window_kT else float("inf")
     by_state: dict[int, list[SearchRecord]] = defaultdict(list)
     for record in searches:
@@ -156,6 +156,7 @@ def summarise(
         kT_eV=kT, window_eV=window, steps=len(events), time_s=time_s,
         returns=sum(after.product == before.reactant for before, after in pairwise(events)),
         superbasin_steps=sum(event.superbasin is not None for event in events),
+        unsound_superbasin_steps=len(unsound_steps(events)),
         states=tuple(_state(state, by_state[state.number], used=used, window_eV=window, visits=visits[state.number],
                             first_step=first.get(state.number), residence_s=float(residence[state.number]),
                             curve=curves.get(state.number)) for state in states),

@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mlip_kmc.records import Process
+from mlip_kmc.records import Process, unsound
 from mlip_kmc.report import words
 from mlip_kmc.report.data import Link, table_link
 from mlip_kmc.report.diffusion import TRUSTED_STEPS, SpeciesDiffusion
@@ -125,7 +125,7 @@ def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "")
         diffusivities=tuple(map(_diffusivity, report.diffusion)), trusted=TRUSTED_STEPS, open_states=OPEN_STATES,
         costs=searched[:MOST_COSTS], searched=searched, outcome_words=OUTCOME_WORDS,
         total_searches=sum(numbers.outcomes.values()), cost_link=_costs_link(searched), most_rows=MOST_ROWS, gate=gate,
-        release=release,
+        release=release, unsound=unsound(report.view.events),
     )
 
 

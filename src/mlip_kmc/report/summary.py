@@ -198,6 +198,7 @@ def _plain(report: Report) -> dict[str, Any]:
         "diffusion": [{key: value for key, value in asdict(one).items() if not key.startswith(("lags", "msd"))}
                       for one in report.diffusion],
         "returns": numbers.returns, "superbasin_steps": numbers.superbasin_steps,
+        "unsound_superbasin_steps": numbers.unsound_superbasin_steps,
         "searches": {"registered": total, "outcomes": dict(numbers.outcomes), "force_calls_without_dimer_rotations":
                      numbers.force_calls, "seconds": round(numbers.seconds, 3),
                      "reasons": [{"outcome": outcome, "reason": reason, "count": count}

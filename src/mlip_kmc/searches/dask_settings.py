@@ -16,7 +16,8 @@ def settle() -> None:
         "distributed.worker.memory.terminate": False, "distributed.worker.memory.pause": False,
         "distributed.worker.memory.spill": False, "distributed.worker.memory.target": False,
         "distributed.admin.tick.limit": "1h", "distributed.admin.system-monitor.disk": False,
-        "distributed.scheduler.allowed-failures": 2, "distributed.scheduler.worker-ttl": "60s",
+        "distributed.scheduler.allowed-failures": 0,  # it would send all that ran to the first worker that comes back
+        "distributed.scheduler.worker-ttl": None,  # see attendance.py
         "distributed.scheduler.work-stealing": False,  # only what can run at once is with dask
         "distributed.worker.profile.enabled": False, "distributed.worker.use-file-locking": False,
         "distributed.comm.timeouts.connect": "15s", "distributed.comm.timeouts.tcp": "45s",

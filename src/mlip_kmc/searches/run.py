@@ -18,22 +18,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from mlip_kmc.config import scratch_directory
 from mlip_kmc.files import storage_errors
 from mlip_kmc.potential.minimum_distance import comes_too_near, too_near_in
-from mlip_kmc.programs import Program, ProgramEnd
+from mlip_kmc.programs import Finished, Program, ProgramEnd
 from mlip_kmc.searches.watch import Graded, Watch, Watched, near_frames
 
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
 # what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
 _EVALUATION_ERROR = re.compile(rb"worker reported an evaluation error|worker died during force eval|send to worker failed"
-                               rb"|worker force eval timed out|LAMMPS potential requested but|pace_driver: ")
+                               rb"|LAMMPS potential requested but|pace_driver: ")
+# its worker had not answered after 90 s: it hangs, or was stopped, and the client with it; the client then goes on, with a wall
+_EVALUATION_TIMED_OUT = b"worker force eval timed out"
 _DRIVER_HALT = re.compile(rb"^pace_driver: halt: (.*)$", re.MULTILINE)
 NAME_FILE = "search.txt"
 """In a job's directory: its name, which a driver gives to the structures that it keeps."""
-_running: dict[str, threading.Event] = {}
+_running: dict[str, set[threading.Event]] = {}
+"""By tag; for a moment there are two of one, where a worker in this process replaces another."""
 _taken_back: set[str] = set()
 _lock = threading.Lock()
 
@@ -45,7 +49,7 @@ class End(StrEnum):
     EVALUATION_ERROR = "evaluation error"
     CRASHED = "client crashed"
     KILLED_WORKERS = "its workers died"
-    TIMED_OUT = "given up at its time limit"
+    TIMED_OUT = "ended at a time limit"
     HALTED = "halted on extrapolation"
     CANCELLED = "cancelled"
 
@@ -59,7 +63,7 @@ class ClientJob:
         files: texts to write into its directory, by name.
         links: files to link there, by name.
         returns: files to bring back.
-        time_limit_s: then it is ended.
+        time_limit_s: then it is ended; time in which its worker was stopped does not count.
         evidence: where the directory is kept if the client fails, or None.
         watch: what gamma is watched for, or None.
         distil: makes of the files that come back, where the job ran, those that travel; None: they travel as they are.
@@ -77,7 +81,14 @@ class ClientJob:
 
 @dataclass(frozen=True)
 class ClientDone:
-    """What came back from one client job; `graded` says what was seen of gamma and distances."""
+    """What came back from one client job.
+
+    Attributes:
+        name: the job's. end: how it ended; message: more of that.
+        files: what it brought back, by name.
+        seconds: it took.
+        graded: what was seen of gamma and distances.
+    """
 
     name: str
     end: End
@@ -107,12 +118,18 @@ def parse_results(text: str) -> dict[str, float | str]:
 def run_job(job: ClientJob, *, tag: str = "") -> ClientDone:
     """Run one client job to its end; never raises for what the client does.
 
+    A job that failed while this process was stopped (SIGSTOP, Slurm's suspend) is run again.
+
     Args:
         job: what to run.
         tag: by which `cancel_jobs` knows it; the same search, tried again, has another. Default: the job's name.
     """
     with cancellable(tag or job.name) as cancelled:
-        return _run(job, cancelled)
+        while True:
+            done, slept = _run(job, cancelled)
+            # time limits of eOn's own ran on while everything was stopped: that is no fault of the search
+            if not slept or done.end not in (End.TIMED_OUT, End.EVALUATION_ERROR, End.CRASHED):
+                return done
 
 
 @contextlib.contextmanager
@@ -120,7 +137,7 @@ def cancellable(tag: str) -> Iterator[threading.Event]:
     """A running job, by its tag: the event is set when `cancel_jobs` or `cancel_all_jobs` means it."""
     cancelled = threading.Event()
     with _lock:
-        _running[tag] = cancelled
+        _running.setdefault(tag, set()).add(cancelled)
         if tag in _taken_back:
             _taken_back.discard(tag)
             cancelled.set()
@@ -128,10 +145,13 @@ def cancellable(tag: str) -> Iterator[threading.Event]:
         yield cancelled
     finally:
         with _lock:
-            _running.pop(tag, None)
+            _running[tag].discard(cancelled)
+            if not _running[tag]:
+                del _running[tag]
 
 
-def _run(job: ClientJob, cancelled: threading.Event) -> ClientDone:
+def _run(job: ClientJob, cancelled: threading.Event) -> tuple[ClientDone, bool]:
+    """The job's end, and whether this process was stopped meanwhile."""
     started = time.monotonic()
     scratch = scratch_directory()
     with storage_errors(scratch, place="MLIP_KMC_SCRATCH"):
@@ -146,25 +166,28 @@ def _run(job: ClientJob, cancelled: threading.Event) -> ClientDone:
         watched = Watched(job.watch, directory, search=job.name) if job.watch else None
         finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled,
                                                  look=partial(_crossed, watched, directory))
-        end, message = _judge(directory, finished.end, finished.returncode, finished.tail())
+        end, message = _judge(job, directory, finished)
+        judged = end not in (End.CANCELLED, End.TIMED_OUT)  # the latter is run again: then the same will be seen, and in time
         near = too_near_in(directory)
-        if near and end is not End.CANCELLED:  # whatever became of the search after that
-            end, message = End.HALTED, near
+        if near and judged:  # whatever became of the search after that
+            end, message = End.HALTED, str(near)
         files = {name: (directory / name).read_text(encoding="utf-8") for name in job.returns
                  if end is End.FINISHED and (directory / name).is_file()}
         ended_well = parse_results(files.get("results.dat", "")).get("termination_reason") == 0
-        graded = watched.judge(files if ended_well else {}) if watched and end is not End.CANCELLED else Graded()
+        until = near.step if near else None
+        graded = watched.judge(files if ended_well else {}, until=until) if watched and judged else Graded()
         if graded.halt:  # whatever became of the search after that
             end, message = End.HALTED, graded.halt
         if end is End.HALTED:
-            near_ones = near_frames(directory, search=job.name, digest=job.watch.digest if job.watch else "0" * 64)
+            digest = job.watch.digest if job.watch else "0" * 64
+            near_ones = near_frames(directory, search=job.name, digest=digest) if near and not graded.halt else ()
             files, graded = {}, replace(graded, halt=message, frames=(*graded.frames, *near_ones))
         frames_tell = end is End.HALTED and job.watch is not None
         if end not in (End.FINISHED, End.CANCELLED) and not frames_tell and job.evidence is not None:
             _keep(directory, job.evidence)
         files = job.distil(files) if job.distil is not None and end is End.FINISHED else files
-        return ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started,
-                          graded=graded)
+        done = ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started, graded=graded)
+        return done, finished.slept_s > 0
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -173,16 +196,16 @@ def cancel_jobs(tags: Iterable[str]) -> None:
     """End the running jobs of these tags in this process (a dask worker's threads), also those that are about to begin."""
     with _lock:
         for tag in tags:
-            if tag in _running:
-                _running[tag].set()
-            else:
+            for cancelled in _running.get(tag, ()):
+                cancelled.set()
+            if tag not in _running:
                 _taken_back.add(tag)
 
 
 def cancel_all_jobs() -> None:
     """End every running job in this process."""
     with _lock:
-        for cancelled in _running.values():
+        for cancelled in chain.from_iterable(_running.values()):
             cancelled.set()
 
 
@@ -191,28 +214,41 @@ def _crossed(watched: Watched | None, directory: Path) -> bool:
     return (watched is not None and watched.crossed()) or comes_too_near(directory)
 
 
-def _judge(directory: Path, end: ProgramEnd, returncode: int, tail: str) -> tuple[End, str]:
-    """Tell a failed evaluation, a dead client and a client that did its work apart."""
-    if end in (ProgramEnd.CANCELLED, ProgramEnd.STOPPED):
-        return (End.CANCELLED if end is ProgramEnd.CANCELLED else End.HALTED), ""
-    told = _told(directory, tail)
-    if told is not None:
-        return told
-    if end is ProgramEnd.TIMED_OUT:
-        return End.TIMED_OUT, "it took longer than its time limit"
-    if returncode != 0 or not (directory / "results.dat").is_file():
-        how = f"ended by signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
-        last = tail.splitlines()[-1] if tail else "it wrote nothing"
-        return End.CRASHED, f"{how}: {last}"
-    return End.FINISHED, ""
+def _judge(job: ClientJob, directory: Path, finished: Finished) -> tuple[End, str]:
+    """Tell a failed evaluation, a time limit, a dead client and a client that did its work apart."""
+    if finished.end is ProgramEnd.CANCELLED:
+        return End.CANCELLED, ""
+    log = _log_of(directory)
+    if _EVALUATION_TIMED_OUT in log:  # before all else: from there on the search went another way
+        return End.TIMED_OUT, "one force call took longer than the 90 s that eOn waits for LAMMPS"
+    if finished.end is ProgramEnd.STOPPED:
+        return End.HALTED, ""
+    told = _told(log, finished.tail())
+    if told is None and finished.end is ProgramEnd.TIMED_OUT:
+        told = End.TIMED_OUT, f"it took longer than its time limit of {job.time_limit_s / 60:g} min"
+    return told or _left(directory, finished)
 
 
-def _told(directory: Path, tail: str) -> tuple[End, str] | None:
-    """What the logs say of the potential: a driver's halt, or an evaluation that failed."""
+def _left(directory: Path, finished: Finished) -> tuple[End, str]:
+    """A client that ended by itself, and whether it did its work."""
+    if finished.returncode == 0 and (directory / "results.dat").is_file():
+        return End.FINISHED, ""
+    code = finished.returncode
+    how = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
+    return End.CRASHED, f"{how}: {finished.last_line() or 'it wrote nothing'}"
+
+
+def _log_of(directory: Path) -> bytes:
+    """All that a client and its potential wrote."""
     log = b""
     for path in (*directory.glob("*.log"), directory / "stdout.txt", directory / "stderr.txt"):
         with contextlib.suppress(OSError):
             log += path.read_bytes()
+    return log
+
+
+def _told(log: bytes, tail: str) -> tuple[End, str] | None:
+    """What the log says of the potential: a driver's halt, or an evaluation that failed."""
     halted = _DRIVER_HALT.search(log)
     if halted is not None:
         return End.HALTED, halted.group(1).decode(errors="replace")

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -106,22 +107,27 @@ class Watched:
         self._read += len(whole) if whole != b"\n" else 0
         return any(self._beyond(grade.gamma) for grade in read_grades(whole.decode("ascii", errors="replace")))
 
-    def judge(self, files: Mapping[str, str]) -> Graded:
+    def judge(self, files: Mapping[str, str], *, until: int | None = None) -> Graded:
         """What the whole search came to.
 
         Args:
             files: the `.con` texts that it brought back, if it ended well.
+            until: the force call that ended it otherwise; how far it went on depends on when that was seen.
         """
         grades = list(read_grades(self._text(GRADES)))
+        if until is not None and all(one.step < other.step for one, other in pairwise(grades)):  # not those of several instances
+            grades = [grade for grade in grades if grade.step <= until]
         path = max((grade.gamma for grade in grades), default=None)
         first = next((grade for grade in grades if self._beyond(grade.gamma)), None)
         if first is not None:
             said = f"gamma {first.gamma:.3g} at force call {first.step}"
-            return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first))
+            # how far the search went beyond depends on when it was looked at
+            path = max(grade.gamma for grade in grades[: grades.index(first) + 1])
+            return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first, until))
         points = {stage: from_con(files[name]) for stage, name in _POINTS.items() if files.get(name)}
         gammas = {stage: _gammas(atoms, self.watch) for stage, atoms in points.items()}
         largest = {stage: float(np.max(found)) for stage, found in gammas.items()}
-        frames, halt, last = list(self._frames(grades, None)), "", grades[-1].step if grades else 0
+        frames, halt, last = list(self._frames(grades, None, until)), "", grades[-1].step if grades else 0
         for number, (stage, gamma) in enumerate(largest.items(), start=1):
             if not gamma < self.watch.thresholds.select:
                 beyond = self._beyond(gamma)
@@ -143,10 +149,10 @@ class Watched:
         except FileNotFoundError:
             return ""
 
-    def _frames(self, grades: list[Grade], first: Grade | None) -> tuple[str, ...]:
+    def _frames(self, grades: list[Grade], first: Grade | None, until: int | None) -> tuple[str, ...]:
         """The frame that crossed, and the last ones between the thresholds; without a crossing the largest of those."""
         between = [frame for path in sorted(self.directory.glob(SELECT_FRAMES), key=_step_of)
-                   for frame in read_frames(self._text(path.name))]
+                   for frame in read_frames(self._text(path.name)) if until is None or frame.step <= until]
         halts = []
         if first is not None:
             between = [frame for frame in between if frame.step < first.step]

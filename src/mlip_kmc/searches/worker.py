@@ -30,7 +30,7 @@ from distributed import Worker, WorkerPlugin
 from mlip_kmc.config import node_name, scratch_directory
 from mlip_kmc.errors import ProgramError, RunStateError, StorageError
 from mlip_kmc.files import sha256_of, storage_errors
-from mlip_kmc.programs import check_cpu
+from mlip_kmc.programs import AwakeClock, check_cpu
 from mlip_kmc.searches.credentials import Connection, connection_file
 from mlip_kmc.searches.dask_settings import settle
 from mlip_kmc.searches.run import cancel_all_jobs, cancel_jobs
@@ -39,6 +39,7 @@ PLUGIN_NAME = "mlip-kmc-canceller"
 LEAST_SCRATCH_BYTES = 200_000_000
 """What a search directory and its logs may need, with room to spare."""
 _POLL_S = 0.5
+_LONGEST_LOOK_S = 5.0
 _RETRY_S = 3.0
 _CONNECT_S = 15.0
 _LEAVE_S = 10.0
@@ -88,7 +89,8 @@ class Crew:
         """Work until the run ends.
 
         Args:
-            patience_s: so long it waits for a run that has not begun, or whose process died.
+            patience_s: so long it waits for a run that has not begun, or whose process died; time in which this process was
+                stopped does not count, as the run may have been stopped with it.
 
         Raises:
             ProgramError: worker processes die again and again, or this processor lacks instructions.
@@ -99,7 +101,7 @@ class Crew:
         _check_scratch()
         file = connection_file(self.run_dir)
         joined: Connection | None = None
-        last_seen = time.monotonic()
+        clock, last_seen = AwakeClock(longest_gap_s=_LONGEST_LOOK_S), 0.0
         try:
             while not self.stop.wait(_POLL_S):
                 there = Connection.read(file)
@@ -111,9 +113,10 @@ class Crew:
                     self._check(there)
                     self.say(f"joining the run at {there.addresses[0]}, {self.slots} searches at a time")
                     joined = there
+                now = clock.now()
                 if joined is not None and self._keep_up(joined):
-                    last_seen = time.monotonic()
-                if time.monotonic() - last_seen > patience_s:
+                    last_seen = now
+                if now - last_seen > patience_s:
                     self.say(f"no run in {self.run_dir} for {patience_s / 60:g} min")
                     return
         finally:

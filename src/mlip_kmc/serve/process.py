@@ -18,7 +18,7 @@ from typing import Self
 from mlip_kmc.errors import ConfigError, MlipKmcError, PotentialError, ProgramError, StorageError
 from mlip_kmc.files import write_whole
 from mlip_kmc.potential import pace_driver as driver
-from mlip_kmc.programs import Background, Program
+from mlip_kmc.programs import AwakeClock, Background, Program
 
 _START_LIMIT_S = 300.0
 _LOOK_S = 0.2
@@ -98,8 +98,8 @@ class ServerProcess:
 
     def _greeted(self) -> str:
         """The digest that the server greets with."""
-        deadline = time.monotonic() + _START_LIMIT_S
-        while time.monotonic() < deadline:
+        clock = AwakeClock()
+        while clock.now() < _START_LIMIT_S:
             if self._running is None or (code := self._running.ended()) is not None:
                 raise self._reason(code if self._running else 1)
             try:

@@ -12,6 +12,7 @@ import pytest
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 
+from mlip_kmc.check.gradient import GRADIENT_EV_PER_A
 from mlip_kmc.eon.evaluate import Evaluation
 from mlip_kmc.errors import PotentialError, ReleaseError
 from mlip_kmc.potential import AcePotential
@@ -19,15 +20,15 @@ from mlip_kmc.potential.baseline import Baseline, Zbl
 from mlip_kmc.potential.record import read_record
 from mlip_kmc.release import agreement
 from mlip_kmc.release.agreement import agreement_check, gamma_check
-from mlip_kmc.release.checks import forces_check, image_check, training_check, validation_check
+from mlip_kmc.release.checks import forces_check, image_check, training_check
 from mlip_kmc.release.crystal import CubicCrystal
-from mlip_kmc.release.gate import CHECKS, Verdict, check_allowed, pass_gate
+from mlip_kmc.release.gate import CHECKS, LIMITS, Verdict, check_allowed, measured, pass_gate
 from mlip_kmc.release.history import halts_check
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.manifest import Image
 from mlip_kmc.release.reference_checks import reference_checks
 from mlip_kmc.release.settings import Crystal, References
-from mlip_kmc.release.smoothness import baseline_check, cutoff_check
+from mlip_kmc.release.smoothness import baseline_check, cutoff_check, cutoffs_of
 from mlip_kmc.release.symmetry import evaluated, symmetry_checks
 from mlip_kmc.release.training import LabelledSet
 
@@ -151,21 +152,22 @@ def test_a_broken_symmetry(example, potential, name, change):
 
 
 def test_the_example_is_smooth_at_its_cutoff(potential):
-    found = cutoff_check(elements=("Cu",), cutoff_A=5.0, calculator=potential.calculator())
+    assert cutoffs_of(potential) == {"Cu-Cu": (5.0,)}
+    found = cutoff_check(cutoffs_of(potential), calculator=potential.calculator())
     assert found.verdict is Verdict.PASSED
     assert found.number < 1e-5
 
 
 def test_a_cutoff_with_a_kink(copy):
     broken = copy(("cu.yace", "ChebExpCos", "ChebLinear"), ("cu.yaml", "ChebExpCos", "ChebLinear"))
-    refused(cutoff_check(elements=("Cu",), cutoff_A=5.0, calculator=broken.calculator()), says="worst for Cu-Cu")
+    refused(cutoff_check(cutoffs_of(broken), calculator=broken.calculator()), says="worst for Cu-Cu at 5 A")
 
 
 def test_a_cutoff_with_a_step_that_forces_do_not_know(potential):
     def step(atoms):
         return 1e-6 * float(atoms.get_distance(0, 1) < 5.0), 0.0
 
-    refused(cutoff_check(elements=("Cu",), cutoff_A=5.0, calculator=Around(potential.calculator(), step)))
+    refused(cutoff_check({"Cu-Cu": (5.0,)}, calculator=Around(potential.calculator(), step)))
 
 
 def test_a_baseline_that_is_switched_smoothly(potential):
@@ -193,7 +195,9 @@ def test_all_paths_agree(potential, example, tmp_path):
     found, energy_eV = agreement_check(potential, example, inputs=inputs, folder=tmp_path)
     assert found.verdict is Verdict.PASSED
     assert energy_eV == pytest.approx(evaluated(example, potential.calculator())[0], abs=1e-8)
-    assert gamma_check(potential, example, folder=tmp_path / "gamma").verdict is Verdict.PASSED
+    check, gamma = gamma_check(potential, example, folder=tmp_path / "gamma")
+    assert check.verdict is Verdict.PASSED
+    assert f"({gamma:.3g})" in check.about
 
 
 def test_all_paths_agree_on_a_baseline(potential, tmp_path):
@@ -212,7 +216,15 @@ def test_a_basis_of_another_potential(copy, example, tmp_path):
 
 def test_a_gamma_that_lammps_has_otherwise(potential, example, tmp_path, monkeypatch):
     monkeypatch.setattr(agreement, "largest_gamma", lambda *_, **__: 0.5)
-    refused(gamma_check(potential, example, folder=tmp_path))
+    refused(gamma_check(potential, example, folder=tmp_path)[0])
+
+
+@pytest.mark.parametrize("gamma", [0.0, float("nan")])
+def test_gammas_that_agree_on_nothing(potential, example, tmp_path, monkeypatch, gamma):
+    """A set that sees nothing gives 0 by both: that is no agreement."""
+    monkeypatch.setattr(agreement, "both_gammas", lambda *_, **__: (gamma, gamma))
+    found = gamma_check(potential, example, folder=tmp_path)[0]
+    assert (found.verdict, found.number) == (Verdict.FAILED, None)
 
 
 def test_without_gamma_there_is_no_release(example, tmp_path):
@@ -296,7 +308,7 @@ def steps(count, **options):
 
 
 def test_no_halt_in_the_last_steps():
-    searches = [search(0, state=0, outcome="halted"), *(search(number, state=9) for number in range(5))]
+    searches = [search(0, state=0, outcome="halted"), *(search(number, state=9) for number in range(1, 6))]
     found = halts_check(events=steps(10), searches=searches, present=10, halt="", steps=5)
     assert found.verdict is Verdict.PASSED
     assert found.number == 0
@@ -311,6 +323,12 @@ def test_too_few_steps_are_not_tested():
     found = halts_check(events=steps(3), searches=[search(0)], present=3, halt="", steps=5)
     assert found.verdict is Verdict.NOT_TESTED
     assert "3 KMC steps" in found.detail
+
+
+def test_states_without_a_search_on_record_are_not_tested():
+    found = halts_check(events=steps(10), searches=[search(0, state=0)], present=10, halt="", steps=5)
+    assert found.verdict is Verdict.NOT_TESTED
+    assert "no search of these 6 states is on record" in found.detail
 
 
 def test_a_run_that_stands_halted():
@@ -336,11 +354,32 @@ def test_a_training_set_that_is_not_the_records(tmp_path):
     assert training_check(labelled(tmp_path, 3), None, cutoff_A=5.0).verdict is Verdict.NOT_TESTED
 
 
-def test_no_validation_and_no_image_are_not_tested():
-    for check in (validation_check(None), image_check(Image(sha256=None, recipe=None))):
-        assert check.verdict is Verdict.NOT_TESTED
-        with pytest.raises(ReleaseError, match=f"{check.name} is not tested"):
-            pass_gate([check], allowed={})
+@pytest.mark.parametrize(("image", "made_of", "why"), [
+    (Image(sha256=None, recipe=None), None, "give --image FILE"),
+    (Image(sha256="a" * 64, recipe=None), "b" * 64, "tells no recipe"),
+    (Image(sha256="a" * 64, recipe="b" * 64), None, "tells no recipe")])
+def test_an_image_that_is_not_known_is_not_tested(image, made_of, why):
+    check = image_check(image, made_of=made_of)
+    assert check.verdict is Verdict.NOT_TESTED
+    with pytest.raises(ReleaseError, match=f"image is not tested .*{why}"):
+        pass_gate([check], allowed={})
+
+
+def test_the_image_that_this_runs_in_and_another():
+    image = Image(sha256="a" * 64, recipe="b" * 64)
+    assert image_check(image, made_of="b" * 64).verdict is Verdict.PASSED
+    refused(image_check(image, made_of="c" * 64), says="the file is of the recipe cccccccccccc, this runs in bbbbbbbbbbbb")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_no_check_passes_on_what_is_no_number(number):
+    for name, limit in LIMITS.items():
+        found = measured(name, number, limit=limit, unit="", about="x")
+        assert (found.verdict, found.number) == (Verdict.FAILED, None)
+
+
+def test_the_limit_of_forces_is_that_of_the_check_before_a_run():
+    assert LIMITS["forces"] == GRADIENT_EV_PER_A
 
 
 def test_to_allow_what_is_no_check():

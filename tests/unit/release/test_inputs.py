@@ -11,7 +11,7 @@ from mlip_kmc.potential.baseline import Baseline, Zbl
 from mlip_kmc.release.agreement import agreement_check
 from mlip_kmc.release.gate import Verdict
 from mlip_kmc.release.inputs import example_of, ready_inputs
-from mlip_kmc.release.smoothness import cutoff_check
+from mlip_kmc.release.smoothness import cutoff_check, cutoffs_of
 
 ELEMENTS = ("Cu", "Ni")
 
@@ -66,5 +66,37 @@ def test_what_the_files_say(alloy):
 
 
 def test_every_pair_is_taken_through_the_cutoff(alloy):
-    check = cutoff_check(elements=ELEMENTS, cutoff_A=4.0, calculator=replace(alloy, minimum_distance_A={}).calculator())
+    assert cutoffs_of(alloy) == {"Cu-Cu": (4.0,), "Cu-Ni": (4.0,), "Ni-Ni": (4.0,)}
+    check = cutoff_check(cutoffs_of(alloy), calculator=replace(alloy, minimum_distance_A={}).calculator())
     assert check.verdict is Verdict.PASSED
+
+
+def alloy_of(folder, *, kink):
+    """Cutoffs of 4, 3.5 and 3 A; the functions of Cu-Ni alone end with a finite slope where `kink` is set."""
+    from pyace import ACEBBasisSet, create_multispecies_basis_config
+
+    def bond(rcut_A, radbase="ChebExpCos"):
+        return {"radbase": radbase, "radparameters": [3.0], "rcut": rcut_A, "dcut": 0.01, "NameOfCutoffFunction": "cos"}
+
+    configuration = create_multispecies_basis_config({
+        "deltaSplineBins": 0.001, "elements": list(ELEMENTS),
+        "embeddings": {"ALL": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1, "rho_core_cut": 200000,
+                               "drho_core_cut": 250}},
+        "bonds": {"Cu": bond(4.0), "Ni": bond(3.0), "BINARY": bond(3.5, "ChebLinear" if kink else "ChebExpCos")},
+        "functions": {"ALL": {"nradmax_by_orders": [3, 2], "lmax_by_orders": [0, 1]}},
+    })
+    configuration.set_func_coeffs(np.random.default_rng(7).normal(0.0, 0.3, len(configuration.get_func_coeffs())).tolist())
+    configuration.save(str(folder / "a.yaml"))
+    ACEBBasisSet(str(folder / "a.yaml")).to_ACECTildeBasisSet().save_yaml(str(folder / "a.yace"))
+    return AcePotential.read(folder / "a.yace")
+
+
+@pytest.mark.parametrize("kink", [False, True])
+def test_a_pair_is_taken_through_its_own_cutoff(tmp_path, kink):
+    """At the largest cutoff of the potential, 4 A, Cu-Ni is zero already and shows nothing."""
+    potential = alloy_of(tmp_path, kink=kink)
+    assert cutoffs_of(potential) == {"Cu-Cu": (4.0,), "Cu-Ni": (3.5,), "Ni-Ni": (3.0,)}
+    check = cutoff_check(cutoffs_of(potential), calculator=potential.calculator())
+    assert check.verdict is (Verdict.FAILED if kink else Verdict.PASSED), check
+    assert not kink or check.detail == "worst for Cu-Ni at 3.5 A"
+    assert cutoff_check({"Cu-Ni": (4.0,)}, calculator=potential.calculator()).verdict is Verdict.PASSED

@@ -1,21 +1,26 @@
 """The manifest: its name, its bytes, its schema."""
 
+import hashlib
 import json
 
 import pytest
 
 from mlip_kmc.errors import ReleaseError
+from mlip_kmc.release.gate import CHECKS
 from mlip_kmc.release.manifest import (
+    FirstManifest,
     ProductionManifest,
+    _without_words,
     manifest_schema,
     named_version,
+    read_manifest,
     release_name,
     same_schema,
     schema_bytes,
 )
 from mlip_kmc.release.members import MANIFEST
 
-from .packages import good_files, good_manifest
+from .packages import first_format, good_files, good_manifest, manifest_of
 
 
 @pytest.mark.parametrize(("version", "name"), [
@@ -40,13 +45,39 @@ def test_the_same_manifest_gives_the_same_bytes():
 
 def test_the_schema_is_of_the_manifest():
     schema, raw = manifest_schema(), json.loads(good_manifest().to_json())
-    assert schema["$id"] == raw["$schema"] == "urn:mlip-kmc:release-manifest:1"
+    assert schema["$id"] == raw["$schema"] == "urn:mlip-kmc:release-manifest:2"
     assert set(schema["properties"]) == set(raw)
     assert set(schema["required"]) <= set(raw)
     assert schema["additionalProperties"] is False
     for name in ("run", "training_set", "image", "gamma", "example"):
         section = schema["$defs"][schema["properties"][name]["$ref"].rpartition("/")[2]]
         assert set(section["properties"]) == set(raw[name])
+
+
+def test_the_schema_holds_the_set_of_checks():
+    checks = manifest_schema()["properties"]["checks"]
+    named = [entry["contains"]["properties"]["name"]["const"] for entry in checks["allOf"]]
+    assert tuple(named) == CHECKS
+    assert checks["minItems"] == checks["maxItems"] == len(CHECKS)
+
+
+def test_the_first_formats_schema_is_the_one_that_was_shipped():
+    """Its digest without words, of what releases of the first format hold."""
+    bare = json.dumps(_without_words(manifest_schema(FirstManifest)), sort_keys=True).encode()
+    assert hashlib.sha256(bare).hexdigest() == "53eeb4af0537242a8c0e85b6a834d761d5148c93614ce4c18d76e90a91126c81"
+    assert same_schema(schema_bytes(FirstManifest), FirstManifest)
+    assert not same_schema(schema_bytes(FirstManifest))
+
+
+def test_both_formats_are_read_as_what_they_are():
+    raw = manifest_of(good_files())
+    assert isinstance(read_manifest(json.dumps(raw).encode()), ProductionManifest)
+    first = read_manifest(json.dumps(first_format(raw)).encode())
+    assert isinstance(first, FirstManifest)
+    assert read_manifest(first.to_json()) == first
+    for strange in ({**raw, "$schema": "urn:mlip-kmc:release-manifest:3"}, {**raw, "$schema": 2}, {}):
+        with pytest.raises(ReleaseError, match="does not know; it knows urn:mlip-kmc:release-manifest:1, urn"):
+            read_manifest(json.dumps(strange).encode())
 
 
 def test_only_the_words_of_a_schema_may_differ():

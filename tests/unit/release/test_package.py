@@ -21,11 +21,14 @@ from .test_settings import LEAST
 @pytest.fixture
 def whole(tmp_path):
     (tmp_path / "train.xyz").write_text("")
-    return {**LEAST, "version": "1.0", "author": "Jane Doe", "training_sets": [tmp_path / "train.xyz"]}
+    organization = {"name": "Example University", "url": "https://example.org"}
+    return {**LEAST, "organization": organization, "version": "1.0", "author": "Jane Doe",
+            "training_sets": [tmp_path / "train.xyz"]}
 
 
 @pytest.mark.parametrize(("without", "said"), [("version", "give --version, or set release.version"),
-                                               ("author", "give --author"), ("training_sets", "give --training-set FILE")])
+                                               ("author", "give --author"), ("organization", "set release.organization, as"),
+                                               ("training_sets", "give --training-set FILE")])
 def test_what_it_needs(whole, without, said):
     del whole[without]
     with pytest.raises(ReleaseError, match=said):

@@ -1,16 +1,21 @@
 """The list of the image's parts, and the crate: minimal, whole, and the same every time."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from mlip_kmc.release.crate import CrateFacts, crate
 from mlip_kmc.release.manifest import Image
 from mlip_kmc.release.members import CRATE, MEMBERS
 from mlip_kmc.release.parts_list import ImageParts, parts_list
+from mlip_kmc.release.settings import Organization
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 PARTS = ImageParts(programs={"eOn": "3.6.0", "LAMMPS": "4Feb2025"}, packages={"ase": "3.29.0", "Jinja2": "3.1.6"},
                    recipe="a" * 64)
+FACTS = CrateFacts(title="ACE of copper", description="a test", version="1.0.0", author="Jane Doe", licence="MIT",
+                   citation="Doe, 2026", date=AT, elements=("Cu",), parts={"LAMMPS": "4Feb2025"}, run="c" * 64,
+                   organization=Organization(name="Example University", url="https://example.org"))
 
 
 def test_the_list_of_parts():
@@ -36,10 +41,8 @@ def test_the_parts_of_this_image():
 
 
 def test_the_crate():
-    facts = CrateFacts(title="ACE of copper", description="a test", version="1.0.0", author="Jane Doe", licence="MIT",
-                       citation="Doe, 2026", date=AT, elements=("Cu",), parts={"LAMMPS": "4Feb2025"}, run="c" * 64)
     names = [name for name, member in MEMBERS.items() if member.required]
-    found = json.loads(crate(facts, files=names))
+    found = json.loads(crate(FACTS, files=names))
     graph = {entity["@id"]: entity for entity in found["@graph"]}
     assert len(graph) == len(found["@graph"]), "every entity once"
     assert graph[CRATE]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
@@ -47,7 +50,18 @@ def test_the_crate():
     root = graph["./"]
     assert {entry["@id"] for entry in root["hasPart"]} == set(names) - {CRATE}
     assert all(entry["@id"] in graph for entry in root["hasPart"])
-    assert graph[root["author"]["@id"]]["name"] == "Jane Doe"
+    author, publisher = graph[root["author"]["@id"]], graph[root["publisher"]["@id"]]
+    assert (author["@type"], author["name"]) == ("Person", "Jane Doe")
+    assert author["affiliation"] == {"@id": publisher["@id"]}
+    assert (publisher["@type"], publisher["name"], publisher["url"]) == ("Organization", "Example University", "https://example.org")
+    assert (root["creditText"], found["@context"][1]["creditText"]) == ("Doe, 2026", "http://schema.org/creditText")
     assert graph[root["license"]["@id"]]["name"] == "MIT"
     assert root["datePublished"] == "2026-11-25T12:00:00Z"
-    assert all(entry["@id"] in graph for entry in graph["#run"]["instrument"])
+    assert graph["#run"]["instrument"]["@id"] in graph, "a single value stands alone"
+    assert not any(isinstance(value, list) and len(value) == 1 for entity in found["@graph"] for value in entity.values())
+
+
+def test_an_author_that_is_an_organization_is_one_entity():
+    found = json.loads(crate(replace(FACTS, author="Example University"), files=["report.html"]))
+    people = [entity for entity in found["@graph"] if entity["@type"] in {"Person", "Organization"}]
+    assert [entity["@type"] for entity in people] == ["Organization"]

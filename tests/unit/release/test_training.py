@@ -88,3 +88,24 @@ def test_what_is_no_set(tmp_path):
                         ((bare,), "structure 1 .* has no energy and forces"), ((bare, bare), "has no energy|two files")):
         with pytest.raises(StructureError, match=said):
             LabelledSet.read(paths)
+
+
+@pytest.mark.parametrize("name", ["007", "T", "1e3", "0_17", "True", "fcc bulk", 'a "b" c', "back\\slash", "ümlaut", "a=b",
+                                  "x" * 80])
+def test_groups_keep_their_names(tmp_path, name):
+    there = list(structures(2))
+    for atoms, group in zip(there, (name, "other"), strict=True):
+        atoms.info["group"] = group.replace("\\", "\\\\")  # ASE's writer escapes quotes only
+    first = LabelledSet.read((written(tmp_path / "a.xyz", there),))
+    assert [one.group for one in first.structures] == [name, "other"]
+    assert list(first.errors(EMT())) == [name, "other"]
+    (tmp_path / "own.xyz").write_bytes(first.to_xyz())
+    assert [one.group for one in LabelledSet.read((tmp_path / "own.xyz",)).structures] == [name, "other"]
+
+
+def test_groups_that_look_alike_stay_apart(tmp_path):
+    there = list(structures(4))
+    for atoms, group in zip(there, ("a b", "a_b", "1", "01"), strict=True):
+        atoms.info["group"] = group
+    path = written(tmp_path / "a.xyz", there)
+    assert list(LabelledSet.read((path,)).errors(EMT())) == ["a b", "a_b", "1", "01"]

@@ -5,15 +5,21 @@ A case answers what is laid before `verify`. Unless it says otherwise, a trusted
 
 import base64
 import hashlib
+import io
 import json
+import os
+import re
 import sys
+import tracemalloc
 import zipfile
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from mlip_kmc.release import verification
-from mlip_kmc.release.members import BASELINE, MANIFEST, MEMBERS, SCHEMA, SUMS, TRAINING
+from mlip_kmc.release.manifest import FirstManifest, schema_bytes
+from mlip_kmc.release.members import BASELINE, CRATE, MANIFEST, MEMBERS, PARTS, SCHEMA, SUMS, TRAINING
 from mlip_kmc.release.verification import STEPS, Policy, VerificationError, verify
 
 from .packages import (
@@ -22,7 +28,11 @@ from .packages import (
     IMAGE,
     LOCAL,
     Signers,
+    check_of,
+    checks_of,
     entry,
+    first_checks,
+    first_format,
     flipped,
     good_files,
     header,
@@ -80,6 +90,30 @@ def with_manifest(**changes):
     return zip_of(sealed(GOOD, **changes))
 
 
+def with_text(old, new):
+    """Another text of the manifest, as a program would not write it."""
+    text = GOOD[MANIFEST].decode()
+    assert old in text
+    return zip_of(sealed(GOOD, manifest=text.replace(old, new, 1).encode()))
+
+
+def with_member(name, old, new):
+    """Another content of a file, of which all digests are told."""
+    assert old in GOOD[name]
+    return zip_of(sealed({**GOOD, name: GOOD[name].replace(old, new)}))
+
+
+def with_checks(**changes):
+    return with_manifest(checks=checks_of(**changes))
+
+
+def first(**changes):
+    """A release of the first format, schema and all."""
+    files = {**GOOD, SCHEMA: schema_bytes(FirstManifest)}
+    raw = {**first_format(manifest_of({key: value for key, value in files.items() if key not in {MANIFEST, SUMS}})), **changes}
+    return zip_of(sealed(files, manifest=json.dumps(raw).encode()))
+
+
 def swapped_digests():
     raw = manifest_of(GOOD)
     files = raw["files"]
@@ -116,6 +150,11 @@ OTHER_ZIP = zip_of(good_files(version="1.1.0", name="release_v1.1"))
 CYRILLIC_A, FULLWIDTH_M = "\N{CYRILLIC SMALL LETTER A}", "\N{FULLWIDTH LATIN SMALL LETTER M}"
 
 
+def twice(keys, first='namespaces="git"', second='namespaces="mlip-kmc-release"'):
+    """One key on two lines, under two names."""
+    return keys.line("jane", first).replace("jane@", "for.git@") + keys.line("jane", second)
+
+
 def at_package():
     yield Case("no-zip", "package", "there is no file", data=None)
     yield Case("no-signature", "package", "there is no file .*sig", unsigned=True)
@@ -143,9 +182,9 @@ def at_signature():
                trusted='namespaces="mlip-kmc-release",valid-before="20200101"')
     yield Case("signer-of-the-future", "signature", "not valid now", trusted='valid-after="20900101"')
     yield Case("signer-for-something-else", "signature", "may not sign releases", trusted='namespaces="git"')
-    yield Case("no-signers-file", "signature", "there is no file .* of allowed signers", trusted=None)
+    yield Case("no-signers-file", "signature", "there is no file .*; a file of allowed signers", trusted=None)
     yield Case("empty-signers-file", "signature", "none of those in", trusted="")
-    yield Case("garbage-signers-file", "signature", "finds no signer", trusted="garbage\n")
+    yield Case("garbage-signers-file", "signature", "none of those in", trusted="garbage\n")
     yield Case("empty-signature", "signature", "no whole SSH signature", signature=b"")
     yield Case("garbage-signature", "signature", "no whole SSH signature", signature=b"\xff\xfe garbage")
     yield Case("torn-signature", "signature", "no whole SSH signature", signature=b"torn")
@@ -168,8 +207,8 @@ def at_archive():
         ("cut-off", ZIP[:-30], "cut off"),
         ("no-zip-at-all", b"not a zip", "no zip"),
         ("empty-zip", END + b"\0" * 18, "no zip"),
-        ("comment", patched(ZIP, END, 20, 5) + b"hello", "put after the archive"),
-        ("comment-length", patched(ZIP, END, 20, 1), "comment"),
+        ("comment", patched(ZIP, END, 20, 5) + b"hello", "has a zip comment"),
+        ("comment-length", patched(ZIP, END, 20, 1), "has a comment"),
         ("several-disks", patched(ZIP, END, 4, 1), "several parts"),
         ("member-too-many-counted", patched(patched(ZIP, END, 8, 20), END, 10, 20), "damaged"),
         ("a-thousand-members", patched(patched(ZIP, END, 8, 1000), END, 10, 1000), "more than a release can have"),
@@ -257,14 +296,15 @@ def at_manifest():
         ("unknown-schema", with_manifest(**{"$schema": "urn:mlip-kmc:release-manifest:99"}), "does not know"),
         ("no-schema", with_manifest(**{"$schema": None}), "does not know"),
         ("another-schema-shipped", schema, "is another schema"),
-        ("not-json", zip_of(sealed(GOOD, manifest=b"{")), "not JSON"),
+        ("not-json", zip_of(sealed(GOOD, manifest=b"{")), "cannot be read: it is not JSON"),
         ("not-utf8", zip_of(sealed(GOOD, manifest=b'{"a": "\xff"}')), "not JSON"),
-        ("a-list", zip_of(sealed(GOOD, manifest=b"[]")), "does not know"),
+        ("a-list", zip_of(sealed(GOOD, manifest=b"[]")), "no object of keys"),
         ("nested-deeply", zip_of(sealed(GOOD, manifest=b"[" * 200_000)), "not JSON"),
         ("unknown-key", with_manifest(surprise=1), "unknown key 'surprise'"),
         ("no-semver", with_manifest(version="1.0"), "version"),
         ("not-a-number", with_manifest(cutoff_A="five"), "cutoff_A"),
-        ("infinite", with_manifest(cutoff_A=float("inf")), "follow its schema"),
+        ("infinite", with_manifest(cutoff_A=float("inf")), "Infinity is no number of JSON"),
+        ("beyond-doubles", with_text('"cutoff_A": 5.0', '"cutoff_A": 5e999'), "beyond what a program can hold"),
         ("naive-date", with_manifest(creation_date="2026-11-25T12:00:00"), "creation_date"),
         ("line-break-in-author", with_manifest(author="Jane\nDoe"), "author"),
         ("sizes-of-the-set-differ", with_manifest(training_set_size=1), "differ"),
@@ -274,6 +314,55 @@ def at_manifest():
         ("set-hidden", training, "says of training_set.xyz"),
         ("baseline-hidden", with_manifest(baseline={"Cu-Cu": {"kind": "zbl", "inner_A": 0.8, "outer_A": 1.2}}),
          "says of the baseline"),
+        ("number-as-text", with_text('"cutoff_A": 5.0', '"cutoff_A": "5.0"'), "cutoff_A"),
+        ("count-as-text", with_text('"training_set_size": 430', '"training_set_size": "430"'), "training_set_size"),
+        ("count-with-a-point", with_text('"training_set_size": 430', '"training_set_size": 430.0'), "training_set_size"),
+        ("truth-as-number", with_text('"included": false', '"included": 0'), "included"),
+        ("number-as-truth", with_text('"kmc_steps": 10', '"kmc_steps": true'), "kmc_steps"),
+        ("date-as-number", with_text('"creation_date": "2026-11-25T12:00:00Z"', '"creation_date": 1795608000'), "creation_date"),
+        ("date-in-another-zone", with_manifest(creation_date="2026-11-25T13:00:00+01:00"), "creation_date"),
+        ("not-a-number-written-out", with_text('"cutoff_A": 5.0', '"cutoff_A": NaN'), "NaN is no number of JSON"),
+        ("key-twice", with_text('"cutoff_A": 5.0', '"cutoff_A": 4.0, "cutoff_A": 5.0'), "key 'cutoff_A' is there twice"),
+        ("key-twice-within", with_text('"value": 3.5', '"value": 9.9, "value": 3.5'), "key 'value' is there twice"),
+        ("key-twice-escaped", with_text('"cutoff_A": 5.0', r'"cutoff\u005fA": 4.0, "cutoff_A": 5.0'), "is there twice"),
+        ("check-removed", with_checks(c44=None), "its gate lacks c44"),
+        ("check-replaced", with_manifest(checks=[check if check["name"] != "c44" else check_of("c12") for check in checks_of()]),
+         "its gate lacks c44"),
+        ("checks-in-another-order", with_manifest(checks=list(reversed(checks_of()))), "in their order"),
+        ("check-of-ours-alone", with_checks(c44={"name": "c55"}), "its gate lacks c44"),
+        ("passed-beyond-its-limit", with_checks(forces={"number": 5.0}), "forces passed, but its number is 5 and its limit"),
+        ("passed-without-a-number", with_checks(forces={"number": None}), "but its number is none"),
+        ("failed-within-its-limit", with_checks(cutoff={"verdict": "failed", "because": "x"}), "check cutoff failed, but"),
+        ("limit-widened", with_checks(forces={"number": 5.0, "limit": 10.0}), "has the limit 10, a release has 0.001"),
+        ("limit-left-out", with_checks(paths={"limit": None}), "check paths passed, and tells no limit"),
+        ("reference-that-is-elsewhere", with_checks(c11={"value": 9.0, "reference": 3.5, "number": 0.1}), "tells of 0.1 between"),
+        ("reference-left-out", with_checks(c11={"reference": None, "value": None}), "c11 tells no reference"),
+        ("failed-and-not-allowed", with_checks(forces={"number": 5.0, "verdict": "failed"}), "not allowed not to pass"),
+        ("passed-and-allowed", with_checks(forces={"because": "why not"}), "is passed, and was allowed"),
+        ("not-tested-with-a-number", with_checks(barrier={"verdict": "not tested", "because": "x"}), "tested, and has a number"),
+        ("not-tested-and-not-allowed", with_checks(barrier={"verdict": "not tested", "number": None, "value": None}),
+         "barrier is not tested, and was not allowed"),
+        ("validation-better-than-its-errors", with_checks(validation={"number": 0.1}), "tells of 0.1 of its limit, .* of 0.5"),
+        ("validation-without-its-limits", with_manifest(validation_limits={}), "there is no limit of bulk"),
+        ("validation-without-errors", with_manifest(validation_metrics=None, errors_by_group=[]), "there are no errors"),
+        ("image-passed-unknown", with_manifest(image={"sha256": None, "recipe": None}), "image's digest is not known"),
+        ("no-baseline-and-one", with_checks(baseline={"number": 0.0, "limit": 1e-3, "verdict": "failed", "because": "x"}),
+         "check baseline failed, but"),
+        ("thresholds-crossed", with_manifest(gamma={"select": 20.0, "halt": 15.0}), "is not less than gamma.halt"),
+        ("later-than-its-archive", with_manifest(creation_date="2026-11-25T12:00:02Z"), "a release has one time"),
+        ("years-later-than-its-archive", with_manifest(creation_date="2031-01-01T00:00:00Z"), "a release has one time"),
+        ("earlier-than-its-archive", with_manifest(creation_date="2026-11-25T11:59:59Z"), "a release has one time"),
+        ("gamma-left-out", with_manifest(example={"atoms": 107, "energy_eV": -372.0}), "example.gamma"),
+        ("crate-of-another-version", with_member(CRATE, b'"version": "1.0.0"', b'"version": "1.0.1"'), "another version than"),
+        ("crate-with-a-key-twice", with_member(CRATE, b'"name":', b'"name": "x", "name":'), "the key 'name' is there twice"),
+        ("crate-of-nothing", with_member(CRATE, b'"./"', b'"x"'), "does not tell of one release"),
+        ("parts-that-are-no-json", with_member(PARTS, b"{}", b"{"), "parts.cdx.json cannot be read"),
+        ("no-organization", with_text('"organization": {"name": "Example University", "url": "https://example.org"}, ', ""),
+         "organization"),
+        ("first-format-with-a-new-key", first(organization={"name": "x", "url": "https://x.org"}), "unknown key 'organization'"),
+        ("first-format-with-a-check-less", first(checks=first_checks(c44=None)), "its gate lacks c44"),
+        ("first-format-validation-of-another-error", first(checks=first_checks(validation={"number": 0.001, "limit": None})),
+         "validation passed, and tells no limit"),
     ):
         yield Case(name, "manifest", reason, data=data)
 
@@ -294,8 +383,9 @@ def at_potential():
 
 def at_image():
     yield Case("another-image", "image", "the release was made in", image=IMAGE + b"!")
+    unknown = {"verdict": "not tested", "number": None, "limit": None, "because": "lost"}
     yield Case("unknown-image", "image", "does not know the image's digest", image=IMAGE,
-               data=with_manifest(image={"sha256": None, "recipe": None}))
+               data=with_manifest(image={"sha256": None, "recipe": None}, checks=checks_of(image=unknown)))
 
 
 CASES = [*at_package(), *at_signature(), *at_archive(), *at_members(), *at_digests(), *at_manifest(), *at_potential(),
@@ -397,6 +487,92 @@ def test_the_good_one_holds_and_is_unpacked_where_it_should(tmp_path, keys):
     assert {path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()} == GOOD
     with pytest.raises(VerificationError.__mro__[1], match="not empty"):
         verified.unpack(tmp_path / "there")
+
+
+def test_a_release_of_the_first_format_is_verified_and_named_as_such(tmp_path, keys):
+    """What it did not test, and what was wrong then, is said; it is genuine all the same."""
+    package, policy = lay_out(Case("first", "", "", data=first()), tmp_path, keys)
+    verified = verify(package, policy=policy)
+    assert isinstance(verified.manifest, FirstManifest)
+    said = "\n".join(verified.notes)
+    assert "its check validation passed whatever they were" in said
+    assert "superbasins" in said
+    assert "harmonic prefactors" in said
+    package, policy = lay_out(Case("good", "", ""), tmp_path, keys)
+    assert verify(package, policy=policy).notes == ()
+
+
+@pytest.mark.parametrize(("first_options", "second_options"), [
+    ('namespaces="git"', 'namespaces="mlip-kmc-release"'), ('namespaces="mlip-kmc-release",valid-before="20200101Z"', ""),
+    ('valid-after="20900101Z"', 'namespaces="file,mlip-kmc-release"')])
+def test_every_line_of_a_key_is_tried(tmp_path, keys, first_options, second_options):
+    package, policy = lay_out(Case("good", "", ""), tmp_path, keys)
+    policy.signers.write_text("# who may\n\n" + keys.line("bob") + twice(keys, first_options, second_options))
+    assert verify(package, policy=policy).signer.principal == "jane@example.org"
+
+
+def test_a_key_that_no_line_permits_is_refused_with_every_reason(tmp_path, keys):
+    package, policy = lay_out(Case("good", "", ""), tmp_path, keys)
+    policy.signers.write_text(twice(keys, second='valid-before="20200101Z"'))
+    with pytest.raises(VerificationError) as refusal:
+        verify(package, policy=policy)
+    assert re.search(r"for\.git@example\.org may not sign releases by line 1 of .*; line 2 of .* is not valid now: key has "
+                     "expired", str(refusal.value))
+
+
+def test_what_is_no_file_is_named_as_what_it_is(tmp_path, keys):
+    package, policy = lay_out(Case("good", "", ""), tmp_path, keys)
+    package.unlink()
+    package.mkdir()
+    with pytest.raises(VerificationError, match=r"release_v1\.0\.zip is a directory, not a file"):
+        verify(package, policy=policy)
+    package.rmdir()
+    os.mkfifo(package)
+    with pytest.raises(VerificationError, match=r"release_v1\.0\.zip is a FIFO, not a file"):
+        verify(package, policy=policy)
+
+
+@pytest.mark.parametrize("name", ["release_v1.0.zip", "release_v1.0.zip.sig", "allowed_signers"])
+def test_nothing_of_a_file_beyond_its_size_is_read(tmp_path, keys, name):
+    package, policy = lay_out(Case("good", "", ""), tmp_path, keys)
+    os.truncate(tmp_path / name, 5_000_000_000)  # sparse: nothing is on the disk
+    tracemalloc.start()
+    try:
+        with pytest.raises(VerificationError, match="larger than"):
+            verify(package, policy=policy)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_refused_potential_is_not_to_be_blessed_by_who_got_it(tmp_path, keys):
+    data = zip_of(sealed({**GOOD, "potential.yace": GOOD["potential.yace"] + b"\n"}))
+    package, policy = lay_out(Case("tampered", "", "", data=data), tmp_path, keys)
+    with pytest.raises(VerificationError) as refusal:
+        verify(package, policy=policy)
+    said = str(refusal.value)
+    assert "potential.yace is sha256" in said
+    assert said.endswith("; have the signer release it anew")
+    assert not any(word in said for word in ("--force", "potential record", "mlip-kmc-verify-", str(tmp_path)))
+
+
+def blind():
+    """The example's active set, of which one direction sees nothing, as a pseudo-inverse leaves it."""
+    with np.load(io.BytesIO(GOOD["potential.asi"])) as archive:
+        inverse = archive["Cu"]
+    left, values, right = np.linalg.svd(inverse)
+    values[-1] = 0.0
+    stream = io.BytesIO()
+    np.savez(stream, Cu=np.ascontiguousarray((left * values) @ right))
+    return stream.getvalue()
+
+
+def test_a_blind_active_set_is_named(tmp_path, keys):
+    files = {**{name: content for name, content in GOOD.items() if name != "potential.record.json"}, "potential.asi": blind()}
+    package, policy = lay_out(Case("blind", "", "", data=zip_of(sealed(files))), tmp_path, keys)
+    with pytest.raises(VerificationError, match=r"refused at step 7 \(potential\): .*rank-deficient in Cu \(34 independent "
+                                                r"environments for 35 functions\)"):
+        verify(package, policy=policy)
 
 
 def test_a_link_is_no_directory_to_unpack_into(tmp_path, keys):

@@ -1,0 +1,1 @@
+"""How `containers/build` makes image.sif: the parts, each cached by its own pins, then the image."""

@@ -1,0 +1,37 @@
+"""Whether a structure and a potential fit each other: one check for every command.
+
+    prepared = fitted(atoms, potential, config.structure)
+"""
+
+from ase import Atoms
+
+from mlip_kmc.config import StructureSection
+from mlip_kmc.errors import StructureError
+from mlip_kmc.potential.ace import AcePotential
+from mlip_kmc.potential.builtin import BuiltinPotential
+from mlip_kmc.potential.driven import DrivenPotential
+from mlip_kmc.structure import Prepared, prepare
+
+
+def fitted(
+    atoms: Atoms, potential: AcePotential | BuiltinPotential | DrivenPotential | None, section: StructureSection
+) -> Prepared:
+    """The structure as eOn sees it, checked against what the potential knows and asks of cells.
+
+    Args:
+        atoms: the user's structure.
+        potential: the run's; None where it cannot be read: the structure's own checks are made then.
+        section: the configuration's.
+
+    Raises:
+        StructureError: one line that says what to change.
+    """
+    elements, cutoff_A = (potential.elements, potential.cutoff_A) if potential else (None, None)
+    prepared = prepare(atoms, elements=elements, cutoff_A=cutoff_A,
+                       minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
+    if isinstance(potential, BuiltinPotential):
+        try:
+            potential.check(prepared.atoms)
+        except StructureError as error:
+            raise StructureError(f"{section.file}: {error}") from error
+    return prepared
