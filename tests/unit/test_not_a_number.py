@@ -53,6 +53,8 @@ EXACT = {  # (file, comparison): why it needs no `not`
     ("release/archive.py", "end > limit"): "whole numbers",
     ("report/numbers.py", "row.barrier <= highest"): "true means that the process is in the rate table",
     ("report/pictures.py", "lengths[atom] > MOVED_A"): "what is drawn as moved",
+    **{("superbasin/counts.py", text): "chooses among ways to draw, of numbers that are checked before" for text in (
+        "share < _RARE", "share >= _RARE", "count <= _EXACT", "count > _EXACT")},
 }
 
 
@@ -166,7 +168,7 @@ def test_checks_of_barriers_and_of_the_thermal_window():
     assert found.hidden == 1
     assert trial.window(found, 20, found_count=2, beyond=0).level is Level.WARN
     nothing = estimates.Barriers(lowest_kT=NAN, gap_kT=NAN, lowest_back_kT=NAN, hidden=0)
-    assert trial.flicker(nothing, superbasins=False).level is Level.WARN
+    assert trial.flicker(nothing, superbasins=False, window_kT=20).level is Level.WARN
 
 
 def test_thresholds_of_gamma():
