@@ -12,6 +12,20 @@ image *OPTIONS:
 demo: image
     containers/in-image mlip-kmc run examples/cu-vacancy/akmc.yaml --dir akmc-run
 
+# put the command mlip-kmc on PATH, for this machine: a link in FOLDER to slurm/mlip-kmc, which runs it in image.sif
+wrapper FOLDER="~/.local/bin":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    folder={{ quote(FOLDER) }}
+    folder=${folder/#\~/$HOME}
+    mkdir -p "$folder"
+    ln -sfn "$PWD/slurm/mlip-kmc" "$folder/mlip-kmc"
+    echo "$folder/mlip-kmc -> $PWD/slurm/mlip-kmc"
+    case :$PATH: in
+        *":$folder:"*) ;;
+        *) echo "wrapper: $folder is not in PATH; add this line to ~/.bashrc or ~/.zshrc:  export PATH=\"$folder:\$PATH\"   (fish: fish_add_path $folder)" ;;
+    esac
+
 # all tests: inside the image, of the image from outside, of the job scripts on a real Slurm; or only those named, inside
 [positional-arguments]
 test *ARGUMENTS: image

@@ -26,9 +26,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mlip_kmc.config import job_name, node_name
-from mlip_kmc.errors import RunStateError, StorageError
+from mlip_kmc.errors import RunStateError
 from mlip_kmc.files import storage_errors, write_durably
 from mlip_kmc.programs import AwakeClock
+from mlip_kmc.scratch import boot_id
 
 FILE = "claim"
 BEAT_S = 5.0
@@ -72,7 +73,7 @@ class Claim:
         self._dead_after_s = dead_after_s
         self._lock = FileLock(directory / "lock", mode=0o644)
         self._holder = Holder(token=secrets.token_hex(16), host=node_name() or socket.gethostname(), pid=os.getpid(),
-                              boot=_boot(), job=job_name())
+                              boot=boot_id(), job=job_name())
         self._ended = threading.Event()
 
     def take(self) -> None:
@@ -229,9 +230,3 @@ def _holder_of(path: Path) -> Holder | None:
     except (OSError, ValueError, TypeError):
         return None
 
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise StorageError(f"cannot read /proc: {error.strerror}; mount it") from error

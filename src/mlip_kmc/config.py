@@ -452,7 +452,8 @@ def example_directory() -> Path:
     for root in (Path(sys.prefix) / "share", Path(__file__).resolve().parents[2] / "examples"):
         if (root / "cu-vacancy").is_dir():
             return root / "cu-vacancy"
-    raise ConfigError("the example's files are not here; run inside the image, or give --structure and --potential")
+    raise ConfigError("the example's files are not here; run inside the image, or name your own: `mlip-kmc init "
+                      "DIRECTORY --structure FILE --potential FILE`")
 
 
 def runtime_directories() -> list[Path]:

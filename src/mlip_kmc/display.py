@@ -17,6 +17,7 @@ from rich.text import Text
 
 from mlip_kmc.config import Config
 from mlip_kmc.records import EonResult, Event, Progress
+from mlip_kmc.wording import counted, outcomes, plain, reasons
 
 _PLAIN_INTERVAL_S = 30.0
 
@@ -24,16 +25,20 @@ _PLAIN_INTERVAL_S = 30.0
 class Display:
     """Prints a run's progress."""
 
-    def __init__(self, *, quiet: bool, settings: Config, searches: int | None = None) -> None:
+    def __init__(
+        self, *, quiet: bool, settings: Config, searches: int | None = None, console: Console | None = None
+    ) -> None:
         """Nothing is printed yet.
 
         Args:
             quiet: print only warnings and the result.
             settings: the run's.
             searches: so many are wanted, and no KMC step.
+            console: where to print; the terminal's own where None.
         """
         # names of files are text, whatever brackets and colons they hold
-        self._console = Console(stderr=False, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self._console = console or Console(stderr=False, highlight=False, markup=False, emoji=False)
+        self._console.soft_wrap = not self._console.is_terminal  # a log has whole lines, a terminal breaks them between words
         self._quiet = quiet
         self._settings = settings
         self._searches = searches
@@ -71,7 +76,7 @@ class Display:
         if self._quiet:
             return
         if self._steps is None and now.kmc_steps:
-            self.note(f"continued at KMC step {now.kmc_steps}, {now.simulated_time_s:.4g} s of simulated time")
+            self.note(f"continued at KMC step {now.kmc_steps}, {plain(now.simulated_time_s, digits=4)} s of simulated time")
         elif self._steps is not None and now.kmc_steps > self._steps and now.last_event:
             self.note(_event_line(now.last_event))
         self._steps = now.kmc_steps
@@ -82,19 +87,17 @@ class Display:
             self.note(self._status(now))
 
     def _status(self, now: Progress) -> str:
+        """One line; two where the terminal is narrower."""
+        confidence = f"confidence {now.confidence:.4f} of {self._settings.confidence.value:g}"
         if self._searches is not None:
-            return (
-                f"search {now.searches_here} of {self._searches} in state {now.state}: {now.processes} processes, confidence "
-                f"{now.confidence:.4f}  |  {now.good} new, {now.repeated} repeats, {now.bad} bad,{_halted(now)} {now.running} "
-                "running"
-            )
-        wanted = self._settings.stop.kmc_steps
-        steps = f"{now.kmc_steps}/{wanted}" if wanted else f"{now.kmc_steps}"
-        return (
-            f"step {steps}  state {now.state} of {now.states}: confidence {now.confidence:.4f} of "
-            f"{self._settings.confidence.value:g}, {now.processes} processes in {now.searches_here} searches  |  all searches: "
-            f"{now.good} new, {now.repeated} repeats, {now.bad} bad,{_halted(now)} {now.running} running"
-        )
+            where = f"search {now.searches_here} of {self._searches} in state {now.state}: {_known(now)}, {confidence}"
+        else:
+            wanted = self._settings.stop.kmc_steps
+            steps = f"{now.kmc_steps}/{wanted}" if wanted else f"{now.kmc_steps}"
+            where = f"step {steps}  state {now.state} of {now.states}: {confidence}, {_known(now)}"
+        searches = f"all searches {outcomes(_counts(now))}; {now.running} running"
+        line = f"{where}  |  {searches}"
+        return line if len(line) <= self._console.width or self._live is None else f"{where}\n{searches}"
 
     def result(self, result: EonResult) -> None:
         """Print what the run has come to."""
@@ -102,25 +105,32 @@ class Display:
             self._live.stop()
             self._live = None
         self._print(
-            f"{result.status}: {result.reason}. {result.kmc_steps} KMC steps, {result.simulated_time_s:.6g} s, "
-            f"{len(result.states)} states; searches: "
-            + ", ".join(f"{count} {kind}" for kind, count in sorted(result.searches.items()))
+            f"{result.status}: {result.reason}. {counted(result.kmc_steps, 'KMC step')}, "
+            f"{plain(result.simulated_time_s, digits=6)} s, {counted(len(result.states), 'state')}; "
+            f"searches {outcomes(result.searches)}"
         )
+        if result.reasons:
+            self._print(f"bad because: {reasons(result.reasons)}")
         if not self._quiet and result.states and result.states[0].processes:
             self._print(_state_table(result))
         self._print(f"results: {result.run_dir / 'results'}")
 
 
-def _halted(now: Progress) -> str:
-    return f" {now.halted} halted," if now.halted else ""
+def _counts(now: Progress) -> dict[str, int]:
+    return {"new": now.good, "repeat": now.repeated, "high": now.high, "bad": now.bad, "halted": now.halted}
+
+
+def _known(now: Progress) -> str:
+    """What is known of the present state; a process is known before its first search where one of another state led over it."""
+    if now.searches_here:
+        return f"{counted(now.processes, 'process')} in {counted(now.searches_here, 'search')}"
+    return f"{counted(now.processes, 'process')} known by searches of other states" if now.processes else "not searched yet"
 
 
 def _event_line(event: Event) -> str:
     where = f" (superbasin {event.superbasin})" if event.superbasin is not None else ""
-    return (
-        f"KMC step {event.step + 1:>4}: state {event.reactant} -> {event.product}{where}  barrier {event.barrier:.4f} eV  "
-        f"rate {event.rate:.4g} /s  residence {event.step_time_s:.4g} s  time {event.time_s:.6g} s"
-    )
+    return (f"KMC step {event.step + 1:>4}: state {event.reactant} -> {event.product}{where}, {event.barrier:.4f} eV, "
+            f"after {plain(event.step_time_s, digits=4)} s; time {plain(event.time_s, digits=5)} s")
 
 
 def _state_table(result: EonResult) -> Table:

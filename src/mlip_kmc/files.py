@@ -16,6 +16,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO
 
@@ -38,15 +39,33 @@ _ADVICE = {
 }
 
 
+_place: ContextVar[str] = ContextVar("place", default="directory")
+
+
 @contextmanager
-def storage_errors(path: Path, *, place: str = "--dir") -> Iterator[None]:
-    """Turn an OSError inside the block into one StorageError about `path`; `place` is what the user sets to be elsewhere."""
+def place_named(place: str) -> Iterator[None]:
+    """Inside the block, in this thread, advice to write elsewhere names `place`: the option or argument that says where."""
+    token = _place.set(place)
+    try:
+        yield
+    finally:
+        _place.reset(token)
+
+
+@contextmanager
+def storage_errors(path: Path, *, place: str | None = None) -> Iterator[None]:
+    """Turn an OSError inside the block into one StorageError about `path`.
+
+    Args:
+        path: what is written.
+        place: what the user sets to have it elsewhere; None: what `place_named` says.
+    """
     try:
         yield
     except OSError as error:
         said = os.strerror(error.errno) if error.errno else str(error)
         advice = _ADVICE.get(error.errno or 0, f"{said}; correct that and run the same command again")
-        failure = StorageError(f"cannot write {path}: {advice.replace('{place}', place)}")
+        failure = StorageError(f"cannot write {path}: {advice.replace('{place}', place or _place.get())}")
         failure.full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise failure from error
 

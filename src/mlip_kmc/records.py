@@ -153,7 +153,7 @@ def unsound(events: Iterable[Event]) -> str:
     if not steps:
         return ""
     return (f"{len(steps)} superbasin {'step was' if len(steps) == 1 else 'steps were'} made by an earlier version: times, ways "
-            f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new --dir")
+            f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new directory")
 
 
 @dataclass(frozen=True)
@@ -315,7 +315,17 @@ class Minimised(_Json):
 
 @dataclass(frozen=True)
 class Progress:
-    """What the terminal shows while a run goes on."""
+    """What the terminal shows while a run goes on.
+
+    Attributes:
+        kmc_steps, simulated_time_s: done.
+        state: where the run is. states: how many are known. confidence: of the present one.
+        processes: of the present state; those that searches of other states led back over are known before its own first.
+        searches_here: registered ones of the present state.
+        good, repeated, high, bad, halted: registered ones of all states, by outcome.
+        running: searches that workers are at now.
+        last_event: the last KMC step.
+    """
 
     kmc_steps: int
     simulated_time_s: float
@@ -326,6 +336,7 @@ class Progress:
     searches_here: int
     good: int
     repeated: int
+    high: int
     bad: int
     halted: int
     running: int
@@ -344,8 +355,12 @@ class EonResult:
         minimised: the report on state 0.
         states: every state with its process table.
         events: the trajectory.
+<<<<<<< HEAD
         searches: counts of registered searches by outcome.
         prefactor_reasons: why processes that should have a harmonic prefactor have the constant one: counts by reason.
+=======
+        searches: counts of registered searches by outcome. reasons: counts of bad ones by why they are bad.
+>>>>>>> main
     """
 
     status: Status
@@ -357,7 +372,11 @@ class EonResult:
     states: tuple[StateRecord, ...]
     events: tuple[Event, ...]
     searches: Mapping[str, int] = field(default_factory=dict)
+<<<<<<< HEAD
     prefactor_reasons: Mapping[str, int] = field(default_factory=dict)
+=======
+    reasons: Mapping[str, int] = field(default_factory=dict)
+>>>>>>> main
 
     @property
     def conditional(self) -> bool:
@@ -365,9 +384,15 @@ class EonResult:
         return self.searches.get("halted", 0) > 0
 
 
+<<<<<<< HEAD
 def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
     """Why processes that should have a harmonic prefactor have the constant one, the most frequent reason first."""
     return dict(Counter(record.rated.reason for record in searches if record.rated and record.rated.reason).most_common())
+=======
+def reasons_of(searches: Iterable[SearchRecord]) -> dict[str, int]:
+    """Why bad searches are bad, the most frequent reasons first."""
+    return dict(Counter(record.reason for record in searches if record.outcome == "bad").most_common())
+>>>>>>> main
 
 
 def read_lines(path: Path, kind: type[Any]) -> list[Any]:

@@ -27,7 +27,12 @@ from mlip_kmc.checkpoint import FORMAT
 from mlip_kmc.eon.results import read_states
 from mlip_kmc.errors import RunStateError, StructureError
 from mlip_kmc.files import sha256_of, unsealed
+<<<<<<< HEAD
 from mlip_kmc.records import EonResult, Event, Minimised, RunNumbers, SearchRecord, Start, StateRecord, Status, prefactor_reasons
+=======
+from mlip_kmc.records import EonResult, Event, Minimised, RunNumbers, SearchRecord, Start, StateRecord, Status, reasons_of
+from mlip_kmc.scratch import temporary
+>>>>>>> main
 from mlip_kmc.structure import read_structure
 
 EON_PREFACTORS = ("its harmonic rates are of eOn's own kind, from Hessians of some atoms with translations left in: they may be "
@@ -115,9 +120,9 @@ class RunView:
         """
         generations = path / "generations"
         if not generations.is_dir():
-            raise RunStateError(f"{path} is no run directory (it has no generations); give the --dir of a run")
-        with tempfile.TemporaryDirectory(prefix="mlip-kmc-view-") as folder:
-            yield cls._newest(path.absolute(), generations, Path(folder), detail=detail)
+            raise RunStateError(f"{path} is no run directory (it has no generations); name one that `mlip-kmc run --dir` made")
+        with temporary("view", parent=Path(tempfile.gettempdir())) as folder:
+            yield cls._newest(path.absolute(), generations, folder, detail=detail)
 
     @classmethod
     def _newest(cls, path: Path, generations: Path, folder: Path, *, detail: Detail) -> Self:
@@ -157,8 +162,12 @@ class RunView:
         return EonResult(
             status=status, reason=reason, run_dir=self.path, kmc_steps=len(self.events),
             simulated_time_s=self.numbers.time_s, minimised=self.minimised, states=self.states, events=self.events,
+<<<<<<< HEAD
             searches={outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)},
             prefactor_reasons=prefactor_reasons(self.searches),
+=======
+            searches={outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}, reasons=reasons_of(self.searches),
+>>>>>>> main
         )
 
     @property

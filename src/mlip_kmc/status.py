@@ -15,7 +15,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+<<<<<<< HEAD
 from mlip_kmc.records import Live, SearchRecord, prefactor_reasons, unsound, unsound_steps
+=======
+from mlip_kmc.records import Live, reasons_of, unsound, unsound_steps
+>>>>>>> main
 from mlip_kmc.rundir import RunView
 
 _LIVE = "live.json"
@@ -163,9 +167,13 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         confidence=numbers.confidence, confidence_wanted=view.settings.confidence,
         confidence_scheme=view.settings.confidence_scheme,
         searches=dict(Counter(record.outcome for record in view.searches)),
+<<<<<<< HEAD
         searches_here=sum(record.state == numbers.state for record in view.searches), reasons=_reasons(view.searches),
         prefactors=dict(Counter(record.rated.kind for record in view.searches if record.rated)),
         prefactor_reasons=prefactor_reasons(view.searches), outdated=view.outdated,
+=======
+        searches_here=sum(record.state == numbers.state for record in view.searches), reasons=reasons_of(view.searches),
+>>>>>>> main
         bad_in_a_row=numbers.bad_in_a_row, pending=len(numbers.pending), workers=workers,
         busy=live.busy if live and running else 0, nodes=live.nodes if live and running else {},
         utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0), discarded=numbers.discarded,
@@ -188,10 +196,6 @@ def _live(run_dir: Path) -> Live | None:
         return Live.from_json((run_dir / _LIVE).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _reasons(searches: tuple[SearchRecord, ...]) -> dict[str, int]:
-    return dict(Counter(record.reason for record in searches if record.outcome == "bad").most_common())
 
 
 def _median(values: list[float]) -> float | None:

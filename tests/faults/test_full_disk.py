@@ -15,6 +15,7 @@ from tests.integration.conftest import mlip_kmc, write_config
 from mlip_kmc.records import Event, SearchRecord, read_lines
 
 DISK_MB = 90
+SMALL_MB = 30  # a run needs 50
 DEADLINE_S = 240
 
 
@@ -44,6 +45,11 @@ class Disk:
             descriptor = os.open(f"/proc/{self._pid}/ns/{kind}", os.O_RDONLY)
             os.setns(descriptor, flag)
             os.close(descriptor)
+
+    def leave(self, free_MB):
+        """Fill it but for so much."""
+        self.fill()
+        os.truncate(self.seen / "ballast", (self.seen / "ballast").stat().st_size - int(free_MB * 1e6))
 
     def fill(self):
         with contextlib.suppress(OSError), (self.seen / "ballast").open("wb", buffering=0) as ballast:
@@ -139,3 +145,33 @@ def test_a_paused_run_ends_when_it_is_told_or_has_waited_enough(tmp_path, disk, 
     again = start(config, disk)
     out = again.communicate(timeout=DEADLINE_S)[0]
     assert again.returncode == 0, out
+
+
+def test_one_rule_for_starting_and_for_going_on(tmp_path, disk):
+    """On a small disk a run neither starts nor goes on; where it was begun already it waits."""
+    config = write_config(tmp_path, stop={"kmc_steps": 1})
+    disk.leave(SMALL_MB)
+    new = start(config, disk)
+    out = new.communicate(timeout=DEADLINE_S)[0]
+    assert new.returncode == 8, out
+    assert f"there is no room for 50 MB in {disk.path / 'run'}, which a run needs to start and to go on; make room" in out
+    disk.empty()
+    first = start(config, disk)
+    searching(disk.seen / "run", first)
+    first.kill()
+    first.communicate()
+    disk.leave(SMALL_MB)
+    again = start(config, disk)
+    try:
+        until(lambda: "paused" in phase(disk.seen / "run"), again)
+        disk.empty()
+        out = again.communicate(timeout=DEADLINE_S)[0]
+    finally:
+        again.kill()
+    assert again.returncode == 0, out
+    assert "paused: there is no room for 50 MB in" in out
+    assert "there is room again: the run goes on from its last commit" in out
+    disk.leave(SMALL_MB)
+    done = start(config, disk)
+    out = done.communicate(timeout=DEADLINE_S)[0]
+    assert done.returncode == 0, "a run that is done needs no room"

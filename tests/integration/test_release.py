@@ -132,7 +132,7 @@ def test_a_release_that_is_refused_leaves_nothing(finished, sets, tmp_path):
     assert done.returncode == 9, done.stdout + done.stderr
     refused = re.findall(r"^mlip-kmc: no release: (\S+) (?:is not tested|failed)", done.stderr, re.MULTILINE)
     assert refused == ["lattice-constant", "c11", "c12", "c44", "barrier", "halts", "training-set", "validation", "image"]
-    assert "limits are by group, and the record tells of all structures together: give --validation-set FILE" in done.stderr
+    assert "limits are by group, and the record tells of all structures together: set release.validation_set" in done.stderr
     assert "training-set failed: " in done.stderr
     assert "152 structures" in done.stderr
     assert "the run made 2 KMC steps, fewer than 3" in done.stderr

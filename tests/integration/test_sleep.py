@@ -175,11 +175,13 @@ def test_workers_and_scheduler_go_on_after_any_stop_and_no_search_is_blamed(tmp_
 
 # -- real runs
 
+SHORT = {"stop": {"kmc_steps": 2}, "confidence": {"value": 0.8}}
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    done = mlip_kmc("run", write_config(folder, stop={"kmc_steps": 2}), "--dir", "run", cwd=folder)
+    done = mlip_kmc("run", write_config(folder, **SHORT), "--dir", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return physics(folder / "run")
 
@@ -194,7 +196,7 @@ def registered(run):
 @pytest.mark.parametrize("where", ["in this process", "in a crew"])
 def test_a_run_that_is_stopped_comes_to_the_same(tmp_path, undisturbed, where, stop_s):
     """The run's process, its workers with their clients, and all of them, one after the other."""
-    config, run = write_config(tmp_path, stop={"kmc_steps": 2}), tmp_path / "run"
+    config, run = write_config(tmp_path, **SHORT), tmp_path / "run"
     with contextlib.ExitStack() as stack:
         crew = stack.enter_context(started("worker", run, "--slots", 2)) if where == "in a crew" else None
         main = stack.enter_context(python(RUN, config, run, SILENT_S if crew else "local"))

@@ -94,7 +94,8 @@ def test_nothing_but_bad_searches_stops_the_run(tmp_path):
 def test_a_time_limit_is_no_result_of_a_search(tmp_path):
     """A search that reaches it twice stops the run and is not registered; with time enough all is as if nothing had been."""
     def run(limit_min, folder):
-        config = write_config(tmp_path, search={"time_limit_min": limit_min}, stop={"kmc_steps": 1})
+        config = write_config(tmp_path, search={"time_limit_min": limit_min}, stop={"kmc_steps": 1},
+                              confidence={"value": 0.3})
         return mlip_kmc("run", config, "--dir", folder, cwd=tmp_path)
 
     done = run(1e-5, "run")

@@ -1,7 +1,6 @@
 """Structures and potentials of other programs, as those programs themselves read them: LAMMPS, and eOn's client."""
 
 import contextlib
-import json
 import subprocess
 from dataclasses import replace
 
@@ -13,9 +12,17 @@ from ase.geometry import get_distances
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.transform import Rotation
 
+<<<<<<< HEAD
 from mlip_kmc.eon.evaluate import client_job, evaluate
+=======
+from mlip_kmc.check import inputs
+from mlip_kmc.check.evaluate import client_job, evaluate
+from mlip_kmc.check.findings import Level
+from mlip_kmc.config import load_config
+>>>>>>> main
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, BuiltinPotential
+from mlip_kmc.potential.builtin import _USABLE
 from mlip_kmc.structure import from_con, prepare, read_structure
 
 from ..unit.alloy import alloy, block_text, flow_text, json_text  # noqa: TID252 - tests are no package
@@ -157,43 +164,46 @@ def test_effective_medium_theory_ends_in_narrow_cells(symbol, width_A):
     assert np.isfinite(energy_per_atom(bulk(symbol, "fcc", a=(width_A + 0.01) / 3, cubic=True) * (3, 3, 3), "emt"))
 
 
-def test_water_in_another_order_is_no_water():
-    rng = np.random.default_rng(3)
-    molecules = [np.array([[0.76, 0.59, 0], [-0.76, 0.59, 0], [0, 0, 0]]) @ Rotation.random(rng=rng).as_matrix() + place
-                 for place in ([2.0, 2, 2], [5.0, 2.5, 2], [8.5, 5, 3])]
-    by_molecule = Atoms("HHO" * 3, positions=np.vstack(molecules), cell=[14, 14, 14], pbc=True)
-    in_order = by_molecule[[0, 1, 3, 4, 6, 7, 2, 5, 8]]
-    good = energy_per_atom(in_order, "spce")
-    assert abs(good) < 1.0
-    with contextlib.suppress(PotentialError):
-        assert abs(energy_per_atom(by_molecule, "spce") - good) > 1.0
+def test_every_one_of_them_is_in_the_image():
+    """eOn can be built without some; its client then knows no more than their names."""
+    for name in _USABLE:
+        symbol, lattice, a = CRYSTALS.get(name, ("Ar", "fcc", 5.2))
+        assert np.isfinite(energy_per_atom(bulk(symbol, lattice, a=a, cubic=True) * (4, 4, 4), name)), name
+
+
+def test_lennard_jones_sees_boxes_only():
+    """Why the table asks for right angles, and for width: the nearest image alone is taken."""
+    box, oblique = bulk("Ar", a=5.2, cubic=True) * (6, 6, 6), bulk("Ar", a=5.2) * (10, 10, 10)
+    assert energy_per_atom(oblique, "lj") != pytest.approx(energy_per_atom(box, "lj"), abs=1e-5)
+    assert energy_per_atom(bulk("Ar", a=5.2, cubic=True) * (4, 4, 4), "lj") != pytest.approx(energy_per_atom(box, "lj"), abs=1e-5)
 
 
 # --- the command line
 
 
 def test_check_reads_flags_and_names_what_is_not_used(tmp_path):
-    config = write_config(tmp_path)
+    write_config(tmp_path)
     slab = read_structure(tmp_path / "adatom.xyz")
+    slab.info = {}
     slab.write(tmp_path / "POSCAR", format="vasp")
     text = (tmp_path / "POSCAR").read_text().replace(" F ", " .false. ").replace(" F\n", " f\n").replace(" T ", " t ")
     (tmp_path / "POSCAR").write_text(text)
-    write_config(tmp_path, structure="POSCAR")
-    found = finding(mlip_kmc("check", config, "--json", "--searches", 0, cwd=tmp_path))
-    assert (found["values"]["fixed"], found["level"]) == (16, "ok")
+    found = finding(write_config(tmp_path, structure="POSCAR"))
+    assert (found.values["fixed"], found.level) == (16, Level.OK)
     slab.set_constraint()
     slab.arrays["held"] = (slab.get_tags() == 3).astype(int)
     slab.write(tmp_path / "held.xyz")
-    write_config(tmp_path, structure="held.xyz")
-    found = finding(mlip_kmc("check", config, "--json", "--searches", 0, cwd=tmp_path))
-    assert (found["values"]["fixed"], found["level"]) == (0, "warn")
-    assert "held" in found["values"]["unused"]
-    assert "name that column move_mask" in found["advice"]
+    found = finding(write_config(tmp_path, structure="held.xyz"))
+    assert (found.values["fixed"], found.level) == (0, Level.WARN)
+    assert "held" in found.values["unused"]
+    assert "name that column move_mask" in found.advice
 
 
-def finding(done):
-    assert done.stdout, done.stderr
-    return next(entry for entry in json.loads(done.stdout)["findings"] if entry["name"] == "structure")
+def finding(path):
+    """What `check` finds of the structure."""
+    config = load_config(path)
+    (found,), _ = inputs.fit(config, inputs.read(config)[1], inputs.potential(config)[1])
+    return found
 
 
 def test_the_example_s_potential_in_blocks_is_read(tmp_path):

@@ -433,7 +433,7 @@ ELSEWHERE = {
                               before=old_processor),
     "a scratch that is not there": Place(2, ["MLIP_KMC_SCRATCH names no directory: '/nowhere'; create it or unset the variable"],
                                          before=environment(MLIP_KMC_SCRATCH="/nowhere")),
-    "a scratch that is full": Place(8, ["/disk/mlip-kmc-", "the disk is full; make room and run the same command again"],
+    "a scratch that is full": Place(8, ["/disk/mlip-kmc.", "the disk is full; make room and run the same command again"],
                                     before=full_scratch),
     "a scratch that is read-only": Place(8, ["cannot write /opt: the file system is read-only; choose another MLIP_KMC_SCRATCH"],
                                          before=environment(MLIP_KMC_SCRATCH="/opt")),

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "mlip_kmc"
-BASE = "errors files records constants json_text"
-LOWER = f"{BASE} structure programs config"
+BASE = "errors files records constants json_text wording"
+LOWER = f"{BASE} structure programs config scratch"
 MIDDLE = f"{LOWER} kinetics trajectory"
 SIDE_BY_SIDE = "report check starter status learning campaign release"
 
@@ -18,6 +18,7 @@ ALLOWED = {
     "json_text": ("errors", ""),
     "files": ("errors", ""),
     "records": ("errors", ""),
+    "wording": ("", ""),
     "structure": ("errors files records", ""),
     "halts": ("errors files structure", ""),
     "programs": ("errors files", ""),
@@ -25,6 +26,7 @@ ALLOWED = {
     "yaml_file": ("errors files", ""),
     "explain": ("schema", ""),
     "config": ("errors files schema yaml_file explain", ""),
+    "scratch": ("errors files config", ""),
     "kinetics": (BASE, ""),
     "trajectory": (BASE, ""),
     "rates": ("constants", ""),

@@ -16,7 +16,11 @@ from mlip_kmc.check.findings import Finding, Level, Notebook, exit_code_of, fail
 from mlip_kmc.check.grade import grade, level_of
 from mlip_kmc.cli.check import finding_lines
 from mlip_kmc.config import ConfidenceSection, GammaSection, load_config
+<<<<<<< HEAD
 from mlip_kmc.eon.evaluate import Evaluation
+=======
+from mlip_kmc.eon.room import ROOM_BYTES
+>>>>>>> main
 from mlip_kmc.errors import PotentialError, ProgramError, StorageError, StructureError
 from mlip_kmc.potential import BuiltinPotential
 from mlip_kmc.records import Minimised, Process, SearchRecord
@@ -130,7 +134,7 @@ def test_the_first_failure_decides():
     ok, warn = Finding("a", Level.OK, ""), Finding("b", Level.WARN, "")
     assert (exit_code_of([ok, warn]), verdict([ok])) == (0, "ready to start")
     assert verdict([ok, warn, warn]) == "ready to start, with 2 warnings (b, b)"
-    assert verdict([Finding("c", Level.UNKNOWN, "")]) == "ready to start, with 1 unknown (c)"
+    assert verdict([Finding("c", Level.UNKNOWN, "")]) == "ready to start, with 1 open question (c)"
     failures = [failure("x", StructureError("s")), failure("y", ProgramError("p"))]
     assert exit_code_of([ok, *failures]) == 3
     assert verdict([warn, *failures]) == "do not start: 2 failures (x, y)"
@@ -209,8 +213,20 @@ def test_the_file_system_of_a_folder_that_is_not_there_yet(tmp_path):
 
 def test_a_full_run_disk(tmp_path):
     found, _ = room.run_disk(tmp_path / "run", look=lambda path: room.Disk(path=path.parent, size_MB=9e5, free_MB=20.0))
-    assert found[0].level is Level.WARN
+    assert (found[0].level, found[0].exit_code) == (Level.FAIL, StorageError.exit_code)
+    assert found[0].advice == "a run starts, and goes on, only with 50 MB: make room, or choose another --dir"
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("free_MB", "free_files", "level"), [
+    (49.9, None, Level.FAIL), (50.0, None, Level.WARN), (999, None, Level.WARN), (1001, None, Level.OK),
+    (1001, 9999, Level.WARN),
+])  # fmt: skip
+def test_room_for_a_run(tmp_path, free_MB, free_files, level):
+    disk = room.Disk(path=tmp_path, size_MB=9e5, free_MB=free_MB, free_files=free_files)
+    found, _ = room.run_disk(tmp_path, look=lambda _: disk)
+    assert found[0].level is level
+    assert found[0].values["needed_MB"] == ROOM_BYTES / 1e6 == 50
 
 
 # -- subjects
@@ -280,7 +296,19 @@ def test_force_calls_are_told_from_the_start_and_from_disturbances():
 
 def test_evaluators_are_judged_by_their_spread():
     ratio = estimates.Ratio(middle=1.1, low=0.98, high=1.3)
-    assert speed.judge(ratio, chosen="recursive", product_ms=1, recursive_ms=1.1).text.startswith("no difference")
+    unclear = speed.judge(ratio, chosen="recursive", product_ms=1, recursive_ms=1.1)
+    assert (unclear.level, unclear.values["faster"]) == (Level.UNKNOWN, None)
+    assert unclear.text == ("which is the faster is not to be told: recursive takes 1.1 of product's time, 0.98 to 1.3 in 5 "
+                            "pairs, which disagree")
+    for middle in (0.8, 1.25):  # a fifth faster is not "no difference", even where the pairs disagree
+        unclear = speed.judge(estimates.Ratio(middle=middle, low=0.7, high=1.4), chosen="product", product_ms=1, recursive_ms=1)
+        assert "no difference" not in unclear.text
+    same = speed.judge(estimates.Ratio(middle=1.02, low=0.98, high=1.03), chosen="recursive", product_ms=1, recursive_ms=1)
+    assert same.level is Level.OK
+    assert same.text.startswith("no difference worth a change: recursive takes 1 of product's time, 0.98 to 1 in")
+    unclear = speed.judge(estimates.Ratio(middle=math.nan, low=math.nan, high=math.nan), chosen="product", product_ms=1,
+                          recursive_ms=1)
+    assert unclear.level is Level.UNKNOWN
     ratio = estimates.Ratio(middle=1.2, low=1.15, high=1.3)
     slow = speed.judge(ratio, chosen="recursive", product_ms=1, recursive_ms=1.2)
     assert (slow.level, slow.advice) == (Level.WARN, "set potential.evaluator: product")
@@ -315,9 +343,59 @@ def process(number, barrier, back=None):
 def test_outcomes():
     good = trial.outcomes([record(0), record(1, "repeat"), record(2, "bad", None, None)])
     assert good.level is Level.OK
-    assert "3: 1 new, 1 repeat, 1 bad; 2.0 s each" in good.text
+    assert good.text.startswith("3: 1 new, 1 repeated, 1 bad; 2 s each (2 s), 100 force calls")
+    assert good.text.endswith("; bad: 1 x barrier high")
     assert trial.outcomes([record(0, "bad", None, None)]).level is Level.WARN
     assert trial.outcomes([]).exit_code == 7
+
+
+def seen(found, good, bad=0):
+    """Records of good searches that found so many different processes, one after the other, and of bad ones."""
+    return [*(record(k, process=k % found) for k in range(good)), *(record(good + k, "bad", None, None) for k in range(bad))]
+
+
+def barriers(records, *barriers_eV):
+    return trial.barriers([process(k, barrier) for k, barrier in enumerate(barriers_eV)], records, temperature_K=500, workers=2)
+
+
+def test_four_searches_bound_nothing():
+    """A divacancy: four searches found four processes, the lowest 0.828 eV; the run found fourteen, the lowest 0.477 eV."""
+    few = barriers(seen(4, 4), 0.828, 0.835, 0.9, 1.1)
+    assert few.level is Level.WARN
+    assert "4 processes in 4 good searches, nothing came twice, there may be any number" in few.text
+    assert few.values["searches_that_bound"] == 23  # five processes, the fewest that would all differ in four draws
+    assert "--searches 23 (23 s) is the least that could show nine processes in ten" in few.advice
+    some_bad = barriers(seen(4, 4, bad=4), 0.828, 0.835, 0.9, 1.1)
+    assert some_bad.values["searches_that_bound"] == 46
+    more = barriers(seen(10, 20), *[0.8] * 10)
+    assert (more.level, more.values["searches_that_bound"]) == (Level.WARN, 35)
+    assert "there may be 10 to 17" in more.text
+    enough = barriers(seen(12, 60), *[0.8] * 12)
+    assert (enough.level, enough.advice, enough.values["searches_that_bound"]) == (Level.OK, "", None)
+    one = barriers(seen(1, 6), 0.8)
+    assert (one.level, one.text.endswith("1 process in 6 good searches")) == (Level.OK, True)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 5, 12, 30])
+def test_so_many_searches_bound_that_many_processes_and_one_less_does_not(processes):
+    enough = estimates.good_searches_that_bound(processes)
+    for good, right in ((enough, True), (enough - 1, False)):
+        there = estimates.process_range(found=processes, good=good)
+        assert estimates.bounds(there, found=processes) is right
+    assert not estimates.bounds(Range(processes, None), found=processes)
+
+
+def test_what_bounds_says_is_true_of_nine_trials_in_ten():
+    """Where `bounds` holds, at most a tenth is unseen; equally likely processes, drawn."""
+    rng, held, wrong = np.random.default_rng(3), 0, 0
+    for _ in range(400):
+        there = int(rng.integers(2, 20))
+        good = int(rng.integers(4, 80))
+        found = len(set(rng.integers(there, size=good).tolist()))
+        if estimates.bounds(estimates.process_range(found=found, good=good), found=found):
+            held, wrong = held + 1, wrong + (found < (1 - estimates.MISSING) * there)
+    assert held > 100
+    assert wrong < 0.1 * held
 
 
 def test_the_cost_is_a_range_and_open_when_nothing_came_twice():
@@ -326,7 +404,12 @@ def test_the_cost_is_a_range_and_open_when_nothing_came_twice():
     assert cost.level is Level.UNKNOWN
     assert cost.values["searches_most"] is None
     assert cost.values["searches_least"] >= 100
-    assert "no upper end" in cost.text
+    assert cost.text.startswith("a step out of a new state takes at least 111 searches and 1.9 min with 2 workers (if at least 5 "
+                                "processes are equally likely: ")
+    assert cost.text.endswith("; no upper end: nothing was found twice")
+    assert cost.advice == "--searches 23 narrows it"
+    quick = trial.cost([record(k, process=0, seconds=0.081) for k in range(8)], asked, workers=1)
+    assert "takes 101 to 151 searches, 8.2 to 12 s with 1 worker (if there is one process: scheme old" in quick.text
     cost = trial.cost([record(k, process=k % 12) for k in range(120)], asked, workers=2)
     assert cost.level is Level.OK
     assert cost.values["searches_least"] <= 137.3 <= cost.values["searches_most"]
@@ -403,8 +486,9 @@ def test_a_hidden_api_is_called_as_agreed(tmp_path, monkeypatch):
     called = {}
 
     class Wrapper:
-        def __init__(self, config, *, run_dir):
+        def __init__(self, config, *, run_dir, needs_room):
             called["dir"] = run_dir
+            assert not needs_room, "a small scratch is enough for a few searches"
 
         def search(self, potential, structure, *, count):
             called["count"] = count

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlip_kmc.errors import StorageError
-from mlip_kmc.files import append_durably, make_directory, sha256_of, storage_errors, write_durably
+from mlip_kmc.files import (
+    append_durably,
+    make_directory,
+    read_at_most,
+    sha256_of,
+    storage_errors,
+    why_no_file,
+    write_durably,
+)
 
 ADVICE = {
     errno.ENOSPC: "the disk is full",
@@ -191,3 +199,33 @@ def test_sha256_is_that_of_the_content(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "content"
     path.write_bytes(data)
     assert sha256_of(path) == hashlib.sha256(data).hexdigest()
+
+
+def special(path, kind):
+    """A path that leads to something that is no file."""
+    if kind == "a FIFO":
+        os.mkfifo(path)
+    elif kind == "a directory":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/null")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a directory", "a device"])
+def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path, kind):
+    path = special(tmp_path / "named", kind)
+    with pytest.raises(OSError, match=f"it is {kind}, not a file"):
+        read_at_most(path, 10)
+    assert why_no_file(path) == f"{path} is {kind}, not a file"
+
+
+def test_what_is_there_and_what_is_not(tmp_path):
+    path = tmp_path / "named"
+    assert why_no_file(path) == f"there is no file {path}"
+    assert why_no_file(path / "below") == f"there is no file {path / 'below'}"
+    path.write_bytes(b"0123456789")
+    assert why_no_file(path) is None
+    assert read_at_most(path, 10) == b"0123456789"
+    with pytest.raises(OSError, match="larger than 9 bytes"):
+        read_at_most(path, 9)

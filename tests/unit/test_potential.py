@@ -1,7 +1,6 @@
 """Potentials as values: what is read off a `.yace`, what is refused, and what reaches LAMMPS."""
 
 import contextlib
-import copy
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -100,9 +99,11 @@ def test_what_lammps_refuses_is_refused(tmp_path, change):
     pyace = pytest.importorskip("pyace")
     path, stricter = tmp_path / "a.yace", []
     for place in _leaves(alloy()):
+        if place[1:2] and place[1] in (1, (1, 0), (1, 1)):
+            continue  # one element's, and two bonds, stand for all
         if place[0] == "functions" and len(place) == 2:
             continue  # python-ace crashes without the functions of an element
-        node = potential = copy.deepcopy(alloy())
+        node = potential = alloy()
         for key in place[:-1]:
             node = node[key]
         if change == "taken out":
@@ -119,8 +120,8 @@ def test_what_lammps_refuses_is_refused(tmp_path, change):
             AcePotential.read(path)
             continue
         stricter.append(place)
-    assert {place[0] for place in stricter} <= {"E0", "embeddings"} if change == "taken out" else {"elements", "bonds"}
-    assert len(stricter) < 8
+    assert {place[0] for place in stricter} <= ({"E0", "embeddings"} if change == "taken out" else {"elements", "bonds"})
+    assert len(stricter) < 6
 
 
 def test_the_calculator_evaluates_the_example(yace):

@@ -183,7 +183,7 @@ def test_superbasin_steps_of_the_first_versions_are_named(tmp_path):
     run = small(tmp_path, events=events, superbasins=True)
     page = check(page_of(run, tmp_path))
     assert "1 superbasin step was made by an earlier version" in page.text
-    assert "from KMC step 2 on; run again in a new --dir" in page.text
+    assert "from KMC step 2 on; run again in a new directory" in page.text
     assert numbers_of(run)["unsound_superbasin_steps"] == 1
 
 

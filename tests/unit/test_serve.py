@@ -3,6 +3,8 @@
 import os
 import socket
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -118,12 +120,11 @@ def test_what_is_in_the_way_is_not_removed(tmp_path):
 def test_a_runs_directory_of_a_socket_is_short_and_private(tmp_path, monkeypatch):
     deep = tmp_path / ("x" * 90)
     deep.mkdir()
-    short = tmp_path / "s"
-    short.mkdir()
-    monkeypatch.setattr(runtime, "runtime_directories", lambda: [deep, tmp_path / "missing", short])
-    found = runtime._private_directory()
-    assert found.parent == short
-    assert stat.S_IMODE(found.stat().st_mode) == 0o700
+    with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as short:
+        monkeypatch.setattr(runtime, "runtime_directories", lambda: [deep, tmp_path / "missing", Path(short)])
+        found = runtime._private_directory()
+        assert found.parent.parent == Path(short)
+        assert stat.S_IMODE(found.stat().st_mode) == 0o700
     monkeypatch.setattr(runtime, "runtime_directories", lambda: [deep])
     with pytest.raises(ConfigError, match="no directory for a socket"):
         runtime._private_directory()

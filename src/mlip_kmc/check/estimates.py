@@ -16,6 +16,8 @@ _DOUBT = 0.1
 """Numbers of processes under which what was seen has less than this chance are ruled out."""
 _MOST_PROCESSES = 5000
 _REPEATS = 40
+MISSING = 0.1
+"""A part of the processes that a check may leave unseen: beyond, what it says of barriers is of a sample."""
 _DEVIATIONS = 2.0
 """Ranges reach so many standard errors to either side."""
 
@@ -112,6 +114,29 @@ def process_range(*, found: int, good: int, doubt: float = _DOUBT) -> Range:
         else:
             outside = middle
     return Range(low, inside if inside < _MOST_PROCESSES else None)
+
+
+def bounds(counted: Range, *, found: int) -> bool:
+    """Whether at most a part `MISSING` of the processes can be unseen, were they equally likely."""
+    return counted.high is not None and counted.high - found <= MISSING * counted.high
+
+
+def good_searches_that_bound(processes: int) -> int:
+    """The fewest good searches after which, with all of so many equally likely processes found, `bounds` holds.
+
+    What would then be ruled out is one process more than may be unseen: fewer searches leave it a chance of `_DOUBT`.
+    """
+    beyond = math.floor(processes / (1.0 - MISSING)) + 1
+    low, high = processes, processes
+    while _chance(beyond, high)[: processes + 1].sum() >= _DOUBT:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _chance(beyond, middle)[: processes + 1].sum() >= _DOUBT:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def _chance(processes: int, draws: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mlip_kmc.errors import EXIT_DONE, MlipKmcError
+from mlip_kmc.wording import counted
 
 FORMAT = 1
 Value = float | int | str | bool | None | tuple[float, ...] | tuple[str, ...]
@@ -81,15 +82,11 @@ def verdict(findings: Iterable[Finding]) -> str:
     """The last line: may the run start?"""
     findings = tuple(findings)
     names = {level: [finding.name for finding in findings if finding.level is level] for level in Level}
-    rest = [f"{_counted(len(names[level]), what)} ({', '.join(names[level])})"
-            for level, what in ((Level.WARN, "warning"), (Level.UNKNOWN, "unknown")) if names[level]]
+    rest = [f"{counted(len(names[level]), what)} ({', '.join(names[level])})"
+            for level, what in ((Level.WARN, "warning"), (Level.UNKNOWN, "open question")) if names[level]]
     if names[Level.FAIL]:
-        return f"do not start: {_counted(len(names[Level.FAIL]), 'failure')} ({', '.join(names[Level.FAIL])})"
+        return f"do not start: {counted(len(names[Level.FAIL]), 'failure')} ({', '.join(names[Level.FAIL])})"
     return f"ready to start{', with ' + ' and '.join(rest) if rest else ''}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("s" if count != 1 and what != "unknown" else "")
 
 
 def report(findings: tuple[Finding, ...], *, config: Path) -> dict[str, Any]:

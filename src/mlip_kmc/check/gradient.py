@@ -19,6 +19,7 @@ from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, Potential, ace_of
 from mlip_kmc.potential.agreement import ENERGY_EV_PER_ATOM, FORCE_EV_PER_A
 from mlip_kmc.structure import fixed_atoms
+from mlip_kmc.wording import plain
 
 Array = npt.NDArray[np.float64]
 SHAKE_A = 0.05
@@ -49,7 +50,8 @@ def energy(atoms: Atoms, potential: Potential) -> tuple[list[Finding], Evaluatio
     """
     found = evaluate(atoms, potential)
     largest = float(np.linalg.norm(found.forces_eV_per_A, axis=1).max())
-    text = f"{found.energy_eV:.6f} eV ({found.energy_eV / len(atoms):.4f} an atom), largest force {largest:.4g} eV/A, as given"
+    text = (f"{found.energy_eV:.6f} eV ({found.energy_eV / len(atoms):.4f} an atom), largest force "
+            f"{plain(largest, digits=4)} eV/A, as given")
     return [Finding("energy", Level.OK, text,
                     values={"energy_eV": found.energy_eV, "largest_force_eV_per_A": largest})], found
 

@@ -9,6 +9,7 @@ from mlip_kmc.eon.wrapper import potential_of, structure_of
 from mlip_kmc.potential import BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.fit import fitted
 from mlip_kmc.structure import Prepared, fixed_atoms, unused_in
+from mlip_kmc.wording import counted
 
 
 def read(config: Config) -> tuple[list[Finding], Atoms]:
@@ -56,7 +57,7 @@ def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Fin
     heights = 1.0 / np.linalg.norm(np.linalg.inv(np.asarray(atoms.cell.array, dtype=np.float64)), axis=0)
     narrowest, fixed = float(heights.min()), len(fixed_atoms(atoms))
     cutoff_A = found.cutoff_A if found else None
-    text = f"{len(atoms)} atoms of {', '.join(prepared.species)}, {fixed} fixed; cell at least {narrowest:.2f} A wide"
+    text = f"{counted(len(atoms), 'atom')} of {', '.join(prepared.species)}, {fixed} fixed; cell at least {narrowest:.2f} A wide"
     if cutoff_A is not None:
         text += f", {narrowest / cutoff_A:.2f} cutoffs"
     small = cutoff_A is not None and not narrowest >= 2 * cutoff_A

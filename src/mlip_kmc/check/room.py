@@ -5,9 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlip_kmc.check.findings import Finding, Level
+from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import scratch_directory
+from mlip_kmc.eon.room import ROOM_BYTES
 from mlip_kmc.errors import StorageError
+from mlip_kmc.scratch import kind_of
+from mlip_kmc.wording import counted, size
 
 CONTAINALL_MB = 64.0
 """The size of the memory file system that `apptainer --containall` puts on /tmp."""
@@ -43,18 +46,7 @@ def disk_of(path: Path) -> Disk:
     there = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.is_dir())
     facts = os.statvfs(there)
     return Disk(path=there, size_MB=facts.f_blocks * facts.f_frsize / 1e6, free_MB=facts.f_bavail * facts.f_frsize / 1e6,
-                kind=_kind(there), free_files=facts.f_favail if facts.f_files else None)
-
-
-def _kind(path: Path) -> str:
-    """The type of the file system, by the longest mount point above the path."""
-    try:
-        mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return ""
-    real = path.resolve()
-    above = [(len(point), kind) for point, kind in mounts if real.is_relative_to(point)]
-    return max(above)[1] if above else ""
+                kind=kind_of(there), free_files=facts.f_favail if facts.f_files else None)
 
 
 def search_room(con_bytes: int) -> float:
@@ -82,9 +74,9 @@ def scratch(
     disk = (look or disk_of)(where)
     each_MB = None if con_bytes is None else search_room(con_bytes)
     needed_MB = None if each_MB is None else each_MB * workers
-    text = f"{where}{f' ({disk.kind})' if disk.kind else ''}: {size_text(disk.free_MB)} free"
+    text = f"{where}{f' ({disk.kind})' if disk.kind else ''}: {size(1e6 * disk.free_MB)} free"
     if each_MB is not None and needed_MB is not None:
-        text += f"; {_counted(workers, 'worker')} x {size_text(each_MB)} a search = {size_text(needed_MB)}"
+        text += f"; {counted(workers, 'worker')} x {size(1e6 * each_MB)} a search = {size(1e6 * needed_MB)}"
     level, advice = Level.OK, ""
     if needed_MB is not None and disk.free_MB < needed_MB:
         level, advice = Level.FAIL, f"too small: {BIND_SCRATCH}, or ask for fewer workers"
@@ -106,21 +98,14 @@ def run_disk(run_dir: Path, *, look: Callable[[Path], Disk] | None = None) -> tu
     disk = (look or disk_of)(run_dir)
     if not os.access(disk.path, os.W_OK | os.X_OK):
         raise StorageError(f"cannot write to {disk.path}, where the run directory would be; choose another --dir")
-    files = "" if disk.free_files is None else f", {disk.free_files} files"
+    needed_MB = ROOM_BYTES / 1e6
     few = disk.free_files is not None and disk.free_files < FEWEST_FILES
+    text = f"{run_dir}: {size(1e6 * disk.free_MB)}{f', {disk.free_files} files' if few else ''} free"
+    values: dict[str, Value] = {"directory": str(run_dir), "free_MB": disk.free_MB, "needed_MB": needed_MB,
+                                "free_files": disk.free_files}
+    if not disk.free_MB >= needed_MB:
+        return [Finding("run disk", Level.FAIL, text, values=values, exit_code=StorageError.exit_code, advice=(
+            f"a run starts, and goes on, only with {size(ROOM_BYTES)}: make room, or choose another --dir"))], True
     tight = disk.free_MB < RUN_FREE_MB or few
-    return [Finding("run disk", Level.WARN if tight else Level.OK,
-                    f"{run_dir}: {size_text(disk.free_MB)}{files if few else ''} free",
-                    advice="a long run may fill it: make room, or give the run another --dir" if tight else "",
-                    values={"directory": str(run_dir), "free_MB": disk.free_MB, "free_files": disk.free_files})], True
-
-
-def size_text(size_MB: float) -> str:
-    """A size in MB or GB, as people read it."""
-    if size_MB >= 1000:
-        return f"{size_MB / 1000:.3g} GB"
-    return f"{size_MB:.0f} MB" if size_MB >= 10 else f"{size_MB:.1f} MB"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("s" if count != 1 else "")
+    return [Finding("run disk", Level.WARN if tight else Level.OK, text, values=values,
+                    advice="a long run may fill it: make room, or choose another --dir" if tight else "")], True

@@ -15,6 +15,7 @@ from mlip_kmc.check.lammps import ms_per_call
 from mlip_kmc.eon.evaluate import client_job
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, Potential
+from mlip_kmc.wording import plain
 
 _SERIES_MS = 400.0
 _SHORT = 2
@@ -133,9 +134,14 @@ def judge(ratio: Ratio, *, chosen: str, product_ms: float, recursive_ms: float) 
     """The finding on evaluators, from the time of `recursive` over that of `product`."""
     values: dict[str, Value] = {"chosen": chosen, "product_ms": product_ms, "recursive_ms": recursive_ms,
                                 "recursive_over_product": ratio.middle, "least": ratio.low, "most": ratio.high, "pairs": _PAIRS}
-    numbers = f"recursive takes {ratio.middle:.2f} of product's time ({ratio.low:.2f} to {ratio.high:.2f}, {_PAIRS} pairs)"
+    numbers = (f"recursive takes {plain(ratio.middle, digits=2)} of product's time, {plain(ratio.low, digits=2)} to "
+               f"{plain(ratio.high, digits=2)} in {_PAIRS} pairs")
     if not ratio.differs:
-        return Finding("evaluator", Level.OK, f"no difference: {numbers}", values={**values, "faster": None})
+        values["faster"] = None
+        if max(ratio.middle, 1 / ratio.middle) < WORTH:
+            return Finding("evaluator", Level.OK, f"no difference worth a change: {numbers}", values=values)
+        return Finding("evaluator", Level.UNKNOWN, f"which is the faster is not to be told: {numbers}, which disagree",
+                       advice="check again on a quiet machine", values=values)
     faster = "product" if ratio.middle > 1 else "recursive"
     gain = max(ratio.middle, 1 / ratio.middle)
     wrong = faster != chosen and gain >= WORTH

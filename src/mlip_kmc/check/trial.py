@@ -15,7 +15,9 @@ from ase import Atoms
 from mlip_kmc.check.estimates import (
     Barriers,
     Range,
+    bounds,
     coupon_collector,
+    good_searches_that_bound,
     mean_range,
     process_range,
     repeats_wanted,
@@ -30,6 +32,8 @@ from mlip_kmc.errors import SearchesFailedError
 from mlip_kmc.potential import Potential
 from mlip_kmc.records import OUTCOMES, Process, SearchRecord, read_lines
 from mlip_kmc.structure import from_con
+from mlip_kmc.wording import counted, duration, durations, plural, reasons
+from mlip_kmc.wording import outcomes as outcomes_text
 
 FAST_KT = 10.0
 """exp(10) = 22000: at 1e13 per s a hop every 2 ns, far below what one calls rare."""
@@ -58,10 +62,15 @@ def run_searches(config: Config, potential: Potential, minimum: Atoms, *, count:
     Raises:
         MlipKmcError: what would stop the run, too.
     """
+<<<<<<< HEAD
     one_for_all = ConstantPrefactor(constant_per_s=config.prefactor.default_per_s)  # a harmonic one is tried by itself
     going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"}),
                                          "prefactor": one_for_all})
     wrapper = EonWrapper(going_on, run_dir=run_dir)
+=======
+    going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"})})
+    wrapper = EonWrapper(going_on, run_dir=run_dir, needs_room=False)
+>>>>>>> main
     result = wrapper.search(potential, minimum, count=count)
     processes = result.states[0].processes if result.states else ()
     return Trial(
@@ -74,7 +83,7 @@ def judge(trial: Trial, config: Config) -> list[Finding]:
     """All findings of a trial."""
     findings = [outcomes(trial.records)]
     if trial.processes:
-        findings.append(barriers(trial.processes, temperature_K=config.temperature_K))
+        findings.append(barriers(trial.processes, trial.records, temperature_K=config.temperature_K, workers=config.worker_count))
     if trial.records:
         findings.append(cost(trial.records, config.confidence, workers=config.worker_count))
     if trial.processes:
@@ -92,17 +101,16 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
     """How the searches ended, and what each took."""
     counts = Counter(record.outcome for record in records)
     bad = [record.reason for record in records if record.outcome == "bad"]
-    words = ", ".join(f"{counts[kind]} {kind}" for kind in OUTCOMES if counts[kind])
     values: dict[str, Value] = {"searches": len(records), **{kind: counts[kind] for kind in OUTCOMES}}
     if not records:
         return Finding("searches", Level.FAIL, "none was registered", exit_code=SearchesFailedError.exit_code, values=values)
     seconds, calls = [record.seconds for record in records], [record.force_calls for record in records]
     values |= {"mean_s": float(np.mean(seconds)), "longest_s": max(seconds), "mean_force_calls": float(np.mean(calls)),
                "reasons": tuple(sorted(set(bad)))}
-    text = (f"{len(records)}: {words}; {np.mean(seconds):.1f} s each ({min(seconds):.1f} to {max(seconds):.1f}), "
+    text = (f"{outcomes_text(counts)}; {duration(float(np.mean(seconds)))} each ({durations(min(seconds), max(seconds))}), "
             f"{np.mean(calls):.0f} force calls by eOn's count (without dimer rotations)")
     if bad:
-        text += f"; bad: {', '.join(f'{number} x {reason}' for reason, number in Counter(bad).most_common(2))}"
+        text += f"; bad: {reasons(Counter(bad))}"
     if counts["halted"]:
         return Finding("searches", Level.WARN, text, values=values, advice=(
             "the potential extrapolates on the way (gamma above gamma.halt), where a run would stop: fit again with such "
@@ -115,46 +123,94 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
         "most are bad: look at the search section (displacement, max_iterations, max_energy_eV)" if many else ""))
 
 
-def barriers(processes: Sequence[Process], *, temperature_K: float) -> Finding:
-    """The barriers that were found, and those back."""
+def barriers(
+    processes: Sequence[Process], records: Sequence[SearchRecord], *, temperature_K: float, workers: int
+) -> Finding:
+    """The barriers that were found, and those back; a warning where so few searches cannot tell how many there are.
+
+    Args:
+        processes: that were found.
+        records: of all searches.
+        temperature_K: the run's.
+        workers: searches at a time.
+    """
     kT = temperature_K / EON_KELVIN_PER_EV
     forward = sorted(process.barrier for process in processes)
     back = [process.saddle_energy - process.product_energy for process in processes]
     shown = ", ".join(f"{barrier:.3f}" for barrier in forward[:6]) + (", ..." if len(forward) > 6 else "")
-    return Finding("barriers", Level.OK, f"{shown} eV (lowest {forward[0] / kT:.1f} kT at {temperature_K:g} K); back from "
-                   f"{min(back):.3f} eV", values={"barriers_eV": tuple(forward), "lowest_back_eV": min(back), "kT_eV": kT})
+    text = (f"{shown} eV (lowest found {forward[0] / kT:.1f} kT at {temperature_K:g} K); back from {min(back):.3f} eV; "
+            f"{_seen(records)}")
+    wanted = _wanted(records)
+    values: dict[str, Value] = {"barriers_eV": tuple(forward), "lowest_back_eV": min(back), "kT_eV": kT,
+                                "searches_that_bound": wanted}
+    if wanted is None:
+        return Finding("barriers", Level.OK, text, values=values)
+    time_s = wanted * float(np.mean([record.seconds for record in records])) / workers
+    return Finding("barriers", Level.WARN, text, values=values, advice=(
+        f"so few searches bound nothing, a lower barrier may be missing: --searches {wanted} ({duration(time_s)}) is the least "
+        "that could show nine processes in ten"))
+
+
+def _tally(records: Sequence[SearchRecord]) -> tuple[int, int]:
+    """Different processes, and good searches that found them."""
+    good = [record.process for record in records if record.process is not None]
+    return len(set(good)), len(good)
+
+
+def _seen(records: Sequence[SearchRecord]) -> str:
+    """How many processes, in how many good searches, and how many there may be."""
+    found, good = _tally(records)
+    there = process_range(found=found, good=good)
+    may = "nothing came twice, there may be any number" if found == good else f"there may be {_span(there)}"
+    certain = there == Range(found, found)
+    return f"{counted(found, 'process')} in {good} good {plural(good, 'search')}" + ("" if certain else f", {may}")
+
+
+def _wanted(records: Sequence[SearchRecord]) -> int | None:
+    """Searches that would leave at most a tenth of the processes unseen, were they as few as they can be; None: these do."""
+    found, good = _tally(records)
+    there = process_range(found=found, good=good)
+    if not good or bounds(there, found=found):
+        return None
+    more = max(good_searches_that_bound(int(there.low)), good + 1)
+    return int(np.ceil(more * len(records) / good))
 
 
 def cost(records: Sequence[SearchRecord], confidence: ConfidenceSection, *, workers: int) -> Finding:
     """Searches and hours that a step out of a new state takes, as ranges."""
-    good = [record for record in records if record.process is not None]
-    found = len({record.process for record in good})
+    found, good = _tally(records)
     if not good:
         return Finding("cost", Level.UNKNOWN, "no good search to judge by",
                        values={"searches_least": None, "searches_most": None})
-    counted = process_range(found=found, good=len(good))
-    searches = searches_range(confidence.scheme, confidence=confidence.value, found=found, good=len(good), whole=len(records))
+    there = process_range(found=found, good=good)
+    searches = searches_range(confidence.scheme, confidence=confidence.value, found=found, good=good, whole=len(records))
     seconds = mean_range([record.seconds for record in records])
     hours = searches.times(seconds).times(Range(1 / workers / 3600, 1 / workers / 3600))
-    text = f"a step out of a new state takes {_span(searches)} searches, {_hours(hours)} with {_counted(workers, 'worker')}"
-    text += f" (if {_span(counted)} processes are equally likely: {_reason(confidence, counted)})"
     open_end = searches.high is None
+<<<<<<< HEAD
     long = not hours.low <= LONG_STEP_H
+=======
+    spent = duration(3600 * hours.low) if hours.high is None else durations(3600 * hours.low, 3600 * hours.high)
+    text = f"a step out of a new state takes {_span(searches)} searches{' and' if open_end else ','} {spent} with "
+    likely = "there is one process" if there.high == 1 else f"{_span(there)} processes are equally likely"
+    text += f"{counted(workers, 'worker')} (if {likely}: {_reason(confidence, there)})"
+    long = hours.low > LONG_STEP_H
+>>>>>>> main
     if open_end:
-        text += "; no upper end: nothing was found twice" if found == len(good) else "; no upper end"
+        text += "; no upper end: nothing was found twice" if found == good else "; no upper end"
     advice = "more workers, or a confidence that costs less (docs/confidence.md)" if long else (
-        "a larger --searches narrows it" if open_end else "")
+        f"--searches {_wanted(records) or 2 * len(records)} narrows it" if open_end else "")
     return Finding("cost", Level.WARN if long else Level.UNKNOWN if open_end else Level.OK, text, advice=advice, values={
-        "scheme": confidence.scheme, "confidence": confidence.value, "processes_least": counted.low,
-        "processes_most": counted.high, "searches_least": searches.low, "searches_most": searches.high,
+        "scheme": confidence.scheme, "confidence": confidence.value, "processes_least": there.low,
+        "processes_most": there.high, "searches_least": searches.low, "searches_most": searches.high,
         "search_s_least": seconds.low, "search_s_most": seconds.high,
         "step_h_least": hours.low, "step_h_most": hours.high, "workers": workers})
 
 
-def _reason(confidence: ConfidenceSection, counted: Range) -> str:
+def _reason(confidence: ConfidenceSection, there: Range) -> str:
     if confidence.scheme != "old":
         return f"scheme {confidence.scheme} at {confidence.value:g}"
-    find = Range(coupon_collector(int(counted.low)), None if counted.high is None else coupon_collector(int(counted.high)))
+    find = Range(coupon_collector(int(there.low)), None if there.high is None else coupon_collector(int(there.high)))
     return (f"scheme old at {confidence.value:g} ends with {repeats_wanted(confidence.value)} repeats in a row, finding them all "
             f"takes {_span(find)}")
 
@@ -163,16 +219,6 @@ def _span(span: Range) -> str:
     if span.high is None:
         return f"at least {span.low:.0f}"
     return f"{span.low:.0f}" if round(span.low) == round(span.high) else f"{span.low:.0f} to {span.high:.0f}"
-
-
-def _hours(span: Range) -> str:
-    """A span of hours in the unit that reads best."""
-    unit, factor = ("h", 1.0) if span.low >= 1 else ("min", 60.0) if span.low * 60 >= 1 else ("s", 3600.0)
-    if span.high is None:
-        return f"at least {span.low * factor:.2g} {unit}"
-    high_unit, high_factor = ("h", 1.0) if span.high >= 1 else (unit, factor)
-    low = f"{span.low * factor:.2g}" + (f" {unit}" if unit != high_unit else "")
-    return f"{low} to {span.high * high_factor:.2g} {high_unit}"
 
 
 def window(found: Barriers, window_kT: float, *, found_count: int, beyond: int) -> Finding:
@@ -187,10 +233,11 @@ def window(found: Barriers, window_kT: float, *, found_count: int, beyond: int) 
     hidden, count = found.hidden + beyond, found_count + beyond
     values: dict[str, Value] = {"window_kT": window_kT, "lowest_kT": found.lowest_kT, "hidden": hidden, "found": count}
     if hidden:
-        return Finding("window", Level.WARN, f"{hidden} of {count} barriers lie more than {window_kT:g} kT above the lowest and "
-                       "stay out of the rate table", values=values,
+        return Finding("window", Level.WARN, f"out of the rate table: {hidden} of {counted(count, 'barrier')}, more than "
+                       f"{window_kT:g} kT above the lowest", values=values,
                        advice="raise search.thermal_window_kT if they matter (a low barrier to and fro hides the others)")
-    return Finding("window", Level.OK, f"all {count} processes found lie within {window_kT:g} kT of the lowest", values=values)
+    all_found = "the one process found lies" if count == 1 else f"all {count} processes found lie"
+    return Finding("window", Level.OK, f"{all_found} within {window_kT:g} kT of the lowest", values=values)
 
 
 def flicker(found: Barriers, *, superbasins: bool, window_kT: float) -> Finding:
@@ -212,7 +259,7 @@ def flicker(found: Barriers, *, superbasins: bool, window_kT: float) -> Finding:
                                 "superbasins": superbasins}
     if not reasons:
         return Finding("flicker", Level.OK, values=values,
-                       text=f"none seen: lowest barrier {found.lowest_kT:.1f} kT, back {found.lowest_back_kT:.1f} kT")
+                       text=f"none seen: lowest barrier found {found.lowest_kT:.1f} kT, back {found.lowest_back_kT:.1f} kT")
     reach_kT = min(found.lowest_kT, found.lowest_back_kT) + window_kT
     values["ways_out_up_to_kT"] = reach_kT
     text = f"{' and '.join(reasons)}: most steps would go to and fro"
@@ -221,7 +268,3 @@ def flicker(found: Barriers, *, superbasins: bool, window_kT: float) -> Finding:
     if superbasins:
         return Finding("flicker", Level.OK, f"{text}; superbasins are on; {wider}", values=values)
     return Finding("flicker", Level.WARN, text, advice=f"set superbasins: true; {wider}", values=values)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("s" if count != 1 else "")

@@ -1,11 +1,13 @@
 """`mlip-kmc potential activeset`: the active set of a B-basis, from a training set."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mlip_kmc.cli.common import PATH, Command
+from mlip_kmc.wording import counted
 
 if TYPE_CHECKING:
     from mlip_kmc.learning.active_set import ActiveSetMade
@@ -66,9 +68,10 @@ def _tell(path: Path, made: "ActiveSetMade") -> None:
 
     rows = ", ".join(f"{len(inverse)} of {element}" for element, inverse in made.inverses.items())
     left_out = f" ({made.left_out} left out)" if made.left_out else ""
-    click.echo(f"wrote {path}: {rows}, from {made.structures} structures, {made.atoms} atoms{left_out}; largest gamma in them "
-               f"{made.largest_gamma:.4f}")
+    click.echo(f"wrote {path}: {rows}, from {counted(made.structures, 'structure')}, {counted(made.atoms, 'atom')}{left_out}; "
+               f"largest gamma in them {made.largest_gamma:.4f}")
     yace = path.with_suffix(".yace")
     record = read_record(record_path(yace))
     if record is not None and record.digests.asi != sha256_of(path):
-        click.echo(f"its record is of another active set: mlip-kmc potential record --force {yace} writes a new one")
+        click.echo("its record is of another active set: mlip-kmc potential record --force "
+                   f"{shlex.quote(str(yace))} writes a new one")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlip_kmc.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, MlipKmcError
+from mlip_kmc.files import place_named
 
 if TYPE_CHECKING:
     from mlip_kmc.records import EonResult
 
 PATH = click.Path(path_type=Path)
+_PLACES = ("--dir", "--output", "--unpack")
 
 
 class Command(click.Command):
@@ -22,6 +24,17 @@ class Command(click.Command):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.params.append(debug_option())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; advice to write elsewhere names an option that this command has."""
+        with place_named(self.place):
+            return super().invoke(ctx)
+
+    @property
+    def place(self) -> str:
+        """The option or argument that says where this command writes."""
+        names = [name for parameter in self.params for name in parameter.opts]
+        return next((name for name in _PLACES if name in names), "directory")
 
 
 def debug_option() -> click.Option:

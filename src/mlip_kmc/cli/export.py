@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mlip_kmc.cli.common import PATH, Command
+from mlip_kmc.wording import counted
 
 
 @click.command(cls=Command)
@@ -32,4 +33,4 @@ def export(run_dir: Path, output: Path | None) -> None:
         if rotation is None:
             click.echo("the orientation is that of eOn's cell: no earlier trajectory tells the given one", err=True)
         write(view.result(), rotation=np.eye(3) if rotation is None else rotation, directory=target)
-        click.echo(f"{len(view.events)} KMC steps, {len(view.states)} states: {target}")
+        click.echo(f"{counted(len(view.events), 'KMC step')}, {counted(len(view.states), 'state')}: {target}")

@@ -1,5 +1,6 @@
 """`mlip-kmc init`: a commented configuration that runs."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -21,5 +22,5 @@ def init(directory: Path, structure: Path | None, potential: Path | None) -> Non
 
     for path in write_starter(directory, structure=structure, potential=potential):
         click.echo(f"written: {path}")
-    config = directory / CONFIG
+    config = shlex.quote(str(directory / CONFIG))
     click.echo(f"next: edit {config}, then\n  mlip-kmc check {config}\n  mlip-kmc run {config}")

@@ -9,6 +9,7 @@ import click
 from mlip_kmc.cli.activeset import activeset
 from mlip_kmc.cli.common import PATH, Command
 from mlip_kmc.errors import PotentialError
+from mlip_kmc.wording import counted, plain
 
 if TYPE_CHECKING:
     from mlip_kmc.potential import AcePotential
@@ -138,12 +139,13 @@ def _history(content: dict[str, Any]) -> list[str]:
         lines.append(f"recipe       {content['recipe']['name']} ({versions})")
     if content["training"]:
         nearest = ", ".join(f"{pair} {distance:g} A" for pair, distance in content["training"]["smallest_distance_A"].items())
-        lines.append(f"training     {content['training']['structures']} structures, {content['training']['atoms']} atoms; "
+        lines.append(f"training     {counted(content['training']['structures'], 'structure')}, "
+                     f"{counted(content['training']['atoms'], 'atom')}; "
                      f"shortest distances {nearest}")
     if content["test_errors"]:
         errors = content["test_errors"]
-        lines.append(f"test errors  {1e3 * errors['energy_rmse_eV_per_atom']:.3g} meV/atom, "
-                     f"{1e3 * errors['force_rmse_eV_per_A']:.3g} meV/A (RMSE of {errors['structures']} structures)")
+        lines.append(f"test errors  {plain(1e3 * errors['energy_rmse_eV_per_atom'])} meV/atom, "
+                     f"{plain(1e3 * errors['force_rmse_eV_per_A'])} meV/A (RMSE of {counted(errors['structures'], 'structure')})")
     return lines
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlip_kmc.cli.common import PATH, Command
+from mlip_kmc.wording import plain
 
 if TYPE_CHECKING:
     from mlip_kmc.learning.frames import Decision, Selection
@@ -25,12 +26,13 @@ _MOST_LINES = 12
 @click.option("--most", type=click.IntRange(min=1), default=None, help="So many structures at most.")
 @click.option("--tolerance-A", "tolerance_a", type=click.FloatRange(min=0, max=0.2), default=0.02, show_default=True,
               help="Structures within it are duplicates.")
+@click.option("--output", type=PATH, default=None, help="The folder to write to [default: RUN/selection].")
 @click.option("--all", "show_all", is_flag=True, help="Print a line for each structure that was not selected.")
 def select(
     run: Path, *, config: Path | None, yace: Path | None, select_gamma: float | None, halt_gamma: float | None, most: int | None,
-    tolerance_a: float, show_all: bool,
+    tolerance_a: float, output: Path | None, show_all: bool,
 ) -> None:
-    """Choose from RUN/halts the fewest structures to label; write RUN/selection.
+    """Choose from RUN/halts the fewest structures to label; write them to RUN/selection.
 
     It looks at the halts only, and may be asked while the run goes on.
 
@@ -57,7 +59,7 @@ def select(
     usual_select, usual_halt = _thresholds_of(run)
     selection = select_frames(halts, grade=grade, select=select_gamma or usual_select, halt=halt_gamma or usual_halt, most=most,
                               tolerance_A=tolerance_a, warnings=warnings)
-    path = write_selection(run / "selection", selection)
+    path = write_selection(output or run / "selection", selection)
     print_selection(selection, show_all=show_all)
     click.echo(f"written: {path}" if selection.frames else "no structure needs a label")
 
@@ -125,4 +127,4 @@ def print_selection(selection: "Selection", *, show_all: bool = False) -> None:
 
 def _row(decision: "Decision") -> tuple[str, ...]:
     numbers = (decision.gamma_before, decision.gamma_then, decision.log_volume, decision.largest_left)
-    return f"{decision.order}", decision.name, decision.stage, *("-" if number is None else f"{number:.3g}" for number in numbers)
+    return f"{decision.order}", decision.name, decision.stage, *("-" if value is None else plain(value) for value in numbers)

@@ -1,5 +1,6 @@
 """`mlip-kmc status`: where a run is, from any node."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from mlip_kmc.cli.common import PATH, Command
+from mlip_kmc.wording import counted, duration, outcomes, plain, plural, reasons, size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from mlip_kmc.status import RunStatus
 
-_MOST_REASONS = 4
 _LITTLE_BYTES = 1_000_000_000
 
 
@@ -69,21 +70,25 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         ("run", now.path),
         ("condition", _condition(now)),
         ("KMC steps", _of(f"{now.kmc_steps}", now.kmc_steps_wanted)
-         + (f", {now.events_a_day:.3g} a day" if now.events_a_day else "")),
-        ("simulated time", _of(f"{now.simulated_time_s:.4g} s", now.simulated_time_wanted_s)
+         + (f", {plain(now.events_a_day)} a day" if now.events_a_day else "")),
+        ("simulated time", _of(f"{plain(now.simulated_time_s, digits=4)} s", now.simulated_time_wanted_s)
          + (f", at {now.temperature_K:g} K" if now.temperature_K else "")),
-        ("state", f"{now.state} of {now.states}"),
+        ("state", f"number {now.state}, of {now.states} known"),
         ("confidence", _confidence(now)),
         ("searches", _searches(now)),
     ]
     if now.unsound:
         rows.append(("not sound", now.unsound))
     if now.reasons:
+<<<<<<< HEAD
         listed = [f"{count} x {reason}" for reason, count in list(now.reasons.items())[:_MOST_REASONS]]
         rows.append(("bad because", "; ".join(listed) + ("; ..." if len(now.reasons) > _MOST_REASONS else "")))
     if now.prefactors:
         rows.append(("prefactors", _prefactors(now)))
     rows += [("outdated", line) for line in now.outdated]
+=======
+        rows.append(("bad because", reasons(now.reasons)))
+>>>>>>> main
     rows += [
         ("workers", _workers(now)),
         ("cost", _cost(now)),
@@ -98,29 +103,25 @@ def _condition(now: "RunStatus") -> str:
     if now.condition == "running":
         return f"running{where}: {now.phase}"
     if now.condition == "lost":
-        return (f"lost: no sign of life{where} for {_span(now.seen_s or 0.0)}; if that process is gone, `mlip-kmc run` "
+        return (f"lost: no sign of life{where} for {duration(now.seen_s or 0.0)}; if that process is gone, `mlip-kmc run` "
                 "continues the run")
     if now.condition == "halted":
-        return f"halted on extrapolation: {now.halt}; `mlip-kmc select {now.path}` chooses what to label"
+        return f"halted on extrapolation: {now.halt}; `mlip-kmc select {shlex.quote(now.path)}` chooses what to label"
     return "done" if now.condition == "done" else "stopped; `mlip-kmc run` continues it"
 
 
 def _confidence(now: "RunStatus") -> str:
     wanted = f" of {now.confidence_wanted:g} ({now.confidence_scheme})" if now.confidence_wanted else ""
-    return f"{now.confidence:.4f}{wanted}, {now.searches_here} searches here"
+    here = f"{counted(now.searches_here, 'search')} here" if now.searches_here else "not searched yet"
+    return f"{now.confidence:.4f}{wanted}, {here}"
 
 
 def _started(now: "RunStatus") -> str:
-    times = f"{now.starts} {'time' if now.starts == 1 else 'times'}"
-    return f"{times}; {_span(now.wall_s)} of running; last commit {_span(now.last_commit_s)} ago"
+    return f"{counted(now.starts, 'time')}; {duration(now.wall_s)} of running; last commit {duration(now.last_commit_s)} ago"
 
 
 def _searches(now: "RunStatus") -> str:
-    names = {"new": "new", "repeat": "repeats", "high": "beyond the thermal window", "bad": "bad", "halted": "halted"}
-    total = sum(now.searches.values())
-    parts = [f"{now.searches[kind]} {name}" for kind, name in names.items() if now.searches.get(kind)]
-    text = f"{total}: {', '.join(parts)}" if total else "none yet"
-    return text + (f"; {now.bad_in_a_row} bad in a row" if now.bad_in_a_row > 2 else "")
+    return outcomes(now.searches) + (f"; {now.bad_in_a_row} bad in a row" if now.bad_in_a_row > 2 else "")
 
 
 def _prefactors(now: "RunStatus") -> str:
@@ -136,12 +137,12 @@ def _workers(now: "RunStatus") -> str:
         return "unknown"
     used = f"; {now.utilisation:.0%} busy over its life" if now.utilisation is not None else ""
     where = f" on {', '.join(f'{node} ({slots})' for node, slots in sorted(now.nodes.items()))}" if len(now.nodes) > 1 else ""
-    lost = f"; {now.discarded} searches made useless by KMC steps" if now.discarded else ""
-    return f"{now.busy} of {now.workers} busy{where}, {now.pending} searches not registered{used}{lost}"
+    lost = f"; {counted(now.discarded, 'search')} made useless by KMC steps" if now.discarded else ""
+    return f"{now.busy} of {now.workers} busy{where}, {counted(now.pending, 'search')} submitted, not registered yet{used}{lost}"
 
 
 def _disk(now: "RunStatus") -> str:
-    text = f"{_size(now.run_bytes)} used, {_size(now.free_bytes)} free"
+    text = f"{size(now.run_bytes)} used, {size(now.free_bytes)} free"
     little = now.free_bytes < max(_LITTLE_BYTES, 2 * now.run_bytes)
     return text + (": make room soon; a full disk pauses the run" if little else "")
 
@@ -149,24 +150,13 @@ def _disk(now: "RunStatus") -> str:
 def _cost(now: "RunStatus") -> str:
     if now.search_s is None:
         return "no good search yet"
-    rate = f", {now.force_calls_per_s:.0f} force calls a second and worker" if now.force_calls_per_s else ""
-    return f"{now.search_s:.3g} s a search{rate} (eOn's count, without dimer rotations)"
+    if not now.force_calls_per_s:
+        return f"{duration(now.search_s, digits=3)} a search"
+    calls = f"{plain(now.force_calls_per_s)} {plural(now.force_calls_per_s, 'force call')} a second and worker"
+    return f"{duration(now.search_s, digits=3)} a search, {calls} (eOn's count, without dimer rotations)"
 
 
 def _of(done: str, wanted: float | None) -> str:
-    return done if wanted is None else f"{done} of {wanted:g}"
-
-
-def _span(seconds: float) -> str:
-    for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
+    if wanted is None:
+        return done
+    return f"{done} of {wanted if isinstance(wanted, int) else plain(wanted, digits=6)}"

@@ -36,6 +36,7 @@ from mlip_kmc.records import Event, Progress, RunNumbers, SearchRecord, Start, u
 from mlip_kmc.searches.cluster import SearchCluster
 from mlip_kmc.structure import from_con
 from mlip_kmc.trajectory import Path as AtomPath
+from mlip_kmc.wording import done, plain
 
 _AHEAD = 6
 _LEAST_AHEAD = 24
@@ -205,7 +206,7 @@ class Server:
         """What halted the run before this start; from a state 0 that is outside nothing goes on."""
         gamma = self.setup.minimised.gamma
         if gamma is not None and not gamma < self.config.gamma.halt:
-            return f"gamma {gamma:.3g} in state 0, stage reactant, before any search"
+            return f"gamma {plain(gamma)} in state 0, stage reactant, before any search"
         return self.numbers.halt if self.config.gamma.on_halt == "stop" else ""
 
     def _keep_frames(self, record: SearchRecord) -> None:
@@ -255,13 +256,13 @@ class Server:
 
     def _finished(self) -> str | None:
         if self._searches is not None:
-            done = f"{self._explorer.registered} searches of state {self._explorer.state.number} are done"
-            return done if self._enough else None
+            return (done(self._explorer.registered, "search", of=f"state {self._explorer.state.number}") if self._enough
+                    else None)
         stop = self.config.stop
         if stop.kmc_steps is not None and self.numbers.steps >= stop.kmc_steps:
-            return f"{self.numbers.steps} KMC steps are done"
+            return done(self.numbers.steps, "KMC step")
         if stop.simulated_time_s is not None and self.numbers.time_s >= stop.simulated_time_s:
-            return f"{self.numbers.time_s:.6g} s of simulated time are done"
+            return f"{plain(self.numbers.time_s, digits=6)} s of simulated time are done"
         return None
 
     def _step(self) -> Event:
@@ -350,9 +351,14 @@ class Server:
         """What this start found damaged besides generations, or made by a version that is not to be trusted, one line each."""
         return [*self._comm.damage, *([self._unsound] if self._unsound else [])]
 
+    @property
+    def has_more_to_do(self) -> bool:
+        """Searches or steps are wanted; a run that has not begun has more to do in any case."""
+        return not self.numbers.starts or (self._finished() is None and not self.halt)
+
     def begin(self) -> None:
         """Commit that the run goes on from here, before any search; a run that is done stays as it is."""
-        if self.numbers.starts and (self._finished() is not None or self.halt):
+        if not self.has_more_to_do:
             return
         self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
         start = Start(
@@ -440,8 +446,8 @@ class Server:
             kmc_steps=self.numbers.steps, simulated_time_s=self.numbers.time_s, state=self.numbers.state,
             confidence=self._explorer.confidence, states=max(self.states.get_num_states(), 1),
             processes=int(state.get_unique_saddle_count()), searches_here=int(state.get_total_saddle_count()),
-            good=self.outcomes["new"], repeated=self.outcomes["repeat"], bad=self.outcomes["bad"],
-            halted=self.outcomes["halted"], running=self._comm.running, last_event=self.last_event,
+            good=self.outcomes["new"], repeated=self.outcomes["repeat"], high=self.outcomes["high"],
+            bad=self.outcomes["bad"], halted=self.outcomes["halted"], running=self._cluster.running, last_event=self.last_event,
         )
 
 

@@ -8,6 +8,7 @@
 import contextlib
 import hashlib
 import math
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,11 +26,12 @@ from mlip_kmc.eon.agreement import check_paths
 from mlip_kmc.eon.options import config_ini, hessian_ini
 from mlip_kmc.eon.pulse import Pulse
 from mlip_kmc.eon.results import read_result
+from mlip_kmc.eon.room import require_room, wait_for_room
 from mlip_kmc.eon.setup import Setup, difference, identity_of
 from mlip_kmc.eon.start import prepare_start
 from mlip_kmc.errors import ConfigError, MlipKmcError, ProgramError, StorageError
 from mlip_kmc.export import export
-from mlip_kmc.files import has_room, sha256_of, storage_errors
+from mlip_kmc.files import sha256_of, storage_errors
 from mlip_kmc.halts import Halt, Kind, Stage, potential_digest, write_halt
 from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.baseline import baseline_of
@@ -43,6 +45,7 @@ from mlip_kmc.searches.credentials import connection_file
 from mlip_kmc.searches.watch import Watch
 from mlip_kmc.serve import served
 from mlip_kmc.structure import Prepared, read_structure, to_con, unused_in
+from mlip_kmc.wording import counted, plain
 
 if TYPE_CHECKING:
     from mlip_kmc.eon.server import Server
@@ -53,8 +56,6 @@ _POLL_S = 0.25
 _LONGEST_TICK_S = 10.0
 _REPLACED_WITHIN_S = 60.0
 """A worker in this process that dask has lost is replaced at once."""
-_ROOM_BYTES = 50_000_000
-_ROOM_POLL_S = 5.0
 _NEXT = ("the potential extrapolates there: fit it again with structures that `mlip-kmc select {run}` chooses from halts/, and "
          "use a new --dir; or set gamma.on_halt: continue")
 _NEXT_NEAR = ("fit the potential to shorter distances or displace less, in a new --dir; the frame is in {run}/halts; or set "
@@ -124,6 +125,7 @@ class EonWrapper:
     def __init__(
         self, config: Config, *, run_dir: Path, on_progress: Callable[[Progress], None] = lambda _: None,
         on_start: Callable[[str], None] = lambda _: None, remote: Remote | None = None, grace_s: float = 60.0,
+        needs_room: bool = True,
     ) -> None:
         """Take note of what to do; nothing is touched yet.
 
@@ -134,6 +136,7 @@ class EonWrapper:
             on_start: called with one line on what is done before searches begin.
             remote: searches run on workers that join; None: in this process.
             grace_s: see `drain`.
+            needs_room: for days; a few searches whose directory is thrown away do with less.
         """
         self.config = config
         self.run_dir = run_dir
@@ -141,6 +144,7 @@ class EonWrapper:
         self.drain = threading.Event()
         self._remote = remote
         self._grace_s = grace_s
+        self._needs_room = needs_room
         self.starting = False
         self._on_progress = on_progress
         self._on_start = on_start
@@ -222,6 +226,7 @@ class EonWrapper:
     ) -> Setup:
         self._compare_files(potential, prepared, pulse)
         if saved is None:
+            self._require_room()  # now: not after an hour of minimising
             self.starting = True
             self._on_start("minimising the structure under the run's potential")
             pulse.beat("minimising")
@@ -328,6 +333,8 @@ class EonWrapper:
         with storage_errors(directory.path):
             server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
                             saved=saved.state if saved else None, searches=searches)
+            if server.has_more_to_do:
+                self._require_room()
             server.begin()
         for line in (*(f"warning: {line}" for line in server.damage), *_described_changes(server)):
             self._on_start(line)
@@ -342,7 +349,7 @@ class EonWrapper:
         while True:
             if server.halt:
                 following = _NEXT_NEAR if "nearer" in server.halt else _NEXT
-                return Status.HALTED, f"{server.halt}; {following.format(run=self.run_dir)}"
+                return Status.HALTED, f"{server.halt}; {following.format(run=shlex.quote(str(self.run_dir)))}"
             with storage_errors(self.run_dir):  # eOn writes too
                 reason = server.tick(_POLL_S)
             now, roll = time.monotonic(), cluster.roll
@@ -376,20 +383,13 @@ class EonWrapper:
                                "were started")
         return f"all workers have left, and none came back within {patience_min:g} min; {start}"
 
+    def _require_room(self) -> None:
+        if self._needs_room:
+            require_room(self.run_dir)
+
     def _room_again(self, error: StorageError, pulse: Pulse) -> bool:
-        """Wait until there is room; False when that takes longer than it may, or the run is to stop."""
-        limit = self.config.stop.wait_for_room_min
-        deadline = math.inf if limit is None else time.monotonic() + limit * 60
-        self._on_start(f"paused: {str(error).replace('; make room and run the same command again', '')}; it goes on when there "
-                       f"are {_ROOM_BYTES / 1e6:.0f} MB")
-        while time.monotonic() < deadline and not self.drain.is_set():
-            pulse.beat("paused: the disk is full")
-            if self.stop.wait(_ROOM_POLL_S):  # also before the first look: there may seem to be room where writing fails again
-                return False
-            if has_room(self.run_dir, probe_bytes=_ROOM_BYTES):
-                self._on_start("there is room again: the run goes on from its last commit")
-                return True
-        return False
+        return wait_for_room(error, run_dir=self.run_dir, limit_min=self.config.stop.wait_for_room_min, stop=self.stop,
+                             drain=self.drain, on_note=self._on_start, beat=pulse.beat)
 
     def _export_failed(self, directory: RunDirectory, minimised: Minimised, prepared: Prepared) -> None:
         with contextlib.suppress(Exception):  # the first failure is the one to tell
@@ -413,8 +413,8 @@ def _condition(outcomes: Mapping[str, int]) -> str:
     total = sum(outcomes.values())
     if not outcomes.get("halted"):
         return ""
-    return (f"; {outcomes['halted']} of {total} searches ({outcomes['halted'] / total:.1%}) were halted on extrapolation: "
-            "confidences hold only for what the potential knows")
+    return (f"; {outcomes['halted']} of {counted(total, 'search')} ({outcomes['halted'] / total:.1%}) were halted on "
+            "extrapolation: confidences hold only for what the potential knows")
 
 
 def _described_gamma(config: Config, potential: AcePotential, minimised: Minimised) -> str:
@@ -422,8 +422,8 @@ def _described_gamma(config: Config, potential: AcePotential, minimised: Minimis
         return (f"gamma is unknown (there are no .yaml and .asi with {potential.yace.name}): nothing will tell when the "
                 "potential extrapolates")
     gamma = config.gamma
-    return (f"gamma: at most {minimised.gamma:.3g} in state 0; structures above {gamma.select:g} are remembered, searches above "
-            f"{gamma.halt:g} halted; looked at every {gamma.every} force calls")
+    return (f"gamma: at most {plain(minimised.gamma)} in state 0; structures above {gamma.select:g} are remembered, searches "
+            f"above {gamma.halt:g} halted; looked at every {gamma.every} force calls")
 
 
 def _describe(report: Minimised) -> str:

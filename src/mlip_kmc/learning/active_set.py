@@ -23,6 +23,7 @@ from mlip_kmc.files import write_durably
 from mlip_kmc.learning.maxvol import TOLERANCE
 from mlip_kmc.potential.gamma import Projector
 from mlip_kmc.structure import Array, read_frames, text_of
+from mlip_kmc.wording import plain
 
 LENGTHS_A = {"A": 1.0, "bohr": BOHR_A, "nm": 10.0}
 """Units of length, in A."""
@@ -175,7 +176,7 @@ def make_active_set(
         raise PotentialError(f"MaxVol finds no active set ({_first_line(error)}); add structures of other kinds") from error
     largest = max(float(np.abs(numbered[number] @ inverse).max()) for number, inverse in inverses.items())
     if not largest <= _SPANNED:
-        raise PotentialError(f"the training set does not span the basis (a gamma of {largest:.3g} is left in it, which "
+        raise PotentialError(f"the training set does not span the basis (a gamma of {plain(largest)} is left in it, which "
                              "should be 1); add structures of other kinds, or take a smaller basis")
     return ActiveSetMade(inverses={element: inverses[number] for number, element in enumerate(rows)}, structures=len(frames),
                          atoms=sum(map(len, frames)), left_out=left_out, largest_gamma=largest)

@@ -2,18 +2,19 @@
 
     potential = BuiltinPotential.named("eam_al")
     potential.elements                     # ('Al',): eOn itself evaluates any element as if it were aluminium
-    potential.check(prepared.atoms)        # cell and order of atoms, where the potential asks for a certain one
+    potential.check(prepared.atoms)        # the cell, where the potential asks for a certain one
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 
 from mlip_kmc.config import GammaSection
+from mlip_kmc.constants import BOHR_A
 from mlip_kmc.errors import PotentialError, StructureError
 
 _ORTHOGONAL = 1e-6
@@ -29,25 +30,22 @@ class _Rules:
         orthogonal: it takes the minimum image in a box, and reads nothing else of the cell.
         narrowest_A: by element that is there, the width below which it ends with an error.
         cutoff_A: where it takes the minimum image only: narrower cells than twice this lose neighbours without a word.
-        molecules: it finds those of water by the order of atoms: all hydrogens, two a molecule, then all oxygens.
-        lone_hydrogen: it takes the last atom for a hydrogen that is no part of a molecule.
     """
 
     elements: tuple[str, ...] | None
     orthogonal: bool = False
-    narrowest_A: Mapping[str, float] = MappingProxyType({})
+    narrowest_A: Mapping[str, float] = field(default_factory=dict)
     cutoff_A: float | None = None
-    molecules: bool = False
-    lone_hydrogen: bool = False
 
 
-_EMT_RADII_BOHR = {"Al": 3.0, "Cu": 2.67, "Ag": 3.01, "Au": 3.0, "Ni": 2.6, "Pd": 2.87, "Pt": 2.9, "Mg": 1.7664 / units.Bohr,
-                   "H": 0.530015 / units.Bohr}
+_EMT_RADII_BOHR = {"Al": 3.0, "Cu": 2.67, "Ag": 3.01, "Au": 3.0, "Ni": 2.6, "Pd": 2.87, "Pt": 2.9, "Mg": 1.7664 / BOHR_A,
+                   "H": 0.530015 / BOHR_A}
 """Neutral-sphere radii, as eOn's EMT (Jacobsen, Stoltze, Norskov, Surf. Sci. 366, 394 (1996)) has them."""
-_EMT_WIDTHS_A = {symbol: radius * units.Bohr * 1.809 * (3**0.5 + 2.0) * 1.045 * 1.1 for symbol, radius in _EMT_RADII_BOHR.items()}
+_EMT_WIDTHS_A = {symbol: radius * BOHR_A * 1.809 * (3**0.5 + 2.0) * 1.045 * 1.1 for symbol, radius in _EMT_RADII_BOHR.items()}
 """Twice the neighbour list's cutoff: between the third and the fourth shell, and what the list has in excess of it."""
 _SILICON = _Rules(elements=("Si",))
-# eOn potentials that need no files, no other program and no licence of their own
+# eOn potentials that need no files, no other program and no licence of their own, and that the image's eOn was built with (it has
+# none for water)
 _USABLE: Mapping[str, _Rules] = MappingProxyType({
     "eam_al": _Rules(elements=("Al",)),
     "edip": _Rules(elements=("Si",), narrowest_A={"Si": 3.1213820}),
@@ -59,9 +57,6 @@ _USABLE: Mapping[str, _Rules] = MappingProxyType({
     "morse_pt": _Rules(elements=("Pt",), orthogonal=True, cutoff_A=9.5),
     "sw_si": _SILICON,
     "tersoff_si": _SILICON,
-    "tip4p": _Rules(elements=("H", "O"), orthogonal=True, cutoff_A=6.5, molecules=True),
-    "tip4p_h": _Rules(elements=("H", "O"), lone_hydrogen=True),
-    "spce": _Rules(elements=("H", "O"), orthogonal=True, cutoff_A=6.5, molecules=True),
 })
 
 
@@ -103,7 +98,7 @@ class BuiltinPotential:
         return f"eOn's built-in {self.eon_name}: {known}" + ("; cells with right angles only" if rules.orthogonal else "")
 
     def check(self, atoms: Atoms) -> None:
-        """Refuse a cell, or an order of atoms, that it evaluates wrongly or not at all.
+        """Refuse a cell that it evaluates wrongly or not at all.
 
         Args:
             atoms: restricted triclinic.
@@ -117,19 +112,11 @@ class BuiltinPotential:
             raise StructureError(f"eOn's built-in {self.eon_name} knows only cells with right angles, but this one is "
                                  f"tilted by {tilt:.3g} A; choose vectors of the same lattice that are at right angles, as of "
                                  "a cubic supercell")
-        symbols = atoms.get_chemical_symbols()
         width = float((1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)).min())
-        least = max((rules.narrowest_A.get(symbol, 0.0) for symbol in set(symbols)), default=0.0)
+        least = max((rules.narrowest_A.get(symbol, 0.0) for symbol in set(atoms.get_chemical_symbols())), default=0.0)
         if not width > least:
             raise StructureError(f"the cell is {width:.3f} A wide, and eOn's built-in {self.eon_name} ends with an error below "
                                  f"{least:.3f} A; use a larger cell")
-        oxygens = symbols.count("O")
-        if rules.molecules and symbols != ["H"] * (2 * oxygens) + ["O"] * oxygens:
-            raise StructureError(f"eOn's built-in {self.eon_name} finds molecules by the order of atoms: two hydrogens of each "
-                                 "molecule, then the oxygens in the same order; put the atoms in this order")
-        if rules.lone_hydrogen and not (symbols[-1] == "H" and oxygens > 0 and len(symbols) == 3 * oxygens + 1):
-            raise StructureError(f"eOn's built-in {self.eon_name} is of one hydrogen atom in water: give whole molecules, and "
-                                 "that atom as the last one")
 
     def job_files(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> dict[str, str]:  # noqa: ARG002 - as AcePotential's
         """Text files that a search directory needs: none."""

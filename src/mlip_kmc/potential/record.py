@@ -8,6 +8,7 @@ A `.asi` carries no identity of the potential that it was made for, so the recor
 """
 
 import json
+import shlex
 from collections.abc import Iterable
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -153,7 +154,7 @@ def read_record(path: Path) -> PotentialRecord | None:
 def advice(record: Path) -> str:
     """What to do about a record that is of no use."""
     yace = record.with_name(record.name.removesuffix(".record.json") + ".yace")
-    return f"restore it, or write a new one with `mlip-kmc potential record --force {yace}`"
+    return f"restore it, or write a new one with `mlip-kmc potential record --force {shlex.quote(str(yace))}`"
 
 
 def check_digests(path: Path, record: PotentialRecord, files: dict[str, tuple[Path | None, str | None]]) -> None:

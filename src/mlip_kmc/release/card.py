@@ -22,11 +22,12 @@ def card(manifest: ProductionManifest) -> str:
                               lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters.update(milli=lambda value: f"{1e3 * value:.3g}", angstrom=in_angstrom,
                                capitalize_first=lambda text: text[:1].upper() + text[1:])
-    sources = list(dict.fromkeys(check.source for check in manifest.checks if check.source))
+    references = [check for check in manifest.checks if check.reference is not None]
+    sources = list(dict.fromkeys(check.source for check in references if check.source))
     open_checks = [check for check in manifest.checks if check.verdict is not Verdict.PASSED]
     return environment.get_template("card.html.j2").render(
         m=manifest, date=manifest.creation_date.strftime("%Y-%m-%d"), open_checks=open_checks,
-        references=[check for check in manifest.checks if check.source], sources=sources, groups=_groups(manifest),
+        references=references, sources=sources, groups=_groups(manifest),
         passed=sum(check.verdict is Verdict.PASSED for check in manifest.checks),
     )
 
@@ -36,9 +37,14 @@ def gate_rows(checks: tuple[Check, ...]) -> tuple[GateRow, ...]:
     return tuple(GateRow(
         name=check.name, about=in_angstrom(check.about), verdict=str(check.verdict), unit=in_angstrom(check.unit),
         number=scientific(check.number), limit=MISSING if check.limit is None else scientific(check.limit),
-        remark="; ".join(filter(None, (in_angstrom(check.detail or ""), check.source and f"reference: {check.source}",
+        remark="; ".join(filter(None, (in_angstrom(check.detail or ""), _of_source(check),
                                        check.because and f"allowed because {check.because}"))),
     ) for check in checks)
+
+
+def _of_source(check: Check) -> str | None:
+    """Where the reference is from; of limits that the settings give, why."""
+    return check.source and f"{'limit' if check.reference is None else 'reference'}: {check.source}"
 
 
 def in_angstrom(text: str) -> str:

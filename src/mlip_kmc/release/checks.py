@@ -58,7 +58,7 @@ def image_check(image: Image, *, made_of: str | None = None) -> Check:
     """
     about = "the recipe in the named image's file, against that of the image that the release was computed in"
     if image.sha256 is None:
-        return not_tested("image", about=about, why="the image's file is not at hand: give --image FILE")
+        return not_tested("image", about=about, why="the image's file is not at hand: set release.image")
     if image.recipe is None or made_of is None:
         return not_tested("image", about=about, why="the file, or what this runs in, tells no recipe: is it mlip-kmc's?")
     return measured("image", float(made_of != image.recipe), limit=LIMITS["image"], unit="differences", about=about,

@@ -113,7 +113,8 @@ def pass_gate(checks: Iterable[Check], *, allowed: Mapping[str, str]) -> tuple[C
                    if check.name in allowed and check.verdict is not Verdict.PASSED else check for check in checks)
     refused = [check for check in marked if check.verdict is not Verdict.PASSED and check.because is None]
     if refused:
-        raise ReleaseError("\n".join(f"no release: {sentence(check)}; mend that, or give --allow {check.name} --because TEXT"
+        raise ReleaseError("\n".join(f"no release: {sentence(check)}; mend that, or give its reason to "
+                                     f"`mlip-kmc release build --allow {check.name} --because TEXT`"
                                      for check in refused))
     return marked
 

@@ -8,7 +8,6 @@ of the run that made a step, never the clock's.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from typing import Literal
 
 from ase import Atoms
 
-from mlip_kmc.config import scratch_directory, source_date_epoch
+from mlip_kmc.config import source_date_epoch
 from mlip_kmc.errors import ReleaseError, StructureError
 from mlip_kmc.files import make_directory, write_durably
 from mlip_kmc.potential import AcePotential
@@ -52,6 +51,7 @@ from mlip_kmc.release.symmetry import symmetry_checks
 from mlip_kmc.release.training import ANY_GROUP, LabelledSet, SetErrors
 from mlip_kmc.release.validation import validation_check
 from mlip_kmc.report import render
+from mlip_kmc.scratch import temporary
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,15 @@ class ProductionDeployer:
         """
         if settings.version is None or settings.author is None:
             missing = "version" if settings.version is None else "author"
-            raise ReleaseError(f"a release needs its {missing}: give --{missing}, or set release.{missing}")
+            raise ReleaseError(f"a release needs its {missing}: set release.{missing}, or give it to `mlip-kmc release build "
+                               f"--{missing}`")
         if settings.organization is None:
             raise ReleaseError("a release needs the organization of its author, for archives: set release.organization, as "
                                "{name: Example University, url: https://example.org}; where there is none, the author's own name "
                                "and page")
         if not settings.training_sets:
-            raise ReleaseError("a release needs the set that its potential was fitted to: give --training-set FILE, or set "
-                               "release.training_sets")
+            raise ReleaseError("a release needs the set that its potential was fitted to: set release.training_sets, or give "
+                               "it to `mlip-kmc release build --training-set FILE`")
         check_allowed(settings.allow)
         self.settings = settings
         self.version, self.author, self.organization = settings.version, settings.author, settings.organization
@@ -114,12 +115,12 @@ class ProductionDeployer:
             MlipKmcError: of its kinds, where the run, the potential or the set cannot be read.
         """
         with Subject.read(run_dir, image=self.settings.image, potential=potential) as subject, \
-                tempfile.TemporaryDirectory(prefix="mlip-kmc-release-", dir=scratch_directory()) as scratch:
-            data = self._packed(subject, Path(scratch))
+                temporary("release") as scratch:
+            data = self._packed(subject, scratch)
         target = make_directory(into) / f"{self.name}.zip"
         if target.exists() and target.read_bytes() != data:
-            raise ReleaseError(f"{target} is there already, with another content: a version is released once; give another "
-                               "--version, or remove it")
+            raise ReleaseError(f"{target} is there already, with another content: a version is released once; set another "
+                               "release.version, or remove it")
         write_durably(target, data)
         return target
 

@@ -182,7 +182,7 @@ class ReleaseSettings(Section):
     """Put the set itself into the release, not only its fingerprint; `--include-training-set` does so, too."""
     validation_set: Path | None = None
     """Structures that it was not fitted to, likewise; without it the record's errors count. `--validation-set` goes before."""
-    validation_limits: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")], ErrorLimit] = {}
+    validation_limits: dict[Line, ErrorLimit] = {}
     """How large errors on structures that it was not fitted to may be, by group; `all` is for groups without their own."""
     image: Path | None = None
     """The file of the image that the run was made in; `--image` goes before."""

@@ -12,15 +12,14 @@ import binascii
 import hashlib
 import os
 import struct
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from mlip_kmc.config import scratch_directory
 from mlip_kmc.errors import ReleaseError
 from mlip_kmc.files import read_at_most, storage_errors, why_no_file
 from mlip_kmc.programs import Finished, Program, ProgramEnd
+from mlip_kmc.scratch import temporary
 
 NAMESPACE = "mlip-kmc-release"
 SUFFIX = ".sig"
@@ -62,9 +61,9 @@ def sign(package: Path, *, key: Path) -> Path:
         raise ReleaseError(f"{wrong.replace('there is no file', 'there is no key')}; {HOW_TO_MAKE_A_KEY}")
     target = package.with_name(package.name + SUFFIX)
     target.unlink(missing_ok=True)  # ssh-keygen would ask
-    with tempfile.TemporaryDirectory(prefix="mlip-kmc-sign-", dir=scratch_directory()) as folder:
+    with temporary("sign") as folder:
         done = Program.find("ssh-keygen").run(
-            ["-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(package.absolute())], cwd=Path(folder),
+            ["-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(package.absolute())], cwd=folder,
             time_limit_s=_SIGN_LIMIT_S, keep=("SSH_AUTH_SOCK",))
         said = _last_line(done)
     if done.returncode != 0 or not target.is_file():
@@ -88,8 +87,7 @@ def signer_of(data: bytes, *, signature: bytes, signers: Path) -> Signer:
     if seal.namespace != NAMESPACE:
         raise ReleaseError(f"the signature is for the namespace {seal.namespace!r}, not for {NAMESPACE!r}")
     lines = _allowed(signers)
-    with tempfile.TemporaryDirectory(prefix="mlip-kmc-verify-", dir=scratch_directory()) as name:
-        folder = Path(name)
+    with temporary("verify") as folder:
         with storage_errors(folder, place="MLIP_KMC_SCRATCH"):
             (folder / _MESSAGE).write_bytes(data)
             (folder / _SIGNATURE).write_bytes(signature)

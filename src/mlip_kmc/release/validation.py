@@ -37,7 +37,7 @@ def validation_check(
     elif not limits:
         why = "no limits are given: set release.validation_limits"
     elif unknown and set(errors) == {ANY_GROUP} and not from_set:
-        why = "limits are by group, and the record tells of all structures together: give --validation-set FILE"
+        why = "limits are by group, and the record tells of all structures together: set release.validation_set"
     elif unknown:
         why = f"release.validation_limits names {', '.join(unknown)}; the validation set has {', '.join(errors)}"
     elif without:

@@ -18,14 +18,12 @@ an empty directory.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mlip_kmc.config import scratch_directory
 from mlip_kmc.errors import MlipKmcError, PotentialError, ReleaseError
 from mlip_kmc.files import (
     fsync_directory,
@@ -54,6 +52,7 @@ from mlip_kmc.release.manifest import (
 from mlip_kmc.release.members import MEMBERS, MOST_BYTES
 from mlip_kmc.release.signature import MOST_BYTES as MOST_SIGNATURE_BYTES
 from mlip_kmc.release.signature import SUFFIX, Signer, signer_of
+from mlip_kmc.scratch import temporary
 
 STEPS = ("package", "signature", "archive", "members", "digests", "manifest", "potential", "image", "try")
 """By number, from 1."""
@@ -164,8 +163,7 @@ def _verified(
     held: Callable[[str, str], None],
 ) -> Verified:
     """The steps that look at the content."""
-    with tempfile.TemporaryDirectory(prefix="mlip-kmc-verify-", dir=scratch_directory()) as name:
-        folder = Path(name)
+    with temporary("verify") as folder:
         with _step("potential"):
             with storage_errors(folder, place="MLIP_KMC_SCRATCH"):
                 for member, content in files.items():

@@ -176,8 +176,8 @@ def barriers(numbers: RunNumbersSummary) -> Figure | None:
     return Figure(
         key="barriers", title="Barriers", drawings=_drawings(draw),
         legend=(("s1", f"in a rate table: {total_inside}"), ("s2", f"beyond the thermal window: {len(values) - total_inside}")),
-        caption=((f"All n = {len(values)} processes of {words.count(len(numbers.states), 'state')}, each counted in the state "
-                  f"that it starts from{window}; boxes of {width:g} eV. Only those in a rate table can be drawn."),),
+        caption=((f"All n = {words.count(len(values), 'process')} of {words.count(len(numbers.states), 'state')}, each counted "
+                  f"in the state that it starts from{window}; boxes of {width:g} eV. Only those in a rate table can be drawn."),),
         link=table_link("processes.csv", PROCESS_COLUMNS, map(process_row, processes)),
     )
 
@@ -251,7 +251,8 @@ def confidence(numbers: RunNumbersSummary, searches: Sequence[SearchRecord], *, 
         if target is not None:
             chart.line([(0, _nines(target)), (longest, _nines(target))], css="line target")
             chart.text((longest, _nines(target)), f"asked for: {target:g}", anchor="end", dy=-6)
-        return chart.svg(f"Step plot: confidence of {len(shown)} states against their searches, up to {longest} searches"
+        return chart.svg(f"Step plot: confidence of {words.count(len(shown), 'state')} against their searches, up to "
+                         f"{words.count(longest, 'search')}"
                          + (f"; {target:g} is asked for." if target is not None else "."))
 
     more = f" {len(numbers.curves) - len(shown)} more states are not drawn." if len(numbers.curves) > len(shown) else ""
@@ -262,8 +263,8 @@ def confidence(numbers: RunNumbersSummary, searches: Sequence[SearchRecord], *, 
         key="confidence", title="How the confidence grew", drawings=_drawings(draw),
         legend=(*named, *((("faint", "other states"),) if len(shown) > _NAMED_CURVES else ())),
         caption=((f"eOn's confidence (scheme {scheme}) after each registered search, replayed from the journal, for "
-                  f"{words.count(len(shown), 'state')} and n = {len(searches)} searches.{more} Each unit of the vertical scale "
-                  "is a factor of ten in 1 − confidence. It falls where a search finds a new process."), *basins),
+                  f"{words.count(len(shown), 'state')} and n = {words.count(len(searches), 'search')}.{more} Each unit of the "
+                  "vertical scale is a factor of ten in 1 − confidence. It falls where a search finds a new process."), *basins),
         link=table_link("confidence.csv", ("state", "search", "confidence"),
                         ((state, count, value) for state in shown for count, value in enumerate(numbers.curves[state], start=1))),
     )

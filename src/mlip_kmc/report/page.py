@@ -134,7 +134,7 @@ def _headline(report: Report) -> str:
     if not report.view.searches:
         return "State 0 is prepared; no search is registered yet."
     if not numbers.steps:
-        return f"{sum(numbers.outcomes.values())} searches of state 0; no KMC step yet."
+        return f"{words.count(sum(numbers.outcomes.values()), 'search')} of state 0; no KMC step yet."
     return (f"{words.steps(numbers.steps)}, {words.time(numbers.time_s)} of simulated time, "
             f"{words.count(len(numbers.visited), 'state')} visited.")
 
@@ -151,7 +151,7 @@ def _facts(report: Report) -> Iterator[Fact]:
         sample = report.sample
         yield Fact("Elements", ", ".join(sample.elements))
         fixed = f", {sample.fixed} of them fixed" if sample.fixed else ""
-        yield Fact("Structure", f"{sample.formula}: {sample.atoms} atoms{fixed}; cell "
+        yield Fact("Structure", f"{sample.formula}: {words.count(sample.atoms, 'atom')}{fixed}; cell "
                    f"{' × '.join(f'{length:.4f}' for length in sample.lengths_A)} Å, angles "
                    f"{', '.join(f'{angle:.2f}' for angle in sample.angles_deg)}°")
     if "structure_file" in inputs:
@@ -200,8 +200,8 @@ def _grade(report: Report) -> str:
     saddles = "" if grade.saddle is None else f", {grade.saddle:.2g} at a saddle of a process"
     path = "" if grade.path is None else f", {grade.path:.2g} on the way of a search that was not halted"
     total, halted = sum(report.numbers.outcomes.values()), grade.halted_searches
-    share = (f"{halted} of {total} searches ({100 * halted / total:.1f} %) were halted: confidences hold only for what the "
-             "potential knows" if halted else "no search was halted")
+    share = (f"{halted} of {words.count(total, 'search')} ({100 * halted / total:.1f} %) were halted: confidences hold only "
+             "for what the potential knows" if halted else "no search was halted")
     return f"at most {grade.state_0:.2g} in state 0{saddles}{path}; {share}"
 
 

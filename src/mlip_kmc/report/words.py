@@ -7,6 +7,8 @@
 
 import math
 
+from mlip_kmc.wording import plural
+
 _UP = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _TIMES = ((1e-15, "fs"), (1e-12, "ps"), (1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
 MISSING, MINUS = "–", "\u2212"
@@ -64,7 +66,7 @@ def duration(seconds: float) -> str:
 
 def count(number: int, noun: str) -> str:
     """A number of things."""
-    return f"{integer(number)} {noun}{'' if number == 1 else 's'}"
+    return f"{integer(number)} {plural(number, noun)}"
 
 
 def steps(number: int) -> str:

@@ -11,7 +11,6 @@ Runs in a worker's thread. A cancelled job's process group is gone when `run_job
 import contextlib
 import re
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,10 +20,10 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from mlip_kmc.config import scratch_directory
 from mlip_kmc.files import storage_errors
 from mlip_kmc.potential.minimum_distance import comes_too_near, too_near_in
 from mlip_kmc.programs import Finished, Program, ProgramEnd
+from mlip_kmc.scratch import PLACE, make, remove
 from mlip_kmc.searches.watch import Graded, Watch, Watched, near_frames
 
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
@@ -153,11 +152,9 @@ def cancellable(tag: str) -> Iterator[threading.Event]:
 def _run(job: ClientJob, cancelled: threading.Event) -> tuple[ClientDone, bool]:
     """The job's end, and whether this process was stopped meanwhile."""
     started = time.monotonic()
-    scratch = scratch_directory()
-    with storage_errors(scratch, place="MLIP_KMC_SCRATCH"):
-        directory = Path(tempfile.mkdtemp(prefix=f"mlip-kmc-{job.name}-", dir=scratch))
+    directory = make(job.name)
     try:
-        with storage_errors(directory, place="MLIP_KMC_SCRATCH"):
+        with storage_errors(directory, place=PLACE):
             for name, text in job.files.items():
                 (directory / name).write_text(text, encoding="utf-8")
             (directory / NAME_FILE).write_text(job.name, encoding="utf-8")
@@ -189,7 +186,7 @@ def _run(job: ClientJob, cancelled: threading.Event) -> tuple[ClientDone, bool]:
         done = ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started, graded=graded)
         return done, finished.slept_s > 0
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove(directory)
 
 
 def cancel_jobs(tags: Iterable[str]) -> None:

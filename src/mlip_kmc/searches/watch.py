@@ -36,6 +36,7 @@ from mlip_kmc.potential.side_channel import (
 )
 from mlip_kmc.structure import from_con
 from mlip_kmc.trajectory import wrap
+from mlip_kmc.wording import plain
 
 Array = npt.NDArray[np.float64]
 
@@ -120,7 +121,7 @@ class Watched:
         path = max((grade.gamma for grade in grades), default=None)
         first = next((grade for grade in grades if self._beyond(grade.gamma)), None)
         if first is not None:
-            said = f"gamma {first.gamma:.3g} at force call {first.step}"
+            said = f"gamma {plain(first.gamma)} at force call {first.step}"
             # how far the search went beyond depends on when it was looked at
             path = max(grade.gamma for grade in grades[: grades.index(first) + 1])
             return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first, until))
@@ -131,7 +132,7 @@ class Watched:
         for number, (stage, gamma) in enumerate(largest.items(), start=1):
             if not gamma < self.watch.thresholds.select:
                 beyond = self._beyond(gamma)
-                halt = halt or (f"gamma {gamma:.3g} at the {stage}" if beyond else "")
+                halt = halt or (f"gamma {plain(gamma)} at the {stage}" if beyond else "")
                 frames.append(self._halt(points[stage], gammas[stage], stage=stage, step=last + number,
                                          kind=Kind.HALT if beyond else Kind.CANDIDATE))
         return Graded(

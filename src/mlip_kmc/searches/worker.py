@@ -10,10 +10,8 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections import deque
@@ -31,9 +29,11 @@ from mlip_kmc.config import node_name, scratch_directory
 from mlip_kmc.errors import ProgramError, RunStateError, StorageError
 from mlip_kmc.files import sha256_of, storage_errors
 from mlip_kmc.programs import AwakeClock, check_cpu
+from mlip_kmc.scratch import PLACE, leave, make, remove, sweep
 from mlip_kmc.searches.credentials import Connection, connection_file
 from mlip_kmc.searches.dask_settings import settle
 from mlip_kmc.searches.run import cancel_all_jobs, cancel_jobs
+from mlip_kmc.wording import counted
 
 PLUGIN_NAME = "mlip-kmc-canceller"
 LEAST_SCRATCH_BYTES = 200_000_000
@@ -111,7 +111,7 @@ class Crew:
                 if there is not None and there != joined:
                     self._dismiss()
                     self._check(there)
-                    self.say(f"joining the run at {there.addresses[0]}, {self.slots} searches at a time")
+                    self.say(f"joining the run at {there.addresses[0]}, {counted(self.slots, 'search')} at a time")
                     joined = there
                 now = clock.now()
                 if joined is not None and self._keep_up(joined):
@@ -143,6 +143,7 @@ class Crew:
                 continue
             del self._members[slot]
             if member.exitcode not in (0, _NO_SCHEDULER):
+                sweep(scratch_directory())
                 self._note_death(member.exitcode, now)
             self._not_before = now + _RETRY_S
         if now >= self._not_before:
@@ -165,7 +166,7 @@ class Crew:
     def _marks(self) -> str:
         """A private folder in which each member leaves a file when it is connected."""
         if not hasattr(self, "_marks_made"):
-            self._marks_made = tempfile.mkdtemp(prefix="mlip-kmc-worker-", dir=scratch_directory())
+            self._marks_made = str(make("worker"))
         return self._marks_made
 
     def _hire(self, connection: Connection, slot: int) -> ForkServerProcess:
@@ -190,8 +191,9 @@ class Crew:
                 member.kill()
                 member.join()
         self._members.clear()
+        sweep(scratch_directory())
         if hasattr(self, "_marks_made"):
-            shutil.rmtree(self._marks_made, ignore_errors=True)
+            remove(Path(self._marks_made))
             del self._marks_made
 
 
@@ -207,7 +209,7 @@ def machine_of(name: str) -> str:
 
 def _check_scratch() -> None:
     scratch = scratch_directory()
-    with storage_errors(scratch, place="MLIP_KMC_SCRATCH"):
+    with storage_errors(scratch, place=PLACE):
         left = os.statvfs(scratch)
     if left.f_bavail * left.f_frsize < LEAST_SCRATCH_BYTES:
         raise StorageError(f"{scratch} on {_machine()} has {left.f_bavail * left.f_frsize / 1e6:.0f} MB left, a search "
@@ -219,7 +221,9 @@ def work(connection: Connection, name: str, mark: Path, interface: str | None) -
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the crew tells
     _end_with_parent()
     settle()
-    os._exit(asyncio.run(_work(connection, name, mark, interface)))  # threads of searches must not hold it up
+    result = asyncio.run(_work(connection, name, mark, interface))
+    leave()
+    os._exit(result)  # threads of searches must not hold it up
 
 
 async def _work(connection: Connection, name: str, mark: Path, interface: str | None) -> int:

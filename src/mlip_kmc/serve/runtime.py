@@ -11,15 +11,15 @@ import os
 import py_compile
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from mlip_kmc.config import runtime_directories
-from mlip_kmc.errors import ConfigError
+from mlip_kmc.errors import ConfigError, StorageError
 from mlip_kmc.files import make_directory, storage_errors
 from mlip_kmc.potential import DrivenPotential, Potential
 from mlip_kmc.potential import pace_driver as driver
+from mlip_kmc.scratch import make, remove
 from mlip_kmc.serve.process import ServerProcess
 
 PROGRAM = "ext_pot"
@@ -55,15 +55,15 @@ def served(
             write_program(folder, digest=server.digest)
             yield potential.at(folder / PROGRAM)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
 
 
 def _private_directory() -> Path:
     """A directory that only we can enter, with a short enough name."""
     for parent in runtime_directories():
-        if len(os.fsencode(parent / "mlip-kmc-12345678" / "socket~")) <= driver.LONGEST_PATH:
-            with contextlib.suppress(OSError):
-                return Path(tempfile.mkdtemp(prefix="mlip-kmc-", dir=parent))
+        if len(os.fsencode(parent / "mlip-kmc.12345678.12345678" / "s-12345678" / "socket~")) <= driver.LONGEST_PATH:
+            with contextlib.suppress(StorageError):
+                return make("s", parent=parent)
     raise ConfigError("no directory for a socket: each of XDG_RUNTIME_DIR, the scratch directory and /tmp is missing, not "
                       "writable, or has too long a name; set XDG_RUNTIME_DIR to a short one")
 

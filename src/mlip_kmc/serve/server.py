@@ -14,6 +14,7 @@ import socket
 import stat
 import struct
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from typing import NoReturn
 
 from mlip_kmc.errors import ConfigError, PotentialError, ProgramError, StorageError
 from mlip_kmc.potential import pace_driver as driver
+from mlip_kmc.scratch import temporary
 
 _PATIENCE_S = 10.0
 """How long a client may take to send what it began."""
@@ -76,7 +78,7 @@ def serve(
     """
     socket_directory(socket_path)
     pool = _Pool(options, path=str(socket_path.absolute()), workers=workers)
-    with _stopping() as stop, contextlib.closing(pool):
+    with _stopping() as stop, _private_temporary_files(), contextlib.closing(pool):
         pool.begin()
         announced = False
         inputs = [sys.stdin.fileno()] if until_stdin_ends else []
@@ -87,6 +89,18 @@ def serve(
             if pool.digest and not announced:
                 announced = True
                 on_ready(pool.digest)
+
+
+@contextlib.contextmanager
+def _private_temporary_files() -> Iterator[None]:
+    """What workers put into the system's temporary folder goes into one that is swept after a kill."""
+    before = tempfile.tempdir
+    with temporary("serve") as folder:
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def _ended(descriptor: int) -> bool:

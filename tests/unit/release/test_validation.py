@@ -62,7 +62,7 @@ def test_a_record_has_no_groups():
     assert check({"all": limit(5, 0.1)}, whole, from_set=False).verdict is Verdict.PASSED
     found = check({"all": limit(5, 0.1), "hop": limit(5, 0.1)}, whole, from_set=False)
     assert found.verdict is Verdict.NOT_TESTED
-    assert "give --validation-set FILE" in found.detail
+    assert "set release.validation_set" in found.detail
 
 
 def test_no_errors_are_not_tested():
@@ -113,7 +113,7 @@ def test_limits_in_the_settings(tmp_path):
     found = load(tmp_path, validation_limits={"all": {"energy_meV_per_atom": 5, "force_eV_per_A": 0.1, "reason": "x"}})
     assert found.validation_limits["all"] == limit(5, 0.1, "x")
     for wrong in ({"all": {"energy_meV_per_atom": 5, "force_eV_per_A": 0.1}}, {"all": {"energy_meV_per_atom": float("nan")}},
-                  {"all": {**LEAST}}, {"a b": {"energy_meV_per_atom": 5, "force_eV_per_A": 0.1, "reason": "x"}},
+                  {"all": {**LEAST}}, {"a\nb": {"energy_meV_per_atom": 5, "force_eV_per_A": 0.1, "reason": "x"}},
                   {"all": {"energy_meV_per_atom": 0, "force_eV_per_A": 0.1, "reason": "x"}}):
         with pytest.raises(ConfigError):
             load(tmp_path, validation_limits=wrong)
