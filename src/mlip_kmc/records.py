@@ -355,12 +355,8 @@ class EonResult:
         minimised: the report on state 0.
         states: every state with its process table.
         events: the trajectory.
-<<<<<<< HEAD
-        searches: counts of registered searches by outcome.
-        prefactor_reasons: why processes that should have a harmonic prefactor have the constant one: counts by reason.
-=======
         searches: counts of registered searches by outcome. reasons: counts of bad ones by why they are bad.
->>>>>>> main
+        prefactor_reasons: why processes that should have a harmonic prefactor have the constant one: counts by reason.
     """
 
     status: Status
@@ -372,11 +368,8 @@ class EonResult:
     states: tuple[StateRecord, ...]
     events: tuple[Event, ...]
     searches: Mapping[str, int] = field(default_factory=dict)
-<<<<<<< HEAD
     prefactor_reasons: Mapping[str, int] = field(default_factory=dict)
-=======
     reasons: Mapping[str, int] = field(default_factory=dict)
->>>>>>> main
 
     @property
     def conditional(self) -> bool:
@@ -384,15 +377,14 @@ class EonResult:
         return self.searches.get("halted", 0) > 0
 
 
-<<<<<<< HEAD
 def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
     """Why processes that should have a harmonic prefactor have the constant one, the most frequent reason first."""
     return dict(Counter(record.rated.reason for record in searches if record.rated and record.rated.reason).most_common())
-=======
+
+
 def reasons_of(searches: Iterable[SearchRecord]) -> dict[str, int]:
     """Why bad searches are bad, the most frequent reasons first."""
     return dict(Counter(record.reason for record in searches if record.outcome == "bad").most_common())
->>>>>>> main
 
 
 def read_lines(path: Path, kind: type[Any]) -> list[Any]:

@@ -27,12 +27,19 @@ from mlip_kmc.checkpoint import FORMAT
 from mlip_kmc.eon.results import read_states
 from mlip_kmc.errors import RunStateError, StructureError
 from mlip_kmc.files import sha256_of, unsealed
-<<<<<<< HEAD
-from mlip_kmc.records import EonResult, Event, Minimised, RunNumbers, SearchRecord, Start, StateRecord, Status, prefactor_reasons
-=======
-from mlip_kmc.records import EonResult, Event, Minimised, RunNumbers, SearchRecord, Start, StateRecord, Status, reasons_of
+from mlip_kmc.records import (
+    EonResult,
+    Event,
+    Minimised,
+    RunNumbers,
+    SearchRecord,
+    Start,
+    StateRecord,
+    Status,
+    prefactor_reasons,
+    reasons_of,
+)
 from mlip_kmc.scratch import temporary
->>>>>>> main
 from mlip_kmc.structure import read_structure
 
 EON_PREFACTORS = ("its harmonic rates are of eOn's own kind, from Hessians of some atoms with translations left in: they may be "
@@ -162,12 +169,8 @@ class RunView:
         return EonResult(
             status=status, reason=reason, run_dir=self.path, kmc_steps=len(self.events),
             simulated_time_s=self.numbers.time_s, minimised=self.minimised, states=self.states, events=self.events,
-<<<<<<< HEAD
-            searches={outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)},
-            prefactor_reasons=prefactor_reasons(self.searches),
-=======
             searches={outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}, reasons=reasons_of(self.searches),
->>>>>>> main
+            prefactor_reasons=prefactor_reasons(self.searches),
         )
 
     @property

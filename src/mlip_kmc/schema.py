@@ -48,12 +48,8 @@ RESERVED = {
 }
 RESERVED_SECTIONS = {
     "Communicator": "searches go through the run's own workers; set workers",
-<<<<<<< HEAD
-    "Paths": "the run directory's layout is fixed; use --dir",
-    "Prefactor": "prefactors are made apart from eOn's searches; set prefactor",
-=======
     "Paths": "the run directory's layout is fixed; `mlip-kmc run --dir` says where it is",
->>>>>>> main
+    "Prefactor": "prefactors are made apart from eOn's searches; set prefactor",
     "Debug": "eOn's debugging switches would change what is recorded",
     "amsel": "it belongs to a step out of superbasins that is not used here; set superbasins",
     "Serve": "eOn's own server would listen to the network; `mlip-kmc serve` is one that does not",

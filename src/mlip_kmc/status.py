@@ -15,11 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-from mlip_kmc.records import Live, SearchRecord, prefactor_reasons, unsound, unsound_steps
-=======
-from mlip_kmc.records import Live, reasons_of, unsound, unsound_steps
->>>>>>> main
+from mlip_kmc.records import Live, prefactor_reasons, reasons_of, unsound, unsound_steps
 from mlip_kmc.rundir import RunView
 
 _LIVE = "live.json"
@@ -167,13 +163,9 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         confidence=numbers.confidence, confidence_wanted=view.settings.confidence,
         confidence_scheme=view.settings.confidence_scheme,
         searches=dict(Counter(record.outcome for record in view.searches)),
-<<<<<<< HEAD
-        searches_here=sum(record.state == numbers.state for record in view.searches), reasons=_reasons(view.searches),
+        searches_here=sum(record.state == numbers.state for record in view.searches), reasons=reasons_of(view.searches),
         prefactors=dict(Counter(record.rated.kind for record in view.searches if record.rated)),
         prefactor_reasons=prefactor_reasons(view.searches), outdated=view.outdated,
-=======
-        searches_here=sum(record.state == numbers.state for record in view.searches), reasons=reasons_of(view.searches),
->>>>>>> main
         bad_in_a_row=numbers.bad_in_a_row, pending=len(numbers.pending), workers=workers,
         busy=live.busy if live and running else 0, nodes=live.nodes if live and running else {},
         utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0), discarded=numbers.discarded,

@@ -16,11 +16,8 @@ from mlip_kmc.check.findings import Finding, Level, Notebook, exit_code_of, fail
 from mlip_kmc.check.grade import grade, level_of
 from mlip_kmc.cli.check import finding_lines
 from mlip_kmc.config import ConfidenceSection, GammaSection, load_config
-<<<<<<< HEAD
 from mlip_kmc.eon.evaluate import Evaluation
-=======
 from mlip_kmc.eon.room import ROOM_BYTES
->>>>>>> main
 from mlip_kmc.errors import PotentialError, ProgramError, StorageError, StructureError
 from mlip_kmc.potential import BuiltinPotential
 from mlip_kmc.records import Minimised, Process, SearchRecord

@@ -12,13 +12,9 @@ from ase import Atoms
 from mlip_kmc.check import gradient, inputs, minimum, parts, room, speed, trial
 from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
-<<<<<<< HEAD
 from mlip_kmc.check.prefactor import prefactor
-from mlip_kmc.config import Config, HarmonicPrefactor, scratch_directory
+from mlip_kmc.config import Config, HarmonicPrefactor
 from mlip_kmc.eon.evaluate import Evaluation
-=======
-from mlip_kmc.config import Config
->>>>>>> main
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.potential import DrivenPotential, Potential, ace_of
 from mlip_kmc.records import Minimised
@@ -84,13 +80,8 @@ def workers(count: int, *, load: float | None = None) -> tuple[list[Finding], bo
     cores = len(os.sched_getaffinity(0))
     machine = os.cpu_count() or cores
     load = os.getloadavg()[0] if load is None else load
-<<<<<<< HEAD
     more, busy = count > cores, not load <= BUSY * machine
-    text = f"{count} search{'es' * (count != 1)} at a time on {cores} processor{'s' * (cores != 1)} here"
-=======
-    more, busy = count > cores, load > BUSY * machine
     text = f"{counted(count, 'search')} at a time on {counted(cores, 'processor')} here"
->>>>>>> main
     if busy:
         text += f"; the machine is busy: load {load:.1f} on its {machine}"
     advice = "they share processors unless the job has more" if more else ""
@@ -169,12 +160,8 @@ def _search(
 
     known = gamma is None or gamma < config.gamma.halt or None
     found = book.attempt("searches", tried, needs={"a minimum": relaxed, "gamma below gamma.halt in it": known},
-<<<<<<< HEAD
-                         doing=f"{searches} process search{'es' * (searches != 1)}")
-    _rate(book, config, potential, relaxed, found)
-=======
                          doing=counted(searches, "process search"))
->>>>>>> main
+    _rate(book, config, potential, relaxed, found)
     if found is not None and gamma is not None and (ace := ace_of(potential)) is not None:
         book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), ace, thresholds=config.gamma))
 

@@ -71,15 +71,9 @@ def grade(
     lammps = largest_gamma(atoms, basis=potential.basis, active_set=potential.active_set, folder=folder)
     values: dict[str, Value] = {"largest_gamma": largest, "mean_gamma": float(gamma.mean()), "atom": int(gamma.argmax()),
                                 "largest_gamma_lammps": lammps, "fine_below": thresholds.select, "far_above": thresholds.halt}
-<<<<<<< HEAD
     if not abs(lammps - largest) <= _SAME_GAMMA * max(1.0, largest):
-        level, advice = Level.WARN, f"LAMMPS gives {lammps:.3g}: make the active set again (mlip-kmc potential activeset)"
-    text = f"at most {largest:.3g} in {where} (atom {int(gamma.argmax())} from 0; mean {gamma.mean():.2g})"
-=======
-    if abs(lammps - largest) > _SAME_GAMMA * max(1.0, largest):
         level, advice = Level.WARN, f"LAMMPS gives {plain(lammps)}: make the active set again (mlip-kmc potential activeset)"
     text = f"at most {plain(largest)} in {where} (atom {int(gamma.argmax())} from 0; mean {plain(gamma.mean(), digits=2)})"
->>>>>>> main
     if not largest < thresholds.halt:
         return [Finding("gamma", Level.FAIL, text, values=values, exit_code=EXIT_HALTED,
                         advice=f"{advice}; the run would halt before any search")], largest
@@ -92,13 +86,7 @@ def grade_saddles(saddles: list[Atoms], potential: AcePotential, *, thresholds: 
     if not saddles or extrapolation is None:
         return [Finding("saddle gamma", Level.UNKNOWN, "no saddle was found")], False
     largest = [float(extrapolation.gamma_of(saddle).max()) for saddle in saddles]
-<<<<<<< HEAD
     level, advice = level_of(float(np.max(largest)), thresholds)  # max() alone may pass over what is no number
-    span = " to ".join(dict.fromkeys((f"{min(largest):.3g}", f"{max(largest):.3g}")))
-    return [Finding("saddle gamma", level, f"largest of an atom {span}, at {len(largest)} saddle{'s' * (len(largest) > 1)}",
-=======
-    level, advice = level_of(max(largest), thresholds)
     span = " to ".join(dict.fromkeys((plain(min(largest)), plain(max(largest)))))
     return [Finding("saddle gamma", level, f"largest of an atom {span}, at {counted(len(largest), 'saddle')}",
->>>>>>> main
                     advice=advice, values={"largest_gamma": max(largest), "of_each": tuple(largest)})], True

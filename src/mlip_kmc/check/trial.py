@@ -62,15 +62,10 @@ def run_searches(config: Config, potential: Potential, minimum: Atoms, *, count:
     Raises:
         MlipKmcError: what would stop the run, too.
     """
-<<<<<<< HEAD
     one_for_all = ConstantPrefactor(constant_per_s=config.prefactor.default_per_s)  # a harmonic one is tried by itself
     going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"}),
                                          "prefactor": one_for_all})
-    wrapper = EonWrapper(going_on, run_dir=run_dir)
-=======
-    going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"})})
     wrapper = EonWrapper(going_on, run_dir=run_dir, needs_room=False)
->>>>>>> main
     result = wrapper.search(potential, minimum, count=count)
     processes = result.states[0].processes if result.states else ()
     return Trial(
@@ -187,15 +182,11 @@ def cost(records: Sequence[SearchRecord], confidence: ConfidenceSection, *, work
     seconds = mean_range([record.seconds for record in records])
     hours = searches.times(seconds).times(Range(1 / workers / 3600, 1 / workers / 3600))
     open_end = searches.high is None
-<<<<<<< HEAD
-    long = not hours.low <= LONG_STEP_H
-=======
     spent = duration(3600 * hours.low) if hours.high is None else durations(3600 * hours.low, 3600 * hours.high)
     text = f"a step out of a new state takes {_span(searches)} searches{' and' if open_end else ','} {spent} with "
     likely = "there is one process" if there.high == 1 else f"{_span(there)} processes are equally likely"
     text += f"{counted(workers, 'worker')} (if {likely}: {_reason(confidence, there)})"
-    long = hours.low > LONG_STEP_H
->>>>>>> main
+    long = not hours.low <= LONG_STEP_H
     if open_end:
         text += "; no upper end: nothing was found twice" if found == good else "; no upper end"
     advice = "more workers, or a confidence that costs less (docs/confidence.md)" if long else (

@@ -80,15 +80,10 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
     if now.unsound:
         rows.append(("not sound", now.unsound))
     if now.reasons:
-<<<<<<< HEAD
-        listed = [f"{count} x {reason}" for reason, count in list(now.reasons.items())[:_MOST_REASONS]]
-        rows.append(("bad because", "; ".join(listed) + ("; ..." if len(now.reasons) > _MOST_REASONS else "")))
+        rows.append(("bad because", reasons(now.reasons)))
     if now.prefactors:
         rows.append(("prefactors", _prefactors(now)))
     rows += [("outdated", line) for line in now.outdated]
-=======
-        rows.append(("bad because", reasons(now.reasons)))
->>>>>>> main
     rows += [
         ("workers", _workers(now)),
         ("cost", _cost(now)),
@@ -128,8 +123,8 @@ def _prefactors(now: "RunStatus") -> str:
     constant, total = now.prefactors.get("constant", 0), sum(now.prefactors.values())
     if not constant:
         return f"harmonic, of all {total} processes found"
-    reasons = "; ".join(f"{count} x {reason}" for reason, count in list(now.prefactor_reasons.items())[:_MOST_REASONS])
-    return f"{total - constant} of {total} processes found are harmonic, {constant} constant in both directions: {reasons}"
+    return (f"{total - constant} of {total} processes found are harmonic, {constant} constant in both directions: "
+            f"{reasons(now.prefactor_reasons)}")
 
 
 def _workers(now: "RunStatus") -> str:

@@ -216,14 +216,6 @@ class OrderedCommunicator(Communicator):
         """Names of the searches not handed over, in order."""
         return list(self._jobs)
 
-<<<<<<< HEAD
-    @property
-    def running(self) -> int:
-        """How many clients run or wait for a worker."""
-        return len(self._jobs) - len(self._finished) + (self._desk.running if self._desk is not None else 0)
-
-=======
->>>>>>> main
     def forget(self, names: list[str]) -> None:
         """Drop spooled results of searches that are committed, or no longer wanted."""
         for name in names:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
 from mlip_kmc.records import (
     EonResult,
     Event,
@@ -22,10 +21,8 @@ from mlip_kmc.records import (
     Status,
     prefactor_reasons,
     read_lines,
+    reasons_of,
 )
-=======
-from mlip_kmc.records import EonResult, Event, Minimised, Process, SearchRecord, StateRecord, Status, read_lines, reasons_of
->>>>>>> main
 
 
 def read_states(root: Path, searches: Iterable[SearchRecord] = ()) -> tuple[StateRecord, ...]:
@@ -124,9 +121,6 @@ def read_result(run_dir: Path, *, status: Status, reason: str, minimised: Minimi
         status=status, reason=reason, run_dir=run_dir, kmc_steps=len(events),
         simulated_time_s=events[-1].time_s if events else 0.0, minimised=minimised, states=read_states(run_dir / "eon", searches),
         events=events, searches=dict(Counter(record.outcome for record in searches)),
-<<<<<<< HEAD
         prefactor_reasons=prefactor_reasons(searches),
-=======
         reasons=reasons_of(searches),
->>>>>>> main
     )
