@@ -26,7 +26,8 @@ from mlip_kmc.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, PotentialEr
 from mlip_kmc.files import make_directory, storage_errors, write_durably
 from mlip_kmc.halts import read_halts
 from mlip_kmc.learning.frames import SELECTED, Selection, read_selection, select_frames, write_selection
-from mlip_kmc.potential import Potential
+from mlip_kmc.potential import Potential, ace_of
+from mlip_kmc.potential.agreement import check_files
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.records import EonResult, Status
 from mlip_kmc.release.signature import NAMESPACE
@@ -218,6 +219,7 @@ class Campaign:
     def _go(self) -> Ending:
         state = CampaignState.read(self.directory / STATE)
         self._grade()  # without it nothing halts and nothing can be selected
+        self._compare_files()
         steps: dict[Step, Callable[[CampaignState], Ending | CampaignState]] = {
             Step.EXPLORE: self._explore, Step.SELECT: self._select, Step.LABEL: self._label, Step.FINALIZE: self._finalize}
         while True:
@@ -280,6 +282,13 @@ class Campaign:
         package = self._deployer.finalize(self.run_dir)
         return Ending(exit_code=EXIT_DONE,
                       line=f"released: {package}; sign it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} {package}")
+
+    def _compare_files(self) -> None:
+        """Whatever the step: gamma is of the B-basis, energies are of the `.yace`; exploring compares LAMMPS' as well."""
+        potential, structure = inputs_of(self.config)
+        ace = ace_of(potential)
+        if ace is not None:
+            check_files(ace, structure)
 
     def _grade(self) -> Extrapolation:
         grade = Extrapolation.of(inputs_of(self.config)[0])

@@ -86,6 +86,8 @@ class StructureSection(_Section):
     """Elements of types 1, 2, ..., as [Cu, Ni], where the file numbers types of atoms (LAMMPS' data and dumps)."""
     allow_small_cell: bool = False
     """Accept a periodic cell narrower than twice the potential's cutoff (atoms then meet their own images)."""
+    allow_unknown_stability: bool = False
+    """Start also where it cannot be told whether the minimised structure is a minimum or a saddle."""
     minimum_distance_A: Positive = 1.0
     """A structure with two atoms nearer than this is refused; during searches `potential.minimum_distance_A` acts."""
 
@@ -209,12 +211,26 @@ class ConstantPrefactor(_Section):
     constant_per_s: Positive = 1e13
     """In place of `harmonic`."""
 
+    @property
+    def default_per_s(self) -> float:
+        """What a search writes down for its process."""
+        return self.constant_per_s
+
 
 class HarmonicPrefactor(_Section):
-    """eOn's own harmonic prefactor (Vineyard, J. Phys. Chem. Solids 3, 121 (1957)) by finite differences."""
+    """The harmonic prefactor of each process (Vineyard, J. Phys. Chem. Solids 3, 121 (1957)), from its Hessians."""
 
     harmonic: Literal[True]
-    """In place of `constant_per_s`: `true`. Every search then takes the Hessian of three structures."""
+    """In place of `constant_per_s`: `true`. Each new process then takes two Hessians, and each state one."""
+    fallback_per_s: Positive = 1e13
+    """Of a process that has no harmonic prefactor, in both directions; table, status and report say which."""
+    most_atoms: Count = 1000
+    """Hessians are of all free atoms; in a larger structure of so many, nearest to what moves, the others held."""
+
+    @property
+    def default_per_s(self) -> float:
+        """What a search writes down for its process."""
+        return self.fallback_per_s
 
 
 class SearchSection(_Section):
@@ -278,7 +294,7 @@ class GammaSection(_Section):
 
     @model_validator(mode="after")
     def _in_order(self) -> "GammaSection":
-        if self.select >= self.halt:
+        if not self.select < self.halt:
             raise ValueError(f"select ({self.select:g}) must be less than halt ({self.halt:g})")
         return self
 

@@ -139,8 +139,10 @@ def _state_table(result: EonResult) -> Table:
         table.add_column(name, justify="right", no_wrap=True, min_width=19 if name == "process" else None)
     rows = sorted(result.states[0].processes, key=lambda process: process.barrier)
     for process in rows[:15]:
-        table.add_row(f"{process.process}", f"{process.barrier:.5f}", f"{process.prefactor:.4g}", f"{process.rate:.4g}",
+        star = "*" if result.prefactor_reasons and process.prefactor_kind == "constant" else " " * bool(result.prefactor_reasons)
+        table.add_row(f"{process.process}", f"{process.barrier:.5f}", f"{process.prefactor:.4g}{star}", f"{process.rate:.4g}",
                       "-" if process.product is None else str(process.product), str(process.repeats))
-    if len(rows) > 15:
-        table.caption = f"and {len(rows) - 15} more"
+    below = [f"and {len(rows) - 15} more"] if len(rows) > 15 else []
+    below += [f"* constant, in both directions; {count} x {reason}" for reason, count in result.prefactor_reasons.items()]
+    table.caption, table.caption_justify = "\n".join(below) or None, "left"
     return table

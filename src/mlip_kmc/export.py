@@ -27,7 +27,7 @@ Array = npt.NDArray[np.float64]
 _EVENTS = ("step", "reactant", "process", "product", "step_time_s", "time_s", "barrier_eV", "rate_per_s", "energy_eV",
            "superbasin", "temperature_K")
 _PROCESSES = ("state", "process", "product", "barrier_eV", "prefactor_per_s", "rate_per_s", "saddle_energy_eV",
-              "product_energy_eV", "repeats", "gamma_saddle", "gamma_product", "gamma_path")
+              "product_energy_eV", "repeats", "gamma_saddle", "gamma_product", "gamma_path", "prefactor_kind")
 _STATES = ("state", "energy_eV", "processes", "good_searches", "bad_searches")
 
 
@@ -46,7 +46,7 @@ def export(result: EonResult, *, rotation: Array, directory: Path) -> None:
         for e in result.events))
     _table(directory / "processes.csv", _PROCESSES, (
         (p.state, p.process, p.product, p.barrier, p.prefactor, p.rate, p.saddle_energy, p.product_energy, p.repeats,
-         p.gamma_saddle, p.gamma_product, p.gamma_path)
+         p.gamma_saddle, p.gamma_product, p.gamma_path, p.prefactor_kind)
         for state in result.states for p in state.processes))
     _table(directory / "states.csv", _STATES, (
         (s.number, s.energy, len(s.processes), s.good, s.bad) for s in result.states))

@@ -6,7 +6,7 @@ Energies in eV, lengths in A, times in s, rates in 1/s.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -40,6 +40,27 @@ class _Json:
 
 
 @dataclass(frozen=True)
+class Rated:
+    """Prefactors of a process, and where they come from.
+
+    Attributes:
+        forward_per_s, back_per_s: of the process, and of its reverse.
+        kind: `harmonic`, or `constant` for both directions where harmonic theory gives none.
+        reason: why it is constant; empty for a harmonic one.
+        atoms: that its Hessians are made of. of_atoms: so many are free.
+        force_calls: of its own Hessians.
+    """
+
+    forward_per_s: float
+    back_per_s: float
+    kind: str
+    reason: str
+    atoms: int
+    of_atoms: int
+    force_calls: int
+
+
+@dataclass(frozen=True)
 class SearchRecord(_Json):
     """One registered process search.
 
@@ -55,6 +76,7 @@ class SearchRecord(_Json):
         kind: `random`, or `recycling`: where its displacement came from.
         gamma_reactant, gamma_saddle, gamma_product: the largest extrapolation grade of an atom there; None where unknown.
         gamma_path: the largest of the force calls that were looked at.
+        rated: of a new process where prefactors are harmonic: see `Rated`; None otherwise.
     """
 
     state: int
@@ -70,6 +92,13 @@ class SearchRecord(_Json):
     gamma_saddle: float | None = None
     gamma_product: float | None = None
     gamma_path: float | None = None
+    rated: Rated | None = None
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """The record of one line; keys of newer versions are ignored."""
+        found = super().from_json(line)
+        return found if not isinstance(found.rated, dict) else replace(found, rated=Rated(**found.rated))
 
 
 @dataclass(frozen=True)
@@ -224,7 +253,10 @@ class Live(_Json):
 
 @dataclass(frozen=True)
 class Process:
-    """A row of a state's process table; gammas are those of the search that found it, None where they are unknown."""
+    """A row of a state's process table; gammas are those of the search that found it, None where they are unknown.
+
+    `prefactor_kind` is `constant`, `harmonic`, or `eon` (harmonic as eOn does it, of runs before version 0.2).
+    """
 
     state: int
     process: int
@@ -240,6 +272,7 @@ class Process:
     gamma_saddle: float | None = None
     gamma_product: float | None = None
     gamma_path: float | None = None
+    prefactor_kind: str = "constant"
 
 
 @dataclass(frozen=True)
@@ -264,7 +297,8 @@ class Minimised(_Json):
         largest_displacement_A: of any atom.
         largest_force_eV_per_A: what is left.
         pressure_GPa: residual, positive when the cell pushes outward.
-        lowest_eigenvalue_eV_per_A2: of the Hessian without masses, rigid translations left out.
+        lowest_eigenvalue_eV_per_A2: of the Hessian without masses, rigid translations left out; None where it could not be told,
+            which `structure.allow_unknown_stability` let pass.
         force_calls: of the minimisation.
         gamma: the largest extrapolation grade of an atom; None where it is unknown.
     """
@@ -274,7 +308,7 @@ class Minimised(_Json):
     largest_displacement_A: float
     largest_force_eV_per_A: float
     pressure_GPa: float
-    lowest_eigenvalue_eV_per_A2: float
+    lowest_eigenvalue_eV_per_A2: float | None
     force_calls: int
     gamma: float | None = None
 
@@ -322,6 +356,7 @@ class EonResult:
         states: every state with its process table.
         events: the trajectory.
         searches: counts of registered searches by outcome. reasons: counts of bad ones by why they are bad.
+        prefactor_reasons: why processes that should have a harmonic prefactor have the constant one: counts by reason.
     """
 
     status: Status
@@ -333,12 +368,18 @@ class EonResult:
     states: tuple[StateRecord, ...]
     events: tuple[Event, ...]
     searches: Mapping[str, int] = field(default_factory=dict)
+    prefactor_reasons: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def conditional(self) -> bool:
         """Some searches were halted: what they would have found is not in the rate tables, so confidences are conditional."""
         return self.searches.get("halted", 0) > 0
+
+
+def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
+    """Why processes that should have a harmonic prefactor have the constant one, the most frequent reason first."""
+    return dict(Counter(record.rated.reason for record in searches if record.rated and record.rated.reason).most_common())
 
 
 def reasons_of(searches: Iterable[SearchRecord]) -> dict[str, int]:

@@ -27,10 +27,23 @@ from mlip_kmc.checkpoint import FORMAT
 from mlip_kmc.eon.results import read_states
 from mlip_kmc.errors import RunStateError, StructureError
 from mlip_kmc.files import sha256_of, unsealed
-from mlip_kmc.records import EonResult, Event, Minimised, RunNumbers, SearchRecord, Start, StateRecord, Status, reasons_of
+from mlip_kmc.records import (
+    EonResult,
+    Event,
+    Minimised,
+    RunNumbers,
+    SearchRecord,
+    Start,
+    StateRecord,
+    Status,
+    prefactor_reasons,
+    reasons_of,
+)
 from mlip_kmc.scratch import temporary
 from mlip_kmc.structure import read_structure
 
+EON_PREFACTORS = ("its harmonic rates are of eOn's own kind, from Hessians of some atoms with translations left in: they may be "
+                  "wrong by a factor of two, and searches were lost; make the run again in a new --dir")
 Array = npt.NDArray[np.float64]
 Detail = Literal["structures", "tables", "numbers"]
 
@@ -47,7 +60,9 @@ class RunSettings:
         potential: eOn's name of it; `lammps` is an ACE potential.
         temperature_K: K.
         confidence_scheme, confidence: when a state is left.
-        prefactor_per_s: the constant one in 1/s, or None where each search computes its own.
+        prefactor_per_s: the constant one in 1/s, or None where each process has its own.
+        prefactors: `constant`, `harmonic`, or `eon`: harmonic as eOn's own client makes them, in runs of earlier versions.
+        fallback_per_s: of processes that have no harmonic prefactor.
         thermal_window_kT: processes further above the lowest barrier stay out of the rate table.
         seed: the run's, of 31 bits.
         saddle_force_eV_per_A, minimum_force_eV_per_A: largest force left on an atom.
@@ -59,6 +74,8 @@ class RunSettings:
     confidence_scheme: str = ""
     confidence: float | None = None
     prefactor_per_s: float | None = None
+    prefactors: str = "constant"
+    fallback_per_s: float | None = None
     thermal_window_kT: float | None = None
     seed: int | None = None
     saddle_force_eV_per_A: float | None = None
@@ -138,7 +155,7 @@ class RunView:
         searches = tuple(SearchRecord.from_json(line) for line in journals.get("searches", []))
         return cls(
             path=path, generation=manifest["number"], identity=manifest["identity"], numbers=_numbers(state.get("numbers", {})),
-            settings=_settings(root / "config.ini"),
+            settings=_settings(root / "config.ini", state.get("facts", {})),
             minimised=_minimised(state.get("minimised")),
             events=tuple(Event.from_json(line) for line in journals.get("events", [])),
             searches=searches,
@@ -153,7 +170,13 @@ class RunView:
             status=status, reason=reason, run_dir=self.path, kmc_steps=len(self.events),
             simulated_time_s=self.numbers.time_s, minimised=self.minimised, states=self.states, events=self.events,
             searches={outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}, reasons=reasons_of(self.searches),
+            prefactor_reasons=prefactor_reasons(self.searches),
         )
+
+    @property
+    def outdated(self) -> tuple[str, ...]:
+        """What an earlier version computed in a way that is known to be wrong, one line each."""
+        return (EON_PREFACTORS,) if self.settings.prefactors == "eon" else ()
 
     def rotation(self) -> Array | None:
         """(3, 3) with `user vectors = eOn vectors @ rotation`, from the cell of the exported trajectory.
@@ -252,17 +275,20 @@ def _minimised(raw: Mapping[str, Any] | None) -> Minimised | None:
     return None if raw is None else Minimised.from_json(json.dumps(raw))
 
 
-def _settings(path: Path) -> RunSettings:
+def _settings(path: Path, facts: Mapping[str, Any]) -> RunSettings:
     ini = configparser.ConfigParser(interpolation=None)
     ini.read(path, encoding="utf-8")
 
     def number(section: str, key: str) -> float | None:
         return ini.getfloat(section, key, fallback=None)
 
+    default_per_s = number("Prefactor", "default_value")
+    prefactors = "eon" if default_per_s == 0 else "harmonic" if facts.get("prefactor.harmonic") else "constant"
     return RunSettings(
         potential=ini.get("Potential", "potential", fallback=""), temperature_K=number("Main", "temperature"),
         confidence_scheme=ini.get("AKMC", "confidence_scheme", fallback=""), confidence=number("AKMC", "confidence"),
-        prefactor_per_s=number("Prefactor", "default_value") or None,
+        prefactor_per_s=default_per_s if prefactors == "constant" else None, prefactors=prefactors,
+        fallback_per_s=default_per_s if prefactors == "harmonic" else None,
         thermal_window_kT=number("AKMC", "thermally_accessible_window"),
         seed=ini.getint("Main", "random_seed", fallback=None),
         saddle_force_eV_per_A=number("Saddle Search", "converged_force"),

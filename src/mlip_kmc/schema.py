@@ -32,7 +32,6 @@ RESERVED = {
     ("AKMC", "thermally_accessible_window"): "set search.thermal_window_kT",
     ("AKMC", "max_kmc_steps"): "set stop.kmc_steps",
     ("AKMC", "server_side_process_search"): "searches always run whole",
-    ("Prefactor", "default_value"): "set prefactor",
     ("Recycling", "use_recycling"): "set recycling",
     ("KDB", "use_kdb"): "its database is outside of what is committed",
     ("Saddle Search", "displace_atom_kmc_state_script"): "the configuration runs no scripts",
@@ -50,6 +49,7 @@ RESERVED = {
 RESERVED_SECTIONS = {
     "Communicator": "searches go through the run's own workers; set workers",
     "Paths": "the run directory's layout is fixed; `mlip-kmc run --dir` says where it is",
+    "Prefactor": "prefactors are made apart from eOn's searches; set prefactor",
     "Debug": "eOn's debugging switches would change what is recorded",
     "amsel": "it belongs to a step out of superbasins that is not used here; set superbasins",
     "Serve": "eOn's own server would listen to the network; `mlip-kmc serve` is one that does not",

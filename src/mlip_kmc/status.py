@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlip_kmc.potential.whereabouts import noted_blindness
-from mlip_kmc.records import Live, reasons_of, unsound, unsound_steps
+from mlip_kmc.records import Live, prefactor_reasons, reasons_of, unsound, unsound_steps
 from mlip_kmc.rundir import RunView
 
 _LIVE = "live.json"
@@ -49,6 +49,9 @@ class RunStatus:
         state: number of the present state. states: how many are known.
         confidence, confidence_wanted, confidence_scheme: of the present state.
         searches: registered ones by outcome. searches_here: in the present state. reasons: of bad ones, most frequent first.
+        prefactors: processes that searches found, by where their prefactor comes from; empty where it is one for all.
+        prefactor_reasons: why some are constant where they should be harmonic, most frequent first.
+        outdated: what an earlier version computed in a way that is known to be wrong, one line each.
         bad_in_a_row: so many bad ones came last. pending: searches not registered.
         workers: searches at a time. busy: of them at work now.
         nodes: searches at a time, by machine, where workers joined from others.
@@ -85,6 +88,9 @@ class RunStatus:
     searches: dict[str, int]
     searches_here: int
     reasons: dict[str, int]
+    prefactors: dict[str, int]
+    prefactor_reasons: dict[str, int]
+    outdated: tuple[str, ...]
     bad_in_a_row: int
     pending: int
     workers: int | None
@@ -161,6 +167,8 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         confidence_scheme=view.settings.confidence_scheme,
         searches=dict(Counter(record.outcome for record in view.searches)),
         searches_here=sum(record.state == numbers.state for record in view.searches), reasons=reasons_of(view.searches),
+        prefactors=dict(Counter(record.rated.kind for record in view.searches if record.rated)),
+        prefactor_reasons=prefactor_reasons(view.searches), outdated=view.outdated,
         bad_in_a_row=numbers.bad_in_a_row, pending=len(numbers.pending), workers=workers,
         busy=live.busy if live and running else 0, nodes=live.nodes if live and running else {},
         utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0), discarded=numbers.discarded,

@@ -50,7 +50,7 @@ def match_atoms(
         members = np.flatnonzero(kinds == kind)
         images, owners = _with_images(there[members], members, cell, margin_A=tolerance_A)
         distance, nearest = cKDTree(images).query(_into_cell(here[members], cell))
-        if distance.max() >= tolerance_A:
+        if not distance.max() < tolerance_A:
             raise RunStateError(
                 f"an atom is {distance.max():.3f} A from its place in the state it should be in; the trajectory cannot "
                 "be followed: report this with the run directory"

@@ -109,7 +109,7 @@ def test_a_built_in_potential(tmp_path, scratch, quick, capsys):
 class Pushed(AcePotential):
     """A potential whose forces are not the gradient of its energy: LAMMPS adds a force that no energy goes with."""
 
-    def job_files(self, species):
+    def job_files(self, species, *, gamma=None):
         return {"in.lammps": self.lammps_input(species) + "group some id 1:40\nfix push some addforce 0.05 0.02 0.0\n"}
 
 

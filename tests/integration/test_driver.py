@@ -19,8 +19,8 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import read
 
-from mlip_kmc.check.evaluate import evaluate
 from mlip_kmc.config import Config
+from mlip_kmc.eon.evaluate import evaluate
 from mlip_kmc.eon.wrapper import potential_of
 from mlip_kmc.halts import Kind, read_halts
 from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential

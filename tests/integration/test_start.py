@@ -5,9 +5,11 @@ import pytest
 from ase.build import bulk
 from ase.io import read
 
-from mlip_kmc.eon.start import lowest_eigenvalue, prepare_start
+from mlip_kmc.eon import start
+from mlip_kmc.eon.start import _forces_by, prepare_start
 from mlip_kmc.errors import StructureError
 from mlip_kmc.potential import AcePotential, BuiltinPotential
+from mlip_kmc.rates import Lowest, dense_hessian, lowest_eigenvalue, lowest_of
 from mlip_kmc.structure import prepare
 
 from .conftest import EXAMPLE
@@ -33,24 +35,15 @@ def test_the_report_says_what_python_ace_says(tmp_path):
     assert report.lowest_eigenvalue_eV_per_A2 > 0.1
 
 
-def test_the_lowest_eigenvalue_is_that_of_the_whole_hessian():
+def test_iterations_and_the_whole_hessian_have_one_lowest_eigenvalue():
     atoms = bulk("Cu", "fcc", a=3.59, cubic=True).repeat(3)
     del atoms[0]
-    calculator = ACE.calculator()
-    atoms.calc = calculator
-    rest, columns = atoms.positions.copy(), []
-    for coordinate in range(3 * len(atoms)):
-        forces = []
-        for sign in (1, -1):
-            atoms.positions = rest
-            atoms.positions.ravel()[coordinate] += sign * 1e-3
-            forces.append(atoms.get_forces().ravel())
-        columns.append((forces[1] - forces[0]) / 2e-3)
-    atoms.positions = rest
-    values = np.linalg.eigvalsh((np.array(columns) + np.array(columns).T) / 2)
-    assert sorted(np.abs(values).argsort()[:3].tolist()) == [0, 1, 2]
-    found = lowest_eigenvalue(atoms, calculator, np.arange(len(atoms)))
-    assert found == pytest.approx(values[3], rel=0.02)
+    forces, free = _forces_by(ACE.calculator(), atoms), np.arange(len(atoms))
+    rigid = np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free))
+    whole = lowest_of(dense_hessian(forces, atoms.positions, free=free, step_A=1e-3), rigid=rigid)
+    found = lowest_eigenvalue(forces, atoms.positions, free=free, rigid=rigid)
+    assert found.converged
+    assert found.eV_per_A2 == pytest.approx(whole.eV_per_A2, rel=0.02)
 
 
 def test_a_saddle_is_refused(tmp_path):
@@ -89,3 +82,19 @@ def test_a_built_in_potential_is_reported_too(tmp_path):
     _, report = prepare_start(prepared.atoms, BuiltinPotential.named("eam_al"), evidence=tmp_path)
     assert report.lowest_eigenvalue_eV_per_A2 > 0.1
     assert report.energy_drop > 0
+
+
+@pytest.mark.parametrize("unknown", [Lowest(float("nan"), float("inf"), 7, converged=False),
+                                     Lowest(float("nan"), 0.0, 7, converged=True), Lowest(0.3, 0.2, 400, converged=False)])
+def test_what_is_not_shown_to_be_a_minimum_is_refused_unless_told_otherwise(tmp_path, monkeypatch, unknown):
+    monkeypatch.setattr(start, "_stability", lambda *_: unknown)
+    with pytest.raises(StructureError, match=r"could not be told: after \d+ products .* structure.allow_unknown_stability"):
+        prepare_start(vacancy(), ACE, evidence=tmp_path)
+    _, report = prepare_start(vacancy(), ACE, evidence=tmp_path, allow_unknown_stability=True)
+    assert report.lowest_eigenvalue_eV_per_A2 is None
+
+
+def test_a_saddle_is_one_before_the_iterations_have_converged(tmp_path, monkeypatch):
+    monkeypatch.setattr(start, "_stability", lambda *_: Lowest(-0.5, 0.4, 3, converged=False))
+    with pytest.raises(StructureError, match="rests on a saddle"):
+        prepare_start(vacancy(), ACE, evidence=tmp_path, allow_unknown_stability=True)

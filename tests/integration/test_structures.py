@@ -13,9 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.transform import Rotation
 
 from mlip_kmc.check import inputs
-from mlip_kmc.check.evaluate import client_job, evaluate
 from mlip_kmc.check.findings import Level
 from mlip_kmc.config import load_config
+from mlip_kmc.eon.evaluate import client_job, evaluate
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, BuiltinPotential
 from mlip_kmc.potential.builtin import _USABLE

@@ -11,12 +11,12 @@ from ase.build import bulk
 
 from mlip_kmc.check import estimates, examine, gradient, lammps, minimum, parts, room, speed, trial
 from mlip_kmc.check.estimates import Range
-from mlip_kmc.check.evaluate import Evaluation
 from mlip_kmc.check.examine import workers
 from mlip_kmc.check.findings import Finding, Level, Notebook, exit_code_of, failure, report, verdict
 from mlip_kmc.check.grade import grade, level_of
 from mlip_kmc.cli.check import finding_lines
 from mlip_kmc.config import ConfidenceSection, GammaSection, load_config
+from mlip_kmc.eon.evaluate import Evaluation
 from mlip_kmc.eon.room import ROOM_BYTES
 from mlip_kmc.errors import PotentialError, ProgramError, StorageError, StructureError
 from mlip_kmc.potential import BuiltinPotential

@@ -110,9 +110,9 @@ def test_numbers_with_an_exponent_are_numbers(folder, number):
 def test_exponents_are_numbers_for_eon_too(folder):
     pytest.importorskip("eon")
     config = load(
-        folder, f"{yaml.safe_dump(MINIMAL)}eon: {{Prefactor: {{max_value: 1e21}}, Optimizer: {{max_iterations: 1e3}}}}"
+        folder, f"{yaml.safe_dump(MINIMAL)}eon: {{Lanczos: {{tolerance: 1e-3}}, Optimizer: {{max_iterations: 1e3}}}}"
     )
-    assert config.eon == {"Prefactor": {"max_value": 1e21}, "Optimizer": {"max_iterations": 1000}}
+    assert config.eon == {"Lanczos": {"tolerance": 1e-3}, "Optimizer": {"max_iterations": 1000}}
     assert type(config.eon["Optimizer"]["max_iterations"]) is int
 
 

@@ -112,7 +112,7 @@ def test_eon_takes_every_kind_of_configuration(tmp_path, configured, displace, p
         kind: getattr(found, f"displace_{kind}_weight") for kind in ("random", "under_coordinated", "least_coordinated")
     }
     assert weights == dict.fromkeys(weights, 0.0) | {displace: 1.0}
-    assert found.process_search_default_prefactor == prefactor.get("constant_per_s", 0.0), "0 has eOn compute it"
+    assert found.process_search_default_prefactor == 1e13, "with 0 eOn would make its own"
 
 
 def test_eon_takes_every_default_of_its_own(tmp_path, configured):

@@ -225,7 +225,7 @@ def thermal_barriers(forward_eV: Sequence[float], back_eV: Sequence[float], *, k
     ordered = np.sort(np.asarray(forward_eV, dtype=np.float64)) / kT_eV
     return Barriers(
         lowest_kT=float(ordered[0]), gap_kT=float(ordered[1] - ordered[0]) if len(ordered) > 1 else None,
-        lowest_back_kT=min(back_eV) / kT_eV, hidden=int((ordered > ordered[0] + window_kT).sum()),
+        lowest_back_kT=min(back_eV) / kT_eV, hidden=int((~(ordered <= ordered[0] + window_kT)).sum()),
     )
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from ase import Atoms
 
 from mlip_kmc.check import gradient, inputs, minimum, parts, room, sight, speed, trial
-from mlip_kmc.check.evaluate import Evaluation
 from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
-from mlip_kmc.config import AcePotentialSection, Config
+from mlip_kmc.check.prefactor import prefactor
+from mlip_kmc.config import AcePotentialSection, Config, HarmonicPrefactor
+from mlip_kmc.eon.evaluate import Evaluation
 from mlip_kmc.errors import MlipKmcError
 from mlip_kmc.potential import DrivenPotential, Potential, ace_of
 from mlip_kmc.records import Minimised
@@ -79,7 +80,7 @@ def workers(count: int, *, load: float | None = None) -> tuple[list[Finding], bo
     cores = len(os.sched_getaffinity(0))
     machine = os.cpu_count() or cores
     load = os.getloadavg()[0] if load is None else load
-    more, busy = count > cores, load > BUSY * machine
+    more, busy = count > cores, not load <= BUSY * machine
     text = f"{counted(count, 'search')} at a time on {counted(cores, 'processor')} here"
     if busy:
         text += f"; the machine is busy: load {load:.1f} on its {machine}"
@@ -113,13 +114,17 @@ def _evaluate(
             book.attempt(name, lambda: ([], True), needs=both)
         return
     atoms, lammps, ace = prepared.atoms, folder / "lammps", ace_of(potential)
+    book.attempt("files", lambda: gradient.files(atoms, potential, gamma=config.gamma),
+                 doing="comparing the potential's files")
     start = book.attempt("energy", lambda: gradient.energy(atoms, potential), doing="evaluating the structure")
     usable = {"an energy": start}
     shaken = book.attempt("forces", lambda: gradient.gradient(atoms, potential), needs=usable,
                           doing="forces against differences of the energy")
     if ace is not None:
         book.attempt("python-ace", lambda: gradient.agreement(atoms, ace, _there(shaken)), needs={"forces": shaken})
-    relaxed = book.attempt("minimum", lambda: minimum.minimum(atoms, potential, evidence=folder / "evidence"), needs=usable,
+    relaxed = book.attempt("minimum", lambda: minimum.minimum(
+        atoms, potential, evidence=folder / "evidence",
+        allow_unknown_stability=config.structure.allow_unknown_stability), needs=usable,
                            doing="minimising, as the run will")
     where, energy_eV = _where(atoms, relaxed, start.energy_eV if start else 0.0)
     graded = book.attempt("gamma", lambda: grade(
@@ -162,5 +167,24 @@ def _search(
     known = gamma is None or not config.gamma.reaches_halt(gamma) or None
     found = book.attempt("searches", tried, needs={"a minimum": relaxed, "gamma below gamma.halt in it": known},
                          doing=counted(searches, "process search"))
+    _rate(book, config, potential, relaxed, found)
     if found is not None and gamma is not None and (ace := ace_of(potential)) is not None:
         book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), ace, thresholds=config.gamma))
+
+
+def _rate(
+    book: Notebook, config: Config, potential: Potential, relaxed: tuple[Atoms, Minimised] | None, found: trial.Trial | None,
+) -> None:
+    """One harmonic prefactor, as the run makes it, where it makes such."""
+    section = config.prefactor
+    if not isinstance(section, HarmonicPrefactor):
+        return
+    lowest = min(found.processes, key=lambda process: process.barrier) if found is not None and found.processes else None
+
+    def rated() -> tuple[list[Finding], bool]:
+        assert relaxed is not None  # noqa: S101 - see _there
+        assert lowest is not None  # noqa: S101
+        return prefactor(section, potential, minimum=relaxed[0], process=lowest, time_limit_s=config.search.time_limit_min * 60)
+
+    book.attempt("prefactor", rated, needs={"a minimum": relaxed, "a process that a trial search found": lowest},
+                 doing="a harmonic prefactor")

@@ -15,7 +15,7 @@ from ase import Atoms
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.check.lammps import largest_gamma
 from mlip_kmc.config import GammaSection
-from mlip_kmc.errors import EXIT_HALTED
+from mlip_kmc.errors import EXIT_HALTED, PotentialError
 from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.wording import counted, plain
@@ -62,9 +62,9 @@ def grade(
     gamma, energy = Extrapolation.read(basis=potential.basis, active_set=potential.active_set).graded(atoms)
     off = abs(energy - energy_eV) / len(atoms)
     if not off <= _SAME_EV_PER_ATOM:
-        return [Finding("gamma", Level.UNKNOWN,
+        return [Finding("gamma", Level.FAIL,
                         f"{potential.basis.name} is of another potential: energies differ by {off:.1e} eV an atom",
-                        advice="bring the .yaml and .asi that belong to the .yace",
+                        advice="bring the .yaml and .asi that belong to the .yace", exit_code=PotentialError.exit_code,
                         values={"largest_gamma": None, "energy_difference_eV_per_atom": off})], None
     largest = float(gamma.max())
     level, advice = level_of(largest, thresholds)
@@ -86,7 +86,7 @@ def grade_saddles(saddles: list[Atoms], potential: AcePotential, *, thresholds: 
     if not saddles or extrapolation is None:
         return [Finding("saddle gamma", Level.UNKNOWN, "no saddle was found")], False
     largest = [float(extrapolation.gamma_of(saddle).max()) for saddle in saddles]
-    level, advice = level_of(max(largest), thresholds)
+    level, advice = level_of(float(np.max(largest)), thresholds)  # max() alone may pass over what is no number
     span = " to ".join(dict.fromkeys((plain(min(largest)), plain(max(largest)))))
     return [Finding("saddle gamma", level, f"largest of an atom {span}, at {counted(len(largest), 'saddle')}",
                     advice=advice, values={"largest_gamma": max(largest), "of_each": tuple(largest)})], True

@@ -11,10 +11,13 @@ import numpy.typing as npt
 from ase import Atoms
 
 from mlip_kmc.check.estimates import gradient_deviation
-from mlip_kmc.check.evaluate import Evaluation, evaluate
 from mlip_kmc.check.findings import Finding, Level
+from mlip_kmc.config import GammaSection
+from mlip_kmc.eon.agreement import check_paths
+from mlip_kmc.eon.evaluate import Evaluation, evaluate
 from mlip_kmc.errors import PotentialError
-from mlip_kmc.potential import AcePotential, Potential
+from mlip_kmc.potential import AcePotential, Potential, ace_of
+from mlip_kmc.potential.agreement import ENERGY_EV_PER_ATOM, FORCE_EV_PER_A
 from mlip_kmc.structure import fixed_atoms
 from mlip_kmc.wording import plain
 
@@ -51,6 +54,21 @@ def energy(atoms: Atoms, potential: Potential) -> tuple[list[Finding], Evaluatio
             f"{plain(largest, digits=4)} eV/A, as given")
     return [Finding("energy", Level.OK, text,
                     values={"energy_eV": found.energy_eV, "largest_force_eV_per_A": largest})], found
+
+
+def files(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> tuple[list[Finding], bool]:
+    """All of the potential's files that a run uses against each other, as every start of it does.
+
+    Raises:
+        PotentialError: they differ.
+    """
+    if ace_of(potential) is None:
+        return [], True
+    energy, force = check_paths(atoms, potential, gamma=gamma)
+    return [Finding("files", Level.OK, "all files in use agree on the structure, as given and rattled: to "
+                    f"{energy:.0e} eV an atom and {force:.0e} eV/A", values={
+                        "energy_eV_per_atom": energy, "force_eV_per_A": force,
+                        "allowed_energy_eV_per_atom": ENERGY_EV_PER_ATOM, "allowed_force_eV_per_A": FORCE_EV_PER_A})], True
 
 
 def gradient(

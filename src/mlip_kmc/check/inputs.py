@@ -60,7 +60,7 @@ def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Fin
     text = f"{counted(len(atoms), 'atom')} of {', '.join(prepared.species)}, {fixed} fixed; cell at least {narrowest:.2f} A wide"
     if cutoff_A is not None:
         text += f", {narrowest / cutoff_A:.2f} cutoffs"
-    small = cutoff_A is not None and narrowest < 2 * cutoff_A
+    small = cutoff_A is not None and not narrowest >= 2 * cutoff_A
     turned = not np.array_equal(prepared.rotation, np.eye(3))
     text += "; turned for eOn, results are turned back" if turned else ""
     unused = unused_in(atoms)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from mlip_kmc.check.findings import Finding, Level
+from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.eon.start import prepare_start
 from mlip_kmc.potential import Potential
 from mlip_kmc.records import Minimised
@@ -16,21 +16,22 @@ PRESSURE_GPA = 1.0
 MOVED_A = 0.5
 
 
-def minimum(atoms: Atoms, potential: Potential, *, evidence: Path) -> tuple[list[Finding], tuple[Atoms, Minimised]]:
+def minimum(
+    atoms: Atoms, potential: Potential, *, evidence: Path, allow_unknown_stability: bool = False
+) -> tuple[list[Finding], tuple[Atoms, Minimised]]:
     """Minimise the structure and judge the report.
 
     Raises:
         StructureError: it is no start for a run. PotentialError: it cannot be evaluated.
     """
-    relaxed, report = prepare_start(atoms, potential, evidence=evidence)
+    relaxed, report = prepare_start(atoms, potential, evidence=evidence, allow_unknown_stability=allow_unknown_stability)
     return findings_of(report), (relaxed, report)
 
 
 def findings_of(report: Minimised) -> list[Finding]:
     """The report's three lines: how far, under what pressure, how stable."""
-    far = report.largest_displacement_A > MOVED_A
-    squeezed = abs(report.pressure_GPa) > PRESSURE_GPA
-    soft = not report.lowest_eigenvalue_eV_per_A2 >= SOFT_EV_PER_A2
+    far = not report.largest_displacement_A <= MOVED_A
+    squeezed = not abs(report.pressure_GPa) <= PRESSURE_GPA
     return [
         Finding("minimum", Level.WARN if far else Level.OK,
                 f"{report.energy:.6f} eV, {report.energy_drop:.4f} eV below the given structure; atoms move up to "
@@ -42,8 +43,15 @@ def findings_of(report: Minimised) -> list[Finding]:
         Finding("pressure", Level.WARN if squeezed else Level.OK, f"{report.pressure_GPa:+.3f} GPa left; the cell stays as it is",
                 advice="relax the cell under this potential, unless it is meant so" if squeezed else "",
                 values={"pressure_GPa": report.pressure_GPa}),
-        Finding("stability", Level.WARN if soft else Level.OK,
-                f"lowest Hessian eigenvalue {report.lowest_eigenvalue_eV_per_A2:.4f} eV/A^2: a minimum",
-                advice=f"soft (below {SOFT_EV_PER_A2:g}): states may be hard to tell apart" if soft else "",
-                values={"lowest_eigenvalue_eV_per_A2": report.lowest_eigenvalue_eV_per_A2}),
+        _stability(report.lowest_eigenvalue_eV_per_A2),
     ]
+
+
+def _stability(lowest: float | None) -> Finding:
+    values: dict[str, Value] = {"lowest_eigenvalue_eV_per_A2": lowest}
+    if lowest is None:
+        return Finding("stability", Level.WARN, "it could not be told whether it is a minimum, which "
+                       "structure.allow_unknown_stability lets pass", advice="rates out of a saddle mean nothing", values=values)
+    soft = not lowest >= SOFT_EV_PER_A2
+    return Finding("stability", Level.WARN if soft else Level.OK, f"lowest Hessian eigenvalue {lowest:.4f} eV/A^2: a minimum",
+                   advice=f"soft (below {SOFT_EV_PER_A2:g}): states may be hard to tell apart" if soft else "", values=values)

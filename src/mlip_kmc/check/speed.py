@@ -9,10 +9,10 @@ import numpy as np
 from ase import Atoms
 
 from mlip_kmc.check.estimates import Ratio, ratio_of
-from mlip_kmc.check.evaluate import client_job
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.check.gradient import shaken
 from mlip_kmc.check.lammps import ms_per_call
+from mlip_kmc.eon.evaluate import client_job
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.wording import plain
@@ -88,7 +88,7 @@ def judge_calls(client: Sequence[float], bare: Sequence[float], *, start_ms: flo
                "overhead_share_most": most}
     text += f"; {min(bare):.2f} ms in LAMMPS alone (up to {max(bare):.2f}): "
     text += f"overhead {overhead:.0%}" if overhead > 0 else "no overhead to be seen"
-    large = least > OVERHEAD
+    large = not least <= OVERHEAD
     return Finding("force call", Level.WARN if large else Level.OK, text, values=values, advice=(
         "much of it is eOn's own work: usual for small structures and cheap potentials" if large else ""))
 

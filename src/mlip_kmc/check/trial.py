@@ -25,7 +25,7 @@ from mlip_kmc.check.estimates import (
     thermal_barriers,
 )
 from mlip_kmc.check.findings import Finding, Level, Value
-from mlip_kmc.config import ConfidenceSection, Config
+from mlip_kmc.config import ConfidenceSection, Config, ConstantPrefactor
 from mlip_kmc.constants import EON_KELVIN_PER_EV
 from mlip_kmc.eon.wrapper import EonWrapper
 from mlip_kmc.errors import SearchesFailedError
@@ -62,7 +62,9 @@ def run_searches(config: Config, potential: Potential, minimum: Atoms, *, count:
     Raises:
         MlipKmcError: what would stop the run, too.
     """
-    going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"})})
+    one_for_all = ConstantPrefactor(constant_per_s=config.prefactor.default_per_s)  # a harmonic one is tried by itself
+    going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"}),
+                                         "prefactor": one_for_all})
     wrapper = EonWrapper(going_on, run_dir=run_dir, needs_room=False)
     result = wrapper.search(potential, minimum, count=count)
     processes = result.states[0].processes if result.states else ()
@@ -111,7 +113,7 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
     if len(bad) == len(records):
         return Finding("searches", Level.WARN, text, values=values, advice=(
             "not one good search: try --searches 20, then another search.displace or a larger search.displacement_A"))
-    many = len(bad) > BAD_SHARE * len(records)
+    many = not len(bad) <= BAD_SHARE * len(records)
     return Finding("searches", Level.WARN if many else Level.OK, text, values=values, advice=(
         "most are bad: look at the search section (displacement, max_iterations, max_energy_eV)" if many else ""))
 
@@ -184,7 +186,7 @@ def cost(records: Sequence[SearchRecord], confidence: ConfidenceSection, *, work
     text = f"a step out of a new state takes {_span(searches)} searches{' and' if open_end else ','} {spent} with "
     likely = "there is one process" if there.high == 1 else f"{_span(there)} processes are equally likely"
     text += f"{counted(workers, 'worker')} (if {likely}: {_reason(confidence, there)})"
-    long = hours.low > LONG_STEP_H
+    long = not hours.low <= LONG_STEP_H
     if open_end:
         text += "; no upper end: nothing was found twice" if found == good else "; no upper end"
     advice = "more workers, or a confidence that costs less (docs/confidence.md)" if long else (
@@ -238,11 +240,11 @@ def flicker(found: Barriers, *, superbasins: bool, window_kT: float) -> Finding:
         window_kT: search.thermal_window_kT. It counts from a state's lowest barrier, so beside a fast exchange it ends early.
     """
     reasons = []
-    if found.lowest_kT < FAST_KT:
+    if not found.lowest_kT >= FAST_KT:
         reasons.append(f"the lowest barrier is only {found.lowest_kT:.1f} kT")
-    if found.gap_kT is not None and found.gap_kT > FLICKER_KT:
+    if found.gap_kT is not None and not found.gap_kT <= FLICKER_KT:
         reasons.append(f"{'it lies' if reasons else 'the lowest barrier lies'} {found.gap_kT:.1f} kT below the next")
-    if found.lowest_back_kT < min(FAST_KT, found.lowest_kT - FLICKER_KT):
+    if not found.lowest_back_kT >= min(FAST_KT, found.lowest_kT - FLICKER_KT):
         reasons.append(f"a product goes back over {found.lowest_back_kT:.1f} kT")
     values: dict[str, Value] = {"lowest_kT": found.lowest_kT, "gap_kT": found.gap_kT, "lowest_back_kT": found.lowest_back_kT,
                                 "superbasins": superbasins}

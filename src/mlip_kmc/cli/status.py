@@ -81,6 +81,9 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         rows.append(("not sound", now.unsound))
     if now.reasons:
         rows.append(("bad because", reasons(now.reasons)))
+    if now.prefactors:
+        rows.append(("prefactors", _prefactors(now)))
+    rows += [("outdated", line) for line in now.outdated]
     rows += [
         ("workers", _workers(now)),
         ("cost", _cost(now)),
@@ -116,6 +119,14 @@ def _started(now: "RunStatus") -> str:
 
 def _searches(now: "RunStatus") -> str:
     return outcomes(now.searches) + (f"; {now.bad_in_a_row} bad in a row" if now.bad_in_a_row > 2 else "")
+
+
+def _prefactors(now: "RunStatus") -> str:
+    constant, total = now.prefactors.get("constant", 0), sum(now.prefactors.values())
+    if not constant:
+        return f"harmonic, of all {total} processes found"
+    return (f"{total - constant} of {total} processes found are harmonic, {constant} constant in both directions: "
+            f"{reasons(now.prefactor_reasons)}")
 
 
 def _workers(now: "RunStatus") -> str:

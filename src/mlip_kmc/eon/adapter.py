@@ -86,6 +86,9 @@ ADAPTED = (
         "eon.statelist:StateList": "7bb1606db8f0dfdb9b8221a62ba93b6c94b609bac1de4a063217a211437afea7",
         "eon.akmcstatelist:AKMCStateList": "36d8ee6558c86d61a4e2302759f6d6af2fa848967c664c7d0a2966cbfbe16f1d",
     }),
+    Adapted("a process' own prefactors are made before it is registered, so that it is asked first whether it is new", sources={
+        "eon.akmcstate:AKMCState.find_repeat": "0f70a30b2af1b744945f649f715447c9ed374a970927fad67cf15f5d04f86af2",
+    }),
     Adapted("confidence scheme `sampling` asks for counts of processes that were never counted", sources={
         "eon.akmcstate:AKMCState.get_proc_random_count": "4f6a606d123d62848330ae8667b4cf896e5d6f6afcde8ee1680e513c6049fab5",
         "eon.akmcstate:AKMCState.get_confidence": "e753cab7181627b4009d10b9b31bae9bcbe73655fed2566e356cb0de83b92bce",
@@ -288,6 +291,17 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         """As eOn does; the change is noted."""
         super().append_process_table(*arguments, **keywords)
         self._note()
+
+    def is_new(self, found: dict[str, Any]) -> bool:
+        """`add_process` would give what a search found a row of its own; see there."""
+        results = results_mapping(found)
+        if results["termination_reason"] != 0:
+            return False
+        energy = self.get_energy()
+        barrier = results["potential_energy_saddle"] - (results["potential_energy_reactant"] if energy is None else energy)
+        window = self.statelist.kT * (self.statelist.thermal_window + self.statelist.max_thermal_window)
+        within = barrier - min(self.get_lowest_barrier(), barrier) <= window
+        return bool(within and self.find_repeat(found["saddle.con"], barrier) is None)
 
     def append_search_result(self, result: dict[str, Any], comment: str, superbasin: Any) -> None:
         """As eOn does, with our own remark where there is one, and a record."""

@@ -12,8 +12,9 @@ was running.
 
 import io
 import json
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from mlip_kmc.eon.adapter import Communicator
+from mlip_kmc.eon.prefactors import PrefactorDesk
 from mlip_kmc.errors import SearchesFailedError, StructureError
 from mlip_kmc.files import make_directory, sealed, unsealed, write_durably
 from mlip_kmc.searches.cluster import SearchCluster
@@ -43,6 +45,7 @@ _NO_RESULT = {
     End.KILLED_WORKERS: "search {name} has no result: {message}; give workers more memory, or start fewer on a node, and run the "
                         "same command again",
 }
+_ENERGIES = ("potential_energy_reactant", "potential_energy_saddle", "potential_energy_product")
 _CONS = ("reactant.con", "saddle.con", "product.con")
 
 
@@ -78,7 +81,9 @@ class OrderedCommunicator(Communicator):
         damage: spooled results that could not be used, one line each.
     """
 
-    def __init__(self, config: Any, *, cluster: SearchCluster, template: JobTemplate, spool: Path) -> None:
+    def __init__(
+        self, config: Any, *, cluster: SearchCluster, template: JobTemplate, spool: Path, desk: PrefactorDesk | None = None,
+    ) -> None:
         """Take up the cluster.
 
         Args:
@@ -86,11 +91,13 @@ class OrderedCommunicator(Communicator):
             cluster: where clients run.
             template: what every search has in common.
             spool: folder for finished searches that wait for their turn.
+            desk: makes prefactors; None where all processes have the same.
         """
         super().__init__(config.path_scratch, 1, config=config)
         self._cluster = cluster
         self._template = template
         self._spool = make_directory(spool)
+        self._desk = desk
         self._jobs: dict[str, ClientJob] = {}
         self._finished: dict[str, ClientDone] = {}
         self._retried: set[str] = set()
@@ -137,6 +144,8 @@ class OrderedCommunicator(Communicator):
             # a search that raises keeps its place: it is the first again when the run continues
             result = self._result(self._jobs[name], self._finished[name]) if keep_result(name) else None
             del self._jobs[name], self._finished[name]
+            if self._desk is not None:
+                self._desk.forget(name)
             if result is not None:
                 yield result
 
@@ -151,6 +160,8 @@ class OrderedCommunicator(Communicator):
         for name in names:
             del self._jobs[name]
             self._finished.pop(name, None)
+            if self._desk is not None:
+                self._desk.forget(name)
         return len(names)
 
     # -- ours
@@ -164,8 +175,41 @@ class OrderedCommunicator(Communicator):
 
     @property
     def ready(self) -> bool:
-        """The search whose turn it is has finished."""
-        return bool(self._jobs) and next(iter(self._jobs)) in self._finished
+        """The search whose turn it is has finished, and what its registration waits for is there."""
+        return self.turn is not None and not (self._desk is not None and self._desk.waiting(self.turn))
+
+    @property
+    def turn(self) -> str | None:
+        """The search whose turn it is, where it has finished."""
+        name = next(iter(self._jobs), None)
+        return name if name in self._finished else None
+
+    @property
+    def rates(self) -> bool:
+        """Processes have prefactors of their own, which are made before they are registered."""
+        return self._desk is not None
+
+    def look(self, name: str) -> dict[str, Any]:
+        """The result of a finished search, as `get_results` will hand it over; it keeps its turn.
+
+        Raises:
+            SearchesFailedError: as of `get_results`.
+        """
+        return self._result(self._jobs[name], self._finished[name])
+
+    def rated(self, name: str, found: dict[str, Any]) -> bool:
+        """The prefactors of what a search found are there; where not, they are asked for, and the search is kept meanwhile.
+
+        Args:
+            name: of the search whose turn it is.
+            found: its result.
+        """
+        if self._desk is None or found["rated"] is not None:
+            return True
+        self._desk.ask(name, files={key: found[key].getvalue() for key in _CONS}, reactant_con=self._jobs[name].files["pos.con"])
+        if self._finished[name].end in _SPOOLED_ENDS:
+            self._keep(self._finished[name])
+        return False
 
     @property
     def pending(self) -> list[str]:
@@ -186,7 +230,7 @@ class OrderedCommunicator(Communicator):
 
     def _accept(self, done: ClientDone) -> None:
         self.busy_s += done.seconds
-        if done.name not in self._jobs:
+        if (self._desk is not None and self._desk.take(done)) or done.name not in self._jobs:
             return
         if done.end in (End.CRASHED, End.TIMED_OUT) and done.name not in self._retried:
             self._retried.add(done.name)  # once: a node's fault does not come back, the search's own does
@@ -196,9 +240,12 @@ class OrderedCommunicator(Communicator):
         if done.end is End.KILLED_WORKERS:
             keep_inputs(self._jobs[done.name], done.message)
         if not self.ready and done.end in _SPOOLED_ENDS:
-            body = {"name": done.name, "end": done.end, "files": done.files, "seconds": done.seconds, "message": done.message,
-                    "graded": asdict(done.graded)}
-            write_durably(self._spool / f"{done.name}.json", sealed(json.dumps(body).encode()))
+            self._keep(done)
+
+    def _keep(self, done: ClientDone) -> None:
+        body = {"name": done.name, "end": done.end, "files": done.files, "seconds": done.seconds, "message": done.message,
+                "graded": asdict(done.graded)}
+        write_durably(self._spool / f"{done.name}.json", sealed(json.dumps(body).encode()))
 
     def _unspool(self, name: str) -> ClientDone | None:
         path = self._spool / f"{name}.json"
@@ -224,11 +271,15 @@ class OrderedCommunicator(Communicator):
             raise SearchesFailedError(f"{said}; what is left of it is kept at {job.evidence}")
         results = done.results()
         result: dict[str, Any] = {"name": done.name, "seconds": done.seconds, "remark": "",
-                                  "type": self._kinds.get(done.name, "random"), "graded": done.graded}
+                                  "type": self._kinds.get(done.name, "random"), "graded": done.graded, "rated": None}
         if done.end is End.HALTED:
             results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, f"halted: {done.message}"
         files = dict(done.files)
+        if results.get("termination_reason") == 0 and not _are_numbers(results):
+            results["termination_reason"] = POTENTIAL_FAILED
+            result["remark"] = "energies that are no finite numbers"
         if results.get("termination_reason") == 0:
+            results |= self._prefactors(done.name, result)
             try:
                 files.update(aligned(files, job.files["pos.con"]))
             except (KeyError, StructureError) as error:
@@ -237,6 +288,18 @@ class OrderedCommunicator(Communicator):
         result["results.dat"] = io.StringIO(_results_text(results))
         result.update({name: io.StringIO(files.get(name, "")) for name in PROCESS_SEARCH_FILES if name != "results.dat"})
         return result
+
+    def _prefactors(self, name: str, result: dict[str, Any]) -> dict[str, float | str]:
+        """What `results.dat` says of them, in place of the client's, where they are known."""
+        result["rated"] = rated = self._desk.answer(name) if self._desk is not None else None
+        return {} if rated is None else {
+            "prefactor_reactant_to_product": rated.forward_per_s, "prefactor_product_to_reactant": rated.back_per_s,
+            "force_calls_prefactors": float(rated.force_calls)}
+
+
+def _are_numbers(results: Mapping[str, float | str]) -> bool:
+    """Energies that are not finite would pass every comparison that looks for what is too large."""
+    return all(isinstance(value, float) and math.isfinite(value) for value in map(results.get, _ENERGIES))
 
 
 def _results_text(results: dict[str, float | str]) -> str:

@@ -127,10 +127,13 @@ class OrderedExplorer(Explorer):
 
     def register_result(self) -> str | None:
         """Register the result whose turn it is; answer its name, or None where there is none."""
+        turn = self.comm.turn
+        if turn is not None and self.comm.rates and self._wanted(turn) and not self._rated(turn):
+            return None
         for result in self.comm.get_results(None, self._wanted):
             name: str = result["name"]
             number, index = search_of(name)
-            state = self.superbasin.state_dict[number] if self.superbasin else self.state
+            state = self._state_of(number)
             result["wuid"], result["results"] = index, results_mapping(result)
             if result["results"]["termination_reason"] == 0:
                 state.add_process(result, self.superbasin)
@@ -138,6 +141,14 @@ class OrderedExplorer(Explorer):
                 state.register_bad_saddle(result, False, superbasin=self.superbasin)  # noqa: FBT003
             return name
         return None
+
+    def _state_of(self, number: int) -> Any:
+        return self.superbasin.state_dict[number] if self.superbasin else self.state
+
+    def _rated(self, name: str) -> bool:
+        """What a search found may be registered: it is nothing new, or its prefactors are there."""
+        found = self.comm.look(name)
+        return not self._state_of(search_of(name)[0]).is_new(found) or self.comm.rated(name, found)
 
     def _wanted(self, name: str) -> bool:
         number, _ = search_of(name)

@@ -13,10 +13,12 @@ from mlip_kmc.schema import RESERVED, RESERVED_SECTIONS, Options, check_options,
 if TYPE_CHECKING:
     from mlip_kmc.config import Config
 
-__all__ = ["RESERVED", "RESERVED_SECTIONS", "Options", "check_options", "config_ini", "ini_text", "schema"]
+__all__ = ["RESERVED", "RESERVED_SECTIONS", "Options", "check_options", "config_ini", "hessian_ini", "ini_text", "schema"]
 
 MINIMUM_FORCE_EV_PER_A = 1e-3
 """Minima are relaxed further than saddles: at a saddle's 0.01 eV/A a shoulder passes for a state that no search comes back to."""
+HESSIAN_STEP_A = 5e-3
+"""The error of a central difference grows with its square: 1e-4 of an eigenvalue here; forces have 10 digits, which is enough."""
 
 
 def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str:
@@ -27,12 +29,9 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
         potential_name: eOn's name of the potential, `lammps` for ACE.
         jobs_ahead: eOn's `num_jobs`, which it asks for and our server does not use.
     """
-    from mlip_kmc.config import ConstantPrefactor
-
     search = config.search
     weights = {"random": "displace_random_weight", "under_coordinated": "displace_under_coordinated_weight",
                "least_coordinated": "displace_least_coordinated_weight"}
-    constant = config.prefactor.constant_per_s if isinstance(config.prefactor, ConstantPrefactor) else 0.0
     options: dict[str, dict[str, Any]] = {
         "Main": {"job": "akmc", "temperature": config.temperature_K, "random_seed": config.seed % 2**31},
         "Potential": {"potential": potential_name},
@@ -41,7 +40,7 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
                  "thermally_accessible_window": search.thermal_window_kT},
         "Structure Comparison": {"energy_difference": 0.01, "distance_difference": 0.1},
         "Process Search": {"minimize_first": True},
-        "Prefactor": {"default_value": constant},
+        "Prefactor": {"default_value": config.prefactor.default_per_s},
         "Recycling": {"use_recycling": config.recycling},
         "Coarse Graining": {"use_mcamc": config.superbasins},
         "Optimizer": {"opt_method": "lbfgs", "convergence_metric": "max_atom",
@@ -55,6 +54,17 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
     for section, entries in config.eon.items():
         options.setdefault(section, {}).update(entries)
     return ini_text(options)
+
+
+def hessian_ini(potential_name: str) -> str:
+    """The `config.ini` of a job that makes a Hessian by central differences of forces."""
+    return ini_text({**hessian_options(), "Potential": {"potential": potential_name}})
+
+
+def hessian_options() -> dict[str, dict[str, Any]]:
+    """eOn's options of such a job, but for the potential."""
+    return {"Main": {"job": "hessian", "parallel": False, "quiet": True, "finite_difference": HESSIAN_STEP_A},
+            "Hessian": {"fd_scheme": "central", "write_modes": False}}
 
 
 def ini_text(options: Mapping[str, Mapping[str, Any]]) -> str:

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory
-from mlip_kmc.config import Config
+from mlip_kmc.config import Config, HarmonicPrefactor
 from mlip_kmc.eon.adapter import StateList, eon_config, log_to, superbasin_scheme, use_communicator, verify
 from mlip_kmc.eon.communicator import JobTemplate, OrderedCommunicator, search_of
 from mlip_kmc.eon.explorer import OrderedExplorer
 from mlip_kmc.eon.leaving import Leaving, no_way_out
+from mlip_kmc.eon.prefactors import PrefactorDesk, PrefactorRecipe
 from mlip_kmc.eon.retention import prune
 from mlip_kmc.eon.setup import Setup, changed
 from mlip_kmc.errors import ConfigError, RunStateError, SearchesFailedError
@@ -83,7 +84,7 @@ class Server:
         (self._root / "config.ini").write_text(setup.config_ini, encoding="utf-8")
         self._eon = eon_config(self._root)
         self._comm = OrderedCommunicator(
-            self._eon, cluster=cluster, spool=self._spool,
+            self._eon, cluster=cluster, spool=self._spool, desk=self._desk(),
             template=JobTemplate(files=setup.job_files, links=setup.job_links,
                                  time_limit_s=config.search.time_limit_min * 60, evidence=self._evidence,
                                  watch=setup.watch),
@@ -111,6 +112,15 @@ class Server:
         self._comm.keep_spooled(lambda name: name in pending and search_of(name)[0] in searched)
         if not self.halt:
             self._resubmit()
+
+    def _desk(self) -> PrefactorDesk | None:
+        """What makes prefactors; None where they are constant."""
+        prefactor, files = self.config.prefactor, self.setup.hessian_files
+        if not isinstance(prefactor, HarmonicPrefactor) or files is None:
+            return None
+        return PrefactorDesk(self._cluster, PrefactorRecipe(
+            files=files, links=self.setup.job_links, time_limit_s=self.config.search.time_limit_min * 60,
+            evidence=self._evidence, most_atoms=prefactor.most_atoms, fallback_per_s=prefactor.fallback_per_s))
 
     # -- one tick
 

@@ -28,6 +28,7 @@ class Setup:
         minimised: the report on state 0.
         job_files, job_links: of every search directory.
         watch: what gamma is watched for; None where it is unknown.
+        hessian_files: texts of the directory of a Hessian's job; None where all processes have the same prefactor.
     """
 
     facts: dict[str, Any]
@@ -38,6 +39,7 @@ class Setup:
     job_files: dict[str, str]
     job_links: dict[str, Path]
     watch: Watch | None = None
+    hessian_files: dict[str, str] | None = None
 
     @property
     def identity(self) -> str:

@@ -7,7 +7,7 @@ comes to rest on a saddle, is refused.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ import readcon
 from ase import Atoms
 
 from mlip_kmc.constants import GPA_PER_EV_A3
-from mlip_kmc.eon.options import MINIMUM_FORCE_EV_PER_A, ini_text
+from mlip_kmc.eon.options import MINIMUM_FORCE_EV_PER_A, hessian_options, ini_text
 from mlip_kmc.errors import ExtrapolationError, PotentialError, StructureError
 from mlip_kmc.potential import BuiltinPotential, Potential
+from mlip_kmc.potential.agreement import free_atoms
+from mlip_kmc.rates import Lowest, lowest_eigenvalue, lowest_of
 from mlip_kmc.records import Minimised
 from mlip_kmc.searches.run import ClientDone, ClientJob, End, run_job
-from mlip_kmc.structure import fixed_atoms, from_con, species_of, to_con
+from mlip_kmc.structure import from_con, species_of, to_con
 from mlip_kmc.trajectory import without_drift, wrap
 
 Array = npt.NDArray[np.float64]
@@ -30,24 +32,26 @@ Array = npt.NDArray[np.float64]
 _FORCE_WALL_EV = 1e5  # eOn turns every evaluation error into 1e6 eV
 _SADDLE_EV_PER_A2 = -1e-3
 _STRAIN = 1e-4
-_SHIFT_EV_PER_A2 = 1e3  # takes rigid translations out of the way of the lowest eigenvalue
 _TIME_LIMIT_S = 3600.0
 
 
-def prepare_start(atoms: Atoms, potential: Potential, *, evidence: Path) -> tuple[Atoms, Minimised]:
+def prepare_start(
+    atoms: Atoms, potential: Potential, *, evidence: Path, allow_unknown_stability: bool = False
+) -> tuple[Atoms, Minimised]:
     """Minimise positions under the potential and report.
 
     Args:
         atoms: restricted triclinic; fixed atoms stay.
         potential: the run's.
         evidence: folder for the directories of failed jobs.
+        allow_unknown_stability: go on where it could not be told whether the structure is a minimum.
 
     Returns:
         the minimised structure, and the report.
 
     Raises:
         PotentialError: the potential cannot be evaluated on this structure.
-        StructureError: it explodes, does not come to rest, or rests on a saddle.
+        StructureError: it explodes, does not come to rest, or is not shown to be a minimum.
         ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
     before = point_energy(atoms, potential, evidence=evidence)
@@ -66,29 +70,23 @@ def prepare_start(atoms: Atoms, potential: Potential, *, evidence: Path) -> tupl
     moved = without_drift(wrap(relaxed.positions - atoms.positions, cell), anchored=anchored)
     energy = float(results["potential_energy"])
     farthest = float(np.linalg.norm(moved, axis=1).max())
-    if not np.isfinite(energy) or energy > before + 1e-3:
+    if not (np.isfinite(energy) and energy <= before + 1e-3):
         raise StructureError(
             f"minimising the structure took its energy from {before:.4f} to {energy:.4f} eV; check the potential"
         )
     nearest = _nearest_neighbour(atoms)
-    if farthest > max(nearest, 1.0):
+    if not farthest <= max(nearest, 1.0):
         raise StructureError(
             f"an atom moves {farthest:.2f} A when the structure is minimised, farther than its neighbours are ({nearest:.2f} A): "
             "it explodes under this potential, or is no minimum of it; give a structure near a minimum"
         )
     minimum = atoms.copy()
     minimum.positions = atoms.positions + moved
-    forces = _forces(done.files["min.con"])
-    free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
-    lowest = _lowest_eigenvalue(minimum, potential, free, evidence)
-    if lowest < _SADDLE_EV_PER_A2:
-        raise StructureError(
-            f"the structure rests on a saddle: the lowest eigenvalue of its Hessian is {lowest:.4f} eV/A^2; displace its "
-            "atoms a little (0.05 A at random) and start again"
-        )
+    forces = _forces(done.files["min.con"])[free_atoms(atoms)]
+    lowest = _check_stability(_stability(minimum, potential, evidence), allow_unknown=allow_unknown_stability)
     return minimum, Minimised(
         energy=energy, energy_drop=before - energy, largest_displacement_A=farthest,
-        largest_force_eV_per_A=float(np.linalg.norm(forces[free], axis=1).max()),
+        largest_force_eV_per_A=float(np.linalg.norm(forces, axis=1).max()),
         pressure_GPa=_pressure(minimum, potential, evidence), lowest_eigenvalue_eV_per_A2=lowest,
         force_calls=int(float(results.get("total_force_calls", 0))),
     )
@@ -103,7 +101,7 @@ def point_energy(atoms: Atoms, potential: Potential, *, evidence: Path) -> float
     """
     done = _client(atoms, potential, "point", evidence=evidence)
     energy = float(done.results().get("Energy", np.nan))
-    if not np.isfinite(energy) or abs(energy) > _FORCE_WALL_EV * len(atoms):
+    if not abs(energy) <= _FORCE_WALL_EV * len(atoms):
         raise PotentialError(
             f"the potential gives an energy of {energy:.6g} eV for the structure, which is no usable number; check that "
             f"the potential fits it (the job is kept at {evidence / 'point'})"
@@ -162,64 +160,49 @@ def _nearest_neighbour(atoms: Atoms) -> float:
     return float(distances.min()) if len(distances) else 3.0
 
 
-def _lowest_eigenvalue(atoms: Atoms, potential: Potential, free: npt.NDArray[np.int64], evidence: Path) -> float:
-    """Lowest eigenvalue of the Hessian of the free atoms without masses, eV/A^2; rigid translations left out."""
+def _stability(atoms: Atoms, potential: Potential, evidence: Path) -> Lowest:
+    """Lowest eigenvalue of the Hessian of the free atoms without masses; rigid translations left out."""
+    free = free_atoms(atoms)
+    rigid = np.zeros((3 * len(free), 0)) if len(free) < len(atoms) else np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free))
     if not isinstance(potential, BuiltinPotential):
-        return lowest_eigenvalue(atoms, potential.calculator(), free)
-    done = _client(atoms, potential, "hessian", evidence=evidence, returns=("hessian.dat",))
-    weighted = np.loadtxt(io.StringIO(done.files["hessian.dat"]), ndmin=2)
+        return lowest_eigenvalue(_forces_by(potential.calculator(), atoms), np.asarray(atoms.positions), free=free, rigid=rigid)
+    done = _client(atoms, potential, "hessian", evidence=evidence, returns=("hessian.dat",), options={
+        "Main": hessian_options()["Main"], "Hessian": hessian_options()["Hessian"]})
+    weighted = np.loadtxt(io.StringIO(done.files.get("hessian.dat", "")), ndmin=2)
+    if weighted.shape != (3 * len(free), 3 * len(free)):
+        return Lowest(float("nan"), float("inf"), 0, converged=False)
     roots = np.sqrt(np.repeat(atoms.get_masses()[free], 3))
-    hessian = weighted * np.outer(roots, roots)
-    rigid = _translations(len(free), anchored=len(free) < len(atoms))
-    hessian = hessian + _SHIFT_EV_PER_A2 * rigid @ rigid.T
-    return float(np.linalg.eigvalsh((hessian + hessian.T) / 2)[0])
+    return lowest_of(weighted * np.outer(roots, roots), rigid=rigid)
 
 
-def _translations(count: int, *, anchored: bool) -> Array:
-    """(3 count, 3) orthonormal rigid translations; zero where fixed atoms hold the frame."""
-    return np.zeros((3 * count, 3)) if anchored else np.tile(np.eye(3), (count, 1)) / np.sqrt(count)
-
-
-def lowest_eigenvalue(atoms: Atoms, calculator: object, free: npt.NDArray[np.int64], *, step_A: float = 1e-3) -> float:
-    """Lowest eigenvalue of the Hessian by Lanczos iterations on finite differences of forces.
-
-    Args:
-        atoms: at rest.
-        calculator: ASE's, of the potential.
-        free: indices of the atoms that move.
-        step_A: displacement norm per component of a unit vector.
-
-    Returns:
-        eV/A^2; rigid translations are shifted out of the way where nothing is fixed.
-    """
-    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
-
+def _forces_by(calculator: object, atoms: Atoms) -> Callable[[Array], Array]:
+    """Forces (N, 3) in eV/A at positions (N, 3), of the atoms by ASE's calculator."""
     probe = atoms.copy()
     probe.set_constraint()
     probe.calc = calculator
-    rest = probe.positions.copy()
-    size = 3 * len(free)
-    rigid = _translations(len(free), anchored=len(free) < len(atoms))
 
-    def times(vector: Array) -> Array:
-        vector = np.asarray(vector).ravel()
-        scale = step_A / max(float(np.abs(vector).max()), 1e-300)
-        forces = []
-        for sign in (1, -1):
-            probe.positions = rest
-            probe.positions[free] += sign * scale * vector.reshape(-1, 3)
-            forces.append(probe.get_forces()[free].ravel())
-        return np.asarray((forces[1] - forces[0]) / (2 * scale) + _SHIFT_EV_PER_A2 * rigid @ (rigid.T @ vector))
+    def forces(positions: Array) -> Array:
+        probe.positions = positions
+        return np.asarray(probe.get_forces(), dtype=np.float64)
 
-    if size <= 30:
-        dense = np.column_stack([times(column) for column in np.eye(size)])
-        return float(np.linalg.eigvalsh((dense + dense.T) / 2)[0])
-    operator = LinearOperator((size, size), matvec=times, dtype=np.float64)
-    start = np.random.default_rng(0).normal(size=size)
-    start -= rigid @ (rigid.T @ start)
-    try:
-        values = eigsh(operator, k=1, which="SA", v0=start, tol=1e-2, ncv=min(40, size - 1), maxiter=20,
-                       return_eigenvectors=False)
-    except ArpackNoConvergence as error:
-        values = error.eigenvalues if len(error.eigenvalues) else np.array([np.nan])
-    return float(np.min(values))
+    return forces
+
+
+def _check_stability(found: Lowest, *, allow_unknown: bool) -> float | None:
+    """The lowest eigenvalue in eV/A^2 of what is a minimum; None where that could not be told, and may be so.
+
+    Raises:
+        StructureError: it is a saddle, or nothing shows that it is none.
+    """
+    if found.eV_per_A2 < _SADDLE_EV_PER_A2:  # where it did not converge the lowest is lower still
+        raise StructureError(
+            f"the structure rests on a saddle: the lowest eigenvalue of its Hessian is {found.eV_per_A2:.4f} eV/A^2; displace "
+            "its atoms a little (0.05 A at random) and start again")
+    if found.converged and found.eV_per_A2 >= _SADDLE_EV_PER_A2:
+        return found.eV_per_A2
+    if allow_unknown:
+        return None
+    raise StructureError(
+        f"whether the structure is a minimum could not be told: after {found.products} products with its Hessian the lowest "
+        f"eigenvalue is {found.eV_per_A2:.4f} eV/A^2, give or take {found.residual_eV_per_A2:.4f}; look whether the potential's "
+        "forces are finite and smooth there, or set structure.allow_unknown_stability to start all the same")

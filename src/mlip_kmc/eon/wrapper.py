@@ -21,9 +21,10 @@ import numpy as np
 from ase import Atoms
 
 from mlip_kmc.checkpoint import Checkpoints, RunDirectory, Saved
-from mlip_kmc.config import AcePotentialSection, AsePotentialSection, Config
+from mlip_kmc.config import AcePotentialSection, AsePotentialSection, Config, HarmonicPrefactor
+from mlip_kmc.eon.agreement import check_paths
 from mlip_kmc.eon.grading import described_gamma, graded, sight_lines
-from mlip_kmc.eon.options import config_ini
+from mlip_kmc.eon.options import config_ini, hessian_ini
 from mlip_kmc.eon.pulse import Pulse
 from mlip_kmc.eon.results import read_result
 from mlip_kmc.eon.room import require_room, wait_for_room
@@ -223,12 +224,15 @@ class EonWrapper:
         self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, potential: Potential,
         prepared: Prepared, facts: dict[str, Any], pulse: Pulse,
     ) -> Setup:
+        self._compare_files(potential, prepared, pulse)
         if saved is None:
             self._require_room()  # now: not after an hour of minimising
             self.starting = True
             self._on_start("minimising the structure under the run's potential")
             pulse.beat("minimising")
-            minimum, minimised = prepare_start(prepared.atoms, potential, evidence=directory.path / "evidence")
+            minimum, minimised = prepare_start(
+                prepared.atoms, potential, evidence=directory.path / "evidence",
+                allow_unknown_stability=self.config.structure.allow_unknown_stability)
             minimised = graded(minimum, minimised, potential, thresholds=self.config.gamma, halts=directory.path / "halts")
             for line in sight_lines(minimum, potential, self.config):
                 self._on_start(line)
@@ -244,8 +248,19 @@ class EonWrapper:
             facts=facts, inputs=self._inputs(potential), pos_con=pos_con, minimised=minimised,
             config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=self.config.search.superbasin_lead),
             job_files=potential.job_files(prepared.species, gamma=self.config.gamma), job_links=potential.job_links(),
-            watch=self._watch(potential),
+            watch=self._watch(potential), hessian_files=self._hessian_files(potential, prepared),
         )
+
+    def _compare_files(self, potential: Potential, prepared: Prepared, pulse: Pulse) -> None:
+        """At every start: a file may have changed since the last, and nothing else tells."""
+        if ace_of(potential) is not None:
+            pulse.beat("comparing the potential's files")
+            check_paths(prepared.atoms, potential, gamma=self.config.gamma)
+
+    def _hessian_files(self, potential: Potential, prepared: Prepared) -> dict[str, str] | None:
+        if not isinstance(self.config.prefactor, HarmonicPrefactor):
+            return None
+        return {"config.ini": hessian_ini(potential.eon_name), **potential.job_files(prepared.species)}
 
     def _driver_limits(self, potential: Potential) -> dict[str, str]:
         """The driver's options by which it halts a search itself; it looks at gamma at every force call."""
@@ -394,8 +409,9 @@ def _condition(outcomes: Mapping[str, int]) -> str:
 def _describe(report: Minimised) -> str:
     return (
         f"state 0: {report.energy:.6f} eV, {report.energy_drop:.6f} eV below the given structure; atoms moved up to "
-        f"{report.largest_displacement_A:.4f} A; pressure {report.pressure_GPa:+.3f} GPa; lowest Hessian eigenvalue "
-        f"{report.lowest_eigenvalue_eV_per_A2:.4f} eV/A^2"
+        f"{report.largest_displacement_A:.4f} A; pressure {report.pressure_GPa:+.3f} GPa; "
+        + ("it could not be told whether it is a minimum" if report.lowest_eigenvalue_eV_per_A2 is None else
+           f"lowest Hessian eigenvalue {report.lowest_eigenvalue_eV_per_A2:.4f} eV/A^2")
     )
 
 

@@ -82,9 +82,9 @@ def duplicates_of(structures: Sequence[Atoms], *, tolerance_A: float = TOLERANCE
 def _same(first: Atoms, one: Fingerprint, second: Atoms, two: Fingerprint, tolerance_A: float) -> bool:
     if one.composition != two.composition or bool((first.pbc != second.pbc).any()):
         return False
-    if np.linalg.norm(one.cell - two.cell, axis=1).max() > _CELL_A:
+    if not np.linalg.norm(one.cell - two.cell, axis=1).max() <= _CELL_A:
         return False
-    if np.abs(one.columns - two.columns).max() > 2 * tolerance_A + _ROUNDING_A:
+    if not np.abs(one.columns - two.columns).max() <= 2 * tolerance_A + _ROUNDING_A:
         return False
     return any(_meets(first, second, shift, tolerance_A) for shift in _shifts(first, one, second, two, tolerance_A))
 
@@ -121,7 +121,7 @@ def _partners(points: Array, others: Array, cell: Array, pbc: Array, within_A: f
     else:
         distances, nearest = _periodic_nearest(points, others, cell, within_A)
     taken = np.asarray(nearest, dtype=np.int64)
-    if (distances > within_A).any() or len(np.unique(taken)) != len(points):
+    if not (distances <= within_A).all() or len(np.unique(taken)) != len(points):
         return None
     return taken
 

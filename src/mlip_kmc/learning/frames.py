@@ -200,9 +200,9 @@ def _not_chosen(frames: list[_Frame], choice: Choice, *, select: float) -> list[
         if index in taken:
             continue
         before, after = float(choice.gammas_before[index]), float(choice.gammas_after[index])
-        if after >= select:
+        if not after < select:
             verdict, reason = Verdict.OVER_BUDGET, f"gamma {after:.4g} is left, but no more may be selected"
-        elif before >= select:
+        elif not before < select:
             verdict, reason = Verdict.COVERED, f"gamma falls from {before:.4g} to {after:.4g} with the selected ones"
         else:
             verdict, reason = Verdict.LOW, f"gamma is {before:.4g} under the present potential, below {select:g}"

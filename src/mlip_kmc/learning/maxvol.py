@@ -59,7 +59,7 @@ class Pool:
     def gain_of(self, coordinates: Array) -> float:
         """By how much log |det| would grow if these rows were added: only rows with gamma > 1 are tried, which is quick."""
         now = coordinates @ self.inverse
-        now = now[np.abs(now).max(axis=1, initial=0.0) > TOLERANCE]
+        now = now[~(np.abs(now).max(axis=1, initial=0.0) <= TOLERANCE)]
         return swaps_of(now)[1] if len(now) else 0.0
 
     def add(self, coordinates: Array, *, owner: int) -> float:
@@ -95,7 +95,7 @@ def swaps_of(coordinates: Array) -> tuple[list[tuple[int, int]], float]:
     while now.size and len(swaps) < _SWAPS_A_COLUMN * now.shape[1]:
         row, column = first_largest(np.abs(now))
         pivot = now[row, column]
-        if abs(pivot) <= TOLERANCE:
+        if not abs(pivot) > TOLERANCE:
             break
         step = now[row] / pivot
         step[column] -= 1 / pivot

@@ -111,6 +111,8 @@ def choose(
         raise ValueError(f"the select threshold must be above 1, the grade of the active set itself (it is {select})")
     if not all(np.isfinite(rows).all() for candidate in candidates for rows in candidate.values()):
         raise ValueError("projections must be finite numbers")
+    if not all(np.isfinite(inverse).all() for inverse in inverses.values()):
+        raise ValueError("the active set's inverse must be of finite numbers")
     present = _Active(candidates, inverses)
     order = _greedy(_Active.again(present), select=select, most=most)
     before, after, _ = _replayed(present, order)
@@ -131,7 +133,7 @@ def _greedy(active: _Active, *, select: float, most: int | None) -> list[int]:
     while most is None or len(order) < most:
         gammas = active.gammas()
         # what was chosen is a label already; rows that it lost again may stay above the threshold
-        open_ones = [index for index in np.flatnonzero(gammas >= select).tolist() if index not in order]
+        open_ones = [index for index in np.flatnonzero(~(gammas < select)).tolist() if index not in order]
         if not open_ones:
             break
         gains = np.array([active.gain(index) for index in open_ones])

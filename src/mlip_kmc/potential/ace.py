@@ -121,7 +121,7 @@ class AcePotential:
                 cutoff.
         """
         for name, least_A in minimum_distance_A.items():
-            if least_A >= self.cutoff_A:  # LAMMPS counts neighbours within the cutoff only
+            if not least_A < self.cutoff_A:  # LAMMPS counts neighbours within the cutoff only
                 raise PotentialError(f"the minimum distance of {name} ({least_A:g} A) is not less than the cutoff of {self.yace} "
                                      f"({self.cutoff_A:g} A); give one between atoms that overlap and atoms that are bonded")
         training = self.record.training if self.record else None
@@ -238,7 +238,7 @@ def _gamma_facts(
     if set(basis.elements) != set(outline.elements):
         raise PotentialError(f"the B-basis {basis.path} is of {', '.join(basis.elements)}, but {yace} is of "
                              f"{', '.join(outline.elements)}; give the .yaml that the .yace was made from")
-    if abs(basis.cutoff_A - outline.cutoff_A) > 1e-6 * outline.cutoff_A:
+    if not abs(basis.cutoff_A - outline.cutoff_A) <= 1e-6 * outline.cutoff_A:
         raise PotentialError(f"the B-basis {basis.path} has a cutoff of {basis.cutoff_A} A, but {yace} one of "
                              f"{outline.cutoff_A} A; give the .yaml that the .yace was made from")
     active_set = ActiveSet.read(active_set_path, basis=basis, allow_blind=allow_blind)

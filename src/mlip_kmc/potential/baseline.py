@@ -34,7 +34,7 @@ class _Repulsion(BaseModel):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.inner_A >= self.outer_A:
+        if not self.inner_A < self.outer_A:
             raise ValueError(f"inner_A ({self.inner_A:g}) must be less than outer_A ({self.outer_A:g})")
         return self
 
@@ -55,13 +55,13 @@ class LennardJones(_Repulsion):
     @model_validator(mode="after")
     def _repulsive(self) -> Self:
         lowest_A = 2 ** (1 / 6) * self.sigma_A
-        if self.outer_A > lowest_A:
+        if not self.outer_A <= lowest_A:
             raise ValueError(f"outer_A ({self.outer_A:g}) must be at most 2^(1/6) sigma_A ({lowest_A:.4f}), where attraction "
                              "begins")
         sixth = (self.sigma_A / self.inner_A) ** 6
         # beyond this width the force of third order, which ends it at outer_A, changes its sign
         widest_A = 3.0 * self.inner_A * (2.0 * sixth - 1.0) / (26.0 * sixth - 7.0)
-        if self.outer_A - self.inner_A > widest_A:
+        if not self.outer_A - self.inner_A <= widest_A:
             raise ValueError(f"outer_A must be at most {self.inner_A + widest_A:.4f} with this inner_A and sigma_A, else the "
                              "force becomes attractive between the two")
         return self
@@ -202,7 +202,7 @@ def check_training(
         return (f"the training distances of {potential} are not known (it has no record with them), so nothing shows that the "
                 f"baseline, which ends at {outer_A:g} A, is zero where the potential was fitted")
     for name, pair in baseline.pairs.items():
-        if smallest_A.get(name, math.inf) < pair.outer_A:
+        if not smallest_A.get(name, math.inf) >= pair.outer_A:
             raise PotentialError(
                 f"the baseline of {name} ends at {pair.outer_A:g} A, but {potential} was fitted to {name} down to "
                 f"{smallest_A[name]:g} A without it: energy would be counted twice; set its outer_A to at most "

@@ -58,6 +58,7 @@ LARGEST_INPUT = 1 << 28  # bytes
 MOST_ATOMS = 1_000_000
 FARTHEST_A = 1e6
 _FLATTEST = 1e-6
+_SAME_EV_PER_ATOM, _SAME_EV_PER_A, _RATTLE_A = 1e-6, 1e-5, 0.05  # as of mlip_kmc.potential.agreement
 """Least volume over the product of the cell vectors' lengths."""
 _OPTIONS = ("--potential", "--engine", "--evaluator", "--basis", "--active-set", "--baseline", "--ase", "--ase-arguments",
             "--socket", "--wait-s", "--digest", "--halt", "--select", "--minimum-distance", "--halts", "--search", "--state",
@@ -708,22 +709,33 @@ class _PyaceEngine:
         self._compared = self._graded is None
 
     def __call__(self, structure: Structure) -> Answer:
-        atoms = atoms_of(structure)
-        atoms.calc = self._graded or self._plain
-        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
-        gamma = None if self._graded is None else self._graded.results["gamma"]
         if not self._compared:
-            atoms.calc = self._plain
-            _compare(energy, atoms.get_potential_energy(), len(atoms))
+            _compare(lambda probe: self._use(probe, self._graded), lambda probe: self._use(probe, self._plain), structure)
             self._compared = True
-        return _answer(energy, forces, gamma)
+        return self._use(structure, self._graded or self._plain)
+
+    def _use(self, structure: Structure, calculator: "Any") -> Answer:
+        graded = self._graded is not None and calculator is self._graded
+        atoms = atoms_of(structure)
+        atoms.calc = calculator
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        return _answer(energy, forces, calculator.results["gamma"] if graded else None)
 
 
-def _compare(graded: float, plain: float, atoms: int) -> None:
-    """Refuse a B-basis that is not the `.yace`'s."""
-    if not abs(graded - plain) <= 1e-6 * atoms:
-        raise DriverError(UNUSABLE, f"the B-basis gives {graded:.6f} eV where the potential gives {plain:.6f} eV: they do not "
-                                    "belong together; give the .yaml that the .yace was made from")
+def _compare(graded: "Callable[[Structure], Answer]", plain: "Callable[[Structure], Answer]", structure: Structure) -> None:
+    """Refuse a B-basis that is not the `.yace`'s, by the first structure and it rattled."""
+    from random import Random
+
+    draw = Random(7)  # noqa: S311 - the same every time
+    rattled = Structure(structure.cell, structure.numbers, [place + draw.gauss(0.0, _RATTLE_A) for place in structure.positions])
+    for probe in (structure, rattled):
+        one, other = graded(probe), plain(probe)
+        energy = abs(one.energy - other.energy) / len(probe)
+        differences = [abs(mine - theirs) for mine, theirs in zip(one.forces, other.forces, strict=True)]
+        if not (energy <= _SAME_EV_PER_ATOM and all(difference <= _SAME_EV_PER_A for difference in differences)):
+            raise DriverError(UNUSABLE, f"the B-basis gives {one.energy:.6f} eV where the potential gives {other.energy:.6f} eV, "
+                                        f"and forces that differ by {max(differences):.1e} eV/A: they do not belong together; "
+                                        "give the .yaml that the .yace was made from")
 
 
 _LINKED = {"potential": "potential.yace", "basis": "basis.yaml", "active-set": "active-set.asi"}
@@ -761,15 +773,18 @@ class _LammpsEngine:
 
     def __call__(self, structure: Structure) -> Answer:
         try:
-            answer = self._use(structure, graded=self._graded)
             if not self._compared:
-                self._made = None
-                _compare(answer.energy, self._use(structure, graded=False).energy, len(structure))
+                _compare(lambda probe: self._anew(probe, graded=True), lambda probe: self._anew(probe, graded=False), structure)
                 self._made, self._compared = None, True
+            answer = self._use(structure, graded=self._graded)
         except BaseException:
             self._made = None
             raise
         return answer
+
+    def _anew(self, structure: Structure, *, graded: bool) -> Answer:
+        self._made = None
+        return self._use(structure, graded=graded)
 
     def _linked(self) -> str:
         """A folder in which the files have names that LAMMPS' input takes."""

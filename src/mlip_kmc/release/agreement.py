@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.check.evaluate import evaluate
 from mlip_kmc.check.lammps import largest_gamma
+from mlip_kmc.eon.evaluate import evaluate
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import AcePotential, DrivenPotential
 from mlip_kmc.potential import pace_driver as driver

@@ -93,7 +93,7 @@ def follow(states: Sequence[StateRecord], events: Sequence[Event], *, time_s: fl
     Returns:
         None where there is nothing to follow: no state, no event, or no time.
     """
-    if not states or not events or time_s <= 0:
+    if not states or not events or not time_s > 0:
         return None
     start = read_structure(states[0].structure)
     path = AtomPath.start(np.asarray(start.cell.array), start.get_chemical_symbols(), anchored=bool(start.constraints))

@@ -183,13 +183,14 @@ def barriers(numbers: RunNumbersSummary) -> Figure | None:
 
 
 PROCESS_COLUMNS = ("state", "process", "rank", "product", "barrier_eV", "reverse_barrier_eV", "prefactor_per_s", "rate_per_s",
-                   "share", "in_rate_table", "repeats", "kmc_steps", "gamma_saddle", "gamma_path")
+                   "share", "in_rate_table", "repeats", "kmc_steps", "gamma_saddle", "gamma_path", "prefactor_kind")
 
 
 def process_row(one: ProcessNumbers) -> tuple[object, ...]:
     """A process as a row of a CSV file."""
     return (one.state, one.process, one.rank, one.product, one.barrier_eV, one.reverse_barrier_eV, one.prefactor_per_s,
-            one.rate_per_s, one.share, int(one.in_rate_table), one.repeats, one.used, one.gamma_saddle, one.gamma_path)
+            one.rate_per_s, one.share, int(one.in_rate_table), one.repeats, one.used, one.gamma_saddle, one.gamma_path,
+            one.prefactor_kind)
 
 
 def outcomes(numbers: RunNumbersSummary) -> Figure | None:

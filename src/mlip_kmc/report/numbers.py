@@ -26,7 +26,7 @@ class ProcessNumbers:
         state, process: eOn's numbers. rank: among the state's processes by barrier, from 1.
         product: the state it leads to, or None where the run has not been there.
         barrier_eV, reverse_barrier_eV: from the reactant, and from the product.
-        prefactor_per_s, rate_per_s: of the step forward.
+        prefactor_per_s, rate_per_s: of the step forward. prefactor_kind: `constant`, `harmonic` or `eon` (see `records.Process`).
         share: of the state's total rate, among the processes in the rate table; 0 beyond it.
         in_rate_table: within the thermal window.
         repeats: how often later searches found it again. used: KMC steps that took it.
@@ -48,6 +48,7 @@ class ProcessNumbers:
     used: int
     gamma_saddle: float | None = None
     gamma_path: float | None = None
+    prefactor_kind: str = "constant"
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _process(row: Process, rank: int, *, used: int, inside: bool, total: float) 
         state=row.state, process=row.process, rank=rank, product=row.product, barrier_eV=row.barrier,
         reverse_barrier_eV=row.saddle_energy - row.product_energy, prefactor_per_s=row.prefactor, rate_per_s=row.rate,
         share=row.rate / total if inside and total > 0 else 0.0, in_rate_table=inside, repeats=row.repeats, used=used,
-        gamma_saddle=row.gamma_saddle, gamma_path=row.gamma_path,
+        gamma_saddle=row.gamma_saddle, gamma_path=row.gamma_path, prefactor_kind=row.prefactor_kind,
     )
 
 

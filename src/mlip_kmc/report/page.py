@@ -158,8 +158,9 @@ def _facts(report: Report) -> Iterator[Fact]:
         yield Fact("Structure file", inputs["structure_file"])
     yield Fact("Temperature", words.MISSING if settings.temperature_K is None else f"{settings.temperature_K:g} K")
     yield Fact("Confidence", f"scheme {settings.confidence_scheme}, {words.scientific(settings.confidence, digits=6)}")
-    yield Fact("Prefactor", "harmonic, of each process by itself" if settings.prefactor_per_s is None else
-               f"{words.scientific(settings.prefactor_per_s)} 1/s for every process")
+    yield Fact("Prefactor", _prefactor(report))
+    for line in view.outdated:
+        yield Fact("Outdated", line)
     yield Fact("Superbasins, recycling", f"{_switch(settings.superbasins)}, {_switch(settings.recycling)}")
     if view.minimised:
         yield Fact("State 0", f"{words.fixed(view.minimised.energy, 6)} eV; pressure "
@@ -174,6 +175,21 @@ def _facts(report: Report) -> Iterator[Fact]:
     yield Fact("Seed", words.MISSING if settings.seed is None else str(settings.seed))
     yield Fact("Identity of the run", view.identity, code=True)
     yield Fact("Report made with", "; ".join(f"{name} {version}" for name, version in report.software.items()))
+
+
+def _prefactor(report: Report) -> str:
+    settings, found = report.view.settings, report.prefactors
+    if settings.prefactor_per_s is not None:
+        return f"{words.scientific(settings.prefactor_per_s)} 1/s for every process"
+    text = "harmonic, of each process by itself"
+    if found.of_atoms and found.fewest_atoms:
+        text += (f", from Hessians of all {found.of_atoms} free atoms" if found.fewest_atoms == found.of_atoms else
+                 f", from Hessians of {found.fewest_atoms} of {found.of_atoms} free atoms, the others held")
+    if found.constant:
+        reasons = "; ".join(f"{count} × {reason}" for reason, count in found.reasons.items())
+        text += (f"; {found.constant} of {found.rated} processes found have {words.scientific(settings.fallback_per_s)} 1/s in "
+                 f"both directions, because harmonic theory gives none ({reasons})")
+    return text
 
 
 def _grade(report: Report) -> str:

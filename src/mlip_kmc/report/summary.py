@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mlip_kmc.potential.whereabouts import noted_blindness
+from mlip_kmc.records import prefactor_reasons
 from mlip_kmc.report.diffusion import SpeciesDiffusion, Walk, diffusion, follow
 from mlip_kmc.report.numbers import RunNumbersSummary, summarise
 from mlip_kmc.rundir import RunView
@@ -63,6 +64,25 @@ class Grade:
 
 
 @dataclass(frozen=True)
+class PrefactorNumbers:
+    """Where a run's prefactors come from.
+
+    Attributes:
+        kind: `constant`, `harmonic`, or `eon` (harmonic as eOn's client makes them, in runs of earlier versions).
+        rated: processes that searches found and that were to have harmonic ones. constant: of them, those that have none.
+        reasons: why, with counts, the most frequent first.
+        fewest_atoms, of_atoms: in a Hessian, and free ones; None where none was made.
+    """
+
+    kind: str
+    rated: int
+    constant: int
+    reasons: Mapping[str, int]
+    fewest_atoms: int | None
+    of_atoms: int | None
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything.
 
@@ -72,6 +92,7 @@ class Report:
         grade: the extrapolation grade.
         software: what made the report: versions and the image's recipe; an entry is missing outside an image.
         inputs: what the run noted of its potential and structure, by name; empty where it noted nothing.
+        prefactors: what the run's prefactors are.
     """
 
     name: str
@@ -83,6 +104,7 @@ class Report:
     grade: Grade
     software: Mapping[str, str]
     inputs: Mapping[str, str]
+    prefactors: PrefactorNumbers
 
     def as_json(self) -> str:
         """One JSON object, indented; eOn's process numbers, of 63 bits, are strings."""
@@ -103,6 +125,7 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
         numbers=summarise(states=view.states, events=view.events, searches=view.searches, settings=view.settings,
                           time_s=view.numbers.time_s),
         grade=_grade(view), software={**software, **_notes(etc)}, inputs=_texts(view.raw.get("inputs")),
+        prefactors=_prefactors(view),
     )
 
 
@@ -115,6 +138,14 @@ def _grade(view: RunView) -> Grade:
         halted_searches=len(view.searches) - len(kept), select=facts.get("gamma.select"), halt=facts.get("gamma.halt"),
         active_set_blind=noted_blindness(view.path, digest=facts.get("potential.active_set")),
     )
+
+
+def _prefactors(view: RunView) -> PrefactorNumbers:
+    rated = [record.rated for record in view.searches if record.rated]
+    return PrefactorNumbers(
+        kind=view.settings.prefactors, rated=len(rated), constant=sum(one.kind == "constant" for one in rated),
+        reasons=prefactor_reasons(view.searches), fewest_atoms=min((one.atoms for one in rated), default=None),
+        of_atoms=max((one.of_atoms for one in rated), default=None))
 
 
 def _sample(view: RunView) -> Sample | None:
@@ -160,7 +191,8 @@ def _plain(report: Report) -> dict[str, Any]:
         "computation": {"wall_s": round(view.numbers.wall_s, 3), "busy_s": round(view.numbers.busy_s, 3),
                         "capacity_s": round(view.numbers.capacity_s, 3), "searches_made_useless": view.numbers.discarded,
                         "kmc_steps_a_day": view.numbers.events_a_day, "starts": [asdict(start) for start in view.starts]},
-        "inputs": dict(report.inputs),
+        "inputs": dict(report.inputs), "outdated": list(view.outdated),
+        "prefactors": {**asdict(report.prefactors), "reasons": dict(report.prefactors.reasons)},
         "settings": {**asdict(view.settings), "kT_eV": numbers.kT_eV,
                      "thermal_window_eV": numbers.window_eV if np.isfinite(numbers.window_eV) else None},
         "structure": asdict(report.sample) if report.sample else None,

@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -65,6 +65,7 @@ class ClientJob:
         time_limit_s: then it is ended; time in which its worker was stopped does not count.
         evidence: where the directory is kept if the client fails, or None.
         watch: what gamma is watched for, or None.
+        distil: makes of the files that come back, where the job ran, those that travel; None: they travel as they are.
     """
 
     name: str
@@ -74,6 +75,7 @@ class ClientJob:
     time_limit_s: float
     evidence: Path | None = None
     watch: Watch | None = None
+    distil: Callable[[Mapping[str, str]], dict[str, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,7 @@ def _run(job: ClientJob, cancelled: threading.Event) -> tuple[ClientDone, bool]:
         frames_tell = end is End.HALTED and job.watch is not None
         if end not in (End.FINISHED, End.CANCELLED) and not frames_tell and job.evidence is not None:
             _keep(directory, job.evidence)
+        files = job.distil(files) if job.distil is not None and end is End.FINISHED else files
         done = ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started, graded=graded)
         return done, finished.slept_s > 0
     finally:

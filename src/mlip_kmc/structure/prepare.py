@@ -94,7 +94,7 @@ def _check_numbers(atoms: Atoms) -> None:
     for what, numbers in (("positions", atoms.positions), ("cell vectors", atoms.cell.array)):
         if not np.isfinite(numbers).all():
             raise StructureError(f"the structure has {what} that are not finite numbers; correct them")
-        if np.abs(numbers).max() > _FARTHEST_A:
+        if not np.abs(numbers).max() <= _FARTHEST_A:
             raise StructureError(f"the structure has {what} beyond {_FARTHEST_A:g} A; give lengths in A")
 
 
@@ -144,7 +144,7 @@ def _check_cell(atoms: Atoms, *, cutoff_A: float | None, allow_small_cell: bool)
         raise StructureError("the structure's cell has no volume; give three independent cell vectors")
     if flatness < 0:
         raise StructureError("the structure's cell is left-handed; swap two of its vectors")
-    if flatness < _FLATTEST:
+    if not flatness >= _FLATTEST:
         raise StructureError(
             f"the structure's cell is tilted too far (its volume is {flatness:.2g} of a box with the same edges); "
             "choose shorter vectors of the same lattice, as ase.geometry.minkowski_reduce finds them"

@@ -12,8 +12,8 @@ import pytest
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 
-from mlip_kmc.check.evaluate import Evaluation
 from mlip_kmc.check.gradient import GRADIENT_EV_PER_A
+from mlip_kmc.eon.evaluate import Evaluation
 from mlip_kmc.errors import PotentialError, ReleaseError
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, Zbl

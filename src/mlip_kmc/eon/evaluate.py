@@ -15,6 +15,7 @@ import numpy.typing as npt
 import readcon
 from ase import Atoms
 
+from mlip_kmc.config import GammaSection
 from mlip_kmc.eon.options import ini_text
 from mlip_kmc.errors import PotentialError
 from mlip_kmc.potential import Potential
@@ -39,14 +40,19 @@ class Evaluation:
     forces_eV_per_A: Array
 
 
-def evaluate(atoms: Atoms, potential: Potential) -> Evaluation:
+def evaluate(atoms: Atoms, potential: Potential, *, gamma: GammaSection | None = None) -> Evaluation:
     """Energy and forces by eOn's client.
+
+    Args:
+        atoms: restricted triclinic.
+        potential: the run's.
+        gamma: evaluate as searches do, beside gamma; None: as state 0 is minimised.
 
     Raises:
         PotentialError: no usable numbers come back.
     """
     done = client_job(atoms, potential, options={"Optimizer": {
-        "converged_force": _ANY_FORCE_EV_PER_A, "convergence_metric": "max_atom"}}, returns=("min.con",))
+        "converged_force": _ANY_FORCE_EV_PER_A, "convergence_metric": "max_atom"}}, returns=("min.con",), gamma=gamma)
     frame = readcon.read_con_string(done.files.get("min.con", ""))[-1]
     entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
     if frame.energy is None or not frame.has_forces or len(entries) != len(atoms):
@@ -58,7 +64,8 @@ def evaluate(atoms: Atoms, potential: Potential) -> Evaluation:
 
 
 def client_job(
-    atoms: Atoms, potential: Potential, *, options: Mapping[str, Mapping[str, Any]], returns: tuple[str, ...]
+    atoms: Atoms, potential: Potential, *, options: Mapping[str, Mapping[str, Any]], returns: tuple[str, ...],
+    gamma: GammaSection | None = None,
 ) -> ClientDone:
     """One minimisation job of eOn's client, with other options.
 
@@ -70,7 +77,7 @@ def client_job(
         "Potential": {"potential": potential.eon_name}, **options}
     done = run_job(ClientJob(
         name="check", files={"pos.con": to_con(atoms), "config.ini": ini_text(settings),
-                             **potential.job_files(species_of(atoms))},
+                             **potential.job_files(species_of(atoms), gamma=gamma)},
         links=potential.job_links(), returns=("results.dat", *returns), time_limit_s=_TIME_LIMIT_S,
     ))
     if done.end is not End.FINISHED:
