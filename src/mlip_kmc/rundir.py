@@ -43,7 +43,7 @@ from mlip_kmc.scratch import temporary
 from mlip_kmc.structure import read_structure
 
 EON_PREFACTORS = ("its harmonic rates are of eOn's own kind, from Hessians of some atoms with translations left in: they may be "
-                  "wrong by a factor of two, and searches were lost; make the run again in a new --dir")
+                  "wrong by a factor of two, and searches were lost; make the run again in a new run directory")
 Array = npt.NDArray[np.float64]
 Detail = Literal["structures", "tables", "numbers"]
 

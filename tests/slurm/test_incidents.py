@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from .conftest import QUICK, SOAK, Incident, called, is_prefix, until
@@ -39,6 +40,24 @@ def test_the_scheduler_is_killed(project):
     assert "the program was killed by signal 9; it is started again" in project.log(), project.told()
     assert "joining the run" in (project.run / "slurm/worker-n2.log").read_text()
     assert project.jobs() == {job: "RUNNING"}
+
+
+def test_a_suspended_job_goes_on(project, uninterrupted):
+    """Slurm stops script, run and workers on all nodes; in the long version for longer than any limit on silence."""
+    cluster = project.cluster
+    job = project.submit("--nodes=2", "--time=30")
+    project.wait_for_searches(2)
+    until(lambda: "joining" in (project.run / "slurm/worker-n2.log").read_text(), what="workers of both nodes", more=project.told)
+    with Incident(project, "suspended and resumed", starts=1):
+        cluster.slurm("scontrol", "suspend", job)
+        until(lambda: cluster.jobs() == {job: "SUSPENDED"}, what="the suspension", more=project.told)
+        time.sleep(75 if SOAK else 5)  # the subject
+        cluster.slurm("scontrol", "resume", job)
+    assert cluster.jobs() == {job: "RUNNING"}, project.told()
+    project.finish_soon()
+    project.give_notice(job)
+    assert project.end()[0] == "DONE", project.told()
+    check_against(uninterrupted, project)
 
 
 def the_scripts_node_is_killed(project):

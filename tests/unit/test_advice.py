@@ -15,6 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import mlip_kmc
 from mlip_kmc import files
 from mlip_kmc.cli.main import COMMANDS, cli
 from mlip_kmc.errors import StorageError
@@ -23,6 +24,7 @@ from mlip_kmc.potential import pace_driver
 from .synthetic import State, commit, search
 
 PACKAGE = Path(__file__).parents[2] / "src" / "mlip_kmc"
+INSTALLED = Path(mlip_kmc.__file__).parent
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-zA-Z-]*[a-zA-Z]")
 NAMED = re.compile(r"mlip-kmc((?: [a-z][a-z-]*)+)")
 
@@ -119,8 +121,8 @@ def everything():
 @pytest.fixture(scope="module")
 def callers(everything):
     """By file: commands whose file imports it, directly or not. A command's own file is its own."""
-    files = {words: Path(importlib.import_module(command.callback.__module__).__file__) for words, command in everything.items()
-             if not isinstance(command, click.Group)}
+    files = {words: PACKAGE / Path(importlib.import_module(command.callback.__module__).__file__).relative_to(INSTALLED)
+             for words, command in everything.items() if not isinstance(command, click.Group)}
     found = {}
     for words, own in files.items():
         for file in reached(own):

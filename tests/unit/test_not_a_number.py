@@ -29,7 +29,6 @@ from mlip_kmc.potential.baseline import Zbl
 from mlip_kmc.records import Minimised, Process, SearchRecord
 from mlip_kmc.release.gate import Verdict, measured
 from mlip_kmc.report.confidence import confidence_curve
-from mlip_kmc.searches.watch import Watch, Watched
 from mlip_kmc.trajectory import match_atoms
 
 SOURCE = Path(__file__).parents[2] / "src" / "mlip_kmc"
@@ -42,13 +41,15 @@ PASSING = {"passed", "good", "within", "finite", "inside", "near", "real", "cost
            "complete", "wrong", "centres", "converged"}
 """Names of what a comparison may be kept as: true means that all is well."""
 EXACT = {  # (file, comparison): why it needs no `not`
-    ("check/grade.py", "gamma < thresholds.halt"): "a warning either way; what is not finite is told before",
     ("eon/retention.py", "total <= limit_MB * _MEGABYTE"): "bytes on a disk",
     ("eon/start.py", "found.eV_per_A2 < _SADDLE_EV_PER_A2"): "chooses the message; what is no number is refused after it",
     ("halts.py", "halt.state < 0"): "whole numbers",
     ("learning/duplicates.py", "np.abs(two.distances - row).max(axis=1) <= within_A"): "true means that two may be one",
     ("learning/maxvol.py", "values >= values.max() * (1 - TIES)"): "picks the first of the largest; its size is asked after it",
+    ("learning/spanning.py", "span.values > _FIRM * span.values.max(initial=0.0)"): "counts singular values, which are finite",
     ("learning/selection.py", "gains >= gains.max() - TIES * max(1.0, abs(gains.max()))"): "picks one of finite numbers",
+    ("potential/fingerprint.py", "size > _SEEN"): "chooses columns of a set that was found finite",
+    ("potential/rank.py", "np.abs(scaled).max(axis=1) < _NOTHING"): "empties rows of a set that was found finite",
     ("potential/pace_driver.py", "-FARTHEST_A <= float(word) <= FARTHEST_A"): "true means that the word may stay",
     ("release/archive.py", "end > limit"): "whole numbers",
     ("report/numbers.py", "row.barrier <= highest"): "true means that the process is in the rate table",
@@ -172,8 +173,8 @@ def test_checks_of_barriers_and_of_the_thermal_window():
 
 
 def test_thresholds_of_gamma():
-    watched = Watched(Watch(GammaSection(), Path("b"), Path("a"), "0" * 64, 20.0), Path(), search="0_0")
-    assert watched._beyond(NAN)
+    assert GammaSection().reaches_halt(NAN)
+    assert GammaSection().reaches_select(NAN)
     with pytest.raises(driver.DriverError, match="not finite"):
         driver.checked(driver.Answer(1.0, [0.0] * 3, [NAN]), 1)
     with pytest.raises(driver.DriverError, match="not finite"):

@@ -18,6 +18,7 @@ from mlip_kmc.records import Process
 from mlip_kmc.searches.hessian import force_calls_in, hessian_job, moving_atoms, spectrum_in
 from mlip_kmc.searches.run import End, run_job
 from mlip_kmc.structure import from_con, species_of
+from mlip_kmc.wording import plain
 
 
 def prefactor(
@@ -62,7 +63,7 @@ def prefactor(
 
 
 def _made(made: Prefactors, values: dict[str, Value], process: str, cost: str, *, whole: bool) -> Finding:
-    text = f"harmonic, over {process}: {made.forward_per_s:.3g} per s, back {made.back_per_s:.3g}; {cost}"
+    text = f"harmonic, over {process}: {plain(made.forward_per_s)} per s, back {plain(made.back_per_s)}; {cost}"
     advice = "" if whole else ("they may be off by some 10 to 30 %: raise prefactor.most_atoms if the time is there")
     return Finding("prefactor", Level.OK if whole else Level.WARN, text, advice=advice, values={
         **values, "forward_per_s": made.forward_per_s, "back_per_s": made.back_per_s, "reason": ""})
@@ -70,6 +71,6 @@ def _made(made: Prefactors, values: dict[str, Value], process: str, cost: str, *
 
 def _none(section: HarmonicPrefactor, failure: PrefactorFailure, values: dict[str, Value], process: str, cost: str) -> Finding:
     return Finding(
-        "prefactor", Level.WARN, f"none over {process}, so it gets {section.fallback_per_s:.3g} per s in both directions: "
+        "prefactor", Level.WARN, f"none over {process}, so it gets {plain(section.fallback_per_s)} per s in both directions: "
         f"{failure}; {cost}", values={**values, "forward_per_s": None, "back_per_s": None, "reason": str(failure)},
         advice="converge saddles further (search.converged_force_eV_per_A: 0.001), or look into the potential's smoothness")

@@ -16,9 +16,10 @@ from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.eyesight import Look, look_around
 from mlip_kmc.potential.gamma import Extrapolation
+from mlip_kmc.wording import plain
 
 _ADVICE = ("searches would not halt there: unless the training set holds such structures, make the active set again from more of "
-           "them, or with --complete (docs/selection.md)")
+           "them, or by `mlip-kmc potential activeset --complete` (docs/selection.md)")
 
 
 def eyesight(atoms: Atoms, potential: AcePotential, *, thresholds: GammaSection) -> tuple[list[Finding], bool]:
@@ -39,7 +40,7 @@ def eyesight(atoms: Atoms, potential: AcePotential, *, thresholds: GammaSection)
     text = "; ".join(map(_said, looks))
     if not blind:
         return [Finding("eyesight", Level.OK, f"gamma {text}", values=values)], True
-    names = ", ".join(f"{gamma:.3g} with {name}" for name, gamma in blind.items())
+    names = ", ".join(f"{plain(gamma)} with {name}" for name, gamma in blind.items())
     return [Finding("eyesight", Level.WARN, f"gamma does not reach {thresholds.halt:g} (gamma.halt) outside: {names} "
                     f"(all: {text})",
                     advice=_ADVICE, values=values)], True
@@ -48,7 +49,7 @@ def eyesight(atoms: Atoms, potential: AcePotential, *, thresholds: GammaSection)
 def _said(look: Look) -> str:
     if look.why_not:
         return f"{look.name} not tried ({look.why_not})"
-    return f"{', '.join(f'{gamma:.3g} of {element}' for element, gamma in look.gammas.items())} with {look.name}"
+    return f"{', '.join(f'{plain(gamma)} of {element}' for element, gamma in look.gammas.items())} with {look.name}"
 
 
 def rests_on(potential: AcePotential, training: Path | None) -> tuple[list[Finding], bool]:
@@ -71,7 +72,7 @@ def rests_on(potential: AcePotential, training: Path | None) -> tuple[list[Findi
     values |= {"training_gamma": support.largest_gamma,
                "environments": tuple(float(rank.independent) for rank in support.ranks.values())}
     short = [element for element, rank in support.ranks.items() if not rank.full]
-    text += f"; the training set: {'; '.join(support.lines)}, largest gamma {support.largest_gamma:.3g}"
+    text += f"; the training set: {'; '.join(support.lines)}, largest gamma {plain(support.largest_gamma)}"
     if not support.belongs:
         return [Finding("active set", Level.WARN, text, values=values, advice=(
             "a gamma above 1 in the training set: the active set was made from another one, or from a part of it"))], True

@@ -170,7 +170,7 @@ def _ranks(facts: dict[str, Any]) -> list[str]:
     if support:
         said = "; ".join(f"{one['atoms']} atoms of {element}, {one['independent']} independent environments for "
                          f"{one['functions']} functions" for element, one in support["elements"].items())
-        lines.append(f"  rests on   {said}; largest gamma in the training set {support['largest_gamma']:.4g}")
+        lines.append(f"  rests on   {said}; largest gamma in the training set {plain(support['largest_gamma'])}")
     return lines
 
 

@@ -355,7 +355,7 @@ def test_a_training_set_that_is_not_the_records(tmp_path):
 
 
 @pytest.mark.parametrize(("image", "made_of", "why"), [
-    (Image(sha256=None, recipe=None), None, "give --image FILE"),
+    (Image(sha256=None, recipe=None), None, "set release.image"),
     (Image(sha256="a" * 64, recipe=None), "b" * 64, "tells no recipe"),
     (Image(sha256="a" * 64, recipe="b" * 64), None, "tells no recipe")])
 def test_an_image_that_is_not_known_is_not_tested(image, made_of, why):

@@ -26,9 +26,10 @@ def whole(tmp_path):
             "training_sets": [tmp_path / "train.xyz"]}
 
 
-@pytest.mark.parametrize(("without", "said"), [("version", "give --version, or set release.version"),
-                                               ("author", "give --author"), ("organization", "set release.organization, as"),
-                                               ("training_sets", "give --training-set FILE")])
+@pytest.mark.parametrize(("without", "said"), [
+    ("version", "set release.version, or give it to `mlip-kmc release build --version`"),
+    ("author", "set release.author, or give it to"), ("organization", "set release.organization, as"),
+    ("training_sets", "set release.training_sets, or give it to")])
 def test_what_it_needs(whole, without, said):
     del whole[without]
     with pytest.raises(ReleaseError, match=said):
