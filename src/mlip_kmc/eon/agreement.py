@@ -14,6 +14,8 @@ from mlip_kmc.config import GammaSection
 from mlip_kmc.eon.evaluate import evaluate
 from mlip_kmc.potential import AcePotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.agreement import Reading, check_readings, free_atoms, probes, python_ace_readings, unguarded
+from mlip_kmc.potential.gamma import Extrapolation
+from mlip_kmc.potential.short_range import too_near
 
 
 def check_paths(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> tuple[float, float]:
@@ -34,11 +36,19 @@ def check_paths(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> t
     if ace is None:
         return 0.0, 0.0
     worst = (0.0, 0.0)
-    for where, probe in probes(atoms):
+    guarded = isinstance(potential, DrivenPotential)
+    for where, probe in probes(atoms, admits=lambda rattled: not guarded or _admitted(ace, rattled, gamma)):
         readings = [*_eon_readings(ace, potential, probe, gamma), *python_ace_readings(ace, probe)]
         found = check_readings(readings, free=free_atoms(atoms), where=where)
         worst = max(worst[0], found[0]), max(worst[1], found[1])
     return worst
+
+
+def _admitted(ace: AcePotential, atoms: Atoms, gamma: GammaSection) -> bool:
+    """Would the driver evaluate it? It halts on what is too near or extrapolates, whoever asks."""
+    near = too_near(ace.minimum_distance_A, atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array)
+    grade = Extrapolation.of(ace)
+    return near is None and (grade is None or not gamma.reaches_halt(float(grade.gamma_of(atoms).max())))
 
 
 def _eon_readings(ace: AcePotential, potential: Potential, atoms: Atoms, gamma: GammaSection) -> list[Reading]:

@@ -130,7 +130,8 @@ class PrefactorDesk:
                 raise SearchesFailedError(
                     f"the Hessian of the {point} of search {name} was not made ({done.end}: {done.message}); its directory is "
                     f"kept at {self.recipe.evidence / asked.jobs[point]}; the same command tries again; a larger "
-                    "search.time_limit_min gives it more time, and a smaller prefactor.most_atoms, in a new run directory, less to do")
+                    "search.time_limit_min gives it more time, and a smaller prefactor.most_atoms, in a new run directory, less "
+                    "to do")
         calls = sum(force_calls_in(self._done[job]) for job in asked.jobs.values() if job.startswith(f"{name}."))
         return self._rated(found, asked, calls)
 

@@ -6,7 +6,7 @@ Searches, minimisations and gamma read different files: the `.yace`, or the B-ba
 their numbers tells that they belong together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,13 +41,23 @@ class Reading:
     forces_eV_per_A: Array
 
 
-def probes(atoms: Atoms) -> Iterator[tuple[str, Atoms]]:
-    """The structures to compare on: it, and it with its free atoms moved at random, the same ones every time."""
-    rattled = atoms.copy()
-    free = free_atoms(atoms)
-    rattled.positions[free] += np.random.default_rng(7).normal(0.0, RATTLE_A, (len(free), 3))
+def probes(atoms: Atoms, *, admits: Callable[[Atoms], bool] = lambda _: True) -> Iterator[tuple[str, Atoms]]:
+    """The structures to compare on: it, and it with its free atoms moved at random, the same ones every time.
+
+    Args:
+        atoms: the structure.
+        admits: whether what evaluates takes a rattled structure, or would halt on it; it is rattled by less until it does, or
+            not at all.
+    """
     yield "the structure", atoms
-    yield f"the structure rattled by {RATTLE_A:g} A", rattled
+    free = free_atoms(atoms)
+    moves = np.random.default_rng(7).normal(0.0, 1.0, (len(free), 3))
+    for size_A in (RATTLE_A, RATTLE_A / 4, RATTLE_A / 16):
+        rattled = atoms.copy()
+        rattled.positions[free] += size_A * moves
+        if admits(rattled):
+            yield f"the structure rattled by {size_A:g} A", rattled
+            return
 
 
 def free_atoms(atoms: Atoms) -> Indices:
