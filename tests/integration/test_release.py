@@ -1,7 +1,6 @@
 """A release of the example's run, made by the real programs, and what a recipient does with it."""
 
 import hashlib
-import io
 import json
 import os
 import re
@@ -11,11 +10,11 @@ import sys
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from ase.io import read
 
+from mlip_kmc.learning.active_set import active_set_bytes, make_active_set
 from mlip_kmc.release.archive import packed
 from mlip_kmc.release.gate import CHECKS
 from mlip_kmc.release.manifest import ProductionManifest
@@ -286,13 +285,12 @@ def test_the_gamma_lines_of_in_potential_give_that_of_the_present_structure(unpa
 
 
 def test_an_active_set_of_another_potential_is_seen_when_tried(unpacked, key, tmp_path):
-    """Of the same shape, of full rank, with digests that fit, signed: only its gamma gives it away."""
+    """Of the same basis, of full rank, with digests that fit, signed: only its gamma gives it away."""
     files = {path.name: path.read_bytes() for path in unpacked.iterdir() if path.name != "potential.record.json"}
-    with np.load(unpacked / "potential.asi") as archive:
-        inverse = archive["Cu"]
-    stream = io.BytesIO()
-    np.savez(stream, Cu=np.ascontiguousarray(1.5 * inverse))
-    files["potential.asi"] = stream.getvalue()
+    rattled = [read(EXAMPLE / "vacancy.xyz") for _ in range(8)]
+    for seed, atoms in enumerate(rattled):
+        atoms.rattle(0.2, seed=seed)
+    files["potential.asi"] = active_set_bytes(make_active_set(EXAMPLE / "cu.yaml", rattled))
     manifest = json.loads(files[MANIFEST])
     del manifest["files"]["potential.record.json"]
     manifest["files"]["potential.asi"] = {"sha256": hashlib.sha256(files["potential.asi"]).hexdigest(),
