@@ -31,7 +31,6 @@ def trimer(tmp_path_factory):
         "confidence": {"scheme": "old", "value": 0.95}, "stop": {"kmc_steps": 2}, "workers": 2,
         "search": {"displacement_A": 0.01, "displacement_radius_A": 5.0, "max_energy_eV": 10.0,
                    "converged_force_eV_per_A": 0.001},
-        "eon": {"Prefactor": {"filter_scheme": "fraction", "filter_fraction": 0.99}},
     }
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
     done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=folder)
