@@ -134,7 +134,7 @@ SQUARE = np.random.default_rng(1).normal(size=(35, 35))
 WRONG = {
     # the configuration
     "no configuration": (gone("akmc.yaml"), 2, ["cannot read the configuration", "No such file", "name a YAML file"]),
-    "a directory for a configuration": (directory("akmc.yaml"), 2, ["Is a directory", "name a YAML file"]),
+    "a directory for a configuration": (directory("akmc.yaml"), 2, ["it is a directory, not a file", "name a YAML file"]),
     "no YAML": (content(b"structure: [1\ntemperature_K: 3\n"), 2, ["akmc.yaml line 2", "correct the YAML there"]),
     "a tab for an indent": (content(b"search:\n\tmax_iterations: 3\n"), 2, ["akmc.yaml line 2", "correct the YAML there"]),
     "binary": (content(bytes(range(256)) * 4), 2, ["is not UTF-8 text; name a YAML file"]),
@@ -208,7 +208,7 @@ WRONG = {
                                           "mlip-kmc potential record --force"]),
     "an active set that is not the record's": (arrays(Cu=SQUARE), 4, ["cu.asi is sha256 ", "restore the file, or"]),
     "an active set that the record misses": (gone("cu.asi"), 4, ["that the record", "is not in use; restore the file, or"]),
-    "a torn record": (changed("cu.record.json", half), 4, ["cu.record.json is not JSON, or a truncated file; restore it, or"]),
+    "a torn record": (changed("cu.record.json", half), 4, ["cu.record.json is damaged or truncated: it is not JSON; restore it, or"]),
     # the structure
     "no structure": (config(structure="no.xyz"), 2, ["'structure.file': there is no file", "no.xyz; correct the path"]),
     "a directory for a structure": (config(structure="."), 2, ["'structure.file'", "is a directory, not a file"]),
