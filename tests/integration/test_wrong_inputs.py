@@ -208,7 +208,8 @@ WRONG = {
                                           "mlip-kmc potential record --force"]),
     "an active set that is not the record's": (arrays(Cu=SQUARE), 4, ["cu.asi is sha256 ", "restore the file, or"]),
     "an active set that the record misses": (gone("cu.asi"), 4, ["that the record", "is not in use; restore the file, or"]),
-    "a torn record": (changed("cu.record.json", half), 4, ["cu.record.json is damaged or truncated: it is not JSON; restore it, or"]),
+    "a torn record": (changed("cu.record.json", half), 4,
+                      ["cu.record.json is damaged or truncated: it is not JSON; restore it, or"]),
     # the structure
     "no structure": (config(structure="no.xyz"), 2, ["'structure.file': there is no file", "no.xyz; correct the path"]),
     "a directory for a structure": (config(structure="."), 2, ["'structure.file'", "is a directory, not a file"]),
