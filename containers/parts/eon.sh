@@ -2,8 +2,9 @@
 set -eu
 . /context/parts/common.sh
 march=$1
-unpack "$EON_FILE" eon
 cd /work
+[ -e eon.edited ] || rm -f eon.unpacked # stopped between two edits: from the archive again
+unpack "$EON_FILE" eon
 [ -e eon.edited ] || { python3 /context/parts/eon-edits eon && : >eon.edited; }
 [ -e tools.installed ] || {
     PYTHONPATH=/pip python3 -m pip install -q --target tools --require-hashes --only-binary :all: -r /context/build-tools.lock
