@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 from eon.akmcstate import AKMCState
 
-from mlip_kmc.records import SearchRecord, read_lines
+from mlip_kmc.model.records import SearchRecord, read_lines
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 SETTINGS = [("old", 0.9), ("old", 0.95), ("old", 0.98), ("old", 0.99), ("new", 0.9), ("new", 0.95), ("new", 0.99), ("new", 0.999),

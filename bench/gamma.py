@@ -14,13 +14,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from mlip_kmc.akmc.run import EonWrapper, inputs_of
 from mlip_kmc.config import GammaSection, load_config
-from mlip_kmc.eon.wrapper import EonWrapper, inputs_of
-from mlip_kmc.halts import potential_digest
-from mlip_kmc.searches.cluster import SearchCluster
-from mlip_kmc.searches.run import ClientJob, run_job
-from mlip_kmc.searches.watch import Watch
-from mlip_kmc.structure import from_con, species_of
+from mlip_kmc.model.frames import potential_digest
+from mlip_kmc.model.structure import from_con, species_of
+from mlip_kmc.search.client import ClientJob, run_job
+from mlip_kmc.search.watch import Watch
+from mlip_kmc.workers.cluster import SearchCluster
 
 CALLS = "calls.txt"
 COUNT = f'\nfix mk_count all print 10 "$(step)" append {CALLS} screen no title "#"\n'

@@ -31,16 +31,16 @@ import sleeping
 import yaml
 from table import row, spread
 
-from mlip_kmc.checkpoint import Checkpoints, RunDirectory
+from mlip_kmc.akmc.explorer import OrderedExplorer
+from mlip_kmc.akmc.queue import OrderedCommunicator
+from mlip_kmc.akmc.run import EonWrapper, inputs_of
+from mlip_kmc.akmc.server import Server
 from mlip_kmc.config import load_config
-from mlip_kmc.eon.communicator import OrderedCommunicator
-from mlip_kmc.eon.explorer import OrderedExplorer
-from mlip_kmc.eon.server import Server
-from mlip_kmc.eon.wrapper import EonWrapper, inputs_of
-from mlip_kmc.searches import cluster as cluster_module
-from mlip_kmc.searches.cluster import SearchCluster
-from mlip_kmc.searches.credentials import Connection, connection_file
-from mlip_kmc.searches.dask_settings import settle
+from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
+from mlip_kmc.workers import cluster as cluster_module
+from mlip_kmc.workers.cluster import SearchCluster
+from mlip_kmc.workers.dask_settings import settle
+from mlip_kmc.workers.keys import Connection, connection_file
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 THREADS = 512

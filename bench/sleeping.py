@@ -15,9 +15,9 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from mlip_kmc.searches import run
-from mlip_kmc.searches.run import ClientDone, End
-from mlip_kmc.searches.watch import Graded
+from mlip_kmc.search import client as run
+from mlip_kmc.search.client import ClientDone, End
+from mlip_kmc.search.watch import Graded
 
 RECORDS, SCALE = "SLEEPING_RECORDS", "SLEEPING_SCALE"
 _slept = [0.0, 0]

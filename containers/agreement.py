@@ -18,8 +18,8 @@ import numpy as np
 import readcon
 from pyace import PyACECalculator
 
-from mlip_kmc.programs.cpu import check_cpu
-from mlip_kmc.structure import to_con
+from mlip_kmc.ground.programs.cpu import check_cpu
+from mlip_kmc.model.structure import to_con
 
 TOLERANCE = 1e-8  # eV, eV/A
 TIME_LIMIT_S = 120

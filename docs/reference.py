@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from mlip_kmc.cli.main import COMMANDS, cli
 from mlip_kmc.config import Config
-from mlip_kmc.explain import _sections_in
+from mlip_kmc.config.explain import _sections_in
 from mlip_kmc.release.settings import ReleaseSettings
 
 HERE = Path(__file__).resolve().parent

@@ -51,7 +51,12 @@ from ase.io import write
 from ase.mep import NEB
 from ase.neighborlist import neighbor_list
 from ase.optimize import BFGS, FIRE
-from pyace import ACEBBasisSet, BBasisConfiguration, PyACECalculator, create_multispecies_basis_config
+from pyace import (
+    ACEBBasisSet,
+    BBasisConfiguration,
+    PyACECalculator,
+    create_multispecies_basis_config,
+)
 from pyace.activelearning import (
     compute_A_active_inverse,
     compute_active_set,

@@ -14,19 +14,19 @@ __version__ = "0.1.0"
 __all__ = ["EonResult", "EonWrapper", "__version__", "inputs_of", "load_config"]
 
 if TYPE_CHECKING:
+    from mlip_kmc.akmc.run import EonWrapper, inputs_of
     from mlip_kmc.config import load_config
-    from mlip_kmc.eon.wrapper import EonWrapper, inputs_of
-    from mlip_kmc.records import EonResult
+    from mlip_kmc.model.records import EonResult
 
 
 def __getattr__(name: str) -> Any:
     """Import the public names on first use, so that `mlip-kmc --version` stays fast."""
     if name in ("EonWrapper", "inputs_of"):
-        from mlip_kmc.eon import wrapper
+        from mlip_kmc.akmc import run as wrapper
 
         return getattr(wrapper, name)
     if name == "EonResult":
-        from mlip_kmc.records import EonResult
+        from mlip_kmc.model.records import EonResult
 
         return EonResult
     if name == "load_config":

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import yaml
 
-from mlip_kmc.eon.results import read_states
-from mlip_kmc.records import Event, SearchRecord, read_lines
+from mlip_kmc.model.records import Event, SearchRecord, read_lines
+from mlip_kmc.store.eon_tree import read_states
 
 EVERY = int(os.environ.get("MLIP_KMC_FAULTS", "0"))
 """`just kills`: every so many of all of them; 0 is the short version, which has strides of its own."""

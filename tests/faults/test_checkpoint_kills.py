@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlip_kmc.checkpoint import Checkpoints, RunDirectory
+from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
 
 ME = "identity"
 GENERATIONS = 3

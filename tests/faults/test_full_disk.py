@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.integration.conftest import mlip_kmc, write_config
 
-from mlip_kmc.records import Event, SearchRecord, read_lines
+from mlip_kmc.model.records import Event, SearchRecord, read_lines
 
 DISK_MB = 90
 SMALL_MB = 30  # a run needs 50

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mlip_kmc.errors import EXIT_DONE, EXIT_MORE_TO_DO, RunStateError, StorageError
-from mlip_kmc.rundir import RunView
+from mlip_kmc.ground.errors import EXIT_DONE, EXIT_MORE_TO_DO, RunStateError, StorageError
+from mlip_kmc.store.view import RunView
 
 from .lane import EVERY, outcome, told_events
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mlip_kmc.checkpoint import FORMAT
-from mlip_kmc.errors import MlipKmcError, RunStateError
-from mlip_kmc.files import sealed, unsealed
-from mlip_kmc.rundir import RunView
+from mlip_kmc.ground.errors import MlipKmcError, RunStateError
+from mlip_kmc.ground.files import sealed, unsealed
+from mlip_kmc.store.checkpoints import FORMAT
+from mlip_kmc.store.view import RunView
 
 from .lane import EVERY, kill_tree, outcome
 

@@ -9,12 +9,12 @@ import yaml
 from ase.io import read
 
 from mlip_kmc.config import GammaSection
-from mlip_kmc.eon.agreement import check_paths
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.evaluate.agreement import check_files
+from mlip_kmc.evaluate.paths import check_paths
+from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.model.structure import prepare
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.potential import pace_driver as driver
-from mlip_kmc.potential.agreement import check_files
-from mlip_kmc.structure import prepare
 
 from .conftest import EXAMPLE, mlip_kmc, text_of
 

@@ -8,12 +8,12 @@ import pytest
 import yaml
 from ase.io import read, write
 
+from mlip_kmc.akmc.run import EonWrapper
 from mlip_kmc.check import Level, examine, gradient, room, speed
 from mlip_kmc.cli import main
 from mlip_kmc.config import ConfidenceSection, load_config
-from mlip_kmc.eon.wrapper import EonWrapper
+from mlip_kmc.model.structure import prepare
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.structure import prepare
 
 from .conftest import EXAMPLE, write_config
 

@@ -19,17 +19,17 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import read
 
+from mlip_kmc.akmc.run import potential_of
 from mlip_kmc.config import Config
-from mlip_kmc.eon.evaluate import evaluate
-from mlip_kmc.eon.wrapper import potential_of
-from mlip_kmc.halts import Kind, read_halts
+from mlip_kmc.driver import ServerProcess, served
+from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.evaluate.by_eon import evaluate
+from mlip_kmc.evaluate.gamma import gamma_of
+from mlip_kmc.model.frames import Kind, read_halts
+from mlip_kmc.model.records import SearchRecord, read_lines
+from mlip_kmc.model.structure import prepare, to_con
 from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential
-from mlip_kmc.potential import pace_driver as driver
-from mlip_kmc.potential.gamma import gamma_of
-from mlip_kmc.records import SearchRecord, read_lines
-from mlip_kmc.searches.run import ClientJob, End, run_job
-from mlip_kmc.serve import ServerProcess, served
-from mlip_kmc.structure import prepare, to_con
+from mlip_kmc.search.client import ClientJob, End, run_job
 
 from .conftest import EXAMPLE, mlip_kmc, text_of, write_config
 
@@ -368,7 +368,7 @@ def test_a_halt_inside_eon_is_told_and_its_structure_is_kept_twice(tmp_path, job
 
 
 def test_the_server_dies_with_its_run(tmp_path):
-    program = ("import sys, time; from pathlib import Path; from mlip_kmc.serve import ServerProcess\n"
+    program = ("import sys, time; from pathlib import Path; from mlip_kmc.driver import ServerProcess\n"
                "folder = Path(sys.argv[1])\n"
                "with ServerProcess({'ase': 'ase.calculators.emt:EMT'}, socket_path=folder / 'socket', workers=2,"
                " log=folder / 'log') as server:\n print(server.pid, flush=True)\n time.sleep(300)")

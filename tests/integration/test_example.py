@@ -10,8 +10,8 @@ from ase.mep import NEB
 from ase.optimize import BFGS, FIRE
 from pyace import PyACECalculator
 
-from mlip_kmc.eon.results import read_states
-from mlip_kmc.structure import from_con
+from mlip_kmc.model.structure import from_con
+from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import EXAMPLE
 

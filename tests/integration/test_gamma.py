@@ -12,10 +12,10 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.io import read
 from pyace import create_multispecies_basis_config
 
-from mlip_kmc.halts import extended_xyz
+from mlip_kmc.evaluate.gamma import Extrapolation, Projector, gamma_of
 from mlip_kmc.learning.active_set import make_active_set, write_active_set
+from mlip_kmc.model.frames import extended_xyz
 from mlip_kmc.potential import AcePotential, BuiltinPotential
-from mlip_kmc.potential.gamma import Extrapolation, Projector, gamma_of
 
 from .conftest import EXAMPLE
 from .learning_material import example_module, mlip_kmc_activeset, search_frames
@@ -219,7 +219,7 @@ def test_a_pickled_training_set_is_as_good_where_it_is_trusted(tmp_path, trainin
 
 
 def test_a_pickled_array_in_an_active_set_is_never_loaded(tmp_path):
-    from mlip_kmc.errors import PotentialError
+    from mlip_kmc.ground.errors import PotentialError
 
     stream = io.BytesIO()
     np.savez(stream, Cu=np.array([{"a": 1}], dtype=object))

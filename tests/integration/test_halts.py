@@ -9,10 +9,11 @@ import pytest
 import yaml
 from ase.io import read
 
-from mlip_kmc.halts import Kind, Stage, read_halts
-from mlip_kmc.potential import AcePotential, pace_driver
-from mlip_kmc.potential.gamma import Extrapolation, gamma_of
-from mlip_kmc.records import SearchRecord, read_lines
+from mlip_kmc.driver.standalone import pace_driver
+from mlip_kmc.evaluate.gamma import Extrapolation, gamma_of
+from mlip_kmc.model.frames import Kind, Stage, read_halts
+from mlip_kmc.model.records import SearchRecord, read_lines
+from mlip_kmc.potential import AcePotential
 
 from .conftest import EXAMPLE, mlip_kmc, text_of
 from .learning_material import example_module

@@ -12,15 +12,15 @@ from ase import Atoms
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
-from mlip_kmc.eon.options import ini_text
-from mlip_kmc.eon.start import point_energy
-from mlip_kmc.errors import ExtrapolationError
-from mlip_kmc.halts import Kind, read_halts
+from mlip_kmc.akmc.start import point_energy
+from mlip_kmc.config.eon_options import ini_text
+from mlip_kmc.driver.standalone.short_range import energy_and_forces, shortest_distances
+from mlip_kmc.ground.errors import ExtrapolationError
+from mlip_kmc.model.frames import Kind, read_halts
+from mlip_kmc.model.structure import species_of, to_con
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, pair_names
 from mlip_kmc.potential.minimum_distance import NEAR_FILE, read_too_near
-from mlip_kmc.potential.short_range import energy_and_forces, shortest_distances
-from mlip_kmc.structure import species_of, to_con
 
 from .conftest import EXAMPLE, mlip_kmc
 

@@ -12,16 +12,16 @@ from ase import Atoms
 from ase.build import bulk
 from ase.constraints import FixAtoms
 
-from mlip_kmc.eon.evaluate import evaluate
-from mlip_kmc.eon.options import hessian_ini
-from mlip_kmc.eon.results import read_states
+from mlip_kmc.config.eon_options import hessian_ini
+from mlip_kmc.evaluate.by_eon import evaluate
+from mlip_kmc.model.rates import Point, dense_hessian, prefactors, spectrum
+from mlip_kmc.model.rates.rigid import gathered
+from mlip_kmc.model.records import Event, SearchRecord, read_lines
+from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential import AcePotential, BuiltinPotential
-from mlip_kmc.rates import Point, dense_hessian, prefactors, spectrum
-from mlip_kmc.rates.rigid import gathered
-from mlip_kmc.records import Event, SearchRecord, read_lines
-from mlip_kmc.searches.hessian import hessian_job, moving_atoms, spectrum_in
-from mlip_kmc.searches.run import run_job
-from mlip_kmc.structure import fixed_atoms, read_structure
+from mlip_kmc.search.client import run_job
+from mlip_kmc.search.hessian import hessian_job, moving_atoms, spectrum_in
+from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import EXAMPLE, mlip_kmc, write_config
 
@@ -175,7 +175,7 @@ def test_a_process_without_a_harmonic_prefactor_has_the_constant_in_both_directi
     """Saddles that are hardly converged keep a second negative eigenvalue, or forces that are none: here all of them fail."""
     folder = tmp_path
     (folder / "sitecustomize.py").write_text(
-        "import mlip_kmc.rates.vineyard as v\nv.SOFT = 0.5\n")  # nothing is stiff enough
+        "import mlip_kmc.model.rates.vineyard as v\nv.SOFT = 0.5\n")  # nothing is stiff enough
     monkeypatch.setenv("PYTHONPATH", f"{folder}:{__import__('os').environ.get('PYTHONPATH', '')}")
     run, printed = adatom(folder, prefactor={"harmonic": True, "fallback_per_s": 3e12}, stop={"kmc_steps": 1})
     states = read_states(run / "eon")

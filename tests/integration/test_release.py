@@ -254,8 +254,8 @@ write_dump all custom minimum.dump id type x y z modify sort id format float %.1
 
 def test_the_gamma_lines_of_in_potential_give_that_of_the_present_structure(unpacked, tmp_path):
     """By the shipped words to the letter: after a minimization, an interval of 10 keeps an earlier one's; the recipe does not."""
+    from mlip_kmc.evaluate.gamma import Extrapolation
     from mlip_kmc.potential import AcePotential
-    from mlip_kmc.potential.gamma import Extrapolation
 
     folder = scratch_of(unpacked, tmp_path)
     text = (folder / "in.potential").read_text()

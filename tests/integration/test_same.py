@@ -10,8 +10,8 @@ import time
 import psutil
 import pytest
 
-from mlip_kmc.eon.results import read_states
-from mlip_kmc.records import Event, SearchRecord, read_lines
+from mlip_kmc.model.records import Event, SearchRecord, read_lines
+from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import mlip_kmc, write_config
 

@@ -6,8 +6,8 @@ import math
 import pytest
 from ase.io import read
 
-from mlip_kmc.eon.results import read_states
-from mlip_kmc.records import Event, SearchRecord, Start, read_lines
+from mlip_kmc.model.records import Event, SearchRecord, Start, read_lines
+from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import mlip_kmc, write_config
 
@@ -34,8 +34,8 @@ def test_searches_are_the_runs_own_first_ones(tmp_path):
 
 
 def test_a_tick_without_time_registers_one_search_and_commits_it(tmp_path, monkeypatch):
+    from mlip_kmc.akmc import run as wrapper
     from mlip_kmc.config import load_config
-    from mlip_kmc.eon import wrapper
 
     monkeypatch.setattr(wrapper, "_POLL_S", 0.0)  # more may be ready: a stop must not wait for all of them, nor a kill lose them
     config = load_config(write_config(tmp_path))

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
-from mlip_kmc.campaign import CampaignState, Step
-from mlip_kmc.halts import Halt, Kind, Stage, read_halts, write_halt
+from mlip_kmc.campaign.loop import CampaignState, Step
+from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.learning.frames import Verdict, read_selection, select_frames
 from mlip_kmc.learning.selection import USUAL, _Active, _replayed, choose
+from mlip_kmc.model.frames import Halt, Kind, Stage, read_halts, write_halt
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.potential.gamma import Extrapolation
 from mlip_kmc.potential.whereabouts import note_whereabouts, noted_potential
 
 from .conftest import EXAMPLE, mlip_kmc

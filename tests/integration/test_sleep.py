@@ -25,7 +25,7 @@ RUN = """
 import sys
 from pathlib import Path
 from mlip_kmc.config import load_config
-from mlip_kmc.eon.wrapper import EonWrapper, Remote, inputs_of
+from mlip_kmc.akmc.run import EonWrapper, Remote, inputs_of
 
 config = load_config(sys.argv[1])
 remote = Remote(silent_s=float(sys.argv[3])) if sys.argv[3] != "local" else None
@@ -36,9 +36,9 @@ print(result.status, result.reason)
 CLUSTER = """
 import json, sys, threading
 from pathlib import Path
-from mlip_kmc.searches.cluster import SearchCluster
-from mlip_kmc.searches.credentials import connection_file
-from mlip_kmc.searches.run import ClientJob
+from mlip_kmc.workers.cluster import SearchCluster
+from mlip_kmc.workers.keys import connection_file
+from mlip_kmc.search.client import ClientJob
 
 folder, silent_s = Path(sys.argv[1]), float(sys.argv[2])
 def tell():

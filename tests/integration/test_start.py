@@ -5,12 +5,12 @@ import pytest
 from ase.build import bulk
 from ase.io import read
 
-from mlip_kmc.eon import start
-from mlip_kmc.eon.start import _forces_by, prepare_start
-from mlip_kmc.errors import StructureError
+from mlip_kmc.akmc import start
+from mlip_kmc.akmc.start import _forces_by, prepare_start
+from mlip_kmc.ground.errors import StructureError
+from mlip_kmc.model.rates import Lowest, dense_hessian, lowest_eigenvalue, lowest_of
+from mlip_kmc.model.structure import prepare
 from mlip_kmc.potential import AcePotential, BuiltinPotential
-from mlip_kmc.rates import Lowest, dense_hessian, lowest_eigenvalue, lowest_of
-from mlip_kmc.structure import prepare
 
 from .conftest import EXAMPLE
 

@@ -15,13 +15,13 @@ from scipy.spatial.transform import Rotation
 from mlip_kmc.check import inputs
 from mlip_kmc.check.findings import Level
 from mlip_kmc.config import load_config
-from mlip_kmc.eon.evaluate import client_job, evaluate
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.evaluate.by_eon import client_job, evaluate
+from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.model.structure import from_con, prepare, read_structure
 from mlip_kmc.potential import AcePotential, BuiltinPotential
 from mlip_kmc.potential.builtin import _USABLE
-from mlip_kmc.structure import from_con, prepare, read_structure
 
-from ..unit.alloy import alloy, block_text, flow_text, json_text  # noqa: TID252 - tests are no package
+from ..unit.alloy import alloy, block_text, flow_text, json_text
 from .conftest import EXAMPLE, mlip_kmc, write_config
 
 CELL = np.array([[8.0, 0, 0], [1.5, 9, 0], [-0.5, 2, 10]])

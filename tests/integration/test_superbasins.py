@@ -11,9 +11,9 @@ from pathlib import Path as FilePath
 import numpy as np
 import pytest
 
-from mlip_kmc.records import Event, SearchRecord, read_lines
-from mlip_kmc.structure import read_structure
-from mlip_kmc.trajectory import Path
+from mlip_kmc.model.atom_path import Path
+from mlip_kmc.model.records import Event, SearchRecord, read_lines
+from mlip_kmc.model.structure import read_structure
 
 from .conftest import mlip_kmc, write_config
 from .test_same import outcome
@@ -28,8 +28,8 @@ OPTIONS = {
 
 def check_ways_out(tree, copy):
     """Of eOn's own superbasins, read again: mean times by rational arithmetic on its tables, and atoms in the state left."""
-    from mlip_kmc.eon.adapter import StateList, eon_config, superbasin_scheme
-    from mlip_kmc.eon.leaving import Leaving
+    from mlip_kmc.akmc.eon_adapter import StateList, eon_config, superbasin_scheme
+    from mlip_kmc.akmc.leaving import Leaving
 
     shutil.copytree(tree, copy)
     config = eon_config(copy)

@@ -7,12 +7,13 @@ import sys
 import pytest
 from ase.io import read
 
-from mlip_kmc.check.lammps import data_text
 from mlip_kmc.config import GammaSection
-from mlip_kmc.halts import read_halts
-from mlip_kmc.potential import AcePotential, pace_driver
+from mlip_kmc.driver.standalone import pace_driver
+from mlip_kmc.evaluate.by_lammps import data_text
+from mlip_kmc.model.frames import read_halts
+from mlip_kmc.model.structure import prepare
+from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.side_channel import GRADES, HALT_FRAMES, read_frames, read_grades
-from mlip_kmc.structure import prepare
 
 from .conftest import EXAMPLE, text_of
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlip_kmc.eon.results import read_states
-from mlip_kmc.records import Event, read_lines
+from mlip_kmc.model.records import Event, read_lines
+from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import mlip_kmc
 

@@ -13,10 +13,10 @@ import time
 import psutil
 import pytest
 
-from mlip_kmc.records import Event, SearchRecord, read_lines
-from mlip_kmc.searches.cluster import SearchCluster
-from mlip_kmc.searches.credentials import Connection, connection_file
-from mlip_kmc.searches.run import ClientJob, End
+from mlip_kmc.model.records import Event, SearchRecord, read_lines
+from mlip_kmc.search.client import ClientJob, End
+from mlip_kmc.workers.cluster import SearchCluster
+from mlip_kmc.workers.keys import Connection, connection_file
 
 from .conftest import mlip_kmc, write_config
 
@@ -125,9 +125,9 @@ def test_usr1_lets_searches_finish_and_term_does_not(tmp_path, local):
 
 
 def test_without_any_worker_the_run_says_so(tmp_path):
+    from mlip_kmc.akmc.run import EonWrapper, Remote, inputs_of
     from mlip_kmc.config import load_config
-    from mlip_kmc.eon.wrapper import EonWrapper, Remote, inputs_of
-    from mlip_kmc.errors import ProgramError
+    from mlip_kmc.ground.errors import ProgramError
 
     config = load_config(write_config(tmp_path))
     wrapper = EonWrapper(config, run_dir=tmp_path / "run", remote=Remote(patience_min=0.01))

@@ -25,11 +25,11 @@ import yaml
 from ase.constraints import FixAtoms, FixBondLength, FixCartesian
 from ase.io import read
 
+from mlip_kmc.akmc import run as wrapper  # imported here, once, for all rows
 from mlip_kmc.cli import main
 from mlip_kmc.config import load_config
-from mlip_kmc.eon import wrapper  # imported here, once, for all rows
+from mlip_kmc.ground.programs import check_cpu
 from mlip_kmc.potential.record import Digests
-from mlip_kmc.programs import check_cpu
 
 from .conftest import EXAMPLE, mlip_kmc, write_config
 

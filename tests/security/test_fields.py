@@ -15,11 +15,11 @@ import yaml
 from pydantic import BaseModel
 from tests.integration.conftest import EXAMPLE
 
+from mlip_kmc.akmc.run import potential_of
 from mlip_kmc.config import AcePotentialSection, Config, load_config
-from mlip_kmc.eon.options import config_ini
-from mlip_kmc.eon.wrapper import potential_of
-from mlip_kmc.errors import ConfigError, MlipKmcError
-from mlip_kmc.schema import RESERVED, RESERVED_SECTIONS, check_options, schema
+from mlip_kmc.config.eon_options import config_ini
+from mlip_kmc.config.eon_schema import RESERVED, RESERVED_SECTIONS, check_options, schema
+from mlip_kmc.ground.errors import ConfigError, MlipKmcError
 
 from .nasty import CANARY, TEXTS
 
@@ -149,7 +149,7 @@ def test_options_that_start_programs_cannot_be_set():
     assert ("Potential", "ext_pot_path") in RESERVED
     commands = [(section, key) for section, key in OF_EON
                 if any(word in key for word in ("command", "script", "launcher", "ext_pot", "library", "host", "socket"))]
-    assert not commands, "an option that names a program or a host: reserve it in schema.py"
+    assert not commands, "an option that names a program or a host: reserve it in config/eon_schema.py"
 
 
 def test_the_environment_is_checked_too(folder, monkeypatch):

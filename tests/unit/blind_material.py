@@ -7,7 +7,7 @@ from ase.build import bulk, fcc100
 from pyace import create_multispecies_basis_config
 from pyace.activelearning import compute_A_active_inverse, compute_active_set
 
-from mlip_kmc.potential.gamma import Projector
+from mlip_kmc.evaluate.gamma import Projector
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cu-vacancy"
 BASIS = EXAMPLE / "cu.yaml"

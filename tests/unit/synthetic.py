@@ -6,9 +6,9 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
-from mlip_kmc.checkpoint import Checkpoints, RunDirectory
-from mlip_kmc.records import Event, Minimised, SearchRecord
-from mlip_kmc.structure import to_con
+from mlip_kmc.model.records import Event, Minimised, SearchRecord
+from mlip_kmc.model.structure import to_con
+from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
 
 KT_EV = 500 / 11604.5
 _HEADER = "proc saddle prefactor product energy prefactor barrier rate repeats\n"

@@ -16,10 +16,10 @@ import pytest
 from click.testing import CliRunner
 
 import mlip_kmc
-from mlip_kmc import files
 from mlip_kmc.cli.main import COMMANDS, cli
-from mlip_kmc.errors import StorageError
-from mlip_kmc.potential import pace_driver
+from mlip_kmc.driver.standalone import pace_driver
+from mlip_kmc.ground import files
+from mlip_kmc.ground.errors import StorageError
 
 from .synthetic import State, commit, search
 
@@ -31,18 +31,18 @@ NAMED = re.compile(r"mlip-kmc((?: [a-z][a-z-]*)+)")
 # by file: commands that can really come to its messages, where imports say more
 RUNNING = "run search campaign check"
 NARROWER = {
-    "checkpoint.py": RUNNING, "claim.py": RUNNING, "eon/server.py": RUNNING, "eon/wrapper.py": RUNNING,
-    "eon/leaving.py": RUNNING,
-    "eon/wrapper.py --remote-workers": "run",  # only who gave it comes there
+    "store/checkpoints.py": RUNNING, "store/claim.py": RUNNING, "akmc/server.py": RUNNING, "akmc/run.py": RUNNING,
+    "akmc/leaving.py": RUNNING,
+    "akmc/run.py --remote-workers": "run",  # only who gave it comes there
     "learning/active_set.py": "potential activeset", "potential/whereabouts.py": "select, release build",
-    "serve/server.py": "serve",
+    "driver/server.py": "serve",
 }
 # options of other programs, which the message names
 FOREIGN = {
     ("check/room.py", "--workdir"), ("check/room.py", "--containall"), ("cli/completion.py", "--max"),
     ("programs/cpu.py", "--march"), ("structure/reader.py", "--formats"),
 }
-DRIVER = "potential/pace_driver.py"  # a program of its own
+DRIVER = "driver/standalone/pace_driver.py"  # a program of its own
 
 
 def commands():
@@ -187,14 +187,14 @@ def test_the_test_sees_what_is_missing(everything, callers):
     def missing(name, text):
         return sorted(lacking(name, text, everything=everything, callers=callers))
 
-    assert "mlip-kmc report has no --dir" in missing("files.py", "choose another --dir")
-    assert missing("claim.py", "choose another --dir") == []
-    assert missing("claim.py", "choose another --output")
-    assert missing("rundir.py", "name one that `mlip-kmc run --dir` made") == []
-    assert missing("rundir.py", "`mlip-kmc run --output`, and --dir") == sorted(
-        ["mlip-kmc run has no --output", *missing("rundir.py", "--dir")])
-    assert missing("files.py", "`mlip-kmc potential record --force cu.yace` writes it") == []
-    assert missing("files.py", "mlip-kmc nonsense --force") == ["mlip-kmc nonsense has no --force"]
+    assert "mlip-kmc report has no --dir" in missing("ground/files.py", "choose another --dir")
+    assert missing("store/claim.py", "choose another --dir") == []
+    assert missing("store/claim.py", "choose another --output")
+    assert missing("store/view.py", "name one that `mlip-kmc run --dir` made") == []
+    assert missing("store/view.py", "`mlip-kmc run --output`, and --dir") == sorted(
+        ["mlip-kmc run has no --output", *missing("store/view.py", "--dir")])
+    assert missing("ground/files.py", "`mlip-kmc potential record --force cu.yace` writes it") == []
+    assert missing("ground/files.py", "mlip-kmc nonsense --force") == ["mlip-kmc nonsense has no --force"]
 
 
 def test_the_table_names_commands_and_files(everything):
@@ -241,7 +241,7 @@ def test_a_run_directory_that_may_only_be_read(tmp_path, monkeypatch, command):
 
     monkeypatch.setattr(files.tempfile, "mkstemp", mkstemp)
     monkeypatch.setattr(Path, "mkdir", make_folder)
-    monkeypatch.setattr("mlip_kmc.potential.gamma.Extrapolation.of", lambda _: Nothing())
+    monkeypatch.setattr("mlip_kmc.evaluate.gamma.Extrapolation.of", lambda _: Nothing())
     monkeypatch.setattr("mlip_kmc.cli.select._potential_of", lambda *_, **__: None)
     monkeypatch.setattr("mlip_kmc.learning.frames.select_frames", Nothing)
     monkeypatch.setattr("mlip_kmc.learning.frames.write_selection", lambda folder, _: files.make_directory(folder))

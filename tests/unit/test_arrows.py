@@ -6,49 +6,28 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "mlip_kmc"
-BASE = "errors files records constants json_text wording"
-LOWER = f"{BASE} structure programs config scratch"
-MIDDLE = f"{LOWER} kinetics trajectory"
-SIDE_BY_SIDE = "report check starter status learning campaign release"
+LOWER = "ground model config"
+SCIENCE = f"{LOWER} potential driver evaluate"
 
-# room: what it imports when it runs, what it imports only under TYPE_CHECKING
+# from the ground up; room: what it imports when it runs, what it imports only under TYPE_CHECKING
 ALLOWED = {
-    "errors": ("", ""),
-    "constants": ("", ""),
-    "json_text": ("errors", ""),
-    "files": ("errors", ""),
-    "records": ("errors", ""),
-    "wording": ("", ""),
-    "structure": ("errors files records", ""),
-    "halts": ("errors files structure", ""),
-    "programs": ("errors files", ""),
-    "schema": ("errors", ""),
-    "yaml_file": ("errors files", ""),
-    "explain": ("schema", ""),
-    "config": ("errors files schema yaml_file explain", ""),
-    "scratch": ("errors files config", ""),
-    "kinetics": (BASE, ""),
-    "trajectory": (BASE, ""),
-    "rates": ("constants", ""),
-    "superbasin": ("", ""),
-    "potential": (f"{LOWER} explain schema halts", ""),
-    "learning": (f"{BASE} structure config halts potential", ""),
-    "searches": (f"{LOWER} trajectory rates halts potential", ""),
-    "claim": (LOWER, ""),
-    "checkpoint": (f"{LOWER} claim", ""),
-    "export": (MIDDLE, ""),
-    "display": (LOWER, ""),
-    "serve": (f"{LOWER} potential", ""),
-    "eon": (f"{MIDDLE} rates superbasin schema halts potential learning searches serve checkpoint export", ""),
-    "rundir": (f"{MIDDLE} checkpoint eon", ""),
-    "report": (f"{MIDDLE} potential rundir", ""),
-    "check": (f"{LOWER} rates potential learning searches serve eon", ""),
-    "starter": (LOWER, ""),
-    "status": (f"{LOWER} potential rundir", ""),
-    "release": (f"{LOWER} __init__ explain schema yaml_file potential eon rundir report check", ""),
-    "campaign": (f"{LOWER} halts potential learning eon release", ""),
-    "cli": (f"{MIDDLE} {SIDE_BY_SIDE} __init__ display potential searches serve checkpoint export eon rundir halts", ""),
-    "__init__": ("config eon records", ""),
+    "ground": ("", ""),
+    "model": ("ground", ""),
+    "config": ("ground model", ""),
+    "potential": (f"{LOWER} evaluate", ""),
+    "driver": (f"{LOWER} potential", ""),
+    "evaluate": (f"{LOWER} potential driver search", ""),
+    "search": (SCIENCE, ""),
+    "store": (LOWER, "workers"),
+    "workers": (f"{LOWER} search", ""),
+    "learning": (SCIENCE, ""),
+    "akmc": (f"{SCIENCE} search workers store learning", ""),
+    "report": (f"{LOWER} potential store", ""),
+    "check": (f"{SCIENCE} search store learning akmc", ""),
+    "release": (f"__init__ {SCIENCE} store report check", ""),
+    "campaign": (f"{SCIENCE} store learning akmc release", ""),
+    "cli": (f"__init__ {SCIENCE} store workers learning akmc report check release campaign", ""),
+    "__init__": ("akmc config model", ""),
     "__main__": ("cli", ""),
 }
 
@@ -128,19 +107,20 @@ def test_the_rules_that_the_table_must_keep():
     assert [room for room, others in running.items() if "cli" in others] == ["__main__"], (
         "nothing imports the command line"
     )
-    assert running["programs"] <= {"errors", "files"}
-    for low in ("records", "files", "errors"):
-        assert running[low] <= {"errors"}
+    assert not running["ground"]
+    assert running["model"] == {"ground"}
+    assert "akmc" not in running["store"]
+    assert "workers" not in running["search"], "a search knows nothing of dask"
 
 
 @pytest.mark.parametrize(("text", "running", "typing"), [
-    ("import mlip_kmc.files as f", {"files"}, set()),
-    ("from mlip_kmc import files, __version__", {"files", "__init__"}, set()),
-    ("from . import x\nfrom ..files import y", {"eon", "files"}, set()),
-    ("def f():\n    from mlip_kmc.eon.start import x", {"eon"}, set()),
-    ("if TYPE_CHECKING:\n    from mlip_kmc.cli import x\nelse:\n    import mlip_kmc.errors", {"errors"}, {"cli"}),
+    ("import mlip_kmc.ground.files as f", {"files"}, set()),
+    ("from mlip_kmc import ground, __version__", {"ground", "__init__"}, set()),
+    ("from . import x\nfrom ..ground import y", {"akmc", "ground"}, set()),
+    ("def f():\n    from mlip_kmc.akmc.start import x", {"eon"}, set()),
+    ("if TYPE_CHECKING:\n    from mlip_kmc.cli import x\nelse:\n    import mlip_kmc.ground.errors", {"errors"}, {"cli"}),
     ("import typing\nif typing.TYPE_CHECKING:\n    import mlip_kmc.cli", set(), {"cli"}),
     ("import mlip_kmc_other\nfrom os import path", set(), set()),
 ])  # fmt: skip
 def test_imports_of_all_kinds_are_seen(text, running, typing):
-    assert imports_of(ast.parse(text), ("mlip_kmc", "eon")) == (running, typing)
+    assert imports_of(ast.parse(text), ("mlip_kmc", "akmc")) == (running, typing)

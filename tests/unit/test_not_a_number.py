@@ -18,18 +18,18 @@ from mlip_kmc.check import estimates, minimum, speed, trial
 from mlip_kmc.check.findings import Level
 from mlip_kmc.check.grade import level_of
 from mlip_kmc.config import GammaSection
-from mlip_kmc.errors import PotentialError, RunStateError
-from mlip_kmc.kinetics import draw_step
+from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.evaluate.agreement import Reading, check_readings
+from mlip_kmc.ground.errors import PotentialError, RunStateError
 from mlip_kmc.learning.duplicates import _same, fingerprint
 from mlip_kmc.learning.maxvol import swaps_of
 from mlip_kmc.learning.selection import choose
-from mlip_kmc.potential import pace_driver as driver
-from mlip_kmc.potential.agreement import Reading, check_readings
+from mlip_kmc.model.atom_path import match_atoms
+from mlip_kmc.model.kinetics import draw_step
+from mlip_kmc.model.records import Minimised, Process, SearchRecord
 from mlip_kmc.potential.baseline import Zbl
-from mlip_kmc.records import Minimised, Process, SearchRecord
 from mlip_kmc.release.gate import Verdict, measured
 from mlip_kmc.report.confidence import confidence_curve
-from mlip_kmc.trajectory import match_atoms
 
 SOURCE = Path(__file__).parents[2] / "src" / "mlip_kmc"
 NAN = math.nan
@@ -41,16 +41,16 @@ PASSING = {"passed", "good", "within", "finite", "inside", "near", "real", "cost
            "complete", "wrong", "centres", "converged"}
 """Names of what a comparison may be kept as: true means that all is well."""
 EXACT = {  # (file, comparison): why it needs no `not`
-    ("eon/retention.py", "total <= limit_MB * _MEGABYTE"): "bytes on a disk",
-    ("eon/start.py", "found.eV_per_A2 < _SADDLE_EV_PER_A2"): "chooses the message; what is no number is refused after it",
-    ("halts.py", "halt.state < 0"): "whole numbers",
+    ("store/retention.py", "total <= limit_MB * _MEGABYTE"): "bytes on a disk",
+    ("akmc/start.py", "found.eV_per_A2 < _SADDLE_EV_PER_A2"): "chooses the message; what is no number is refused after it",
+    ("model/frames.py", "halt.state < 0"): "whole numbers",
     ("learning/duplicates.py", "np.abs(two.distances - row).max(axis=1) <= within_A"): "true means that two may be one",
     ("learning/maxvol.py", "values >= values.max() * (1 - TIES)"): "picks the first of the largest; its size is asked after it",
     ("learning/spanning.py", "span.values > _FIRM * span.values.max(initial=0.0)"): "counts singular values, which are finite",
     ("learning/selection.py", "gains >= gains.max() - TIES * max(1.0, abs(gains.max()))"): "picks one of finite numbers",
     ("potential/fingerprint.py", "size > _SEEN"): "chooses columns of a set that was found finite",
     ("potential/rank.py", "np.abs(scaled).max(axis=1) < _NOTHING"): "empties rows of a set that was found finite",
-    ("potential/pace_driver.py", "-FARTHEST_A <= float(word) <= FARTHEST_A"): "true means that the word may stay",
+    ("driver/standalone/pace_driver.py", "-FARTHEST_A <= float(word) <= FARTHEST_A"): "true means that the word may stay",
     ("release/archive.py", "end > limit"): "whole numbers",
     ("report/numbers.py", "row.barrier <= highest"): "true means that the process is in the rate table",
     ("report/pictures.py", "lengths[atom] > MOVED_A"): "what is drawn as moved",
@@ -205,8 +205,8 @@ def test_confidence_and_rates():
 
 def test_eons_thermal_window_and_confidence():
     pytest.importorskip("eon")
-    from mlip_kmc.eon.communicator import _are_numbers
-    from mlip_kmc.eon.explorer import OrderedExplorer
+    from mlip_kmc.akmc.explorer import OrderedExplorer
+    from mlip_kmc.akmc.queue import _are_numbers
 
     energies = dict.fromkeys(("potential_energy_reactant", "potential_energy_saddle", "potential_energy_product"), 1.0)
     assert _are_numbers(energies)

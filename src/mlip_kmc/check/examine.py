@@ -14,14 +14,14 @@ from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
 from mlip_kmc.check.prefactor import prefactor
 from mlip_kmc.config import AcePotentialSection, Config, HarmonicPrefactor
-from mlip_kmc.eon.evaluate import Evaluation
-from mlip_kmc.errors import MlipKmcError
+from mlip_kmc.driver import served
+from mlip_kmc.evaluate.by_eon import Evaluation
+from mlip_kmc.ground.errors import MlipKmcError
+from mlip_kmc.ground.scratch import temporary
+from mlip_kmc.ground.wording import counted
+from mlip_kmc.model.records import Minimised
+from mlip_kmc.model.structure import Prepared, to_con
 from mlip_kmc.potential import DrivenPotential, Potential, ace_of
-from mlip_kmc.records import Minimised
-from mlip_kmc.scratch import temporary
-from mlip_kmc.serve import served
-from mlip_kmc.structure import Prepared, to_con
-from mlip_kmc.wording import counted
 
 BUSY = 1.2
 """Load by processor above which something else takes part of what is timed."""

@@ -12,8 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlip_kmc.errors import EXIT_DONE, MlipKmcError
-from mlip_kmc.wording import counted
+from mlip_kmc.ground.errors import EXIT_DONE, MlipKmcError
+from mlip_kmc.ground.wording import counted
 
 FORMAT = 1
 Value = float | int | str | bool | None | tuple[float, ...] | tuple[str, ...]

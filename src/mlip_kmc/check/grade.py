@@ -13,12 +13,12 @@ import numpy.typing as npt
 from ase import Atoms
 
 from mlip_kmc.check.findings import Finding, Level, Value
-from mlip_kmc.check.lammps import largest_gamma
 from mlip_kmc.config import GammaSection
-from mlip_kmc.errors import EXIT_HALTED, PotentialError
+from mlip_kmc.evaluate.by_lammps import largest_gamma
+from mlip_kmc.evaluate.gamma import Extrapolation
+from mlip_kmc.ground.errors import EXIT_HALTED, PotentialError
+from mlip_kmc.ground.wording import counted, plain
 from mlip_kmc.potential import AcePotential, Potential
-from mlip_kmc.potential.gamma import Extrapolation
-from mlip_kmc.wording import counted, plain
 
 Array = npt.NDArray[np.float64]
 _SAME_EV_PER_ATOM = 1e-6

@@ -13,13 +13,13 @@ from ase import Atoms
 from mlip_kmc.check.estimates import gradient_deviation
 from mlip_kmc.check.findings import Finding, Level
 from mlip_kmc.config import GammaSection
-from mlip_kmc.eon.agreement import check_paths
-from mlip_kmc.eon.evaluate import Evaluation, evaluate
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.evaluate.agreement import ENERGY_EV_PER_ATOM, FORCE_EV_PER_A
+from mlip_kmc.evaluate.by_eon import Evaluation, evaluate
+from mlip_kmc.evaluate.paths import check_paths
+from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.ground.wording import plain
+from mlip_kmc.model.structure import fixed_atoms
 from mlip_kmc.potential import AcePotential, Potential, ace_of
-from mlip_kmc.potential.agreement import ENERGY_EV_PER_ATOM, FORCE_EV_PER_A
-from mlip_kmc.structure import fixed_atoms
-from mlip_kmc.wording import plain
 
 Array = npt.NDArray[np.float64]
 SHAKE_A = 0.05

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from ase import Atoms
 
+from mlip_kmc.akmc.start import prepare_start
 from mlip_kmc.check.findings import Finding, Level, Value
-from mlip_kmc.eon.start import prepare_start
+from mlip_kmc.model.records import Minimised
 from mlip_kmc.potential import Potential
-from mlip_kmc.records import Minimised
 
 SOFT_EV_PER_A2 = 0.05
 """Bulk metals have 0.1 and more; below this two states may be one, and a harmonic prefactor means little."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mlip_kmc.check.findings import Finding, Level, Value
-from mlip_kmc.programs import check_cpu
-from mlip_kmc.programs.cpu import parts_file
+from mlip_kmc.ground.programs import check_cpu
+from mlip_kmc.ground.programs.cpu import parts_file
 
 _PROGRAMS = {"eOn": "eon", "LAMMPS": "lammps", "python-ace": "python-ace"}
 

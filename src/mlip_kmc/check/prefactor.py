@@ -9,16 +9,16 @@ from ase import Atoms
 
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import HarmonicPrefactor
-from mlip_kmc.eon.options import hessian_ini
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.config.eon_options import hessian_ini
+from mlip_kmc.evaluate.agreement import free_atoms
+from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.ground.wording import plain
+from mlip_kmc.model.rates import Point, PrefactorFailure, Prefactors, prefactors
+from mlip_kmc.model.records import Process
+from mlip_kmc.model.structure import from_con, species_of
 from mlip_kmc.potential import Potential
-from mlip_kmc.potential.agreement import free_atoms
-from mlip_kmc.rates import Point, PrefactorFailure, Prefactors, prefactors
-from mlip_kmc.records import Process
-from mlip_kmc.searches.hessian import force_calls_in, hessian_job, moving_atoms, spectrum_in
-from mlip_kmc.searches.run import End, run_job
-from mlip_kmc.structure import from_con, species_of
-from mlip_kmc.wording import plain
+from mlip_kmc.search.client import End, run_job
+from mlip_kmc.search.hessian import force_calls_in, hessian_job, moving_atoms, spectrum_in
 
 
 def prefactor(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlip_kmc.check.findings import Finding, Level, Value
-from mlip_kmc.config import scratch_directory
-from mlip_kmc.eon.room import ROOM_BYTES
-from mlip_kmc.errors import StorageError
-from mlip_kmc.scratch import kind_of
-from mlip_kmc.wording import counted, size
+from mlip_kmc.ground.environment import scratch_directory
+from mlip_kmc.ground.errors import StorageError
+from mlip_kmc.ground.scratch import kind_of
+from mlip_kmc.ground.wording import counted, size
+from mlip_kmc.store.room import ROOM_BYTES
 
 CONTAINALL_MB = 64.0
 """The size of the memory file system that `apptainer --containall` puts on /tmp."""

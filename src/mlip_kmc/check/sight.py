@@ -10,13 +10,13 @@ from ase import Atoms
 
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import GammaSection
+from mlip_kmc.evaluate.eyesight import Look, look_around
+from mlip_kmc.evaluate.gamma import Extrapolation
+from mlip_kmc.ground.wording import plain
 from mlip_kmc.learning.active_set import read_training, support_of
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.basis import BBasis
-from mlip_kmc.potential.eyesight import Look, look_around
-from mlip_kmc.potential.gamma import Extrapolation
-from mlip_kmc.wording import plain
 
 _ADVICE = ("searches would not halt there: unless the training set holds such structures, make the active set again from more of "
            "them, or by `mlip-kmc potential activeset --complete` (docs/selection.md)")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from mlip_kmc.akmc.run import EonWrapper
 from mlip_kmc.check.estimates import (
     Barriers,
     Range,
@@ -26,14 +27,13 @@ from mlip_kmc.check.estimates import (
 )
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import ConfidenceSection, Config, ConstantPrefactor
-from mlip_kmc.constants import EON_KELVIN_PER_EV
-from mlip_kmc.eon.wrapper import EonWrapper
-from mlip_kmc.errors import SearchesFailedError
+from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
+from mlip_kmc.ground.errors import SearchesFailedError
+from mlip_kmc.ground.wording import counted, duration, durations, plural, reasons
+from mlip_kmc.ground.wording import outcomes as outcomes_text
+from mlip_kmc.model.records import OUTCOMES, Process, SearchRecord, read_lines
+from mlip_kmc.model.structure import from_con
 from mlip_kmc.potential import Potential
-from mlip_kmc.records import OUTCOMES, Process, SearchRecord, read_lines
-from mlip_kmc.structure import from_con
-from mlip_kmc.wording import counted, duration, durations, plural, reasons
-from mlip_kmc.wording import outcomes as outcomes_text
 
 FAST_KT = 10.0
 """exp(10) = 22000: at 1e13 per s a hop every 2 ns, far below what one calls rare."""

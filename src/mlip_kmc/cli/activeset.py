@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlip_kmc.cli.common import PATH, Command
-from mlip_kmc.wording import counted
+from mlip_kmc.ground.wording import counted
 
 if TYPE_CHECKING:
     from mlip_kmc.learning.active_set import ActiveSetMade
@@ -54,7 +54,12 @@ def activeset(
               mlip-kmc potential activeset train.xyz --basis cu.yaml --length-unit bohr --leave-out group=dimer
               mlip-kmc potential activeset early.xyz --basis cuni.yaml --complete
     """  # noqa: D301
-    from mlip_kmc.learning.active_set import forces_of, make_active_set, read_training, write_active_set
+    from mlip_kmc.learning.active_set import (
+        forces_of,
+        make_active_set,
+        read_training,
+        write_active_set,
+    )
 
     if (forces_key is None) != (most_force_error_ev_per_a is None):
         raise click.UsageError("--forces-key and --most-force-error need each other")
@@ -69,7 +74,7 @@ def activeset(
 
 def _tell(path: Path, made: "ActiveSetMade") -> None:
     """What was made, and whether a record beside it is of another active set now."""
-    from mlip_kmc.files import sha256_of
+    from mlip_kmc.ground.files import sha256_of
     from mlip_kmc.potential.record import read_record, record_path
 
     rows = ", ".join(f"{len(inverse)} of {element}" for element, inverse in made.inverses.items())

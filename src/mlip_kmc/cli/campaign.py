@@ -23,11 +23,11 @@ def campaign(config: Path, run_dir: Path | None, most: int | None, release: Path
     \b
     Example:  mlip-kmc campaign akmc.yaml --dir my-campaign
     """  # noqa: D301
-    from mlip_kmc.campaign import Campaign
+    from mlip_kmc.akmc.run import EonWrapper
+    from mlip_kmc.campaign.loop import Campaign
+    from mlip_kmc.cli.display import Display
     from mlip_kmc.cli.release import deployer_of
     from mlip_kmc.config import load_config
-    from mlip_kmc.display import Display
-    from mlip_kmc.eon.wrapper import EonWrapper
 
     settings = load_config(config)
     where = run_dir or config.with_suffix(".campaign")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlip_kmc.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, MlipKmcError
-from mlip_kmc.files import place_named
+from mlip_kmc.ground.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, MlipKmcError
+from mlip_kmc.ground.files import place_named
 
 if TYPE_CHECKING:
-    from mlip_kmc.records import EonResult
+    from mlip_kmc.model.records import EonResult
 
 PATH = click.Path(path_type=Path)
 _PLACES = ("--dir", "--output", "--unpack")
@@ -56,7 +56,7 @@ def release_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def exit_code(result: "EonResult") -> int:
     """What a command that ran ends with."""
-    from mlip_kmc.records import Status
+    from mlip_kmc.model.records import Status
 
     return {Status.DONE: EXIT_DONE, Status.MORE_TO_DO: EXIT_MORE_TO_DO, Status.HALTED: EXIT_HALTED}[result.status]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from mlip_kmc.cli.common import PATH, Command
-from mlip_kmc.wording import counted
+from mlip_kmc.ground.wording import counted
 
 
 @click.command(cls=Command)
@@ -21,9 +21,9 @@ def export(run_dir: Path, output: Path | None) -> None:
     """  # noqa: D301
     import numpy as np
 
-    from mlip_kmc.errors import RunStateError
-    from mlip_kmc.export import export as write
-    from mlip_kmc.rundir import RunView
+    from mlip_kmc.ground.errors import RunStateError
+    from mlip_kmc.store.export import export as write
+    from mlip_kmc.store.view import RunView
 
     target = output or run_dir / "results"
     with RunView.read(run_dir) as view:

@@ -18,7 +18,7 @@ def init(directory: Path, structure: Path | None, potential: Path | None) -> Non
     \b
     Example:  mlip-kmc init my-run --structure slab.xyz --potential cu.yace
     """  # noqa: D301
-    from mlip_kmc.starter import CONFIG, write_starter
+    from mlip_kmc.cli.starter import CONFIG, write_starter
 
     for path in write_starter(directory, structure=structure, potential=potential):
         click.echo(f"written: {path}")

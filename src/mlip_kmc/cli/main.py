@@ -14,7 +14,7 @@ import click
 
 from mlip_kmc import __version__
 from mlip_kmc.cli.common import debug_option
-from mlip_kmc.errors import EXIT_MORE_TO_DO, MlipKmcError
+from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError
 
 # command: the file of this folder that holds it, in the order that --help shows them
 COMMANDS = {

@@ -8,8 +8,8 @@ import click
 
 from mlip_kmc.cli.activeset import activeset
 from mlip_kmc.cli.common import PATH, Command
-from mlip_kmc.errors import PotentialError
-from mlip_kmc.wording import counted, plain
+from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.ground.wording import counted, plain
 
 if TYPE_CHECKING:
     from mlip_kmc.potential import AcePotential
@@ -89,10 +89,10 @@ def _state(found: "AcePotential") -> tuple[str, str | None, dict[str, Any] | Non
 
 def _sight(found: "AcePotential", training: Path | None) -> dict[str, Any]:
     """What the active set sees: its ranks, why its gamma is of no use, and what the training set holds."""
+    from mlip_kmc.evaluate.gamma import Extrapolation
     from mlip_kmc.learning.active_set import read_training, support_of
     from mlip_kmc.potential.active_set import BLIND_ADVICE, ActiveSet
     from mlip_kmc.potential.basis import BBasis
-    from mlip_kmc.potential.gamma import Extrapolation
 
     if found.basis is None or found.active_set is None:
         return {"gamma": "unknown", "gamma_problem": None, "active_set_ranks": None, "training_environments": None}

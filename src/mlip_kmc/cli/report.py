@@ -25,9 +25,9 @@ def report(run_dir: Path, output: Path | None, as_json: bool) -> None:  # noqa: 
     import sys
 
     from mlip_kmc import __version__
-    from mlip_kmc.files import make_directory, write_durably
+    from mlip_kmc.ground.files import make_directory, write_durably
     from mlip_kmc.report import collect, render
-    from mlip_kmc.rundir import RunView
+    from mlip_kmc.store.view import RunView
 
     versions = {"mlip-kmc": __version__, **{name: metadata.version(name) for name in _PACKAGES},
                 "Python": sys.version.split()[0]}

@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlip_kmc.cli.common import PATH, Command, StoppedError, exit_code, on_stop_signals, release_option, run_dir_option
-from mlip_kmc.errors import EXIT_MORE_TO_DO
+from mlip_kmc.cli.common import (
+    PATH,
+    Command,
+    StoppedError,
+    exit_code,
+    on_stop_signals,
+    release_option,
+    run_dir_option,
+)
+from mlip_kmc.ground.errors import EXIT_MORE_TO_DO
 
 if TYPE_CHECKING:
-    from mlip_kmc.eon.wrapper import EonWrapper
+    from mlip_kmc.akmc.run import EonWrapper
 
 
 @click.command(cls=Command)
@@ -39,11 +47,11 @@ def run(
     \b
     Example:  mlip-kmc run akmc.yaml --dir my-run
     """  # noqa: D301
+    from mlip_kmc.akmc.run import EonWrapper, Remote, inputs_of
+    from mlip_kmc.cli.display import Display
     from mlip_kmc.cli.release import deployer_of
     from mlip_kmc.config import load_config
-    from mlip_kmc.display import Display
-    from mlip_kmc.eon.wrapper import EonWrapper, Remote, inputs_of
-    from mlip_kmc.records import Status
+    from mlip_kmc.model.records import Status
 
     if interface and not remote_workers:
         raise click.UsageError("--interface goes with --remote-workers")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlip_kmc.cli.common import PATH, Command
-from mlip_kmc.wording import plain
+from mlip_kmc.ground.wording import plain
 
 if TYPE_CHECKING:
     from mlip_kmc.learning.frames import Decision, Selection
@@ -40,10 +40,10 @@ def select(
     Example:  mlip-kmc select my-run
               mlip-kmc select my-run --potential cu.yace --most 10
     """  # noqa: D301
-    from mlip_kmc.errors import PotentialError, RunStateError
-    from mlip_kmc.halts import read_halts
+    from mlip_kmc.evaluate.gamma import Extrapolation
+    from mlip_kmc.ground.errors import PotentialError, RunStateError
     from mlip_kmc.learning.frames import select_frames, write_selection
-    from mlip_kmc.potential.gamma import Extrapolation
+    from mlip_kmc.model.frames import read_halts
 
     if config and yace:
         raise click.UsageError("give --config or --potential, not both")
@@ -67,8 +67,8 @@ def select(
 def _thresholds_of(run: Path) -> tuple[float, float]:
     """The run's own gamma thresholds; the usual ones where it has none."""
     from mlip_kmc.config import GammaSection
-    from mlip_kmc.errors import RunStateError
-    from mlip_kmc.rundir import RunView
+    from mlip_kmc.ground.errors import RunStateError
+    from mlip_kmc.store.view import RunView
 
     usual = GammaSection()
     try:
@@ -80,8 +80,8 @@ def _thresholds_of(run: Path) -> tuple[float, float]:
 
 
 def _potential_of(run: Path, *, config: Path | None, yace: Path | None) -> "Potential":
+    from mlip_kmc.akmc.run import inputs_of
     from mlip_kmc.config import load_config
-    from mlip_kmc.eon.wrapper import inputs_of
     from mlip_kmc.potential import AcePotential
     from mlip_kmc.potential.whereabouts import noted_potential
 

@@ -23,7 +23,7 @@ def serve(config: Path | None, socket_path: Path, workers: int, recipe: Path | N
     Example:  mlip-kmc serve akmc.yaml --socket /tmp/mine/socket
               python3 pace_driver.py --socket /tmp/mine/socket <structure.txt
     """  # noqa: D301
-    from mlip_kmc.serve.server import serve as run_server
+    from mlip_kmc.driver.server import serve as run_server
 
     def ready(digest: str) -> None:
         click.echo(f"potential {digest} at {socket_path}, {workers} at a time")
@@ -38,9 +38,9 @@ def _options(config: Path | None, recipe: Path | None) -> dict[str, str]:
     if recipe is not None:
         found: dict[str, str] = json.loads(recipe.read_text(encoding="utf-8"))
         return found
+    from mlip_kmc.akmc.run import potential_of
     from mlip_kmc.config import load_config
-    from mlip_kmc.eon.wrapper import potential_of
-    from mlip_kmc.errors import PotentialError
+    from mlip_kmc.ground.errors import PotentialError
     from mlip_kmc.potential import AcePotential, DrivenPotential
 
     potential = potential_of(load_config(config or Path()))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mlip_kmc.cli.common import PATH, Command
-from mlip_kmc.wording import counted, duration, outcomes, plain, plural, reasons, size
+from mlip_kmc.ground.wording import counted, duration, outcomes, plain, plural, reasons, size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from mlip_kmc.status import RunStatus
+    from mlip_kmc.report.status import RunStatus
 
 _LITTLE_BYTES = 1_000_000_000
 
@@ -35,7 +35,7 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
     from rich.console import Console
     from rich.live import Live
 
-    from mlip_kmc.status import read_status, read_work
+    from mlip_kmc.report.status import read_status, read_work
 
     if as_json + work + watch > 1:
         raise click.UsageError("--json, --work and --watch are three ways to print it; choose one")

@@ -25,8 +25,8 @@ def worker(run: Path, slots: int | None, patience_min: float, interface: str | N
     \b
     Example:  srun --ntasks-per-node=1 apptainer exec image.sif mlip-kmc worker my-run
     """  # noqa: D301
-    from mlip_kmc.config import processors
-    from mlip_kmc.searches.worker import Crew
+    from mlip_kmc.ground.environment import processors
+    from mlip_kmc.workers.crew import Crew
 
     crew = Crew(run.absolute(), slots=slots or processors(), say=lambda line: click.echo(line, err=True), interface=interface)
 

@@ -17,14 +17,21 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from mlip_kmc.constants import BOHR_A, EV_PER_KCAL_PER_MOL, EV_PER_KJ_PER_MOL, HARTREE_EV
-from mlip_kmc.errors import PotentialError, StructureError
-from mlip_kmc.files import write_durably
-from mlip_kmc.learning.spanning import Span, chosen, completed, natural_scales, neighbours_never_met, span_of
-from mlip_kmc.potential.gamma import Extrapolation, Projector
+from mlip_kmc.evaluate.gamma import Extrapolation, Projector
+from mlip_kmc.ground.constants import BOHR_A, EV_PER_KCAL_PER_MOL, EV_PER_KJ_PER_MOL, HARTREE_EV
+from mlip_kmc.ground.errors import PotentialError, StructureError
+from mlip_kmc.ground.files import write_durably
+from mlip_kmc.ground.wording import counted, plain
+from mlip_kmc.learning.spanning import (
+    Span,
+    chosen,
+    completed,
+    natural_scales,
+    neighbours_never_met,
+    span_of,
+)
+from mlip_kmc.model.structure import Array, read_frames, text_of
 from mlip_kmc.potential.rank import Rank, inverse_of
-from mlip_kmc.structure import Array, read_frames, text_of
-from mlip_kmc.wording import counted, plain
 
 LENGTHS_A = {"A": 1.0, "bohr": BOHR_A, "nm": 10.0}
 """Units of length, in A."""

@@ -21,7 +21,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from scipy.spatial import cKDTree
 
-from mlip_kmc.structure import minimum_image
+from mlip_kmc.model.structure import minimum_image
 
 Array = npt.NDArray[np.float64]
 

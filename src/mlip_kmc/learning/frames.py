@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from mlip_kmc.errors import RunStateError, StructureError
-from mlip_kmc.files import make_directory, sha256_of, write_durably
-from mlip_kmc.halts import Halt, Kind, extended_xyz
+from mlip_kmc.evaluate.gamma import Extrapolation
+from mlip_kmc.ground.errors import RunStateError, StructureError
+from mlip_kmc.ground.files import make_directory, sha256_of, write_durably
 from mlip_kmc.learning.duplicates import TOLERANCE_A, duplicates_of
 from mlip_kmc.learning.selection import USUAL, Choice, Chosen, choose
-from mlip_kmc.potential.gamma import Extrapolation
-from mlip_kmc.structure import Array
+from mlip_kmc.model.frames import Halt, Kind, extended_xyz
+from mlip_kmc.model.structure import Array
 
 SELECTED, REPORT = "selected.xyz", "selection.json"
 _FORMAT = 1

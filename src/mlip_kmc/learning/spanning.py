@@ -18,8 +18,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii
 
+from mlip_kmc.evaluate.gamma import Projector
 from mlip_kmc.learning.maxvol import TOLERANCE
-from mlip_kmc.potential.gamma import Projector
 from mlip_kmc.potential.rank import Rank, rank_from
 
 Array = npt.NDArray[np.float64]

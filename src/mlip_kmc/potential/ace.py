@@ -15,12 +15,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlip_kmc.config import GammaSection
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.baseline import Baseline, canonical, check_training, core_warning
 from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.minimum_distance import near_commands
-from mlip_kmc.potential.record import Digests, PotentialRecord, advice, check_digests, read_record, record_path
+from mlip_kmc.potential.record import (
+    Digests,
+    PotentialRecord,
+    advice,
+    check_digests,
+    read_record,
+    record_path,
+)
 from mlip_kmc.potential.side_channel import commands
 from mlip_kmc.potential.yace import Outline
 
@@ -213,7 +220,7 @@ class AcePotential:
         ace = PyACECalculator(str(self.yace))
         if self.baseline is None and not self.minimum_distance_A:
             return ace
-        from mlip_kmc.potential.calculator import Guarded
+        from mlip_kmc.evaluate.calculator import Guarded
 
         return Guarded(ace, pairs=self.baseline.to_driver() if self.baseline else {}, minimum_A=self.minimum_distance_A)
 

@@ -24,7 +24,7 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.rank import Rank, rank_of_inverse
 

@@ -18,8 +18,8 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, model_validator
 
 from mlip_kmc.config import BaselineSection, RepulsionSection
-from mlip_kmc.errors import PotentialError
-from mlip_kmc.schema import closest
+from mlip_kmc.config.eon_schema import closest
+from mlip_kmc.ground.errors import PotentialError
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import yaml
 
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.ground.errors import PotentialError
 
 _ADVICE = "give the .yaml that pacemaker or python-ace wrote"
 _TRUE = ("true", "yes", "on", "y")

@@ -14,8 +14,8 @@ import numpy as np
 from ase import Atoms
 
 from mlip_kmc.config import GammaSection
-from mlip_kmc.constants import BOHR_A
-from mlip_kmc.errors import PotentialError, StructureError
+from mlip_kmc.ground.constants import BOHR_A
+from mlip_kmc.ground.errors import PotentialError, StructureError
 
 _ORTHOGONAL = 1e-6
 """Largest off-diagonal component, in A, of a cell that counts as a box."""

@@ -3,7 +3,7 @@
     driven = DrivenPotential(AcePotential.read(Path("cu.yace")))
     driven.recipe()                      # {'potential': '/.../cu.yace'}: the driver's options
 
-`mlip_kmc.serve.served` keeps a server for it and gives it its program.
+`mlip_kmc.driver.served` keeps a server for it and gives it its program.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlip_kmc.config import GammaSection
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential.ace import AcePotential
 from mlip_kmc.potential.ase_calculator import AsePotential
 from mlip_kmc.potential.builtin import BuiltinPotential

@@ -6,11 +6,11 @@
 from ase import Atoms
 
 from mlip_kmc.config import StructureSection
-from mlip_kmc.errors import StructureError
+from mlip_kmc.ground.errors import StructureError
+from mlip_kmc.model.structure import Prepared, prepare
 from mlip_kmc.potential.ace import AcePotential
 from mlip_kmc.potential.builtin import BuiltinPotential
 from mlip_kmc.potential.driven import DrivenPotential
-from mlip_kmc.structure import Prepared, prepare
 
 
 def fitted(

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mlip_kmc.errors import PotentialError
-from mlip_kmc.explain import explain
-from mlip_kmc.files import read_at_most, write_durably
-from mlip_kmc.json_text import JsonError, read_json
+from mlip_kmc.config.explain import explain
+from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.ground.files import read_at_most, write_durably
+from mlip_kmc.ground.json_text import JsonError, read_json
 from mlip_kmc.potential.baseline import Pairs
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
-from mlip_kmc.errors import RunStateError
-from mlip_kmc.files import sha256_of, write_durably
+from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.ground.files import sha256_of, write_durably
 from mlip_kmc.potential.ace import AcePotential
 from mlip_kmc.potential.active_set import blindness_of
 from mlip_kmc.potential.builtin import BuiltinPotential

@@ -19,7 +19,7 @@ from typing import Any, Self
 import yaml
 from ase.data import atomic_numbers
 
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.ground.errors import PotentialError
 
 _FETCH = "fetch or fit it again"
 _SYMBOL = re.compile(r"[A-Z][a-z]?")

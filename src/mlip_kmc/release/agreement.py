@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.check.lammps import largest_gamma
-from mlip_kmc.eon.evaluate import evaluate
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.evaluate.by_eon import evaluate
+from mlip_kmc.evaluate.by_lammps import largest_gamma
+from mlip_kmc.evaluate.calculator import Guarded
+from mlip_kmc.evaluate.gamma import Extrapolation
+from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.ground.programs import Program, ProgramEnd
 from mlip_kmc.potential import AcePotential, DrivenPotential
-from mlip_kmc.potential import pace_driver as driver
-from mlip_kmc.potential.calculator import Guarded
-from mlip_kmc.potential.gamma import Extrapolation
-from mlip_kmc.programs import Program, ProgramEnd
 from mlip_kmc.release import members
 from mlip_kmc.release.gate import LIMITS, Check, measured
 from mlip_kmc.release.symmetry import evaluated

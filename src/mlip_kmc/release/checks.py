@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ase import Atoms
 
 from mlip_kmc.check.gradient import gradient
-from mlip_kmc.eon.evaluate import Evaluation, evaluate
+from mlip_kmc.evaluate.by_eon import Evaluation, evaluate
 from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.potential.record import PotentialRecord, Training
 from mlip_kmc.release.gate import LIMITS, Check, measured, not_tested

@@ -8,7 +8,7 @@ A signature says who let a release out, not that what it says can be so.
 import math
 from collections.abc import Callable, Iterator
 
-from mlip_kmc.errors import ReleaseError
+from mlip_kmc.ground.errors import ReleaseError
 from mlip_kmc.release.gate import CHECKS, LIMITS, Check, Verdict, rounded
 from mlip_kmc.release.manifest import FirstManifest, GroupErrors, Manifest, ProductionManifest
 from mlip_kmc.release.training import ANY_GROUP, SetErrors

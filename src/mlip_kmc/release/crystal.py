@@ -17,8 +17,8 @@ from ase.build import bulk
 from ase.optimize import BFGS
 from scipy.optimize import minimize_scalar
 
-from mlip_kmc.constants import GPA_PER_EV_A3
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.ground.constants import GPA_PER_EV_A3
+from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.release.settings import Crystal
 
 Array = npt.NDArray[np.float64]

@@ -13,9 +13,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mlip_kmc.errors import ReleaseError
+from mlip_kmc.config.eon_schema import closest
+from mlip_kmc.ground.errors import ReleaseError
 from mlip_kmc.release.settings import Line, Section
-from mlip_kmc.schema import closest
 
 CHECKS = ("forces", "rotation", "translation", "permutation", "cutoff", "baseline", "paths", "gamma", "lattice-constant", "c11",
           "c12", "c44", "vacancy", "barrier", "halts", "training-set", "validation", "image")

@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 
-from mlip_kmc.records import Event, SearchRecord
+from mlip_kmc.model.records import Event, SearchRecord
 from mlip_kmc.release.gate import LIMITS, Check, Verdict, measured, not_tested
 
 

@@ -13,14 +13,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AwareDatetime, Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
-from mlip_kmc.errors import ReleaseError
-from mlip_kmc.explain import explain
-from mlip_kmc.json_text import JsonError, read_json
+from mlip_kmc.config.explain import explain
+from mlip_kmc.ground.errors import ReleaseError
+from mlip_kmc.ground.json_text import JsonError, read_json
 from mlip_kmc.potential.baseline import Pairs
 from mlip_kmc.release.gate import CHECKS, Check
-from mlip_kmc.release.settings import SEMVER, ErrorLimit, Licences, Line, Oracle, Organization, Section
+from mlip_kmc.release.settings import (
+    SEMVER,
+    ErrorLimit,
+    Licences,
+    Line,
+    Oracle,
+    Organization,
+    Section,
+)
 
 FORMAT = 2
 """It changes with the meaning of a key."""

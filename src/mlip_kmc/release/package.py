@@ -16,9 +16,10 @@ from typing import Literal
 
 from ase import Atoms
 
-from mlip_kmc.config import source_date_epoch
-from mlip_kmc.errors import ReleaseError, StructureError
-from mlip_kmc.files import make_directory, write_durably
+from mlip_kmc.ground.environment import source_date_epoch
+from mlip_kmc.ground.errors import ReleaseError, StructureError
+from mlip_kmc.ground.files import make_directory, write_durably
+from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.record import Training
 from mlip_kmc.release import members
@@ -51,7 +52,6 @@ from mlip_kmc.release.symmetry import symmetry_checks
 from mlip_kmc.release.training import ANY_GROUP, LabelledSet, SetErrors
 from mlip_kmc.release.validation import validation_check
 from mlip_kmc.report import render
-from mlip_kmc.scratch import temporary
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ase.symbols import string2symbols
 
-from mlip_kmc.errors import MlipKmcError
+from mlip_kmc.ground.errors import MlipKmcError
 from mlip_kmc.release.crystal import CubicCrystal, ElasticConstants
 from mlip_kmc.release.gate import Check, measured, not_tested
 from mlip_kmc.release.settings import Reference, References

@@ -21,10 +21,10 @@ from pydantic import (
     field_validator,
 )
 
-from mlip_kmc.errors import ConfigError
-from mlip_kmc.explain import explain
-from mlip_kmc.files import why_no_file
-from mlip_kmc.yaml_file import read_keys
+from mlip_kmc.config.explain import explain
+from mlip_kmc.config.yaml_file import read_keys
+from mlip_kmc.ground.errors import ConfigError
+from mlip_kmc.ground.files import why_no_file
 
 SEMVER = r"^(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})(-[0-9A-Za-z]{1,20}(\.[0-9A-Za-z]{1,20}){0,4})?$"
 """Semantic versioning 2.0.0, without build metadata, which does not order releases."""

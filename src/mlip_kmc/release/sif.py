@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from mlip_kmc.errors import ReleaseError
+from mlip_kmc.ground.errors import ReleaseError
 
 MARK, MARK_AT = b"SIF_MAGIC", 32
 RECIPE_LABEL = "mlip-kmc.recipe"

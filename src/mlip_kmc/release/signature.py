@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from mlip_kmc.errors import ReleaseError
-from mlip_kmc.files import read_at_most, storage_errors, why_no_file
-from mlip_kmc.programs import Finished, Program, ProgramEnd
-from mlip_kmc.scratch import temporary
+from mlip_kmc.ground.errors import ReleaseError
+from mlip_kmc.ground.files import read_at_most, storage_errors, why_no_file
+from mlip_kmc.ground.programs import Finished, Program, ProgramEnd
+from mlip_kmc.ground.scratch import temporary
 
 NAMESPACE = "mlip-kmc-release"
 SUFFIX = ".sig"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.errors import PotentialError
+from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.release.gate import LIMITS, Check, Verdict, measured
 from mlip_kmc.release.symmetry import evaluated

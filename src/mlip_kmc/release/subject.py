@@ -18,8 +18,9 @@ from ase import Atoms
 from pydantic import TypeAdapter, ValidationError
 
 from mlip_kmc import __version__
-from mlip_kmc.errors import PotentialError, ReleaseError, RunStateError
-from mlip_kmc.files import sha256_of
+from mlip_kmc.ground.errors import PotentialError, ReleaseError, RunStateError
+from mlip_kmc.ground.files import sha256_of
+from mlip_kmc.model.structure import read_structure
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, Pairs
 from mlip_kmc.potential.whereabouts import noted_potential
@@ -27,8 +28,7 @@ from mlip_kmc.release.manifest import Image, Run
 from mlip_kmc.release.parts_list import ImageParts
 from mlip_kmc.release.sif import is_sif, recipe_of
 from mlip_kmc.report import Report, collect
-from mlip_kmc.rundir import RunView
-from mlip_kmc.structure import read_structure
+from mlip_kmc.store.view import RunView
 
 _REPORTED = ("ase", "numpy", "scipy")
 

@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.errors import PotentialError, StructureError
-from mlip_kmc.files import sha256_of
-from mlip_kmc.structure import read_frames, text_of
+from mlip_kmc.ground.errors import PotentialError, StructureError
+from mlip_kmc.ground.files import sha256_of
+from mlip_kmc.model.structure import read_frames, text_of
 
 Array = npt.NDArray[np.float64]
 ANY_GROUP = "all"

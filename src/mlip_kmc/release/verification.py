@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mlip_kmc.errors import MlipKmcError, PotentialError, ReleaseError
-from mlip_kmc.files import (
+from mlip_kmc.ground.errors import MlipKmcError, PotentialError, ReleaseError
+from mlip_kmc.ground.files import (
     fsync_directory,
     make_directory,
     read_at_most,
@@ -34,7 +34,8 @@ from mlip_kmc.files import (
     why_no_file,
     write_durably,
 )
-from mlip_kmc.json_text import JsonError, read_json
+from mlip_kmc.ground.json_text import JsonError, read_json
+from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.release import members
 from mlip_kmc.release.archive import ArchiveError, unpacked, written_at
 from mlip_kmc.release.consistency import refuse_contradictions
@@ -52,7 +53,6 @@ from mlip_kmc.release.manifest import (
 from mlip_kmc.release.members import MEMBERS, MOST_BYTES
 from mlip_kmc.release.signature import MOST_BYTES as MOST_SIGNATURE_BYTES
 from mlip_kmc.release.signature import SUFFIX, Signer, signer_of
-from mlip_kmc.scratch import temporary
 
 STEPS = ("package", "signature", "archive", "members", "digests", "manifest", "potential", "image", "try")
 """By number, from 1."""
@@ -307,9 +307,9 @@ def _try(folder: Path, manifest: Manifest) -> str:
 
 def _try_gamma(folder: Path, manifest: Manifest) -> str:
     """An active set of another potential fits this one's files, and has other gammas."""
+    from mlip_kmc.model.structure import read_structure
     from mlip_kmc.potential import AcePotential
     from mlip_kmc.release.agreement import apart, both_gammas
-    from mlip_kmc.structure import read_structure
 
     potential = AcePotential.read(folder / members.YACE, basis=folder / members.BASIS, active_set=folder / members.ACTIVE_SET)
     found = dict(zip(("python-ace", "LAMMPS"), both_gammas(potential, read_structure(folder / members.STRUCTURE),

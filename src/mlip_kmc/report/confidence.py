@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.special import lambertw
 
-from mlip_kmc.records import Process, SearchRecord
+from mlip_kmc.model.records import Process, SearchRecord
 
 _COUNTED = ("random", "dynamics")
 _FEWEST = 10

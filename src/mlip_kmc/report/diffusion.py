@@ -24,9 +24,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlip_kmc.records import Event, StateRecord
-from mlip_kmc.structure import read_structure
-from mlip_kmc.trajectory import Path as AtomPath
+from mlip_kmc.model.atom_path import Path as AtomPath
+from mlip_kmc.model.records import Event, StateRecord
+from mlip_kmc.model.structure import read_structure
 
 Array = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mlip_kmc.records import OUTCOMES, Event, SearchRecord, StateRecord
+from mlip_kmc.model.records import OUTCOMES, Event, SearchRecord, StateRecord
 from mlip_kmc.report import words
 from mlip_kmc.report.charts import Chart, Point, Scale, nice_step, padded, thinned
 from mlip_kmc.report.data import Link, table_link

@@ -8,7 +8,7 @@ Arcs above lead to a state that was first visited later, arcs below back. Determ
 import math
 from collections.abc import Mapping, Sequence
 
-from mlip_kmc.records import StateRecord
+from mlip_kmc.model.records import StateRecord
 from mlip_kmc.report import words
 from mlip_kmc.report.charts import Chart, Scale, label, padded, px
 from mlip_kmc.report.data import table_link

@@ -12,10 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mlip_kmc.constants import EON_KELVIN_PER_EV
-from mlip_kmc.records import OUTCOMES, Event, Process, SearchRecord, StateRecord, unsound_steps
+from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
+from mlip_kmc.model.records import (
+    OUTCOMES,
+    Event,
+    Process,
+    SearchRecord,
+    StateRecord,
+    unsound_steps,
+)
 from mlip_kmc.report.confidence import confidence_curve
-from mlip_kmc.rundir import RunSettings
+from mlip_kmc.store.view import RunSettings
 
 
 @dataclass(frozen=True)

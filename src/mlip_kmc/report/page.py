@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mlip_kmc.records import Process, unsound
+from mlip_kmc.model.records import Process, unsound
 from mlip_kmc.report import words
 from mlip_kmc.report.data import Link, table_link
 from mlip_kmc.report.diffusion import TRUSTED_STEPS, SpeciesDiffusion

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from ase.data import atomic_numbers, covalent_radii
 
-from mlip_kmc.records import Process
+from mlip_kmc.model.records import Process
+from mlip_kmc.model.structure import minimum_image, read_structure
 from mlip_kmc.report.charts import px, wrap
-from mlip_kmc.structure import minimum_image, read_structure
 
 Array = npt.NDArray[np.float64]
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from mlip_kmc.model.records import prefactor_reasons
+from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential.whereabouts import noted_blindness
-from mlip_kmc.records import prefactor_reasons
 from mlip_kmc.report.diffusion import SpeciesDiffusion, Walk, diffusion, follow
 from mlip_kmc.report.numbers import RunNumbersSummary, summarise
-from mlip_kmc.rundir import RunView
-from mlip_kmc.structure import fixed_atoms, read_structure
+from mlip_kmc.store.view import RunView
 
 FORMAT = 1
 

@@ -7,7 +7,7 @@
 
 import math
 
-from mlip_kmc.wording import plural
+from mlip_kmc.ground.wording import plural
 
 _UP = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _TIMES = ((1e-15, "fs"), (1e-12, "ps"), (1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))

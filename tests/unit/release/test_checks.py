@@ -13,8 +13,8 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 
 from mlip_kmc.check.gradient import GRADIENT_EV_PER_A
-from mlip_kmc.eon.evaluate import Evaluation
-from mlip_kmc.errors import PotentialError, ReleaseError
+from mlip_kmc.evaluate.by_eon import Evaluation
+from mlip_kmc.ground.errors import PotentialError, ReleaseError
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, Zbl
 from mlip_kmc.potential.record import read_record
@@ -32,7 +32,7 @@ from mlip_kmc.release.smoothness import baseline_check, cutoff_check, cutoffs_of
 from mlip_kmc.release.symmetry import evaluated, symmetry_checks
 from mlip_kmc.release.training import LabelledSet
 
-from ..synthetic import event, search  # noqa: TID252 - tests are no package
+from ..synthetic import event, search
 from .packages import EXAMPLE
 
 CU = Crystal(formula="Cu", lattice="fcc", a_A=3.6)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from mlip_kmc.errors import ReleaseError
+from mlip_kmc.ground.errors import ReleaseError
 from mlip_kmc.release.gate import CHECKS
 from mlip_kmc.release.manifest import (
     FirstManifest,

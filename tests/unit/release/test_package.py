@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mlip_kmc.errors import ReleaseError
-from mlip_kmc.records import Start
+from mlip_kmc.ground.errors import ReleaseError
+from mlip_kmc.model.records import Start
 from mlip_kmc.release import members
 from mlip_kmc.release.members import MANIFEST, SUMS
 from mlip_kmc.release.package import ProductionDeployer, _check_sizes, _together, sums_of

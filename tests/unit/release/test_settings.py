@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from mlip_kmc.errors import ConfigError
+from mlip_kmc.ground.errors import ConfigError
 from mlip_kmc.release.settings import load_settings, settings_schema, with_overrides
 
 from .packages import EXAMPLE

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from mlip_kmc.errors import ReleaseError
+from mlip_kmc.ground.errors import ReleaseError
 from mlip_kmc.release.signature import NAMESPACE, sign, signer_of
 
 from .packages import Signers

@@ -8,7 +8,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from mlip_kmc.errors import StructureError
+from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.release.training import LabelledSet
 
 

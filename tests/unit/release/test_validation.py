@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mlip_kmc.errors import ConfigError, PotentialError, ReleaseError
+from mlip_kmc.ground.errors import ConfigError, PotentialError, ReleaseError
 from mlip_kmc.release.gate import Verdict, pass_gate
 from mlip_kmc.release.manifest import ValidationMetrics
 from mlip_kmc.release.settings import ErrorLimit

@@ -19,7 +19,16 @@ import pytest
 
 from mlip_kmc.release import verification
 from mlip_kmc.release.manifest import FirstManifest, schema_bytes
-from mlip_kmc.release.members import BASELINE, CRATE, MANIFEST, MEMBERS, PARTS, SCHEMA, SUMS, TRAINING
+from mlip_kmc.release.members import (
+    BASELINE,
+    CRATE,
+    MANIFEST,
+    MEMBERS,
+    PARTS,
+    SCHEMA,
+    SUMS,
+    TRAINING,
+)
 from mlip_kmc.release.verification import STEPS, Policy, VerificationError, verify
 
 from .packages import (

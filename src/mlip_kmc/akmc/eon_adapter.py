@@ -1,0 +1,423 @@
+"""Everything that this program changes in eOn's server or takes from inside it, with the reason; nothing else imports eOn.
+
+    verify()                                # ProgramError where eOn is not the one that the changes were made for
+    config = eon_config(run / "eon")
+    states = state_list(run / "eon", config=config)
+
+eOn has no interface for some of what a durable run needs, so classes are derived, and a few names are replaced. Each change holds
+for the source that it was made for: `ADAPTED` names the functions it replaces or rests on, with the digest of their source.
+"""
+
+import hashlib
+import importlib
+import inspect
+import io as text_io
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from configparser import ConfigParser
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import eon
+from eon import akmcstate, akmcstatelist, atoms, communicator, displace, fileio, superbasinscheme
+from eon.config import ConfigClass
+from eon.explorer import MinModeExplorer, results_mapping
+
+from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
+from mlip_kmc.ground.errors import ConfigError, ProgramError
+from mlip_kmc.ground.files import make_directory
+from mlip_kmc.model.records import SearchRecord
+from mlip_kmc.store.eon_tree import search_record
+
+if TYPE_CHECKING:
+    from mlip_kmc.akmc.queue import OrderedCommunicator
+
+__all__ = ["Communicator", "DisplaceError", "Explorer", "results_mapping", "verify"]
+
+DisplaceError = displace.DisplaceError
+
+_LOG_BYTES = 4_000_000
+_LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin", "superbasinscheme")
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """One change, and what of eOn it replaces or rests on.
+
+    Attributes:
+        reason: why it is made, and what it is.
+        sources: sha256 of the source of functions, by `module:name`.
+    """
+
+    reason: str
+    sources: dict[str, str]
+
+
+VERSIONS = ("3.6.0",)
+"""Of eOn, for which `ADAPTED` holds."""
+
+ADAPTED = (
+    Adapted("searches run on our own workers; eOn finds a communicator by its configuration object", sources={
+        "eon.communicator:get_communicator": "ad47bba9f08e0818466aca12712af8b1a0e8365c94f9bf5ada62c250cf956b6a",
+        "eon.communicator:Communicator": "9901f0627ded1020b27cef718bc58a6e636b24d3b3c0555c4bb80a2aac310988",
+    }),
+    Adapted("a state's info file is read once and written once a commit: eOn does either some thirty times a search", sources={
+        "eon.fileio:ini": "088d71ee723a793f6216a4589a1c5d6a5b979eb12b35bb6a214ebbabd3864c2d",
+        "eon.fileio:atomic_write": "8b1fca5e22815fddab585d05ec1f1ce8d31955f56e9ef310073c4274f2583c3e",
+        "eon.state:State.__init__": "24771cfc5be94530f8b5f6402ef8c9ad290acf4abee78ddd7701c87af9da4e94",
+    }),
+    Adapted("process tables keep all digits: with eOn's five a continued run differs from one that was never stopped", sources={
+        "eon.akmcstate:AKMCState.processtable_line": "ec48c8989a3c052d0084e1cadffe19d4e380ae6e7f0b5b5e3f45bf03da9eee1f",
+        "eon.akmcstate:AKMCState.save_process_table": "4e76e2ea89749ce0f2d944d84f49ad1d87bd5caf4bb9a11a2de52d5a2f5b32ce",
+        "eon.akmcstate:AKMCState.append_process_table": "cf9e603731eecd78a1005f3858853a9da0d718ffada596b87bf2037c186cf1ed",
+        "eon.akmcstate:AKMCState.load_process_table": "ef1320036e06c3a07522543c5613a40fd50391cf9461cbcebdf75c199cc14b23",
+    }),
+    Adapted("every registration is noted and recorded, with our remark where we have one", sources={
+        "eon.akmcstate:AKMCState.__init__": "4763f57e073e861e78916a594afe52e4c0833882b9ec1944515fc8593690e44f",
+        "eon.akmcstate:AKMCState.append_search_result": "d3b8efc3939b2e5d17a9afe71629fa55067705276ce1b9560780c9875cc322cc",
+        "eon.akmcstate:AKMCState.add_process": "37ff94892efee787a43e9321030382b8eac01f0e968b88d09db94bbecfce3528",
+        "eon.akmcstate:AKMCState.register_bad_saddle": "2dc42a1c47363e66dd2dae6c6d6afca5f3ea5ee991eb28c3604c5a51e650568a",
+        "eon.statelist:StateList": "7bb1606db8f0dfdb9b8221a62ba93b6c94b609bac1de4a063217a211437afea7",
+        "eon.akmcstatelist:AKMCStateList": "36d8ee6558c86d61a4e2302759f6d6af2fa848967c664c7d0a2966cbfbe16f1d",
+    }),
+    Adapted("a process' own prefactors are made before it is registered, so that it is asked first whether it is new", sources={
+        "eon.akmcstate:AKMCState.find_repeat": "0f70a30b2af1b744945f649f715447c9ed374a970927fad67cf15f5d04f86af2",
+    }),
+    Adapted("confidence scheme `sampling` asks for counts of processes that were never counted", sources={
+        "eon.akmcstate:AKMCState.get_proc_random_count": "4f6a606d123d62848330ae8667b4cf896e5d6f6afcde8ee1680e513c6049fab5",
+        "eon.akmcstate:AKMCState.get_confidence": "e753cab7181627b4009d10b9b31bae9bcbe73655fed2566e356cb0de83b92bce",
+    }),
+    Adapted("searches are numbered by state, and what recycling suggests follows from the number alone", sources={
+        "eon.explorer:Explorer": "6d497d43ee6bd3b14be2c5c3ce0d6cd1d78986e6f5edb6dc49aa8e12e4393131",
+        "eon.explorer:MinModeExplorer": "4c55eb43889cdbe47f1946320d159458c0228c554da2d62c54e4da172709de48",
+        "eon.recycling:Recycling": "4882033db4806c52718b26b969cae21f73ba0115419adb76fe428564d982190f",
+    }),
+    Adapted("the neighbours of a reactant are computed once, not before every search", sources={
+        "eon.geometry.neighbors:neighbor_list_vectors": "2494c703032b9f03e29cb6570aeecec836389d3aabedbdcd85e58e945768dea1",
+        "eon.displace:DisplacementManager": "dfad00d4eb7dda94eaceacfe388303d123da8f50f05bc8b73c55c7d4d7ee5196",
+    }),
+    Adapted("optional accelerators that are not installed are not looked for at every call", sources={
+        "eon.geometry.neighbors:_linkcell_pairs": "f4f523e5232e9a9e0b0eda2ca5f2e86c230c6123ee6c62f30fb1503f0787631c",
+        "eon.geometry.pbc:pbc": "0108d12dd55db1cbcfe736526d23447cfbbfeb0240f0cb0a272066d7535cb039",
+    }),
+    Adapted("eOn's configuration gets absolute paths, and its client one processor", sources={
+        "eon.config:ConfigClass.init": "1a3698c4f0a29feeb3a685552f397929548cbf777100349c3592367106a3d668",
+        "eon.fileio:modify_config": "3798033f670f88e04cc129a131513930f665f2b552e9dd25eee327c4493d3dde",
+    }),
+    Adapted("superbasins are made and stored by eOn, and left by our own kinetics: eOn's step solves in plain double", sources={
+        "eon.superbasin:Superbasin": "7b763425baaf497d1e5954b5ce4c4ad0c15c7ce8e2582e95afcc4c965ff6fead",
+        "eon.superbasinscheme:SuperbasinScheme": "998b9bc8b63d97f974a4159371ad2db9db2501958a9d6b36e1a6a23f7ce9aa91",
+        "eon.superbasinscheme:TransitionCounting": "e46878fa84857407ed82ebb21d57f51041fa08f1abf89a1c7ac9713d63728a91",
+        "eon.superbasinscheme:EnergyLevel": "bf33a74a4dbf4fdb6ec0f60e6b8a4821c8940e4872400744ea494674b7238324",
+        "eon.superbasinscheme:RateThreshold": "b720f0802185de2aad23ed5f64faaf403dbac6acb74f7cc82646e4907ed7d99a",
+    }),
+)
+"""See `verify`."""
+
+
+@cache
+def verify() -> None:
+    """Compare the installed eOn with the one that the changes were made for.
+
+    Raises:
+        ProgramError: another version, or a function with another source.
+    """
+    if eon.__version__ not in VERSIONS:
+        raise ProgramError(f"eOn {eon.__version__} is installed; this mlip-kmc changes functions of eOn {', '.join(VERSIONS)}: "
+                           "run inside the image")
+    unknown = {name for change in ADAPTED for name, digest in change.sources.items() if source_digest(name) != digest}
+    if unknown:
+        raise ProgramError(f"eOn {eon.__version__} is not as it was released: {', '.join(sorted(unknown))} differ from what this "
+                           "mlip-kmc was made for; run inside the image")
+
+
+def source_digest(name: str) -> str | None:
+    """Digest (sha256) of the source of one of eOn's functions, or of a value's `repr`; None where there is none of that name.
+
+    Args:
+        name: `module:function` or `module:class.member`.
+    """
+    module, _, inside = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in inside.split("."):
+            found = inspect.getattr_static(found, part)
+        text = inspect.getsource(found) if inspect.isroutine(found) or inspect.isclass(found) else repr(found)
+    except (ImportError, AttributeError, OSError, TypeError):
+        return None
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+for _name in ("linkcell", "minimage"):  # optional accelerators that eOn asks for at every call; Python would look on the disk
+    if find_spec(_name) is None:
+        sys.modules[_name] = None  # type: ignore[assignment]
+
+
+# -- configuration, log, communicator
+
+
+def eon_config(root: Path) -> Any:
+    """eOn's configuration object of a run, with absolute paths: nothing depends on the current directory.
+
+    Args:
+        root: of eOn's tree, which has a `config.ini`.
+
+    Raises:
+        ConfigError: eOn refuses its options.
+    """
+    config = ConfigClass()
+    try:
+        config.init(str(root / "config.ini"))
+    except (ValueError, SyntaxError, SystemExit) as error:
+        raise ConfigError(f"eOn refuses its options: {error}; check the `eon` section of the configuration") from error
+    config.path_root = str(root)
+    for name in ("path_results", "path_states", "path_scratch", "path_jobs_in", "path_jobs_out", "path_incomplete",
+                 "path_pot", "sb_path"):
+        value = getattr(config, name, None)
+        if value:
+            setattr(config, name, str(root / Path(value).name))
+    config.path_results = str(root)
+    return config
+
+
+def log_to(path: Path) -> None:
+    """What eOn's server says goes into the run directory, not to the terminal."""
+    handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=2, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+    logging.raiseExceptions = False  # a full disk is told once, by the commit
+
+
+class Communicator(communicator.Communicator):  # type: ignore[misc]
+    """eOn's interface to what runs searches."""
+
+
+def use_communicator(config: Any, ours: "OrderedCommunicator") -> None:
+    """Have eOn's explorers find our communicator where they look for their own."""
+    communicator._comm_by_config_id[id(config)] = ours  # noqa: SLF001 - eOn has no other way in
+
+
+# -- states
+
+
+class NotingInfo(fileio.ini):  # type: ignore[misc]
+    """A state's info file that tells when it is changed; read once and written once for each commit.
+
+    eOn reads it for every value and writes it for every change, some thirty times a search. Nobody else writes it while a run
+    goes on, and what counts is what is committed.
+    """
+
+    noted: Callable[[], None] = staticmethod(lambda: None)
+    _unwritten = False
+
+    def get(self, *arguments: Any, **keywords: Any) -> Any:
+        """As eOn does, from what was read before."""
+        self._read_once()
+        path: Any = self.filenames
+        self.filenames: Any = []  # there eOn would read it again
+        try:
+            return super().get(*arguments, **keywords)
+        finally:
+            self.filenames = path
+
+    def set(self, section: str, option: str, value: Any) -> None:
+        """As eOn does; `flush` writes it."""
+        self._read_once()
+        if not self.has_section(section):
+            self.add_section(section)
+        ConfigParser.set(self, section, option, str(value))
+        self._unwritten = True
+        self.noted()
+
+    def flush(self) -> None:
+        """Write what was set."""
+        if self._unwritten:
+            with fileio.atomic_write(self.filenames) as stream:
+                self.write(stream)
+            self._unwritten = False
+
+    def _read_once(self) -> None:
+        if not self.loaded:
+            self.read()
+
+
+class _Counts(dict[int, int]):
+    """Counts by process, zero for the others; its text is a plain dict's, as eOn writes it."""
+
+    def __missing__(self, _: int) -> int:
+        return 0
+
+
+class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
+    """eOn's state, which notes that it changed and hands out a record of each search it registers.
+
+    Its process table keeps all digits: eOn's own five make a continued run differ from one that was never stopped.
+    """
+
+    processtable_line = "%7d %24.17g %24.17g %9d %24.17g %24.17g %24.17g %24.17g %7d\n"
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        Path(self.procdata_path).mkdir(exist_ok=True)  # eOn makes it with the state; a generation knows no empty folders
+        path = str(Path(self.path) / "info")
+        info = self.statelist.infos.setdefault(path, NotingInfo(path))  # one for all objects that eOn makes of a state
+        info.flush()
+        info.loaded, info.noted = False, self._note
+        self.info = info
+        self._note()
+
+    def _note(self) -> None:
+        self.statelist.touched.add(f"states/{self.number}")
+
+    def save_process_table(self) -> None:
+        """As eOn does; the change is noted."""
+        super().save_process_table()
+        self._note()
+
+    def get_proc_random_count(self) -> dict[int, int]:
+        """As eOn does; scheme `sampling` asks for processes that only recycling or a reverse step has found, too."""
+        return _Counts(super().get_proc_random_count())
+
+    def append_process_table(self, *arguments: Any, **keywords: Any) -> None:
+        """As eOn does; the change is noted."""
+        super().append_process_table(*arguments, **keywords)
+        self._note()
+
+    def is_new(self, found: dict[str, Any]) -> bool:
+        """`add_process` would give what a search found a row of its own; see there."""
+        results = results_mapping(found)
+        if results["termination_reason"] != 0:
+            return False
+        energy = self.get_energy()
+        barrier = results["potential_energy_saddle"] - (results["potential_energy_reactant"] if energy is None else energy)
+        window = self.statelist.kT * (self.statelist.thermal_window + self.statelist.max_thermal_window)
+        within = barrier - min(self.get_lowest_barrier(), barrier) <= window
+        return bool(within and self.find_repeat(found["saddle.con"], barrier) is None)
+
+    def append_search_result(self, result: dict[str, Any], comment: str, superbasin: Any) -> None:
+        """As eOn does, with our own remark where there is one, and a record."""
+        if result.get("remark"):
+            comment = result["remark"]
+        super().append_search_result(result, comment, superbasin)
+        self._note()
+        if result["type"] != "reverse":
+            record = search_record(result, state=self.number, comment=comment)
+            self.statelist.records.append(record)
+            self.statelist.frames[f"{record.state}_{record.index}"] = result["graded"].frames
+
+
+class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
+    """eOn's states, with what changed and what was registered since the last commit.
+
+    Attributes:
+        touched: paths inside eOn's tree that changed.
+        records: of searches that were registered. frames: structures of them worth keeping, by search.
+        infos: each state's info file.
+    """
+
+    def __init__(self, root: Path, *, config: Any) -> None:
+        """States of eOn's tree at `root`; state 0 is made of its `pos.con` where there is none."""
+        self.touched, self.records = {"states/0"}, list[SearchRecord]()
+        self.frames: dict[str, tuple[str, ...]] = {}
+        self.infos: dict[str, NotingInfo] = {}
+        super().__init__(config.main_temperature / EON_KELVIN_PER_EV, config.akmc_thermal_window, config.akmc_max_thermal_window,
+                         str(root / "pos.con"), filter_hole=config.disp_moved_only, config=config)
+        self.StateClass = RecordingState
+
+
+class ExactEnergyLevel(superbasinscheme.EnergyLevel):  # type: ignore[misc]
+    """eOn's scheme with levels that keep all digits: with eOn's six a continued run may merge states that another would not."""
+
+    def write_data(self) -> None:
+        """As eOn does."""
+        for state, level in self.levels.items():
+            (Path(state.path) / self.config.sb_state_file).write_text(f"{level!r}\n", encoding="ascii")
+
+
+def superbasin_scheme(states: StateList, *, config: Any) -> Any:
+    """eOn's scheme that decides which states make a superbasin; None where superbasins are off.
+
+    Raises:
+        ConfigError: eOn has none of that name.
+    """
+    if not config.sb_on:
+        return None
+    kinds = {"transition_counting": (superbasinscheme.TransitionCounting, "sb_tc_ntrans"),
+             "energy_level": (ExactEnergyLevel, "sb_el_energy_increment"),
+             "rate": (superbasinscheme.RateThreshold, "sb_rt_rate_threshold")}
+    make_directory(Path(config.sb_path) / "storage")  # eOn moves merged superbasins there
+    if config.sb_scheme not in kinds:
+        raise ConfigError(f"eon.Coarse Graining.superbasin_scheme is one of {', '.join(kinds)}, not '{config.sb_scheme}'")
+    kind, parameter = kinds[config.sb_scheme]
+    return kind(config.sb_path, states, states.kT, getattr(config, parameter), config=config)
+
+
+# -- searches
+
+
+class Explorer(MinModeExplorer):  # type: ignore[misc]
+    """eOn's explorer without its counter of searches, and with suggestions that follow from a search's number alone."""
+
+    def load_wuid(self) -> None:
+        """Searches are numbered by state; eOn's own counter, a file that is not committed, is not used."""
+
+    def save_wuid(self) -> None:
+        """See `load_wuid`."""
+
+    def suggest_from(self, index: int) -> None:
+        """Have recycling suggest what search number `index` of the state is to start from, whatever was suggested before."""
+        if self.config.recycling_on:
+            self.recycler.ref_state.load_process_table()
+            self.recycler.proc_ids = sorted(self.recycler.ref_state.procs)
+            self.recycler.num_procs = len(self.recycler.proc_ids)
+            self.recycler.process_number = index
+
+
+class Neighbours:
+    """Within a block, `eon.atoms.neighbor_list_vectors` remembers its answers by structure, which nobody changes meanwhile.
+
+    eOn asks for those of the same reactant, all of its atoms, before every search.
+    """
+
+    def __init__(self, plain: Callable[..., Any] = atoms.neighbor_list_vectors) -> None:
+        """`plain` is eOn's own."""
+        self._plain = plain
+        self._found: dict[tuple[int, float, bool], tuple[Any, Any]] = {}
+
+    def _vectors(self, structure: Any, cutoff: float, brute: bool = False) -> Any:  # noqa: FBT001, FBT002 - as eOn's
+        key = (id(structure), cutoff, brute)
+        if key not in self._found:
+            self._found[key] = (structure, self._plain(structure, cutoff, brute))  # with it: its id stays its own
+        return self._found[key][1]
+
+    def __enter__(self) -> None:
+        atoms.neighbor_list_vectors = self._vectors
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        atoms.neighbor_list_vectors = self._plain
+
+
+def start_files(displacement: Any, mode: Any, reactant: Any) -> Iterator[tuple[str, text_io.StringIO]]:
+    """`displacement.con` and `direction.dat` of a search, as eOn's client reads them."""
+    place, direction = text_io.StringIO(), text_io.StringIO()
+    fileio.savecon(place, displacement)
+    fileio.save_mode(direction, mode, getattr(reactant, "free", None))
+    yield from (("displacement.con", place), ("direction.dat", direction))
+
+
+def client_config(path: str, *, seed: int) -> text_io.StringIO:
+    """A search's `config.ini`; one search uses one processor, whatever the client finds (eOn's key has no schema)."""
+    changes = [("Main", "job", "process_search"), ("Main", "random_seed", str(seed % 2**31))]
+    text: str = fileio.modify_config(path, changes).getvalue()
+    return text_io.StringIO(text.replace("[Main]\n", "[Main]\nparallel = false\n", 1))

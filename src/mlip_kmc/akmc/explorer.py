@@ -1,0 +1,162 @@
+"""eOn's explorer with a random stream of its own for every search.
+
+    explorer = OrderedExplorer(states, previous, state, superbasin=None, config=eon_config, seed=1, spool=spool)
+    explorer.register_result()
+    explorer.make_jobs()
+
+Search number k of state s has the name `s_k`; its displacement and seed follow from the run's seed, s and k. So a search
+that was in flight at a stop is made again, the same, and the number of workers changes nothing.
+"""
+
+import io as text_io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlip_kmc.akmc.eon_adapter import (
+    DisplaceError,
+    Explorer,
+    Neighbours,
+    client_config,
+    results_mapping,
+    start_files,
+)
+from mlip_kmc.akmc.queue import OrderedCommunicator, search_of
+from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
+from mlip_kmc.ground.files import sealed, unsealed, write_durably
+from mlip_kmc.model.kinetics import search_seed
+
+
+class OrderedExplorer(Explorer):
+    """Makes and registers the searches of one state (or of a superbasin's least known state)."""
+
+    def __init__(
+        self, states: Any, previous_state: Any, state: Any, *, superbasin: Any, config: Any, seed: int, spool: Path,
+    ) -> None:
+        """Read the state.
+
+        Args:
+            states: eOn's list.
+            previous_state: where the run came from, for recycling.
+            state: to be searched.
+            superbasin: that holds it, or None.
+            config: eOn's.
+            seed: the run's.
+            spool: where searches that cannot be made again (recycled saddles) are kept until they are registered.
+        """
+        self._seed = seed
+        self._spool = spool
+        self._neighbours = Neighbours()
+        super().__init__(states, previous_state, state, superbasin, config=config)
+        self.comm: OrderedCommunicator
+
+    @property
+    def confidence(self) -> float:
+        """Of the state, or of the superbasin."""
+        return float(self.superbasin.get_confidence() if self.superbasin else self.state.get_confidence())
+
+    @property
+    def confident(self) -> bool:
+        """It is time for a KMC step."""
+        return bool(self.confidence >= self.config.akmc_confidence)
+
+    @property
+    def registered(self) -> int:
+        """How many searches of the state are registered."""
+        return int(self.state.get_total_saddle_count())
+
+    @property
+    def still_needed(self) -> int:
+        """How many more searches the state will probably take, if they bring nothing new.
+
+        eOn's scheme `old` has the confidence 1 - 1 / r with r repeats in a row. With n processes and s good searches, scheme
+        `new` has the confidence C that solves 1 - C = exp(-C s / n): it takes n ln(1 / (1 - C)) / C of them, and `sampling` about
+        as many. Bad searches come on top, as many as so far.
+        """
+        wanted = float(self.config.akmc_confidence)
+        good = int(self.state.get_good_saddle_count())
+        if self.config.akmc_confidence_scheme == "old":
+            missing = 1 / (1 - wanted) - int(self.state.get_repeats())
+        else:
+            missing = -max(int(self.state.get_unique_saddle_count()), 1) * math.log1p(-wanted) / wanted - good
+        return math.ceil(max(missing, 1.0) * (self.registered + 2) / (good + 1))
+
+    def make_jobs(self, at_most: int | None = None, *, ahead: int) -> None:
+        """Submit searches.
+
+        Args:
+            at_most: so many of the state in all.
+            ahead: until so many are not registered.
+        """
+        wanted = ahead - self.comm.get_queue_size()
+        here = [name for name in self.comm.pending if search_of(name)[0] == self.state.number]
+        following = self.registered + len(here)
+        end = following + max(wanted, 0)
+        self.submit([f"{self.state.number}_{index}" for index in range(following, end if at_most is None else min(end, at_most))])
+
+    def submit(self, names: list[str]) -> None:
+        """Submit searches by name."""
+        if names:
+            reactant = text_io.StringIO(Path(self.state.reactant_path).read_text(encoding="utf-8"))
+            self.comm.submit_jobs([self._search(name) for name in names], {"pos.con": (reactant, 0o644)})
+
+    def _search(self, name: str) -> dict[str, Any]:
+        kept = self._spool / f"{name}.job"
+        if kept.is_file():
+            text = unsealed(kept.read_bytes())
+            if text is None:
+                raise RunStateError(f"{kept}, which search {name} starts from, is damaged; restore it from a backup, or remove "
+                                    "it: the search then starts anew, as good, but perhaps elsewhere")
+            body = json.loads(text)
+            return {"id": name, "type": body.pop("type"), **{key: text_io.StringIO(text) for key, text in body.items()}}
+        number, index = search_of(name)
+        seed = search_seed(seed=self._seed, state=number, index=index)
+        np.random.seed(seed)  # noqa: NPY002 - eOn draws from numpy's global stream
+        self.suggest_from(index)
+        try:
+            with self._neighbours:
+                displacement, mode, kind = self.generate_displacement()
+        except DisplaceError as error:
+            raise SearchesFailedError(
+                f"no search can start: {error}; change search.displace or search.max_coordination"
+            ) from error
+        search: dict[str, Any] = {"id": name, "type": kind, "config.ini": client_config(self.config.config_path, seed=seed)}
+        if displacement:
+            search.update(start_files(displacement, mode, self.reactant))
+        if kind != "random":
+            self.states.touched.add(f"states/{self.state.number}")
+            body = {key: value.getvalue() for key, value in search.items() if key not in ("id", "type")}
+            write_durably(kept, sealed(json.dumps({"type": kind, **body}).encode()))
+        return search
+
+    def register_result(self) -> str | None:
+        """Register the result whose turn it is; answer its name, or None where there is none."""
+        turn = self.comm.turn
+        if turn is not None and self.comm.rates and self._wanted(turn) and not self._rated(turn):
+            return None
+        for result in self.comm.get_results(None, self._wanted):
+            name: str = result["name"]
+            number, index = search_of(name)
+            state = self._state_of(number)
+            result["wuid"], result["results"] = index, results_mapping(result)
+            if result["results"]["termination_reason"] == 0:
+                state.add_process(result, self.superbasin)
+            else:
+                state.register_bad_saddle(result, False, superbasin=self.superbasin)  # noqa: FBT003
+            return name
+        return None
+
+    def _state_of(self, number: int) -> Any:
+        return self.superbasin.state_dict[number] if self.superbasin else self.state
+
+    def _rated(self, name: str) -> bool:
+        """What a search found may be registered: it is nothing new, or its prefactors are there."""
+        found = self.comm.look(name)
+        return not self._state_of(search_of(name)[0]).is_new(found) or self.comm.rated(name, found)
+
+    def _wanted(self, name: str) -> bool:
+        number, _ = search_of(name)
+        return number in self.superbasin.state_dict if self.superbasin else number == self.state.number

@@ -1,0 +1,64 @@
+"""The extrapolation grade at the start of a run: of state 0, and whether the active set sees at all.
+
+    minimised = graded(minimum, minimised, potential, thresholds=config.gamma, halts=run / "halts")
+    for line in sight_lines(minimum, potential, config): print(line)
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from mlip_kmc.config import AcePotentialSection, Config, GammaSection
+from mlip_kmc.evaluate.eyesight import blind_lines, look_around
+from mlip_kmc.evaluate.gamma import Extrapolation
+from mlip_kmc.ground.wording import plain
+from mlip_kmc.learning.active_set import read_training, support_of
+from mlip_kmc.model.frames import Halt, Kind, Stage, write_halt
+from mlip_kmc.model.records import Minimised
+from mlip_kmc.potential import AcePotential, Potential, ace_of
+
+
+def graded(minimum: Atoms, minimised: Minimised, potential: Potential, *, thresholds: GammaSection, halts: Path) -> Minimised:
+    """The report with gamma; the structure is kept in the directory of halts if it is worth labelling."""
+    grade = Extrapolation.of(potential)
+    if grade is None:
+        return minimised
+    gammas = grade.gamma_of(minimum)
+    largest = float(np.max(gammas))
+    if thresholds.reaches_select(largest):
+        kind = Kind.HALT if thresholds.reaches_halt(largest) else Kind.CANDIDATE
+        write_halt(halts, Halt(atoms=minimum, gammas=gammas, search="start", state=0, stage=Stage.REACTANT, step=0,
+                               kind=kind, potential=grade.digest))
+    return replace(minimised, gamma=largest)
+
+
+def sight_lines(minimum: Atoms, potential: Potential, config: Config) -> Iterator[str]:
+    """What the active set rests on, where its training set is named; and a warning for each structure that it does not see.
+
+    Raises:
+        StructureError: the training set cannot be read.
+    """
+    ace, grade = ace_of(potential), Extrapolation.of(potential)
+    if ace is None or grade is None:
+        return
+    section = config.potential
+    if isinstance(section, AcePotentialSection) and section.training is not None:
+        support = support_of(grade, read_training(section.training))
+        yield f"the active set rests on {'; '.join(support.lines)}"
+        if not support.belongs:
+            yield (f"warning: a gamma of {plain(support.largest_gamma)} is in {section.training} itself: the active set was made "
+                   "from another training set, or from a part of this one")
+    for look in look_around(minimum, ace, grade=grade):
+        yield from (f"warning: {line}" for line in blind_lines(look, halt=config.gamma.halt))
+
+
+def described_gamma(gamma: GammaSection, potential: AcePotential, minimised: Minimised) -> str:
+    """What is known of gamma at a start, in one line."""
+    if minimised.gamma is None:
+        return (f"gamma is unknown (there are no .yaml and .asi with {potential.yace.name}): nothing will tell when the "
+                "potential extrapolates")
+    return (f"gamma: at most {plain(minimised.gamma)} in state 0; structures from {gamma.select:g} on are remembered, searches "
+            f"from {gamma.halt:g} on halted; looked at every {gamma.every} force calls")

@@ -1,0 +1,31 @@
+"""A run's configuration: sections, their explanation, eOn's options.
+
+    config = load_config(Path("akmc.yaml"))
+"""
+
+from mlip_kmc.config.model import (
+    Config,
+    PotentialSection,
+    example_directory,
+    json_schema,
+    load_config,
+)
+from mlip_kmc.config.sections import (
+    AcePotentialSection,
+    AsePotentialSection,
+    BaselineSection,
+    BuiltinPotentialSection,
+    ConfidenceSection,
+    ConstantPrefactor,
+    GammaSection,
+    HarmonicPrefactor,
+    LennardJonesSection,
+    RepulsionSection,
+    RetentionSection,
+    SearchSection,
+    StopSection,
+    StructureSection,
+    ZblSection,
+)
+
+__all__ = ["AcePotentialSection", "AsePotentialSection", "BaselineSection", "BuiltinPotentialSection", "ConfidenceSection", "Config", "ConstantPrefactor", "GammaSection", "HarmonicPrefactor", "LennardJonesSection", "PotentialSection", "RepulsionSection", "RetentionSection", "SearchSection", "StopSection", "StructureSection", "ZblSection", "example_directory", "json_schema", "load_config"]

@@ -1,0 +1,1 @@
+"""The standalone driver: this folder is copied whole."""

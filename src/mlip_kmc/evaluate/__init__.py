@@ -1,0 +1,1 @@
+"""A structure by eOn, LAMMPS or python-ace: numbers."""

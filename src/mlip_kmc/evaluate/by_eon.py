@@ -1,0 +1,85 @@
+"""Energy and forces of a structure by the run's own path: eOn's client, and LAMMPS behind it.
+
+    found = evaluate(atoms, potential)
+    found.energy_eV, found.forces_eV_per_A
+
+A minimisation that is content with any force ends where it starts and leaves both, with all digits, in its `min.con`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import readcon
+from ase import Atoms
+
+from mlip_kmc.config import GammaSection
+from mlip_kmc.config.eon_options import ini_text
+from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.model.structure import species_of, to_con
+from mlip_kmc.potential import Potential
+from mlip_kmc.search.client import ClientDone, ClientJob, End, run_job
+
+Array = npt.NDArray[np.float64]
+_ANY_FORCE_EV_PER_A = 1e6
+_TIME_LIMIT_S = 600.0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation gives.
+
+    Attributes:
+        energy_eV: of the structure.
+        forces_eV_per_A: (N, 3), zero on fixed atoms.
+    """
+
+    energy_eV: float
+    forces_eV_per_A: Array
+
+
+def evaluate(atoms: Atoms, potential: Potential, *, gamma: GammaSection | None = None) -> Evaluation:
+    """Energy and forces by eOn's client.
+
+    Args:
+        atoms: restricted triclinic.
+        potential: the run's.
+        gamma: evaluate as searches do, beside gamma; None: as state 0 is minimised.
+
+    Raises:
+        PotentialError: no usable numbers come back.
+    """
+    done = client_job(atoms, potential, options={"Optimizer": {
+        "converged_force": _ANY_FORCE_EV_PER_A, "convergence_metric": "max_atom"}}, returns=("min.con",), gamma=gamma)
+    frame = readcon.read_con_string(done.files.get("min.con", ""))[-1]
+    entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
+    if frame.energy is None or not frame.has_forces or len(entries) != len(atoms):
+        raise PotentialError("eOn's client gave no energy and forces; the image is damaged: build it again")
+    forces = np.array([[entry.fx, entry.fy, entry.fz] for entry in entries], dtype=np.float64)
+    if not (np.isfinite(frame.energy) and np.isfinite(forces).all()):
+        raise PotentialError("the potential gives energies or forces that are not finite; check that it fits the structure")
+    return Evaluation(energy_eV=float(frame.energy), forces_eV_per_A=forces)
+
+
+def client_job(
+    atoms: Atoms, potential: Potential, *, options: Mapping[str, Mapping[str, Any]], returns: tuple[str, ...],
+    gamma: GammaSection | None = None,
+) -> ClientDone:
+    """One minimisation job of eOn's client, with other options.
+
+    Raises:
+        PotentialError: it failed.
+    """
+    settings: dict[str, Mapping[str, Any]] = {
+        "Main": {"job": "minimization", "parallel": False, "quiet": True, "write_con_forces": True},
+        "Potential": {"potential": potential.eon_name}, **options}
+    done = run_job(ClientJob(
+        name="check", files={"pos.con": to_con(atoms), "config.ini": ini_text(settings),
+                             **potential.job_files(species_of(atoms), gamma=gamma)},
+        links=potential.job_links(), returns=("results.dat", *returns), time_limit_s=_TIME_LIMIT_S,
+    ))
+    if done.end is not End.FINISHED:
+        raise PotentialError(f"the potential cannot be evaluated on the structure: {done.message or done.end}")
+    return done

@@ -1,0 +1,66 @@
+"""An ASE calculator with a baseline added, which refuses atoms that are too near to each other.
+
+    atoms.calc = Guarded(PyACECalculator("cu.yace"), pairs={"Cu-Cu": {"kind": "zbl", ...}}, minimum_A={"Cu-Cu": 1.2})
+
+`AcePotential.calculator` makes it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from mlip_kmc.driver.standalone.short_range import Pairs, energy_forces_virial, too_near
+from mlip_kmc.ground.errors import ExtrapolationError
+
+
+class Guarded(Calculator):  # type: ignore[misc]  # ASE is untyped
+    """The sum of a calculator and a baseline.
+
+    Its results are the inner calculator's, but for energy (eV), forces (eV/A) and stress (eV/A^3); energies of single atoms
+    are left out.
+    """
+
+    implemented_properties = ("energy", "free_energy", "forces", "stress")
+
+    def __init__(self, inner: Any, *, pairs: Pairs, minimum_A: Mapping[str, float]) -> None:
+        """Keep what is added up, and the distances that no pair may fall below."""
+        super().__init__()
+        self.inner, self.pairs, self.minimum_A = inner, pairs, minimum_A
+
+    def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
+        """Evaluate.
+
+        Raises:
+            ExtrapolationError: two atoms are nearer than they may be; nothing was evaluated.
+        """
+        super().calculate(atoms, properties, system_changes)
+        symbols, positions = self.atoms.get_chemical_symbols(), self.atoms.positions
+        cell = _periodic_cell(self.atoms, max([*self.minimum_A.values(), *(pair["outer_A"] for pair in self.pairs.values())]))
+        found = too_near(self.minimum_A, symbols, positions, cell)
+        if found:
+            raise ExtrapolationError(f"{found[0]} atoms are {found[1]:.4f} A apart, nearer than their minimum distance of "
+                                     f"{found[2]:g} A: the potential knows nothing of that")
+        self.inner.calculate(self.atoms, properties, system_changes)
+        energy, forces, virial = energy_forces_virial(self.pairs, symbols, positions, cell)
+        results = {name: value for name, value in self.inner.results.items() if name != "energies"}
+        results["energy"] = results["free_energy"] = float(results["energy"] + energy)
+        results["forces"] = results["forces"] + forces
+        if "stress" in results:
+            results["stress"] = results["stress"] + full_3x3_to_voigt_6_stress(virial / self.atoms.get_volume())
+        self.results = results
+
+
+def _periodic_cell(atoms: Atoms, limit_A: float) -> npt.NDArray[np.float64]:
+    """The cell; where the atoms are not periodic, vectors that keep images away."""
+    cell = np.asarray(atoms.cell.array, dtype=float).copy()
+    open_sides = ~np.asarray(atoms.pbc)
+    if open_sides.any():
+        far_A = 2.0 * float(np.linalg.norm(np.ptp(atoms.positions, axis=0))) + 2.0 * limit_A
+        cell[open_sides] = 0.0
+        cell[open_sides] = np.asarray(Atoms(cell=cell).cell.complete().array)[open_sides] * far_A
+    return cell

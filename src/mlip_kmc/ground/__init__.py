@@ -1,0 +1,1 @@
+"""The ground: files, outside programs, errors, units and constants, the environment."""

@@ -1,0 +1,292 @@
+"""Durable files: what is reported as written survives a kill and a power cut.
+
+    write_durably(path, b"...")        # temporary file, fsync, rename, fsync of the directory
+    append_durably(path, b"...")       # append, fsync
+    unsealed(sealed(b"..."))           # None where a bit of it has changed
+    sha256_of(path)
+
+A failed fsync is fatal (the kernel may have dropped the pages: a second fsync that succeeds proves nothing).
+"""
+
+import errno
+import hashlib
+import io
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import IO
+
+from mlip_kmc.ground.errors import StorageError
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; make room and run the same command again",
+    errno.EDQUOT: "the disk quota is exhausted; make room and run the same command again",
+    errno.EFBIG: "the file is larger than this process may write; raise the limit (ulimit -f) and run the same command again",
+    errno.EROFS: "the file system is read-only; choose another {place}",
+    errno.EACCES: "permission denied; choose another {place} or change its permissions",
+    errno.EPERM: "permission denied; choose another {place} or change its permissions",
+    errno.EEXIST: "there is a file of that name, not a directory; choose another {place}",
+    errno.ENOTDIR: "a part of the path is a file, not a directory; choose another {place}",
+    errno.ENOENT: "a part of the path is missing; make it, or choose another {place}",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter {place}",
+    errno.ELOOP: "the path is a loop of links; choose another {place}",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n) and run the same command again",
+    errno.EIO: "the storage reports an input/output error; check the disk before you continue",
+}
+
+
+_place: ContextVar[str] = ContextVar("place", default="directory")
+
+
+@contextmanager
+def place_named(place: str) -> Iterator[None]:
+    """Inside the block, in this thread, advice to write elsewhere names `place`: the option or argument that says where."""
+    token = _place.set(place)
+    try:
+        yield
+    finally:
+        _place.reset(token)
+
+
+@contextmanager
+def storage_errors(path: Path, *, place: str | None = None) -> Iterator[None]:
+    """Turn an OSError inside the block into one StorageError about `path`.
+
+    Args:
+        path: what is written.
+        place: what the user sets to have it elsewhere; None: what `place_named` says.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = os.strerror(error.errno) if error.errno else str(error)
+        advice = _ADVICE.get(error.errno or 0, f"{said}; correct that and run the same command again")
+        failure = StorageError(f"cannot write {path}: {advice.replace('{place}', place or _place.get())}")
+        failure.full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise failure from error
+
+
+def fsync_directory(directory: Path) -> None:
+    """Make the names in `directory` durable (after a rename, a creation or a removal)."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory: bool = True) -> None:
+    """Replace `path` by `data` in one step: readers see the old content or the new, also after a crash.
+
+    Args:
+        path: the file; its directory must exist.
+        data: the whole content.
+        mode: the permissions of the new file.
+        sync_directory: False where the caller syncs the directory once for several files.
+
+    Raises:
+        StorageError: the content could not be made durable; the file is the old one, whole, or (if only the directory
+            could not be synced) the new one, whole.
+    """
+    with _replacing(path, mode=mode, sync_directory=sync_directory) as stream:
+        stream.write(data)
+
+
+def create_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Create `path`, whole, or fail: what another process put there meanwhile stays.
+
+    Raises:
+        StorageError: it exists, or the content could not be made durable.
+    """
+    with storage_errors(path):
+        if path.exists():
+            raise StorageError(f"{path} was written by another process; two runs are at work in one directory: stop one of them")
+    with _replacing(path, mode=mode, place=_link) as stream:
+        stream.write(data)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Give a file its name, if nobody has it."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        temporary.replace(path)  # a file system without links
+    else:
+        temporary.unlink()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` in one step, without waiting for the disk: for what the next moment makes stale.
+
+    Raises:
+        StorageError: it could not be written; the file is the old one.
+    """
+    with _replacing(path, durable=False) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def durable_stream(path: Path) -> Iterator[IO[str]]:
+    """A text stream that becomes `path`, whole and durable, when the block ends without an error."""
+    with _replacing(path) as binary:
+        stream = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        yield stream
+        stream.flush()
+        stream.detach()  # closing is up to whoever opened it
+
+
+@contextmanager
+def _replacing(
+    path: Path, *, mode: int = 0o644, sync_directory: bool = True, durable: bool = True,
+    place: Callable[[Path, Path], object] = Path.replace,
+) -> Iterator[IO[bytes]]:
+    """A temporary file beside `path`, which takes its place, synced if `durable`, when the block ends without an error."""
+    with storage_errors(path):
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fchmod(stream.fileno(), mode)
+                if durable:
+                    os.fsync(stream.fileno())
+            place(Path(temporary), path)
+        except BaseException:
+            with suppress(OSError):  # what went wrong first is what is reported
+                Path(temporary).unlink(missing_ok=True)
+            raise
+        if durable and sync_directory:
+            fsync_directory(path.parent)
+
+
+def append_durably(path: Path, data: bytes, *, size: int | None = None) -> None:
+    """Append `data` to `path`, creating it if need be, and wait until it is on the disk.
+
+    Args:
+        path: the file.
+        data: what is added.
+        size: how much of the file counts; anything behind it (left by an attempt that failed) is cut off first.
+
+    Raises:
+        StorageError: it could not be made durable; the file is cut back to what it was, so that no half line stays.
+    """
+    with storage_errors(path):
+        created = not path.exists()
+        with path.open("ab", buffering=0) as stream:
+            if size is not None and os.fstat(stream.fileno()).st_size > size:
+                os.ftruncate(stream.fileno(), size)
+            size = os.fstat(stream.fileno()).st_size
+            try:
+                _write_all(stream.fileno(), data)
+                os.fsync(stream.fileno())
+            except BaseException:
+                with suppress(OSError):
+                    os.ftruncate(stream.fileno(), size)
+                raise
+        if created:
+            fsync_directory(path.parent)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def make_directory(path: Path, *, mode: int = 0o777) -> Path:
+    """Create `path` and its parents, durably; answer it.
+
+    Args:
+        path: a directory that is there already stays as it is.
+        mode: of `path` itself, less the umask.
+    """
+    with storage_errors(path):
+        missing = [entry for entry in (path, *path.parents) if not entry.exists()]
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+        for entry in missing:
+            fsync_directory(entry.parent)
+    return path
+
+
+def sealed(text: bytes) -> bytes:
+    """The text after a line with its sha256, by which `unsealed` notices damage."""
+    return hashlib.sha256(text).hexdigest().encode() + b"\n" + text
+
+
+def unsealed(data: bytes) -> bytes | None:
+    """The text of `sealed`; None where it is torn, or a bit of it has changed."""
+    digest, _, text = data.partition(b"\n")
+    return text if hashlib.sha256(text).hexdigest().encode() == digest else None
+
+
+def has_room(directory: Path, *, probe_bytes: int) -> bool:
+    """Can so much be written there? It is tried, because a quota shows in no other way."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=directory, prefix=".room.", suffix=".tmp")
+    except OSError:
+        return False
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, probe_bytes)
+            os.fsync(stream.fileno())
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            Path(name).unlink()
+    return True
+
+
+def read_at_most(path: Path, most_bytes: int) -> bytes:
+    """The whole content of a file, after a look at what it is and how large: nothing of another one is read.
+
+    Args:
+        path: of a plain file; where it is a FIFO, a device or a directory, it is not waited for.
+        most_bytes: how many it may have.
+
+    Raises:
+        OSError: it cannot be read, is no plain file, or is larger; `strerror` says which.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found, data = os.fstat(descriptor), b""
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, f"it is {kind_of(found.st_mode)}, not a file", str(path))
+        if found.st_size <= most_bytes:
+            with open(descriptor, "rb", closefd=False) as stream:
+                data = stream.read(found.st_size + 1)  # Python takes the memory for all that is asked for
+        if max(found.st_size, len(data)) > most_bytes:  # it may have grown meanwhile
+            raise OSError(errno.EFBIG, f"it is larger than {most_bytes} bytes", str(path))
+    finally:
+        os.close(descriptor)
+    return data
+
+
+def kind_of(mode: int) -> str:
+    """What a path leads to, in words, by its mode as of `os.stat`."""
+    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket",
+             stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def why_no_file(path: Path) -> str | None:
+    """Why a path that a user named is no file that could be read: one clause, or None where it is one."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return f"there is no file {path}"
+    except OSError as error:
+        return f"cannot read {path}: {error.strerror}"
+    return None if stat.S_ISREG(mode) else f"{path} is {kind_of(mode)}, not a file"
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content, as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""What everything speaks of: structures, frames, paths of atoms, rates, records. Pure."""

@@ -1,0 +1,193 @@
+"""Following every atom through a run: eOn may return a known state with atoms permuted or wrapped.
+
+    path = Path.start(cell, species, anchored=False)
+    path = path.follow(state=..., reactant=..., product=..., reached=...)     # (N, 3) positions
+    path.unwrapped(reached)                                                   # continuous, in the original order
+
+Pure numpy. Positions in A, cells are (3, 3) with vectors as rows, periodic in all three directions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from mlip_kmc.ground.errors import RunStateError
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+MATCH_A = 0.5
+"""Two atoms of the same species nearer than this are the same atom; eOn's own comparison is tighter."""
+
+
+def match_atoms(
+    here: Array, there: Array, cell: Array, species: Sequence[str], *, tolerance_A: float = MATCH_A
+) -> Indices:
+    """Which atom of `there` stands where each atom of `here` does, up to lattice vectors.
+
+    Args:
+        here: (N, 3) positions.
+        there: (N, 3) positions in another order.
+        cell: (3, 3).
+        species: N symbols, the same for both orders' positions at matching species.
+        tolerance_A: the largest distance of a pair.
+
+    Returns:
+        (N,) indices into `there`: a permutation.
+
+    Raises:
+        RunStateError: an atom has no partner, or two have the same.
+    """
+    direct = np.linalg.norm(wrap(there - here, cell), axis=1)
+    if direct.max() < tolerance_A:
+        return np.arange(len(here), dtype=np.int64)
+    found = np.full(len(here), -1, dtype=np.int64)
+    kinds = np.asarray(species)
+    for kind in dict.fromkeys(species):
+        members = np.flatnonzero(kinds == kind)
+        images, owners = _with_images(there[members], members, cell, margin_A=tolerance_A)
+        distance, nearest = cKDTree(images).query(_into_cell(here[members], cell))
+        if not distance.max() < tolerance_A:
+            raise RunStateError(
+                f"an atom is {distance.max():.3f} A from its place in the state it should be in; the trajectory cannot "
+                "be followed: report this with the run directory"
+            )
+        found[members] = owners[nearest]
+    if len(np.unique(found)) != len(found):
+        raise RunStateError(
+            "two atoms claim one place; the trajectory cannot be followed: report this with the run directory"
+        )
+    return found
+
+
+def _into_cell(positions: Array, cell: Array) -> Array:
+    fractional = positions @ np.linalg.inv(cell)
+    return np.asarray((fractional - np.floor(fractional)) @ cell, dtype=np.float64)
+
+
+def _with_images(positions: Array, owners: Indices, cell: Array, *, margin_A: float) -> tuple[Array, Indices]:
+    """Positions in the cell and those of their images that lie within a margin around it."""
+    inside = _into_cell(positions, cell)
+    fractional = inside @ np.linalg.inv(cell)
+    margin = margin_A * np.linalg.norm(np.linalg.inv(cell), axis=0)
+    images, kept = [], []
+    for offset in np.ndindex(3, 3, 3):
+        shift = np.asarray(offset, dtype=np.float64) - 1.0
+        moved = fractional + shift
+        near = ((moved > -margin) & (moved < 1.0 + margin)).all(axis=1)
+        images.append(inside[near] + shift @ cell)
+        kept.append(owners[near])
+    return np.concatenate(images), np.concatenate(kept)
+
+
+def wrap(vectors: Array, cell: Array) -> Array:
+    """(N, 3) difference vectors at their minimum image; exact for vectors short against a skewed cell's height."""
+    fractional = vectors @ np.linalg.inv(cell)
+    return np.asarray(vectors - np.round(fractional) @ cell, dtype=np.float64)
+
+
+def without_drift(displacement: Array, *, anchored: bool) -> Array:
+    """(N, 3) displacements less their mean; unchanged where fixed atoms anchor the frame."""
+    return displacement if anchored else np.asarray(displacement - displacement.mean(axis=0), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where every original atom is: `unwrapped = positions of the state [mapping] + images @ cell + drift`.
+
+    Attributes:
+        cell: (3, 3). species: N symbols in original order.
+        anchored: fixed atoms hold the frame, so nothing is subtracted.
+        mapping: (N,) index, in the present state's own order, of each original atom.
+        images: (N, 3) whole cell vectors between an original atom and its place in the present state.
+        drift_A: (3,) offset of the present state's frame; zero where fixed atoms hold it.
+    """
+
+    cell: Array
+    species: tuple[str, ...]
+    anchored: bool
+    mapping: Indices
+    images: Indices
+    drift_A: Array
+
+    @classmethod
+    def start(cls, cell: Array, species: Sequence[str], *, anchored: bool) -> "Path":
+        """At state 0, where atoms have their original order."""
+        size = len(species)
+        return cls(cell=np.asarray(cell, dtype=np.float64), species=tuple(species), anchored=anchored,
+                   mapping=np.arange(size, dtype=np.int64), images=np.zeros((size, 3), dtype=np.int64),
+                   drift_A=np.zeros(3))
+
+    def unwrapped(self, state: Array) -> Array:
+        """(N, 3) continuous positions of the original atoms.
+
+        Args:
+            state: (N, 3) the present state, in its own order.
+        """
+        return np.asarray(state[self.mapping] + self.images @ self.cell + self.drift_A, dtype=np.float64)
+
+    def follow(self, *, state: Array, reactant: Array, product: Array, reached: Array) -> "Path":
+        """Go through one event; nothing drifts where nothing is fixed.
+
+        Args:
+            state: (N, 3) the present state, in its own order.
+            reactant: (N, 3) where the process starts, in its own order (eOn copies a process to its reverse, whose order
+                may be another state's).
+            product: (N, 3) where it ends, in the same order.
+            reached: (N, 3) the state reached, in its own order.
+        """
+        to_process = match_atoms(state, reactant, self.cell, self._in_order_of(self.mapping))
+        in_process = to_process[self.mapping]
+        to_reached = match_atoms(product, reached, self.cell, self._in_order_of(in_process))
+        mapping = to_reached[in_process]
+        jump = wrap(product - reactant, self.cell)[in_process]
+        settle = wrap(reached[mapping] - product[in_process], self.cell)
+        shift = without_drift(jump + settle, anchored=self.anchored)
+        offset = self.unwrapped(state) + shift - reached[mapping]
+        images = np.round((offset - self.drift_A) @ np.linalg.inv(self.cell)).astype(np.int64)
+        residue = offset - images @ self.cell
+        drift = np.zeros(3) if self.anchored else residue.mean(axis=0)
+        return replace(self, mapping=mapping, images=images, drift_A=drift)
+
+    def then(self, other: "Path") -> "Path":
+        """This path, followed by another that starts, at its `Path.start`, in the state where this one ends."""
+        return replace(self, mapping=other.mapping[self.mapping], images=self.images + other.images[self.mapping],
+                       drift_A=self.drift_A + other.drift_A)
+
+    def back(self) -> "Path":
+        """The path from the present state to where this one started."""
+        mapping = np.argsort(self.mapping)
+        return replace(self, species=tuple(self.symbols), mapping=mapping, images=-self.images[mapping], drift_A=-self.drift_A)
+
+    @property
+    def symbols(self) -> list[str]:
+        """Species of the atoms in the order of the present state."""
+        return self._in_order_of(self.mapping)
+
+    def changes_to(self, other: "Path") -> tuple[dict[str, int], dict[str, tuple[int, int, int]]]:
+        """Mappings and images that differ in `other`, by original atom (as text, for JSON)."""
+        mapped = {str(i): int(other.mapping[i]) for i in np.flatnonzero(self.mapping != other.mapping)}
+        moved = np.flatnonzero((self.images != other.images).any(axis=1))
+        images = zip(moved, other.images[moved], strict=True)
+        return mapped, {str(i): (int(a), int(b), int(c)) for i, (a, b, c) in images}
+
+    def changed(
+        self, mapping: Mapping[str, int], images: Mapping[str, Sequence[int]], drift_A: Sequence[float]
+    ) -> "Path":
+        """The path after an event that was recorded by `changes_to`."""
+        new_mapping, new_images = self.mapping.copy(), self.images.copy()
+        for atom, index in mapping.items():
+            new_mapping[int(atom)] = index
+        for atom, image in images.items():
+            new_images[int(atom)] = image
+        return replace(self, mapping=new_mapping, images=new_images, drift_A=np.array(drift_A, dtype=np.float64))
+
+    def _in_order_of(self, mapping: Indices) -> list[str]:
+        """Species by the index that `mapping` gives each original atom."""
+        ordered = [""] * len(self.species)
+        for original, index in enumerate(mapping):
+            ordered[index] = self.species[original]
+        return ordered

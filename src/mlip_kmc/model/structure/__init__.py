@@ -1,0 +1,21 @@
+"""Structures: read, check, and carry to and from eOn's `.con` without loss.
+
+    atoms = read_structure(Path("vacancy.xyz"))
+    prepared = prepare(atoms, elements=("Cu",), cutoff_A=5.0)
+    text = to_con(prepared.atoms)          # eOn's file; from_con(text) gives the same atoms back
+
+eOn and LAMMPS want restricted triclinic cells (a along x, b in the xy plane). A structure that is not is rotated, and
+`prepared.to_user` rotates back what users get.
+"""
+
+from mlip_kmc.model.structure.cell import Array, minimum_image
+from mlip_kmc.model.structure.con import from_con, to_con
+from mlip_kmc.model.structure.constraints import fixed_atoms
+from mlip_kmc.model.structure.elements import element_of
+from mlip_kmc.model.structure.notes import Unused, unused_in
+from mlip_kmc.model.structure.prepare import Prepared, prepare, species_of
+from mlip_kmc.model.structure.reader import read_structure
+from mlip_kmc.model.structure.xyz import read_frames, text_of
+
+__all__ = ["Array", "Prepared", "Unused", "element_of", "fixed_atoms", "from_con", "minimum_image", "prepare", "read_frames",
+           "read_structure", "species_of", "text_of", "to_con", "unused_in"]

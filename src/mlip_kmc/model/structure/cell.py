@@ -1,0 +1,68 @@
+"""Cells: the restricted triclinic form that eOn and LAMMPS want, lengths and angles, and minimum images."""
+
+import numpy as np
+import numpy.typing as npt
+
+from mlip_kmc.ground.errors import StructureError
+
+Array = npt.NDArray[np.float64]
+
+
+def restricted_triclinic(cell: Array) -> tuple[Array, Array]:
+    """The lower triangular cell with a positive diagonal, and Q with `cell = lower @ Q`.
+
+    Args:
+        cell: (3, 3), rows are vectors, in A.
+    """
+    upper_q, upper_r = np.linalg.qr(cell.T)
+    signs = np.sign(np.diag(upper_r))
+    lower = (upper_r * signs[:, None]).T
+    rotation = (upper_q * signs).T
+    if np.allclose(rotation, np.eye(3), atol=1e-14, rtol=0):
+        return cell * np.tri(3), np.eye(3)
+    return np.tril(lower), rotation
+
+
+def lengths_and_angles(cell: Array) -> tuple[list[float], list[float]]:
+    """Lengths in A and angles in degrees (alpha, beta, gamma) of a restricted triclinic cell (3, 3).
+
+    Raises:
+        StructureError: it is not restricted triclinic.
+    """
+    lengths = np.linalg.norm(cell, axis=1)
+    if not (np.abs(np.triu(cell, 1)).max() <= 1e-8 and np.diag(cell).min() > 0):
+        raise StructureError("a .con file holds a cell with a along x and b in the xy plane; prepare() rotates to it")
+    angles = []
+    for first, second in ((1, 2), (0, 2), (0, 1)):
+        # arccos alone would lose half the digits of small angles
+        across = float(np.linalg.norm(np.cross(cell[first], cell[second])))
+        along = float(cell[first] @ cell[second])
+        angles.append(90.0 if along == 0.0 else float(np.degrees(np.arctan2(across, along))))
+    return [float(length) for length in lengths], angles
+
+
+def from_lengths_and_angles(lengths: list[float], angles_degree: list[float]) -> Array:
+    """Restricted triclinic cell (3, 3), rows are vectors; exact zeros for right angles.
+
+    Raises:
+        StructureError: they make no cell.
+    """
+    cosines = [0.0 if angle == 90.0 else float(np.cos(np.radians(angle))) for angle in angles_degree]
+    cos_alpha, cos_beta, cos_gamma = cosines
+    sin_gamma = 1.0 if cos_gamma == 0.0 else float(np.sin(np.radians(angles_degree[2])))
+    a, b, c = lengths
+    cy = (cos_alpha - cos_beta * cos_gamma) / sin_gamma if sin_gamma > 0.0 else 1.0
+    cz_squared = 1.0 - cos_beta**2 - cy**2
+    if not (cz_squared > 0.0 and min(lengths) > 0.0 and np.isfinite([*lengths, *angles_degree]).all()):
+        raise StructureError(f"the lengths {lengths} and angles {angles_degree} of the .con file make no cell; correct them")
+    cz = np.sqrt(cz_squared)
+    return np.array([[a, 0, 0], [b * cos_gamma, b * sin_gamma, 0], [c * cos_beta, c * cy, c * cz]], dtype=float)
+
+
+def minimum_image(vectors: Array, cell: Array) -> Array:
+    """(N, 3) difference vectors at their minimum image in a periodic cell (3, 3), also for skewed cells."""
+    from ase.geometry import find_mic, minkowski_reduce
+
+    # ASE's shortcut for short vectors is wrong in a cell that is not reduced
+    found: Array = find_mic(vectors, minkowski_reduce(cell)[0], pbc=True)[0]
+    return found

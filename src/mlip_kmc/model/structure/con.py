@@ -1,0 +1,122 @@
+"""eOn's `.con`, written and read without loss; readcon, eOn's own reader, does the text."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import readcon
+from ase import Atoms
+
+from mlip_kmc.ground.errors import StructureError
+from mlip_kmc.model.structure.cell import Array, from_lengths_and_angles, lengths_and_angles
+from mlip_kmc.model.structure.constraints import constrain, fixed_atoms
+from mlip_kmc.model.structure.elements import elements_of
+from mlip_kmc.model.structure.masses import check_masses
+from mlip_kmc.model.structure.notes import UNUSED, Unused
+
+_FREE = (False, False, False)
+_ANGSTROM = ("angstrom", "ang", "a")
+_SECTIONS = {"has_velocities": "velocities", "has_forces": "forces", "has_bonds": "bonds", "has_spreads": "spreads",
+             "has_displacements": "displacements"}
+
+
+def to_con(atoms: Atoms, positions: Array | None = None, *, decimals: int | None = None) -> str:
+    """eOn's `.con` text: exact numbers, fixed atoms and the order of atoms kept (atom ids count from 1).
+
+    The format groups atoms by species; the ids, which eOn and `from_con` sort by, bring the order back.
+
+    Args:
+        atoms: restricted triclinic cell.
+        positions: (N, 3) in A; the atoms' own where None.
+        decimals: so many digits after the point, which lose bits of small coordinates; None: the shortest text that gives
+            the same number back.
+
+    Raises:
+        StructureError: the cell is not restricted triclinic, or the format cannot hold the atoms.
+    """
+    fixed = set(fixed_atoms(atoms).tolist())
+    places = np.asarray(atoms.positions if positions is None else positions, dtype=float)
+    if places.shape != (len(atoms), 3) or not np.isfinite(places).all():
+        raise StructureError(f"a .con file needs {len(atoms)} finite positions")
+    check_masses(atoms)
+    lengths, angles = lengths_and_angles(np.asarray(atoms.cell.array, dtype=float))
+    rows = zip(atoms.get_chemical_symbols(), places.tolist(), atoms.get_masses().tolist(), strict=True)
+    frame = readcon.ConFrame(
+        cell=lengths,
+        angles=angles,
+        atoms=[
+            readcon.Atom(symbol=symbol, x=x, y=y, z=z, fixed=[index in fixed] * 3, atom_id=index + 1, mass=mass)
+            for index, (symbol, (x, y, z), mass) in enumerate(rows)
+        ],
+        prebox_header=["mlip-kmc", ""],
+    )
+    text: str = readcon.write_con_string([frame], **({} if decimals is None else {"precision": decimals}))
+    return text
+
+
+def from_con(text: str) -> Atoms:
+    """Atoms of the last frame of `.con` text, in the order of their atom ids.
+
+    The vectors of its `lattice_vectors`, where it has them, are the cell; else lengths and angles make a restricted triclinic
+    one. Its `pbc`, where it has one, is kept.
+
+    Raises:
+        StructureError: the text is not a `.con` file, or only some coordinates of an atom are fixed.
+    """
+    return _from_frame(_last_frame(text))
+
+
+def read_con(text: str) -> Atoms:
+    """The same, with what of the text is not used noted.
+
+    Raises:
+        StructureError: as `from_con`.
+    """
+    frame = _last_frame(text)
+    atoms = _from_frame(frame)
+    atoms.info[UNUSED] = Unused(names=tuple(name for has, name in _SECTIONS.items() if getattr(frame, has, False)))
+    return atoms
+
+
+def _last_frame(text: str) -> Any:
+    try:
+        frames = readcon.read_con_string(text)
+    except Exception as error:  # readcon raises its own types
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StructureError(f"not a .con structure: {said}; give a whole file that eOn or ASE wrote") from error
+    if not frames:
+        raise StructureError("the .con file holds no frame; give a whole one")
+    return frames[-1]
+
+
+def _from_frame(frame: Any) -> Atoms:
+    entries = list(frame.atoms)
+    ids = [entry.atom_id for entry in entries]
+    if len(set(ids)) == len(ids):
+        entries.sort(key=lambda entry: entry.atom_id)
+    positions = np.array([[entry.x, entry.y, entry.z] for entry in entries], dtype=float).reshape(-1, 3)
+    metadata = dict(frame.metadata)
+    atoms = Atoms(elements_of([str(entry.symbol) for entry in entries]), positions=positions, cell=_cell(frame, metadata),
+                  pbc=_periodic(metadata))
+    if all(entry.mass for entry in entries):
+        atoms.set_masses([entry.mass for entry in entries])
+    constrain(atoms, np.array([entry.fixed or _FREE for entry in entries], dtype=bool).reshape(-1, 3))
+    return atoms
+
+
+def _cell(frame: Any, metadata: Mapping[str, Any]) -> Array:
+    unit = str(dict(metadata.get("units") or {}).get("length", "angstrom"))
+    if unit.lower() not in _ANGSTROM:
+        raise StructureError(f"the .con file has lengths in {unit!r}; give them in A (angstrom)")
+    if metadata.get("lattice_vectors") is None:
+        return from_lengths_and_angles(list(frame.cell), list(frame.angles))
+    vectors = np.array(metadata["lattice_vectors"], dtype=float)
+    if vectors.shape != (3, 3) or not np.isfinite(vectors).all():
+        raise StructureError("the .con file's lattice_vectors are not three vectors of three finite numbers; correct them")
+    return vectors
+
+
+def _periodic(metadata: Mapping[str, Any]) -> list[bool]:
+    given = metadata.get("pbc")
+    return [True] * 3 if given is None else [bool(flag) for flag in itertools.islice(given, 3)]

@@ -1,8 +1,0 @@
-"""The only place that starts outside programs: argument lists, time limits, their words kept."""
-
-from mlip_kmc.programs.awake import AwakeClock
-from mlip_kmc.programs.background import Background
-from mlip_kmc.programs.cpu import check_cpu
-from mlip_kmc.programs.program import Finished, Program, ProgramEnd
-
-__all__ = ["AwakeClock", "Background", "Finished", "Program", "ProgramEnd", "check_cpu"]

@@ -1,0 +1,218 @@
+"""Where a run is, read from its directory: from any node, touching nothing.
+
+    status = read_status(Path("my-run"))
+    status.condition, status.kmc_steps, status.events_a_day
+
+What the run committed is exact. Whether its process lives is known from what it last said of itself (`live.json`).
+"""
+
+import json
+import os
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from mlip_kmc.model.records import Live, prefactor_reasons, reasons_of, unsound, unsound_steps
+from mlip_kmc.potential.whereabouts import noted_blindness
+from mlip_kmc.store.view import RunView
+
+_LIVE = "live.json"
+_BEATS = 15
+"""A process that said nothing for so many of its intervals is taken for dead; file systems of clusters show files late."""
+_RECENT = 200
+
+
+class Condition(StrEnum):
+    """What the run's process does, as far as its directory tells."""
+
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    LOST = "lost"
+    HALTED = "halted"
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """Where a run is.
+
+    Attributes:
+        path: the run directory. condition: running, done, stopped, halted on extrapolation, or lost (it stopped
+            without saying so). halt: what halted it, in words.
+        phase: what a running process does. host, pid: where it is, or was last.
+        seen_s: seconds since it last said so; None if it never did, or stopped cleanly.
+        kmc_steps, kmc_steps_wanted: steps done and asked for. simulated_time_s, simulated_time_wanted_s: the same for time.
+        temperature_K: at present.
+        state: number of the present state. states: how many are known.
+        confidence, confidence_wanted, confidence_scheme: of the present state.
+        searches: registered ones by outcome. searches_here: in the present state. reasons: of bad ones, most frequent first.
+        prefactors: processes that searches found, by where their prefactor comes from; empty where it is one for all.
+        prefactor_reasons: why some are constant where they should be harmonic, most frequent first.
+        outdated: what an earlier version computed in a way that is known to be wrong, one line each.
+        bad_in_a_row: so many bad ones came last. pending: searches not registered.
+        workers: searches at a time. busy: of them at work now.
+        nodes: searches at a time, by machine, where workers joined from others.
+        utilisation: busy share of the workers over the run's life.
+        discarded: searches that were started and that a KMC step made useless.
+        wall_s: time that its processes ran. events_a_day: KMC steps a day of that time.
+        force_calls: eOn's own count, which leaves out dimer rotations; over all registered searches.
+        force_calls_per_s: of the last searches, a busy worker.
+        search_s: median time of the last good searches.
+        unsound_superbasin_steps: those of a version whose times of superbasin steps may be wrong.
+        unsound: what that means for the run, in words; empty where there are none.
+        starts: how often it was started. last_commit_s: seconds since the newest generation.
+        active_set_blind: what the run's active set does not see; empty where it sees, or its files are gone.
+        run_bytes: size of the run directory. free_bytes: what its file system has left.
+    """
+
+    path: str
+    condition: Condition
+    halt: str
+    phase: str
+    host: str | None
+    pid: int | None
+    seen_s: float | None
+    kmc_steps: int
+    kmc_steps_wanted: int | None
+    simulated_time_s: float
+    simulated_time_wanted_s: float | None
+    temperature_K: float | None
+    state: int
+    states: int
+    confidence: float
+    confidence_wanted: float | None
+    confidence_scheme: str
+    searches: dict[str, int]
+    searches_here: int
+    reasons: dict[str, int]
+    prefactors: dict[str, int]
+    prefactor_reasons: dict[str, int]
+    outdated: tuple[str, ...]
+    bad_in_a_row: int
+    pending: int
+    workers: int | None
+    busy: int
+    nodes: dict[str, int]
+    utilisation: float | None
+    discarded: int
+    wall_s: float
+    events_a_day: float | None
+    force_calls: int
+    force_calls_per_s: float | None
+    search_s: float | None
+    unsound_superbasin_steps: int
+    unsound: str
+    starts: int
+    last_commit_s: float
+    active_set_blind: str
+    run_bytes: int
+    free_bytes: int
+
+    def to_json(self) -> str:
+        """Everything, as one JSON object; units are in the keys."""
+        return json.dumps(asdict(self), indent=2)
+
+
+def read_status(run_dir: Path) -> RunStatus:
+    """Look at a run.
+
+    Raises:
+        RunStateError: it is no run directory, or nothing was committed yet.
+    """
+    with RunView.read(run_dir, detail="numbers") as view:
+        return _status(view, _live(run_dir), now_s=time.time())
+
+
+def read_work(run_dir: Path) -> tuple[int, int]:
+    """KMC steps, and registered searches: each grows as work is done; both 0 where nothing was committed yet.
+
+    Raises:
+        RunStateError: no generation is whole.
+    """
+    if not any((run_dir / "generations").glob("*.json")):
+        return 0, 0
+    with RunView.read(run_dir, detail="numbers") as view:
+        return view.numbers.steps, len(view.searches)
+
+
+def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
+    numbers, limits = view.numbers, view.raw.get("limits", {})
+    steps_wanted, time_wanted_s = limits.get("stop.kmc_steps"), limits.get("stop.simulated_time_s")
+    done = (steps_wanted is not None and numbers.steps >= steps_wanted) or (
+        time_wanted_s is not None and numbers.time_s >= time_wanted_s)
+    condition = Condition.DONE if done else _condition(live, now_s=now_s)
+    if numbers.halt and condition is not Condition.RUNNING:
+        condition = Condition.HALTED
+    running = live is not None and condition is Condition.RUNNING
+    workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
+    recent = view.searches[-_RECENT:]
+    worked_s = sum(record.seconds for record in recent)
+    calls = sum(record.force_calls for record in view.searches)
+    commit = view.path / "generations" / f"{view.generation:08d}.json"
+    run_bytes, free_bytes = _disk(view.path)
+    return RunStatus(
+        path=str(view.path), condition=condition, halt=numbers.halt,
+        phase=live.phase if live and condition is Condition.RUNNING else "",
+        host=live.host if live else view.starts[-1].host if view.starts else None,
+        pid=live.pid if live else view.starts[-1].pid if view.starts else None,
+        seen_s=max(now_s - live.time_s, 0.0) if live else None,
+        kmc_steps=numbers.steps, kmc_steps_wanted=steps_wanted,
+        simulated_time_s=numbers.time_s, simulated_time_wanted_s=time_wanted_s,
+        temperature_K=limits.get("temperature_K", view.settings.temperature_K), state=numbers.state,
+        states=1 + max((number for event in view.events for number in (event.reactant, event.product)), default=numbers.state),
+        confidence=numbers.confidence, confidence_wanted=view.settings.confidence,
+        confidence_scheme=view.settings.confidence_scheme,
+        searches=dict(Counter(record.outcome for record in view.searches)),
+        searches_here=sum(record.state == numbers.state for record in view.searches), reasons=reasons_of(view.searches),
+        prefactors=dict(Counter(record.rated.kind for record in view.searches if record.rated)),
+        prefactor_reasons=prefactor_reasons(view.searches), outdated=view.outdated,
+        bad_in_a_row=numbers.bad_in_a_row, pending=len(numbers.pending), workers=workers,
+        busy=live.busy if live and running else 0, nodes=live.nodes if live and running else {},
+        utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0), discarded=numbers.discarded,
+        wall_s=numbers.wall_s, events_a_day=numbers.events_a_day,
+        force_calls=calls, force_calls_per_s=sum(record.force_calls for record in recent) / worked_s if worked_s > 0 else None,
+        search_s=_median([record.seconds for record in recent if record.outcome != "bad"]), starts=numbers.starts,
+        unsound_superbasin_steps=len(unsound_steps(view.events)), unsound=unsound(view.events),
+        last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0), run_bytes=run_bytes, free_bytes=free_bytes,
+        active_set_blind=noted_blindness(view.path, digest=view.raw.get("facts", {}).get("potential.active_set")),
+    )
+
+
+def _condition(live: Live | None, *, now_s: float) -> Condition:
+    if live is None:
+        return Condition.STOPPED
+    return Condition.RUNNING if now_s - live.time_s < _BEATS * live.interval_s else Condition.LOST
+
+
+def _live(run_dir: Path) -> Live | None:
+    try:
+        return Live.from_json((run_dir / _LIVE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _median(values: list[float]) -> float | None:
+    return sorted(values)[len(values) // 2] if values else None
+
+
+def _modified_s(path: Path, otherwise_s: float) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return otherwise_s
+
+
+def _disk(path: Path) -> tuple[int, int]:
+    """Bytes that the directory takes, and that its file system has left for an ordinary user."""
+    used = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                used += (Path(folder) / name).lstat().st_size
+            except OSError:
+                continue  # gone meanwhile
+    left: Any = os.statvfs(path)
+    return used, left.f_bavail * left.f_frsize

@@ -1,0 +1,1 @@
+"""One process search, from its task to its outcome."""

@@ -1,0 +1,223 @@
+"""The extrapolation grade of a search while it runs and when it has ended: what it crossed, and the frames to keep.
+
+    watch = Watch(thresholds=config.gamma, basis=..., active_set=..., digest=..., max_energy_eV=20.0)
+    seen = Watched(watch, directory, search="0_17")
+    program.run([], cwd=directory, look=seen.crossed, ...)       # ends the search soon after it crossed `halt`
+    found = seen.judge(files)                                    # Graded(halt="gamma 17.1 at force call 240", ...)
+
+What is decided depends on what LAMMPS wrote, not on when it was looked at: the first crossing counts, also where the search
+ended before anybody saw it.
+"""
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from ase import Atoms
+
+from mlip_kmc.config import GammaSection
+from mlip_kmc.evaluate.gamma import Extrapolation
+from mlip_kmc.ground.wording import plain
+from mlip_kmc.model.atom_path import wrap
+from mlip_kmc.model.frames import Halt, Kind, Stage, to_text
+from mlip_kmc.model.structure import from_con
+from mlip_kmc.potential.minimum_distance import NEAR_FRAMES
+from mlip_kmc.potential.side_channel import (
+    GRADES,
+    HALT_FRAMES,
+    SELECT_FRAMES,
+    Frame,
+    Grade,
+    read_frames,
+    read_grades,
+)
+
+Array = npt.NDArray[np.float64]
+
+_POINTS = {Stage.SADDLE: "saddle.con", Stage.PRODUCT: "product.con"}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a search is watched for.
+
+    Attributes:
+        thresholds: of gamma.
+        basis, active_set: that gamma comes from.
+        digest: of both, as of `potential_digest`.
+        max_energy_eV: frames further above the search's start are evidence, not candidates.
+    """
+
+    thresholds: GammaSection
+    basis: Path
+    active_set: Path
+    digest: str
+    max_energy_eV: float
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What was seen.
+
+    Attributes:
+        gamma_path: the largest of the force calls that were looked at; None where there was none.
+        gamma_reactant, gamma_saddle, gamma_product: the largest of an atom; None where the search did not get there.
+        halt: what crossed the threshold, in words; empty where nothing did.
+        frames: texts of `halts.to_text`.
+    """
+
+    gamma_path: float | None = None
+    gamma_reactant: float | None = None
+    gamma_saddle: float | None = None
+    gamma_product: float | None = None
+    halt: str = ""
+    frames: tuple[str, ...] = ()
+
+
+@dataclass
+class Watched:
+    """One running search.
+
+    Attributes:
+        watch: what for.
+        directory: the search's.
+        search: its name, `state_index`.
+    """
+
+    watch: Watch
+    directory: Path
+    search: str
+    _read: int = field(default=0, init=False)
+
+    def crossed(self) -> bool:
+        """Has gamma crossed `halt`? Reads only what has been written since the last time."""
+        try:
+            with (self.directory / GRADES).open("rb") as stream:
+                stream.seek(self._read)
+                new = stream.read()
+        except FileNotFoundError:
+            return False
+        whole = new.rpartition(b"\n")[0] + b"\n"
+        self._read += len(whole) if whole != b"\n" else 0
+        grades = read_grades(whole.decode("ascii", errors="replace"))
+        return any(self.watch.thresholds.reaches_halt(grade.gamma) for grade in grades)
+
+    def judge(self, files: Mapping[str, str], *, until: int | None = None) -> Graded:
+        """What the whole search came to.
+
+        Args:
+            files: the `.con` texts that it brought back, if it ended well.
+            until: the force call that ended it otherwise; how far it went on depends on when that was seen.
+        """
+        grades = list(read_grades(self._text(GRADES)))
+        if until is not None and all(one.step < other.step for one, other in pairwise(grades)):  # not those of several instances
+            grades = [grade for grade in grades if grade.step <= until]
+        path = max((grade.gamma for grade in grades), default=None)
+        first = next((grade for grade in grades if self.watch.thresholds.reaches_halt(grade.gamma)), None)
+        if first is not None:
+            said = f"gamma {plain(first.gamma)} at force call {first.step}"
+            # how far the search went beyond depends on when it was looked at
+            path = max(grade.gamma for grade in grades[: grades.index(first) + 1])
+            return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first, until))
+        points = {stage: from_con(files[name]) for stage, name in _POINTS.items() if files.get(name)}
+        gammas = {stage: _gammas(atoms, self.watch) for stage, atoms in points.items()}
+        largest = {stage: float(np.max(found)) for stage, found in gammas.items()}
+        frames, halt, last = list(self._frames(grades, None, until)), "", grades[-1].step if grades else 0
+        for number, (stage, gamma) in enumerate(largest.items(), start=1):
+            if self.watch.thresholds.reaches_select(gamma):
+                beyond = self.watch.thresholds.reaches_halt(gamma)
+                halt = halt or (f"gamma {plain(gamma)} at the {stage}" if beyond else "")
+                frames.append(self._halt(points[stage], gammas[stage], stage=stage, step=last + number,
+                                         kind=Kind.HALT if beyond else Kind.CANDIDATE))
+        return Graded(
+            gamma_path=path, gamma_saddle=largest.get(Stage.SADDLE), gamma_product=largest.get(Stage.PRODUCT),
+            # the reactant is the state's own minimum, the same for all of its searches
+            gamma_reactant=_largest_of(self._text("pos.con"), self.watch) if points else None, frames=tuple(frames), halt=halt,
+        )
+
+    def _text(self, name: str) -> str:
+        try:
+            return (self.directory / name).read_text(encoding="ascii", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def _frames(self, grades: list[Grade], first: Grade | None, until: int | None) -> tuple[str, ...]:
+        """The frame that crossed, and the last ones between the thresholds; without a crossing the largest of those."""
+        between = [frame for path in sorted(self.directory.glob(SELECT_FRAMES), key=_step_of)
+                   for frame in read_frames(self._text(path.name)) if until is None or frame.step <= until]
+        halts = []
+        if first is not None:
+            between = [frame for frame in between if frame.step < first.step]
+            halts = list(read_frames(self._text(HALT_FRAMES)))[:1]
+        elif between:
+            between = [max(between, key=_largest)]
+        if not between and not halts:
+            return ()
+        energies = {grade.step: grade.energy_eV for grade in grades}
+        ceiling = grades[0].energy_eV + self.watch.max_energy_eV if grades else np.inf
+        start = from_con(self._text("pos.con"))
+        return tuple(
+            self._halt(_placed(start, frame), frame.gammas, stage=Stage.SEARCH, step=frame.step,
+                       kind=kind if energies.get(frame.step, np.inf) <= ceiling else Kind.EVIDENCE)
+            for kind, frames in ((Kind.CANDIDATE, between), (Kind.HALT, halts)) for frame in frames
+            if len(start) == len(frame.positions) and np.isfinite(_largest(frame)))
+
+    def _halt(self, atoms: Atoms, gammas: Array | None, *, stage: Stage, step: int, kind: Kind) -> str:
+        return to_text(Halt(atoms=atoms, gammas=gammas, search=self.search, state=_state_of(self.search), stage=stage, step=step,
+                            kind=kind, potential=self.watch.digest))
+
+
+def near_frames(directory: Path, *, search: str, digest: str) -> tuple[str, ...]:
+    """The first frame in which atoms were too near, as evidence: its gamma is not known, and it is nothing to label."""
+    try:
+        text = (directory / NEAR_FRAMES).read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return ()
+    start = from_con((directory / "pos.con").read_text(encoding="utf-8"))
+    return tuple(to_text(Halt(atoms=_placed(start, frame), gammas=None, search=search, state=_state_of(search), step=frame.step,
+                              stage=Stage.SEARCH, kind=Kind.EVIDENCE, potential=digest))
+                 for frame in list(read_frames(text))[:1] if len(frame.positions) == len(start))
+
+
+def _largest(frame: Frame) -> float:
+    return float("nan") if frame.gammas is None else float(np.max(frame.gammas))
+
+
+def _state_of(search: str) -> int:
+    state = search.partition("_")[0]
+    return int(state) if state.isdecimal() else 0
+
+
+def _placed(start: Atoms, frame: Frame) -> Atoms:
+    """The frame's atoms next to where the search started: LAMMPS wraps them into the cell."""
+    atoms = start.copy()
+    atoms.set_constraint()
+    atoms.positions = start.positions + wrap(frame.positions - start.positions, np.asarray(start.cell.array, dtype=np.float64))
+    return atoms
+
+
+def _step_of(path: Path) -> int:
+    found = re.search(r"\.(\d+)\.", path.name)
+    return int(found[1]) if found else 0
+
+
+@lru_cache(maxsize=8)
+def _largest_of(con: str, watch: Watch) -> float:
+    return float(np.max(_gammas(from_con(con), watch)))
+
+
+def _gammas(atoms: Atoms, watch: Watch) -> Array:
+    with _lock:  # python-ace's evaluator is one for all threads
+        return _extrapolation(watch.basis, watch.active_set, watch.digest).gamma_of(atoms)
+
+
+@lru_cache(maxsize=2)
+def _extrapolation(basis: Path, active_set: Path, digest: str) -> Extrapolation:  # noqa: ARG001 - files that changed are others
+    return Extrapolation.read(basis=basis, active_set=active_set)

@@ -1,0 +1,68 @@
+"""What a running process says of itself for `status`, every few seconds, in `live.json` of the run directory.
+
+    with Pulse(directory.path, workers=2) as pulse:
+        pulse.beat("searching", busy=2, waiting=10)
+
+It is not durable and nothing depends on it: where it cannot be written, the run goes on.
+"""
+
+import contextlib
+import os
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mlip_kmc.ground.errors import StorageError
+from mlip_kmc.ground.files import write_whole
+from mlip_kmc.model.records import Live
+
+if TYPE_CHECKING:
+    from mlip_kmc.workers.attendance import Roll
+
+FILE = "live.json"
+INTERVAL_S = 2.0
+
+
+class Pulse:
+    """Writes `live.json` from time to time, and removes it at a clean end."""
+
+    def __init__(self, run_dir: Path, *, workers: int) -> None:
+        """Nothing is written yet."""
+        self._path = run_dir / FILE
+        self._workers = workers
+        self._last = (float("-inf"), "")
+
+    def beat(self, phase: str, *, roll: "Roll | None" = None, busy: int = 0, waiting: int = 0) -> None:
+        """Say so, unless it was said a moment ago.
+
+        Args:
+            phase: what is being done.
+            roll: of the workers; None: those of the configuration.
+            busy: searches that run.
+            waiting: searches that wait for a worker.
+        """
+        now = time.monotonic()
+        if phase == self._last[1] and now - self._last[0] < INTERVAL_S:
+            return
+        self._last = now, phase
+        live = Live(time_s=round(time.time(), 3), host=socket.gethostname(), pid=os.getpid(), phase=phase,
+                    workers=self._workers if roll is None else roll.total, busy=busy, waiting=waiting, interval_s=INTERVAL_S,
+                    nodes={} if roll is None else dict(roll.nodes()))
+        text = live.to_json().encode()
+        try:
+            write_whole(self._path, text)
+        except StorageError:
+            with contextlib.suppress(OSError), self._path.open("r+b") as stream:  # a full disk has room for it where it is
+                stream.write(text)
+                stream.truncate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)

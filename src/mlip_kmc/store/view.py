@@ -1,0 +1,298 @@
+"""A run directory, read and never written: what its newest whole generation says, also while the run goes on.
+
+    with RunView.read(Path("my-run")) as view:         # structures=False where only numbers are wanted
+        view.numbers.steps, view.numbers.time_s, len(view.searches)
+        view.settings.temperature_K, view.states[0].processes[0].barrier
+
+Only what a generation committed counts: journals up to its lengths, and eOn's files by its digests, so a view is one moment of
+the run. Structures are links into `objects/`, good until the block ends.
+"""
+
+import configparser
+import hashlib
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mlip_kmc.ground.errors import RunStateError, StructureError
+from mlip_kmc.ground.files import sha256_of, unsealed
+from mlip_kmc.ground.scratch import temporary
+from mlip_kmc.model.records import (
+    EonResult,
+    Event,
+    Minimised,
+    RunNumbers,
+    SearchRecord,
+    Start,
+    StateRecord,
+    Status,
+    prefactor_reasons,
+    reasons_of,
+)
+from mlip_kmc.model.structure import read_structure
+from mlip_kmc.store.checkpoints import FORMAT
+from mlip_kmc.store.eon_tree import read_states
+
+EON_PREFACTORS = ("its harmonic rates are of eOn's own kind, from Hessians of some atoms with translations left in: they may be "
+                  "wrong by a factor of two, and searches were lost; make the run again in a new run directory")
+Array = npt.NDArray[np.float64]
+Detail = Literal["structures", "tables", "numbers"]
+
+_MANIFEST = re.compile(r"^\d{8}\.json$")
+_ATTEMPTS = 5
+_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What the run's own `config.ini` says, which eOn reads.
+
+    Attributes:
+        potential: eOn's name of it; `lammps` is an ACE potential.
+        temperature_K: K.
+        confidence_scheme, confidence: when a state is left.
+        prefactor_per_s: the constant one in 1/s, or None where each process has its own.
+        prefactors: `constant`, `harmonic`, or `eon`: harmonic as eOn's own client makes them, in runs of earlier versions.
+        fallback_per_s: of processes that have no harmonic prefactor.
+        thermal_window_kT: processes further above the lowest barrier stay out of the rate table.
+        seed: the run's, of 31 bits.
+        saddle_force_eV_per_A, minimum_force_eV_per_A: largest force left on an atom.
+        superbasins, recycling: whether eOn's are on.
+    """
+
+    potential: str = ""
+    temperature_K: float | None = None
+    confidence_scheme: str = ""
+    confidence: float | None = None
+    prefactor_per_s: float | None = None
+    prefactors: str = "constant"
+    fallback_per_s: float | None = None
+    thermal_window_kT: float | None = None
+    seed: int | None = None
+    saddle_force_eV_per_A: float | None = None
+    minimum_force_eV_per_A: float | None = None
+    superbasins: bool = False
+    recycling: bool = False
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One moment of a run.
+
+    Attributes:
+        path: the run directory.
+        generation: the number of the generation.
+        identity: digest of all that decides the trajectory (physics, potential, structure).
+        numbers: where the run is.
+        settings: what it runs with.
+        minimised: the report on state 0.
+        events, searches, starts: the journals.
+        states: every state with its process table.
+        raw: everything the generation holds besides files and journals, as JSON values.
+    """
+
+    path: Path
+    generation: int
+    identity: str
+    numbers: RunNumbers
+    settings: RunSettings
+    minimised: Minimised | None
+    events: tuple[Event, ...]
+    searches: tuple[SearchRecord, ...]
+    starts: tuple[Start, ...]
+    states: tuple[StateRecord, ...]
+    raw: Mapping[str, Any]
+
+    @classmethod
+    @contextmanager
+    def read(cls, path: Path, *, detail: Detail = "structures") -> Iterator[Self]:
+        """The newest whole generation; a torn one, or one that goes while it is read, is tried again.
+
+        Args:
+            path: the run directory.
+            detail: `structures`, all of it; `tables` leaves the structures' files out, and their paths name nothing;
+                `numbers` leaves the states out, and is quick however long the run is.
+
+        Raises:
+            RunStateError: `path` is no run directory, nothing was committed, or no generation is whole.
+        """
+        generations = path / "generations"
+        if not generations.is_dir():
+            raise RunStateError(f"{path} is no run directory (it has no generations); name one that `mlip-kmc run --dir` made")
+        with temporary("view", parent=Path(tempfile.gettempdir())) as folder:
+            yield cls._newest(path.absolute(), generations, folder, detail=detail)
+
+    @classmethod
+    def _newest(cls, path: Path, generations: Path, folder: Path, *, detail: Detail) -> Self:
+        for attempt in range(_ATTEMPTS):
+            names = sorted((entry.name for entry in generations.iterdir() if _MANIFEST.match(entry.name)), reverse=True)
+            if not names:
+                raise RunStateError(f"nothing is committed yet in {path}; wait until its first searches run")
+            reasons = []
+            for name in names:
+                try:
+                    return cls._at(path, generations / name, folder / f"{attempt}-{name}", detail=detail)
+                except _NotWholeError as error:
+                    reasons.append(f"{name}: {error}")
+            time.sleep(_PAUSE_S)
+        raise RunStateError(f"no generation in {generations} is whole ({'; '.join(reasons)}); restore it from a backup")
+
+    @classmethod
+    def _at(cls, path: Path, manifest_path: Path, root: Path, *, detail: Detail) -> Self:
+        manifest = _manifest(manifest_path)
+        state = manifest["state"]
+        journals = {name: _journal(path / "journal" / f"{name}.jsonl", entry) for name, entry in manifest["journals"].items()}
+        _lay_out(path, manifest["folders"], root, detail=detail)
+        searches = tuple(SearchRecord.from_json(line) for line in journals.get("searches", []))
+        return cls(
+            path=path, generation=manifest["number"], identity=manifest["identity"], numbers=_numbers(state.get("numbers", {})),
+            settings=_settings(root / "config.ini", state.get("facts", {})),
+            minimised=_minimised(state.get("minimised")),
+            events=tuple(Event.from_json(line) for line in journals.get("events", [])),
+            searches=searches,
+            starts=tuple(Start.from_json(line) for line in journals.get("starts", [])),
+            states=read_states(root, searches) if detail != "numbers" else (), raw=state,
+        )
+
+    def result(self, *, status: Status = Status.MORE_TO_DO, reason: str = "read from its directory") -> EonResult:
+        """The run as `export` takes it; whether it is done is not written in a run directory."""
+        outcomes = [record.outcome for record in self.searches]
+        return EonResult(
+            status=status, reason=reason, run_dir=self.path, kmc_steps=len(self.events),
+            simulated_time_s=self.numbers.time_s, minimised=self.minimised, states=self.states, events=self.events,
+            searches={outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}, reasons=reasons_of(self.searches),
+            prefactor_reasons=prefactor_reasons(self.searches),
+        )
+
+    @property
+    def outdated(self) -> tuple[str, ...]:
+        """What an earlier version computed in a way that is known to be wrong, one line each."""
+        return (EON_PREFACTORS,) if self.settings.prefactors == "eon" else ()
+
+    def rotation(self) -> Array | None:
+        """(3, 3) with `user vectors = eOn vectors @ rotation`, from the cell of the exported trajectory.
+
+        Returns:
+            None where there is no trajectory or it has another cell.
+        """
+        exported = self.path / "results" / "trajectory.xyz"
+        if not self.states or not exported.is_file():
+            return None
+        try:
+            user = np.asarray(read_structure(exported).cell.array)
+        except StructureError:
+            return None
+        cell = np.asarray(read_structure(self.states[0].structure).cell.array)
+        found: Array = np.linalg.solve(cell, user)
+        return found if np.allclose(found @ found.T, np.eye(3), atol=1e-6) else None
+
+
+class _NotWholeError(Exception):
+    """A generation cannot be read now."""
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        text = unsealed(path.read_bytes())
+        if text is None:
+            raise _NotWholeError("damaged")
+        manifest: dict[str, Any] = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise _NotWholeError(str(error)) from error
+    if manifest.get("format") != FORMAT:
+        raise RunStateError(f"{path} was written by another version of mlip-kmc; read the run with that version")
+    return manifest
+
+
+def _journal(path: Path, committed: Mapping[str, Any]) -> list[str]:
+    """The lines of a journal that count."""
+    length = committed["length"]
+    if not length:
+        return []
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(length)
+    except OSError as error:
+        raise _NotWholeError(str(error)) from error
+    if len(data) != length or hashlib.sha256(data).hexdigest() != committed["sha256"]:
+        raise _NotWholeError(f"{path.name} is damaged")
+    return data.decode().splitlines()
+
+
+def _lay_out(path: Path, folders: Mapping[str, str], root: Path, *, detail: Detail) -> None:
+    """The committed tree below `root`: links to structures, which do not change, copies of the rest; no modes."""
+    root.mkdir(parents=True)
+    for folder, digest in folders.items():
+        if folder and detail == "numbers":
+            continue
+        files: dict[str, str] = json.loads(_content(path, digest, live=None))
+        for name, file_digest in files.items():
+            place = root / name
+            if place.parent.name == "procdata" and not (detail == "structures" and place.suffix == ".con"):
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.suffix == ".con":
+                place.symlink_to(_object(path, file_digest, live=path / "eon" / name))
+            else:
+                place.write_bytes(_content(path, file_digest, live=path / "eon" / name))
+
+
+def _object(path: Path, digest: str, *, live: Path | None) -> Path:
+    """Where a content lies: in `objects/`, or, where that was lost, in the live tree."""
+    kept = path / "objects" / digest[:2] / digest[2:]
+    if kept.is_file():
+        return kept
+    if live is None or not live.is_file() or sha256_of(live) != digest:
+        raise _NotWholeError(f"the content {digest[:12]} is lost")
+    return live
+
+
+def _content(path: Path, digest: str, *, live: Path | None) -> bytes:
+    try:
+        data = _object(path, digest, live=live).read_bytes()
+    except OSError as error:
+        raise _NotWholeError(str(error)) from error
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise _NotWholeError(f"the content {digest[:12]} is damaged")
+    return data
+
+
+def _numbers(raw: Mapping[str, Any]) -> RunNumbers:
+    known = {entry.name: raw[entry.name] for entry in fields(RunNumbers) if entry.name in raw}
+    return RunNumbers(**{**known, "pending": tuple(known.get("pending", ()))})
+
+
+def _minimised(raw: Mapping[str, Any] | None) -> Minimised | None:
+    return None if raw is None else Minimised.from_json(json.dumps(raw))
+
+
+def _settings(path: Path, facts: Mapping[str, Any]) -> RunSettings:
+    ini = configparser.ConfigParser(interpolation=None)
+    ini.read(path, encoding="utf-8")
+
+    def number(section: str, key: str) -> float | None:
+        return ini.getfloat(section, key, fallback=None)
+
+    default_per_s = number("Prefactor", "default_value")
+    prefactors = "eon" if default_per_s == 0 else "harmonic" if facts.get("prefactor.harmonic") else "constant"
+    return RunSettings(
+        potential=ini.get("Potential", "potential", fallback=""), temperature_K=number("Main", "temperature"),
+        confidence_scheme=ini.get("AKMC", "confidence_scheme", fallback=""), confidence=number("AKMC", "confidence"),
+        prefactor_per_s=default_per_s if prefactors == "constant" else None, prefactors=prefactors,
+        fallback_per_s=default_per_s if prefactors == "harmonic" else None,
+        thermal_window_kT=number("AKMC", "thermally_accessible_window"),
+        seed=ini.getint("Main", "random_seed", fallback=None),
+        saddle_force_eV_per_A=number("Saddle Search", "converged_force"),
+        minimum_force_eV_per_A=number("Optimizer", "converged_force"),
+        superbasins=ini.getboolean("Coarse Graining", "use_mcamc", fallback=False),
+        recycling=ini.getboolean("Recycling", "use_recycling", fallback=False),
+    )

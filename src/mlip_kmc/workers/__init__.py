@@ -1,0 +1,1 @@
+"""Where searches run: the dask cluster, crews on other nodes, their keys."""

@@ -1,0 +1,334 @@
+"""The workers that run searches: a dask cluster, in this process or joined from other nodes.
+
+    with SearchCluster.local(workers=2) as cluster:
+        cluster.submit(job)
+        for done in cluster.wait(timeout_s=1.0):
+            ...
+
+    with SearchCluster.joined(file=connection_file(run_dir), files={...}) as cluster:   # `mlip-kmc worker RUN` joins
+        ...
+
+The local cluster uses dask's in-process transport: no port, no socket, nothing left behind when the process dies. The
+joined one listens on one port, with TLS and certificates asked of both sides.
+
+Jobs wait here, in order, and only as many are with dask as workers can run at once: what is taken back was mostly never
+sent, and a worker that dies takes only what it ran. In this process, where no worker dies, one more is with dask, so that
+a thread which is done goes on at once.
+
+Workers come back: in this process a worker that dask has lost is replaced; one of another process starts itself again
+(`workers/crew.py`). `lost` tells when nothing can come back.
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import secrets
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from distributed import Client, KilledWorker, LocalCluster
+from distributed.client import FutureCancelledError
+
+from mlip_kmc.ground.errors import ProgramError
+from mlip_kmc.search.client import ClientDone, ClientJob, End, run_job
+from mlip_kmc.workers.attendance import Attendance, Roll, Silence
+from mlip_kmc.workers.crew import PLUGIN_NAME, Canceller
+from mlip_kmc.workers.dask_settings import settle
+from mlip_kmc.workers.keys import Connection, Keys
+
+MOST_DEATHS = 3
+"""A search whose worker died so often is given up: it, not the node, is to blame."""
+SILENT_S = 60.0
+"""A worker that joined is given up when it has said nothing for so long: its node is dead, or asleep."""
+_KEY = "search-"
+_LOOKS = 20
+
+
+class SearchCluster:
+    """Runs client jobs and hands back what is done, in any order."""
+
+    def __init__(
+        self, cluster: LocalCluster, *, announced: Path | None = None, spare: int = 0, silent_s: float | None = None
+    ) -> None:
+        """Take up a dask cluster; use `local` or `joined`."""
+        self._cluster = cluster
+        self._spare = spare
+        self._replacements: list[Any] = []
+        self._closing = False
+        self._announced = announced
+        self._client = Client(cluster)
+        self._lock = threading.Lock()
+        self._waiting: OrderedDict[str, ClientJob] = OrderedDict()
+        self._sent: dict[str, Any] = {}
+        # by name the number of its last submission, which is its turn: what is submitted again must not get an old result
+        self._wanted: dict[str, int] = {}
+        self._done: queue.SimpleQueue[tuple[int, ClientDone]] = queue.SimpleQueue()
+        self._submitted = self._tries = 0
+        self._deaths: Counter[str] = Counter()
+        self._held = False
+        self._attendance = Attendance(self._changed)
+        self._client.sync(self._enroll)
+        self._silence = None if silent_s is None else Silence(limit_s=silent_s)
+        if self._silence is not None and silent_s is not None:
+            self._client.loop.add_callback(self._listen, self._silence, min(1.0, silent_s / _LOOKS))
+        self._client.register_plugin(Canceller(prefix=_KEY), name=PLUGIN_NAME)
+
+    @classmethod
+    def local(cls, *, workers: int) -> Self:
+        """Workers in this process; none is ever given up, and one that dask loses is replaced.
+
+        Args:
+            workers: how many clients run at a time; each uses one processor.
+        """
+        settle()
+        return cls(LocalCluster(n_workers=1, threads_per_worker=workers, processes=False, dashboard_address=None,
+                                protocol="inproc", silence_logs=logging.CRITICAL), spare=1)
+
+    @classmethod
+    def joined(
+        cls, *, file: Path, files: Mapping[str, str], interface: str | None = None, silent_s: float = SILENT_S
+    ) -> Self:
+        """No worker yet; whoever reads `file` joins.
+
+        Args:
+            file: is written, with the keys of this start.
+            files: sha256 of what searches read, by absolute path.
+            interface: the network interface to listen on, as `ib0`; None: that of the default route.
+            silent_s: a worker that has said nothing for so long, while this process was awake, is given up.
+
+        Raises:
+            ProgramError: there is no such interface. StorageError: the file could not be written.
+        """
+        settle()
+        keys = Keys.make()
+        where = {"interface": interface} if interface else {"host": "0.0.0.0"}  # noqa: S104 - TLS, certificates asked of both
+        try:
+            cluster = LocalCluster(n_workers=0, dashboard_address=None, protocol="tls://", security=keys.security(),
+                                   silence_logs=logging.CRITICAL, **where)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ProgramError(f"cannot listen for workers{f' on {interface}' if interface else ''}: {error}") from error
+        found = cls(cluster, announced=file, silent_s=silent_s)
+        Connection(start=secrets.token_hex(16), version=metadata.version("mlip-kmc"), credential=keys.worker, files=dict(files),
+                   addresses=_addresses(cluster.scheduler.address)).write(file)
+        return found
+
+    # -- jobs
+
+    def submit(self, job: ClientJob, *, first: bool = False) -> None:
+        """Queue a job; jobs start in the order of submission.
+
+        Args:
+            job: what to run.
+            first: before all others that wait.
+        """
+        with self._lock:
+            self._submitted += 1
+            self._wanted[job.name] = -self._submitted if first else self._submitted
+            self._put(job)
+        self._feed()
+
+    def wait(self, timeout_s: float) -> list[ClientDone]:
+        """What has come back; waits up to `timeout_s` for the first."""
+        found = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._done.get(timeout=timeout_s) if timeout_s > 0 else self._done.get_nowait())
+            while True:
+                found.append(self._done.get_nowait())
+        with self._lock:
+            wanted = [done for number, done in found if self._wanted.get(done.name) == number]
+            for done in wanted:
+                del self._wanted[done.name]
+        return wanted
+
+    def cancel(self, names: Iterable[str]) -> int:
+        """Take back queued jobs and end running ones; their results never come.
+
+        Returns:
+            how many of them had been started.
+        """
+        with self._lock:
+            wanted = [name for name in names if self._wanted.pop(name, None) is not None]
+            for name in wanted:
+                self._waiting.pop(name, None)
+                self._deaths.pop(name, None)
+            begun = set(islice(self._sent, self.running))
+            sent = [self._sent.pop(name) for name in wanted if name in self._sent]
+        if sent:
+            self._client.cancel(sent, force=True)
+        self._feed()
+        return len(begun.intersection(wanted))
+
+    def cancel_all(self) -> None:
+        """Take back everything."""
+        with self._lock:
+            names = list(self._wanted)
+        self.cancel(names)
+
+    def hold(self) -> int:
+        """Start nothing more.
+
+        Returns:
+            how many are running.
+        """
+        with self._lock:
+            self._held = True
+            spare = [self._sent.popitem()[1] for _ in range(len(self._sent) - self.running)]
+        if spare:
+            self._client.cancel(spare, force=True)
+        return self.running
+
+    @property
+    def running(self) -> int:
+        """How many workers run: those sent, without the newest where that is spare."""
+        return min(len(self._sent), self.slots) if self._spare else len(self._sent)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a worker."""
+        return len(self._waiting)
+
+    # -- workers
+
+    @property
+    def slots(self) -> int:
+        """Searches that can run at a time, now."""
+        return self._attendance.roll().total
+
+    @property
+    def roll(self) -> Roll:
+        """Who is there."""
+        return self._attendance.roll()
+
+    def capacity_s(self) -> float:
+        """Slots times seconds so far: what the workers could have worked."""
+        return self._attendance.capacity_s()
+
+    @property
+    def lost(self) -> bool:
+        """dask's client has given up: no search comes back any more, and only another start helps."""
+        return not self._closing and self._client.status in ("closing", "closed")
+
+    # -- inside
+
+    async def _enroll(self) -> None:
+        """In dask's thread: keep the roll from now on, with those that are there already."""
+        scheduler = self._cluster.scheduler
+        scheduler.add_plugin(self._attendance, name="mlip-kmc-attendance")
+        for address in scheduler.workers:
+            await self._attendance.enter(scheduler, address)
+
+    def _changed(self) -> None:
+        """From dask's own thread: a worker came or went."""
+        self._client.loop.add_callback(self._feed)
+        if self._spare and not self._closing and not self.slots:
+            self._client.loop.add_callback(self._replace)
+
+    async def _replace(self) -> None:
+        """In dask's thread: another worker in this process, as the one that is gone."""
+        if self.slots or self._closing:
+            return
+        (name, spec), *_ = self._cluster.worker_spec.items()
+        options = {**spec["options"], "name": f"{name}:{len(self._replacements) + 1}"}
+        worker = spec["cls"](self._cluster.scheduler.address, **options)
+        self._replacements.append(worker)
+        await worker
+
+    async def _listen(self, silence: Silence, interval_s: float) -> None:
+        """In dask's thread: give up workers that have said nothing for too long."""
+        scheduler = self._cluster.scheduler
+        while not self._closing:
+            await asyncio.sleep(interval_s)
+            for address in silence.look({address: worker.last_seen for address, worker in scheduler.workers.items()}):
+                await scheduler.remove_worker(address, stimulus_id=f"{_KEY}silent")
+
+    def _put(self, job: ClientJob) -> None:
+        """Among those that wait, where its turn is; under the lock."""
+        number, last = self._wanted[job.name], next(reversed(self._waiting), None)
+        self._waiting[job.name] = job
+        if last is not None and self._wanted[last] > number:
+            for name in [name for name in self._waiting if self._wanted[name] > number]:
+                self._waiting.move_to_end(name)
+
+    def _feed(self) -> None:
+        """Send waiting jobs while workers have room."""
+        with self._lock:
+            room = 0 if self._held or self.lost else self.slots + self._spare - len(self._sent)
+            for _ in range(min(room, len(self._waiting))):
+                name, job = self._waiting.popitem(last=False)
+                number = self._wanted[name]
+                self._tries += 1  # in the key: dask would answer a search that is tried again with its first result
+                key = f"{_KEY}{name}-{self._tries}"
+                future = self._client.submit(run_job, job, tag=key, key=key, pure=False, retries=2, priority=-number)
+                self._sent[name] = future
+                self._client.loop.add_callback(self._bring, job, number, future)
+
+    async def _bring(self, job: ClientJob, number: int, future: Any) -> None:
+        """Wait for a job's end, in dask's thread, and queue what came of it."""
+        name = job.name
+        try:
+            done: ClientDone = await future
+        except FutureCancelledError:
+            done = ClientDone(name=name, end=End.CANCELLED)
+        except KilledWorker as error:
+            done = self._after_a_death(name, str(error.last_worker.address))
+        except Exception as error:  # noqa: BLE001 - whatever a worker raises is the search's end, not the run's
+            done = ClientDone(name=name, end=End.CRASHED, message=f"{error}" or type(error).__name__)
+        with self._lock:
+            if self._sent.get(name) is not future:
+                return  # it was taken back
+            del self._sent[name]
+            if done.end is End.CANCELLED:  # not by us: the worker that ran it leaves or has gone, or dask has lost it
+                self._put(job)
+            else:
+                self._deaths.pop(name, None)
+        if done.end is not End.CANCELLED:
+            self._done.put((number, done))
+        self._feed()
+
+    def _after_a_death(self, name: str, address: str) -> ClientDone:
+        """A search whose worker is gone runs again; it is to blame where workers that were awake go on dying."""
+        if self._silence is not None and not self._silence.explains(address):
+            self._deaths[name] += 1
+        if self._deaths[name] < MOST_DEATHS:
+            return ClientDone(name=name, end=End.CANCELLED)
+        return ClientDone(name=name, end=End.KILLED_WORKERS, message=f"{MOST_DEATHS} workers died while they ran it")
+
+    def close(self) -> None:
+        """End everything that runs, and the workers."""
+        self._closing = True
+        if self._announced is not None:
+            self._announced.unlink(missing_ok=True)  # first: workers that see it gone do not wait for another start
+        self.cancel_all()
+        with contextlib.suppress(TimeoutError):
+            self._client.sync(self._dismiss, callback_timeout=5)
+        with contextlib.suppress(TimeoutError):
+            self._client.close(timeout=5)
+        with contextlib.suppress(TimeoutError):
+            self._cluster.close(timeout=10)
+
+    async def _dismiss(self) -> None:
+        for worker in self._replacements:
+            await worker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _addresses(address: str) -> tuple[str, ...]:
+    """The scheduler's own address, and the same port by this machine's name, for networks where one of them leads nowhere."""
+    import socket
+
+    port = address.rsplit(":", 1)[1]
+    return tuple(dict.fromkeys([address, f"tls://{socket.getfqdn()}:{port}", f"tls://{socket.gethostname()}:{port}"]))

@@ -1,0 +1,177 @@
+"""Generations: what is committed comes back, what is torn is passed over, what belongs elsewhere is refused."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mlip_kmc.ground.errors import RunStateError, StorageError
+from mlip_kmc.store.checkpoints import KEPT, Checkpoints, RunDirectory
+
+ME = "identity-of-this-run"
+
+
+@pytest.fixture
+def run(tmp_path):
+    with RunDirectory(tmp_path / "run") as directory:
+        yield directory
+
+
+def write(store, name, text):
+    path = store.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def commit(store, number):
+    write(store, "states/0/info", f"searches {number}")
+    write(store, f"states/0/procdata/saddle_{number}.con", f"saddle {number}")
+    write(store, "states/state_table", f"0 {number}")
+    store.append("searches", json.dumps({"n": number}))
+    return store.commit({"n": number}, identity=ME, touched=["states/0", "states/state_table"])
+
+
+def again(run):
+    store = Checkpoints(run)
+    return store, store.restore(ME)
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    (tmp_path / "eon").mkdir()
+    (tmp_path / "eon" / "thesis.tex").write_text("mine")
+    with RunDirectory(tmp_path) as directory, pytest.raises(RunStateError, match="no part of a run"):
+        Checkpoints(directory)
+    assert (tmp_path / "eon" / "thesis.tex").read_text() == "mine"
+
+
+def test_an_empty_directory_has_nothing(run):
+    assert Checkpoints(run).restore(ME) is None
+
+
+@pytest.mark.parametrize("commits", [1, 2, 5])
+def test_a_manifest_that_was_being_written_is_no_damage(run, commits):
+    store, _ = again(run)
+    for number in range(commits):
+        commit(store, number)
+    left = run.path / "generations" / f".{commits + 1:08d}.json.abc.tmp"
+    left.write_text("half a generat")
+    _, saved = again(run)
+    assert (saved.number, saved.damage) == (commits, ())
+    assert not left.exists()
+
+
+def test_what_is_committed_comes_back_and_what_is_not_is_gone(run):
+    store, _ = again(run)
+    for number in range(5):
+        commit(store, number)
+    write(store, "states/0/info", "torn after the commi")
+    write(store, "states/7/info", "a state that was never committed")
+    store.append("searches", "never")
+    (run.path / "journal/searches.jsonl").open("a").write('{"half a li')
+    store, saved = again(run)
+    assert saved.state == {"n": 4}
+    assert (store.root / "states/0/info").read_text() == "searches 4"
+    assert not (store.root / "states/7").exists()
+    assert [json.loads(line)["n"] for line in store.records("searches")] == [0, 1, 2, 3, 4]
+    assert (store.root / "states/0/procdata/saddle_2.con").read_text() == "saddle 2"
+
+
+def test_a_lost_live_tree_is_made_again(run):
+    store, _ = again(run)
+    commit(store, 1)
+    for path in sorted(store.root.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    store, saved = again(run)
+    assert saved.state == {"n": 1}
+    assert (store.root / "states/state_table").read_text() == "0 1"
+
+
+def test_a_damaged_newest_generation_gives_way_to_the_one_before(run):
+    store, _ = again(run)
+    for number in range(3):
+        commit(store, number)
+    newest = max((run.path / "generations").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-7])
+    store, saved = again(run)
+    assert saved.state == {"n": 1}
+    assert (store.root / "states/0/info").read_text() == "searches 1"
+    assert [json.loads(line)["n"] for line in store.records("searches")] == [0, 1]
+    assert commit(store, 9) == saved.number + 1
+    assert again(run)[1].state == {"n": 9}
+
+
+def test_content_that_is_lost_everywhere_gives_way_too(run):
+    store, _ = again(run)
+    commit(store, 0)
+    commit(store, 1)
+    for path in (run.path / "objects").rglob("*"):
+        if path.is_file() and path.read_text() == "searches 1":
+            path.unlink()
+    (store.root / "states/0/info").unlink()
+    assert again(run)[1].state == {"n": 0}
+
+
+def test_damaged_content_is_taken_from_the_live_tree_and_mended(run):
+    store, _ = again(run)
+    commit(store, 0)
+    damaged = next(p for p in (run.path / "objects").rglob("*") if p.is_file() and p.read_text() == "searches 0")
+    damaged.chmod(0o644)
+    damaged.write_text("rotten")
+    assert again(run)[1].state == {"n": 0}
+    assert damaged.read_text() == "searches 0"
+
+
+def test_when_nothing_is_whole_it_says_so(run):
+    store, _ = again(run)
+    commit(store, 0)
+    for path in (run.path / "generations").iterdir():
+        path.write_bytes(b"x")
+    with pytest.raises(RunStateError, match=r"no generation .* is whole"):
+        again(run)
+
+
+def test_another_configuration_is_refused(run):
+    commit(again(run)[0], 0)
+    with pytest.raises(RunStateError, match="another configuration"):
+        Checkpoints(run).restore("someone else")
+
+
+def test_old_generations_and_their_contents_go(run):
+    store, _ = again(run)
+    for number in range(300):
+        commit(store, number)
+    assert len(list((run.path / "generations").iterdir())) <= KEPT
+    contents = [p.read_text() for p in (run.path / "objects").rglob("*") if p.is_file()]
+    assert len([text for text in contents if text.startswith("searches")]) < 300
+    assert again(run)[1].state == {"n": 299}
+    contents = [p.read_text() for p in (run.path / "objects").rglob("*") if p.is_file()]
+    assert len([text for text in contents if text.startswith("searches")]) == KEPT
+    assert len([text for text in contents if text.startswith("saddle")]) == 300
+
+
+def test_two_processes_cannot_use_one_directory(run):
+    code = (
+        "import sys, pathlib\nfrom mlip_kmc.store.checkpoints import RunDirectory\nfrom mlip_kmc.ground.errors import RunStateError\n"
+        "try:\n  RunDirectory(pathlib.Path(sys.argv[1])).__enter__()\nexcept RunStateError as e: print(e)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True, timeout=60, check=True)
+    assert f"in use by process {os.getpid()}" in done.stdout
+
+
+def test_a_full_disk_leaves_the_last_generation(run, monkeypatch):
+    store, _ = again(run)
+    commit(store, 0)
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="the disk is full; make room"):
+            commit(store, 1)
+    store, saved = again(run)
+    assert saved.state == {"n": 0}
+    assert (store.root / "states/0/info").read_text() == "searches 0"
+    assert commit(store, 2) == 2

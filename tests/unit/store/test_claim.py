@@ -1,0 +1,142 @@
+"""One process at a time in a run directory, whatever becomes of the others."""
+
+import fcntl
+import json
+import multiprocessing
+import os
+import threading
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.store import claim as claims
+from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
+from mlip_kmc.store.claim import Claim, Holder
+
+QUICK_S = 1.5
+ELSEWHERE = Holder(token="ab" * 16, host="n7", pid=41, boot="another machine", job="812")
+
+
+def claimed_by(holder: Holder, directory: Path) -> Path:
+    """Leave another process's claim; answer its sign of life."""
+    (directory / claims.FILE).write_text(json.dumps(asdict(holder)))
+    alive = directory / f"{claims.FILE}.{holder.token}.alive"
+    alive.touch()
+    return alive
+
+
+def taken(directory, **options):
+    claim = Claim(directory, **options)
+    claim.take()
+    return claim
+
+
+def test_a_clean_end_leaves_nothing(tmp_path):
+    claim = taken(tmp_path)
+    claim.check()
+    claim.release()
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["lock"])
+    taken(tmp_path).release()
+
+
+def test_the_second_on_this_machine_is_refused_by_name(tmp_path):
+    claim = taken(tmp_path)
+    with pytest.raises(RunStateError, match=rf"is in use by process {os.getpid()} on .*; wait for it, stop it, or choose"):
+        taken(tmp_path)
+    claim.check()
+    claim.release()
+
+
+def hold_and_die(directory: Path) -> None:
+    taken(directory)
+    os._exit(9)
+
+
+def test_a_lock_that_a_dying_child_still_holds_is_waited_for(tmp_path):
+    """Between fork and exec a child has its parent's lock, also when the parent is dead by then."""
+    held = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    threading.Timer(0.2, os.close, [held]).start()
+    taken(tmp_path).release()
+
+
+def test_a_dead_process_of_this_boot_is_taken_over_at_once(tmp_path):
+    process = multiprocessing.get_context("fork").Process(target=hold_and_die, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert (tmp_path / claims.FILE).exists()
+    claim = taken(tmp_path, dead_after_s=3600.0)
+    claim.check()
+    claim.release()
+    assert not list(tmp_path.glob("claim*"))
+
+
+def test_a_living_process_of_another_node_is_refused(tmp_path):
+    alive = claimed_by(ELSEWHERE, tmp_path)
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(0.1):
+            os.utime(alive)
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    try:
+        with pytest.raises(RunStateError, match=r"in use by process 41 on n7 \(Slurm job 812\)"):
+            taken(tmp_path, dead_after_s=60.0)
+    finally:
+        ended.set()
+        beating.join()
+    assert json.loads((tmp_path / claims.FILE).read_text()) == asdict(ELSEWHERE)
+
+
+def test_a_dead_one_of_another_node_is_taken_over_after_its_time(tmp_path):
+    claimed_by(ELSEWHERE, tmp_path)
+    began = time.monotonic()
+    claim = taken(tmp_path, dead_after_s=QUICK_S)
+    assert time.monotonic() - began >= QUICK_S
+    claim.check()
+    claim.release()
+    assert not list(tmp_path.glob("claim*"))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"token": 1}', b"\0" * 200])
+def test_a_damaged_claim_is_put_aside(tmp_path, content):
+    (tmp_path / claims.FILE).write_bytes(content)
+    claim = taken(tmp_path)
+    claim.check()
+    claim.release()
+
+
+def test_a_claim_that_came_between_is_put_back(tmp_path):
+    newer = replace(ELSEWHERE, token="cd" * 16, host="n8")
+    claimed_by(newer, tmp_path)
+    claim = Claim(tmp_path)
+    with pytest.raises(RunStateError, match="process 41 on n8"):
+        claim._remove(ELSEWHERE)
+    assert json.loads((tmp_path / claims.FILE).read_text()) == asdict(newer)
+
+
+def test_who_was_taken_over_commits_nothing(tmp_path):
+    with RunDirectory(tmp_path) as directory:
+        store = Checkpoints(directory)
+        store.commit({"n": 1}, identity="i", touched=[])
+        claimed_by(ELSEWHERE, tmp_path)  # a process that was suspended for long finds this
+        with pytest.raises(RunStateError, match=r"was taken over by process 41 on n7 .*; this one stops and leaves it alone"):
+            store.commit({"n": 2}, identity="i", touched=[])
+    assert json.loads((tmp_path / claims.FILE).read_text()) == asdict(ELSEWHERE)
+    assert sorted(path.name for path in (tmp_path / "generations").iterdir()) == ["00000001.json"]
+
+
+def test_a_generation_of_another_process_is_never_replaced(tmp_path):
+    with RunDirectory(tmp_path) as directory:
+        store = Checkpoints(directory)
+        store.commit({"n": 1}, identity="i", touched=[])
+        theirs = tmp_path / "generations" / "00000002.json"
+        theirs.write_bytes(b"theirs")
+        with pytest.raises(Exception, match="two runs are at work in one directory"):
+            store.commit({"n": 2}, identity="i", touched=[])
+        assert theirs.read_bytes() == b"theirs"
