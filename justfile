@@ -49,6 +49,7 @@ sleeps *ARGUMENTS: image
 # ruff and mypy, with the image's Python and packages
 lint:
     containers/in-image --dev python3 -m ruff check .
+    containers/in-image --dev python3 -m ruff format --check .
     containers/in-image --dev python3 -m mypy
 
 # make the reference pages (configuration, commands) anew from the program

@@ -32,7 +32,9 @@ from mlip_kmc.search.client import parse_results
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 CELLS = {64: (4, 2, 2), 256: (4, 4, 4), 2048: (8, 8, 8)}
 LONGEST_MS, RATIO = 15.0, 50.0
-CLIENT = shutil.which("eonclient") or sys.exit("calls: there is no eonclient here; run it in the image")
+CLIENT = shutil.which("eonclient") or sys.exit(
+    "calls: there is no eonclient here; run it in the image"
+)
 CONFIG = """\
 [Main]
 job = minimization
@@ -47,8 +49,10 @@ max_iterations = {iterations}
 """
 GAMMA = {"basis": str(EXAMPLE / "cu.yaml"), "active-set": str(EXAMPLE / "cu.asi")}
 PLAIN_INPUT = "pair_style pace product\npair_coeff * * potential.yace Cu\n"
-GAMMA_INPUT = ("pair_style pace/extrapolation\npair_coeff * * cu.yaml cu.asi Cu\n"
-               "fix gamma all pair 1 pace/extrapolation gamma 1\n")
+GAMMA_INPUT = (
+    "pair_style pace/extrapolation\npair_coeff * * cu.yaml cu.asi Cu\n"
+    "fix gamma all pair 1 pace/extrapolation gamma 1\n"
+)
 
 
 def rattled(count):
@@ -60,11 +64,15 @@ def rattled(count):
 
 def bare(engine, atoms, gamma):
     """Milliseconds of one evaluation in this process."""
-    evaluator = driver.Evaluator({"potential": str(EXAMPLE / "cu.yace"), "engine": engine, **(GAMMA if gamma else {})})
+    evaluator = driver.Evaluator(
+        {"potential": str(EXAMPLE / "cu.yace"), "engine": engine, **(GAMMA if gamma else {})}
+    )
     structure = driver.Structure(atoms.cell.array.ravel().tolist(), atoms.numbers.tolist(), [])
 
     def call(index):
-        moved = atoms.positions + np.random.default_rng(index).normal(0.0, 0.01, atoms.positions.shape)
+        moved = atoms.positions + np.random.default_rng(index).normal(
+            0.0, 0.01, atoms.positions.shape
+        )
         structure.positions = moved.ravel().tolist()
         begun = time.perf_counter()
         evaluator.evaluate(structure)
@@ -82,7 +90,9 @@ def idle_python():
     times = []
     for _ in range(20):
         begun = time.perf_counter()
-        subprocess.run([getattr(sys, "_base_executable", sys.executable), "-IS", "-c", "pass"], check=True)
+        subprocess.run(
+            [getattr(sys, "_base_executable", sys.executable), "-IS", "-c", "pass"], check=True
+        )
         times.append(time.perf_counter() - begun)
     return np.array([min(times) * 1e3, np.nan])
 
@@ -104,12 +114,16 @@ def client(atoms, files, links, iterations, *, name, more=""):
         if done.returncode or not (here / "results.dat").is_file():
             sys.exit(f"calls: eonclient failed: {(done.stderr or done.stdout)[-400:]}")
         processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return np.array([seconds, processor]), parse_results((here / "results.dat").read_text())["total_force_calls"]
+        return np.array([seconds, processor]), parse_results((here / "results.dat").read_text())[
+            "total_force_calls"
+        ]
 
 
 def inside_eon(atoms, files, links, few, many, **keywords):
     """Milliseconds a call, and milliseconds of processor."""
-    (first, calls), (second, more) = (client(atoms, files, links, count, **keywords) for count in (few, many))
+    (first, calls), (second, more) = (
+        client(atoms, files, links, count, **keywords) for count in (few, many)
+    )
     return (second - first) / (more - calls) * 1e3
 
 
@@ -124,16 +138,25 @@ def ways(count, gamma, driven):
     """name: what measures one call by it."""
     atoms = rattled(count)
     few, many = (3, 23) if count < 1000 else (2, 10)
-    links = {"potential.yace": EXAMPLE / "cu.yace", "cu.yaml": EXAMPLE / "cu.yaml", "cu.asi": EXAMPLE / "cu.asi"}
+    links = {
+        "potential.yace": EXAMPLE / "cu.yace",
+        "cu.yaml": EXAMPLE / "cu.yaml",
+        "cu.asi": EXAMPLE / "cu.asi",
+    }
     lammps = {"in.lammps": GAMMA_INPUT if gamma else PLAIN_INPUT}
-    found = {"a Python that does nothing": idle_python, "bare, LAMMPS": lambda: bare("lammps", atoms, gamma),
-             "bare, python-ace": lambda: bare("pyace", atoms, gamma),
-             "eOn, its LAMMPS": lambda: inside_eon(atoms, lammps, links, few, many, name="lammps")}
+    found = {
+        "a Python that does nothing": idle_python,
+        "bare, LAMMPS": lambda: bare("lammps", atoms, gamma),
+        "bare, python-ace": lambda: bare("pyace", atoms, gamma),
+        "eOn, its LAMMPS": lambda: inside_eon(atoms, lammps, links, few, many, name="lammps"),
+    }
     for engine, program in (("lammps", "LAMMPS"), ("pyace", "python-ace")):
         found[f"eOn, persistent driver ({program})"] = partial(
-            inside_eon, atoms, {}, driven[engine].job_links(), few, many, name="ext_pot")
+            inside_eon, atoms, {}, driven[engine].job_links(), few, many, name="ext_pot"
+        )
         found[f"eOn, one-shot driver ({program})"] = partial(
-            inside_eon, atoms, {}, {}, 1, 4, name="ext_pot", more=one_shot(engine, gamma))
+            inside_eon, atoms, {}, {}, 1, 4, name="ext_pot", more=one_shot(engine, gamma)
+        )
     return found
 
 
@@ -157,14 +180,21 @@ def measure(count, gamma, driven, repeats):
     for name, times in found.items():
         program = "bare, python-ace" if "python-ace" in name else "bare, LAMMPS"
         least[name] = shown(name, np.array(times), least.get(program))
-    return {program: tuple(least[f"eOn, {kind} driver ({program})"] - least[f"bare, {program}"]
-                           for kind in ("persistent", "one-shot")) for program in ("LAMMPS", "python-ace")}
+    return {
+        program: tuple(
+            least[f"eOn, {kind} driver ({program})"] - least[f"bare, {program}"]
+            for kind in ("persistent", "one-shot")
+        )
+        for program in ("LAMMPS", "python-ace")
+    }
 
 
 def main():
     """Measure and judge."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--atoms", type=int, nargs="+", default=[64, 256, 2048], choices=list(CELLS))
+    parser.add_argument(
+        "--atoms", type=int, nargs="+", default=[64, 256, 2048], choices=list(CELLS)
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--least", action="store_true")
     arguments = parser.parse_args()
@@ -172,17 +202,26 @@ def main():
     missed = []
     for gamma in (False, True):
         limits = GAMMA if gamma else {}
-        with (served(potential, workers=1, limits={**limits, "engine": "lammps"}) as lammps,
-              served(potential, workers=1, limits={**limits, "engine": "pyace"}) as pyace):
+        with (
+            served(potential, workers=1, limits={**limits, "engine": "lammps"}) as lammps,
+            served(potential, workers=1, limits={**limits, "engine": "pyace"}) as pyace,
+        ):
             for count in arguments.atoms:
                 over = measure(count, gamma, {"lammps": lammps, "pyace": pyace}, arguments.repeats)
                 for program, (persistent, once) in over.items():
-                    print(f"  persistent driver ({program}): {persistent:.1f} ms over the bare evaluation, "
-                          f"1/{once / persistent:.0f} of the one-shot script's {once:.0f} ms")
+                    print(
+                        f"  persistent driver ({program}): {persistent:.1f} ms over the bare evaluation, "
+                        f"1/{once / persistent:.0f} of the one-shot script's {once:.0f} ms"
+                    )
                     # a one-shot script with LAMMPS starts without ase and python-ace, in a few hundred ms: no fiftieth of that
-                    if persistent > LONGEST_MS or (program == "python-ace" and once < RATIO * persistent):
+                    if persistent > LONGEST_MS or (
+                        program == "python-ace" and once < RATIO * persistent
+                    ):
                         missed.append(f"{count} atoms, {program}")
-    print("\nlimits (15 ms, a fiftieth): " + (f"missed with {'; '.join(missed)}" if missed else "kept"))
+    print(
+        "\nlimits (15 ms, a fiftieth): "
+        + (f"missed with {'; '.join(missed)}" if missed else "kept")
+    )
     sys.exit(1 if missed and arguments.least else 0)
 
 

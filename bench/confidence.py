@@ -22,8 +22,20 @@ from eon.akmcstate import AKMCState
 from mlip_kmc.model.records import SearchRecord, read_lines
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
-SETTINGS = [("old", 0.9), ("old", 0.95), ("old", 0.98), ("old", 0.99), ("new", 0.9), ("new", 0.95), ("new", 0.99), ("new", 0.999),
-            ("sampling", 0.9), ("sampling", 0.95), ("sampling", 0.99), ("sampling", 0.999)]
+SETTINGS = [
+    ("old", 0.9),
+    ("old", 0.95),
+    ("old", 0.98),
+    ("old", 0.99),
+    ("new", 0.9),
+    ("new", 0.95),
+    ("new", 0.99),
+    ("new", 0.999),
+    ("sampling", 0.9),
+    ("sampling", 0.95),
+    ("sampling", 0.99),
+    ("sampling", 0.999),
+]
 KT = 500 / 11604.5
 
 
@@ -31,13 +43,20 @@ class Table:
     """Just enough of an eOn state for its `get_confidence`: counts of what was found."""
 
     def __init__(self, scheme):
-        self.config = SimpleNamespace(sb_superbasin_confidence=False, recycling_on=False, disp_moved_only=False,
-                                      akmc_confidence_correction=False, akmc_confidence_scheme=scheme)
+        self.config = SimpleNamespace(
+            sb_superbasin_confidence=False,
+            recycling_on=False,
+            disp_moved_only=False,
+            akmc_confidence_correction=False,
+            akmc_confidence_scheme=scheme,
+        )
         self.counts, self.barriers, self.repeats = {}, {}, 0
 
     def get_ratetable(self, _=None):
         lowest = min(self.barriers.values(), default=0.0)
-        return [(k, math.exp(-b / KT), 1e13) for k, b in self.barriers.items() if b <= lowest + 20 * KT]
+        return [
+            (k, math.exp(-b / KT), 1e13) for k, b in self.barriers.items() if b <= lowest + 20 * KT
+        ]
 
     def get_proc_random_count(self):
         return dict(self.counts)
@@ -58,14 +77,23 @@ class Table:
 def searches(number, workers, folder):
     """Records of so many searches of state 0; `old` at 1 - 1e-9 is never reached."""
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings.update(structure=str(EXAMPLE / "vacancy.xyz"), potential={"ace": str(EXAMPLE / "cu.yace")}, workers=workers,
-                    confidence={"scheme": "old", "value": 1 - 1e-9}, stop={"kmc_steps": 1, "wall_time_min": 5})
+    settings.update(
+        structure=str(EXAMPLE / "vacancy.xyz"),
+        potential={"ace": str(EXAMPLE / "cu.yace")},
+        workers=workers,
+        confidence={"scheme": "old", "value": 1 - 1e-9},
+        stop={"kmc_steps": 1, "wall_time_min": 5},
+    )
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
     journal = folder / "run" / "journal" / "searches.jsonl"
     while (found := len(read_lines(journal, SearchRecord))) < number:
         print(f"{found} of {number} searches", file=sys.stderr, flush=True)
-        done = subprocess.run([sys.executable, "-m", "mlip_kmc", "run", "akmc.yaml", "--dir", "run", "--quiet"], cwd=folder,
-                              check=False, stdout=subprocess.DEVNULL)
+        done = subprocess.run(
+            [sys.executable, "-m", "mlip_kmc", "run", "akmc.yaml", "--dir", "run", "--quiet"],
+            cwd=folder,
+            check=False,
+            stdout=subprocess.DEVNULL,
+        )
         if done.returncode != 75:
             sys.exit(f"the run ended with exit code {done.returncode}")
     return read_lines(journal, SearchRecord)
@@ -77,10 +105,16 @@ def main():
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--searches", type=int, default=3500)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--journal", type=Path, help="take the searches of a run that is there: its journal/searches.jsonl")
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        help="take the searches of a run that is there: its journal/searches.jsonl",
+    )
     arguments = parser.parse_args()
     if arguments.journal:
-        records = [record for record in read_lines(arguments.journal, SearchRecord) if record.state == 0]
+        records = [
+            record for record in read_lines(arguments.journal, SearchRecord) if record.state == 0
+        ]
     else:
         with tempfile.TemporaryDirectory() as folder:
             records = searches(arguments.searches, arguments.workers, Path(folder))
@@ -88,10 +122,14 @@ def main():
     barriers = {record.process: record.barrier for record in reversed(good)}
     rates = {process: math.exp(-barrier / KT) for process, barrier in barriers.items()}
     total = sum(rates.values())
-    print(f"{len(records)} searches of state 0, {len(good)} good, {len(barriers)} processes; lowest barriers (eV):",
-          *(f"{barrier:.4f}" for barrier in sorted(barriers.values())[:14]))
-    print(f"\n{'scheme':10}{'confidence':>11}{'1 - conf.':>11}{'repeats':>9}{'missed rate':>13}{'(worst)':>9}{'all found':>11}"
-          f"{'searches':>10}")
+    print(
+        f"{len(records)} searches of state 0, {len(good)} good, {len(barriers)} processes; lowest barriers (eV):",
+        *(f"{barrier:.4f}" for barrier in sorted(barriers.values())[:14]),
+    )
+    print(
+        f"\n{'scheme':10}{'confidence':>11}{'1 - conf.':>11}{'repeats':>9}{'missed rate':>13}{'(worst)':>9}{'all found':>11}"
+        f"{'searches':>10}"
+    )
     for scheme, wanted in SETTINGS:
         missed, used, position = [], [], 0
         while len(missed) < arguments.repeats and position < len(records):
@@ -109,8 +147,10 @@ def main():
             print(f"{scheme:10}{wanted:11.4f}  too few searches for one repeat")
             continue
         complete = np.mean([value < 1e-3 for value in missed])
-        print(f"{scheme:10}{wanted:11.4f}{1 - wanted:11.4f}{len(missed):9}{np.mean(missed):13.4f}{max(missed):9.4f}"
-              f"{complete:11.2f}{np.mean(used):10.1f}")
+        print(
+            f"{scheme:10}{wanted:11.4f}{1 - wanted:11.4f}{len(missed):9}{np.mean(missed):13.4f}{max(missed):9.4f}"
+            f"{complete:11.2f}{np.mean(used):10.1f}"
+        )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ def jobs_of(config, potential, structure, count):
     SearchCluster.submit = keep
     try:
         with tempfile.TemporaryDirectory() as folder:
-            EonWrapper(config, run_dir=Path(folder) / "run").search(potential, structure, count=count)
+            EonWrapper(config, run_dir=Path(folder) / "run").search(
+                potential, structure, count=count
+            )
     finally:
         SearchCluster.submit = real
     return sorted(kept, key=lambda job: int(job.name.split("_")[1]))[:count]
@@ -48,8 +50,13 @@ def ways(potential, job: ClientJob, every):
     """The same search by name of how it is evaluated; no threshold is ever crossed."""
     species = species_of(from_con(job.files["pos.con"]))
     never = GammaSection(select=1e6, halt=1e7, every=every)
-    watch = Watch(thresholds=never, basis=potential.basis, active_set=potential.active_set, max_energy_eV=20.0,
-                  digest=potential_digest(basis=potential.basis, active_set=potential.active_set))
+    watch = Watch(
+        thresholds=never,
+        basis=potential.basis,
+        active_set=potential.active_set,
+        max_energy_eV=20.0,
+        digest=potential_digest(basis=potential.basis, active_set=potential.active_set),
+    )
 
     def way(files, **more):
         counted = {**files, "in.lammps": files["in.lammps"] + COUNT}
@@ -58,8 +65,11 @@ def ways(potential, job: ClientJob, every):
     def plain(evaluator):
         return way(replace(potential, evaluator=evaluator).job_files(species), watch=None)
 
-    return {"pace product": plain("product"), "pace recursive": plain("recursive"),
-            f"with gamma every {every}": way(potential.job_files(species, gamma=never), watch=watch)}
+    return {
+        "pace product": plain("product"),
+        "pace recursive": plain("recursive"),
+        f"with gamma every {every}": way(potential.job_files(species, gamma=never), watch=watch),
+    }
 
 
 def cost(job):
@@ -70,7 +80,9 @@ def cost(job):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("config", nargs="?", type=Path, default=EXAMPLE)
     parser.add_argument("--searches", type=int, default=12)
     parser.add_argument("--repeats", type=int, default=3)
@@ -87,13 +99,17 @@ def main():
             for name, (seconds, calls) in took.items():
                 costs.setdefault(name, []).append((seconds, calls))
                 ratios.setdefault(name, []).append((seconds / calls) / (plain_s / plain_calls))
-    print(f"{'':24}{'s a search':>12}{'calls':>7}{'ms a call':>11}{'relative':>10}{'quartiles':>16}{'least':>8}{'most':>8}   "
-          f"({arguments.searches} searches x {arguments.repeats})")
+    print(
+        f"{'':24}{'s a search':>12}{'calls':>7}{'ms a call':>11}{'relative':>10}{'quartiles':>16}{'least':>8}{'most':>8}   "
+        f"({arguments.searches} searches x {arguments.repeats})"
+    )
     for name, found in ratios.items():
         seconds, calls = zip(*costs[name], strict=True)
         low, middle, high = statistics.quantiles(found, n=4)
-        print(f"{name:24}{statistics.median(seconds):12.3f}{statistics.median(calls):7.0f}{1e3 * sum(seconds) / sum(calls):11.3f}"
-              f"{middle:10.3f}{low:8.3f}{high:8.3f}{min(found):8.3f}{max(found):8.3f}")
+        print(
+            f"{name:24}{statistics.median(seconds):12.3f}{statistics.median(calls):7.0f}{1e3 * sum(seconds) / sum(calls):11.3f}"
+            f"{middle:10.3f}{low:8.3f}{high:8.3f}{min(found):8.3f}{max(found):8.3f}"
+        )
 
 
 if __name__ == "__main__":

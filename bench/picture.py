@@ -1,6 +1,6 @@
 """Draw docs/example.svg from the example's run: where the vacancy went, when, and over which barriers.
 
-    python bench/picture.py akmc-run/results docs/example.svg      # needs matplotlib, which the image does not hold
+python bench/picture.py akmc-run/results docs/example.svg      # needs matplotlib, which the image does not hold
 """
 
 import csv
@@ -35,10 +35,22 @@ def main(results, target):
     """Three panels, one line of findings each."""
     frames = read(Path(results) / "trajectory.xyz", ":")
     events = list(csv.DictReader((Path(results) / "events.csv").open()))
-    processes = [row for row in csv.DictReader((Path(results) / "processes.csv").open()) if row["state"] == "0"]
+    processes = [
+        row
+        for row in csv.DictReader((Path(results) / "processes.csv").open())
+        if row["state"] == "0"
+    ]
     walk = vacancy_walk(frames)
-    mpl.rcParams.update({"font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
-                         "svg.hashsalt": "mlip-kmc", "svg.fonttype": "none"})
+    mpl.rcParams.update(
+        {
+            "font.family": "sans-serif",
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "svg.hashsalt": "mlip-kmc",
+            "svg.fonttype": "none",
+        }
+    )
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.6, 2.9), layout="constrained")
     x, y = walk[:, 0], walk[:, 1]
     left.plot(x, y, color=BLUE, lw=1.4, alpha=0.7)
@@ -46,15 +58,23 @@ def main(results, target):
     left.scatter(x[-1:], y[-1:], color=BLUE, s=44, zorder=4)
     left.annotate("start", (x[0], y[0]), xytext=(6, 6), textcoords="offset points", color=GREY)
     left.annotate("end", (x[-1], y[-1]), xytext=(6, 6), textcoords="offset points", color=BLUE)
-    left.set(title="The vacancy's walk, seen along z", xlabel="x (A)", ylabel="y (A)", aspect="equal")
+    left.set(
+        title="The vacancy's walk, seen along z", xlabel="x (A)", ylabel="y (A)", aspect="equal"
+    )
     left.margins(0.2)
     times = np.array([0.0, *(float(event["time_s"]) for event in events)]) * 1e6
     middle.step(times, range(len(times)), where="post", color=BLUE, lw=1.6)
-    middle.set(title=f"{len(events)} KMC steps at 500 K", xlabel="simulated time (µs)", ylabel="KMC step")
+    middle.set(
+        title=f"{len(events)} KMC steps at 500 K", xlabel="simulated time (µs)", ylabel="KMC step"
+    )
     barriers = sorted(float(row["barrier_eV"]) for row in processes)
     right.scatter(range(1, len(barriers) + 1), barriers, color=BLUE, s=22)
-    right.set(title=f"State 0: {len(barriers)} hops found", xlabel="process, by barrier", ylabel="barrier (eV)",
-              ylim=(min(barriers) - 0.02, max(barriers) + 0.02))
+    right.set(
+        title=f"State 0: {len(barriers)} hops found",
+        xlabel="process, by barrier",
+        ylabel="barrier (eV)",
+        ylim=(min(barriers) - 0.02, max(barriers) + 0.02),
+    )
     figure.savefig(target, metadata={"Date": None})
 
 

@@ -45,8 +45,13 @@ from mlip_kmc.workers.keys import Connection, connection_file
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 THREADS = 512
 """Of one joined process, at most."""
-PARTS = {"make": (OrderedExplorer, "make_jobs"), "register": (Server, "_register"), "commit": (Server, "_commit"),
-         "step": (Server, "_step"), "accept": (OrderedCommunicator, "_accept")}
+PARTS = {
+    "make": (OrderedExplorer, "make_jobs"),
+    "register": (Server, "_register"),
+    "commit": (Server, "_commit"),
+    "step": (Server, "_step"),
+    "accept": (OrderedCommunicator, "_accept"),
+}
 
 
 class Recording(EonWrapper):
@@ -88,7 +93,14 @@ def cluster_of(transport, workers, folder):
     with SearchCluster.joined(file=file, files={}) as cluster, contextlib.ExitStack() as joined:
         for number, first in enumerate(range(0, workers, THREADS)):
             threads = min(THREADS, workers - first)
-            command = [sys.executable, __file__, "join", str(file), str(threads), str(folder / f"member{number}")]
+            command = [
+                sys.executable,
+                __file__,
+                "join",
+                str(file),
+                str(threads),
+                str(folder / f"member{number}"),
+            ]
             joined.callback(subprocess.Popen(command).wait)
         while cluster.slots < workers:
             time.sleep(0.05)
@@ -104,8 +116,15 @@ def join(file, threads, place):
         from distributed import Worker
 
         connection = Connection.read(Path(file))
-        worker = Worker(connection.addresses[0], nthreads=int(threads), name=f"simulated:{os.getpid()}:0", memory_limit=0,
-                        security=connection.security(), nanny=None, local_directory=place)
+        worker = Worker(
+            connection.addresses[0],
+            nthreads=int(threads),
+            name=f"simulated:{os.getpid()}:0",
+            memory_limit=0,
+            security=connection.security(),
+            nanny=None,
+            local_directory=place,
+        )
         await worker
         await worker.finished()
 
@@ -120,7 +139,9 @@ class Cost:
     cpu: Counter = field(default_factory=Counter)
 
     def __enter__(self):
-        self._plain = {name: (kind, method, getattr(kind, method)) for name, (kind, method) in PARTS.items()}
+        self._plain = {
+            name: (kind, method, getattr(kind, method)) for name, (kind, method) in PARTS.items()
+        }
         self._inside = [[0.0, 0.0]]
         for name, (kind, method, plain) in self._plain.items():
             setattr(kind, method, self._measured(name, plain))
@@ -164,8 +185,15 @@ def event(config, setup, cluster, folder, *, searches=None, profile=None):
     """Explore state 0 and make a step; with `searches`, so many of them and no step."""
     cluster._client.run(sleeping.slept)
     with RunDirectory(folder) as directory, Cost() as cost:
-        server = Server(config, directory=directory, checkpoints=Checkpoints(directory), cluster=cluster, setup=setup,
-                        saved=None, searches=searches)
+        server = Server(
+            config,
+            directory=directory,
+            checkpoints=Checkpoints(directory),
+            cluster=cluster,
+            setup=setup,
+            saved=None,
+            searches=searches,
+        )
         server.begin()
         begun, process, thread = time.monotonic(), time.process_time(), time.thread_time()
         with profile or contextlib.nullcontext():
@@ -175,7 +203,9 @@ def event(config, setup, cluster, folder, *, searches=None, profile=None):
         process, thread = time.process_time() - process, time.thread_time() - thread
         registered, discarded = sum(server.outcomes.values()), server._comm.discarded
         cluster.cancel_all()
-    while cluster._client.run(running_here) != dict.fromkeys(cluster._client.scheduler_info()["workers"], 0):
+    while cluster._client.run(running_here) != dict.fromkeys(
+        cluster._client.scheduler_info()["workers"], 0
+    ):
         time.sleep(0.02)
     slept = sum(seconds for seconds, _ in cluster._client.run(sleeping.slept).values())
     return Event(span, slept / (span * cluster.slots), registered, discarded, cost, process, thread)
@@ -188,24 +218,48 @@ def running_here():
 def scaling(config, setup, arguments, folder):
     """The table by number of workers."""
     seconds = [done.seconds * arguments.scale for done in sleeping.records()]
-    print(f"{arguments.transport}: searches of {statistics.median(seconds):.2f} s (median; {min(seconds):.2f} to "
-          f"{max(seconds):.2f}), confidence {config.confidence.value} ({config.confidence.scheme}), {arguments.seeds} seeds: "
-          "median (least to most)")
+    print(
+        f"{arguments.transport}: searches of {statistics.median(seconds):.2f} s (median; {min(seconds):.2f} to "
+        f"{max(seconds):.2f}), confidence {config.confidence.value} ({config.confidence.scheme}), {arguments.seeds} seeds: "
+        "median (least to most)"
+    )
     widths = (8, 26, 24, 20, 20, 24, 40)
-    heads = ("workers", "events an hour", "busy share", "registered", "of started", "server's ms a search",
-             "make, accept, register, commit")
+    heads = (
+        "workers",
+        "events an hour",
+        "busy share",
+        "registered",
+        "of started",
+        "server's ms a search",
+        "make, accept, register, commit",
+    )
     print(row(heads, widths))
     for workers in arguments.workers:
-        with cluster_of(arguments.transport, workers, Path(tempfile.mkdtemp(dir=folder))) as cluster:
-            found = [event(config.model_copy(update={"seed": seed}), setup, cluster, folder / f"{workers}_{seed}")
-                     for seed in range(1, arguments.seeds + 1)]
-        parts = [statistics.median(1e3 * run.cost.wall[part] / run.registered for run in found)
-                 for part in ("make", "accept", "register", "commit")]
-        columns = (workers, spread([3600 / run.span_s for run in found], ".1f"), spread([run.busy for run in found], ".3f"),
-                   spread([run.registered for run in found], ".0f"),
-                   spread([run.registered / (run.registered + run.discarded) for run in found], ".2f"),
-                   spread([1e3 * sum(run.cost.wall.values()) / run.registered for run in found], ".1f"),
-                   "  ".join(f"{part:.1f}" for part in parts))
+        with cluster_of(
+            arguments.transport, workers, Path(tempfile.mkdtemp(dir=folder))
+        ) as cluster:
+            found = [
+                event(
+                    config.model_copy(update={"seed": seed}),
+                    setup,
+                    cluster,
+                    folder / f"{workers}_{seed}",
+                )
+                for seed in range(1, arguments.seeds + 1)
+            ]
+        parts = [
+            statistics.median(1e3 * run.cost.wall[part] / run.registered for run in found)
+            for part in ("make", "accept", "register", "commit")
+        ]
+        columns = (
+            workers,
+            spread([3600 / run.span_s for run in found], ".1f"),
+            spread([run.busy for run in found], ".3f"),
+            spread([run.registered for run in found], ".0f"),
+            spread([run.registered / (run.registered + run.discarded) for run in found], ".2f"),
+            spread([1e3 * sum(run.cost.wall.values()) / run.registered for run in found], ".1f"),
+            "  ".join(f"{part:.1f}" for part in parts),
+        )
         print(row(columns, widths), flush=True)
 
 
@@ -215,15 +269,26 @@ def saturation(config, setup, arguments, folder):
     rates = []
     with cluster_of(arguments.transport, arguments.workers[0], folder) as cluster:
         for seed in range(1, arguments.seeds + 1):
-            run = event(config.model_copy(update={"seed": seed}), setup, cluster, folder / f"many_{seed}",
-                        searches=arguments.searches, profile=profile)
+            run = event(
+                config.model_copy(update={"seed": seed}),
+                setup,
+                cluster,
+                folder / f"many_{seed}",
+                searches=arguments.searches,
+                profile=profile,
+            )
             rates.append(run.registered / run.span_s)
-            parts = [f"{part} {1e3 * wall / run.registered:.2f} ({1e3 * run.cost.cpu[part] / run.registered:.2f})"
-                     for part, wall in run.cost.wall.items()]
-            print(f"{arguments.transport}, {cluster.slots} workers, seed {seed}: {rates[-1]:.1f} searches a second; ms a search: "
-                  f"{1e3 / rates[-1]:.2f}, the server's thread {1e3 * run.thread_s / run.registered:.2f} of processor time, its "
-                  f"other threads {1e3 * (run.process_s - run.thread_s) / run.registered:.2f}; wall (processor) by "
-                  f"part: {', '.join(parts)}", flush=True)
+            parts = [
+                f"{part} {1e3 * wall / run.registered:.2f} ({1e3 * run.cost.cpu[part] / run.registered:.2f})"
+                for part, wall in run.cost.wall.items()
+            ]
+            print(
+                f"{arguments.transport}, {cluster.slots} workers, seed {seed}: {rates[-1]:.1f} searches a second; ms a search: "
+                f"{1e3 / rates[-1]:.2f}, the server's thread {1e3 * run.thread_s / run.registered:.2f} of processor time, its "
+                f"other threads {1e3 * (run.process_s - run.thread_s) / run.registered:.2f}; wall (processor) by "
+                f"part: {', '.join(parts)}",
+                flush=True,
+            )
     print(f"searches a second: {spread(rates, '.1f')}")
     if profile is not None:
         for order in ("cumulative", "tottime"):
@@ -235,16 +300,24 @@ def main():
     if sys.argv[1:2] == ["join"]:
         join(*sys.argv[2:])
         return
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", nargs="?", choices=["scaling", "saturation"], default="scaling")
-    parser.add_argument("--records", type=Path, help="recorded searches; made where there are none [default: made anew]")
+    parser.add_argument(
+        "--records",
+        type=Path,
+        help="recorded searches; made where there are none [default: made anew]",
+    )
     parser.add_argument("--count", type=int, default=200, help="how many are recorded")
     parser.add_argument("--workers", type=int, nargs="+")
     parser.add_argument("--transport", choices=["local", "tls"], default="local")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scale", type=float)
     parser.add_argument("--searches", type=int, default=2000, help="of a saturation")
-    parser.add_argument("--profile", action="store_true", help="of the server's thread in a saturation")
+    parser.add_argument(
+        "--profile", action="store_true", help="of the server's thread in a saturation"
+    )
     arguments = parser.parse_args()
     many = arguments.what == "saturation"
     arguments.workers = arguments.workers or ([32] if many else [1, 2, 8, 32, 128, 512, 2048])
@@ -252,13 +325,19 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-        settings.update(structure=str(EXAMPLE / "vacancy.xyz"), potential={"ace": str(EXAMPLE / "cu.yace")},
-                        stop={"kmc_steps": 1})
+        settings.update(
+            structure=str(EXAMPLE / "vacancy.xyz"),
+            potential={"ace": str(EXAMPLE / "cu.yace")},
+            stop={"kmc_steps": 1},
+        )
         (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
         config = load_config(folder / "akmc.yaml")
         records = arguments.records or folder / "records.json"
         setup = recorded(config, records, arguments.count, folder)
-        os.environ[sleeping.RECORDS], os.environ[sleeping.SCALE] = str(records.absolute()), str(arguments.scale)
+        os.environ[sleeping.RECORDS], os.environ[sleeping.SCALE] = (
+            str(records.absolute()),
+            str(arguments.scale),
+        )
         cluster_module.run_job = sleeping.run_job
         (saturation if many else scaling)(config, setup, arguments, folder)
 

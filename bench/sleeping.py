@@ -33,8 +33,16 @@ def to_file(records, path):
 def records():
     """The recorded searches."""
     bodies = json.loads(Path(os.environ[RECORDS]).read_text())
-    return [ClientDone(**{**body, "end": End(body["end"]),
-                          "graded": Graded(**{**body["graded"], "frames": tuple(body["graded"]["frames"])})}) for body in bodies]
+    return [
+        ClientDone(
+            **{
+                **body,
+                "end": End(body["end"]),
+                "graded": Graded(**{**body["graded"], "frames": tuple(body["graded"]["frames"])}),
+            }
+        )
+        for body in bodies
+    ]
 
 
 def run_job(job, *, tag=""):
@@ -47,7 +55,14 @@ def run_job(job, *, tag=""):
     with _lock:
         _slept[0] += took
         _slept[1] += 1
-    return ClientDone(name=job.name, end=done.end, files=done.files, message=done.message, seconds=took, graded=done.graded)
+    return ClientDone(
+        name=job.name,
+        end=done.end,
+        files=done.files,
+        message=done.message,
+        seconds=took,
+        graded=done.graded,
+    )
 
 
 def slept():

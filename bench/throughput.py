@@ -106,7 +106,9 @@ class Sampler:
 def watched(command, folder, environment):
     """Run to the end, sampled."""
     with (folder / "output.txt").open("w") as output:
-        server = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=output)
+        server = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=output
+        )
         sampler, following = Sampler(server.pid), time.monotonic()
         while server.poll() is None:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -114,15 +116,22 @@ def watched(command, folder, environment):
             following = max(following + PERIOD_S, time.monotonic())
             time.sleep(max(0.0, following - time.monotonic()))
     if server.returncode != 0:
-        sys.exit(f"{' '.join(command)} ended with {server.returncode}: {(folder / 'output.txt').read_text()[-2000:]}")
+        sys.exit(
+            f"{' '.join(command)} ended with {server.returncode}: {(folder / 'output.txt').read_text()[-2000:]}"
+        )
     return sampler
 
 
 def settings_of(arguments, seed):
     """The example's configuration for one run."""
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings.update(structure=str(EXAMPLE / "vacancy.xyz"), potential={"ace": str(EXAMPLE / "cu.yace")}, seed=seed,
-                    workers=arguments.workers, stop={"kmc_steps": arguments.steps})
+    settings.update(
+        structure=str(EXAMPLE / "vacancy.xyz"),
+        potential={"ace": str(EXAMPLE / "cu.yace")},
+        seed=seed,
+        workers=arguments.workers,
+        stop={"kmc_steps": arguments.steps},
+    )
     settings["confidence"]["value"] = arguments.confidence
     settings.setdefault("gamma", {})["on_halt"] = "continue"
     return settings
@@ -131,14 +140,25 @@ def settings_of(arguments, seed):
 def ours(folder, arguments, seed, setup):  # noqa: ARG001
     """`mlip-kmc run`."""
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings_of(arguments, seed)))
-    sampler = watched([sys.executable, "-m", "mlip_kmc", "run", "akmc.yaml", "--dir", "run", "--quiet"], folder, {})
+    sampler = watched(
+        [sys.executable, "-m", "mlip_kmc", "run", "akmc.yaml", "--dir", "run", "--quiet"],
+        folder,
+        {},
+    )
     journal = folder / "run" / "journal"
     manifest = max((folder / "run" / "generations").glob("*.json"))
     numbers = json.loads(manifest.read_bytes().partition(b"\n")[2])["state"]["numbers"]
     registered = len((journal / "searches.jsonl").read_text().splitlines())
     span, busy, rest = sampler.busy(arguments.workers, (journal / "events.jsonl").stat().st_mtime)
-    return Measured(arguments.steps, span, busy, rest, registered, registered + numbers["discarded"],
-                    at_work=numbers["busy_s"] / numbers["capacity_s"])
+    return Measured(
+        arguments.steps,
+        span,
+        busy,
+        rest,
+        registered,
+        registered + numbers["discarded"],
+        at_work=numbers["busy_s"] / numbers["capacity_s"],
+    )
 
 
 def eons(jobs):
@@ -153,16 +173,34 @@ def eons(jobs):
         options.read_string(setup["config.ini"])
         options["Main"]["random_seed"] = str(seed)
         options["AKMC"]["max_kmc_steps"] = str(arguments.steps)
-        options["Communicator"].update(num_jobs=str(jobs), number_of_CPUs=str(arguments.workers), client_path=str(client(folder)))
+        options["Communicator"].update(
+            num_jobs=str(jobs),
+            number_of_CPUs=str(arguments.workers),
+            client_path=str(client(folder)),
+        )
         with (folder / "config.ini").open("w") as stream:
             options.write(stream)
-        sampler = watched([sys.executable, "-m", "eon.akmc", "--continuous", "--quiet"], folder, {"OMP_NUM_THREADS": "1"})
+        sampler = watched(
+            [sys.executable, "-m", "eon.akmc", "--continuous", "--quiet"],
+            folder,
+            {"OMP_NUM_THREADS": "1"},
+        )
         (dynamics,) = folder.rglob("dynamics.txt")
         (log,) = folder.rglob("akmc.log")
         started = sum(map(int, re.findall(r"Created (\d+) searches", log.read_text())))
-        found = [line.split() for path in folder.glob("states/*/search_results.txt") for line in path.read_text().splitlines()]
-        registered = sum(row[0].isdecimal() and row[1] != "reverse" for row in found if len(row) > 2)
-        steps = sum(line.split()[0].isdecimal() for line in dynamics.read_text().splitlines() if line.strip())
+        found = [
+            line.split()
+            for path in folder.glob("states/*/search_results.txt")
+            for line in path.read_text().splitlines()
+        ]
+        registered = sum(
+            row[0].isdecimal() and row[1] != "reverse" for row in found if len(row) > 2
+        )
+        steps = sum(
+            line.split()[0].isdecimal()
+            for line in dynamics.read_text().splitlines()
+            if line.strip()
+        )
         span, busy, rest = sampler.busy(arguments.workers, dynamics.stat().st_mtime)
         return Measured(steps, span, busy, rest, registered, started)
 
@@ -172,7 +210,9 @@ def eons(jobs):
 def client(folder):
     """One processor a search, as ours are: eOn's server does not know that option of its client."""
     path = folder / "client"
-    path.write_text("#!/bin/sh\nsed -i '0,/^\\[Main\\]/s//[Main]\\nparallel = false/' config.ini\nexec eonclient\n")
+    path.write_text(
+        "#!/bin/sh\nsed -i '0,/^\\[Main\\]/s//[Main]\\nparallel = false/' config.ini\nexec eonclient\n"
+    )
     path.chmod(0o755)
     return path
 
@@ -180,36 +220,91 @@ def client(folder):
 def setup_of(folder, arguments):
     """What both are given: from one search of ours, and from the potential."""
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings_of(arguments, 1)))
-    subprocess.run([sys.executable, "-m", "mlip_kmc", "search", "akmc.yaml", "-n", "1", "--dir", "run", "--quiet"], cwd=folder,
-                   check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mlip_kmc",
+            "search",
+            "akmc.yaml",
+            "-n",
+            "1",
+            "--dir",
+            "run",
+            "--quiet",
+        ],
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     config = load_config(folder / "akmc.yaml")
     potential, _ = inputs_of(config)
     live = folder / "run" / "eon"
-    text = potential.job_files(species_of(read_structure(live / "pos.con")), gamma=config.gamma)["in.lammps"]
-    for name, path in potential.job_links().items():  # eOn would copy what lies in potfiles into every search
+    text = potential.job_files(species_of(read_structure(live / "pos.con")), gamma=config.gamma)[
+        "in.lammps"
+    ]
+    for (
+        name,
+        path,
+    ) in potential.job_links().items():  # eOn would copy what lies in potfiles into every search
         text = text.replace(f" {name}", f" {path}")
-    return {"pos.con": (live / "pos.con").read_text(), "config.ini": (live / "config.ini").read_text(), "in.lammps": text}
+    return {
+        "pos.con": (live / "pos.con").read_text(),
+        "config.ini": (live / "config.ini").read_text(),
+        "in.lammps": text,
+    }
 
 
 def show(found, arguments):
     """The table: medians and extremes, and ours as a ratio of each, repeat by repeat."""
-    print(f"{arguments.steps} KMC steps, confidence {arguments.confidence}, {arguments.workers} workers; "
-          f"{len(found[OURS])} repeats: median (least to most)")
-    print(" " * 22 + row(("events an hour", "ours is x times", "busy share", "registered of started", "no search, s"), WIDTHS))
+    print(
+        f"{arguments.steps} KMC steps, confidence {arguments.confidence}, {arguments.workers} workers; "
+        f"{len(found[OURS])} repeats: median (least to most)"
+    )
+    print(
+        " " * 22
+        + row(
+            (
+                "events an hour",
+                "ours is x times",
+                "busy share",
+                "registered of started",
+                "no search, s",
+            ),
+            WIDTHS,
+        )
+    )
     for name, runs in found.items():
-        ratios = [mine.events_an_hour / other.events_an_hour for mine, other in zip(found[OURS], runs, strict=False)]
-        columns = (spread([run.events_an_hour for run in runs], ".1f"), spread(ratios, ".2f"),
-                   spread([run.busy for run in runs], ".3f"), spread([run.used for run in runs], ".3f"),
-                   spread([run.rest_s for run in runs], ".1f"))
+        ratios = [
+            mine.events_an_hour / other.events_an_hour
+            for mine, other in zip(found[OURS], runs, strict=False)
+        ]
+        columns = (
+            spread([run.events_an_hour for run in runs], ".1f"),
+            spread(ratios, ".2f"),
+            spread([run.busy for run in runs], ".3f"),
+            spread([run.used for run in runs], ".3f"),
+            spread([run.rest_s for run in runs], ".1f"),
+        )
         print(f"{name:22}" + row(columns, WIDTHS), flush=True)
-    print(f"workers with a search, as {OURS} counts over its whole life: {spread([run.at_work for run in found[OURS]], '.3f')}")
-    searches = {name: sum(run.started for run in runs) / sum(run.span_s for run in runs) for name, runs in found.items()}
-    print("searches started a second:", ", ".join(f"{name} {rate:.2f}" for name, rate in searches.items()))
+    print(
+        f"workers with a search, as {OURS} counts over its whole life: {spread([run.at_work for run in found[OURS]], '.3f')}"
+    )
+    searches = {
+        name: sum(run.started for run in runs) / sum(run.span_s for run in runs)
+        for name, runs in found.items()
+    }
+    print(
+        "searches started a second:",
+        ", ".join(f"{name} {rate:.2f}" for name, rate in searches.items()),
+    )
 
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
@@ -223,13 +318,17 @@ def main():
         (base / "setup").mkdir()
         setup = setup_of(base / "setup", arguments)
         for repeat in range(arguments.repeats):
-            order = list(ways)[repeat % len(ways):] + list(ways)[: repeat % len(ways)]
+            order = list(ways)[repeat % len(ways) :] + list(ways)[: repeat % len(ways)]
             for number, name in enumerate(order):
                 place = base / f"{repeat}_run{number}"
                 place.mkdir()
                 found[name].append(run := ways[name](place, arguments, repeat + 1, setup))
-                print(f"seed {repeat + 1}, {name}: {run.events_an_hour:.1f} events an hour, busy {run.busy:.3f}, "
-                      f"{run.registered} of {run.started} searches registered, {run.span_s:.1f} s", file=sys.stderr, flush=True)
+                print(
+                    f"seed {repeat + 1}, {name}: {run.events_an_hour:.1f} events an hour, busy {run.busy:.3f}, "
+                    f"{run.registered} of {run.started} searches registered, {run.span_s:.1f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
     show(found, arguments)
 
 

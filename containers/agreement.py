@@ -57,8 +57,15 @@ class DisagreementError(Exception):
 def run(command, folder):
     """Run in `folder`, under the time limit."""
     try:
-        done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=TIME_LIMIT_S, check=False)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT_S,
+            check=False,
+        )
     except OSError as error:
         raise DisagreementError(f"cannot start {command[0]}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
@@ -77,22 +84,33 @@ def with_eon(atoms, folder):
     if frame.energy is None or not frame.has_forces:
         raise DisagreementError("eonclient wrote a min.con without energy and forces")
     entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
-    moved = abs(np.array([[entry.x, entry.y, entry.z] for entry in entries]) - atoms.positions).max()
+    moved = abs(
+        np.array([[entry.x, entry.y, entry.z] for entry in entries]) - atoms.positions
+    ).max()
     if moved > 1e-12:
-        raise DisagreementError(f"eonclient moved atoms by {moved:.1e} A where it should only have evaluated")
+        raise DisagreementError(
+            f"eonclient moved atoms by {moved:.1e} A where it should only have evaluated"
+        )
     return frame.energy, np.array([[entry.fx, entry.fy, entry.fz] for entry in entries])
 
 
 def with_lammps(atoms, folder):
     lengths = atoms.cell.lengths()
     lines = ["rattled example", "", f"{len(atoms)} atoms", "1 atom types"]
-    lines += [f"0 {length:.17g} {axis}lo {axis}hi" for length, axis in zip(lengths, "xyz", strict=True)]
+    lines += [
+        f"0 {length:.17g} {axis}lo {axis}hi" for length, axis in zip(lengths, "xyz", strict=True)
+    ]
     lines += ["", "Atoms", ""]
-    lines += [f"{index} 1 {x:.17g} {y:.17g} {z:.17g}" for index, (x, y, z) in enumerate(atoms.positions, start=1)]
+    lines += [
+        f"{index} 1 {x:.17g} {y:.17g} {z:.17g}"
+        for index, (x, y, z) in enumerate(atoms.positions, start=1)
+    ]
     (folder / "data.lmp").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "in.point").write_text(LAMMPS, encoding="utf-8")
     run(["lmp", "-in", "in.point", "-log", "none", "-nocite"], folder)
-    return float((folder / "energy.txt").read_text(encoding="utf-8")), np.loadtxt(folder / "forces.txt", skiprows=9)
+    return float((folder / "energy.txt").read_text(encoding="utf-8")), np.loadtxt(
+        folder / "forces.txt", skiprows=9
+    )
 
 
 def with_python_ace(atoms, folder):
@@ -107,15 +125,26 @@ def main(example):
     atoms.wrap()  # eOn wraps what it writes
     os.environ["OMP_NUM_THREADS"] = "1"
     found = {}
-    for name, evaluate in (("eonclient", with_eon), ("lmp", with_lammps), ("python-ace", with_python_ace)):
+    for name, evaluate in (
+        ("eonclient", with_eon),
+        ("lmp", with_lammps),
+        ("python-ace", with_python_ace),
+    ):
         with tempfile.TemporaryDirectory(prefix="agreement-") as name_of_folder:
             folder = Path(name_of_folder)
             (folder / "potential.yace").symlink_to(example / "cu.yace")
             found[name] = evaluate(atoms, folder)
-            if found[name][1].shape != atoms.positions.shape or not np.isfinite(found[name][1]).all():
-                raise DisagreementError(f"{name} gave forces of shape {found[name][1].shape}, or not finite")
+            if (
+                found[name][1].shape != atoms.positions.shape
+                or not np.isfinite(found[name][1]).all()
+            ):
+                raise DisagreementError(
+                    f"{name} gave forces of shape {found[name][1].shape}, or not finite"
+                )
     largest = abs(found["python-ace"][1]).max()
-    print(f"{len(atoms)} atoms, energy {found['python-ace'][0]:.9f} eV, largest force component {largest:.3f} eV/A")
+    print(
+        f"{len(atoms)} atoms, energy {found['python-ace'][0]:.9f} eV, largest force component {largest:.3f} eV/A"
+    )
     print(f"{'':24} {'energy (eV)':>12} {'force (eV/A)':>12}")
     worst = 0.0
     for one, other in combinations(found, 2):
@@ -124,9 +153,13 @@ def main(example):
         worst = max(worst, energy, force)
         print(f"{one + ' - ' + other:24} {energy:12.1e} {force:12.1e}")
     if largest < 0.1:
-        raise DisagreementError(f"the largest force is only {largest:.1e} eV/A: the test would see nothing")
+        raise DisagreementError(
+            f"the largest force is only {largest:.1e} eV/A: the test would see nothing"
+        )
     if worst > TOLERANCE:
-        raise DisagreementError(f"the programs differ by {worst:.1e}, more than {TOLERANCE:.0e}: do not use this image")
+        raise DisagreementError(
+            f"the programs differ by {worst:.1e}, more than {TOLERANCE:.0e}: do not use this image"
+        )
     print(f"agreement within {TOLERANCE:.0e}")
 
 

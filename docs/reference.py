@@ -1,6 +1,6 @@
 """Make the reference pages from the program itself: every key of the configuration, every command's --help.
 
-    containers/in-image python3 docs/reference.py     writes docs/configuration.md, docs/commands.md, docs/release-settings.md
+containers/in-image python3 docs/reference.py     writes docs/configuration.md, docs/commands.md, docs/release-settings.md
 """
 
 import typing
@@ -43,13 +43,19 @@ RELEASE_SETTINGS = """# The settings of a release
 [release.md](release.md) says what they are for, `mlip-kmc release schema --settings` prints their JSON Schema.
 
 {table}"""
-LIMITS = ("`temperature_K`, `workers`, `stop.*`, `search.max_bad_in_a_row`, `search.time_limit_min`, and the checks in "
-          "`structure` (`allow_small_cell`, `minimum_distance_A`)")
+LIMITS = (
+    "`temperature_K`, `workers`, `stop.*`, `search.max_bad_in_a_row`, `search.time_limit_min`, and the checks in "
+    "`structure` (`allow_small_cell`, `minimum_distance_A`)"
+)
 
 
 def shown_default(field):
     """A field's default as YAML would have it; nothing where there is none or it is a section."""
-    if field.default is PydanticUndefined or isinstance(field.default, BaseModel) or field.default in (None, {}, ()):
+    if (
+        field.default is PydanticUndefined
+        or isinstance(field.default, BaseModel)
+        or field.default in (None, {}, ())
+    ):
         return ""
     if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"
@@ -68,9 +74,19 @@ def rows(model, prefix=""):
     for name, field in model.model_fields.items():
         sections = _sections_in(field.annotation)
         about = " ".join((field.description or "").split())
-        allowed = [] if sections else [text for text in choices(field.annotation) if text.strip("`") != str(field.default)]
+        allowed = (
+            []
+            if sections
+            else [
+                text for text in choices(field.annotation) if text.strip("`") != str(field.default)
+            ]
+        )
         if allowed and allowed != ["`True`"]:
-            about = f"{about} Also: {', '.join(allowed)}." if shown_default(field) else f"{about} One of {', '.join(allowed)}."
+            about = (
+                f"{about} Also: {', '.join(allowed)}."
+                if shown_default(field)
+                else f"{about} One of {', '.join(allowed)}."
+            )
         yield f"{prefix}{name}", shown_default(field), about.strip()
         own = "NAME." if sections and typing.get_origin(field.annotation) is dict else ""
         for section in sections:
@@ -97,7 +113,9 @@ def release_settings():
 def help_of(command, name):
     """--help, 100 columns wide."""
     command._help_option = None  # noqa: SLF001 - click keeps the first call's, which a test may have made with other names
-    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100, **cli.context_settings)
+    context = click.Context(
+        command, info_name=name, max_content_width=100, terminal_width=100, **cli.context_settings
+    )
     return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
 
@@ -107,7 +125,10 @@ def commands():
     for name in COMMANDS:
         command = cli.get_command(None, name)
         pages.append(help_of(command, f"mlip-kmc {name}"))
-        pages += [help_of(inner, f"mlip-kmc {name} {key}") for key, inner in getattr(command, "commands", {}).items()]
+        pages += [
+            help_of(inner, f"mlip-kmc {name} {key}")
+            for key, inner in getattr(command, "commands", {}).items()
+        ]
     return COMMANDS_PAGE.format(pages="\n".join(pages))
 
 

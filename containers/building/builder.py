@@ -1,6 +1,6 @@
 """One build: what is missing in the cache is made, the image last.
 
-    Builder(march="x86-64-v3", output=None, handed=[]).build(parts_only=False)
+Builder(march="x86-64-v3", output=None, handed=[]).build(parts_only=False)
 """
 
 import fcntl
@@ -23,7 +23,10 @@ from building.running import run_logged
 from building.site import debian_mirror, write_site
 
 ROOT = Path(__file__).resolve().parents[2]
-_EXAMPLE = [f"examples/cu-vacancy/{name}" for name in ("cu.yace", "cu.yaml", "cu.asi", "cu.record.json", "vacancy.xyz")]
+_EXAMPLE = [
+    f"examples/cu-vacancy/{name}"
+    for name in ("cu.yace", "cu.yaml", "cu.asi", "cu.record.json", "vacancy.xyz")
+]
 _SOURCES = ["pyproject.toml", "README.md", "LICENSE", "src", *_EXAMPLE]
 _IMAGE_WEIGHT = 60.0
 _IMAGES_KEPT = 3
@@ -35,15 +38,22 @@ class Builder:
 
     def __init__(self, *, march, output, handed):
         if shutil.which("apptainer") is None:
-            raise BuildError("apptainer is not installed; ./bootstrap installs it, or ask your administrator")
+            raise BuildError(
+                "apptainer is not installed; ./bootstrap installs it, or ask your administrator"
+            )
         self._march, self._output = march, (output or ROOT / "image.sif").absolute()
-        base = os.environ.get("MLIP_KMC_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlip-kmc"
+        base = (
+            os.environ.get("MLIP_KMC_CACHE")
+            or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlip-kmc"
+        )
         self._cache = Path(base).absolute()
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BuildError(f"cannot make the cache {self._cache}: {error.strerror}; set MLIP_KMC_CACHE to a folder you can "
-                             "write") from error
+            raise BuildError(
+                f"cannot make the cache {self._cache}: {error.strerror}; set MLIP_KMC_CACHE to a folder you can "
+                "write"
+            ) from error
         self._handed = Handed(handed)
         self._begin = time.monotonic()
 
@@ -85,7 +95,9 @@ class Builder:
             target = self._context / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(
+                    ROOT / name, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+                )
             else:
                 shutil.copy2(ROOT / name, target)
         self._containers = self._context / "containers"
@@ -94,11 +106,17 @@ class Builder:
         self._pins = read_pins(self._containers / "pins.env")
         keys = part_keys(self._containers, self._pins, march_of(self._march))
         self._key = keys
-        self._file = {part.name: self._cache / f"{part.name}-{keys[part.name][:16]}.{part.suffix}"
-                      for part in (*PARTS, COMPILERS)}
-        self._handed.check_all_known([self._pins[f"{source}_FILE"] for part in PARTS for source in part.sources])
+        self._file = {
+            part.name: self._cache / f"{part.name}-{keys[part.name][:16]}.{part.suffix}"
+            for part in (*PARTS, COMPILERS)
+        }
+        self._handed.check_all_known(
+            [self._pins[f"{source}_FILE"] for part in PARTS for source in part.sources]
+        )
         self._source = tree_key(self._context, ["pyproject.toml", "src"])
-        recipe = tree_key(self._context, ["containers/image.def", "containers/agreement.py", *_SOURCES])
+        recipe = tree_key(
+            self._context, ["containers/image.def", "containers/agreement.py", *_SOURCES]
+        )
         self._recipe = text_key([recipe, *(keys[part.name] for part in PARTS)])
         self._image = self._cache / f"image-{self._recipe[:16]}.sif"
         self._take_handed()
@@ -117,7 +135,10 @@ class Builder:
     def _take_handed(self):
         for part in PARTS:
             target = self._file[part.name]
-            if not target.exists() and (handed := self._handed.part(part.name, target.name)) is not None:
+            if (
+                not target.exists()
+                and (handed := self._handed.part(part.name, target.name)) is not None
+            ):
                 shutil.copyfile(handed, f"{target}.part")
                 Path(f"{target}.part").replace(target)
                 write_digest(target)
@@ -129,7 +150,12 @@ class Builder:
         if not self._missing:
             return
         write_site(self._scratch / "site")
-        makers = {"base": self._make_base, "python": self._make_python, "eon": self._make_compiled, "lammps": self._make_compiled}
+        makers = {
+            "base": self._make_base,
+            "python": self._make_python,
+            "eon": self._make_compiled,
+            "lammps": self._make_compiled,
+        }
         for part in self._missing:
             if part.compiled:
                 self._make_compilers()
@@ -137,12 +163,19 @@ class Builder:
             self._progress.begin(part.name)
             seconds, used = makers[part.name](part)
             write_digest(self._file[part.name])
-            self._progress.end(part.name, f"{part.title}: {clock_text(seconds)}, {used:.0f} CPU seconds, "
-                                          f"{megabytes(self._file[part.name])} MB")
+            self._progress.end(
+                part.name,
+                f"{part.title}: {clock_text(seconds)}, {used:.0f} CPU seconds, "
+                f"{megabytes(self._file[part.name])} MB",
+            )
 
     def _make_base(self, part):
-        return self._apptainer_build(self._file[part.name], "base.def", MIRROR=debian_mirror(self._containers),
-                                     SUITE=self._pins["DEBIAN_SUITE"])
+        return self._apptainer_build(
+            self._file[part.name],
+            "base.def",
+            MIRROR=debian_mirror(self._containers),
+            SUITE=self._pins["DEBIAN_SUITE"],
+        )
 
     def _make_compilers(self):
         folder = self._file[COMPILERS.name]
@@ -150,19 +183,37 @@ class Builder:
             return
         self._log = self._cache / f"{folder.stem}.log"
         self._progress.begin(COMPILERS.name)
-        seconds, used = self._apptainer_build(folder, "compilers.def", sandbox=True, BASE=self._file[BASE.name],
-                                              MIRROR=debian_mirror(self._containers), SUITE=self._pins["DEBIAN_SUITE"])
-        self._progress.end(COMPILERS.name, f"compilers: {clock_text(seconds)}, {used:.0f} CPU seconds")
+        seconds, used = self._apptainer_build(
+            folder,
+            "compilers.def",
+            sandbox=True,
+            BASE=self._file[BASE.name],
+            MIRROR=debian_mirror(self._containers),
+            SUITE=self._pins["DEBIAN_SUITE"],
+        )
+        self._progress.end(
+            COMPILERS.name, f"compilers: {clock_text(seconds)}, {used:.0f} CPU seconds"
+        )
 
     def _make_python(self, part):
         work = self._work(part)
         prefix = work / "root/opt/mlip-kmc"
         prefix.mkdir(parents=True, exist_ok=True)
-        packages = len(re.findall(r"^[A-Za-z0-9_.-]+==", (self._containers / "requirements.lock").read_text(), re.MULTILINE))
-        return self._recipe_run(part, self._file[BASE.name], work, packages=packages, binds=[f"{prefix}:/opt/mlip-kmc"])
+        packages = len(
+            re.findall(
+                r"^[A-Za-z0-9_.-]+==",
+                (self._containers / "requirements.lock").read_text(),
+                re.MULTILINE,
+            )
+        )
+        return self._recipe_run(
+            part, self._file[BASE.name], work, packages=packages, binds=[f"{prefix}:/opt/mlip-kmc"]
+        )
 
     def _make_compiled(self, part):
-        return self._recipe_run(part, self._file[COMPILERS.name], self._work(part), arguments=[self._march])
+        return self._recipe_run(
+            part, self._file[COMPILERS.name], self._work(part), arguments=[self._march]
+        )
 
     def _work(self, part):
         """The folder in which a part is built; it stays until the part is done, so that an interrupted build goes on in it."""
@@ -181,19 +232,49 @@ class Builder:
             shutil.copyfile(handed, folder / name)
             return
         kind = "debian" if ".orig.tar" in name else "sdist"
-        run_logged([host_python(self._containers), self._containers / "fetch", kind, self._pins[f"{source}_PACKAGE"], name,
-                    sha256, folder], log=self._log, what=f"fetching {name}")
+        run_logged(
+            [
+                host_python(self._containers),
+                self._containers / "fetch",
+                kind,
+                self._pins[f"{source}_PACKAGE"],
+                name,
+                sha256,
+                folder,
+            ],
+            log=self._log,
+            what=f"fetching {name}",
+        )
 
     def _recipe_run(self, part, image, work, *, arguments=(), packages=0, binds=()):
         reader = StepReader(self._log, packages)
-        bound = [f"{self._containers}:/context:ro", f"{self._scratch / 'site'}:/site:ro", f"{self._pip()}:/pip:ro",
-                 f"{work}:/work", f"{work / 'sources'}:/sources:ro", *binds]
-        command = ["apptainer", "--quiet", "exec", "--containall", "--cleanenv", "--no-home", "--pwd", "/work"]
+        bound = [
+            f"{self._containers}:/context:ro",
+            f"{self._scratch / 'site'}:/site:ro",
+            f"{self._pip()}:/pip:ro",
+            f"{work}:/work",
+            f"{work / 'sources'}:/sources:ro",
+            *binds,
+        ]
+        command = [
+            "apptainer",
+            "--quiet",
+            "exec",
+            "--containall",
+            "--cleanenv",
+            "--no-home",
+            "--pwd",
+            "/work",
+        ]
         command += ["--userns"] if os.geteuid() == 0 else []
         command += [word for bind in bound for word in ("--bind", bind)]
         command += [image, "sh", f"/context/parts/{part.name}.sh", *arguments]
-        found = run_logged([str(word) for word in command], log=self._log, what=f"building {part.title}",
-                           show=lambda: self._progress.show(reader.read()))
+        found = run_logged(
+            [str(word) for word in command],
+            log=self._log,
+            what=f"building {part.title}",
+            show=lambda: self._progress.show(reader.read()),
+        )
         (work / "part.tar").replace(self._file[part.name])
         shutil.rmtree(work)
         return found
@@ -202,8 +283,12 @@ class Builder:
         """A folder with this machine's pinned pip, for PYTHONPATH: neither Debian's minimal Python nor the image has one."""
         folder = self._context / "pip"
         if not folder.exists():
-            packages = next(Path(host_python(self._containers)).parent.parent.glob("lib/python3*/site-packages"))
-            shutil.copytree(packages / "pip", folder / "pip", ignore=shutil.ignore_patterns("__pycache__"))
+            packages = next(
+                Path(host_python(self._containers)).parent.parent.glob("lib/python3*/site-packages")
+            )
+            shutil.copytree(
+                packages / "pip", folder / "pip", ignore=shutil.ignore_patterns("__pycache__")
+            )
         return folder
 
     def _apptainer_build(self, target, definition, *, sandbox=False, **arguments):
@@ -211,14 +296,24 @@ class Builder:
         part = Path(f"{target}.part")
         if part.is_dir():
             shutil.rmtree(part)
-        command = ["apptainer", "build", "--fakeroot", "--force"]  # works for users and for root without capabilities
+        command = [
+            "apptainer",
+            "build",
+            "--fakeroot",
+            "--force",
+        ]  # works for users and for root without capabilities
         command += ["--sandbox"] if sandbox else []
-        command += [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
+        command += [
+            word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")
+        ]
         reader = StepReader(self._log)
-        found = run_logged([*command, str(part), str(self._containers / definition)], log=self._log,
-                           what=f"apptainer build {definition}",
-                           environment={"APPTAINER_CACHEDIR": str(self._cache / "apptainer")},
-                           show=lambda: self._progress.show(reader.read()))
+        found = run_logged(
+            [*command, str(part), str(self._containers / definition)],
+            log=self._log,
+            what=f"apptainer build {definition}",
+            environment={"APPTAINER_CACHEDIR": str(self._cache / "apptainer")},
+            show=lambda: self._progress.show(reader.read()),
+        )
         part.replace(target)
         return found
 
@@ -232,15 +327,28 @@ class Builder:
             version = re.search(r'^version = "(.*)"', project, re.MULTILINE)[1]
             self._pip()
             seconds, used = self._apptainer_build(
-                self._image, "image.def", BASE=self._file["base"], CONTEXT=self._context, VERSION=version, RECIPE=self._recipe,
-                SOURCE=self._source, MARCH=self._march, EON=self._file["eon"], LAMMPS=self._file["lammps"],
-                PYTHON=self._file["python"], EON_VERSION=self._pins["EON_VERSION"], LAMMPS_VERSION=self._pins["LAMMPS_VERSION"],
-                ACE_VERSION=self._pins["ACE_VERSION"])
+                self._image,
+                "image.def",
+                BASE=self._file["base"],
+                CONTEXT=self._context,
+                VERSION=version,
+                RECIPE=self._recipe,
+                SOURCE=self._source,
+                MARCH=self._march,
+                EON=self._file["eon"],
+                LAMMPS=self._file["lammps"],
+                PYTHON=self._file["python"],
+                EON_VERSION=self._pins["EON_VERSION"],
+                LAMMPS_VERSION=self._pins["LAMMPS_VERSION"],
+                ACE_VERSION=self._pins["ACE_VERSION"],
+            )
             self._progress.end("image", f"the image: {clock_text(seconds)}, {used:.0f} CPU seconds")
         self._image.touch()
         place(self._image, self._output)
-        say(f"image: {self._output}, {megabytes(self._output)} MB, recipe {self._recipe[:16]}, after "
-            f"{clock_text(time.monotonic() - self._begin)}")
+        say(
+            f"image: {self._output}, {megabytes(self._output)} MB, recipe {self._recipe[:16]}, after "
+            f"{clock_text(time.monotonic() - self._begin)}"
+        )
 
     def _clean(self):
         """Of other parts the newest stay in the cache, and the three newest images; no compilers, no work that was given up."""
@@ -248,7 +356,11 @@ class Builder:
         for given_up in self._cache.glob("work-*"):
             shutil.rmtree(given_up, ignore_errors=True)
         for name, kept in (*((part.name, _OTHERS_KEPT) for part in PARTS), ("image", _IMAGES_KEPT)):
-            found = sorted(self._cache.glob(f"{name}-*.[st][ia][fr]"), key=lambda path: path.stat().st_mtime, reverse=True)
+            found = sorted(
+                self._cache.glob(f"{name}-*.[st][ia][fr]"),
+                key=lambda path: path.stat().st_mtime,
+                reverse=True,
+            )
             wanted = {self._file.get(name, self._image), *found[:kept]}
             for old in set(found) - wanted:
                 for path in (old, Path(f"{old}.sha256"), old.with_suffix(".log")):
@@ -281,7 +393,9 @@ def host_python(containers):
     Raises:
         BuildError: they cannot be installed.
     """
-    answer = subprocess.run([containers / "packages", "host"], capture_output=True, text=True, check=False, timeout=600)
+    answer = subprocess.run(
+        [containers / "packages", "host"], capture_output=True, text=True, check=False, timeout=600
+    )
     if answer.returncode:
         raise BuildError(answer.stderr.strip())
     return f"{answer.stdout.strip()}/bin/python"

@@ -24,7 +24,9 @@ class Handed:
         self._named = set()
         for path in map(Path, paths):
             if path.is_dir():
-                self._files.update((file.name, file) for file in sorted(path.iterdir()) if file.is_file())
+                self._files.update(
+                    (file.name, file) for file in sorted(path.iterdir()) if file.is_file()
+                )
             elif path.is_file():
                 self._files[path.name] = path
                 self._named.add(path.name)
@@ -53,16 +55,26 @@ class Handed:
         """
         path = self._files.get(file_name)
         if path is None:
-            other = [file for file in sorted(self._named) if _PART.fullmatch(file) and file.startswith(f"{name}-")]
+            other = [
+                file
+                for file in sorted(self._named)
+                if _PART.fullmatch(file) and file.startswith(f"{name}-")
+            ]
             if other:
-                raise BuildError(f"{self._files[other[0]]} was built from other pins: here {file_name} is needed")
+                raise BuildError(
+                    f"{self._files[other[0]]} was built from other pins: here {file_name} is needed"
+                )
             return None
         beside = self._files.get(f"{file_name}.sha256")
         if beside is None:
-            raise BuildError(f"{path} was handed over without its {file_name}.sha256, which the build wrote beside it")
+            raise BuildError(
+                f"{path} was handed over without its {file_name}.sha256, which the build wrote beside it"
+            )
         expected = (beside.read_text(encoding="utf-8").split() or [""])[0]
         if (found := digest(path)) != expected:
-            raise BuildError(f"{path} has sha256 {found}, {beside.name} says {expected or 'nothing'}; copy it again")
+            raise BuildError(
+                f"{path} has sha256 {found}, {beside.name} says {expected or 'nothing'}; copy it again"
+            )
         return path
 
     def check_all_known(self, known):
@@ -73,8 +85,10 @@ class Handed:
         """
         for name in sorted(self._named - set(known)):
             if not _PART.fullmatch(name) and not name.endswith(".sha256"):
-                raise BuildError(f"--from {self._files[name]}: this is neither a source of the pins "
-                                 f"({', '.join(sorted(known))}) nor a part that containers/build made")
+                raise BuildError(
+                    f"--from {self._files[name]}: this is neither a source of the pins "
+                    f"({', '.join(sorted(known))}) nor a part that containers/build made"
+                )
 
 
 def digest(path):

@@ -39,16 +39,51 @@ class Part:
 
 
 BASE = Part("base", "Debian", "sif", ("DEBIAN",), ("base.def",), weight=80)
-EON = Part("eon", "eOn", "tar", ("EON", "DEBIAN"),
-           ("base.def", "compilers.def", "parts/eon.sh", "parts/eon-edits", "parts/common.sh", "build-tools.lock"),
-           compiled=True, sources=("EON",), weight=300)
-LAMMPS = Part("lammps", "LAMMPS", "tar", ("LAMMPS", "ACE", "DEBIAN"),
-              ("base.def", "compilers.def", "parts/lammps.sh", "parts/lammps-headers.cmake", "parts/common.sh",
-               "pace/CMakeLists.txt"),
-              compiled=True, sources=("LAMMPS", "ACE"), weight=250)
-PYTHON = Part("python", "Python packages", "tar", ("DEBIAN",),
-              ("base.def", "parts/python.sh", "parts/common.sh", "requirements.lock"), weight=40)
-COMPILERS = Part("compilers", "compilers", "dir", ("DEBIAN",), ("base.def", "compilers.def"), weight=60)
+EON = Part(
+    "eon",
+    "eOn",
+    "tar",
+    ("EON", "DEBIAN"),
+    (
+        "base.def",
+        "compilers.def",
+        "parts/eon.sh",
+        "parts/eon-edits",
+        "parts/common.sh",
+        "build-tools.lock",
+    ),
+    compiled=True,
+    sources=("EON",),
+    weight=300,
+)
+LAMMPS = Part(
+    "lammps",
+    "LAMMPS",
+    "tar",
+    ("LAMMPS", "ACE", "DEBIAN"),
+    (
+        "base.def",
+        "compilers.def",
+        "parts/lammps.sh",
+        "parts/lammps-headers.cmake",
+        "parts/common.sh",
+        "pace/CMakeLists.txt",
+    ),
+    compiled=True,
+    sources=("LAMMPS", "ACE"),
+    weight=250,
+)
+PYTHON = Part(
+    "python",
+    "Python packages",
+    "tar",
+    ("DEBIAN",),
+    ("base.def", "parts/python.sh", "parts/common.sh", "requirements.lock"),
+    weight=40,
+)
+COMPILERS = Part(
+    "compilers", "compilers", "dir", ("DEBIAN",), ("base.def", "compilers.def"), weight=60
+)
 PARTS = (BASE, PYTHON, EON, LAMMPS)
 """In the order in which they are made: an error in a short one is seen before the long ones."""
 
@@ -66,13 +101,19 @@ def part_keys(containers, pins, march):
     """
     python_ace = locked_version(containers / "requirements.lock", "python-ace")
     if python_ace != pins.get("ACE_VERSION"):
-        raise BuildError(f"pins.env gives LAMMPS the ACE evaluator of python-ace {pins.get('ACE_VERSION')}, but "
-                         f"requirements.lock has python-ace {python_ace}: both must be the same version")
+        raise BuildError(
+            f"pins.env gives LAMMPS the ACE evaluator of python-ace {pins.get('ACE_VERSION')}, but "
+            f"requirements.lock has python-ace {python_ace}: both must be the same version"
+        )
     return {part.name: _key(part, containers, pins, march) for part in (*PARTS, COMPILERS)}
 
 
 def _key(part, containers, pins, march):
-    lines = [f"{name}={value}" for name, value in sorted(pins.items()) if name.split("_", 1)[0] in part.pins]
+    lines = [
+        f"{name}={value}"
+        for name, value in sorted(pins.items())
+        if name.split("_", 1)[0] in part.pins
+    ]
     if {line.split("_", 1)[0] for line in lines} != set(part.pins):
         raise BuildError(f"pins.env has no pins for {', '.join(part.pins)}")
     for name in sorted(part.files):
@@ -89,13 +130,18 @@ def _key(part, containers, pins, march):
 def tree_key(root, names):
     """The sha256 over files and folders of `root`, names and content, in one order everywhere."""
     files = sorted({file for name in names for file in _files(Path(root) / name)})
-    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(root)}" for file in files]
+    lines = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(root)}"
+        for file in files
+    ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _files(path):
     if path.is_dir():
-        return [file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+        return [
+            file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts
+        ]
     return [path]
 
 

@@ -1,7 +1,7 @@
 """What the image is built from: `pins.env`, lines of NAME=VALUE.
 
-    pins = read_pins(Path("containers/pins.env"))
-    pins["EON_VERSION"]
+pins = read_pins(Path("containers/pins.env"))
+pins["EON_VERSION"]
 """
 
 import re
@@ -30,5 +30,7 @@ def read_pins(path):
 
 def locked_version(lock, package):
     """The version of a package that a lock file names, or None."""
-    found = re.search(rf"^{re.escape(package)}==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.search(
+        rf"^{re.escape(package)}==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE
+    )
     return found[1] if found else None

@@ -83,14 +83,20 @@ class Progress:
         elapsed = self._clock() - self._begin
         place = f"{self._order.index(self._now) + 1} of {len(self._order)}, {title}"
         counted = f", step {steps[0]} of {steps[1]}" if steps else ""
-        left = f", about {clock_text(elapsed * (1 - share) / share)} left" if share >= _LEAST_SHARE else ""
+        left = (
+            f", about {clock_text(elapsed * (1 - share) / share)} left"
+            if share >= _LEAST_SHARE
+            else ""
+        )
         return f"{place}{counted}: {share:.0%} after {clock_text(elapsed)}{left}"
 
     def _line(self, text, *, final=False):
         text = f"build: {text}"
         if self._moving:
             width = max(20, shutil.get_terminal_size().columns - 1)
-            self._stream.write("\r\033[K" + (text if final else text[:width]) + ("\n" if final else ""))
+            self._stream.write(
+                "\r\033[K" + (text if final else text[:width]) + ("\n" if final else "")
+            )
         else:
             self._stream.write(text + "\n")
         self._stream.flush()

@@ -28,8 +28,14 @@ def run_logged(command, *, log, show=lambda: None, environment=None, what):
     begin, used = time.monotonic(), _used()
     with log.open("wb") as stream:
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
-                                       env={**os.environ, **(environment or {})}, start_new_session=True)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
         except OSError as error:
             raise BuildError(f"cannot start {command[0]}: {error.strerror}") from error
         try:
@@ -40,8 +46,17 @@ def run_logged(command, *, log, show=lambda: None, environment=None, what):
             if process.poll() is None:
                 _end(process)
     if process.returncode:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES_OF_A_FAILED_LOG:]
-        raise BuildError("\n".join([f"{what} failed (exit code {process.returncode}); the last lines of {log}:", *lines]))
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[
+            -_LINES_OF_A_FAILED_LOG:
+        ]
+        raise BuildError(
+            "\n".join(
+                [
+                    f"{what} failed (exit code {process.returncode}); the last lines of {log}:",
+                    *lines,
+                ]
+            )
+        )
     return time.monotonic() - begin, _used() - used
 
 

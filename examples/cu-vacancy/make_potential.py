@@ -97,7 +97,9 @@ TRAIN_SEED, TEST_SEED = 20240501, 777
 PACKAGES = ("ase", "numpy", "python-ace", "scikit-learn", "scipy")
 """What the numbers depend on; the record keeps the versions."""
 
-FCC_NEIGHBOURS = np.array([v for v in np.ndindex(3, 3, 3) if sum((i - 1) ** 2 for i in v) == 2]) / 2 - 0.5
+FCC_NEIGHBOURS = (
+    np.array([v for v in np.ndindex(3, 3, 3) if sum((i - 1) ** 2 for i in v) == 2]) / 2 - 0.5
+)
 """The twelve vectors to the nearest neighbours, in lattice constants."""
 
 
@@ -159,7 +161,9 @@ def atoms_distance(atoms: Atoms, here: np.ndarray, there: np.ndarray) -> float:
 
 def shell(atoms: Atoms, centre: np.ndarray, radius: float) -> np.ndarray:
     """Return the indices of the atoms within `radius` (A) of a point, periodic images included."""
-    return np.flatnonzero([atoms_distance(atoms, position, centre) < radius for position in atoms.positions])
+    return np.flatnonzero(
+        [atoms_distance(atoms, position, centre) < radius for position in atoms.positions]
+    )
 
 
 def bulk_structures(rng: np.random.Generator, count: int) -> Iterator[Atoms]:
@@ -225,7 +229,10 @@ def close_structures(rng: np.random.Generator, count: int) -> Iterator[Atoms]:
 def tight_structures(rng: np.random.Generator, count: int) -> Iterator[Atoms]:
     """Dimers at 1.3-5.2 A and as many lattices with nearest neighbours at 1.3-2.6 A, one in each of `count` slices."""
     for slot in range(count):
-        yield Atoms("Cu2", positions=[(0, 0, 0), (R_IN + (5.2 - R_IN) * (slot + rng.uniform()) / count, 0, 0)])
+        yield Atoms(
+            "Cu2",
+            positions=[(0, 0, 0), (R_IN + (5.2 - R_IN) * (slot + rng.uniform()) / count, 0, 0)],
+        )
     for slot in range(count):
         nearest = R_IN + (2.6 - R_IN) * (slot + rng.uniform()) / count
         yield bulk("Cu", "fcc", a=nearest * np.sqrt(2), cubic=True)
@@ -307,7 +314,9 @@ def row_weights(structures: list[Labelled]) -> np.ndarray:
     """Weigh the rows of the fit: less for energies (1 eV/atom) and forces (3 eV/A) far beyond a hop's."""
     floor = min(s.energy / len(s.atoms) for s in structures)
     energy = [ENERGY_WEIGHT / (1 + (s.energy / len(s.atoms) - floor)) ** 2 for s in structures]
-    forces = [np.repeat(1 / (1 + np.linalg.norm(s.forces, axis=1) / 3.0) ** 2, 3) for s in structures]
+    forces = [
+        np.repeat(1 / (1 + np.linalg.norm(s.forces, axis=1) / 3.0) ** 2, 3) for s in structures
+    ]
     return np.concatenate([energy, *forces]) ** 2
 
 
@@ -315,13 +324,17 @@ def fit(structures: list[Labelled]) -> BBasisConfiguration:
     """Fit the coefficients to structures and return the basis with them, rounded to `DIGITS`."""
     configuration = basis_configuration()
     data = dataset(configuration, structures)
-    linear = LinearACEFit(model=Ridge(alpha=RIDGE, fit_intercept=False, solver="svd"), train_dataset=data)
+    linear = LinearACEFit(
+        model=Ridge(alpha=RIDGE, fit_intercept=False, solver="svd"), train_dataset=data
+    )
     model = linear.fit(sample_weight=row_weights(structures))
     configuration.set_func_coeffs([float(f"{c:.{DIGITS}g}") for c in model.coef_])
     return configuration
 
 
-def active_set(configuration: BBasisConfiguration, structures: list[Labelled]) -> dict[int, np.ndarray]:
+def active_set(
+    configuration: BBasisConfiguration, structures: list[Labelled]
+) -> dict[int, np.ndarray]:
     """Choose the linear active set by MaxVol and return its inverse.
 
     The group ``tight`` is left out: it is there against holes only, and would make gamma blind to what is unusual.
@@ -354,14 +367,21 @@ def write_potential(output: Path, structures: list[Labelled]) -> None:
     configuration = fit(structures)
     configuration.save(str(output / "cu.yaml"))
     ACEBBasisSet(str(output / "cu.yaml")).to_ACECTildeBasisSet().save_yaml(str(output / "cu.yace"))
-    save_active_inverse_set(str(output / "cu.asi"), active_set(configuration, structures), elements_name=["Cu"])
+    save_active_inverse_set(
+        str(output / "cu.asi"), active_set(configuration, structures), elements_name=["Cu"]
+    )
     print(f"{len(configuration.get_func_coeffs())} basis functions, cutoff {CUTOFF} A")
 
 
 def write_vacancy(output: Path) -> None:
     """Write ``vacancy.xyz``: 107 atoms, not relaxed, at the potential's lattice constant."""
     a = lattice_constant(calculator(output))
-    write(output / "vacancy.xyz", with_vacancy(3, a), format="extxyz", columns=["symbols", "positions"])
+    write(
+        output / "vacancy.xyz",
+        with_vacancy(3, a),
+        format="extxyz",
+        columns=["symbols", "positions"],
+    )
     print(f"lattice constant {a:.5f} A (EMT: {lattice_constant(EMT()):.5f} A)")
 
 
@@ -369,13 +389,20 @@ def write_record_of(output: Path, training: list[Labelled], test: list[Labelled]
     """Write ``cu.record.json``; errors are rounded, so that its bytes follow from those of the potential."""
     potential = AcePotential.read(output / "cu.yace", check_record=False)
     energies, forces = errors_of(test, calculator(output))
-    record = potential.new_record().model_copy(update={
-        "recipe": Recipe(name="examples/cu-vacancy/make_potential.py",
-                         versions={name: metadata.version(name) for name in PACKAGES}),
-        "training": Training.of([s.atoms for s in training], cutoff_A=CUTOFF),
-        "test_errors": HeldOutErrors(structures=len(test), energy_rmse_eV_per_atom=float(f"{rmse(energies):.3g}"),
-                                     force_rmse_eV_per_A=float(f"{rmse(forces):.3g}")),
-    })
+    record = potential.new_record().model_copy(
+        update={
+            "recipe": Recipe(
+                name="examples/cu-vacancy/make_potential.py",
+                versions={name: metadata.version(name) for name in PACKAGES},
+            ),
+            "training": Training.of([s.atoms for s in training], cutoff_A=CUTOFF),
+            "test_errors": HeldOutErrors(
+                structures=len(test),
+                energy_rmse_eV_per_atom=float(f"{rmse(energies):.3g}"),
+                force_rmse_eV_per_A=float(f"{rmse(forces):.3g}"),
+            ),
+        }
+    )
     write_record(record_path(output / "cu.yace"), record)
 
 
@@ -393,10 +420,15 @@ def extended_xyz(labelled: Labelled) -> str:
     atoms = labelled.atoms
     lattice = " ".join(map(repr, atoms.cell.array.ravel().tolist()))
     periodic = " ".join("FT"[int(flag)] for flag in atoms.pbc)
-    head = (f'Lattice="{lattice}" Properties=species:S:1:pos:R:3:forces:R:3 energy={labelled.energy!r} '
-            f'group={labelled.group} pbc="{periodic}"')
+    head = (
+        f'Lattice="{lattice}" Properties=species:S:1:pos:R:3:forces:R:3 energy={labelled.energy!r} '
+        f'group={labelled.group} pbc="{periodic}"'
+    )
     rows = np.hstack([atoms.positions, labelled.forces]).tolist()
-    lines = [f"{symbol} {' '.join(map(repr, row))}" for symbol, row in zip(atoms.get_chemical_symbols(), rows, strict=True)]
+    lines = [
+        f"{symbol} {' '.join(map(repr, row))}"
+        for symbol, row in zip(atoms.get_chemical_symbols(), rows, strict=True)
+    ]
     return "\n".join([str(len(atoms)), head, *lines, ""])
 
 
@@ -413,7 +445,9 @@ def errors_of(structures: list[Labelled], calc: PyACECalculator) -> tuple[np.nda
 def print_errors(title: str, structures: list[Labelled], calc: PyACECalculator) -> None:
     """Print the errors on structures, and their gamma, by group."""
     print(f"\n{title}\n{'':10}{'':>7}{'energy (meV/atom)':>20}{'force (meV/A)':>20}{'gamma':>18}")
-    print(f"{'group':10}{'count':>7}{'RMSE':>10}{'max':>10}{'RMSE':>10}{'max':>10}{'median':>9}{'max':>9}")
+    print(
+        f"{'group':10}{'count':>7}{'RMSE':>10}{'max':>10}{'RMSE':>10}{'max':>10}{'median':>9}{'max':>9}"
+    )
     for group in GROUPS:
         members = [s for s in structures if s.group == group]
         energies, forces, gammas = [], [], []
@@ -422,7 +456,9 @@ def print_errors(title: str, structures: list[Labelled], calc: PyACECalculator) 
             energies.append(1e3 * (calc.results["energy"] - s.energy) / len(s.atoms))
             forces.append(1e3 * (calc.results["forces"] - s.forces).ravel())
             gammas.append(calc.results["gamma"])
-        columns = "".join(f"{rmse(x):10.2f}{np.abs(x).max():10.2f}" for x in map(np.hstack, (energies, forces)))
+        columns = "".join(
+            f"{rmse(x):10.2f}{np.abs(x).max():10.2f}" for x in map(np.hstack, (energies, forces))
+        )
         gamma = np.concatenate(gammas)
         print(f"{group:10}{len(members):7}{columns}{np.median(gamma):9.2f}{gamma.max():9.3g}")
 
@@ -467,7 +503,9 @@ def print_holes(calc: Calculator) -> None:
         print(f"{name}: the energy rises from {start:.2f} A down to {end:.2f} A")
 
 
-def hop_band(start: Atoms, make_calculator: Callable[[], Calculator], images: int = 5) -> list[Atoms]:
+def hop_band(
+    start: Atoms, make_calculator: Callable[[], Calculator], images: int = 5
+) -> list[Atoms]:
     """Relax a vacancy hop: both ends, then the climbing-image band of `images` between, to 0.01 eV/A."""
     end = start.copy()
     a = start.cell.lengths()[0] / 3
@@ -494,7 +532,10 @@ def check(output: Path) -> None:
         energies = np.array([atoms.get_potential_energy() for atoms in band])
         print(f"{name}: barrier {1e3 * (energies.max() - energies[0]):.1f} meV; band (meV)", end="")
         print("".join(f"{1e3 * (energy - energies[0]):9.1f}" for energy in energies))
-    print("gamma max of the ACE band's images:", *(f"{atoms.calc.results['gamma'].max():.2f}" for atoms in band))
+    print(
+        "gamma max of the ACE band's images:",
+        *(f"{atoms.calc.results['gamma'].max():.2f}" for atoms in band),
+    )
     calc = PyACECalculator(str(output / "cu.yaml"))
     begin = time.perf_counter()
     for _ in range(20):
@@ -517,9 +558,18 @@ def print_yace(output: Path, atoms: Atoms) -> None:
 def main() -> None:
     """Make the files and print their errors."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="directory to write to")
-    parser.add_argument("--sets", type=Path, metavar="DIR", help="only write the training and test sets, train.xyz and test.xyz")
-    parser.add_argument("--check", action="store_true", help="then compute the hop's barrier under ACE and EMT")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).parent, help="directory to write to"
+    )
+    parser.add_argument(
+        "--sets",
+        type=Path,
+        metavar="DIR",
+        help="only write the training and test sets, train.xyz and test.xyz",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="then compute the hop's barrier under ACE and EMT"
+    )
     arguments = parser.parse_args()
     if arguments.sets is not None:
         write_sets(arguments.sets)

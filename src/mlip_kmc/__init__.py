@@ -1,11 +1,11 @@
 """Adaptive kinetic Monte Carlo with eOn on an ACE potential.
 
-    from mlip_kmc import EonWrapper, inputs_of, load_config
+from mlip_kmc import EonWrapper, inputs_of, load_config
 
-    config = load_config("akmc.yaml")
-    potential, structure = inputs_of(config)
-    result = EonWrapper(config, run_dir=Path("run")).run_akmc(potential, structure)
-    print(result.status, result.simulated_time_s)
+config = load_config("akmc.yaml")
+potential, structure = inputs_of(config)
+result = EonWrapper(config, run_dir=Path("run")).run_akmc(potential, structure)
+print(result.status, result.simulated_time_s)
 """
 
 from typing import TYPE_CHECKING, Any

@@ -13,7 +13,10 @@ from .lane import Lane, outcome, write_config
 def pytest_collection_modifyitems(items):
     """Without the programs these tests say so loudly: they fail, they are not skipped."""
     if items and not (shutil.which("eonclient") and shutil.which("strace")):
-        pytest.exit("tests/faults needs eonclient and strace: run them in the image, with `just test`", returncode=3)
+        pytest.exit(
+            "tests/faults needs eonclient and strace: run them in the image, with `just test`",
+            returncode=3,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -35,10 +35,21 @@ def write_config(folder, **changes):
     slab.info.clear()
     slab.write(folder / "adatom.xyz")
     settings = {
-        "structure": "adatom.xyz", "potential": {"eon": "eam_al"}, "temperature_K": 400, "workers": 2, "seed": 10,
-        "recycling": True, "confidence": {"value": 0.15}, "stop": {"kmc_steps": 2},
-        "search": {"displace": "least_coordinated", "displacement_A": 0.3, "displacement_radius_A": 3.5, "time_limit_min": 5,
-                   "thermal_window_kT": 60},
+        "structure": "adatom.xyz",
+        "potential": {"eon": "eam_al"},
+        "temperature_K": 400,
+        "workers": 2,
+        "seed": 10,
+        "recycling": True,
+        "confidence": {"value": 0.15},
+        "stop": {"kmc_steps": 2},
+        "search": {
+            "displace": "least_coordinated",
+            "displacement_A": 0.3,
+            "displacement_radius_A": 3.5,
+            "time_limit_min": 5,
+            "thermal_window_kT": 60,
+        },
     } | changes
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
     return folder / "akmc.yaml"
@@ -50,10 +61,15 @@ def events_of(run):
 
 def outcome(run):
     """Everything that decides a trajectory, to the last digit."""
-    searches = [(s.state, s.index, s.outcome, s.reason, s.process, s.barrier, s.kind)
-                for s in read_lines(run / "journal" / "searches.jsonl", SearchRecord)]
-    tables = [(p.state, p.process, p.product, p.barrier, p.rate, p.prefactor, p.repeats)
-              for state in read_states(run / "eon") for p in state.processes]
+    searches = [
+        (s.state, s.index, s.outcome, s.reason, s.process, s.barrier, s.kind)
+        for s in read_lines(run / "journal" / "searches.jsonl", SearchRecord)
+    ]
+    tables = [
+        (p.state, p.process, p.product, p.barrier, p.rate, p.prefactor, p.repeats)
+        for state in read_states(run / "eon")
+        for p in state.processes
+    ]
     return {"events": events_of(run), "searches": searches, "tables": tables}
 
 
@@ -75,8 +91,12 @@ class Lane:
     """Commands one after the other; two lanes keep two processors busy."""
 
     def __init__(self):
-        self._forker = subprocess.Popen([sys.executable, str(Path(__file__).with_name("forker.py"))], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+        self._forker = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("forker.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self._folder = tempfile.TemporaryDirectory(prefix="mlip-kmc-lane-")
         self._said = [Path(self._folder.name, name) for name in ("stdout", "stderr")]
         self._trace = Path(self._folder.name, "trace")
@@ -94,8 +114,15 @@ class Lane:
         """A command; answer its process, which waits to be let go if it is `held`."""
         for path in self._said:
             path.unlink(missing_ok=True)
-        self._tell({"arguments": [str(argument) for argument in arguments], "cwd": str(cwd), "stdout": str(self._said[0]),
-                    "stderr": str(self._said[1]), "environment": environment or {}})
+        self._tell(
+            {
+                "arguments": [str(argument) for argument in arguments],
+                "cwd": str(cwd),
+                "stdout": str(self._said[0]),
+                "stderr": str(self._said[1]),
+                "environment": environment or {},
+            }
+        )
         pid = int(self._forker.stdout.readline())
         if not held:
             self._go()
@@ -110,7 +137,10 @@ class Lane:
 
     def wait(self):
         code = int(self._forker.stdout.readline())
-        return Ended(code, *(path.read_text(errors="replace") if path.exists() else "" for path in self._said))
+        return Ended(
+            code,
+            *(path.read_text(errors="replace") if path.exists() else "" for path in self._said),
+        )
 
     def run(self, config, run, *options):
         self.start(config, run, *options)
@@ -128,15 +158,31 @@ class Lane:
         self._trace.unlink(missing_ok=True)
         pid = self.start(config, run, held=True)
         fds = ["-e", "trace-fds=!0,1,2"] if call in ("write", "writev") and "error" in what else []
-        strace = subprocess.Popen(["strace", "-o", str(self._trace), *fds, "-e", f"trace={call}", "-e", f"inject={call}:{what}",
-                                   "-p", str(pid)], stderr=subprocess.PIPE, text=True)
+        strace = subprocess.Popen(
+            [
+                "strace",
+                "-o",
+                str(self._trace),
+                *fds,
+                "-e",
+                f"trace={call}",
+                "-e",
+                f"inject={call}:{what}",
+                "-p",
+                str(pid),
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         said = strace.stderr.readline()
         assert "attached" in said, said + strace.stderr.read()
         self._go()
         stopped = self._see_through(strace, pid, lasting=what.endswith("+"))
         ended = self.wait()
         assert not stopped or ended.returncode == 75, ended
-        return ended, ended.returncode == -signal.SIGKILL or "(INJECTED)" in self._trace.read_text(errors="replace")
+        return ended, ended.returncode == -signal.SIGKILL or "(INJECTED)" in self._trace.read_text(
+            errors="replace"
+        )
 
     def _see_through(self, strace, pid, *, lasting):
         """Until it has ended; a run that pauses for room which never comes is told to stop."""
@@ -146,7 +192,11 @@ class Lane:
                 strace.wait(_LOOK_S)
             except subprocess.TimeoutExpired:
                 assert time.monotonic() < deadline, "it neither ends nor goes on"
-                if lasting and not stopped and "paused: " in self._said[0].read_text(errors="replace"):
+                if (
+                    lasting
+                    and not stopped
+                    and "paused: " in self._said[0].read_text(errors="replace")
+                ):
                     os.kill(pid, signal.SIGTERM)
                     stopped = True
             else:

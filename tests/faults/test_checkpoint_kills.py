@@ -15,16 +15,32 @@ from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
 
 ME = "identity"
 GENERATIONS = 3
-_WATCHED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "shutil.copyfile"}
+_WATCHED = {
+    "open",
+    "os.rename",
+    "os.remove",
+    "os.mkdir",
+    "os.rmdir",
+    "os.truncate",
+    "os.chmod",
+    "shutil.copyfile",
+}
 
 
 def state_of(store):
-    return {p.relative_to(store.root).as_posix(): p.read_text() for p in store.root.rglob("*") if p.is_file()}
+    return {
+        p.relative_to(store.root).as_posix(): p.read_text()
+        for p in store.root.rglob("*")
+        if p.is_file()
+    }
 
 
 def content(number):
-    return {"states/0/info": f"info {number}", "states/state_table": f"table {number}",
-            **{f"states/0/procdata/{i}.con": f"saddle {i}" for i in range(number)}}
+    return {
+        "states/0/info": f"info {number}",
+        "states/state_table": f"table {number}",
+        **{f"states/0/procdata/{i}.con": f"saddle {i}" for i in range(number)},
+    }
 
 
 def play(base, report):
@@ -111,6 +127,10 @@ def test_a_kill_at_every_operation_loses_nothing_that_was_reported(memory, round
             number = saved.state["n"] if saved else -1
             assert number >= reported
             assert state_of(store) == (content(number) if saved else {})
-            assert [json.loads(line)["n"] for line in store.records("events")] == list(range(1, number + 1))
+            assert [json.loads(line)["n"] for line in store.records("events")] == list(
+                range(1, number + 1)
+            )
         shutil.rmtree(base)
-    assert operation > 60  # the loop reached the end of a run that was not killed, and had something to kill on the way
+    assert (
+        operation > 60
+    )  # the loop reached the end of a run that was not killed, and had something to kill on the way

@@ -49,10 +49,15 @@ class Disk:
     def leave(self, free_MB):
         """Fill it but for so much."""
         self.fill()
-        os.truncate(self.seen / "ballast", (self.seen / "ballast").stat().st_size - int(free_MB * 1e6))
+        os.truncate(
+            self.seen / "ballast", (self.seen / "ballast").stat().st_size - int(free_MB * 1e6)
+        )
 
     def fill(self):
-        with contextlib.suppress(OSError), (self.seen / "ballast").open("wb", buffering=0) as ballast:
+        with (
+            contextlib.suppress(OSError),
+            (self.seen / "ballast").open("wb", buffering=0) as ballast,
+        ):
             for size in (1_000_000, 4096, 1):
                 with contextlib.suppress(OSError):
                     while ballast.write(b"x" * size):
@@ -74,8 +79,13 @@ def disk(tmp_path):
 
 
 def physics(run):
-    return ([vars(event) for event in read_lines(run / "journal/events.jsonl", Event)],
-            [{**vars(record), "seconds": 0} for record in read_lines(run / "journal/searches.jsonl", SearchRecord)])
+    return (
+        [vars(event) for event in read_lines(run / "journal/events.jsonl", Event)],
+        [
+            {**vars(record), "seconds": 0}
+            for record in read_lines(run / "journal/searches.jsonl", SearchRecord)
+        ],
+    )
 
 
 def until(condition, process):
@@ -93,8 +103,13 @@ def phase(run):
 
 
 def start(config, disk, *, out=subprocess.PIPE):
-    return subprocess.Popen([sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(disk.path / "run")], text=True,
-                            stdout=out, stderr=subprocess.STDOUT, preexec_fn=disk.enter)  # noqa: PLW1509
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(disk.path / "run")],
+        text=True,
+        stdout=out,
+        stderr=subprocess.STDOUT,
+        preexec_fn=disk.enter,  # noqa: PLW1509
+    )
 
 
 def searching(run, process):
@@ -123,8 +138,13 @@ def test_it_waits_for_room_and_goes_on(tmp_path, disk):
     assert physics(run) == physics(tmp_path / "whole")
 
 
-@pytest.mark.parametrize(("number", "limit_min", "code"), [(signal.SIGTERM, None, 75), (signal.SIGUSR1, None, 75), (None, 0, 8)])
-def test_a_paused_run_ends_when_it_is_told_or_has_waited_enough(tmp_path, disk, number, limit_min, code):
+@pytest.mark.parametrize(
+    ("number", "limit_min", "code"),
+    [(signal.SIGTERM, None, 75), (signal.SIGUSR1, None, 75), (None, 0, 8)],
+)
+def test_a_paused_run_ends_when_it_is_told_or_has_waited_enough(
+    tmp_path, disk, number, limit_min, code
+):
     run = disk.seen / "run"
     config = write_config(tmp_path, stop={"wait_for_room_min": limit_min})
     with (disk.seen / "log").open("ab") as log:  # on the full disk, too
@@ -154,7 +174,10 @@ def test_one_rule_for_starting_and_for_going_on(tmp_path, disk):
     new = start(config, disk)
     out = new.communicate(timeout=DEADLINE_S)[0]
     assert new.returncode == 8, out
-    assert f"there is no room for 50 MB in {disk.path / 'run'}, which a run needs to start and to go on; make room" in out
+    assert (
+        f"there is no room for 50 MB in {disk.path / 'run'}, which a run needs to start and to go on; make room"
+        in out
+    )
     disk.empty()
     first = start(config, disk)
     searching(disk.seen / "run", first)

@@ -19,8 +19,22 @@ from mlip_kmc.store.view import RunView
 from .lane import EVERY, outcome, told_events
 
 # system call: every so many of them in the short version; None: only `just kills` looks at it
-CALLS = {"fsync": 67, "rename": 71, "write": 89, "unlink": 13, "unlinkat": 19, "mkdir": None, "sendfile": None, "ftruncate": None,
-         "fdatasync": None, "writev": None, "pwrite64": None, "rmdir": None, "renameat2": None, "copy_file_range": None}
+CALLS = {
+    "fsync": 67,
+    "rename": 71,
+    "write": 89,
+    "unlink": 13,
+    "unlinkat": 19,
+    "mkdir": None,
+    "sendfile": None,
+    "ftruncate": None,
+    "fdatasync": None,
+    "writev": None,
+    "pwrite64": None,
+    "rmdir": None,
+    "renameat2": None,
+    "copy_file_range": None,
+}
 CHANGES_FILES = [call for call, stride in CALLS.items() if EVERY or stride]
 ERRORS = [(error, lasting) for lasting in ("", "+") for error in ("ENOSPC", "EIO", "EDQUOT")]
 
@@ -64,7 +78,9 @@ def check(run, ended, *, lane, config, undisturbed):
     assert (again.returncode, again.stderr) == (0, ""), again
     assert "warning: " not in again.stdout, "a fault at a commit damages nothing that counts"
     assert outcome(run) == undisturbed
-    assert not [path for path in run.rglob(".*.tmp") if path.parent.name not in ("results", run.name)]
+    assert not [
+        path for path in run.rglob(".*.tmp") if path.parent.name not in ("results", run.name)
+    ]
 
 
 def ended_well(ended):
@@ -100,23 +116,39 @@ def tried(lanes, small, undisturbed, memory, *, call, fault, numbers):
 
 @pytest.mark.parametrize("call", CHANGES_FILES)
 def test_sigkill_at_every_call_that_changes_files(lanes, small, undisturbed, memory, call):
-    came, violations = tried(lanes, small, undisturbed, memory, call=call, fault=lambda n: f"signal=KILL:when={n}",
-                             numbers=itertools.count(1, EVERY or CALLS[call]))
+    came, violations = tried(
+        lanes,
+        small,
+        undisturbed,
+        memory,
+        call=call,
+        fault=lambda n: f"signal=KILL:when={n}",
+        numbers=itertools.count(1, EVERY or CALLS[call]),
+    )
     print(f"\n{call}: {came} kills, {len(violations)} violations")
     assert not violations, "\n".join(violations)
     assert came or CALLS[call] is None
 
 
 @pytest.mark.parametrize("call", CHANGES_FILES)
-def test_errors_of_the_disk_at_every_call_that_changes_files(lanes, small, undisturbed, memory, call):
+def test_errors_of_the_disk_at_every_call_that_changes_files(
+    lanes, small, undisturbed, memory, call
+):
     """The kind of error changes from one N to the next, so each kind comes at every sixth."""
 
     def fault(number):
         error, lasting = ERRORS[number % len(ERRORS)]
         return f"error={error}:when={number}{lasting}"
 
-    came, violations = tried(lanes, small, undisturbed, memory, call=call, fault=fault,
-                             numbers=itertools.count(2, EVERY or CALLS[call]))
+    came, violations = tried(
+        lanes,
+        small,
+        undisturbed,
+        memory,
+        call=call,
+        fault=fault,
+        numbers=itertools.count(2, EVERY or CALLS[call]),
+    )
     print(f"\n{call}: {came} errors, {len(violations)} violations")
     assert not violations, "\n".join(violations)
     assert came or CALLS[call] is None

@@ -59,8 +59,12 @@ def worth_it(run):
     manifest = manifest_of(run, newest(run))
     pending = manifest["state"]["numbers"]["pending"]
     spooled = {path.name for path in (run / "spool").iterdir()}
-    return (manifest["journals"]["events"]["length"] > 0 and len(list((run / "generations").iterdir())) >= 3
-            and any(f"{name}.json" in spooled for name in pending) and any(f"{name}.job" in spooled for name in pending))
+    return (
+        manifest["journals"]["events"]["length"] > 0
+        and len(list((run / "generations").iterdir())) >= 3
+        and any(f"{name}.json" in spooled for name in pending)
+        and any(f"{name}.job" in spooled for name in pending)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +127,14 @@ def one(lane, *, killed, small, undisturbed, folder, path, damage):
         verdict = "more than a line"
     elif ended.returncode == 0:
         verdict = None if outcome(run) == undisturbed else "another trajectory"
-        warned = "\n".join(line for line in ended.stdout.splitlines() if line.startswith("warning: "))
+        warned = "\n".join(
+            line for line in ended.stdout.splitlines() if line.startswith("warning: ")
+        )
         verdict = verdict or (f"{name!r} is not said" if name and name not in warned else None)
     else:
-        right = ended.returncode == RunStateError.exit_code and ended.stderr.startswith("mlip-kmc: ")
+        right = ended.returncode == RunStateError.exit_code and ended.stderr.startswith(
+            "mlip-kmc: "
+        )
         verdict = None if right and name and name in ended.stderr else "refused for no reason"
     shutil.rmtree(run)
     return verdict and f"{path} {damage}: {verdict}: {ended}"
@@ -134,17 +142,43 @@ def one(lane, *, killed, small, undisturbed, folder, path, damage):
 
 def test_no_damage_goes_unnoticed(lanes, small, undisturbed, killed, memory):
     files = files_of(killed)
-    assert {path.parts[0] for path in files} >= {"generations", "journal", "objects", "eon", "spool", "lock"}
+    assert {path.parts[0] for path in files} >= {
+        "generations",
+        "journal",
+        "objects",
+        "eon",
+        "spool",
+        "lock",
+    }
     # of what is made anew anyway, two kinds of damage tell as much as five
-    cases = [(path, damage) for path in files for damage in DAMAGES
-             if EVERY or vital(killed, path) or damage in ("emptied", "with a flipped bit")]
+    cases = [
+        (path, damage)
+        for path in files
+        for damage in DAMAGES
+        if EVERY or vital(killed, path) or damage in ("emptied", "with a flipped bit")
+    ]
 
     def work(number):
-        return [one(lanes[number], killed=killed, small=small, undisturbed=undisturbed, folder=memory, path=path, damage=damage)
-                for path, damage in cases[number :: len(lanes)]]
+        return [
+            one(
+                lanes[number],
+                killed=killed,
+                small=small,
+                undisturbed=undisturbed,
+                folder=memory,
+                path=path,
+                damage=damage,
+            )
+            for path, damage in cases[number :: len(lanes)]
+        ]
 
     with ThreadPoolExecutor(len(lanes)) as pool:
-        wrong = [verdict for verdicts in pool.map(work, range(len(lanes))) for verdict in verdicts if verdict]
+        wrong = [
+            verdict
+            for verdicts in pool.map(work, range(len(lanes)))
+            for verdict in verdicts
+            if verdict
+        ]
     print(f"\n{len(files)} files, {len(cases)} damages, {len(wrong)} violations")
     assert not wrong, "\n".join(wrong)
 
@@ -164,11 +198,20 @@ def test_generations_that_are_gone_are_missed(lanes, small, killed, memory):
 def test_a_run_of_another_format_is_refused_with_the_way_on(lanes, small, killed, memory, other):
     shutil.copytree(killed, memory / "run")
     for path in (memory / "run/generations").iterdir():
-        path.write_bytes(sealed(json.dumps(json.loads(unsealed(path.read_bytes())) | {"format": other}).encode()))
-    kept = [path for folder in ("generations", "objects", "journal", "eon", "spool")
-            for path in (memory / "run" / folder).rglob("*") if path.is_file()]
+        path.write_bytes(
+            sealed(json.dumps(json.loads(unsealed(path.read_bytes())) | {"format": other}).encode())
+        )
+    kept = [
+        path
+        for folder in ("generations", "objects", "journal", "eon", "spool")
+        for path in (memory / "run" / folder).rglob("*")
+        if path.is_file()
+    ]
     before = {path: path.read_bytes() for path in kept}
     ended = lanes[0].run(small, memory / "run")
     assert (ended.returncode, ended.one_line) == (6, True)
-    assert f"has the format {other}, this mlip-kmc reads and writes {FORMAT}; continue the run with the version" in ended.stderr
+    assert (
+        f"has the format {other}, this mlip-kmc reads and writes {FORMAT}; continue the run with the version"
+        in ended.stderr
+    )
     assert {path: path.read_bytes() for path in kept} == before

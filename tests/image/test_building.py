@@ -36,18 +36,26 @@ def replaced(path, old, new):
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-@pytest.mark.parametrize(("name", "old", "new", "built_again"), [
-    ("requirements.lock", "click==", "# a line more\nclick==", {"python"}),
-    ("pins.env", "EON_SHA256=31", "EON_SHA256=41", {"eon"}),
-    ("parts/eon-edits", "unity_size=23", "unity_size=20", {"eon"}),
-    ("build-tools.lock", "meson==", "# a line more\nmeson==", {"eon"}),
-    ("pins.env", "LAMMPS_SHA256=36", "LAMMPS_SHA256=46", {"lammps"}),
-    ("pins.env", "ACE_SHA256=f1", "ACE_SHA256=f2", {"lammps"}),
-    ("pace/CMakeLists.txt", "CXX_STANDARD 11", "CXX_STANDARD 14", {"lammps"}),
-    ("pins.env", "DEBIAN_SUITE=trixie", "DEBIAN_SUITE=forky", {"base", "python", "eon", "lammps"}),
-    ("image.def", "a minimal Debian", "a Debian", set()),
-    ("dev.in", "hypothesis", "hypothesis>=6", set()),
-])
+@pytest.mark.parametrize(
+    ("name", "old", "new", "built_again"),
+    [
+        ("requirements.lock", "click==", "# a line more\nclick==", {"python"}),
+        ("pins.env", "EON_SHA256=31", "EON_SHA256=41", {"eon"}),
+        ("parts/eon-edits", "unity_size=23", "unity_size=20", {"eon"}),
+        ("build-tools.lock", "meson==", "# a line more\nmeson==", {"eon"}),
+        ("pins.env", "LAMMPS_SHA256=36", "LAMMPS_SHA256=46", {"lammps"}),
+        ("pins.env", "ACE_SHA256=f1", "ACE_SHA256=f2", {"lammps"}),
+        ("pace/CMakeLists.txt", "CXX_STANDARD 11", "CXX_STANDARD 14", {"lammps"}),
+        (
+            "pins.env",
+            "DEBIAN_SUITE=trixie",
+            "DEBIAN_SUITE=forky",
+            {"base", "python", "eon", "lammps"},
+        ),
+        ("image.def", "a minimal Debian", "a Debian", set()),
+        ("dev.in", "hypothesis", "hypothesis>=6", set()),
+    ],
+)
 def test_a_change_builds_again_only_what_rests_on_it(containers, name, old, new, built_again):
     before = keys(containers)
     replaced(containers / name, old, new)
@@ -89,7 +97,12 @@ def test_a_part_that_is_handed_over_is_checked(tmp_path):
         Handed([part]).part("eon", part.name)
     beside = Path(f"{part}.sha256")
     beside.write_text(f"{digest(part)}  {part.name}\n")
-    assert subprocess.run(["sha256sum", "--check", "--quiet", beside.name], cwd=tmp_path, check=False).returncode == 0
+    assert (
+        subprocess.run(
+            ["sha256sum", "--check", "--quiet", beside.name], cwd=tmp_path, check=False
+        ).returncode
+        == 0
+    )
     assert Handed([part]).part("eon", part.name) == part
     assert Handed([tmp_path]).part("eon", part.name) == part
     part.write_bytes(b"torn")
@@ -131,10 +144,14 @@ def test_progress_in_a_terminal_is_one_line_that_moves(monkeypatch):
     clock.now = 60.0
     progress.show((50, 150))
     assert stream.getvalue().count("\n") == 0
-    assert stream.getvalue().endswith("\r\033[Kbuild: 1 of 2, eOn, step 50 of 150: 25% after 1:00, about 3:00 left")
+    assert stream.getvalue().endswith(
+        "\r\033[Kbuild: 1 of 2, eOn, step 50 of 150: 25% after 1:00, about 3:00 left"
+    )
     progress.end("eon", "eOn: 3:00")
     progress.begin("lammps")
-    assert stream.getvalue().endswith("eOn: 3:00\n\r\033[Kbuild: 2 of 2, LAMMPS: 75% after 1:00, about 0:20 left")
+    assert stream.getvalue().endswith(
+        "eOn: 3:00\n\r\033[Kbuild: 2 of 2, LAMMPS: 75% after 1:00, about 0:20 left"
+    )
 
 
 def test_progress_in_a_log_is_a_line_a_minute():
@@ -150,19 +167,27 @@ def test_progress_in_a_log_is_a_line_a_minute():
     assert "\r" not in stream.getvalue()
 
 
-@pytest.mark.parametrize(("text", "packages", "expected"), [
-    ("[1/298] cc a\nnoise [7/9]\n[104/298] cc b\n", 0, (104, 298)),
-    ("0 upgraded, 12 newly installed\nUnpacking a\nUnpacking b\nSetting up a\n", 0, (3, 24)),
-    ("Collecting a\n  Downloading a.whl\nCollecting b\n", 60, (1, 60)),
-    ("nothing to count", 0, None),
-])
+@pytest.mark.parametrize(
+    ("text", "packages", "expected"),
+    [
+        ("[1/298] cc a\nnoise [7/9]\n[104/298] cc b\n", 0, (104, 298)),
+        ("0 upgraded, 12 newly installed\nUnpacking a\nUnpacking b\nSetting up a\n", 0, (3, 24)),
+        ("Collecting a\n  Downloading a.whl\nCollecting b\n", 60, (1, 60)),
+        ("nothing to count", 0, None),
+    ],
+)
 def test_steps_are_read_from_what_the_programs_print(tmp_path, text, packages, expected):
     (tmp_path / "log").write_text(text)
     assert StepReader(tmp_path / "log", packages).read() == expected
 
 
 def test_times_are_clock_times():
-    assert [clock_text(seconds) for seconds in (0, 9.6, 75, 3675)] == ["0:00", "0:10", "1:15", "1:01:15"]
+    assert [clock_text(seconds) for seconds in (0, 9.6, 75, 3675)] == [
+        "0:00",
+        "0:10",
+        "1:15",
+        "1:01:15",
+    ]
 
 
 def test_a_failed_program_shows_the_end_of_its_log_and_counts_processor_time(tmp_path):
@@ -170,13 +195,22 @@ def test_a_failed_program_shows_the_end_of_its_log_and_counts_processor_time(tmp
     with pytest.raises(BuildError, match=r"building eOn failed \(exit code 3\)") as raised:
         run_logged(["sh", "-c", "seq 100; exit 3"], log=log, what="building eOn")
     assert str(raised.value).splitlines()[1:] == [str(number) for number in range(61, 101)]
-    seconds, used = run_logged([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], log=log, what="work")
+    seconds, used = run_logged(
+        [sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"],
+        log=log,
+        what="work",
+    )
     assert used >= 0.5
     assert seconds > 0
 
 
 def test_wrong_options_are_refused_in_one_line(tmp_path):
-    for words, expected in ((["--march", "pentium"], "invalid choice"), (["--from", str(tmp_path / "missing")], "no such file")):
-        done = subprocess.run([CONTAINERS / "build", *words], capture_output=True, text=True, timeout=60, check=False)
+    for words, expected in (
+        (["--march", "pentium"], "invalid choice"),
+        (["--from", str(tmp_path / "missing")], "no such file"),
+    ):
+        done = subprocess.run(
+            [CONTAINERS / "build", *words], capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode
         assert expected in done.stderr.splitlines()[-1]

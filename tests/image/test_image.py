@@ -22,11 +22,20 @@ NOBODY = "65534"
 
 
 def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          timeout=TIME_LIMIT_S, check=False, **options)
+    return subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=TIME_LIMIT_S,
+        check=False,
+        **options,
+    )
 
 
-def apptainer(verb: str, *words: str | Path, options: tuple[str, ...] = SHUT_OFF) -> subprocess.CompletedProcess[str]:
+def apptainer(
+    verb: str, *words: str | Path, options: tuple[str, ...] = SHUT_OFF
+) -> subprocess.CompletedProcess[str]:
     return run("apptainer", "--quiet", verb, *AS_USER, *options, *words)
 
 
@@ -57,9 +66,15 @@ def test_is_under_400_megabytes():
 
 
 def check_version(text: str) -> None:
-    for name, version in (("mlip-kmc", r"0\.1\.0"), ("eOn", r"3\.6\.0"), ("LAMMPS", "4Feb2025"),
-                          ("python-ace", r"0\.4\.0rc1")):
-        assert re.search(rf"^{name} {version}$", text, re.MULTILINE), f"no line '{name} VERSION' in:\n{text}"
+    for name, version in (
+        ("mlip-kmc", r"0\.1\.0"),
+        ("eOn", r"3\.6\.0"),
+        ("LAMMPS", "4Feb2025"),
+        ("python-ace", r"0\.4\.0rc1"),
+    ):
+        assert re.search(rf"^{name} {version}$", text, re.MULTILINE), (
+            f"no line '{name} VERSION' in:\n{text}"
+        )
     assert re.search(r"^image recipe [0-9a-f]{64}$", text, re.MULTILINE), f"no recipe in:\n{text}"
 
 
@@ -72,7 +87,16 @@ def test_version_shut_off_from_host_and_network():
 def test_version_as_an_ordinary_user(public_folder):
     if os.geteuid() != 0:
         pytest.skip("the other tests already run as an ordinary user")
-    as_nobody = ("setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "env", f"HOME={public_folder}/home")
+    as_nobody = (
+        "setpriv",
+        "--reuid",
+        NOBODY,
+        "--regid",
+        NOBODY,
+        "--clear-groups",
+        "env",
+        f"HOME={public_folder}/home",
+    )
     if run(*as_nobody, "unshare", "--user", "true").returncode:
         pytest.skip("no user namespaces for ordinary users here")
     image = public_folder / "image.sif"
@@ -80,13 +104,17 @@ def test_version_as_an_ordinary_user(public_folder):
     home = public_folder / "home"
     home.mkdir()
     os.chown(home, int(NOBODY), int(NOBODY))
-    done = run(*as_nobody, "apptainer", "--quiet", "run", *SHUT_OFF[:3], image, "--version", cwd=home)
+    done = run(
+        *as_nobody, "apptainer", "--quiet", "run", *SHUT_OFF[:3], image, "--version", cwd=home
+    )
     assert done.returncode == 0, done.stderr
     check_version(done.stdout)
 
 
 def test_recipe_is_the_label():
-    labels = json.loads(run("apptainer", "inspect", "--json", "--labels", IMAGE).stdout)["data"]["attributes"]["labels"]
+    labels = json.loads(run("apptainer", "inspect", "--json", "--labels", IMAGE).stdout)["data"][
+        "attributes"
+    ]["labels"]
     assert labels["org.opencontainers.image.title"] == "mlip-kmc"
     assert labels["org.opencontainers.image.version"] == "0.1.0"
     assert "GPL-2.0" in labels["org.opencontainers.image.licenses"]
@@ -103,11 +131,15 @@ def test_starts_quickly():
         times_s.append(time.perf_counter() - begin)
         assert done.returncode == 0, done.stderr
     median_s = statistics.median(times_s[1:])  # the first one fills the machine's caches
-    print(f"mlip-kmc --version: median {median_s:.2f} s of {', '.join(f'{t:.2f}' for t in times_s)}")
+    print(
+        f"mlip-kmc --version: median {median_s:.2f} s of {', '.join(f'{t:.2f}' for t in times_s)}"
+    )
     assert median_s < 2.0  # 0.6 s on a quiet machine, times a generous factor
 
 
-@pytest.mark.parametrize("program", ["gcc", "g++", "cc", "c++", "clang", "gfortran", "cargo", "rustc", "cmake"])
+@pytest.mark.parametrize(
+    "program", ["gcc", "g++", "cc", "c++", "clang", "gfortran", "cargo", "rustc", "cmake"]
+)
 def test_has_no_compiler(program):
     assert apptainer("exec", IMAGE, "sh", "-c", 'command -v "$0"', program).returncode != 0
 
@@ -118,12 +150,20 @@ def test_has_no_compiler_proper():
 
 def test_licences_are_there():
     found = set(inside("ls", "/opt/mlip-kmc/licences").split())
-    assert {"NOTICE", "mlip-kmc-MIT.txt", "eOn-BSD-3-Clause.txt", "LAMMPS-GPL-2.0.txt",
-            "python-ace-ASL-noncommercial.txt", "ACE-library.txt"} <= found
+    assert {
+        "NOTICE",
+        "mlip-kmc-MIT.txt",
+        "eOn-BSD-3-Clause.txt",
+        "LAMMPS-GPL-2.0.txt",
+        "python-ace-ASL-noncommercial.txt",
+        "ACE-library.txt",
+    } <= found
     assert "do not publish it" in inside("cat", "/opt/mlip-kmc/licences/NOTICE")
 
 
-@pytest.mark.parametrize(("app", "option", "expected"), [("lmp", "-h", "pace"), ("eonclient", "--help", "eonclient")])
+@pytest.mark.parametrize(
+    ("app", "option", "expected"), [("lmp", "-h", "pace"), ("eonclient", "--help", "eonclient")]
+)
 def test_apps(app, option, expected):
     done = apptainer("run", "--app", app, IMAGE, option)
     assert done.returncode == 0, done.stderr
@@ -132,7 +172,9 @@ def test_apps(app, option, expected):
 
 def test_app_refuses_a_processor_without_the_instructions(public_folder):
     cpuinfo = public_folder / "cpuinfo"
-    cpuinfo.write_text("flags\t\t: fpu sse sse2 ssse3 sse4_1 sse4_2 popcnt cx16 lahf_lm\n", encoding="utf-8")
+    cpuinfo.write_text(
+        "flags\t\t: fpu sse sse2 ssse3 sse4_1 sse4_2 popcnt cx16 lahf_lm\n", encoding="utf-8"
+    )
     done = apptainer("run", "--bind", f"{cpuinfo}:/proc/cpuinfo", "--app", "lmp", IMAGE, "-h")
     assert done.returncode == 5, done.stdout + done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -172,6 +214,18 @@ def test_help_text():
 
 def test_works_without_network_and_environment_from_a_read_only_folder(public_folder):
     """As a job would start it: a foreign folder, nothing inherited."""
-    done = run("env", "-i", f"PATH={os.environ['PATH']}", "HOME=/nonexistent", "apptainer", "--quiet", "run", *AS_USER,
-               *SHUT_OFF, IMAGE, "--help", cwd=public_folder)
+    done = run(
+        "env",
+        "-i",
+        f"PATH={os.environ['PATH']}",
+        "HOME=/nonexistent",
+        "apptainer",
+        "--quiet",
+        "run",
+        *AS_USER,
+        *SHUT_OFF,
+        IMAGE,
+        "--help",
+        cwd=public_folder,
+    )
     assert done.returncode == 0, done.stderr

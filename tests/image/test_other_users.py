@@ -19,8 +19,10 @@ AS_USER = ("--userns",) if os.geteuid() == 0 else ()
 NOBODY = 65534
 DEADLINE_S = 240
 CONFIG = {
-    "structure": str(ROOT / "examples/cu-vacancy/vacancy.xyz"), "potential": {"ace": str(ROOT / "examples/cu-vacancy/cu.yace")},
-    "temperature_K": 500, "stop": {"kmc_steps": 1000},
+    "structure": str(ROOT / "examples/cu-vacancy/vacancy.xyz"),
+    "potential": {"ace": str(ROOT / "examples/cu-vacancy/cu.yace")},
+    "temperature_K": 500,
+    "stop": {"kmc_steps": 1000},
 }
 # what nobody tries; each line of the answer is one thing that went well for him
 ATTACK = """
@@ -59,8 +61,17 @@ def public_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def inside(*words: str | Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    options = ("--containall", "--cleanenv", "--no-home", "--bind", f"{ROOT}:{ROOT}", "--bind", f"{folder}:{folder}",
-               "--pwd", str(folder))
+    options = (
+        "--containall",
+        "--cleanenv",
+        "--no-home",
+        "--bind",
+        f"{ROOT}:{ROOT}",
+        "--bind",
+        f"{folder}:{folder}",
+        "--pwd",
+        str(folder),
+    )
     with subprocess.Popen(["apptainer", "--quiet", "exec", *AS_USER, *options, str(IMAGE), *map(str, words)], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:  # fmt: skip
         try:
@@ -89,14 +100,24 @@ def until(condition, process: subprocess.Popen[str]):
 def test_another_user_can_neither_read_nor_connect_nor_submit(public_folder):
     (public_folder / "akmc.yaml").write_text(json.dumps(CONFIG))
     run, before = public_folder / "run", ports_of_everybody()
-    with inside("mlip-kmc", "run", "akmc.yaml", "--dir", run, "--remote-workers", folder=public_folder) as main:
+    with inside(
+        "mlip-kmc", "run", "akmc.yaml", "--dir", run, "--remote-workers", folder=public_folder
+    ) as main:
         until((run / "cluster/connection.json").exists, main)
         with inside("mlip-kmc", "worker", run, "--slots", "2", folder=public_folder):
             until((run / "journal/searches.jsonl").exists, main)
             ports = ports_of_everybody() - before
             assert len(ports) == 3, "a scheduler and two workers"
-            done = subprocess.run(["/usr/bin/python3", "-c", ATTACK, str(run), *map(str, ports)], user=NOBODY, group=NOBODY,
-                                  extra_groups=[], capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+            done = subprocess.run(
+                ["/usr/bin/python3", "-c", ATTACK, str(run), *map(str, ports)],
+                user=NOBODY,
+                group=NOBODY,
+                extra_groups=[],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=DEADLINE_S,
+            )
             assert done.returncode == 0, done.stderr
             assert done.stdout == "tried 3\n"
             assert main.poll() is None

@@ -27,8 +27,15 @@ TIME_LIMIT_S = 600
 
 
 def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          timeout=TIME_LIMIT_S, check=False, **options)
+    return subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=TIME_LIMIT_S,
+        check=False,
+        **options,
+    )
 
 
 def succeeded(*command: str | Path, **options: object) -> str:
@@ -40,8 +47,24 @@ def succeeded(*command: str | Path, **options: object) -> str:
 def in_image(folder: Path, *command: str) -> str:
     """In a directory that is all that the image sees of this machine."""
     userns = ("--userns",) if os.geteuid() == 0 else ()
-    return succeeded("apptainer", "--quiet", "exec", *userns, "--containall", "--cleanenv", "--no-home", "--net", "--network",
-                     "none", "--bind", f"{folder}:{folder}", "--pwd", folder, IMAGE, *command)
+    return succeeded(
+        "apptainer",
+        "--quiet",
+        "exec",
+        *userns,
+        "--containall",
+        "--cleanenv",
+        "--no-home",
+        "--net",
+        "--network",
+        "none",
+        "--bind",
+        f"{folder}:{folder}",
+        "--pwd",
+        folder,
+        IMAGE,
+        *command,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +72,36 @@ def workshop() -> Iterator[Path]:
     """The example's run, of one step, and the sets of its potential; inside the repository, which is what in-image shows."""
     folder = Path(tempfile.mkdtemp(prefix=".release-test-", dir=ROOT))
     text = (ROOT / "examples" / "cu-vacancy" / "akmc.yaml").read_text()
-    text = text.replace("kmc_steps: 10", "kmc_steps: 1").replace("value: 0.99", "value: 0.9")  # seconds, not a minute
+    text = text.replace("kmc_steps: 10", "kmc_steps: 1").replace(
+        "value: 0.99", "value: 0.9"
+    )  # seconds, not a minute
     for name in ("vacancy.xyz", "cu.yace"):
         text = text.replace(f" {name}", f" {ROOT}/examples/cu-vacancy/{name}")
     (folder / "akmc.yaml").write_text(text)
-    settings = (ROOT / "examples" / "cu-vacancy" / "release.yaml").read_text().replace("quiet_steps: 10", "quiet_steps: 1")
+    settings = (
+        (ROOT / "examples" / "cu-vacancy" / "release.yaml")
+        .read_text()
+        .replace("quiet_steps: 10", "quiet_steps: 1")
+    )
     (folder / "release.yaml").write_text(settings)
-    succeeded("containers/in-image", "mlip-kmc", "run", f"{folder}/akmc.yaml", "--dir", f"{folder}/run", "--quiet", cwd=ROOT)
-    succeeded("containers/in-image", "python3", "examples/cu-vacancy/make_potential.py", "--sets", f"{folder}/sets", cwd=ROOT)
+    succeeded(
+        "containers/in-image",
+        "mlip-kmc",
+        "run",
+        f"{folder}/akmc.yaml",
+        "--dir",
+        f"{folder}/run",
+        "--quiet",
+        cwd=ROOT,
+    )
+    succeeded(
+        "containers/in-image",
+        "python3",
+        "examples/cu-vacancy/make_potential.py",
+        "--sets",
+        f"{folder}/sets",
+        cwd=ROOT,
+    )
     yield folder
     shutil.rmtree(folder)
 
@@ -66,9 +111,20 @@ def released(workshop: Path) -> Path:
     """What `just release` leaves: in a copy of release/, so that the real one's files stay."""
     key = workshop / "key"
     succeeded("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "jane", "-f", key)
-    said = succeeded("release/make", workshop / "run", key, "--settings", workshop / "release.yaml", "--training-set",
-                     workshop / "sets" / "train.xyz", "--validation-set", workshop / "sets" / "test.xyz", "--version",
-                     "1.0.0-test", cwd=ROOT)
+    said = succeeded(
+        "release/make",
+        workshop / "run",
+        key,
+        "--settings",
+        workshop / "release.yaml",
+        "--training-set",
+        workshop / "sets" / "train.xyz",
+        "--validation-set",
+        workshop / "sets" / "test.xyz",
+        "--version",
+        "1.0.0-test",
+        cwd=ROOT,
+    )
     package, signature = re.search(r"^give away: (\S+) and (\S+)$", said, re.MULTILINE).groups()
     line = re.search(r"^  YOU@YOUR.DOMAIN (namespaces=.*)$", said, re.MULTILINE).group(1)
     folder = workshop / "given"
@@ -81,7 +137,9 @@ def released(workshop: Path) -> Path:
 
 def commands(page: str, kind: str = "") -> list[str]:
     """The blocks of a page that are marked as `sh`, or as `sh KIND`."""
-    return re.findall(rf"^```sh{f' {kind}' if kind else ''}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return re.findall(
+        rf"^```sh{f' {kind}' if kind else ''}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL
+    )
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +150,9 @@ def recipient(released: Path) -> tuple[Path, str]:
         shutil.copy(path, folder)
     page = (ROOT / "release" / "VERIFY.md").read_text(encoding="utf-8")
     script = "\n".join(commands(page)).replace("release_v1.0", "release_v1.0-test")
-    said = succeeded("env", "-i", f"PATH={os.environ['PATH']}", "sh", "-eu", "-c", script, cwd=folder)
+    said = succeeded(
+        "env", "-i", f"PATH={os.environ['PATH']}", "sh", "-eu", "-c", script, cwd=folder
+    )
     yield folder / "release_v1.0-test", said
     shutil.rmtree(folder)
 
@@ -122,12 +182,23 @@ def test_the_pages_programs_run_without_the_project(recipient, kind):
         lines = (folder / "results.dat").read_text().splitlines()
         assert float(next(line.split()[0] for line in lines if "potential_energy" in line)) < energy
     else:
-        found = next(line for line in said.splitlines() if line.endswith(" eV")).replace("energy ", "")
+        found = next(line for line in said.splitlines() if line.endswith(" eV")).replace(
+            "energy ", ""
+        )
         assert abs(float(found.split()[0]) - energy) <= 1e-8
 
 
 def test_whoever_has_mlip_kmc_verifies_with_it(released):
-    said = in_image(released, "mlip-kmc", "release", "verify", "release_v1.0-test.zip", "--signers", "allowed_signers", "--try")
+    said = in_image(
+        released,
+        "mlip-kmc",
+        "release",
+        "verify",
+        "release_v1.0-test.zip",
+        "--signers",
+        "allowed_signers",
+        "--try",
+    )
     assert "9 try " in said
     assert "a largest gamma of " in said
     assert said.endswith("release_v1.0-test.zip is verified: signed by jane@example.org\n")
@@ -157,14 +228,32 @@ def test_the_page_and_the_program_try_every_line_of_a_key(released):
             shutil.copy(path, folder)
         line = (folder / "allowed_signers").read_text()
         (folder / "allowed_signers").write_text(
-            "# who may\n" + line.replace("jane@", "for.git@").replace("mlip-kmc-release", "git")
-            + line.replace("jane@", "past@").replace('release"', 'release",valid-before="20200101"') + line)
+            "# who may\n"
+            + line.replace("jane@", "for.git@").replace("mlip-kmc-release", "git")
+            + line.replace("jane@", "past@").replace('release"', 'release",valid-before="20200101"')
+            + line
+        )
         script = "\n".join(commands((ROOT / "release" / "VERIFY.md").read_text(encoding="utf-8")))
-        said = succeeded("env", "-i", f"PATH={os.environ['PATH']}", "sh", "-eu", "-c",
-                         script.replace("release_v1.0", "release_v1.0-test"), cwd=folder)
+        said = succeeded(
+            "env",
+            "-i",
+            f"PATH={os.environ['PATH']}",
+            "sh",
+            "-eu",
+            "-c",
+            script.replace("release_v1.0", "release_v1.0-test"),
+            cwd=folder,
+        )
         assert 'Good "mlip-kmc-release" signature for jane@example.org' in said
-        assert "by jane@example.org" in in_image(folder, "mlip-kmc", "release", "verify", "release_v1.0-test.zip", "--signers",
-                                                 "allowed_signers")
+        assert "by jane@example.org" in in_image(
+            folder,
+            "mlip-kmc",
+            "release",
+            "verify",
+            "release_v1.0-test.zip",
+            "--signers",
+            "allowed_signers",
+        )
 
 
 class Shelf(BaseAdapter):
@@ -176,7 +265,9 @@ class Shelf(BaseAdapter):
         response = requests.Response()
         response.status_code, response.url, response.request = 200, request.url, request
         response.headers["Content-Type"] = "application/ld+json"
-        response.raw = HTTPResponse(body=io.BytesIO(content), status=200, headers=response.headers, preload_content=False)
+        response.raw = HTTPResponse(
+            body=io.BytesIO(content), status=200, headers=response.headers, preload_content=False
+        )
         return response
 
     def close(self):
@@ -192,16 +283,35 @@ def shelf(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("shelf") / "http"
     with CachedSession(cache_name=str(path), backend="sqlite", expire_after=-1) as session:
         session.mount(CONTEXT, Shelf())
-        session.get(CONTEXT, headers={"Accept": "application/ld+json, application/json, */*;q=0.1"}).raise_for_status()
+        session.get(
+            CONTEXT, headers={"Accept": "application/ld+json, application/json, */*;q=0.1"}
+        ).raise_for_status()
     return path
 
 
 def validated(crate: Path, shelf: Path, severity: str) -> subprocess.CompletedProcess[str]:
     """By rocrate-validator, without a network."""
-    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    nowhere = dict.fromkeys(
+        ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"
+    )
     validator = Path(sys.executable).with_name("rocrate-validator")
-    return run(validator, "-y", "--disable-color", "validate", "--offline", "--cache-path", shelf, "--no-paging", "--verbose",
-               "--profile-identifier", "ro-crate-1.1", "--requirement-severity", severity, crate, env={**os.environ, **nowhere})
+    return run(
+        validator,
+        "-y",
+        "--disable-color",
+        "validate",
+        "--offline",
+        "--cache-path",
+        shelf,
+        "--no-paging",
+        "--verbose",
+        "--profile-identifier",
+        "ro-crate-1.1",
+        "--requirement-severity",
+        severity,
+        crate,
+        env={**os.environ, **nowhere},
+    )
 
 
 @pytest.mark.parametrize("severity", ["required", "recommended"])
@@ -210,9 +320,19 @@ def test_the_crate_is_one_by_its_validator(recipient, shelf, severity):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("change", "severity", "said"), [
-    (lambda raw: raw.__setitem__("@context", CONTEXT), "required", "creditText"),
-    (lambda raw: next(entity for entity in raw["@graph"] if entity["@id"] == "./").pop("publisher"), "recommended", "publisher")])
+@pytest.mark.parametrize(
+    ("change", "severity", "said"),
+    [
+        (lambda raw: raw.__setitem__("@context", CONTEXT), "required", "creditText"),
+        (
+            lambda raw: next(entity for entity in raw["@graph"] if entity["@id"] == "./").pop(
+                "publisher"
+            ),
+            "recommended",
+            "publisher",
+        ),
+    ],
+)
 def test_the_validator_sees_what_is_wrong(recipient, shelf, tmp_path, change, severity, said):  # noqa: PLR0917 - pytest's way
     """What earlier releases had, and the like: the test above can fail."""
     crate = tmp_path / "crate"
@@ -225,7 +345,9 @@ def test_the_validator_sees_what_is_wrong(recipient, shelf, tmp_path, change, se
     assert said in done.stdout
 
 
-@pytest.mark.parametrize(("key", "said"), [("", "no key is given"), ("/nowhere/key", "there is no key /nowhere/key")])
+@pytest.mark.parametrize(
+    ("key", "said"), [("", "no key is given"), ("/nowhere/key", "there is no key /nowhere/key")]
+)
 def test_without_a_key_it_says_how_to_make_one(workshop, key, said):
     done = run("release/make", workshop / "run", key, cwd=ROOT)
     assert done.returncode == 2

@@ -19,11 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGE = Path(os.environ.get("MLIP_KMC_IMAGE", ROOT / "image.sif"))
 EXAMPLE = ROOT / "examples" / "cu-vacancy"
 TIME_LIMIT_S = 120
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>]|\x1b\][^\x07]*\x07|\r|\x0f|\x07")
+ESCAPES = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>]|\x1b\][^\x07]*\x07|\r|\x0f|\x07"
+)
 # how a shell starts without anybody's settings, and how it learns to complete
 SHELLS = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], 'eval "$(mlip-kmc completion bash)"'),
-    "zsh": (["zsh", "-f", "-i"], 'autoload -Uz compinit; compinit -u -D; eval "$(mlip-kmc completion zsh)"'),
+    "zsh": (
+        ["zsh", "-f", "-i"],
+        'autoload -Uz compinit; compinit -u -D; eval "$(mlip-kmc completion zsh)"',
+    ),
     "fish": (["fish", "--no-config", "-i"], "mlip-kmc completion fish | source"),
 }
 
@@ -36,8 +41,18 @@ def environment() -> Iterator[dict[str, str]]:
         home = Path(folder) / "home"
         home.mkdir()
         kept = {name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ}
-        kept |= {name: value for name, value in os.environ.items() if name.startswith(("APPTAINER", "XDG_RUNTIME"))}
-        yield {**kept, "PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(home), "TERM": "xterm", "MLIP_KMC_IMAGE": str(IMAGE)}
+        kept |= {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(("APPTAINER", "XDG_RUNTIME"))
+        }
+        yield {
+            **kept,
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "HOME": str(home),
+            "TERM": "xterm",
+            "MLIP_KMC_IMAGE": str(IMAGE),
+        }
 
 
 @pytest.fixture
@@ -47,35 +62,73 @@ def elsewhere() -> Iterator[Path]:
         yield Path(folder)
 
 
-def run(*words: str | Path, cwd: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(word) for word in words], cwd=cwd, env=environment, capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=TIME_LIMIT_S, check=False)
+def run(
+    *words: str | Path, cwd: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=TIME_LIMIT_S,
+        check=False,
+    )
 
 
-def test_it_binds_what_is_named(elsewhere: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_it_binds_what_is_named(
+    elsewhere: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
     shutil.copy(EXAMPLE / "cu.yace", elsewhere / "my cu.yace")
     (tmp_path / "link").symlink_to(elsewhere)
-    for word, cwd in (("my cu.yace", elsewhere), (elsewhere / "my cu.yace", Path("/")),
-                      (tmp_path / "link" / "my cu.yace", tmp_path)):
+    for word, cwd in (
+        ("my cu.yace", elsewhere),
+        (elsewhere / "my cu.yace", Path("/")),
+        (tmp_path / "link" / "my cu.yace", tmp_path),
+    ):
         done = run("mlip-kmc", "potential", "info", word, cwd=cwd, environment=environment)
         assert done.returncode == 0, done.stderr
         assert re.search(r"^elements +Cu$", done.stdout, re.MULTILINE)
-    done = run("mlip-kmc", "init", "new one", f"--potential={elsewhere / 'my cu.yace'}", "--structure", EXAMPLE / "vacancy.xyz",
-               cwd=elsewhere, environment=environment)
+    done = run(
+        "mlip-kmc",
+        "init",
+        "new one",
+        f"--potential={elsewhere / 'my cu.yace'}",
+        "--structure",
+        EXAMPLE / "vacancy.xyz",
+        cwd=elsewhere,
+        environment=environment,
+    )
     assert done.returncode == 0, done.stderr
     assert (elsewhere / "new one" / "akmc.yaml").is_file()
 
 
-def test_nothing_of_the_shell_disturbs_and_codes_come_through(elsewhere: Path, environment: dict[str, str]) -> None:
+def test_nothing_of_the_shell_disturbs_and_codes_come_through(
+    elsewhere: Path, environment: dict[str, str]
+) -> None:
     odd = {**environment, "PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere", "LD_PRELOAD": ""}
     done = run("mlip-kmc", "run", "missing.yaml", cwd=elsewhere, environment=odd)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("mlip-kmc: ")
-    done = run("mlip-kmc", "status", "nowhere", cwd=elsewhere, environment={**odd, "MLIP_KMC_SCRATCH": "/nowhere"})
+    done = run(
+        "mlip-kmc",
+        "status",
+        "nowhere",
+        cwd=elsewhere,
+        environment={**odd, "MLIP_KMC_SCRATCH": "/nowhere"},
+    )
     assert done.returncode == 6, done.stderr
-    done = run("mlip-kmc", "--version", cwd=elsewhere, environment={**odd, "MLIP_KMC_IMAGE": "/nowhere/image.sif"})
+    done = run(
+        "mlip-kmc",
+        "--version",
+        cwd=elsewhere,
+        environment={**odd, "MLIP_KMC_IMAGE": "/nowhere/image.sif"},
+    )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == ("mlip-kmc: there is no image /nowhere/image.sif; build it (just image), or set MLIP_KMC_IMAGE\n")
+    assert done.stderr == (
+        "mlip-kmc: there is no image /nowhere/image.sif; build it (just image), or set MLIP_KMC_IMAGE\n"
+    )
 
 
 @contextlib.contextmanager

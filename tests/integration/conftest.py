@@ -15,7 +15,10 @@ EXAMPLE = ROOT / "examples" / "cu-vacancy"
 def pytest_collection_modifyitems(items):
     """Without the programs these tests say so loudly: they fail, they are not skipped."""
     if shutil.which("eonclient") is None and items:
-        pytest.exit("tests/integration needs eonclient: run them in the image, with `just test`", returncode=3)
+        pytest.exit(
+            "tests/integration needs eonclient: run them in the image, with `just test`",
+            returncode=3,
+        )
 
 
 def write_config(folder, name="akmc.yaml", **changes):
@@ -30,10 +33,19 @@ def write_config(folder, name="akmc.yaml", **changes):
         slab.set_constraint(FixAtoms(indices=[atom.index for atom in slab if atom.tag == 3]))
         slab.write(structure)
     settings = {
-        "structure": str(structure), "potential": {"eon": "eam_al"}, "temperature_K": 400, "workers": 2, "seed": 5,
-        "search": {"displace": "least_coordinated", "displacement_A": 0.2, "displacement_radius_A": 3.5,
-                   "time_limit_min": 5},
-        "confidence": {"value": 0.9}, "stop": {"kmc_steps": 3},
+        "structure": str(structure),
+        "potential": {"eon": "eam_al"},
+        "temperature_K": 400,
+        "workers": 2,
+        "seed": 5,
+        "search": {
+            "displace": "least_coordinated",
+            "displacement_A": 0.2,
+            "displacement_radius_A": 3.5,
+            "time_limit_min": 5,
+        },
+        "confidence": {"value": 0.9},
+        "stop": {"kmc_steps": 3},
     }
     for key, value in changes.items():
         if isinstance(value, dict) and isinstance(settings.get(key), dict):
@@ -47,15 +59,23 @@ def write_config(folder, name="akmc.yaml", **changes):
 
 def mlip_kmc(*arguments, cwd, timeout=600):
     """Run the command line to its end."""
-    return subprocess.run([sys.executable, "-m", "mlip_kmc", *map(str, arguments)], cwd=cwd, capture_output=True,
-                          text=True, timeout=timeout, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "mlip_kmc", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def text_of(atoms):
     """A structure as eOn writes it for an `ext_pot`."""
     rows = ["\t".join(f"{value:.19f}" for value in row) for row in atoms.cell.array]
-    rows += [f"{number}\t" + "\t".join(f"{value:.19f}" for value in place)
-             for number, place in zip(atoms.numbers, atoms.positions, strict=True)]
+    rows += [
+        f"{number}\t" + "\t".join(f"{value:.19f}" for value in place)
+        for number, place in zip(atoms.numbers, atoms.positions, strict=True)
+    ]
     return "\n".join([*rows, ""])
 
 
@@ -64,7 +84,10 @@ def example_run(tmp_path_factory):
     """The example, two KMC steps of it; everything else as it is in `examples/`."""
     folder = tmp_path_factory.mktemp("example")
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(EXAMPLE / "cu.yace")
+    settings["structure"], settings["potential"]["ace"] = (
+        str(EXAMPLE / "vacancy.xyz"),
+        str(EXAMPLE / "cu.yace"),
+    )
     settings["stop"] = {"kmc_steps": 2}
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
     done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=folder)

@@ -15,7 +15,19 @@ from pathlib import Path
 
 HERE = Path(__file__).parent / "golden"
 RELATIVE = 1e-9
-EVENT = ("step", "reactant", "process", "product", "step_time_s", "time_s", "barrier", "rate", "energy", "mapping", "images")
+EVENT = (
+    "step",
+    "reactant",
+    "process",
+    "product",
+    "step_time_s",
+    "time_s",
+    "barrier",
+    "rate",
+    "energy",
+    "mapping",
+    "images",
+)
 SEARCH = ("state", "index", "outcome", "reason", "process", "barrier", "force_calls", "kind")
 GAMMAS = ("gamma_reactant", "gamma_saddle", "gamma_product", "gamma_path")
 PROCESS = 9
@@ -24,10 +36,18 @@ PROCESS = 9
 def numbers_of(run):
     """Events, searches and process tables of a run directory, read without the program."""
     return {
-        "events": [[record[key] for key in EVENT] for record in _lines(run / "journal" / "events.jsonl")],
-        "searches": [[record[key] for key in (*SEARCH, *GAMMAS)] for record in _lines(run / "journal" / "searches.jsonl")],
-        "tables": {folder.name: [[float(word) for word in line.split()] for line in _rows(folder)]
-                   for folder in sorted((run / "eon" / "states").iterdir()) if folder.name.isdigit()},
+        "events": [
+            [record[key] for key in EVENT] for record in _lines(run / "journal" / "events.jsonl")
+        ],
+        "searches": [
+            [record[key] for key in (*SEARCH, *GAMMAS)]
+            for record in _lines(run / "journal" / "searches.jsonl")
+        ],
+        "tables": {
+            folder.name: [[float(word) for word in line.split()] for line in _rows(folder)]
+            for folder in sorted((run / "eon" / "states").iterdir())
+            if folder.name.isdigit()
+        },
     }
 
 
@@ -36,7 +56,11 @@ def _lines(path):
 
 
 def _rows(folder):
-    return [line for line in (folder / "processtable").read_text().splitlines()[1:] if len(line.split()) == PROCESS]
+    return [
+        line
+        for line in (folder / "processtable").read_text().splitlines()[1:]
+        if len(line.split()) == PROCESS
+    ]
 
 
 def digest(numbers):
@@ -54,14 +78,24 @@ def differences(found, wanted, where=""):
         same = math.isclose(found, wanted, rel_tol=RELATIVE, abs_tol=1e-12)
         return [] if same else [f"{where}: {found!r} for {wanted!r}"]
     if isinstance(wanted, dict) and isinstance(found, dict) and found.keys() == wanted.keys():
-        return [line for key in wanted for line in differences(found[key], wanted[key], f"{where}/{key}")]
+        return [
+            line
+            for key in wanted
+            for line in differences(found[key], wanted[key], f"{where}/{key}")
+        ]
     if isinstance(wanted, list) and isinstance(found, list) and len(found) == len(wanted):
-        return [line for k, pair in enumerate(zip(found, wanted, strict=True)) for line in differences(*pair, f"{where}/{k}")]
+        return [
+            line
+            for k, pair in enumerate(zip(found, wanted, strict=True))
+            for line in differences(*pair, f"{where}/{k}")
+        ]
     return [] if found == wanted else [f"{where}: {found!r} for {wanted!r}"[:300]]
 
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     numbers = numbers_of(Path(sys.argv[1]))
-    Path(sys.argv[2]).write_bytes(gzip.compress(json.dumps(numbers, sort_keys=True).encode(), mtime=0))
+    Path(sys.argv[2]).write_bytes(
+        gzip.compress(json.dumps(numbers, sort_keys=True).encode(), mtime=0)
+    )
     print(digest(numbers), sys.argv[2])

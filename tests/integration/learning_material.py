@@ -27,7 +27,9 @@ def mlip_kmc_activeset(*arguments):
     """`mlip-kmc potential activeset`; answers what it printed."""
     from mlip_kmc.cli.main import cli
 
-    done = CliRunner().invoke(cli, ["potential", "activeset", *map(str, arguments)], catch_exceptions=False)
+    done = CliRunner().invoke(
+        cli, ["potential", "activeset", *map(str, arguments)], catch_exceptions=False
+    )
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -42,8 +44,13 @@ def poor_potential(folder, *, seed=1):
         structures.append(module.label("vacancy", module.rattled(atoms, rng, rng.uniform(0, 0.05))))
     configuration = module.fit(structures)
     configuration.save(str(folder / "poor.yaml"))
-    module.ACEBBasisSet(str(folder / "poor.yaml")).to_ACECTildeBasisSet().save_yaml(str(folder / "poor.yace"))
-    write_active_set(folder / "poor.asi", make_active_set(folder / "poor.yaml", [found.atoms for found in structures]))
+    module.ACEBBasisSet(str(folder / "poor.yaml")).to_ACECTildeBasisSet().save_yaml(
+        str(folder / "poor.yace")
+    )
+    write_active_set(
+        folder / "poor.asi",
+        make_active_set(folder / "poor.yaml", [found.atoms for found in structures]),
+    )
     return AcePotential.read(folder / "poor.yace")
 
 

@@ -27,7 +27,9 @@ def changed(folder, factor):
         shutil.copy(EXAMPLE / f"cu.{suffix}", folder / f"cu.{suffix}")
     text = (EXAMPLE / "cu.yaml").read_text()
     first = re.search(r"nr: \[1, 1\], nl: \[0, 0\], c: \[([^]]*)\]", text)
-    (folder / "cu.yaml").write_text(text[: first.start(1)] + repr(float(first[1]) * factor) + text[first.end(1):])
+    (folder / "cu.yaml").write_text(
+        text[: first.start(1)] + repr(float(first[1]) * factor) + text[first.end(1) :]
+    )
     return folder / "cu.yace"
 
 
@@ -41,8 +43,14 @@ def altered(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("words", [("run", "akmc.yaml", "--dir", "run"), ("search", "akmc.yaml", "-n", "2", "--dir", "search"),
-                                   ("campaign", "akmc.yaml", "--dir", "campaign")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "akmc.yaml", "--dir", "run"),
+        ("search", "akmc.yaml", "-n", "2", "--dir", "search"),
+        ("campaign", "akmc.yaml", "--dir", "campaign"),
+    ],
+)
 def test_a_changed_basis_starts_nothing(altered, words):
     done = mlip_kmc(*words, cwd=altered)
     assert done.returncode == 4, done.stdout + done.stderr
@@ -60,16 +68,26 @@ def test_check_fails_on_it(altered):
 
 @pytest.mark.parametrize("engine", ["lammps", "pyace"])
 def test_a_server_answers_nothing_from_it(altered, engine):
-    options = {"potential": str(altered / "cu.yace"), "basis": str(altered / "cu.yaml"), "active-set": str(altered / "cu.asi"),
-               "engine": engine}
-    with pytest.raises(driver.DriverError, match=r"B-basis gives -?\d+\.\d+ eV where the potential gives") as refused:
-        driver.Evaluator(options).evaluate(driver.parse(text_of(read(EXAMPLE / "vacancy.xyz")).encode()))
+    options = {
+        "potential": str(altered / "cu.yace"),
+        "basis": str(altered / "cu.yaml"),
+        "active-set": str(altered / "cu.asi"),
+        "engine": engine,
+    }
+    with pytest.raises(
+        driver.DriverError, match=r"B-basis gives -?\d+\.\d+ eV where the potential gives"
+    ) as refused:
+        driver.Evaluator(options).evaluate(
+            driver.parse(text_of(read(EXAMPLE / "vacancy.xyz")).encode())
+        )
     assert refused.value.code == driver.UNUSABLE
 
 
 def test_files_of_one_potential_agree_by_all_evaluators():
     ace = AcePotential.read(EXAMPLE / "cu.yace")
-    atoms = prepare(read(EXAMPLE / "vacancy.xyz"), elements=ace.elements, cutoff_A=ace.cutoff_A).atoms
+    atoms = prepare(
+        read(EXAMPLE / "vacancy.xyz"), elements=ace.elements, cutoff_A=ace.cutoff_A
+    ).atoms
     energy, force = check_paths(atoms, ace, gamma=GammaSection())
     print(f"{energy:.1e} eV an atom, {force:.1e} eV/A")
     assert energy < 1e-9

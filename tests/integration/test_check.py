@@ -54,7 +54,10 @@ def quick(monkeypatch):
 
 def example(folder, **changes):
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(EXAMPLE / "cu.yace")
+    settings["structure"], settings["potential"]["ace"] = (
+        str(EXAMPLE / "vacancy.xyz"),
+        str(EXAMPLE / "cu.yace"),
+    )
     (folder / "config").mkdir()
     path = folder / "config" / "akmc.yaml"
     path.write_text(yaml.safe_dump({**settings, **changes}))
@@ -74,13 +77,27 @@ def test_the_example_is_ready(tmp_path, scratch, capsys):
     findings = {entry["name"]: entry for entry in found["findings"]}
     assert {entry["level"] for entry in findings.values()} <= {"ok", "warn", "unknown"}
     values = {name: entry["values"] for name, entry in findings.items()}
-    assert findings["forces"]["level"] == findings["python-ace"]["level"] == findings["minimum"]["level"] == "ok"
+    assert (
+        findings["forces"]["level"]
+        == findings["python-ace"]["level"]
+        == findings["minimum"]["level"]
+        == "ok"
+    )
     assert values["forces"]["deviation_eV_per_A"] < 1e-4
     assert 0.1 < values["gamma"]["largest_gamma"] < 3
-    assert values["gamma"]["largest_gamma_lammps"] == pytest.approx(values["gamma"]["largest_gamma"], rel=1e-4)
+    assert values["gamma"]["largest_gamma_lammps"] == pytest.approx(
+        values["gamma"]["largest_gamma"], rel=1e-4
+    )
     assert values["stability"]["lowest_eigenvalue_eV_per_A2"] > 0.1
-    assert 0.01 < values["force call"]["lammps_ms"] < 1000  # whether eOn's can be timed depends on what else runs here
-    assert 0 < values["evaluator"]["least"] <= values["evaluator"]["recursive_over_product"] <= values["evaluator"]["most"]
+    assert (
+        0.01 < values["force call"]["lammps_ms"] < 1000
+    )  # whether eOn's can be timed depends on what else runs here
+    assert (
+        0
+        < values["evaluator"]["least"]
+        <= values["evaluator"]["recursive_over_product"]
+        <= values["evaluator"]["most"]
+    )
     assert values["searches"]["searches"] >= 2
     assert values["barriers"]["barriers_eV"][0] == pytest.approx(0.79, abs=0.01)
     assert values["saddle gamma"]["largest_gamma"] > 0.1
@@ -110,18 +127,25 @@ class Pushed(AcePotential):
     """A potential whose forces are not the gradient of its energy: LAMMPS adds a force that no energy goes with."""
 
     def job_files(self, species, *, gamma=None):
-        return {"in.lammps": self.lammps_input(species) + "group some id 1:40\nfix push some addforce 0.05 0.02 0.0\n"}
+        return {
+            "in.lammps": self.lammps_input(species)
+            + "group some id 1:40\nfix push some addforce 0.05 0.02 0.0\n"
+        }
 
 
 def test_forces_that_are_no_gradient_are_caught():
     potential = Pushed.read(EXAMPLE / "cu.yace")
-    atoms = prepare(read(EXAMPLE / "vacancy.xyz"), elements=potential.elements, cutoff_A=potential.cutoff_A).atoms
+    atoms = prepare(
+        read(EXAMPLE / "vacancy.xyz"), elements=potential.elements, cutoff_A=potential.cutoff_A
+    ).atoms
     (finding,), there = gradient.gradient(atoms, potential)
     assert (finding.level, finding.exit_code) == (Level.FAIL, 4), finding
     assert finding.values["deviation_eV_per_A"] > 1e-2
     (finding,), _ = gradient.agreement(atoms, AcePotential.read(EXAMPLE / "cu.yace"), there)
     assert finding.level is Level.FAIL
-    (finding,), _ = gradient.gradient(atoms, replace(AcePotential.read(EXAMPLE / "cu.yace"), evaluator="recursive"))
+    (finding,), _ = gradient.gradient(
+        atoms, replace(AcePotential.read(EXAMPLE / "cu.yace"), evaluator="recursive")
+    )
     assert finding.level is Level.OK, finding
 
 
@@ -148,7 +172,9 @@ def test_a_saddle_fails_and_what_does_not_need_a_minimum_goes_on(tmp_path, scrat
 def test_a_small_scratch_warns(tmp_path, scratch, quick, monkeypatch):
     small = room.Disk(path=scratch, size_MB=67.1, free_MB=67.0, kind="tmpfs")
     monkeypatch.setattr(room, "disk_of", lambda _: small)
-    found = by_name(examine(load_config(write_config(tmp_path)), run_dir=tmp_path / "run", searches=0))
+    found = by_name(
+        examine(load_config(write_config(tmp_path)), run_dir=tmp_path / "run", searches=0)
+    )
     assert found["scratch"].level is Level.WARN
     assert "--workdir" in found["scratch"].advice
     assert found["energy"].level is Level.OK

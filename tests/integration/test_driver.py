@@ -60,8 +60,13 @@ def words_of(recipe):
 
 
 def by_hand(atoms, recipe, *, largest_file_bytes="unlimited"):
-    return subprocess.run([*limited(largest_file_bytes), driver.__file__, *words_of(recipe)], input=text_of(atoms).encode(),
-                          capture_output=True, check=False, timeout=120)
+    return subprocess.run(
+        [*limited(largest_file_bytes), driver.__file__, *words_of(recipe)],
+        input=text_of(atoms).encode(),
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def limited(largest_file_bytes):
@@ -86,40 +91,71 @@ def until(happened, *, limit_s=20.0):
 @contextlib.contextmanager
 def server_of(folder, recipe, workers=1):
     folder.mkdir(mode=0o700, exist_ok=True)
-    with ServerProcess(recipe, socket_path=folder / "socket", workers=workers, log=folder / "server.log") as server:
+    with ServerProcess(
+        recipe, socket_path=folder / "socket", workers=workers, log=folder / "server.log"
+    ) as server:
         yield server
 
 
 # -- one contract
 
 
-BASELINE = {"zbl": {"inner_A": 1.0, "outer_A": 2.7}}  # reaches the nearest neighbours, so that it matters
+BASELINE = {
+    "zbl": {"inner_A": 1.0, "outer_A": 2.7}
+}  # reaches the nearest neighbours, so that it matters
 
 
 def potential_with(**more):
-    settings = {"structure": str(EXAMPLE / "vacancy.xyz"), "potential": {"ace": str(EXAMPLE / "cu.yace"), **more},
-                "temperature_K": 500}
+    settings = {
+        "structure": str(EXAMPLE / "vacancy.xyz"),
+        "potential": {"ace": str(EXAMPLE / "cu.yace"), **more},
+        "temperature_K": 500,
+    }
     return potential_of(Config.model_validate(settings))
 
 
-@pytest.mark.parametrize("more", [{}, {"baseline": BASELINE, "minimum_distance_A": 1.5}], ids=["ace", "ace and baseline"])
+@pytest.mark.parametrize(
+    "more", [{}, {"baseline": BASELINE, "minimum_distance_A": 1.5}], ids=["ace", "ace and baseline"]
+)
 def test_every_path_gives_the_same_numbers(tmp_path, more, monkeypatch):
-    monkeypatch.setattr("mlip_kmc.potential.ace.check_training", lambda *_, **__: None)  # the baseline here is for show
+    monkeypatch.setattr(
+        "mlip_kmc.potential.ace.check_training", lambda *_, **__: None
+    )  # the baseline here is for show
     potential, driven = potential_with(**more), potential_with(**more, path="driver")
     right = []
     for atoms in (rattled(1), rattled(2, turned=True)):
         atoms.calc = potential.calculator()
-        right.append((atoms, atoms.get_potential_energy(), atoms.get_forces(), gamma_of(atoms, potential=potential)))
-        prepared = prepare(atoms, elements=("Cu",), cutoff_A=potential.cutoff_A, minimum_distance_A=1.0, allow_small_cell=True)
+        right.append(
+            (
+                atoms,
+                atoms.get_potential_energy(),
+                atoms.get_forces(),
+                gamma_of(atoms, potential=potential),
+            )
+        )
+        prepared = prepare(
+            atoms,
+            elements=("Cu",),
+            cutoff_A=potential.cutoff_A,
+            minimum_distance_A=1.0,
+            allow_small_cell=True,
+        )
         inside = evaluate(prepared.atoms, potential)
         assert inside.energy_eV == pytest.approx(right[-1][1], abs=1e-8)
-        np.testing.assert_allclose(inside.forces_eV_per_A @ np.asarray(prepared.rotation), right[-1][2], atol=1e-7)
+        np.testing.assert_allclose(
+            inside.forces_eV_per_A @ np.asarray(prepared.rotation), right[-1][2], atol=1e-7
+        )
     for engine in ("lammps", "pyace"):
         recipe = {**driven.recipe(), **driven.gamma_recipe(), "engine": engine}
         grades, folder = tmp_path / "gamma", tmp_path / engine
         with server_of(folder, recipe) as server:
             for atoms, energy, forces, gamma in (*right, right[0]):
-                ways = [by_hand(atoms, {"socket": folder / "socket", "digest": server.digest, "gamma": grades})]
+                ways = [
+                    by_hand(
+                        atoms,
+                        {"socket": folder / "socket", "digest": server.digest, "gamma": grades},
+                    )
+                ]
                 told = [np.loadtxt(grades)]
                 if atoms is not right[1][0]:
                     ways.append(by_hand(atoms, {**recipe, "gamma": grades}))
@@ -130,15 +166,23 @@ def test_every_path_gives_the_same_numbers(tmp_path, more, monkeypatch):
                     np.testing.assert_allclose(pulls, forces, atol=1e-8)
                     np.testing.assert_allclose(grade, gamma, rtol=1e-5, atol=1e-6)
                     assert done.stderr == b""
-                assert len({done.stdout for done in ways}) == 1, "an answer does not depend on what was asked before"
+                assert len({done.stdout for done in ways}) == 1, (
+                    "an answer does not depend on what was asked before"
+                )
 
 
 @pytest.mark.parametrize("engine", ["lammps", "pyace"])
 def test_gamma_is_that_of_each_call_while_atoms_move_in_one_cell(engine):
     """As in a search: LAMMPS' `fix pair` keeps the gamma of a time step, and `run 0` makes no new one."""
     potential = AcePotential.read(EXAMPLE / "cu.yace")
-    evaluator = driver.Evaluator({"potential": str(potential.yace), "basis": str(potential.basis),
-                                       "active-set": str(potential.active_set), "engine": engine})
+    evaluator = driver.Evaluator(
+        {
+            "potential": str(potential.yace),
+            "basis": str(potential.basis),
+            "active-set": str(potential.active_set),
+            "engine": engine,
+        }
+    )
     rest = bulk("Cu", a=3.6, cubic=True).repeat(2)
     found, right = [], []
     for number, rattle_A in enumerate((0.01, 0.3, 0.1, 0.02, 0.3)):
@@ -161,7 +205,9 @@ def test_a_basis_of_another_potential_is_refused(tmp_path):
     text = (EXAMPLE / "cu.yace").read_text()
     coefficient = text[text.index("ctildes: [") + 10 :].split(",")[0].split("]")[0]
     other = tmp_path / "other.yace"
-    other.write_text(text.replace(f"ctildes: [{coefficient}", f"ctildes: [{float(coefficient) + 1.0}", 1))
+    other.write_text(
+        text.replace(f"ctildes: [{coefficient}", f"ctildes: [{float(coefficient) + 1.0}", 1)
+    )
     for engine in ("lammps", "pyace"):
         done = by_hand(rattled(1), {"potential": other, **GAMMA, "engine": engine})
         assert (done.returncode, done.stdout) == (driver.UNUSABLE, b"")
@@ -173,8 +219,18 @@ def test_from_the_threshold_on_the_code_is_100_and_the_frame_is_kept(tmp_path):
     atoms.positions[7] += 0.9  # far from what the potential has seen
     for engine in ("lammps", "pyace"):
         halts = tmp_path / engine
-        done = by_hand(atoms, {"potential": EXAMPLE / "cu.yace", **GAMMA, "engine": engine, "halt": 5, "halts": halts,
-                               "search": "0_3", "step": 12})
+        done = by_hand(
+            atoms,
+            {
+                "potential": EXAMPLE / "cu.yace",
+                **GAMMA,
+                "engine": engine,
+                "halt": 5,
+                "halts": halts,
+                "search": "0_3",
+                "step": 12,
+            },
+        )
         assert done.returncode == driver.HALTED
         (line,) = done.stderr.decode().splitlines()
         assert line.endswith(f"reaches 5; kept at {halts}/0_3-12.xyz")
@@ -232,7 +288,9 @@ def test_many_calls_leak_nothing(tmp_path, engine):
             if call % max(1, CALLS // 6) == 0:
                 seen.append(held())
             # the same cell three times, then the other: both ways through the LAMMPS engine
-            assert driver.ask(path, structures[call // 3 % 2]).energy == pytest.approx(first[call // 3 % 2], abs=1e-9)
+            assert driver.ask(path, structures[call // 3 % 2]).energy == pytest.approx(
+                first[call // 3 % 2], abs=1e-9
+            )
         seen.append(held())
         print(f"\n{engine}: MB, descriptors, threads after each sixth of {CALLS} calls: {seen}")
         assert server.restarts == 0
@@ -247,8 +305,15 @@ def test_only_its_owner_can_reach_it_and_only_one_server_listens(ace_server):
     config, open_to_all = ace_server.parent / "akmc.yaml", ace_server.parent / "open"
     open_to_all.mkdir()
     open_to_all.chmod(0o755)
-    config.write_text(yaml.safe_dump({"structure": str(EXAMPLE / "vacancy.xyz"), "temperature_K": 500,
-                                      "potential": {"ace": str(EXAMPLE / "cu.yace")}}))
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "structure": str(EXAMPLE / "vacancy.xyz"),
+                "temperature_K": 500,
+                "potential": {"ace": str(EXAMPLE / "cu.yace")},
+            }
+        )
+    )
     for socket, words in (
         (ace_server, "is listening at"), (open_to_all / "socket", "others can enter"), (config, "no socket"),
         (ace_server.parent / f"{'x' * 120}/socket", "and Linux takes 107: use a shorter directory"),
@@ -257,18 +322,32 @@ def test_only_its_owner_can_reach_it_and_only_one_server_listens(ace_server):
         assert (done.returncode, done.stdout) == (2, "")
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
-    assert driver.ask(str(ace_server), structure_of(rattled(1))).energy < 0, "the first server is still there"
+    assert driver.ask(str(ace_server), structure_of(rattled(1))).energy < 0, (
+        "the first server is still there"
+    )
 
 
 def test_the_command_serves_until_it_is_told_to_stop(tmp_path):
     config = tmp_path / "akmc.yaml"
-    config.write_text(yaml.safe_dump({"structure": str(EXAMPLE / "vacancy.xyz"), "temperature_K": 500,
-                                      "potential": {"ace": str(EXAMPLE / "cu.yace")}}))
-    with subprocess.Popen([sys.executable, "-m", "mlip_kmc", "serve", config, "--socket", tmp_path / "s/socket"],
-                          stdout=subprocess.PIPE, text=True) as server:
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "structure": str(EXAMPLE / "vacancy.xyz"),
+                "temperature_K": 500,
+                "potential": {"ace": str(EXAMPLE / "cu.yace")},
+            }
+        )
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "mlip_kmc", "serve", config, "--socket", tmp_path / "s/socket"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
         assert server.stdout.readline().startswith("potential ")
         done = by_hand(rattled(1), {"socket": tmp_path / "s/socket"})
-        assert (done.returncode, done.stderr[:6]) == (0, b"gamma "), "B-basis and active set beside the .yace are taken up"
+        assert (done.returncode, done.stderr[:6]) == (0, b"gamma "), (
+            "B-basis and active set beside the .yace are taken up"
+        )
         assert b"unknown" not in done.stderr
         children = psutil.Process(server.pid).children()
         server.send_signal(signal.SIGTERM)
@@ -296,24 +375,35 @@ def test_a_driven_ace_search_is_that_of_lammps(tmp_path):
             assert other.barrier == pytest.approx(one.barrier, abs=2e-3)
     copies = tmp_path / "driver/driver"
     assert {"pace_driver.py", "short_range.py"} <= {path.name for path in copies.iterdir()}
-    done = subprocess.run([sys.executable, copies / "pace_driver.py", "--potential", EXAMPLE / "cu.yace"], check=False,
-                          input=text_of(read(EXAMPLE / "vacancy.xyz")).encode(), capture_output=True)
+    done = subprocess.run(
+        [sys.executable, copies / "pace_driver.py", "--potential", EXAMPLE / "cu.yace"],
+        check=False,
+        input=text_of(read(EXAMPLE / "vacancy.xyz")).encode(),
+        capture_output=True,
+    )
     assert done.returncode == 0, done.stderr
     done = mlip_kmc("search", "akmc.yaml", "-n", 2, "--dir", "lammps", cwd=tmp_path)
     assert done.returncode != 0, "another way to the numbers is another trajectory"
     assert "potential.path" in done.stderr
-    assert not list(Path(tempfile.gettempdir()).glob("mlip-kmc.*/*/socket")), "no server's directory is left"
+    assert not list(Path(tempfile.gettempdir()).glob("mlip-kmc.*/*/socket")), (
+        "no server's directory is left"
+    )
 
 
 def test_a_driven_run_whose_atoms_come_too_near_stops_with_100(tmp_path):
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings |= {"structure": str(EXAMPLE / "vacancy.xyz"), "workers": 1,
-                 "potential": {"ace": str(EXAMPLE / "cu.yace"), "path": "driver", "minimum_distance_A": 2.4}}
+    settings |= {
+        "structure": str(EXAMPLE / "vacancy.xyz"),
+        "workers": 1,
+        "potential": {"ace": str(EXAMPLE / "cu.yace"), "path": "driver", "minimum_distance_A": 2.4},
+    }
     (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
     done = mlip_kmc("search", "akmc.yaml", "-n", 5, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 100, done.stderr
     assert "was halted: Cu-Cu atoms are " in done.stdout
-    frames, warnings = read_halts(tmp_path / "run/halts")  # searches that were made ahead may have been halted, too
+    frames, warnings = read_halts(
+        tmp_path / "run/halts"
+    )  # searches that were made ahead may have been halted, too
     assert warnings == ()
     assert {(frame.state, frame.kind) for frame in frames} == {(0, Kind.EVIDENCE)}
     (found,) = (frame for frame in frames if f"search {frame.search} was halted" in done.stdout)
@@ -323,7 +413,9 @@ def test_a_driven_run_whose_atoms_come_too_near_stops_with_100(tmp_path):
 
 
 def test_any_ase_calculator_searches_too(tmp_path):
-    config = write_config(tmp_path, potential={"ase": "ase.calculators.emt:EMT", "kwargs": {"asap_cutoff": True}})
+    config = write_config(
+        tmp_path, potential={"ase": "ase.calculators.emt:EMT", "kwargs": {"asap_cutoff": True}}
+    )
     settings = yaml.safe_load(config.read_text())
     settings["potential"].pop("eon")
     config.write_text(yaml.safe_dump(settings))
@@ -344,16 +436,27 @@ POINT = "[Main]\njob = point\nquiet = true\n[Potential]\npotential = ext_pot\n"
 @pytest.fixture
 def job(tmp_path):
     """One point energy of a job of eOn's client."""
+
     def make(driven, atoms):
-        return run_job(ClientJob(
-            name="0_7", links=driven.job_links(), returns=(), time_limit_s=100, evidence=tmp_path / "evidence",
-            files={"pos.con": to_con(atoms), "config.ini": POINT}))
+        return run_job(
+            ClientJob(
+                name="0_7",
+                links=driven.job_links(),
+                returns=(),
+                time_limit_s=100,
+                evidence=tmp_path / "evidence",
+                files={"pos.con": to_con(atoms), "config.ini": POINT},
+            )
+        )
+
     return make
 
 
 def test_a_halt_inside_eon_is_told_and_its_structure_is_kept_twice(tmp_path, job):
     limits = {"minimum-distance": "2.5", "halts": str(tmp_path / "halts")}
-    with served(DrivenPotential(AcePotential.read(EXAMPLE / "cu.yace")), workers=1, limits=limits) as driven:
+    with served(
+        DrivenPotential(AcePotential.read(EXAMPLE / "cu.yace")), workers=1, limits=limits
+    ) as driven:
         atoms = bulk("Cu", a=3.6, cubic=True).repeat(2)
         assert job(driven, atoms).end is End.FINISHED
         atoms.positions[0] += 0.2
@@ -364,22 +467,34 @@ def test_a_halt_inside_eon_is_told_and_its_structure_is_kept_twice(tmp_path, job
     (found,), _ = read_halts(tmp_path / "halts")
     assert (found.search, found.state, found.step, found.kind) == ("0_7", 0, 0, Kind.EVIDENCE)
     (question,) = (tmp_path / "evidence").glob("extpot_*/from_eon_to_extpot")
-    np.testing.assert_allclose(driver.atoms_of(driver.parse(question.read_bytes())).positions, found.atoms.positions, atol=1e-12)
+    np.testing.assert_allclose(
+        driver.atoms_of(driver.parse(question.read_bytes())).positions,
+        found.atoms.positions,
+        atol=1e-12,
+    )
 
 
 def test_the_server_dies_with_its_run(tmp_path):
-    program = ("import sys, time; from pathlib import Path; from mlip_kmc.driver import ServerProcess\n"
-               "folder = Path(sys.argv[1])\n"
-               "with ServerProcess({'ase': 'ase.calculators.emt:EMT'}, socket_path=folder / 'socket', workers=2,"
-               " log=folder / 'log') as server:\n print(server.pid, flush=True)\n time.sleep(300)")
+    program = (
+        "import sys, time; from pathlib import Path; from mlip_kmc.driver import ServerProcess\n"
+        "folder = Path(sys.argv[1])\n"
+        "with ServerProcess({'ase': 'ase.calculators.emt:EMT'}, socket_path=folder / 'socket', workers=2,"
+        " log=folder / 'log') as server:\n print(server.pid, flush=True)\n time.sleep(300)"
+    )
     (tmp_path / "s").mkdir(mode=0o700)
-    with subprocess.Popen([sys.executable, "-c", program, tmp_path / "s"], stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path / "s"], stdout=subprocess.PIPE, text=True
+    ) as run:
         server = psutil.Process(int(run.stdout.readline()))
         family = [server, *server.children()]
         assert len(family) == 3
         run.kill()
         run.wait()
-        until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
+        until(
+            lambda: (
+                not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family)
+            )
+        )
 
 
 # -- faults
@@ -406,7 +521,9 @@ class Dying(EMT):
 
 
 @pytest.mark.parametrize("whom", ["worker", "server"])
-def test_killed_in_the_middle_of_a_call_the_call_is_answered_all_the_same(tmp_path, monkeypatch, whom):
+def test_killed_in_the_middle_of_a_call_the_call_is_answered_all_the_same(
+    tmp_path, monkeypatch, whom
+):
     (tmp_path / "dying.py").write_text(DYING)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
     potential = AsePotential(name="dying:Dying", arguments={"folder": str(tmp_path)})
@@ -440,12 +557,22 @@ def test_a_full_disk_while_a_halt_is_written(tmp_path, way):
     else:
         (tmp_path / "s").mkdir(mode=0o700)
         (tmp_path / "recipe.json").write_text(json.dumps(recipe))
-        command = [*limited(2000), "-m", "mlip_kmc", "serve", "--recipe", tmp_path / "recipe.json", "--socket",
-                   tmp_path / "s/socket"]
+        command = [
+            *limited(2000),
+            "-m",
+            "mlip_kmc",
+            "serve",
+            "--recipe",
+            tmp_path / "recipe.json",
+            "--socket",
+            tmp_path / "s/socket",
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout.readline().startswith("potential ")
             done = by_hand(atoms, {"socket": tmp_path / "s/socket"})
-            assert numbers_of(by_hand(bulk("Cu", a=5.0, cubic=True), {"socket": tmp_path / "s/socket"}))[0], "it goes on"
+            assert numbers_of(
+                by_hand(bulk("Cu", a=5.0, cubic=True), {"socket": tmp_path / "s/socket"})
+            )[0], "it goes on"
             server.terminate()
     assert (done.returncode, done.stdout) == (driver.DISK, b"")
     assert f"the structure cannot be kept at {halts}/by_hand_".encode() in done.stderr
@@ -465,9 +592,13 @@ def test_a_potential_that_changes_under_a_running_server_is_refused(tmp_path):
         yace.write_bytes(original.replace(b"rcut", b"rcut ", 1))
         done = by_hand(atoms, question)
         assert (done.returncode, done.stdout) == (driver.CHANGED, b"")
-        assert f"the potential {yace} is another than the one that was loaded".encode() in done.stderr
+        assert (
+            f"the potential {yace} is another than the one that was loaded".encode() in done.stderr
+        )
         yace.write_bytes(original)
-        assert numbers_of(by_hand(atoms, question))[0] == before, "restored, it goes on; the date alone means nothing"
+        assert numbers_of(by_hand(atoms, question))[0] == before, (
+            "restored, it goes on; the date alone means nothing"
+        )
         yace.unlink()
         done = by_hand(atoms, question)
         assert (done.returncode, done.stdout) == (driver.UNUSABLE, b"")

@@ -69,8 +69,12 @@ def test_the_barrier_is_that_of_a_climbing_image_band(state_0, record_property):
     process = hops(state_0)[0]
     end = from_con(process.product_structure.read_text())
     expected, emt = band_barrier(start, end, ace), band_barrier(start, end, EMT)
-    record_property("barriers_eV", {"eOn": float(process.barrier), "band": float(expected), "EMT": float(emt)})
-    print(f"\nbarrier: eOn {process.barrier:.5f} eV, climbing-image band {expected:.5f} eV, EMT's own {emt:.5f} eV")
+    record_property(
+        "barriers_eV", {"eOn": float(process.barrier), "band": float(expected), "EMT": float(emt)}
+    )
+    print(
+        f"\nbarrier: eOn {process.barrier:.5f} eV, climbing-image band {expected:.5f} eV, EMT's own {emt:.5f} eV"
+    )
     assert process.barrier == pytest.approx(expected, abs=5e-3)
     assert process.barrier == pytest.approx(emt, abs=0.1)
 
@@ -102,12 +106,16 @@ def test_the_saddle_is_a_saddle(state_0):
         ends.append(saddle.get_potential_energy())
     reactant = from_con(state_0.structure.read_text())
     reactant.calc = ace()
-    assert sorted(ends) == pytest.approx(sorted([reactant.get_potential_energy(), process.product_energy]), abs=1e-3)
+    assert sorted(ends) == pytest.approx(
+        sorted([reactant.get_potential_energy(), process.product_energy]), abs=1e-3
+    )
 
 
 def test_rates_are_arrhenius(state_0):
     for process in state_0.processes:
-        assert process.rate == pytest.approx(1e13 * np.exp(-process.barrier * 11604.5 / 500), rel=1e-9)
+        assert process.rate == pytest.approx(
+            1e13 * np.exp(-process.barrier * 11604.5 / 500), rel=1e-9
+        )
 
 
 def test_the_trajectory_is_continuous_and_does_not_drift(example_run):

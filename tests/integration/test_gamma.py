@@ -37,18 +37,41 @@ def lammps_gamma(atoms, grade, folder):
     """Gamma of each atom by LAMMPS `pace/extrapolation`."""
     species = sorted(set(atoms.get_chemical_symbols()))[::-1]  # not the potential's own order
     cell = atoms.cell.array
-    lines = ["gamma", "", f"{len(atoms)} atoms", f"{len(species)} atom types",
-             *(f"0 {float(cell[axis, axis])!r} {name}lo {name}hi" for axis, name in enumerate("xyz")),
-             f"{float(cell[1, 0])!r} {float(cell[2, 0])!r} {float(cell[2, 1])!r} xy xz yz", "", "Masses", ""]
-    lines += [f"{number} {atomic_masses[atomic_numbers[symbol]]}" for number, symbol in enumerate(species, start=1)]
+    lines = [
+        "gamma",
+        "",
+        f"{len(atoms)} atoms",
+        f"{len(species)} atom types",
+        *(f"0 {float(cell[axis, axis])!r} {name}lo {name}hi" for axis, name in enumerate("xyz")),
+        f"{float(cell[1, 0])!r} {float(cell[2, 0])!r} {float(cell[2, 1])!r} xy xz yz",
+        "",
+        "Masses",
+        "",
+    ]
+    lines += [
+        f"{number} {atomic_masses[atomic_numbers[symbol]]}"
+        for number, symbol in enumerate(species, start=1)
+    ]
     lines += ["", "Atoms", ""]
     positions = atoms.get_positions(wrap=True).tolist()
-    for number, (symbol, position) in enumerate(zip(atoms.get_chemical_symbols(), positions, strict=True), start=1):
+    for number, (symbol, position) in enumerate(
+        zip(atoms.get_chemical_symbols(), positions, strict=True), start=1
+    ):
         lines.append(f"{number} {species.index(symbol) + 1} {' '.join(map(repr, position))}")
     (folder / "atoms.data").write_text("\n".join(lines) + "\n")
     (folder / "in.lammps").write_text(
-        GAMMA_INPUT.format(basis=grade.basis, active_set=grade.active_set, species=" ".join(species)))
-    done = subprocess.run(["lmp", "-in", "in.lammps"], cwd=folder, check=False, capture_output=True, text=True, timeout=300)
+        GAMMA_INPUT.format(
+            basis=grade.basis, active_set=grade.active_set, species=" ".join(species)
+        )
+    )
+    done = subprocess.run(
+        ["lmp", "-in", "in.lammps"],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     rows = (folder / "gamma.dump").read_text().splitlines()[9:]
     return np.array([float(row.split()[1]) for row in rows])
@@ -59,11 +82,16 @@ def grade():
     return Extrapolation.of(AcePotential.read(EXAMPLE / "cu.yace"))
 
 
-@pytest.mark.parametrize(("seed", "rattle_A", "strain"), [(0, 0.0, 0.0), (1, 0.05, 0.0), (2, 0.2, 0.05), (3, 0.5, 0.1)])
+@pytest.mark.parametrize(
+    ("seed", "rattle_A", "strain"), [(0, 0.0, 0.0), (1, 0.05, 0.0), (2, 0.2, 0.05), (3, 0.5, 0.1)]
+)
 def test_gamma_is_that_of_lammps(tmp_path, grade, seed, rattle_A, strain):
     rng = np.random.default_rng(seed)
     atoms = read(EXAMPLE / "vacancy.xyz")
-    atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain * np.tril(rng.uniform(-1, 1, (3, 3)))), scale_atoms=True)
+    atoms.set_cell(
+        atoms.cell.array @ (np.eye(3) + strain * np.tril(rng.uniform(-1, 1, (3, 3)))),
+        scale_atoms=True,
+    )
     atoms.positions += rng.normal(0, rattle_A, atoms.positions.shape) if rattle_A else 0.0
     ours, theirs = grade.gamma_of(atoms), lammps_gamma(atoms, grade, tmp_path)
     worst = np.abs(ours / theirs - 1).max()
@@ -75,16 +103,27 @@ def test_gamma_is_that_of_lammps(tmp_path, grade, seed, rattle_A, strain):
 @pytest.mark.parametrize("rattle_A", [0.02, 0.1, 0.3])
 def test_gamma_of_a_published_potential_is_that_of_lammps(tmp_path, rattle_A):
     """Cu-I comes with python-ace's papers; it is not ours to ship. Its own active set is of deficient rank, so one is made."""
-    folder = next((root / "shared/data/potentials" for root in Path(__file__).resolve().parents
-                   if (root / "shared/data/potentials/Cu-I.asi").is_file()), None)
+    folder = next(
+        (
+            root / "shared/data/potentials"
+            for root in Path(__file__).resolve().parents
+            if (root / "shared/data/potentials/Cu-I.asi").is_file()
+        ),
+        None,
+    )
     if folder is None:
         pytest.skip("NOT TESTED: the potential Cu-I is not on this machine")
-    write_active_set(tmp_path / "Cu-I.asi", make_active_set(folder / "Cu-I.yaml", list(search_frames(1))[:40], complete=True))
+    write_active_set(
+        tmp_path / "Cu-I.asi",
+        make_active_set(folder / "Cu-I.yaml", list(search_frames(1))[:40], complete=True),
+    )
     grade = Extrapolation.read(basis=folder / "Cu-I.yaml", active_set=tmp_path / "Cu-I.asi")
     atoms = bulk("Cu", "fcc", a=3.63, cubic=True).repeat(4)
     atoms.rattle(rattle_A, seed=1)
     ours, theirs = grade.gamma_of(atoms), lammps_gamma(atoms, grade, tmp_path)
-    print(f"\nCu-I, gamma up to {ours.max():.4g}: differ by {np.abs(ours / theirs - 1).max():.1e} of it")
+    print(
+        f"\nCu-I, gamma up to {ours.max():.4g}: differ by {np.abs(ours / theirs - 1).max():.1e} of it"
+    )
     assert ours == pytest.approx(theirs, rel=1e-5)
 
 
@@ -99,12 +138,29 @@ def alloy(seed, *, repeat=(2, 2, 2)):
 def alloy_basis(path, *, densities):
     """Two elements, angular functions; the coefficients do not matter for the gamma of a linear active set."""
     parameters = [1, 1] if densities == 1 else [1, 1, 1, 0.5]
-    configuration = create_multispecies_basis_config({
-        "deltaSplineBins": 0.001, "elements": ["Al", "Ni"],
-        "embeddings": {"ALL": {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": parameters, "ndensity": densities}},
-        "bonds": {"ALL": {"radbase": "ChebExpCos", "radparameters": [3.0], "rcut": 5.0, "dcut": 0.01,
-                          "NameOfCutoffFunction": "cos"}},
-        "functions": {"ALL": {"nradmax_by_orders": [4, 2], "lmax_by_orders": [0, 1]}}})
+    configuration = create_multispecies_basis_config(
+        {
+            "deltaSplineBins": 0.001,
+            "elements": ["Al", "Ni"],
+            "embeddings": {
+                "ALL": {
+                    "npot": "FinnisSinclairShiftedScaled",
+                    "fs_parameters": parameters,
+                    "ndensity": densities,
+                }
+            },
+            "bonds": {
+                "ALL": {
+                    "radbase": "ChebExpCos",
+                    "radparameters": [3.0],
+                    "rcut": 5.0,
+                    "dcut": 0.01,
+                    "NameOfCutoffFunction": "cos",
+                }
+            },
+            "functions": {"ALL": {"nradmax_by_orders": [4, 2], "lmax_by_orders": [0, 1]}},
+        }
+    )
     configuration.set_func_coeffs(np.linspace(1e-3, 1e-2, len(configuration.get_func_coeffs())))
     configuration.save(str(path))
 
@@ -115,11 +171,17 @@ def full_active_set(basis, frames):
 
     projector, rows = Projector(basis), {}
     for atoms in frames:
-        for symbol, row in zip(atoms.get_chemical_symbols(), projector.evaluate(atoms, full=True)[0], strict=True):
+        for symbol, row in zip(
+            atoms.get_chemical_symbols(), projector.evaluate(atoms, full=True)[0], strict=True
+        ):
             rows.setdefault(symbol, []).append(row)
-    found = compute_active_set({number: np.array(rows[symbol]) for number, symbol in enumerate(sorted(rows))}, tol=1.001)
+    found = compute_active_set(
+        {number: np.array(rows[symbol]) for number, symbol in enumerate(sorted(rows))}, tol=1.001
+    )
     inverses = compute_A_active_inverse(found)
-    return {symbol: np.ascontiguousarray(inverses[number]) for number, symbol in enumerate(sorted(rows))}
+    return {
+        symbol: np.ascontiguousarray(inverses[number]) for number, symbol in enumerate(sorted(rows))
+    }
 
 
 @pytest.mark.parametrize(("densities", "kind"), [(1, "linear"), (2, "linear"), (2, "full")])
@@ -137,7 +199,9 @@ def test_gamma_of_an_alloy_is_that_of_lammps(tmp_path, densities, kind):
     atoms = alloy(99, repeat=(3, 3, 3))
     ours, theirs = grade.gamma_of(atoms), lammps_gamma(atoms, grade, tmp_path)
     worst = np.abs(ours / theirs - 1).max()
-    print(f"\nAl-Ni, {densities} densities, {kind}: gamma up to {ours.max():.4g}; they differ by {worst:.1e} of it")
+    print(
+        f"\nAl-Ni, {densities} densities, {kind}: gamma up to {ours.max():.4g}; they differ by {worst:.1e} of it"
+    )
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     for symbol, rows in grade.projections_of(atoms).items():
         chosen = np.array(atoms.get_chemical_symbols()) == symbol
@@ -160,7 +224,9 @@ def test_a_completed_active_set_is_huge_outside_in_lammps_too(tmp_path):
     outside = known * (2, 2, 2)
     outside.rattle(0.05, seed=1)
     ours, theirs = grade.gamma_of(outside), lammps_gamma(outside, grade, tmp_path)
-    print(f"rattled by 0.05 A: at least {theirs.min():.3g} by LAMMPS; they differ by {np.abs(ours / theirs - 1).max():.1e} of it")
+    print(
+        f"rattled by 0.05 A: at least {theirs.min():.3g} by LAMMPS; they differ by {np.abs(ours / theirs - 1).max():.1e} of it"
+    )
     assert theirs.min() > 100
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
@@ -170,7 +236,9 @@ def test_unknown_gamma_is_none_and_never_zero(tmp_path):
     potential = AcePotential.read(tmp_path / "alone.yace")
     assert gamma_of(bulk("Cu", cubic=True), potential=potential) is None
     assert gamma_of(bulk("Al", cubic=True), potential=BuiltinPotential.named("eam_al")) is None
-    known = gamma_of(bulk("Cu", a=3.59, cubic=True), potential=AcePotential.read(EXAMPLE / "cu.yace"))
+    known = gamma_of(
+        bulk("Cu", a=3.59, cubic=True), potential=AcePotential.read(EXAMPLE / "cu.yace")
+    )
     assert known.shape == (4,)
     assert (known > 0).all()
 
@@ -191,8 +259,15 @@ def training(tmp_path_factory):
 
 
 def test_the_example_s_active_set_comes_out_again(tmp_path, training, grade):
-    made = mlip_kmc_activeset(training, "--basis", EXAMPLE / "cu.yaml", "--output", tmp_path / "cu.asi",
-                              "--leave-out", "group=tight")
+    made = mlip_kmc_activeset(
+        training,
+        "--basis",
+        EXAMPLE / "cu.yaml",
+        "--output",
+        tmp_path / "cu.asi",
+        "--leave-out",
+        "group=tight",
+    )
     assert "largest gamma in them 1.00" in made
     again = Extrapolation.read(basis=EXAMPLE / "cu.yaml", active_set=tmp_path / "cu.asi")
     rng = np.random.default_rng(5)
@@ -202,7 +277,9 @@ def test_the_example_s_active_set_comes_out_again(tmp_path, training, grade):
         atoms.positions += rng.normal(0, rattle_A, atoms.positions.shape)
         worst = max(worst, np.abs(again.gamma_of(atoms) / grade.gamma_of(atoms) - 1).max())
     same = (tmp_path / "cu.asi").read_bytes() == (EXAMPLE / "cu.asi").read_bytes()
-    print(f"\nthe example's .asi, made again: gammas differ by at most {worst:.1e}; the same file: {same}")
+    print(
+        f"\nthe example's .asi, made again: gammas differ by at most {worst:.1e}; the same file: {same}"
+    )
     assert worst < 1e-5  # the active set is badly conditioned: its inverse has no more digits
 
 
@@ -211,11 +288,19 @@ def test_a_pickled_training_set_is_as_good_where_it_is_trusted(tmp_path, trainin
 
     frames = [atoms for atoms in read(training, ":") if atoms.info["group"] != "tight"]
     pd.DataFrame({"ase_atoms": frames}).to_pickle(tmp_path / "train.pckl.gzip", compression="gzip")
-    mlip_kmc_activeset(tmp_path / "train.pckl.gzip", "--basis", EXAMPLE / "cu.yaml", "--output", tmp_path / "cu.asi",
-                       "--trust-pickle")
+    mlip_kmc_activeset(
+        tmp_path / "train.pckl.gzip",
+        "--basis",
+        EXAMPLE / "cu.yaml",
+        "--output",
+        tmp_path / "cu.asi",
+        "--trust-pickle",
+    )
     again = Extrapolation.read(basis=EXAMPLE / "cu.yaml", active_set=tmp_path / "cu.asi")
     atoms = read(EXAMPLE / "vacancy.xyz")
-    np.testing.assert_allclose(again.gamma_of(atoms), grade.gamma_of(atoms), rtol=1e-5)  # python-ace's pinv has no more digits
+    np.testing.assert_allclose(
+        again.gamma_of(atoms), grade.gamma_of(atoms), rtol=1e-5
+    )  # python-ace's pinv has no more digits
 
 
 def test_a_pickled_array_in_an_active_set_is_never_loaded(tmp_path):

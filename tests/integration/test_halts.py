@@ -39,7 +39,9 @@ def written(recipe, folder, structures):
 def bulk_only(recipe, tmp_path_factory):
     """A: bulk, little rattled."""
     rng = np.random.default_rng(1)
-    structures = [recipe.rattled(recipe.strained(recipe.perfect(), rng, 0.03), rng, 0.04) for _ in range(30)]
+    structures = [
+        recipe.rattled(recipe.strained(recipe.perfect(), rng, 0.03), rng, 0.04) for _ in range(30)
+    ]
     return written(recipe, tmp_path_factory.mktemp("potentials") / "a", structures)
 
 
@@ -47,19 +49,31 @@ def bulk_only(recipe, tmp_path_factory):
 def no_hops(recipe, tmp_path_factory):
     """B: bulk, vacancies relaxed and rattled, no hops."""
     rng = np.random.default_rng(2)
-    structures = [recipe.rattled(recipe.strained(recipe.perfect(), rng, 0.03), rng, rng.uniform(0, 0.08)) for _ in range(25)]
-    structures += [recipe.rattled(recipe.strained(recipe.with_vacancy(), rng, 0.02), rng, rng.uniform(0, 0.06))
-                   for _ in range(40)]
+    structures = [
+        recipe.rattled(recipe.strained(recipe.perfect(), rng, 0.03), rng, rng.uniform(0, 0.08))
+        for _ in range(25)
+    ]
+    structures += [
+        recipe.rattled(recipe.strained(recipe.with_vacancy(), rng, 0.02), rng, rng.uniform(0, 0.06))
+        for _ in range(40)
+    ]
     return written(recipe, tmp_path_factory.mktemp("potentials") / "b", structures)
 
 
 def config(folder, potential, *, way="lammps", **changes):
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings |= {"structure": str(EXAMPLE / "vacancy.xyz"), "potential": {"ace": str(potential.yace), "path": way},
-                 "stop": {"kmc_steps": 1},
-                 "workers": 2, **changes}
+    settings |= {
+        "structure": str(EXAMPLE / "vacancy.xyz"),
+        "potential": {"ace": str(potential.yace), "path": way},
+        "stop": {"kmc_steps": 1},
+        "workers": 2,
+        **changes,
+    }
     if "search" not in changes:
-        settings["search"] |= {"displacement_A": 0.08, "displacement_radius_A": 5.0}  # the displacement itself is not outside
+        settings["search"] |= {
+            "displacement_A": 0.08,
+            "displacement_radius_A": 5.0,
+        }  # the displacement itself is not outside
     path = folder / "akmc.yaml"
     path.write_text(yaml.safe_dump(settings))
     return path
@@ -175,21 +189,51 @@ def test_the_driver_decides_the_same(continued_run, no_hops, tmp_path):
     """On the very frames that LAMMPS saw inside eOn."""
     folder, _ = continued_run
     halts, _ = read_halts(folder / "run" / "halts")
-    frames = [halt for halt in halts if halt.kind is Kind.HALT][:4] + [halt for halt in halts if halt.kind is Kind.CANDIDATE][:4]
+    frames = [halt for halt in halts if halt.kind is Kind.HALT][:4] + [
+        halt for halt in halts if halt.kind is Kind.CANDIDATE
+    ][:4]
     assert len(frames) == 8
     for number, frame in enumerate(frames):
         (tmp_path / f"{number}.txt").write_text(text_of(frame.atoms))
         done = subprocess.run(
-            [sys.executable, pace_driver.__file__, "--potential", no_hops.yace, "--basis", no_hops.basis, "--active-set",
-             no_hops.active_set, "--halt", str(HALT), "--input", f"{number}.txt", "--output", f"{number}.out"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+            [
+                sys.executable,
+                pace_driver.__file__,
+                "--potential",
+                no_hops.yace,
+                "--basis",
+                no_hops.basis,
+                "--active-set",
+                no_hops.active_set,
+                "--halt",
+                str(HALT),
+                "--input",
+                f"{number}.txt",
+                "--output",
+                f"{number}.out",
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == (100 if frame.kind is Kind.HALT else 0), done.stderr
 
 
 def test_a_driven_run_halts_too(no_hops, tmp_path):
     """Displaced so far that most searches begin outside of the training set."""
-    path = config(tmp_path, no_hops, way="driver", search={"displace": "under_coordinated", "displacement_A": 0.3,
-                                                           "displacement_radius_A": 3.0, "max_iterations": 50})
+    path = config(
+        tmp_path,
+        no_hops,
+        way="driver",
+        search={
+            "displace": "under_coordinated",
+            "displacement_A": 0.3,
+            "displacement_radius_A": 3.0,
+            "max_iterations": 50,
+        },
+    )
     done = mlip_kmc("run", path, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 100, done.stdout + done.stderr
     records = searches_of(tmp_path / "run")
@@ -239,7 +283,9 @@ def test_the_examples_potential_does_not_halt(example_run):
     hops = [record for record in records if record.outcome in ("new", "repeat")]
     halted = [record for record in records if record.outcome == "halted"]
     paths = sorted(record.gamma_path for record in records if record.gamma_path is not None)
-    print(f"{len(records)} searches, {len(halted)} halted; gamma on the paths: median {paths[len(paths) // 2]:.2f}, "
-          f"largest {paths[-1]:.2f}; at saddles {max(record.gamma_saddle for record in hops):.2f}")
+    print(
+        f"{len(records)} searches, {len(halted)} halted; gamma on the paths: median {paths[len(paths) // 2]:.2f}, "
+        f"largest {paths[-1]:.2f}; at saddles {max(record.gamma_saddle for record in hops):.2f}"
+    )
     assert len(halted) <= 0.05 * len(records)
     assert all(record.gamma_saddle < 1.5 and record.gamma_product < 1.5 for record in hops)

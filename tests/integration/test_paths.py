@@ -30,8 +30,14 @@ LJ = LennardJones(epsilon_eV=0.5, sigma_A=1.2, inner_A=1.15, outer_A=1.3)
 BASELINES = {
     "zbl": (Zbl(inner_A=0.8, outer_A=1.4), {}),
     "lj": (LJ, {}),
-    "several": (Zbl(inner_A=0.7, outer_A=1.3), {"Cu-Ni": Zbl(inner_A=0.9, outer_A=1.6), "Al-Ni": LJ, "Ni-Ni": LJ}),
-    "two zbl and no default": (None, {"Al-Al": Zbl(inner_A=0.7, outer_A=1.3), "Cu-Ni": Zbl(inner_A=0.6, outer_A=1.7)}),
+    "several": (
+        Zbl(inner_A=0.7, outer_A=1.3),
+        {"Cu-Ni": Zbl(inner_A=0.9, outer_A=1.6), "Al-Ni": LJ, "Ni-Ni": LJ},
+    ),
+    "two zbl and no default": (
+        None,
+        {"Al-Al": Zbl(inner_A=0.7, outer_A=1.3), "Cu-Ni": Zbl(inner_A=0.6, outer_A=1.7)},
+    ),
 }
 
 
@@ -44,21 +50,44 @@ def ace(tmp_path_factory):
 
     @cache
     def make(elements, core):
-        bond = {"radbase": "ChebExpCos", "radparameters": [3.0], "rcut": CUTOFF_A, "dcut": 0.01, "NameOfCutoffFunction": "cos",
-                "r_in": 1.3, "delta_in": 0.2, "core-repulsion": [60.0, 0.5] if core else [0.0, 1.0]}
+        bond = {
+            "radbase": "ChebExpCos",
+            "radparameters": [3.0],
+            "rcut": CUTOFF_A,
+            "dcut": 0.01,
+            "NameOfCutoffFunction": "cos",
+            "r_in": 1.3,
+            "delta_in": 0.2,
+            "core-repulsion": [60.0, 0.5] if core else [0.0, 1.0],
+        }
         if not core:
             bond |= {"r_in": 0.0, "delta_in": 0.0}
-        configuration = create_multispecies_basis_config({
-            "deltaSplineBins": 0.001, "elements": list(elements),
-            "embeddings": {"ALL": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1, "rho_core_cut": 200000,
-                                   "drho_core_cut": 250}},
-            "bonds": {"ALL": bond}, "functions": {"ALL": {"nradmax_by_orders": [3, 2, 1], "lmax_by_orders": [0, 1, 1]}},
-        })
+        configuration = create_multispecies_basis_config(
+            {
+                "deltaSplineBins": 0.001,
+                "elements": list(elements),
+                "embeddings": {
+                    "ALL": {
+                        "npot": "FinnisSinclair",
+                        "fs_parameters": [1, 1],
+                        "ndensity": 1,
+                        "rho_core_cut": 200000,
+                        "drho_core_cut": 250,
+                    }
+                },
+                "bonds": {"ALL": bond},
+                "functions": {"ALL": {"nradmax_by_orders": [3, 2, 1], "lmax_by_orders": [0, 1, 1]}},
+            }
+        )
         rng = np.random.default_rng(7)
-        configuration.set_func_coeffs(rng.normal(0.0, 0.3, len(configuration.get_func_coeffs())).tolist())
+        configuration.set_func_coeffs(
+            rng.normal(0.0, 0.3, len(configuration.get_func_coeffs())).tolist()
+        )
         stem = folder / f"{''.join(elements)}{'-core' * core}"
         configuration.save(str(stem.with_suffix(".yaml")))
-        ACEBBasisSet(str(stem.with_suffix(".yaml"))).to_ACECTildeBasisSet().save_yaml(str(stem.with_suffix(".yace")))
+        ACEBBasisSet(str(stem.with_suffix(".yaml"))).to_ACECTildeBasisSet().save_yaml(
+            str(stem.with_suffix(".yace"))
+        )
         return AcePotential.read(stem.with_suffix(".yace"))
 
     return make
@@ -69,7 +98,10 @@ def with_baseline(potential, name, **minimum):
     pairs = {pair: value for pair, value in pairs.items() if pair in pair_names(potential.elements)}
     if default is None and not pairs:
         default = LJ
-    return potential.guarded(baseline=Baseline.of(default, pairs, elements=potential.elements), minimum_distance_A=minimum)
+    return potential.guarded(
+        baseline=Baseline.of(default, pairs, elements=potential.elements),
+        minimum_distance_A=minimum,
+    )
 
 
 def structure(seed, elements):
@@ -91,14 +123,18 @@ def structure(seed, elements):
             new = positions[0] + nearest * way / np.linalg.norm(way)
         else:
             new = rng.uniform(0, 1, 3) @ cell
-        found = shortest_distances(["X"] * (len(positions) + 1), np.vstack([positions, new]), cell, 3.0)
+        found = shortest_distances(
+            ["X"] * (len(positions) + 1), np.vstack([positions, new]), cell, 3.0
+        )
         if found.get("X-X", 3.0) > nearest - 1e-9:
             positions = np.vstack([positions, new])
     return Atoms(symbols[: len(positions)], positions=positions, cell=cell, pbc=True)
 
 
 def run(command, folder):
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
 
@@ -113,9 +149,15 @@ def job_folder(folder, atoms, potential):
 
 def with_eon(atoms, folder):
     """A minimisation that is content with any force ends at its start; energy and forces are in its `.con`."""
-    (folder / "config.ini").write_text(ini_text({
-        "Main": {"job": "minimization", "write_con_forces": True}, "Potential": {"potential": "lammps"},
-        "Optimizer": {"converged_force": 1e12}}))
+    (folder / "config.ini").write_text(
+        ini_text(
+            {
+                "Main": {"job": "minimization", "write_con_forces": True},
+                "Potential": {"potential": "lammps"},
+                "Optimizer": {"converged_force": 1e12},
+            }
+        )
+    )
     (folder / "pos.con").write_text(to_con(atoms))
     run(["eonclient"], folder)
     frame = readcon.read_con(str(folder / "min.con"))[-1]
@@ -129,18 +171,27 @@ def with_lammps(atoms, folder, commands="run 0"):
     lines = ["structure", "", f"{len(atoms)} atoms", f"{len(species)} atom types"]
     lines += [f"0 {cell[axis, axis]:.17g} {name}lo {name}hi" for axis, name in enumerate("xyz")]
     lines += [f"{cell[1, 0]:.17g} {cell[2, 0]:.17g} {cell[2, 1]:.17g} xy xz yz", "", "Atoms", ""]
-    lines += [f"{index} {species.index(symbol) + 1} {x:.17g} {y:.17g} {z:.17g}" for index, (symbol, (x, y, z)) in
-              enumerate(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True), start=1)]
+    lines += [
+        f"{index} {species.index(symbol) + 1} {x:.17g} {y:.17g} {z:.17g}"
+        for index, (symbol, (x, y, z)) in enumerate(
+            zip(atoms.get_chemical_symbols(), atoms.positions, strict=True), start=1
+        )
+    ]
     (folder / "data.lmp").write_text("\n".join(lines) + "\n")
     (folder / "in.point").write_text(
         "units metal\natom_style atomic\natom_modify map array sort 0 0\nread_data data.lmp\nmass * 1.0\ninclude in.lammps\n"
         "thermo_modify norm no\nthermo_style custom step pe pxx pyy pzz pyz pxz pxy\n"
         "dump forces all custom 1 forces.txt fx fy fz\ndump_modify forces sort id format float %.17g\n"
         f"{commands}\n"
-        'print "$(pe:%.17g) $(pxx:%.17g) $(pyy:%.17g) $(pzz:%.17g) $(pyz:%.17g) $(pxz:%.17g) $(pxy:%.17g)" file energy.txt\n')
+        'print "$(pe:%.17g) $(pxx:%.17g) $(pyy:%.17g) $(pzz:%.17g) $(pyz:%.17g) $(pxz:%.17g) $(pxy:%.17g)" file energy.txt\n'
+    )
     run(["lmp", "-in", "in.point", "-log", "none", "-nocite"], folder)
     numbers = np.loadtxt(folder / "energy.txt")
-    return numbers[0], np.loadtxt(folder / "forces.txt", skiprows=9, ndmin=2), -numbers[1:] / 1.602176634e6  # bar
+    return (
+        numbers[0],
+        np.loadtxt(folder / "forces.txt", skiprows=9, ndmin=2),
+        -numbers[1:] / 1.602176634e6,
+    )  # bar
 
 
 def with_python(atoms, potential):
@@ -153,8 +204,12 @@ def with_driver(atoms, potential):
     """The ACE alone, and the numpy formulae from their JSON: what a driver outside of ASE adds up."""
     calculated = atoms.copy()
     calculated.calc = potential.guarded(baseline=None, minimum_distance_A={}).calculator()
-    energy, forces = energy_and_forces(potential.baseline.to_driver(), atoms.get_chemical_symbols(), atoms.positions,
-                                       atoms.cell.array)
+    energy, forces = energy_and_forces(
+        potential.baseline.to_driver(),
+        atoms.get_chemical_symbols(),
+        atoms.positions,
+        atoms.cell.array,
+    )
     return calculated.get_potential_energy() + energy, calculated.get_forces() + forces
 
 
@@ -162,7 +217,9 @@ def same(one, other):
     np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-8)
 
 
-CASES = [(seed, ELEMENTS[: 1 + seed % 3], list(BASELINES)[seed % 4], seed % 5 == 4) for seed in range(36)]
+CASES = [
+    (seed, ELEMENTS[: 1 + seed % 3], list(BASELINES)[seed % 4], seed % 5 == 4) for seed in range(36)
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -171,23 +228,35 @@ def test_all_paths_agree(ace, tmp_path, case):
     potential = with_baseline(ace(elements, core), baseline)
     atoms = structure(seed, elements)
     energy, forces, stress = with_python(atoms, potential)
-    ways = {"driver": with_driver(atoms, potential),
-            "lmp": with_lammps(atoms, job_folder(tmp_path / "lmp", atoms, potential)),
-            "eon": with_eon(atoms, job_folder(tmp_path / "eon", atoms, potential))}
+    ways = {
+        "driver": with_driver(atoms, potential),
+        "lmp": with_lammps(atoms, job_folder(tmp_path / "lmp", atoms, potential)),
+        "eon": with_eon(atoms, job_folder(tmp_path / "eon", atoms, potential)),
+    }
     for found in ways.values():
         same(found[0], energy)
         same(found[1], forces)
-    np.testing.assert_allclose(ways["lmp"][2], stress, rtol=1e-6, atol=1e-8)  # LAMMPS' unit of pressure has 8 digits
+    np.testing.assert_allclose(
+        ways["lmp"][2], stress, rtol=1e-6, atol=1e-8
+    )  # LAMMPS' unit of pressure has 8 digits
 
 
 def test_the_structures_are_what_is_wanted():
-    shortest = [min(shortest_distances(atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array, 3.0).values())
-                for atoms in (structure(seed, elements) for seed, elements, _, _ in CASES)]
+    shortest = [
+        min(
+            shortest_distances(
+                atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array, 3.0
+            ).values()
+        )
+        for atoms in (structure(seed, elements) for seed, elements, _, _ in CASES)
+    ]
     assert min(shortest) == pytest.approx(0.5)
     assert max(shortest) < 1.25
 
 
-@pytest.mark.parametrize(("seed", "baseline"), [(3, "zbl"), (5, "lj"), (2, "several"), (8, "two zbl and no default")])
+@pytest.mark.parametrize(
+    ("seed", "baseline"), [(3, "zbl"), (5, "lj"), (2, "several"), (8, "two zbl and no default")]
+)
 def test_forces_are_the_energy_s_slope(ace, seed, baseline):
     potential = with_baseline(ace(ELEMENTS, False), baseline)
     atoms = structure(seed, ELEMENTS)
@@ -211,28 +280,49 @@ def test_the_baseline_adds_what_it_should_to_the_ace(ace, tmp_path):
     added = with_lammps(atoms, job_folder(tmp_path / "with", atoms, potential))[0]
     added -= with_lammps(atoms, job_folder(tmp_path / "without", atoms, plain))[0]
     r, a = 0.5, 0.4685 / (2 * 29**0.23)
-    phi = sum(weight * np.exp(-rate * r / a) for weight, rate in
-              ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817, 0.20162)))
-    assert added == pytest.approx(29**2 * 14.399645 / r * phi, rel=0.1), "but for the constant that ends it at outer_A"
+    phi = sum(
+        weight * np.exp(-rate * r / a)
+        for weight, rate in (
+            (0.18175, 3.1998),
+            (0.50986, 0.94229),
+            (0.28022, 0.4029),
+            (0.02817, 0.20162),
+        )
+    )
+    assert added == pytest.approx(29**2 * 14.399645 / r * phi, rel=0.1), (
+        "but for the constant that ends it at outer_A"
+    )
 
 
-MINIMUM = {"one for all": {"Cu-Cu": 1.2, "Cu-Ni": 1.2, "Ni-Ni": 1.2}, "their own": {"Cu-Cu": 1.6, "Cu-Ni": 0.8, "Ni-Ni": 1.3}}
+MINIMUM = {
+    "one for all": {"Cu-Cu": 1.2, "Cu-Ni": 1.2, "Ni-Ni": 1.2},
+    "their own": {"Cu-Cu": 1.6, "Cu-Ni": 0.8, "Ni-Ni": 1.3},
+}
 
 
 @pytest.mark.parametrize("minimum", MINIMUM.values(), ids=MINIMUM)
-@pytest.mark.parametrize(("cell", "positions"), [
-    ((6.0, 6.0, 6.0), [(0, 0, 0), (1.4, 0, 0), (3, 3, 0)]), ((6.0, 6.0, 6.0), [(0, 0, 0), (3, 0, 0), (3, 1.1, 0)]),
-    ((6.0, 6.0, 6.0), [(0, 0, 0), (3, 0, 0), (5.3, 0, 0)]), ((6.0, 6.0, 6.0), [(0, 0, 0), (2, 0, 0), (4, 0, 0)]),
-    ((1.25, 6.0, 6.0), [(0, 0, 0), (0, 3, 0), (0, 0, 3)]),
-])
+@pytest.mark.parametrize(
+    ("cell", "positions"),
+    [
+        ((6.0, 6.0, 6.0), [(0, 0, 0), (1.4, 0, 0), (3, 3, 0)]),
+        ((6.0, 6.0, 6.0), [(0, 0, 0), (3, 0, 0), (3, 1.1, 0)]),
+        ((6.0, 6.0, 6.0), [(0, 0, 0), (3, 0, 0), (5.3, 0, 0)]),
+        ((6.0, 6.0, 6.0), [(0, 0, 0), (2, 0, 0), (4, 0, 0)]),
+        ((1.25, 6.0, 6.0), [(0, 0, 0), (0, 3, 0), (0, 0, 3)]),
+    ],
+)
 def test_lammps_and_python_refuse_the_same_distances(ace, tmp_path, minimum, cell, positions):
     potential = with_baseline(ace(("Cu", "Ni"), False), "zbl", **minimum)
     atoms = Atoms("NiCuNi", positions=positions, cell=cell, pbc=True)
     with_lammps(atoms, folder := job_folder(tmp_path / "job", atoms, potential))
     found = list(read_too_near((folder / NEAR_FILE).read_text()))
-    shortest = shortest_distances(atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array, 2.0)
+    shortest = shortest_distances(
+        atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array, 2.0
+    )
     wanted = {name for name, distance in shortest.items() if distance < minimum[name]}
-    assert {entry.pair for entry in found} == ({"any"} if wanted and len(set(minimum.values())) == 1 else wanted)
+    assert {entry.pair for entry in found} == (
+        {"any"} if wanted and len(set(minimum.values())) == 1 else wanted
+    )
     if wanted:
         with pytest.raises(ExtrapolationError, match="nearer than their minimum distance"):
             with_python(atoms, potential)
@@ -247,15 +337,25 @@ def test_eon_s_client_reports_every_evaluation_and_instances_append(ace, tmp_pat
     folder = job_folder(tmp_path / "job", atoms, potential)
     counts = []
     for _ in range(2):
-        (folder / "config.ini").write_text(ini_text({
-            "Main": {"job": "minimization"}, "Potential": {"potential": "lammps"},
-            "Optimizer": {"converged_force": 0.05, "max_iterations": 20}}))
+        (folder / "config.ini").write_text(
+            ini_text(
+                {
+                    "Main": {"job": "minimization"},
+                    "Potential": {"potential": "lammps"},
+                    "Optimizer": {"converged_force": 0.05, "max_iterations": 20},
+                }
+            )
+        )
         (folder / "pos.con").write_text(to_con(atoms))
         run(["eonclient"], folder)
         text = (folder / NEAR_FILE).read_text()
         assert "\0" not in text
-        counts.append((len([line for line in text.splitlines() if line[:1].isdigit()]),
-                       len(list(read_too_near(text)))))
+        counts.append(
+            (
+                len([line for line in text.splitlines() if line[:1].isdigit()]),
+                len(list(read_too_near(text))),
+            )
+        )
     (once, near), (twice, _) = counts
     assert twice == 2 * once, "the second client appended"
     assert 1 <= near < once, "the atoms were too near at first, and not for ever"
@@ -266,7 +366,9 @@ def test_what_is_reported_does_not_change_the_numbers(ace, tmp_path):
     atoms = structure(8, ELEMENTS)
     minimum = dict.fromkeys(pair_names(ELEMENTS), 1.0) | {"Al-Al": 1.1}
     plain = with_eon(atoms, job_folder(tmp_path / "plain", atoms, potential))
-    folder = job_folder(tmp_path / "watched", atoms, with_baseline(ace(ELEMENTS, False), "several", **minimum))
+    folder = job_folder(
+        tmp_path / "watched", atoms, with_baseline(ace(ELEMENTS, False), "several", **minimum)
+    )
     watched = with_eon(atoms, folder)
     assert list(read_too_near((folder / NEAR_FILE).read_text())), "atoms 0.5 A apart are reported"
     assert plain[0] == watched[0]
@@ -292,17 +394,23 @@ def test_gamma_falls_where_atoms_overlap_and_the_minimum_distance_acts(tmp_path)
         gammas[distance] = graded.results["gamma"].max()
         with pytest.raises(ExtrapolationError, match="Cu-Cu atoms are"):
             calculator.calculate(atoms)
-        with pytest.raises(ExtrapolationError, match=r"Cu-Cu atoms came nearer than 1\.3 A at force call 0"):
+        with pytest.raises(
+            ExtrapolationError, match=r"Cu-Cu atoms came nearer than 1\.3 A at force call 0"
+        ):
             point_energy(atoms, guarded, evidence=tmp_path)
         alone = Atoms("Cu2", positions=[(0, 0, 0), (distance, 0, 0)])
         graded.calculate(alone)
         with pytest.raises(ExtrapolationError, match="Cu-Cu atoms are"):
             calculator.calculate(alone)
-    assert graded.results["gamma"].max() == 0.0, "two atoms at 0.8 A look like a single one, which gamma takes for known"
+    assert graded.results["gamma"].max() == 0.0, (
+        "two atoms at 0.8 A look like a single one, which gamma takes for known"
+    )
     assert gammas[1.2] > 5 > gammas[1.1], "a threshold of 5 would let atoms at 1.1 A pass"
     assert gammas[0.8] < 5
     calculator.calculate(crystal)
-    assert point_energy(crystal, guarded, evidence=tmp_path) == pytest.approx(calculator.results["energy"], abs=1e-8)
+    assert point_energy(crystal, guarded, evidence=tmp_path) == pytest.approx(
+        calculator.results["energy"], abs=1e-8
+    )
 
 
 def test_a_search_whose_atoms_come_too_near_halts_the_run(tmp_path):
@@ -314,9 +422,13 @@ def test_a_search_whose_atoms_come_too_near_halts_the_run(tmp_path):
     for _ in range(2):
         done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=tmp_path)
         assert done.returncode == 100, done.stdout + done.stderr
-        assert re.search(r"search 0_\d+ was halted: Cu-Cu atoms came nearer than 2\.35 A at force call \d+; ", done.stdout)
+        assert re.search(
+            r"search 0_\d+ was halted: Cu-Cu atoms came nearer than 2\.35 A at force call \d+; ",
+            done.stdout,
+        )
     (halt,), warnings = read_halts(tmp_path / "run" / "halts")
     assert (halt.kind, halt.gammas, warnings) == (Kind.EVIDENCE, None, ())
     assert 1.5 < neighbor_list("d", halt.atoms, 3.0).min() < 2.35
-    assert (tmp_path / "run" / "results" / "events.csv").read_text().count("\n") == 1, "nothing of it enters a rate table"
-
+    assert (tmp_path / "run" / "results" / "events.csv").read_text().count("\n") == 1, (
+        "nothing of it enters a rate table"
+    )

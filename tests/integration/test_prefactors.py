@@ -30,7 +30,10 @@ KELVIN_PER_EV = 11604.5
 
 def example_config(folder, **changes):
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(EXAMPLE / "cu.yace")
+    settings["structure"], settings["potential"]["ace"] = (
+        str(EXAMPLE / "vacancy.xyz"),
+        str(EXAMPLE / "cu.yace"),
+    )
     settings |= {"prefactor": {"harmonic": True}, "workers": 2, **changes}
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
 
@@ -58,8 +61,12 @@ def by_python_ace(path):
 
     hessian = dense_hessian(forces, atoms.positions, free=np.arange(len(atoms)), step_A=3e-3)
     roots = np.sqrt(np.repeat(atoms.get_masses(), 3))
-    return spectrum(hessian / np.outer(roots, roots), masses_u=atoms.get_masses(), positions_A=atoms.positions,
-                    held_A=np.empty((0, 3)))
+    return spectrum(
+        hessian / np.outer(roots, roots),
+        masses_u=atoms.get_masses(),
+        positions_A=atoms.positions,
+        held_A=np.empty((0, 3)),
+    )
 
 
 def test_the_examples_prefactors_are_those_of_a_dense_hessian_by_python_ace(copper):
@@ -72,7 +79,9 @@ def test_the_examples_prefactors_are_those_of_a_dense_hessian_by_python_ace(copp
     assert process.prefactor_kind == "harmonic"
     assert process.prefactor == pytest.approx(exact.forward_per_s, rel=0.02)
     assert exact.forward_per_s == pytest.approx(5.81e12, rel=0.05)
-    assert process.rate == pytest.approx(process.prefactor * math.exp(-process.barrier * KELVIN_PER_EV / 500), rel=1e-12)
+    assert process.rate == pytest.approx(
+        process.prefactor * math.exp(-process.barrier * KELVIN_PER_EV / 500), rel=1e-12
+    )
 
 
 def test_every_search_says_what_its_process_is_rated_by(copper):
@@ -83,19 +92,36 @@ def test_every_search_says_what_its_process_is_rated_by(copper):
     assert "bad" not in {record.outcome for record in records}
     for record in records:
         assert (record.rated is not None) == (record.outcome == "new")
-    assert {(one.rated.kind, one.rated.atoms, one.rated.of_atoms) for one in new} == {("harmonic", 107, 107)}
+    assert {(one.rated.kind, one.rated.atoms, one.rated.of_atoms) for one in new} == {
+        ("harmonic", 107, 107)
+    }
     assert all(one.rated.force_calls >= 2 * 2 * 321 for one in new)
     assert "*" not in printed
     status = json.loads(mlip_kmc("status", run, "--json", cwd=run.parent).stdout)
-    assert (status["prefactors"], status["prefactor_reasons"], status["outdated"]) == ({"harmonic": len(new)}, {}, [])
+    assert (status["prefactors"], status["prefactor_reasons"], status["outdated"]) == (
+        {"harmonic": len(new)},
+        {},
+        [],
+    )
     report = json.loads(mlip_kmc("report", run, "--json", cwd=run.parent).stdout)
-    assert report["prefactors"] == {"kind": "harmonic", "rated": len(new), "constant": 0, "reasons": {}, "fewest_atoms": 107,
-                                    "of_atoms": 107}
+    assert report["prefactors"] == {
+        "kind": "harmonic",
+        "rated": len(new),
+        "constant": 0,
+        "reasons": {},
+        "fewest_atoms": 107,
+        "of_atoms": 107,
+    }
 
 
 def adatom(folder, name="run", **changes):
-    settings = {"prefactor": {"harmonic": True}, "search": {"converged_force_eV_per_A": 0.001}, "stop": {"kmc_steps": 2},
-                "confidence": {"scheme": "new", "value": 0.01}, **changes}
+    settings = {
+        "prefactor": {"harmonic": True},
+        "search": {"converged_force_eV_per_A": 0.001},
+        "stop": {"kmc_steps": 2},
+        "confidence": {"scheme": "new", "value": 0.01},
+        **changes,
+    }
     write_config(folder, f"{name}.yaml", **settings)
     done = mlip_kmc("run", f"{name}.yaml", "--dir", name, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -121,8 +147,14 @@ def asked_one_by_one(atoms, name):
 
 
 def matrix_by_eon(atoms, moving, name):
-    job = hessian_job("0.reactant", atoms=atoms, moving=moving, links={}, time_limit_s=60,
-                      recipe={"config.ini": hessian_ini(name)})
+    job = hessian_job(
+        "0.reactant",
+        atoms=atoms,
+        moving=moving,
+        links={},
+        time_limit_s=60,
+        recipe={"config.ini": hessian_ini(name)},
+    )
     return np.loadtxt(run_job(replace(job, distil=None)).files["hessian.dat"].splitlines())
 
 
@@ -136,7 +168,10 @@ def test_a_slab_with_fixed_atoms_has_no_free_motion(slab):
     assert harmonic
     assert all(1e11 < one.forward_per_s < 1e16 and not one.reason for one in harmonic)
     for one in rated:  # a search may find a saddle of second order
-        assert one.kind == "harmonic" or "saddle: it is no first-order saddle (2 negative eigenvalues" in one.reason
+        assert (
+            one.kind == "harmonic"
+            or "saddle: it is no first-order saddle (2 negative eigenvalues" in one.reason
+        )
 
 
 def test_atoms_of_two_kinds_in_any_order_keep_their_rows_and_masses():
@@ -149,7 +184,9 @@ def test_atoms_of_two_kinds_in_any_order_keep_their_rows_and_masses():
     moving = np.array([2, 5, 11])
     exact = dense_hessian(asked_one_by_one(atoms, "lj"), atoms.positions, free=moving)
     roots = np.sqrt(np.repeat(atoms.get_masses()[moving], 3))
-    assert matrix_by_eon(atoms, moving, "lj") * np.outer(roots, roots) == pytest.approx(exact, rel=1e-4, abs=1e-4)
+    assert matrix_by_eon(atoms, moving, "lj") * np.outer(roots, roots) == pytest.approx(
+        exact, rel=1e-4, abs=1e-4
+    )
 
 
 def test_rates_obey_detailed_balance_to_print_precision(slab):
@@ -159,8 +196,11 @@ def test_rates_obey_detailed_balance_to_print_precision(slab):
     checked = 0
     for event in read_lines(run / "journal" / "events.jsonl", Event):
         forward = next(p for p in states[event.reactant].processes if p.process == event.process)
-        back = [p for p in states[event.product].processes
-                if p.product == event.reactant and p.saddle_energy == forward.saddle_energy]
+        back = [
+            p
+            for p in states[event.product].processes
+            if p.product == event.reactant and p.saddle_energy == forward.saddle_energy
+        ]
         if event.product == event.reactant or not back:
             continue
         difference = states[event.product].energy - states[event.reactant].energy
@@ -171,13 +211,18 @@ def test_rates_obey_detailed_balance_to_print_precision(slab):
     assert checked
 
 
-def test_a_process_without_a_harmonic_prefactor_has_the_constant_in_both_directions(tmp_path, monkeypatch):
+def test_a_process_without_a_harmonic_prefactor_has_the_constant_in_both_directions(
+    tmp_path, monkeypatch
+):
     """Saddles that are hardly converged keep a second negative eigenvalue, or forces that are none: here all of them fail."""
     folder = tmp_path
     (folder / "sitecustomize.py").write_text(
-        "import mlip_kmc.model.rates.vineyard as v\nv.SOFT = 0.5\n")  # nothing is stiff enough
+        "import mlip_kmc.model.rates.vineyard as v\nv.SOFT = 0.5\n"
+    )  # nothing is stiff enough
     monkeypatch.setenv("PYTHONPATH", f"{folder}:{__import__('os').environ.get('PYTHONPATH', '')}")
-    run, printed = adatom(folder, prefactor={"harmonic": True, "fallback_per_s": 3e12}, stop={"kmc_steps": 1})
+    run, printed = adatom(
+        folder, prefactor={"harmonic": True, "fallback_per_s": 3e12}, stop={"kmc_steps": 1}
+    )
     states = read_states(run / "eon")
     for process in [process for state in states for process in state.processes]:
         assert (process.prefactor, process.prefactor_kind) == (3e12, "constant")
@@ -195,7 +240,9 @@ def test_a_process_without_a_harmonic_prefactor_has_the_constant_in_both_directi
 
 def test_check_tries_one(tmp_path):
     write_config(tmp_path, prefactor={"harmonic": True}, search={"converged_force_eV_per_A": 0.001})
-    found = json.loads(mlip_kmc("check", "akmc.yaml", "--json", "--searches", "2", cwd=tmp_path).stdout)
+    found = json.loads(
+        mlip_kmc("check", "akmc.yaml", "--json", "--searches", "2", cwd=tmp_path).stdout
+    )
     values = {finding["name"]: finding for finding in found["findings"]}["prefactor"]
     assert values["level"] == "ok", values
     assert 1e12 < values["values"]["forward_per_s"] < 1e14
@@ -207,19 +254,41 @@ def test_a_free_cluster_turns_freely():
     from ase.calculators.lj import LennardJones
     from ase.optimize import BFGS
 
-    atoms = Atoms("Ar7", positions=np.array([[0, 0, 0.8], [0, 0, -0.8], *[[0.95 * math.cos(a), 0.95 * math.sin(a), 0] for a in
-                                                                           np.arange(5) * 2 * math.pi / 5]]))
+    atoms = Atoms(
+        "Ar7",
+        positions=np.array(
+            [
+                [0, 0, 0.8],
+                [0, 0, -0.8],
+                *[
+                    [0.95 * math.cos(a), 0.95 * math.sin(a), 0]
+                    for a in np.arange(5) * 2 * math.pi / 5
+                ],
+            ]
+        ),
+    )
     atoms.calc = LennardJones(rc=40.0)
     BFGS(atoms, logfile=None).run(fmax=1e-9)
-    hessian = dense_hessian(lambda places: forces_of(atoms, places), atoms.positions.copy(), free=np.arange(7), step_A=1e-4)
+    hessian = dense_hessian(
+        lambda places: forces_of(atoms, places),
+        atoms.positions.copy(),
+        free=np.arange(7),
+        step_A=1e-4,
+    )
     mass = atoms.get_masses()[0]
     places = [atoms.positions + 10.0, gathered((atoms.positions + 20.3) % 20.0, 20.0 * np.eye(3))]
-    spectra = [spectrum(hessian / mass, masses_u=atoms.get_masses(), positions_A=where, held_A=np.empty((0, 3)))
-               for where in places]
+    spectra = [
+        spectrum(
+            hessian / mass, masses_u=atoms.get_masses(), positions_A=where, held_A=np.empty((0, 3))
+        )
+        for where in places
+    ]
     for found in spectra:
         assert (found.rotations, found.modes, found.negative) == (3, 15, 0)
     assert spectra[0].log_inertia == pytest.approx(spectra[1].log_inertia, abs=1e-9)
-    assert spectra[0].log_inertia == pytest.approx(math.log(np.prod(atoms.get_moments_of_inertia())), abs=1e-9)
+    assert spectra[0].log_inertia == pytest.approx(
+        math.log(np.prod(atoms.get_moments_of_inertia())), abs=1e-9
+    )
 
 
 def forces_of(atoms, places):
@@ -238,33 +307,62 @@ def trimer_input():
 def test_the_trimers_recorded_rate_comes_with_eons_choice_of_atoms(tmp_path):
     """eOn's choice: the atoms that make up 99 % of the motion, and their neighbours within 3.3 A; all give another number."""
     shutil.copy(trimer_input() / "pos.con", tmp_path / "pos.con")
-    settings = {"structure": "pos.con", "potential": {"eon": "eam_al"}, "temperature_K": 300, "prefactor": {"harmonic": True},
-                "confidence": {"scheme": "old", "value": 0.5}, "stop": {"kmc_steps": 1}, "workers": 2,
-                "search": {"displacement_A": 0.01, "displacement_radius_A": 5.0, "max_energy_eV": 10.0,
-                           "converged_force_eV_per_A": 0.001}}
+    settings = {
+        "structure": "pos.con",
+        "potential": {"eon": "eam_al"},
+        "temperature_K": 300,
+        "prefactor": {"harmonic": True},
+        "confidence": {"scheme": "old", "value": 0.5},
+        "stop": {"kmc_steps": 1},
+        "workers": 2,
+        "search": {
+            "displacement_A": 0.01,
+            "displacement_radius_A": 5.0,
+            "max_energy_eV": 10.0,
+            "converged_force_eV_per_A": 0.001,
+        },
+    }
     (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
     done = mlip_kmc("search", "akmc.yaml", "-n", "6", "--dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     state = read_states(tmp_path / "run" / "eon")[0]
     process = min(state.processes, key=lambda one: one.barrier)
     assert process.barrier == pytest.approx(0.278290, abs=1e-5)
-    reactant, saddle, product = map(read_structure, (state.structure, process.saddle, process.product_structure))
+    reactant, saddle, product = map(
+        read_structure, (state.structure, process.saddle, process.product_structure)
+    )
     moving = eons_choice(reactant, saddle, product)
-    spectra = [spectrum_in(run_job(hessian_job(f"0.{point}", atoms=atoms, moving=moving, links={}, time_limit_s=300,
-                                               recipe={"config.ini": hessian_ini("eam_al")})))
-               for point, atoms in zip(Point, (reactant, saddle, product), strict=True)]
+    spectra = [
+        spectrum_in(
+            run_job(
+                hessian_job(
+                    f"0.{point}",
+                    atoms=atoms,
+                    moving=moving,
+                    links={},
+                    time_limit_s=300,
+                    recipe={"config.ini": hessian_ini("eam_al")},
+                )
+            )
+        )
+        for point, atoms in zip(Point, (reactant, saddle, product), strict=True)
+    ]
     theirs = prefactors(*spectra).forward_per_s * math.exp(-process.barrier * KELVIN_PER_EV / 300)
     free = len(moving_atoms(reactant, saddle, product, most=10**6))
-    print(f"{theirs:.4g} per s with eOn's {len(moving)} atoms (recorded: 1.657e8 to 1.665e8), {process.rate:.4g} with all {free} "
-          f"free ones: a factor of {process.rate / theirs:.3f}")
+    print(
+        f"{theirs:.4g} per s with eOn's {len(moving)} atoms (recorded: 1.657e8 to 1.665e8), {process.rate:.4g} with all {free} "
+        f"free ones: a factor of {process.rate / theirs:.3f}"
+    )
     assert 1.657e8 * 0.99 < theirs < 1.665e8 * 1.01
     assert process.prefactor_kind == "harmonic"
 
 
 def eons_choice(reactant, saddle, product, fraction=0.99, within_A=3.3):
     """As eOn's `movedAtomsPct`: the farthest moved first, until they make up the fraction, then what is near to them."""
-    moved = np.maximum(np.linalg.norm(saddle.positions - reactant.positions, axis=1),
-                       np.linalg.norm(saddle.positions - product.positions, axis=1))
+    moved = np.maximum(
+        np.linalg.norm(saddle.positions - reactant.positions, axis=1),
+        np.linalg.norm(saddle.positions - product.positions, axis=1),
+    )
     fixed = set(fixed_atoms(saddle).tolist())
     chosen, done = [], 0.0
     for atom in np.argsort(-moved):
@@ -273,6 +371,11 @@ def eons_choice(reactant, saddle, product, fraction=0.99, within_A=3.3):
         if int(atom) not in fixed:
             chosen.append(int(atom))
             done += moved[atom]
-    near = {int(other) for atom in chosen
-            for other in np.flatnonzero(saddle.get_distances(atom, range(len(saddle)), mic=True) < within_A)}
+    near = {
+        int(other)
+        for atom in chosen
+        for other in np.flatnonzero(
+            saddle.get_distances(atom, range(len(saddle)), mic=True) < within_A
+        )
+    }
     return np.array(sorted((near | set(chosen)) - fixed))

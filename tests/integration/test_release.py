@@ -64,8 +64,13 @@ def settings_in(folder, **changes):
 def sets(tmp_path_factory):
     """The training set that the record tells of, by its recipe."""
     folder = tmp_path_factory.mktemp("sets")
-    done = subprocess.run([sys.executable, str(EXAMPLE / "make_potential.py"), "--sets", str(folder)], capture_output=True,
-                          text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE / "make_potential.py"), "--sets", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -75,7 +80,9 @@ def key(tmp_path_factory):
     path = tmp_path_factory.mktemp("keys") / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
     public = " ".join(path.with_suffix(".pub").read_text().split()[:2])
-    (path.parent / "allowed_signers").write_text(f'jane@example.org namespaces="{NAMESPACE}" {public}\n')
+    (path.parent / "allowed_signers").write_text(
+        f'jane@example.org namespaces="{NAMESPACE}" {public}\n'
+    )
     return path
 
 
@@ -90,8 +97,13 @@ def finished(example_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def package(finished, sets, key):
     """The release that the last step of the run makes, signed."""
-    settings = settings_in(finished, training_sets=[str(sets / "train.xyz")], validation_set=str(sets / "test.xyz"),
-                           include_training_set=True, allow={"image": REASON})
+    settings = settings_in(
+        finished,
+        training_sets=[str(sets / "train.xyz")],
+        validation_set=str(sets / "test.xyz"),
+        include_training_set=True,
+        allow={"image": REASON},
+    )
     done = mlip_kmc("run", "akmc.yaml", "--dir", "run", "--release", settings, cwd=finished)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "released: run/release/release_v1.0.zip" in done.stdout
@@ -110,7 +122,15 @@ def recipient(package, key, tmp_path_factory):
 
 
 def verify(folder, *options):
-    return mlip_kmc("release", "verify", "release_v1.0.zip", "--signers", "allowed_signers", *options, cwd=folder)
+    return mlip_kmc(
+        "release",
+        "verify",
+        "release_v1.0.zip",
+        "--signers",
+        "allowed_signers",
+        *options,
+        cwd=folder,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -119,19 +139,49 @@ def unpacked(recipient):
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines[:8]] == [
-        [str(number), name] for number, name in enumerate(STEPS, start=1) if name != "image"]
+        [str(number), name] for number, name in enumerate(STEPS, start=1) if name != "image"
+    ]
     assert lines[-1] == "release_v1.0.zip is verified: signed by jane@example.org"
     return recipient / "release_v1.0"
 
 
 def test_a_release_that_is_refused_leaves_nothing(finished, sets, tmp_path):
     settings = settings_in(tmp_path, quiet_steps=3, references={})
-    done = mlip_kmc("release", "build", finished / "run", "--settings", settings, "--training-set", sets / "test.xyz",
-                    "--output", "out", "--allow", "vacancy", "--because", "only the others are asked for", cwd=tmp_path)
+    done = mlip_kmc(
+        "release",
+        "build",
+        finished / "run",
+        "--settings",
+        settings,
+        "--training-set",
+        sets / "test.xyz",
+        "--output",
+        "out",
+        "--allow",
+        "vacancy",
+        "--because",
+        "only the others are asked for",
+        cwd=tmp_path,
+    )
     assert done.returncode == 9, done.stdout + done.stderr
-    refused = re.findall(r"^mlip-kmc: no release: (\S+) (?:is not tested|failed)", done.stderr, re.MULTILINE)
-    assert refused == ["lattice-constant", "c11", "c12", "c44", "barrier", "halts", "training-set", "validation", "image"]
-    assert "limits are by group, and the record tells of all structures together: set release.validation_set" in done.stderr
+    refused = re.findall(
+        r"^mlip-kmc: no release: (\S+) (?:is not tested|failed)", done.stderr, re.MULTILINE
+    )
+    assert refused == [
+        "lattice-constant",
+        "c11",
+        "c12",
+        "c44",
+        "barrier",
+        "halts",
+        "training-set",
+        "validation",
+        "image",
+    ]
+    assert (
+        "limits are by group, and the record tells of all structures together: set release.validation_set"
+        in done.stderr
+    )
     assert "training-set failed: " in done.stderr
     assert "152 structures" in done.stderr
     assert "the run made 2 KMC steps, fewer than 3" in done.stderr
@@ -148,12 +198,43 @@ def test_the_same_inputs_give_the_same_zip_another_day_elsewhere(package, finish
     for name in ("train.xyz", "test.xyz"):
         shutil.copy(sets / name, tmp_path / name)
     settings = settings_in(tmp_path)
-    environment = {**os.environ, "LC_ALL": "tr_TR.UTF-8", "LANG": "de_DE.UTF-8", "TZ": "Pacific/Chatham", "PYTHONHASHSEED": "77"}
+    environment = {
+        **os.environ,
+        "LC_ALL": "tr_TR.UTF-8",
+        "LANG": "de_DE.UTF-8",
+        "TZ": "Pacific/Chatham",
+        "PYTHONHASHSEED": "77",
+    }
     done = subprocess.run(
-        [sys.executable, "-c", OTHER_CLOCK, "release", "build", str(run), "--settings", str(settings), "--training-set",
-         "train.xyz", "--validation-set", "test.xyz", "--include-training-set", "--allow", "image", "--because", REASON,
-         "--output", "there"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False, umask=0o077)
+        [
+            sys.executable,
+            "-c",
+            OTHER_CLOCK,
+            "release",
+            "build",
+            str(run),
+            "--settings",
+            str(settings),
+            "--training-set",
+            "train.xyz",
+            "--validation-set",
+            "test.xyz",
+            "--include-training-set",
+            "--allow",
+            "image",
+            "--because",
+            REASON,
+            "--output",
+            "there",
+        ],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        umask=0o077,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "there" / "release_v1.0.zip").read_bytes() == package.read_bytes()
 
@@ -171,23 +252,46 @@ def test_what_is_in_it(package, unpacked):
         names = archive.namelist()
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
         assert {info.external_attr >> 16 for info in archive.infolist()} == {0o100644}
-    assert names == [name for name in MEMBERS if MEMBERS[name].required or name in {TRAINING, "potential.record.json"}]
+    assert names == [
+        name
+        for name in MEMBERS
+        if MEMBERS[name].required or name in {TRAINING, "potential.record.json"}
+    ]
     assert sorted(path.name for path in unpacked.iterdir()) == sorted(names)
-    for name, source in (("potential.yace", "cu.yace"), ("potential.yaml", "cu.yaml"), ("potential.asi", "cu.asi")):
+    for name, source in (
+        ("potential.yace", "cu.yace"),
+        ("potential.yaml", "cu.yaml"),
+        ("potential.asi", "cu.asi"),
+    ):
         assert (unpacked / name).read_bytes() == (EXAMPLE / source).read_bytes()
     manifest = ProductionManifest.from_json((unpacked / MANIFEST).read_bytes())
-    assert (manifest.version, manifest.training_set_size, manifest.elements) == ("1.0.0", 430, ("Cu",))
+    assert (manifest.version, manifest.training_set_size, manifest.elements) == (
+        "1.0.0",
+        430,
+        ("Cu",),
+    )
     assert manifest.run.kmc_steps == 2
     assert manifest.validation_metrics.structures == 152
-    assert {row.group for row in manifest.errors_by_group} == {"bulk", "vacancy", "hop", "local", "close", "tight"}
+    assert {row.group for row in manifest.errors_by_group} == {
+        "bulk",
+        "vacancy",
+        "hop",
+        "local",
+        "close",
+        "tight",
+    }
     assert manifest.parts["eOn"] == "3.6.0"
     assert tuple(check.name for check in manifest.checks) == CHECKS
-    assert [(check.name, check.because) for check in manifest.checks if check.verdict != "passed"] == [("image", REASON)]
+    assert [
+        (check.name, check.because) for check in manifest.checks if check.verdict != "passed"
+    ] == [("image", REASON)]
 
 
 def test_every_check_is_in_the_report_with_its_number_and_reason(unpacked):
     manifest = ProductionManifest.from_json((unpacked / MANIFEST).read_bytes())
-    report, card = ((unpacked / name).read_text(encoding="utf-8") for name in ("report.html", "model_card.html"))
+    report, card = (
+        (unpacked / name).read_text(encoding="utf-8") for name in ("report.html", "model_card.html")
+    )
     for check in manifest.checks:
         assert f"<code>{check.name}</code>" in report
         if check.number is not None:
@@ -204,7 +308,11 @@ def test_the_training_set_reads_as_the_same_set(unpacked, sets):
 
     manifest = ProductionManifest.from_json((unpacked / MANIFEST).read_bytes())
     again = LabelledSet.read((unpacked / TRAINING,))
-    assert again.fingerprint == manifest.training_set.fingerprint == LabelledSet.read((sets / "train.xyz",)).fingerprint
+    assert (
+        again.fingerprint
+        == manifest.training_set.fingerprint
+        == LabelledSet.read((sets / "train.xyz",)).fingerprint
+    )
 
 
 def expected(unpacked):
@@ -221,8 +329,14 @@ def test_in_potential_runs_in_an_input_of_ones_own(unpacked, tmp_path):
     folder = scratch_of(unpacked, tmp_path)
     (folder / "in.mine").write_text(OWN_INPUT)
     for name, word in (("in.mine", "mine"), ("in.example", "energy")):
-        done = subprocess.run(["lmp", "-in", name, "-log", "none"], cwd=folder, capture_output=True, text=True, timeout=60,
-                              check=False)
+        done = subprocess.run(
+            ["lmp", "-in", name, "-log", "none"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout
         energy = next(line.split()[1] for line in done.stdout.splitlines() if line.startswith(word))
         assert float(energy) == pytest.approx(expected(unpacked), abs=1e-8)
@@ -260,14 +374,28 @@ def test_the_gamma_lines_of_in_potential_give_that_of_the_present_structure(unpa
     folder = scratch_of(unpacked, tmp_path)
     text = (folder / "in.potential").read_text()
     commands = [line.removeprefix("#   ") for line in text.splitlines() if line.startswith("#   ")]
-    assert [line.split()[0] for line in commands] == ["pair_style", "pair_coeff", "fix", "fix", "run"]
+    assert [line.split()[0] for line in commands] == [
+        "pair_style",
+        "pair_coeff",
+        "fix",
+        "fix",
+        "run",
+    ]
     masses = [line for line in text.splitlines() if line.startswith("mass")]
     potential, interval, now = [*commands[:2], *masses], commands[2:3], commands[3:]
     assert "pair 10 " in interval[0]
-    script = GAMMA_INPUT.format(potential="\n".join(potential), interval=interval[0], now="\n".join(now))
+    script = GAMMA_INPUT.format(
+        potential="\n".join(potential), interval=interval[0], now="\n".join(now)
+    )
     (folder / "in.gamma").write_text(script)
-    done = subprocess.run(["lmp", "-in", "in.gamma", "-log", "none"], cwd=folder, capture_output=True, text=True, timeout=60,
-                          check=False)
+    done = subprocess.run(
+        ["lmp", "-in", "in.gamma", "-log", "none"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
     told = ("first ", "steps ", "stale ", "again ", "now ")
     said = dict(line.split() for line in done.stdout.splitlines() if line.startswith(told))
@@ -286,37 +414,57 @@ def test_the_gamma_lines_of_in_potential_give_that_of_the_present_structure(unpa
 
 def test_an_active_set_of_another_potential_is_seen_when_tried(unpacked, key, tmp_path):
     """Of the same basis, of full rank, with digests that fit, signed: only its gamma gives it away."""
-    files = {path.name: path.read_bytes() for path in unpacked.iterdir() if path.name != "potential.record.json"}
+    files = {
+        path.name: path.read_bytes()
+        for path in unpacked.iterdir()
+        if path.name != "potential.record.json"
+    }
     rattled = [read(EXAMPLE / "vacancy.xyz") for _ in range(8)]
     for seed, atoms in enumerate(rattled):
         atoms.rattle(0.2, seed=seed)
     files["potential.asi"] = active_set_bytes(make_active_set(EXAMPLE / "cu.yaml", rattled))
     manifest = json.loads(files[MANIFEST])
     del manifest["files"]["potential.record.json"]
-    manifest["files"]["potential.asi"] = {"sha256": hashlib.sha256(files["potential.asi"]).hexdigest(),
-                                          "bytes": len(files["potential.asi"])}
+    manifest["files"]["potential.asi"] = {
+        "sha256": hashlib.sha256(files["potential.asi"]).hexdigest(),
+        "bytes": len(files["potential.asi"]),
+    }
     signed_again(files, json.dumps(manifest).encode(), tmp_path, key)
     assert verify(tmp_path).returncode == 0
     done = verify(tmp_path, "--try")
     assert done.returncode == 9
-    assert re.search(r"refused at step 9 \(try\): python-ace gives example.xyz a largest gamma of \S+, the manifest \S+: the "
-                     r"active set is not this potential's", done.stderr)
+    assert re.search(
+        r"refused at step 9 \(try\): python-ace gives example.xyz a largest gamma of \S+, the manifest \S+: the "
+        r"active set is not this potential's",
+        done.stderr,
+    )
 
 
 def test_the_five_lines_of_ase_run(unpacked, tmp_path):
     folder = scratch_of(unpacked, tmp_path)
     assert (folder / "ase_example.py").read_text().count("\n") == 5
-    done = subprocess.run([sys.executable, "ase_example.py"], cwd=folder, capture_output=True, text=True, timeout=60, check=False,
-                          env={"PATH": os.environ["PATH"]})
+    done = subprocess.run(
+        [sys.executable, "ase_example.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PATH": os.environ["PATH"]},
+    )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split()[0]) == pytest.approx(expected(unpacked), abs=1e-8)
 
 
 def test_eon_minimises_the_example(unpacked, tmp_path):
     folder = scratch_of(unpacked, tmp_path)
-    done = subprocess.run(["eonclient"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        ["eonclient"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    results = dict(reversed(line.split()[:2]) for line in (folder / "results.dat").read_text().splitlines())
+    results = dict(
+        reversed(line.split()[:2]) for line in (folder / "results.dat").read_text().splitlines()
+    )
     assert float(results["potential_energy"]) < expected(unpacked) - 1.0
     assert len(read(folder / "example.xyz")) == 107
 
@@ -324,7 +472,9 @@ def test_eon_minimises_the_example(unpacked, tmp_path):
 def repacked(unpacked, folder, key, change):
     """The release with another manifest, everything else consistent, and signed."""
     files = {path.name: path.read_bytes() for path in unpacked.iterdir()}
-    signed_again(files, change(ProductionManifest.from_json(files[MANIFEST])).to_json(), folder, key)
+    signed_again(
+        files, change(ProductionManifest.from_json(files[MANIFEST])).to_json(), folder, key
+    )
 
 
 def signed_again(files, manifest, folder, key):
@@ -339,14 +489,19 @@ def signed_again(files, manifest, folder, key):
 
 def test_an_energy_that_is_off_by_two_digits_is_seen(unpacked, key, tmp_path):
     def change(manifest):
-        example = manifest.example.model_copy(update={"energy_eV": manifest.example.energy_eV + 2e-8})
+        example = manifest.example.model_copy(
+            update={"energy_eV": manifest.example.energy_eV + 2e-8}
+        )
         return manifest.model_copy(update={"example": example})
 
     repacked(unpacked, tmp_path, key, change)
     assert verify(tmp_path).returncode == 0
     done = verify(tmp_path, "--try")
     assert done.returncode == 9
-    assert re.search(r"mlip-kmc: refused at step 9 \(try\): LAMMPS gives example.xyz .* differ by 2.0e-08 eV", done.stderr)
+    assert re.search(
+        r"mlip-kmc: refused at step 9 \(try\): LAMMPS gives example.xyz .* differ by 2.0e-08 eV",
+        done.stderr,
+    )
 
 
 def test_of_another_potential_than_the_runs_there_is_no_release(finished, sets, tmp_path):
@@ -359,8 +514,16 @@ def test_of_another_potential_than_the_runs_there_is_no_release(finished, sets, 
     note = json.loads((run / "potential.json").read_text())
     note = {kind: str(tmp_path / Path(path).name) for kind, path in note.items()}
     (run / "potential.json").write_text(json.dumps(note))
-    done = mlip_kmc("release", "build", run, "--settings", settings_in(tmp_path), "--training-set", sets / "train.xyz",
-                    cwd=tmp_path)
+    done = mlip_kmc(
+        "release",
+        "build",
+        run,
+        "--settings",
+        settings_in(tmp_path),
+        "--training-set",
+        sets / "train.xyz",
+        cwd=tmp_path,
+    )
     assert done.returncode == 6
     assert "was made with another ace than" in done.stderr
 
@@ -369,9 +532,15 @@ def given_another_potential(run, yace):
     """Have the run say that it was made with these files: its newest generation, digest and all."""
     newest = max((run / "generations").glob("*.json"))
     manifest = json.loads(newest.read_bytes().partition(b"\n")[2])
-    digests = {"ace": yace, "basis": yace.with_suffix(".yaml"), "active_set": yace.with_suffix(".asi")}
+    digests = {
+        "ace": yace,
+        "basis": yace.with_suffix(".yaml"),
+        "active_set": yace.with_suffix(".asi"),
+    }
     for key, path in digests.items():
-        manifest["state"]["facts"][f"potential.{key}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        manifest["state"]["facts"][f"potential.{key}"] = hashlib.sha256(
+            path.read_bytes()
+        ).hexdigest()
     text = json.dumps(manifest).encode()
     newest.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
 
@@ -385,14 +554,41 @@ def test_a_broken_potential_is_refused_with_its_numbers(finished, sets, tmp_path
     text = (EXAMPLE / "cu.yace").read_text()
     (tmp_path / "cu.yace").write_text(text.replace("107.136496764", "107.436496764"))
     given_another_potential(run, tmp_path / "cu.yace")
-    done = mlip_kmc("release", "build", run, "--potential", "cu.yace", "--settings", settings_in(tmp_path), "--training-set",
-                    sets / "train.xyz", "--output", "out", cwd=tmp_path)
+    done = mlip_kmc(
+        "release",
+        "build",
+        run,
+        "--potential",
+        "cu.yace",
+        "--settings",
+        settings_in(tmp_path),
+        "--training-set",
+        sets / "train.xyz",
+        "--output",
+        "out",
+        cwd=tmp_path,
+    )
     assert done.returncode == 9, done.stdout + done.stderr
-    found = dict(re.findall(r"^mlip-kmc: no release: (\S+) failed: .*?: ([-+.e\d]+) .*allowed", done.stderr, re.MULTILINE))
+    found = dict(
+        re.findall(
+            r"^mlip-kmc: no release: (\S+) failed: .*?: ([-+.e\d]+) .*allowed",
+            done.stderr,
+            re.MULTILINE,
+        )
+    )
     assert set(found) == {"paths", "lattice-constant", "c11", "c12", "c44", "vacancy"}, done.stderr
     assert float(found["paths"]) > 1.0
     assert float(found["c11"]) > 17.0
-    for name in ("forces", "rotation", "translation", "permutation", "cutoff", "baseline", "barrier", "halts"):
+    for name in (
+        "forces",
+        "rotation",
+        "translation",
+        "permutation",
+        "cutoff",
+        "baseline",
+        "barrier",
+        "halts",
+    ):
         assert re.search(rf"^{name} passed: ", done.stdout, re.MULTILINE)
     for name in ("training-set", "validation", "image"):
         assert re.search(rf"^mlip-kmc: no release: {name} is not tested", done.stderr, re.MULTILINE)
@@ -400,8 +596,18 @@ def test_a_broken_potential_is_refused_with_its_numbers(finished, sets, tmp_path
 
 
 def test_every_allow_needs_its_because(finished, sets, tmp_path):
-    done = mlip_kmc("release", "build", finished / "run", "--settings", settings_in(tmp_path), "--training-set",
-                    sets / "train.xyz", "--allow", "image", cwd=tmp_path)
+    done = mlip_kmc(
+        "release",
+        "build",
+        finished / "run",
+        "--settings",
+        settings_in(tmp_path),
+        "--training-set",
+        sets / "train.xyz",
+        "--allow",
+        "image",
+        cwd=tmp_path,
+    )
     assert done.returncode == 2
     assert "needs its own --because" in done.stderr
 

@@ -16,8 +16,16 @@ def test_the_report_of_the_example(example_run, tmp_path):
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
     assert len(page) < 5_000_000
     assert "http" not in page.replace("http-equiv", "")
-    for said in ("Cu107", "500 K", "2 KMC steps", "Too few steps", "image recipe", "eOn 3.", "no search was halted",
-                 "\N{GREEK SMALL LETTER GAMMA} at saddle"):
+    for said in (
+        "Cu107",
+        "500 K",
+        "2 KMC steps",
+        "Too few steps",
+        "image recipe",
+        "eOn 3.",
+        "no search was halted",
+        "\N{GREEK SMALL LETTER GAMMA} at saddle",
+    ):
         assert said in page, said
 
 
@@ -28,12 +36,16 @@ def test_its_numbers_are_those_of_the_run(example_run, tmp_path):
     first = found["states"][0]
     assert found["run"]["kmc_steps"] == 2
     assert len(first["processes"]) >= 12
-    assert first["confidence"] == pytest.approx(0.99)  # where eOn itself said that the state may be left
+    assert first["confidence"] == pytest.approx(
+        0.99
+    )  # where eOn itself said that the state may be left
     for process in first["processes"]:
         rate = 1e13 * np.exp(-process["barrier_eV"] / found["settings"]["kT_eV"])
         assert process["rate_per_s"] == pytest.approx(rate, rel=1e-9)
     # two hops of a vacancy: the nearest-neighbour distance twice, less 1/N for the centre of mass that rests
-    summed_A2 = found["diffusion"][0]["hop_m2_per_s"] * 107 * 6 * found["run"]["simulated_time_s"] * 1e20
+    summed_A2 = (
+        found["diffusion"][0]["hop_m2_per_s"] * 107 * 6 * found["run"]["simulated_time_s"] * 1e20
+    )
     assert summed_A2 == pytest.approx(2 * 2.54**2, rel=0.15)
 
 
@@ -42,7 +54,9 @@ def test_export_writes_the_same_files_as_the_run(example_run, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     for name in ("events.csv", "processes.csv", "states.csv", "trajectory.xyz", "processes.xyz"):
-        assert (tmp_path / "out" / name).read_bytes() == (example_run / "results" / name).read_bytes(), name
+        assert (tmp_path / "out" / name).read_bytes() == (
+            example_run / "results" / name
+        ).read_bytes(), name
 
 
 def test_a_directory_that_is_no_run_is_one_line(tmp_path):

@@ -20,11 +20,20 @@ KILLS = 20
 
 def outcome(run):
     """Everything that decides a trajectory, to the last digit."""
-    searches = [(s.state, s.index, s.outcome, s.reason, s.process, s.barrier)
-                for s in read_lines(run / "journal" / "searches.jsonl", SearchRecord)]
-    tables = [(p.state, p.process, p.product, p.barrier, p.rate, p.prefactor, p.repeats)
-              for state in read_states(run / "eon") for p in state.processes]
-    return {"events": read_lines(run / "journal" / "events.jsonl", Event), "searches": searches, "tables": tables}
+    searches = [
+        (s.state, s.index, s.outcome, s.reason, s.process, s.barrier)
+        for s in read_lines(run / "journal" / "searches.jsonl", SearchRecord)
+    ]
+    tables = [
+        (p.state, p.process, p.product, p.barrier, p.rate, p.prefactor, p.repeats)
+        for state in read_states(run / "eon")
+        for p in state.processes
+    ]
+    return {
+        "events": read_lines(run / "journal" / "events.jsonl", Event),
+        "searches": searches,
+        "tables": tables,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +61,18 @@ def test_twenty_kills_change_nothing(alone, tmp_path):
     chance = random.Random(1)  # noqa: S311
     kills = 0
     while kills < KILLS:
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                   start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
         journal = tmp_path / "run" / "journal" / "searches.jsonl"
         before = journal.stat().st_size if journal.exists() else -1
-        wanted = chance.randint(0, 2)  # kill after so many commits more; never is a kill where nothing was done
+        wanted = chance.randint(
+            0, 2
+        )  # kill after so many commits more; never is a kill where nothing was done
         deadline = time.monotonic() + 120
         seen = 0
         while seen < wanted and process.poll() is None and time.monotonic() < deadline:
@@ -65,7 +81,9 @@ def test_twenty_kills_change_nothing(alone, tmp_path):
                 seen, before = seen + 1, size
             time.sleep(0.001)
         time.sleep(chance.uniform(0, 0.3))
-        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        children = (
+            psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        )
         for victim in [process.pid, *(child.pid for child in children)]:
             try:
                 os.kill(victim, signal.SIGKILL)

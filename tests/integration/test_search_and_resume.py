@@ -21,13 +21,18 @@ def test_searches_are_the_runs_own_first_ones(tmp_path):
         assert done.returncode == 0, done.stderr
         assert f"{count} searches of state 0 are done. 0 KMC steps" in done.stdout
         found = read_lines(tmp_path / "run/journal/searches.jsonl", SearchRecord)
-        assert [(record.state, record.index) for record in found] == [(0, index) for index in range(count)]
+        assert [(record.state, record.index) for record in found] == [
+            (0, index) for index in range(count)
+        ]
     done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert mlip_kmc("run", config, "--dir", "whole", cwd=tmp_path).returncode == 0
     for journal, kind in (("events", Event), ("searches", SearchRecord)):
         mixed, whole = (
-            [{**vars(record), "seconds": 0} for record in read_lines(tmp_path / run / f"journal/{journal}.jsonl", kind)]
+            [
+                {**vars(record), "seconds": 0}
+                for record in read_lines(tmp_path / run / f"journal/{journal}.jsonl", kind)
+            ]
             for run in ("run", "whole")
         )
         assert mixed == whole
@@ -37,9 +42,13 @@ def test_a_tick_without_time_registers_one_search_and_commits_it(tmp_path, monke
     from mlip_kmc.akmc import run as wrapper
     from mlip_kmc.config import load_config
 
-    monkeypatch.setattr(wrapper, "_POLL_S", 0.0)  # more may be ready: a stop must not wait for all of them, nor a kill lose them
+    monkeypatch.setattr(
+        wrapper, "_POLL_S", 0.0
+    )  # more may be ready: a stop must not wait for all of them, nor a kill lose them
     config = load_config(write_config(tmp_path))
-    wrapper.EonWrapper(config, run_dir=tmp_path / "run").search(*wrapper.inputs_of(config), count=12)
+    wrapper.EonWrapper(config, run_dir=tmp_path / "run").search(
+        *wrapper.inputs_of(config), count=12
+    )
     generations = max(int(path.stem) for path in (tmp_path / "run" / "generations").iterdir())
     assert generations == 13  # the first says that the run begins
     records = read_lines(tmp_path / "run/journal/searches.jsonl", SearchRecord)
@@ -53,7 +62,9 @@ def tempered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tempered")
     config = write_config(folder, stop={"kmc_steps": 2})
     assert mlip_kmc("run", config, "--dir", "run", cwd=folder).returncode == 0
-    write_config(folder, stop={"kmc_steps": 4}, temperature_K=500, workers=1, search={"time_limit_min": 7})
+    write_config(
+        folder, stop={"kmc_steps": 4}, temperature_K=500, workers=1, search={"time_limit_min": 7}
+    )
     done = mlip_kmc("run", config, "--dir", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "run", done.stdout
@@ -65,11 +76,17 @@ def test_another_temperature_is_marked_wherever_it_matters(tempered):
     assert "from KMC step 2 on at 500.0 K" in said
     events = read_lines(run / "journal/events.jsonl", Event)
     assert [event.temperature_K for event in events] == [400, 400, 500, 500]
-    assert [frame.info.get("temperature_K") for frame in read(run / "results/trajectory.xyz", index=":")] == [
-        None, 400, 400, 500, 500]
+    assert [
+        frame.info.get("temperature_K") for frame in read(run / "results/trajectory.xyz", index=":")
+    ] == [None, 400, 400, 500, 500]
     starts = read_lines(run / "journal/starts.jsonl", Start)
     assert [start.temperature_K for start in starts] == [400, 500]
-    assert set(starts[1].changes) == {"temperature_K", "workers", "stop.kmc_steps", "search.time_limit_min"}
+    assert set(starts[1].changes) == {
+        "temperature_K",
+        "workers",
+        "stop.kmc_steps",
+        "search.time_limit_min",
+    }
     assert starts[1].kmc_step == 2
 
 
@@ -78,7 +95,9 @@ def test_all_rates_are_those_of_the_new_temperature(tempered):
     rows = [process for state in read_states(run / "eon") for process in state.processes]
     assert len(rows) >= 4
     for row in rows:
-        assert row.rate == pytest.approx(row.prefactor * math.exp(-row.barrier * EON_KELVIN_PER_EV / 500), rel=1e-12)
+        assert row.rate == pytest.approx(
+            row.prefactor * math.exp(-row.barrier * EON_KELVIN_PER_EV / 500), rel=1e-12
+        )
 
 
 def test_confidence_is_earned_again_at_the_new_temperature(tempered):
@@ -109,7 +128,12 @@ def test_status_of_a_finished_run(tempered):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
-    assert (found["condition"], found["kmc_steps"], found["starts"], found["temperature_K"]) == ("done", 4, 2, 500)
+    assert (found["condition"], found["kmc_steps"], found["starts"], found["temperature_K"]) == (
+        "done",
+        4,
+        2,
+        500,
+    )
     searches = read_lines(run / "journal/searches.jsonl", SearchRecord)
     assert sum(found["searches"].values()) == len(searches)
     assert found["force_calls"] == sum(record.force_calls for record in searches)

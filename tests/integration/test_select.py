@@ -40,20 +40,31 @@ def left_by_chance(projections, grade, rng):
 
 def test_fewer_labels_than_random_choice(grade, record_property):
     """The same drop of the largest gamma: from what it is to below the threshold."""
-    lines = ["", "62 candidates as searches from a vacancy meet them; labels until the largest gamma is under 3:",
-             "               largest gamma                    labels                 largest gamma after as many",
-             " seed       before     after    chosen   random (mean, least of 5)     random labels (mean of 5)"]
+    lines = [
+        "",
+        "62 candidates as searches from a vacancy meet them; labels until the largest gamma is under 3:",
+        "               largest gamma                    labels                 largest gamma after as many",
+        " seed       before     after    chosen   random (mean, least of 5)     random labels (mean of 5)",
+    ]
     ours, chance = [], []
     for seed in range(5):
         projections = [grade.projections_of(atoms) for atoms in search_frames(seed)]
         choice = choose(projections, inverses=grade.inverses)
         assert choice.complete
-        left = [left_by_chance(projections, grade, np.random.default_rng([seed, number])) for number in range(5)]
-        counts = [next(count for count, gamma in enumerate(gammas) if gamma < USUAL.select) for gammas in left]
+        left = [
+            left_by_chance(projections, grade, np.random.default_rng([seed, number]))
+            for number in range(5)
+        ]
+        counts = [
+            next(count for count, gamma in enumerate(gammas) if gamma < USUAL.select)
+            for gammas in left
+        ]
         ours.append(len(choice.chosen))
         chance.append(counts)
-        lines.append(f"{seed:5}{choice.gammas_before.max():13.1f}{choice.gammas_after.max():10.2f}{ours[-1]:10}"
-                     f"{np.mean(counts):13.1f}{min(counts):7}{np.mean([gammas[ours[-1]] for gammas in left]):31.1f}")
+        lines.append(
+            f"{seed:5}{choice.gammas_before.max():13.1f}{choice.gammas_after.max():10.2f}{ours[-1]:10}"
+            f"{np.mean(counts):13.1f}{min(counts):7}{np.mean([gammas[ours[-1]] for gammas in left]):31.1f}"
+        )
     print("\n".join(lines))
     record_property("labels", {"chosen": ours, "random": chance})
     assert all(mine < min(counts) for mine, counts in zip(ours, chance, strict=True))
@@ -65,8 +76,18 @@ def halts_of(grade, seed=0):
     for number, atoms in enumerate(hop_frames(seed)):
         gammas = grade.gamma_of(atoms)
         kind = Kind.HALT if gammas.max() > 15 else Kind.CANDIDATE
-        halts.append(Halt(atoms=atoms, gammas=gammas, search=f"0_{number // 7}", state=0, stage=Stage.SEARCH,
-                          step=10 * (number % 7), kind=kind, potential=grade.digest))
+        halts.append(
+            Halt(
+                atoms=atoms,
+                gammas=gammas,
+                search=f"0_{number // 7}",
+                state=0,
+                stage=Stage.SEARCH,
+                step=10 * (number % 7),
+                kind=kind,
+                potential=grade.digest,
+            )
+        )
     return halts
 
 
@@ -81,16 +102,49 @@ def run(tmp_path, grade):
     copy = worst.atoms[rng.permutation(len(worst.atoms))]
     copy.positions += [1.0, 2.0, 3.0]
     copy.wrap()
-    write_halt(tmp_path / "run" / "halts", Halt(atoms=copy, gammas=None, search="1_0", state=1, stage=Stage.SADDLE, step=5,
-                                                kind=Kind.HALT, potential="0" * 64))
+    write_halt(
+        tmp_path / "run" / "halts",
+        Halt(
+            atoms=copy,
+            gammas=None,
+            search="1_0",
+            state=1,
+            stage=Stage.SADDLE,
+            step=5,
+            kind=Kind.HALT,
+            potential="0" * 64,
+        ),
+    )
     crushed = worst.atoms.copy()
     crushed.positions[1] = crushed.positions[2] + 0.3
-    write_halt(tmp_path / "run" / "halts", Halt(atoms=crushed, gammas=None, search="1_1", state=1, stage=Stage.SEARCH, step=9,
-                                                kind=Kind.EVIDENCE, potential=grade.digest))
+    write_halt(
+        tmp_path / "run" / "halts",
+        Halt(
+            atoms=crushed,
+            gammas=None,
+            search="1_1",
+            state=1,
+            stage=Stage.SEARCH,
+            step=9,
+            kind=Kind.EVIDENCE,
+            potential=grade.digest,
+        ),
+    )
     foreign = worst.atoms.copy()
     foreign.set_chemical_symbols(["Al"] * len(foreign))
-    write_halt(tmp_path / "run" / "halts", Halt(atoms=foreign, gammas=None, search="1_2", state=1, stage=Stage.SEARCH, step=9,
-                                                kind=Kind.CANDIDATE, potential=grade.digest))
+    write_halt(
+        tmp_path / "run" / "halts",
+        Halt(
+            atoms=foreign,
+            gammas=None,
+            search="1_2",
+            state=1,
+            stage=Stage.SEARCH,
+            step=9,
+            kind=Kind.CANDIDATE,
+            potential=grade.digest,
+        ),
+    )
     (tmp_path / "run" / "halts" / "torn-1.xyz").write_text("107\nLattice=")
     return tmp_path / "run"
 
@@ -119,9 +173,14 @@ def test_every_frame_gets_a_verdict_and_a_reason(run, grade):
 def test_gammas_of_another_potential_are_computed_anew(run, grade):
     """What the files say of gamma does not count, whoever wrote it."""
     halts, _ = read_halts(run / "halts")
-    lies = tuple(Halt(**{**halt.__dict__, "gammas": np.full(len(halt.atoms), 1e-3), "potential": "1" * 64}) for halt in halts)
+    lies = tuple(
+        Halt(**{**halt.__dict__, "gammas": np.full(len(halt.atoms), 1e-3), "potential": "1" * 64})
+        for halt in halts
+    )
     true, false = (select_frames(frames, grade=grade) for frames in (halts, lies))
-    assert [decision.gamma_before for decision in true.decisions] == [decision.gamma_before for decision in false.decisions]
+    assert [decision.gamma_before for decision in true.decisions] == [
+        decision.gamma_before for decision in false.decisions
+    ]
     assert [frame.name for frame in true.frames] == [frame.name for frame in false.frames]
     assert false.decisions[0].gamma_in_file == 1e-3
 
@@ -157,19 +216,35 @@ def test_the_command(run, poor, grade):
 def test_the_same_bytes_again_with_any_number_of_threads(run, poor):
     digests = set()
     for threads in ("1", "2", "2"):
-        done = subprocess.run([sys.executable, "-m", "mlip_kmc", "select", str(run), "--potential", str(poor.yace)],
-                              capture_output=True, text=True, check=False, timeout=300,
-                              env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
-                                   "PYTHONHASHSEED": threads})
+        done = subprocess.run(
+            [sys.executable, "-m", "mlip_kmc", "select", str(run), "--potential", str(poor.yace)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": threads,
+                "OPENBLAS_NUM_THREADS": threads,
+                "PYTHONHASHSEED": threads,
+            },
+        )
         assert done.returncode == 0, done.stderr
-        digests.add(tuple(hashlib.sha256((run / "selection" / name).read_bytes()).hexdigest()
-                          for name in ("selected.xyz", "selection.json")))
+        digests.add(
+            tuple(
+                hashlib.sha256((run / "selection" / name).read_bytes()).hexdigest()
+                for name in ("selected.xyz", "selection.json")
+            )
+        )
     assert len(digests) == 1
 
 
 def test_a_torn_selection_is_none(run, poor):
     assert read_selection(run / "selection") is None
-    assert mlip_kmc("select", run, "--potential", poor.yace, "--most", 1, cwd=run.parent).returncode == 0
+    assert (
+        mlip_kmc("select", run, "--potential", poor.yace, "--most", 1, cwd=run.parent).returncode
+        == 0
+    )
     assert read_selection(run / "selection")["selected"] == 1
     path = run / "selection" / "selected.xyz"
     path.write_bytes(path.read_bytes()[:-10])
@@ -203,13 +278,21 @@ def test_the_campaign_goes_on_from_its_halt_and_says_where_it_stops(tmp_path, ru
     (directory / "campaign.json").write_text(CampaignState(step=Step.SELECT).to_json())
     run.rename(directory / "run")
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(poor.yace)
+    settings["structure"], settings["potential"]["ace"] = (
+        str(EXAMPLE / "vacancy.xyz"),
+        str(poor.yace),
+    )
     (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
-    for shown in ("round 1: select\nround 1: label\n", "round 1: label\n"):  # the same command again
+    for shown in (
+        "round 1: select\nround 1: label\n",
+        "round 1: label\n",
+    ):  # the same command again
         done = mlip_kmc("campaign", "akmc.yaml", "--dir", "campaign", cwd=tmp_path)
         assert done.returncode == 100, done.stderr
-        assert done.stdout == (f"{shown}stops here today: 1 structure waits for labels in campaign/run/selection/selected.xyz; "
-                               "labels, refit and refresh are done by hand\n")
+        assert done.stdout == (
+            f"{shown}stops here today: 1 structure waits for labels in campaign/run/selection/selected.xyz; "
+            "labels, refit and refresh are done by hand\n"
+        )
     done = mlip_kmc("select", directory, "--potential", poor.yace, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (6, "")
     assert "campaign/run" in done.stderr
@@ -218,7 +301,10 @@ def test_the_campaign_goes_on_from_its_halt_and_says_where_it_stops(tmp_path, ru
 def test_a_campaign_explores_with_the_run_itself(tmp_path):
     """Six seconds of the example: nothing halts, and the same command would go on."""
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    settings["structure"], settings["potential"]["ace"] = str(EXAMPLE / "vacancy.xyz"), str(EXAMPLE / "cu.yace")
+    settings["structure"], settings["potential"]["ace"] = (
+        str(EXAMPLE / "vacancy.xyz"),
+        str(EXAMPLE / "cu.yace"),
+    )
     settings["stop"] = {"wall_time_min": 0.1}
     (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
     done = mlip_kmc("campaign", "akmc.yaml", "--dir", "campaign", "--quiet", cwd=tmp_path)

@@ -69,8 +69,15 @@ echo "0 termination_reason" >results.dat
 
 @contextlib.contextmanager
 def python(text, *arguments, **options):
-    process = subprocess.Popen([sys.executable, "-c", text, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, start_new_session=True, **options)
+    process = subprocess.Popen(
+        [sys.executable, "-c", text, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        **options,
+    )
     try:
         yield process
     finally:
@@ -134,8 +141,14 @@ def client(tmp_path, monkeypatch):
 @contextlib.contextmanager
 def stopped_as(whom, main, crew, stop_s):
     """Stopped for so long, and continued one after the other where both are."""
-    both = {"the scheduler first": (tree(crew), tree(main)), "the workers first": (tree(main), tree(crew))}
-    later, sooner = both.get(whom, ((), {"the scheduler": [psutil.Process(main.pid)], "the workers": tree(crew)}.get(whom)))
+    both = {
+        "the scheduler first": (tree(crew), tree(main)),
+        "the workers first": (tree(main), tree(crew)),
+    }
+    later, sooner = both.get(
+        whom,
+        ((), {"the scheduler": [psutil.Process(main.pid)], "the workers": tree(crew)}.get(whom)),
+    )
     with stopped(later):
         with stopped(sooner):
             pause(stop_s)
@@ -147,7 +160,10 @@ def stopped_as(whom, main, crew, stop_s):
 def test_workers_and_scheduler_go_on_after_any_stop_and_no_search_is_blamed(tmp_path, client):
     """One search runs through it all, and loses its worker more often than it may see one die; others end during the stops."""
     ends = {}
-    with python(CLUSTER, tmp_path, SILENT_S) as main, started("worker", tmp_path, "--slots", 2) as crew:
+    with (
+        python(CLUSTER, tmp_path, SILENT_S) as main,
+        started("worker", tmp_path, "--slots", 2) as crew,
+    ):
         told = Told(main)
 
         def submit(name):
@@ -155,13 +171,20 @@ def test_workers_and_scheduler_go_on_after_any_stop_and_no_search_is_blamed(tmp_
             until((tmp_path / f"{name}.pid").exists, what=f"the client of {name}")
 
         submit("0_0")
-        stages = [(whom, stop_s) for stop_s in STOPS_S for whom in ("the scheduler", "the scheduler first", "the workers first")]
+        stages = [
+            (whom, stop_s)
+            for stop_s in STOPS_S
+            for whom in ("the scheduler", "the scheduler first", "the workers first")
+        ]
         for number, (whom, stop_s) in enumerate(stages, start=1):
             submit(f"0_{number}")
             with stopped_as(whom, main, crew, stop_s):
                 (tmp_path / f"0_{number}.go").touch()  # it ends during the stop, or right after it
             ends[f"0_{number}"] = "finished"
-            until(lambda: told.last["ends"] == ends and told.last["slots"] == 2, what=f"a search and two workers after {whom}")
+            until(
+                lambda: told.last["ends"] == ends and told.last["slots"] == 2,
+                what=f"a search and two workers after {whom}",
+            )
         for _ in range(3):
             until((tmp_path / "0_0.pid").exists, what="its client")
             with stopped_as("the workers", main, crew, 0.0):
@@ -169,7 +192,10 @@ def test_workers_and_scheduler_go_on_after_any_stop_and_no_search_is_blamed(tmp_
                 (tmp_path / "0_0.pid").unlink()
             until(lambda: told.last["slots"] == 2, what="that they come back")
         (tmp_path / "0_0.go").touch()
-        until(lambda: told.last["ends"] == ends | {"0_0": "finished"}, what="the search that ran through it all")
+        until(
+            lambda: told.last["ends"] == ends | {"0_0": "finished"},
+            what="the search that ran through it all",
+        )
         assert crew.poll() is None
 
 
@@ -198,14 +224,26 @@ def test_a_run_that_is_stopped_comes_to_the_same(tmp_path, undisturbed, where, s
     """The run's process, its workers with their clients, and all of them, one after the other."""
     config, run = write_config(tmp_path, **SHORT), tmp_path / "run"
     with contextlib.ExitStack() as stack:
-        crew = stack.enter_context(started("worker", run, "--slots", 2)) if where == "in a crew" else None
+        crew = (
+            stack.enter_context(started("worker", run, "--slots", 2))
+            if where == "in a crew"
+            else None
+        )
         main = stack.enter_context(python(RUN, config, run, SILENT_S if crew else "local"))
         for whom in ("the run", "the others", "all"):
             seen = registered(run)
-            until(lambda seen=seen: registered(run) > seen or main.poll() is not None, what="a search")
-            victims = [] if main.poll() is not None else {
-                "the run": [psutil.Process(main.pid)], "the others": tree(crew) if crew else descendants(main),
-                "all": [*tree(main), *(tree(crew) if crew else [])]}[whom]
+            until(
+                lambda seen=seen: registered(run) > seen or main.poll() is not None, what="a search"
+            )
+            victims = (
+                []
+                if main.poll() is not None
+                else {
+                    "the run": [psutil.Process(main.pid)],
+                    "the others": tree(crew) if crew else descendants(main),
+                    "all": [*tree(main), *(tree(crew) if crew else [])],
+                }[whom]
+            )
             with stopped(victims):
                 pause(stop_s)
         out = main.communicate(timeout=DEADLINE_S)[0]

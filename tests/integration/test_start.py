@@ -18,7 +18,9 @@ ACE = AcePotential.read(EXAMPLE / "cu.yace")
 
 
 def vacancy():
-    return prepare(read(EXAMPLE / "vacancy.xyz"), elements=ACE.elements, cutoff_A=ACE.cutoff_A).atoms
+    return prepare(
+        read(EXAMPLE / "vacancy.xyz"), elements=ACE.elements, cutoff_A=ACE.cutoff_A
+    ).atoms
 
 
 def test_the_report_says_what_python_ace_says(tmp_path):
@@ -26,11 +28,16 @@ def test_the_report_says_what_python_ace_says(tmp_path):
     minimum, report = prepare_start(given, ACE, evidence=tmp_path)
     minimum.calc = ACE.calculator()
     assert report.energy == pytest.approx(minimum.get_potential_energy(), abs=1e-8)
-    assert report.largest_force_eV_per_A == pytest.approx(np.linalg.norm(minimum.get_forces(), axis=1).max(), abs=1e-6)
+    assert report.largest_force_eV_per_A == pytest.approx(
+        np.linalg.norm(minimum.get_forces(), axis=1).max(), abs=1e-6
+    )
     assert report.largest_force_eV_per_A < 1e-3
-    assert report.pressure_GPa == pytest.approx(-minimum.get_stress()[:3].mean() * 160.2177, abs=2e-3)
+    assert report.pressure_GPa == pytest.approx(
+        -minimum.get_stress()[:3].mean() * 160.2177, abs=2e-3
+    )
     assert report.largest_displacement_A == pytest.approx(
-        np.linalg.norm(minimum.positions - given.positions, axis=1).max(), abs=1e-9)
+        np.linalg.norm(minimum.positions - given.positions, axis=1).max(), abs=1e-9
+    )
     assert np.linalg.norm((minimum.positions - given.positions).mean(axis=0)) < 1e-9
     assert report.lowest_eigenvalue_eV_per_A2 > 0.1
 
@@ -84,11 +91,22 @@ def test_a_built_in_potential_is_reported_too(tmp_path):
     assert report.energy_drop > 0
 
 
-@pytest.mark.parametrize("unknown", [Lowest(float("nan"), float("inf"), 7, converged=False),
-                                     Lowest(float("nan"), 0.0, 7, converged=True), Lowest(0.3, 0.2, 400, converged=False)])
-def test_what_is_not_shown_to_be_a_minimum_is_refused_unless_told_otherwise(tmp_path, monkeypatch, unknown):
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        Lowest(float("nan"), float("inf"), 7, converged=False),
+        Lowest(float("nan"), 0.0, 7, converged=True),
+        Lowest(0.3, 0.2, 400, converged=False),
+    ],
+)
+def test_what_is_not_shown_to_be_a_minimum_is_refused_unless_told_otherwise(
+    tmp_path, monkeypatch, unknown
+):
     monkeypatch.setattr(start, "_stability", lambda *_: unknown)
-    with pytest.raises(StructureError, match=r"could not be told: after \d+ products .* structure.allow_unknown_stability"):
+    with pytest.raises(
+        StructureError,
+        match=r"could not be told: after \d+ products .* structure.allow_unknown_stability",
+    ):
         prepare_start(vacancy(), ACE, evidence=tmp_path)
     _, report = prepare_start(vacancy(), ACE, evidence=tmp_path, allow_unknown_stability=True)
     assert report.lowest_eigenvalue_eV_per_A2 is None

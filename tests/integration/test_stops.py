@@ -17,7 +17,11 @@ from .test_same import outcome
 
 
 def clients():
-    return [p for p in psutil.process_iter(["name"]) if p.info["name"] in ("eonclient", "lmp") and p.status() != "zombie"]
+    return [
+        p
+        for p in psutil.process_iter(["name"])
+        if p.info["name"] in ("eonclient", "lmp") and p.status() != "zombie"
+    ]
 
 
 def one_line(done):
@@ -29,15 +33,25 @@ def one_line(done):
 
 def ace_config(folder, yace, **changes):
     (folder / "potential.yace").write_bytes(yace)
-    settings = {"structure": str(EXAMPLE / "vacancy.xyz"), "potential": {"ace": "potential.yace"}, "temperature_K": 500,
-                "workers": 2, **changes}
+    settings = {
+        "structure": str(EXAMPLE / "vacancy.xyz"),
+        "potential": {"ace": "potential.yace"},
+        "temperature_K": 500,
+        "workers": 2,
+        **changes,
+    }
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
     return folder / "akmc.yaml"
 
 
 def start(config, run):
-    return subprocess.Popen([sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(run)],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(run)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def wait_for(condition, process):
@@ -93,14 +107,22 @@ def test_nothing_but_bad_searches_stops_the_run(tmp_path):
 
 def test_a_time_limit_is_no_result_of_a_search(tmp_path):
     """A search that reaches it twice stops the run and is not registered; with time enough all is as if nothing had been."""
+
     def run(limit_min, folder):
-        config = write_config(tmp_path, search={"time_limit_min": limit_min}, stop={"kmc_steps": 1},
-                              confidence={"value": 0.3})
+        config = write_config(
+            tmp_path,
+            search={"time_limit_min": limit_min},
+            stop={"kmc_steps": 1},
+            confidence={"value": 0.3},
+        )
         return mlip_kmc("run", config, "--dir", folder, cwd=tmp_path)
 
     done = run(1e-5, "run")
     assert done.returncode == 7
-    assert "search 0_0 reached a time limit twice: it took longer than its time limit of 1e-05 min" in one_line(done)
+    assert (
+        "search 0_0 reached a time limit twice: it took longer than its time limit of 1e-05 min"
+        in one_line(done)
+    )
     assert (tmp_path / "run" / "evidence" / "0_0").is_dir()
     assert clients() == []
     assert run(5, "run").returncode == run(5, "other").returncode == 0
@@ -111,7 +133,9 @@ def test_a_client_that_is_killed_once_does_no_harm(tmp_path):
     """Each search takes longer here, so that it can be met."""
     config = ace_config(tmp_path, (EXAMPLE / "cu.yace").read_bytes(), stop={"wall_time_min": 0.4})
     process = start(config, tmp_path / "run")
-    wait_for(lambda: (tmp_path / "run" / "generations" / "00000001.json").exists() and clients(), process)
+    wait_for(
+        lambda: (tmp_path / "run" / "generations" / "00000001.json").exists() and clients(), process
+    )
     victims = clients()
     victims[0].kill()
     out, err = process.communicate(timeout=200)
@@ -121,7 +145,9 @@ def test_a_client_that_is_killed_once_does_no_harm(tmp_path):
 
 def test_a_potential_that_lammps_cannot_read_starts_nothing(tmp_path):
     text = (EXAMPLE / "cu.yace").read_text()
-    config = ace_config(tmp_path, text.replace("radbasename: ChebExpCos", "radbasename: NoSuchBasis").encode())
+    config = ace_config(
+        tmp_path, text.replace("radbasename: ChebExpCos", "radbasename: NoSuchBasis").encode()
+    )
     done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 4, done.stderr
     assert "has the radial basis 'NoSuchBasis', which LAMMPS does not know" in one_line(done)

@@ -19,9 +19,18 @@ from .conftest import mlip_kmc, write_config
 from .test_same import outcome
 
 OPTIONS = {
-    "superbasins": {"superbasins": True, "stop": {"kmc_steps": 3}, "temperature_K": 600,
-                    "confidence": {"scheme": "new", "value": 0.9},
-                    "eon": {"Coarse Graining": {"superbasin_scheme": "transition_counting", "number_of_transitions": 1}}},
+    "superbasins": {
+        "superbasins": True,
+        "stop": {"kmc_steps": 3},
+        "temperature_K": 600,
+        "confidence": {"scheme": "new", "value": 0.9},
+        "eon": {
+            "Coarse Graining": {
+                "superbasin_scheme": "transition_counting",
+                "number_of_transitions": 1,
+            }
+        },
+    },
     "recycling": {"recycling": True, "confidence": {"value": 0.8}, "stop": {"kmc_steps": 2}},
 }
 
@@ -38,14 +47,27 @@ def check_ways_out(tree, copy):
     assert basins
     start = read_structure(copy / "pos.con")
     for basin in basins:
-        tables = {number: state.procs for number, state in basin.state_dict.items() if state.load_process_table() is None}
+        tables = {
+            number: state.procs
+            for number, state in basin.state_dict.items()
+            if state.load_process_table() is None
+        }
         for entered in basin.states:
-            path = Path.start(start.cell.array, read_structure(FilePath(entered.reactant_path)).get_chemical_symbols(),
-                              anchored=bool(start.constraints))
-            ways = [Leaving(explicit_hops=hops).draw(basin, entered=entered, path=path, rng=np.random.default_rng(1))
-                    for hops in (1e6, 0.0)]
+            path = Path.start(
+                start.cell.array,
+                read_structure(FilePath(entered.reactant_path)).get_chemical_symbols(),
+                anchored=bool(start.constraints),
+            )
+            ways = [
+                Leaving(explicit_hops=hops).draw(
+                    basin, entered=entered, path=path, rng=np.random.default_rng(1)
+                )
+                for hops in (1e6, 0.0)
+            ]
             for way in ways:
-                assert way.mean_time_s == pytest.approx(float(mean_time(tables, entered.number)), rel=1e-10)
+                assert way.mean_time_s == pytest.approx(
+                    float(mean_time(tables, entered.number)), rel=1e-10
+                )
                 here = read_structure(FilePath(way.left.reactant_path))
                 assert np.isfinite(way.path.unwrapped(here.positions)).all()
                 assert sorted(way.path.mapping) == list(range(len(here)))
@@ -66,7 +88,9 @@ def mean_time(tables, entry):
         rows[pivot] = [value / rows[pivot][pivot] for value in rows[pivot]]
         for other, row in enumerate(rows):
             if other != pivot:
-                rows[other] = [value - row[pivot] * top for value, top in zip(row, rows[pivot], strict=True)]
+                rows[other] = [
+                    value - row[pivot] * top for value, top in zip(row, rows[pivot], strict=True)
+                ]
     return rows[numbers.index(entry)][-1]
 
 
@@ -77,9 +101,15 @@ def test_a_run_that_is_killed_goes_on_the_same(tmp_path, kind):
     assert whole.returncode == 0, whole.stdout + whole.stderr
     journal = tmp_path / "killed" / "journal" / "searches.jsonl"
     for lines in (6, 20):
-        process = subprocess.Popen([sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", "killed"], cwd=tmp_path,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < lines):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", "killed"],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while process.poll() is None and (
+            not journal.exists() or journal.read_bytes().count(b"\n") < lines
+        ):
             time.sleep(0.01)
         process.kill()
         process.wait(timeout=30)
@@ -110,12 +140,22 @@ def test_workers_and_stops_do_not_choose_the_states_that_are_searched(tmp_path):
         config = write_config(tmp_path, f"{folder}.yaml", workers=workers, **few)
         return [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", folder]
 
-    alone = subprocess.run(command(1, "alone"), cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    alone = subprocess.run(
+        command(1, "alone"), cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
+    )
     assert alone.returncode == 0, alone.stderr
     journal, drains = tmp_path / "many" / "journal" / "searches.jsonl", 0
     for lines in (10, 30, 50, 10**9):
-        process = subprocess.Popen(command(7, "many"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < lines):
+        process = subprocess.Popen(
+            command(7, "many"),
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while process.poll() is None and (
+            not journal.exists() or journal.read_bytes().count(b"\n") < lines
+        ):
             time.sleep(0.01)
         process.send_signal(signal.SIGUSR1)
         error = process.communicate(timeout=600)[1]
@@ -125,4 +165,7 @@ def test_workers_and_stops_do_not_choose_the_states_that_are_searched(tmp_path):
             break
     assert drains > 0
     assert outcome(tmp_path / "many") == outcome(tmp_path / "alone")
-    assert any(event.superbasin is not None for event in read_lines(tmp_path / "alone/journal/events.jsonl", Event))
+    assert any(
+        event.superbasin is not None
+        for event in read_lines(tmp_path / "alone/journal/events.jsonl", Event)
+    )

@@ -36,21 +36,35 @@ def frames_of(folder, atoms, *, select, halt):
         (folder / name).symlink_to(target)
     pair = potential.lammps_input(("Cu",), gamma=GammaSection(select=select, halt=halt, every=1))
     (folder / "in.lammps").write_text(f"{HEAD}{pair}run 0\n")
-    done = subprocess.run(["lmp", "-in", "in.lammps", "-log", "none", "-nocite"], cwd=folder, capture_output=True, text=True,
-                          timeout=120, check=False)
+    done = subprocess.run(
+        ["lmp", "-in", "in.lammps", "-log", "none", "-nocite"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (grade,) = read_grades((folder / GRADES).read_text())
     texts = [path.read_text() for path in sorted(folder.glob("select.*.dump"))]
-    halted = list(read_frames((folder / HALT_FRAMES).read_text())) if (folder / HALT_FRAMES).is_file() else []
+    halted = (
+        list(read_frames((folder / HALT_FRAMES).read_text()))
+        if (folder / HALT_FRAMES).is_file()
+        else []
+    )
     return grade.gamma, [frame for text in texts for frame in read_frames(text)], halted
 
 
 def test_lammps(tmp_path, atoms):
     gamma, _, _ = frames_of(tmp_path / "first", atoms, select=1.0, halt=1e9)
     above = math.nextafter(gamma, math.inf)
-    outcomes = [tuple(map(len, frames_of(tmp_path / f"{number}", atoms, select=select, halt=halt)[1:]))
-                for number, (select, halt) in enumerate([(1.0, gamma), (gamma, above), (above, 2 * above)])]
-    print(f"\ngamma {gamma!r}: candidates and halts with halt, with select, with neither at it: {outcomes}")
+    outcomes = [
+        tuple(map(len, frames_of(tmp_path / f"{number}", atoms, select=select, halt=halt)[1:]))
+        for number, (select, halt) in enumerate([(1.0, gamma), (gamma, above), (above, 2 * above)])
+    ]
+    print(
+        f"\ngamma {gamma!r}: candidates and halts with halt, with select, with neither at it: {outcomes}"
+    )
     assert outcomes == [(0, 1), (1, 0), (0, 0)]
 
 
@@ -59,9 +73,29 @@ def test_the_driver(tmp_path, atoms, engine):
     def asked(name, *limits):
         folder = tmp_path / name
         done = subprocess.run(
-            [sys.executable, pace_driver.__file__, "--potential", EXAMPLE / "cu.yace", "--basis", EXAMPLE / "cu.yaml",
-             "--active-set", EXAMPLE / "cu.asi", "--engine", engine, "--halts", folder, "--gamma", tmp_path / "gamma", *limits],
-            input=text_of(atoms), capture_output=True, text=True, timeout=120, check=False)
+            [
+                sys.executable,
+                pace_driver.__file__,
+                "--potential",
+                EXAMPLE / "cu.yace",
+                "--basis",
+                EXAMPLE / "cu.yaml",
+                "--active-set",
+                EXAMPLE / "cu.asi",
+                "--engine",
+                engine,
+                "--halts",
+                folder,
+                "--gamma",
+                tmp_path / "gamma",
+                *limits,
+            ],
+            input=text_of(atoms),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         return done.returncode, [str(frame.kind) for frame in read_halts(folder)[0]]
 
     assert asked("none") == (0, [])

@@ -14,8 +14,14 @@ from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import mlip_kmc
 
-INPUT = next((root / "shared" / "data" / "al-trimer" for root in Path(__file__).resolve().parents
-              if (root / "shared" / "data" / "al-trimer").is_dir()), None)
+INPUT = next(
+    (
+        root / "shared" / "data" / "al-trimer"
+        for root in Path(__file__).resolve().parents
+        if (root / "shared" / "data" / "al-trimer").is_dir()
+    ),
+    None,
+)
 BARRIER_EV = 0.278290
 RATES_PER_S = (1.657e8, 1.665e8)  # the recorded dynamics' range
 
@@ -27,10 +33,19 @@ def trimer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trimer")
     shutil.copy(INPUT / "pos.con", folder / "pos.con")
     settings = {
-        "structure": "pos.con", "potential": {"eon": "eam_al"}, "temperature_K": 300, "prefactor": {"harmonic": True},
-        "confidence": {"scheme": "old", "value": 0.95}, "stop": {"kmc_steps": 2}, "workers": 2,
-        "search": {"displacement_A": 0.01, "displacement_radius_A": 5.0, "max_energy_eV": 10.0,
-                   "converged_force_eV_per_A": 0.001},
+        "structure": "pos.con",
+        "potential": {"eon": "eam_al"},
+        "temperature_K": 300,
+        "prefactor": {"harmonic": True},
+        "confidence": {"scheme": "old", "value": 0.95},
+        "stop": {"kmc_steps": 2},
+        "workers": 2,
+        "search": {
+            "displacement_A": 0.01,
+            "displacement_radius_A": 5.0,
+            "max_energy_eV": 10.0,
+            "converged_force_eV_per_A": 0.001,
+        },
     }
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
     done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=folder)
@@ -39,7 +54,9 @@ def trimer(tmp_path_factory):
 
 
 def test_the_first_process_is_the_published_one(trimer):
-    processes = sorted(read_states(trimer / "eon")[0].processes, key=lambda process: process.barrier)
+    processes = sorted(
+        read_states(trimer / "eon")[0].processes, key=lambda process: process.barrier
+    )
     assert processes[0].barrier == pytest.approx(BARRIER_EV, abs=1e-5)
     for process in processes:
         if abs(process.barrier - BARRIER_EV) < 1e-4:

@@ -33,8 +33,14 @@ def until(condition, *, what):
 
 @contextlib.contextmanager
 def started(*arguments, **options):
-    process = subprocess.Popen([sys.executable, "-m", "mlip_kmc", *map(str, arguments)], stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, start_new_session=True, **options)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlip_kmc", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        **options,
+    )
     try:
         yield process
     finally:
@@ -57,15 +63,23 @@ def members(process):
     found = []
     for child in descendants(process):
         with contextlib.suppress(psutil.Error):
-            if any(connection.status == psutil.CONN_ESTABLISHED for connection in child.net_connections("tcp")):
+            if any(
+                connection.status == psutil.CONN_ESTABLISHED
+                for connection in child.net_connections("tcp")
+            ):
                 found.append(child)
     return found
 
 
 def physics(run):
     """What a run did, without what depends on the clock."""
-    return ([{**vars(event), "time": 0} for event in read_lines(run / "journal/events.jsonl", Event)],
-            [{**vars(record), "seconds": 0} for record in read_lines(run / "journal/searches.jsonl", SearchRecord)])
+    return (
+        [{**vars(event), "time": 0} for event in read_lines(run / "journal/events.jsonl", Event)],
+        [
+            {**vars(record), "seconds": 0}
+            for record in read_lines(run / "journal/searches.jsonl", SearchRecord)
+        ],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +93,10 @@ def local(tmp_path_factory):
 
 def test_the_trajectory_is_that_of_one_process_and_crews_come_and_go(tmp_path, local):
     config, run = write_config(tmp_path), tmp_path / "run"
-    with started("worker", run, "--slots", 1) as early, started("run", config, "--dir", run, "--remote-workers") as main:
+    with (
+        started("worker", run, "--slots", 1) as early,
+        started("run", config, "--dir", run, "--remote-workers") as main,
+    ):
         until((run / "journal/searches.jsonl").exists, what="searches of the early worker")
         assert stat.S_IMODE(connection_file(run).stat().st_mode) == 0o600
         with started("worker", run, "--slots", 2) as late:
@@ -114,7 +131,10 @@ def test_usr1_lets_searches_finish_and_term_does_not(tmp_path, local):
     config, run = write_config(tmp_path), tmp_path / "run"
     for number in (signal.SIGUSR1, signal.SIGTERM):
         with started("run", config, "--dir", run) as main:
-            until(lambda: (run / "live.json").exists() and (run / "journal/searches.jsonl").exists(), what="searches")
+            until(
+                lambda: (run / "live.json").exists() and (run / "journal/searches.jsonl").exists(),
+                what="searches",
+            )
             main.send_signal(number)
             out = main.communicate(timeout=DEADLINE_S)[0]
             assert main.returncode == 75, out
@@ -131,7 +151,9 @@ def test_without_any_worker_the_run_says_so(tmp_path):
 
     config = load_config(write_config(tmp_path))
     wrapper = EonWrapper(config, run_dir=tmp_path / "run", remote=Remote(patience_min=0.01))
-    with pytest.raises(ProgramError, match=r"no worker was there for 0\.01 min; start some with `mlip-kmc worker"):
+    with pytest.raises(
+        ProgramError, match=r"no worker was there for 0\.01 min; start some with `mlip-kmc worker"
+    ):
         wrapper.run_akmc(*inputs_of(config))
 
 
@@ -155,8 +177,14 @@ def orders(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
     def job(name, order):
-        return ClientJob(name=name, files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")}, links={},
-                         returns=("results.dat",), time_limit_s=3600, evidence=tmp_path / "evidence" / name)
+        return ClientJob(
+            name=name,
+            files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")},
+            links={},
+            returns=("results.dat",),
+            time_limit_s=3600,
+            evidence=tmp_path / "evidence" / name,
+        )
 
     return job
 
@@ -172,7 +200,10 @@ def collected(cluster, count):
 
 def test_a_search_that_kills_its_worker_three_times_is_given_up_and_no_other(tmp_path, orders):
     file = connection_file(tmp_path)
-    with SearchCluster.joined(file=file, files={}) as cluster, started("worker", tmp_path, "--slots", 2) as crew:
+    with (
+        SearchCluster.joined(file=file, files={}) as cluster,
+        started("worker", tmp_path, "--slots", 2) as crew,
+    ):
         cluster.submit(orders("0_0", "kill-worker"))
         for index in range(1, 30):
             cluster.submit(orders(f"0_{index}", "finish"))
@@ -183,9 +214,17 @@ def test_a_search_that_kills_its_worker_three_times_is_given_up_and_no_other(tmp
 
 
 def test_a_search_that_is_taken_back_ends_where_it_runs(tmp_path, orders):
-    with SearchCluster.joined(file=connection_file(tmp_path), files={}) as cluster, started("worker", tmp_path, "--slots", 1):
+    with (
+        SearchCluster.joined(file=connection_file(tmp_path), files={}) as cluster,
+        started("worker", tmp_path, "--slots", 1),
+    ):
         cluster.submit(orders("0_0", "sleep"))
-        pid = int(until(lambda: (tmp_path / "0_0.pid").exists() and (tmp_path / "0_0.pid").read_text(), what="its client"))
+        pid = int(
+            until(
+                lambda: (tmp_path / "0_0.pid").exists() and (tmp_path / "0_0.pid").read_text(),
+                what="its client",
+            )
+        )
         assert cluster.cancel(["0_0"]) == 1
         until(lambda: not psutil.pid_exists(pid), what="the client's end")
         cluster.submit(orders("0_0", "finish"))  # the same name again
@@ -199,7 +238,10 @@ def test_a_search_whose_worker_leaves_runs_elsewhere(tmp_path, orders):
             with started("worker", tmp_path, "--slots", 1) as crew:
                 if times == 0:
                     cluster.submit(orders("0_0", "sleep"))
-                until(lambda: (tmp_path / "0_0.pid").exists() and (tmp_path / "0_0.pid").read_text(), what="its client")
+                until(
+                    lambda: (tmp_path / "0_0.pid").exists() and (tmp_path / "0_0.pid").read_text(),
+                    what="its client",
+                )
                 (tmp_path / "0_0.pid").unlink()
                 crew.send_signal(signal.SIGTERM)
                 assert crew.wait(DEADLINE_S) == 0
@@ -224,7 +266,11 @@ def test_in_this_process_the_next_search_is_there_already_and_not_counted(tmp_pa
         cluster.submit(orders(f"0_{index}", "sleep"))
 
     def pids():
-        return [int(text) for index in range(4) if (path := tmp_path / f"0_{index}.pid").exists() and (text := path.read_text())]
+        return [
+            int(text)
+            for index in range(4)
+            if (path := tmp_path / f"0_{index}.pid").exists() and (text := path.read_text())
+        ]
 
     with SearchCluster.local(workers=2) as cluster:
         for index in range(4):
@@ -232,7 +278,10 @@ def test_in_this_process_the_next_search_is_there_already_and_not_counted(tmp_pa
         until(lambda: len(pids()) == 2, what="two clients")
         assert (cluster.running, cluster.waiting) == (2, 1)  # 0_2 is with the worker
         assert cluster.cancel(["0_0"]) == 1
-        until(lambda: (tmp_path / "0_2.pid").exists() and (tmp_path / "0_2.pid").read_text(), what="the next client")
+        until(
+            lambda: (tmp_path / "0_2.pid").exists() and (tmp_path / "0_2.pid").read_text(),
+            what="the next client",
+        )
         assert (cluster.running, cluster.waiting) == (2, 0)
         assert cluster.hold() == 2  # the spare one is taken back
         assert cluster.cancel(["0_1"]) == 1
@@ -245,7 +294,9 @@ def test_in_this_process_the_next_search_is_there_already_and_not_counted(tmp_pa
 def test_a_node_with_other_files_stays_out(tmp_path):
     needed = tmp_path / "cu.yace"
     needed.write_text("a")
-    with SearchCluster.joined(file=connection_file(tmp_path), files={str(needed): "0" * 64, "/none/x": "0" * 64}):
+    with SearchCluster.joined(
+        file=connection_file(tmp_path), files={str(needed): "0" * 64, "/none/x": "0" * 64}
+    ):
         done = mlip_kmc("worker", tmp_path, "--slots", 1, cwd=tmp_path)
         assert done.returncode == 6
         assert "cu.yace has another content here than where the run is" in done.stderr
@@ -259,7 +310,10 @@ def test_a_worker_waits_no_longer_than_it_was_told(tmp_path):
 
 def test_crews_that_die_again_and_again_leave(tmp_path):
     """Worker processes that cannot live at all: here, because their connection file names a file that ends them."""
-    with SearchCluster.joined(file=connection_file(tmp_path), files={}), started("worker", tmp_path, "--slots", 1) as crew:
+    with (
+        SearchCluster.joined(file=connection_file(tmp_path), files={}),
+        started("worker", tmp_path, "--slots", 1) as crew,
+    ):
         for _ in range(5):
             for member in [until(lambda: members(crew), what="a worker")[0]]:
                 member.kill()
@@ -275,7 +329,11 @@ def listening(process):
     """(address, port) of every port on which it and its children listen."""
     found = set()
     for each in [psutil.Process(process.pid), *descendants(process)]:
-        found |= {(c.laddr.ip, c.laddr.port) for c in each.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        found |= {
+            (c.laddr.ip, c.laddr.port)
+            for c in each.net_connections("tcp")
+            if c.status == psutil.CONN_LISTEN
+        }
     return found
 
 
@@ -308,7 +366,11 @@ def test_every_port_asks_for_a_certificate(tmp_path):
             started("worker", tmp_path, "--slots", 2) as crew:  # fmt: skip
         until(lambda: cluster.slots == 2, what="the crew")
         scheduler = int(Connection.read(connection_file(tmp_path)).addresses[0].rsplit(":", 1)[1])
-        own = {c.laddr.port for c in psutil.Process().net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        own = {
+            c.laddr.port
+            for c in psutil.Process().net_connections("tcp")
+            if c.status == psutil.CONN_LISTEN
+        }
         assert own == {scheduler}
         ports = {port for _, port in listening(crew)}
         assert len(ports) == 2

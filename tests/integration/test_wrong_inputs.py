@@ -34,8 +34,13 @@ from mlip_kmc.potential.record import Digests
 from .conftest import EXAMPLE, mlip_kmc, write_config
 
 FILES = ("cu.yace", "cu.yaml", "cu.asi", "cu.record.json", "vacancy.xyz")
-SETTINGS = {"structure": "vacancy.xyz", "potential": {"ace": "cu.yace"}, "temperature_K": 500, "workers": 1,
-            "stop": {"kmc_steps": 1}}
+SETTINGS = {
+    "structure": "vacancy.xyz",
+    "potential": {"ace": "cu.yace"},
+    "temperature_K": 500,
+    "workers": 1,
+    "stop": {"kmc_steps": 1},
+}
 WHO_HOLDS_IT = {"lock", "live.json"}
 """What says who uses a run directory, and is no part of the run."""
 
@@ -61,7 +66,9 @@ def content(data, name="akmc.yaml"):
 
 def added(text):
     """Text at the end of `akmc.yaml`."""
-    return lambda folder: (folder / "akmc.yaml").write_text((folder / "akmc.yaml").read_text() + text)
+    return lambda folder: (folder / "akmc.yaml").write_text(
+        (folder / "akmc.yaml").read_text() + text
+    )
 
 
 def changed(name, change):
@@ -121,10 +128,26 @@ def half(data):
 
 def dumped(folder):
     atoms = read(folder / "vacancy.xyz")
-    rows = [f"{index} 1 {x} {y} {z}" for index, (x, y, z) in enumerate(atoms.positions.tolist(), start=1)]
+    rows = [
+        f"{index} 1 {x} {y} {z}"
+        for index, (x, y, z) in enumerate(atoms.positions.tolist(), start=1)
+    ]
     sides = [f"0 {length}" for length in atoms.cell.lengths()]
-    (folder / "last.dump").write_text("\n".join(["ITEM: TIMESTEP", "0", "ITEM: NUMBER OF ATOMS", str(len(atoms)),
-                                                 "ITEM: BOX BOUNDS pp pp pp", *sides, "ITEM: ATOMS id type x y z", *rows, ""]))
+    (folder / "last.dump").write_text(
+        "\n".join(
+            [
+                "ITEM: TIMESTEP",
+                "0",
+                "ITEM: NUMBER OF ATOMS",
+                str(len(atoms)),
+                "ITEM: BOX BOUNDS pp pp pp",
+                *sides,
+                "ITEM: ATOMS id type x y z",
+                *rows,
+                "",
+            ]
+        )
+    )
     config(structure="last.dump", potential={"eon": "eam_al"})(folder)
 
 
@@ -263,7 +286,9 @@ def forked(*arguments, cwd, before=lambda: None):
     """Run the command line in a process of its own, after `before` in that process."""
     out, err = os.pipe(), os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # numpy's idle threads do not come along
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # numpy's idle threads do not come along
         child = os.fork()
     if child == 0:
         _command(arguments, cwd, before, out[1], err[1])
@@ -296,13 +321,20 @@ def _command(arguments, cwd, before, out, err):
 
 
 def clients():
-    return [p for p in psutil.process_iter(["name"]) if p.info["name"] in ("eonclient", "lmp") and p.status() != "zombie"]
+    return [
+        p
+        for p in psutil.process_iter(["name"])
+        if p.info["name"] in ("eonclient", "lmp") and p.status() != "zombie"
+    ]
 
 
 def contents(folder):
     """Every file of a run directory by content, but for what says who holds it."""
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in folder.rglob("*") if path.is_file() and path.name not in WHO_HOLDS_IT}
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in WHO_HOLDS_IT
+    }
 
 
 def refused(done, code, words):
@@ -391,7 +423,11 @@ def full_disk():
     """A file system of 64 kB, full, at `disk`; only this process and its children see it."""
     user, group = os.getuid(), os.getgid()
     os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNS)
-    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"0 {user} 1"),
+        ("gid_map", f"0 {group} 1"),
+    ):
         Path("/proc/self", name).write_text(text)
     Path("disk").mkdir()
     if ctypes.CDLL(None, use_errno=True).mount(b"tmpfs", b"disk", b"tmpfs", 0, b"size=64k") != 0:
@@ -439,17 +475,28 @@ ELSEWHERE = {
     "a scratch that is read-only": Place(8, ["cannot write /opt: the file system is read-only; choose another MLIP_KMC_SCRATCH"],
                                          before=environment(MLIP_KMC_SCRATCH="/opt")),
 }  # fmt: skip
-KNOWN_AT_ONCE = ("an old processor", "a scratch that is not there", "a file for a run directory", "a run directory below a file")
+KNOWN_AT_ONCE = (
+    "an old processor",
+    "a scratch that is not there",
+    "a file for a run directory",
+    "a run directory below a file",
+)
 
 
 @pytest.mark.parametrize("what", ELSEWHERE)
 def test_right_inputs_in_a_wrong_place(folder, what):
     place = ELSEWHERE[what]
     inputs = contents(folder)
-    refused(forked("run", "akmc.yaml", "--dir", place.run, cwd=folder, before=place.before), place.code, place.words)
+    refused(
+        forked("run", "akmc.yaml", "--dir", place.run, cwd=folder, before=place.before),
+        place.code,
+        place.words,
+    )
     if what in KNOWN_AT_ONCE:
         assert not (folder / "run").exists()
-    committed = [name for name in contents(folder) if name not in (inputs.keys() | {"cpuinfo", "parts.json"})]
+    committed = [
+        name for name in contents(folder) if name not in (inputs.keys() | {"cpuinfo", "parts.json"})
+    ]
     assert committed == [], "nothing is committed where nothing could start"
     assert inputs.items() <= contents(folder).items()
 
@@ -457,7 +504,11 @@ def test_right_inputs_in_a_wrong_place(folder, what):
 def test_a_run_directory_of_another_configuration_stays_as_it_is(folder, old_run):
     before = contents(old_run)
     done = forked("run", "akmc.yaml", "--dir", old_run, cwd=folder)
-    refused(done, 6, [f"the run directory {old_run} belongs to another configuration", "choose another --dir"])
+    refused(
+        done,
+        6,
+        [f"the run directory {old_run} belongs to another configuration", "choose another --dir"],
+    )
     assert contents(old_run) == before
 
 
@@ -471,4 +522,7 @@ def test_empty_sections_are_no_error(folder):
 def test_the_rows_are_of_the_example_as_it_is(folder):
     """What is spoilt is right before: `no eonclient` above is as far as right inputs come without it."""
     record = yaml.safe_load((folder / "cu.record.json").read_text())
-    assert Digests(**record["digests"]).yace == hashlib.sha256((folder / "cu.yace").read_bytes()).hexdigest()
+    assert (
+        Digests(**record["digests"]).yace
+        == hashlib.sha256((folder / "cu.yace").read_bytes()).hexdigest()
+    )

@@ -23,8 +23,11 @@ from mlip_kmc.ground.errors import ConfigError, MlipKmcError
 
 from .nasty import CANARY, TEXTS
 
-BASES = {"AcePotentialSection": {"ace": "cu.yace"}, "AsePotentialSection": {"ase": "ase.calculators.emt:EMT"},
-         "BuiltinPotentialSection": {"eon": "eam_al"}}
+BASES = {
+    "AcePotentialSection": {"ace": "cu.yace"},
+    "AsePotentialSection": {"ase": "ase.calculators.emt:EMT"},
+    "BuiltinPotentialSection": {"eon": "eam_al"},
+}
 HARMLESS = re.compile("[A-Za-z0-9 _-]*", re.ASCII)
 """Words: where they stand, in the value of an option, nobody takes them for a command."""
 KEY = "<key>"
@@ -46,7 +49,11 @@ class Field:
 
     def spoilt(self, text):
         """Settings in which this field holds the text."""
-        settings = {"structure": "vacancy.xyz", "temperature_K": 500, "potential": dict(BASES[self.kind])}
+        settings = {
+            "structure": "vacancy.xyz",
+            "temperature_K": 500,
+            "potential": dict(BASES[self.kind]),
+        }
         place = settings
         for key in self.path[:-1]:
             if not isinstance(place.get(key), dict):
@@ -71,21 +78,36 @@ def models_in(annotation):
 def fields_of(model=Config, path=(), belongs=()):
     """Every field that holds a value, and one for the keys of each section that takes any."""
     for name, field in model.model_fields.items():
-        inner = models_in(typing.Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation)
+        inner = models_in(
+            typing.Annotated[(field.annotation, *field.metadata)]
+            if field.metadata
+            else field.annotation
+        )
         here = (*path, name)
         for kind in inner:
-            yield from fields_of(kind, here, (kind.__name__,) if here == ("potential",) else belongs)
+            yield from fields_of(
+                kind, here, (kind.__name__,) if here == ("potential",) else belongs
+            )
         yield Field(here, *belongs)  # also text in the place of a section
         if not inner and "dict" in str(field.annotation):
             yield Field((*here, KEY), *belongs)
 
 
 FIELDS = list(dict.fromkeys(fields_of()))
-OF_EON = [(section, key) for section, options in schema().items() if section not in RESERVED_SECTIONS
-          for key in options if (section, key) not in RESERVED]
-DEEPER = [Field(("eon", "Optimizer", "max_move")), Field(("eon", "Saddle Search", "displace_type_list")),
-          Field(("eon", "Optimizer", KEY)), Field(("potential", "baseline", "pairs", "Cu-Cu")),
-          Field(("potential", "minimum_distance_A", "Cu-Cu"))]
+OF_EON = [
+    (section, key)
+    for section, options in schema().items()
+    if section not in RESERVED_SECTIONS
+    for key in options
+    if (section, key) not in RESERVED
+]
+DEEPER = [
+    Field(("eon", "Optimizer", "max_move")),
+    Field(("eon", "Saddle Search", "displace_type_list")),
+    Field(("eon", "Optimizer", KEY)),
+    Field(("potential", "baseline", "pairs", "Cu-Cu")),
+    Field(("potential", "minimum_distance_A", "Cu-Cu")),
+]
 
 
 @pytest.fixture
@@ -99,8 +121,20 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_table_holds_every_field():
     names = {field.name for field in FIELDS}
-    assert {"structure.file", "potential.ace", "potential.ase", "potential.eon", "potential.kwargs", "seed", "eon", "workers",
-            f"potential.minimum_distance_A.{KEY}", "search.displace", "stop.kmc_steps", "gamma.on_halt"} <= names
+    assert {
+        "structure.file",
+        "potential.ace",
+        "potential.ase",
+        "potential.eon",
+        "potential.kwargs",
+        "seed",
+        "eon",
+        "workers",
+        f"potential.minimum_distance_A.{KEY}",
+        "search.displace",
+        "stop.kmc_steps",
+        "gamma.on_halt",
+    } <= names
     assert len(FIELDS) + len(DEEPER) >= 60
     assert len(TEXTS) >= 30
 
@@ -120,12 +154,22 @@ def test_no_field_lets_it_through(folder, field):
         else:
             assert field.path[:2] == FREE or HARMLESS.fullmatch(text), f"{what} is taken"
             if field.path[:2] == FREE:
-                assert text not in config_ini(config, potential_name=potential.eon_name, jobs_ahead=2)
+                assert text not in config_ini(
+                    config, potential_name=potential.eon_name, jobs_ahead=2
+                )
             if isinstance(config.potential, AcePotentialSection):
-                assert text not in "".join(potential.job_files(("Cu",), gamma=config.gamma).values())
+                assert text not in "".join(
+                    potential.job_files(("Cu",), gamma=config.gamma).values()
+                )
     assert not (folder / CANARY).exists()
-    assert {path.name for path in folder.iterdir()} == {"akmc.yaml", "cu.yace", "cu.yaml", "cu.asi", "cu.record.json",
-                                                        "vacancy.xyz"}
+    assert {path.name for path in folder.iterdir()} == {
+        "akmc.yaml",
+        "cu.yace",
+        "cu.yaml",
+        "cu.asi",
+        "cu.record.json",
+        "vacancy.xyz",
+    }
 
 
 @pytest.mark.parametrize("what", TEXTS)
@@ -143,13 +187,23 @@ def test_no_option_of_eons_takes_it(what):
 
 
 def test_options_that_start_programs_cannot_be_set():
-    for section, key in itertools.chain(RESERVED, ((name, next(iter(schema()[name]))) for name in RESERVED_SECTIONS)):
+    for section, key in itertools.chain(
+        RESERVED, ((name, next(iter(schema()[name]))) for name in RESERVED_SECTIONS)
+    ):
         with pytest.raises(ValueError, match="cannot be set"):
             check_options({section: {key: "1"}})
     assert ("Potential", "ext_pot_path") in RESERVED
-    commands = [(section, key) for section, key in OF_EON
-                if any(word in key for word in ("command", "script", "launcher", "ext_pot", "library", "host", "socket"))]
-    assert not commands, "an option that names a program or a host: reserve it in config/eon_schema.py"
+    commands = [
+        (section, key)
+        for section, key in OF_EON
+        if any(
+            word in key
+            for word in ("command", "script", "launcher", "ext_pot", "library", "host", "socket")
+        )
+    ]
+    assert not commands, (
+        "an option that names a program or a host: reserve it in config/eon_schema.py"
+    )
 
 
 def test_the_environment_is_checked_too(folder, monkeypatch):

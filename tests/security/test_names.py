@@ -19,7 +19,11 @@ from mlip_kmc.driver.runtime import PROGRAM, write_program
 
 from .nasty import CANARY, TEXTS
 
-NAMES = {what: text.replace("/", "") for what, text in TEXTS.items() if "\0" not in text and not text.startswith(("..", "~"))}
+NAMES = {
+    what: text.replace("/", "")
+    for what, text in TEXTS.items()
+    if "\0" not in text and not text.startswith(("..", "~"))
+}
 OF_FILES = {what: name for what, name in NAMES.items() if name.isprintable()}
 """A configuration names no files with control characters."""
 TOGETHER = {
@@ -41,8 +45,17 @@ def ace_config(folder, name, **potential):
     for ending in ("yace", "yaml", "asi"):
         shutil.copy(EXAMPLE / f"cu.{ending}", folder / f"{name}.{ending}")
     shutil.copy(EXAMPLE / "vacancy.xyz", folder / f"{name}.xyz")
-    settings = {"structure": f"{name}.xyz", "potential": {"ace": f"{name}.yace", **potential}, "temperature_K": 500,
-                "workers": 2, "search": {"displacement_A": 0.3, "displace": "under_coordinated", "displacement_radius_A": 3.0}}
+    settings = {
+        "structure": f"{name}.xyz",
+        "potential": {"ace": f"{name}.yace", **potential},
+        "temperature_K": 500,
+        "workers": 2,
+        "search": {
+            "displacement_A": 0.3,
+            "displace": "under_coordinated",
+            "displacement_radius_A": 3.0,
+        },
+    }
     (folder / f"{name}.conf").write_text(yaml.safe_dump(settings))
     return folder / f"{name}.conf"
 
@@ -64,7 +77,14 @@ def test_the_program_that_eon_calls_is_its_text_and_no_more(tmp_path, what):
     folder.mkdir()
     program = write_program(folder, digest="0" * 64)
     assert stat.S_IMODE(program.stat().st_mode) == 0o700
-    done = subprocess.run([str(folder / PROGRAM)], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [str(folder / PROGRAM)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode not in (0, 126, 127)
     assert "Traceback" not in done.stderr
     assert "pace_driver: " in done.stderr
@@ -77,8 +97,13 @@ def run_under(lane, folder, name, *, printable, **potential):
     for place in ("scratch", "runtime"):
         (home / place / name).mkdir(parents=True)
     config = ace_config(home, name if printable else "plain", **potential)
-    environment = {"MLIP_KMC_SCRATCH": str(home / "scratch" / name), "XDG_RUNTIME_DIR": str(home / "runtime" / name)}
-    done = lane.command("search", "-n", "2", "--dir", f"./{name}", "--", config, cwd=home, environment=environment)
+    environment = {
+        "MLIP_KMC_SCRATCH": str(home / "scratch" / name),
+        "XDG_RUNTIME_DIR": str(home / "runtime" / name),
+    }
+    done = lane.command(
+        "search", "-n", "2", "--dir", f"./{name}", "--", config, cwd=home, environment=environment
+    )
     assert not list((home / "scratch" / name).iterdir()), "nothing is left behind"
     return done, home / name
 
@@ -99,7 +124,9 @@ def test_a_run_among_such_names(lane, tmp_path, what):
 @pytest.mark.parametrize("what", ["a shell's", "line breaks"])
 def test_a_run_through_the_driver_among_such_names(lane, tmp_path, what):
     """eOn hands the driver's program to a shell: under a fixed name, in a directory that it changes to."""
-    done, _ = run_under(lane, tmp_path, TOGETHER[what], printable=TOGETHER[what].isprintable(), path="driver")
+    done, _ = run_under(
+        lane, tmp_path, TOGETHER[what], printable=TOGETHER[what].isprintable(), path="driver"
+    )
     assert (done.returncode, done.stderr) == (0, ""), done
     assert canaries(tmp_path) == []
 
@@ -107,8 +134,13 @@ def test_a_run_through_the_driver_among_such_names(lane, tmp_path, what):
 def test_a_runs_files_are_its_owners(tmp_path):
     """Nobody else can write, and what is a key nobody else can read, while the run goes on."""
     config = write_config(tmp_path, stop={"kmc_steps": 100000})
-    process = subprocess.Popen([sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", "run"], cwd=tmp_path,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, umask=0o022)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", "run"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        umask=0o022,
+    )
     try:
         while not (tmp_path / "run/generations/00000003.json").exists():
             assert process.poll() is None

@@ -20,12 +20,18 @@ SOAK = bool(os.environ.get("MLIP_KMC_SOAK"))
 DEADLINE_S = 900
 CREDENTIAL_S = 4
 ENDS = ("DONE", "HALTED", "FAILED")
-QUICK = ("--time=1", "--signal=B:USR1@10")  # Slurm's shortest limit; it gives notice up to half a minute earlier
+QUICK = (
+    "--time=1",
+    "--signal=B:USR1@10",
+)  # Slurm's shortest limit; it gives notice up to half a minute earlier
 NODES = ("n1", "n2", "n3")
 # the second partition's jobs are preempted with 30 s of notice by the third's
-CONF = ("PreemptType=preempt/partition_prio", "PreemptMode=REQUEUE",
-        "PartitionName=low Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE GraceTime=30",
-        "PartitionName=urgent Nodes=ALL PriorityTier=10 PreemptMode=OFF")
+CONF = (
+    "PreemptType=preempt/partition_prio",
+    "PreemptMode=REQUEUE",
+    "PartitionName=low Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE GraceTime=30",
+    "PartitionName=urgent Nodes=ALL PriorityTier=10 PreemptMode=OFF",
+)
 MAKE = """
 from ase.build import add_adsorbate, fcc100
 from ase.constraints import FixAtoms
@@ -39,17 +45,27 @@ slab.write("adatom.xyz")
 
 def pytest_collection_modifyitems(items):
     """Without the programs these tests say so loudly: they fail, they are not skipped."""
-    missing = [name for name in ("apptainer", "slurmctld", "slurmd", "munged", "sbatch", "shellcheck")
-               if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+    missing = [
+        name
+        for name in ("apptainer", "slurmctld", "slurmd", "munged", "sbatch", "shellcheck")
+        if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None
+    ]
     if items and missing:
-        pytest.exit(f"tests/slurm needs {', '.join(missing)}: `./bootstrap test` as root installs them", returncode=3)
+        pytest.exit(
+            f"tests/slurm needs {', '.join(missing)}: `./bootstrap test` as root installs them",
+            returncode=3,
+        )
     if items and not IMAGE.is_file():
         pytest.exit(f"tests/slurm needs {IMAGE}; containers/build makes it", returncode=3)
     if items and os.geteuid() != 0:
         if os.environ.get("CI"):
-            pytest.exit("tests/slurm must be root, who alone can start Slurm's daemons", returncode=3)
+            pytest.exit(
+                "tests/slurm must be root, who alone can start Slurm's daemons", returncode=3
+            )
         for item in items:
-            item.add_marker(pytest.mark.skip(reason="NOT TESTED: only root can start Slurm's daemons"))
+            item.add_marker(
+                pytest.mark.skip(reason="NOT TESTED: only root can start Slurm's daemons")
+            )
 
 
 def until(condition, *, what, more=lambda: ""):
@@ -62,15 +78,35 @@ def until(condition, *, what, more=lambda: ""):
 
 
 def called(*command, cwd=None, env=None, check=True):
-    done = subprocess.run([str(word) for word in command], cwd=cwd, env=env, capture_output=True, text=True, timeout=120,
-                          stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
     assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
 
 
 def in_image(*command, cwd):
-    return called("apptainer", "--quiet", "exec", "--userns", "--containall", "--no-home", "--bind", cwd, "--pwd", cwd, IMAGE,
-                  *command)
+    return called(
+        "apptainer",
+        "--quiet",
+        "exec",
+        "--userns",
+        "--containall",
+        "--no-home",
+        "--bind",
+        cwd,
+        "--pwd",
+        cwd,
+        IMAGE,
+        *command,
+    )
 
 
 @dataclass
@@ -92,8 +128,12 @@ class Cluster:
 
     def jobs(self, folder=None):
         """State by job, of those that were submitted from a folder."""
-        lines = [line.split(maxsplit=2) for line in
-                 self.slurm("squeue", "--noheader", "--array", "--format=%i %T %Z").splitlines()]
+        lines = [
+            line.split(maxsplit=2)
+            for line in self.slurm(
+                "squeue", "--noheader", "--array", "--format=%i %T %Z"
+            ).splitlines()
+        ]
         return {job: state for job, state, where in lines if folder is None or where == str(folder)}
 
     def stop_slurmctld(self):
@@ -106,10 +146,26 @@ class Cluster:
         for node in NODES:
             state = self.slurm("sinfo", "--noheader", f"--nodes={node}", "--format=%T").split()[0]
             pid = self.folder / f"slurmd-{node}.pid"
-            if "down" in state or "*" in state or not pid.is_file() or not alive(int(pid.read_text())):
+            if (
+                "down" in state
+                or "*" in state
+                or not pid.is_file()
+                or not alive(int(pid.read_text()))
+            ):
                 self.control("slurmd", node)
-        until(lambda: self.slurm("sinfo", "--noheader", "--partition=main", "--states=idle,mixed,allocated,completing",
-                                 "--format=%D").split() and self.up() == len(NODES), what="all nodes")
+        until(
+            lambda: (
+                self.slurm(
+                    "sinfo",
+                    "--noheader",
+                    "--partition=main",
+                    "--states=idle,mixed,allocated,completing",
+                    "--format=%D",
+                ).split()
+                and self.up() == len(NODES)
+            ),
+            what="all nodes",
+        )
 
     def up(self):
         lines = self.slurm("sinfo", "--noheader", "--partition=main", "--format=%D %T").splitlines()
@@ -146,8 +202,12 @@ def hurry(cluster, ended):
     """
     since = {}
     while not ended.wait(1):
-        waiting = cluster.slurm("squeue", "--noheader", "--array", "--states=PENDING", "--format=%i %r", check=False)
-        found = {line.split()[0] for line in waiting.splitlines() if line.split()[1:] == ["BeginTime"]}
+        waiting = cluster.slurm(
+            "squeue", "--noheader", "--array", "--states=PENDING", "--format=%i %r", check=False
+        )
+        found = {
+            line.split()[0] for line in waiting.splitlines() if line.split()[1:] == ["BeginTime"]
+        }
         since = {job: since.get(job, time.monotonic()) for job in found}
         for job, begun in since.items():
             if time.monotonic() - begun > CREDENTIAL_S + 4:
@@ -168,9 +228,19 @@ class Project:
         (self.folder / "akmc.yaml").write_text(json.dumps(self.settings))
 
     def site(self, *lines):
-        (self.folder / "site.env").write_text("\n".join([
-            f"MLIP_KMC_IMAGE={IMAGE}", 'MLIP_KMC_APPTAINER_OPTIONS="--userns"', f"MLIP_KMC_NODE_SCRATCH={self.scratch}",
-            "MLIP_KMC_GRACE_S=10", "MLIP_KMC_PATIENCE_MIN=0.3", *lines, ""]))
+        (self.folder / "site.env").write_text(
+            "\n".join(
+                [
+                    f"MLIP_KMC_IMAGE={IMAGE}",
+                    'MLIP_KMC_APPTAINER_OPTIONS="--userns"',
+                    f"MLIP_KMC_NODE_SCRATCH={self.scratch}",
+                    "MLIP_KMC_GRACE_S=10",
+                    "MLIP_KMC_PATIENCE_MIN=0.3",
+                    *lines,
+                    "",
+                ]
+            )
+        )
 
     @property
     def scratch(self):
@@ -181,8 +251,16 @@ class Project:
         return self.folder / "run"
 
     def submit(self, *flags, script="akmc.sbatch", arguments=("akmc.yaml", "run"), env=None):
-        return called("sbatch", "--parsable", "--output=job.log", *flags, SCRIPTS / script, *arguments,
-                      cwd=self.folder, env={**self.cluster.env, **(env or {})}).split(";")[0]
+        return called(
+            "sbatch",
+            "--parsable",
+            "--output=job.log",
+            *flags,
+            SCRIPTS / script,
+            *arguments,
+            cwd=self.folder,
+            env={**self.cluster.env, **(env or {})},
+        ).split(";")[0]
 
     def jobs(self):
         return self.cluster.jobs(self.folder)
@@ -208,7 +286,11 @@ class Project:
 
     def told(self):
         """All that a failed test wants to know."""
-        logs = "".join(f"--- {path.name}\n{path.read_text()}" for path in sorted(self.run.glob("slurm/*")) if path.is_file())
+        logs = "".join(
+            f"--- {path.name}\n{path.read_text()}"
+            for path in sorted(self.run.glob("slurm/*"))
+            if path.is_file()
+        )
         return f"--- job.log\n{self.log()}\n{logs}\n{self.jobs()}"
 
     def end(self, run=None):
@@ -234,7 +316,11 @@ class Project:
         return [{**record, "seconds": 0} for record in self.journal("searches", run)]
 
     def wait_for_searches(self, count, run=None):
-        until(lambda: len(self.journal("searches", run)) >= count, what=f"{count} searches", more=self.told)
+        until(
+            lambda: len(self.journal("searches", run)) >= count,
+            what=f"{count} searches",
+            more=self.told,
+        )
 
     def starts(self):
         return len(self.journal("starts"))
@@ -255,16 +341,32 @@ class Project:
 
 
 BASE = {
-    "structure": "adatom.xyz", "potential": {"eon": "eam_al"}, "temperature_K": 400, "seed": 5,
-    "search": {"displace": "least_coordinated", "displacement_A": 0.2, "displacement_radius_A": 3.5, "time_limit_min": 5,
-               "max_bad_in_a_row": 1000000},
-    "confidence": {"value": 0.9}, "stop": {"kmc_steps": 100000},
+    "structure": "adatom.xyz",
+    "potential": {"eon": "eam_al"},
+    "temperature_K": 400,
+    "seed": 5,
+    "search": {
+        "displace": "least_coordinated",
+        "displacement_A": 0.2,
+        "displacement_radius_A": 3.5,
+        "time_limit_min": 5,
+        "max_bad_in_a_row": 1000000,
+    },
+    "confidence": {"value": 0.9},
+    "stop": {"kmc_steps": 100000},
 }
 
 
 def merged(old, new):
-    return {**old, **{key: merged(old[key], value) if isinstance(value, dict) and isinstance(old.get(key), dict) else value
-                      for key, value in new.items()}}
+    return {
+        **old,
+        **{
+            key: merged(old[key], value)
+            if isinstance(value, dict) and isinstance(old.get(key), dict)
+            else value
+            for key, value in new.items()
+        },
+    }
 
 
 @pytest.fixture(scope="session")
@@ -320,15 +422,25 @@ class Incident:
         if kind is not None:
             return
         project = self.project
-        until(lambda: project.starts() >= self.starts, what=f"start {self.starts} after: {self.name}", more=project.told)
+        until(
+            lambda: project.starts() >= self.starts,
+            what=f"start {self.starts} after: {self.name}",
+            more=project.told,
+        )
         count = max(len(project.searches()), len(self.searches))
-        until(lambda: len(project.searches()) > count, what=f"searches after: {self.name}", more=project.told)
+        until(
+            lambda: len(project.searches()) > count,
+            what=f"searches after: {self.name}",
+            more=project.told,
+        )
         seconds = time.monotonic() - self.begun
         assert is_prefix(self.events, project.events()), "a KMC step is lost"
         assert is_prefix(self.searches, project.searches()), "a registered search is lost"
         assert project.starts() == self.starts, project.told()
-        print(f"\n{self.name}: of {self.busy} searches in flight at most all lost, of {len(self.searches)} registered none, of "
-              f"{len(self.events)} KMC steps none; after {seconds:.0f} s the next search was registered")
+        print(
+            f"\n{self.name}: of {self.busy} searches in flight at most all lost, of {len(self.searches)} registered none, of "
+            f"{len(self.events)} KMC steps none; after {seconds:.0f} s the next search was registered"
+        )
 
 
 def count(pattern, text):

@@ -9,10 +9,19 @@ from .conftest import ROOT, SCRIPTS, count, until
 
 
 def test_scripts_are_shellcheck_clean():
-    names = sorted(str(path.relative_to(ROOT)) for path in [*SCRIPTS.glob("*.sbatch"), *SCRIPTS.glob("*.sh"),
-                                                            SCRIPTS / "site.env.example", ROOT / "tests/slurm/cluster"])
+    names = sorted(
+        str(path.relative_to(ROOT))
+        for path in [
+            *SCRIPTS.glob("*.sbatch"),
+            *SCRIPTS.glob("*.sh"),
+            SCRIPTS / "site.env.example",
+            ROOT / "tests/slurm/cluster",
+        ]
+    )
     assert len(names) >= 6
-    done = subprocess.run(["shellcheck", "-x", *names], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["shellcheck", "-x", *names], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -54,7 +63,9 @@ def test_a_halt_is_not_requeued(project):
     example = ROOT / "examples/cu-vacancy"
     for file in ("vacancy.xyz", "cu.yace", "cu.yaml", "cu.asi"):
         (project.folder / file).write_bytes((example / file).read_bytes())
-    project.write(structure="vacancy.xyz", potential={"ace": "cu.yace"}, gamma={"select": 0.01, "halt": 0.02})
+    project.write(
+        structure="vacancy.xyz", potential={"ace": "cu.yace"}, gamma={"select": 0.01, "halt": 0.02}
+    )
     settings = project.settings | {"potential": {"ace": "cu.yace"}}
     (project.folder / "akmc.yaml").write_text(json.dumps(settings))
     project.submit()
@@ -71,7 +82,8 @@ def test_workers_that_die_for_ever_stop_it(project):
     (bad / "sitecustomize.py").write_text(
         "import os, sys\n"
         "if 'forkserver' in ' '.join(sys.orig_argv):\n"
-        "    os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), 11))\n")
+        "    os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), 11))\n"
+    )
     project.site(f'MLIP_KMC_APPTAINER_OPTIONS="--userns --env PYTHONPATH={bad}"')
     project.submit("--nodes=2")
     name, text = project.end()
@@ -101,11 +113,14 @@ def test_a_second_job_in_the_same_directory_touches_nothing(project):
     assert project.jobs() == {first: "RUNNING"}
 
 
-@pytest.mark.parametrize(("lines", "expected"), [
-    (("MLIP_KMC_GRACE_S=soon",), "MLIP_KMC_GRACE_S must be a whole number"),
-    (("MLIP_KMC_IMAGE=/nowhere/image.sif",), "there is no image /nowhere/image.sif"),
-    (("MLIP_KMC_SCRATCH_MB=900000000",), "900000000 MB are wanted"),
-])
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("MLIP_KMC_GRACE_S=soon",), "MLIP_KMC_GRACE_S must be a whole number"),
+        (("MLIP_KMC_IMAGE=/nowhere/image.sif",), "there is no image /nowhere/image.sif"),
+        (("MLIP_KMC_SCRATCH_MB=900000000",), "900000000 MB are wanted"),
+    ],
+)
 def test_site_settings_are_checked(project, lines, expected):
     project.site(*lines)
     project.submit()

@@ -26,8 +26,13 @@ def processes(words, *, environment):
 
 def scheduler_of(project, job):
     """The Python process of `mlip-kmc run`, in its container."""
-    return [pid for pid in processes("mlip-kmc run", environment=[f"SLURM_JOB_ID={job}", "MLIP_KMC_SCRATCH=/scratch"])
-            if "python" in str(Path(f"/proc/{pid}/exe").readlink())]
+    return [
+        pid
+        for pid in processes(
+            "mlip-kmc run", environment=[f"SLURM_JOB_ID={job}", "MLIP_KMC_SCRATCH=/scratch"]
+        )
+        if "python" in str(Path(f"/proc/{pid}/exe").readlink())
+    ]
 
 
 def test_the_scheduler_is_killed(project):
@@ -37,7 +42,9 @@ def test_the_scheduler_is_killed(project):
         pids = until(lambda: scheduler_of(project, job), what="the scheduler", more=project.told)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-    assert "the program was killed by signal 9; it is started again" in project.log(), project.told()
+    assert "the program was killed by signal 9; it is started again" in project.log(), (
+        project.told()
+    )
     assert "joining the run" in (project.run / "slurm/worker-n2.log").read_text()
     assert project.jobs() == {job: "RUNNING"}
 
@@ -47,10 +54,16 @@ def test_a_suspended_job_goes_on(project, uninterrupted):
     cluster = project.cluster
     job = project.submit("--nodes=2", "--time=30")
     project.wait_for_searches(2)
-    until(lambda: "joining" in (project.run / "slurm/worker-n2.log").read_text(), what="workers of both nodes", more=project.told)
+    until(
+        lambda: "joining" in (project.run / "slurm/worker-n2.log").read_text(),
+        what="workers of both nodes",
+        more=project.told,
+    )
     with Incident(project, "suspended and resumed", starts=1):
         cluster.slurm("scontrol", "suspend", job)
-        until(lambda: cluster.jobs() == {job: "SUSPENDED"}, what="the suspension", more=project.told)
+        until(
+            lambda: cluster.jobs() == {job: "SUSPENDED"}, what="the suspension", more=project.told
+        )
         time.sleep(75 if SOAK else 5)  # the subject
         cluster.slurm("scontrol", "resume", job)
     assert cluster.jobs() == {job: "RUNNING"}, project.told()
@@ -63,10 +76,18 @@ def test_a_suspended_job_goes_on(project, uninterrupted):
 def the_scripts_node_is_killed(project):
     with Incident(project, "the script's node is killed", starts=2):
         project.cluster.control("kill", "n1")
-        until(lambda: project.cluster.slurm("sinfo", "--noheader", "--nodes=n1", "--format=%T").startswith("down"),
-              what="Slurm to notice", more=project.told)
-        until(lambda: "n1 is gone: requeueing" in (project.run / "slurm/worker-n2.log").read_text(), what="the requeue",
-              more=project.told)
+        until(
+            lambda: project.cluster.slurm(
+                "sinfo", "--noheader", "--nodes=n1", "--format=%T"
+            ).startswith("down"),
+            what="Slurm to notice",
+            more=project.told,
+        )
+        until(
+            lambda: "n1 is gone: requeueing" in (project.run / "slurm/worker-n2.log").read_text(),
+            what="the requeue",
+            more=project.told,
+        )
         project.cluster.control("slurmd", "n1")
 
 
@@ -75,12 +96,23 @@ def test_nodes_are_killed(project, uninterrupted):
     cluster = project.cluster
     job = project.submit("--nodes=3", "--time=60")
     project.wait_for_searches(2)
-    until(lambda: all("joining" in (project.run / f"slurm/worker-{node}.log").read_text() for node in ("n1", "n2", "n3")),
-          what="workers of all nodes", more=project.told)
+    until(
+        lambda: all(
+            "joining" in (project.run / f"slurm/worker-{node}.log").read_text()
+            for node in ("n1", "n2", "n3")
+        ),
+        what="workers of all nodes",
+        more=project.told,
+    )
     with Incident(project, "a node is killed", starts=1):
         cluster.control("kill", "n3")
     if SOAK:
-        until(lambda: cluster.slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N") == "n[1-2]", what="Slurm to notice")
+        until(
+            lambda: (
+                cluster.slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N") == "n[1-2]"
+            ),
+            what="Slurm to notice",
+        )
         assert cluster.jobs() == {job: "RUNNING"}
     cluster.control("slurmd", "n3")  # a requeued job wants all three again
     if SOAK:
@@ -116,7 +148,11 @@ def test_slurmctld_is_restarted(project):
         script = processes("slurm_script", environment=[f"SLURM_JOB_ID={job}"])
         cluster.stop_slurmctld()
         os.kill(min(script), signal.SIGUSR1)  # the others are its own
-        until(lambda: "more to do" in project.log(), what="the end of the first start", more=project.told)
+        until(
+            lambda: "more to do" in project.log(),
+            what="the end of the first start",
+            more=project.told,
+        )
         cluster.control("slurmctld")
 
 
@@ -127,15 +163,30 @@ def test_preemption_with_30_s_of_notice(project, uninterrupted):
         job = project.submit(f"--nodes={nodes}", "--time=30", "--partition=low")
         project.wait_for_searches(len(project.searches()) + 2)
         with Incident(project, f"preempted with 30 s of notice, {nodes} node(s)", starts=start + 1):
-            urgent = called("sbatch", "--parsable", "--partition=urgent", "--nodes=3", "--exclusive",
-                            "--output=/dev/null", "--wrap=sleep 1", env=cluster.env, cwd=project.folder)
-            until(lambda urgent=urgent: urgent not in cluster.jobs(), what="the urgent job", more=project.told)
+            urgent = called(
+                "sbatch",
+                "--parsable",
+                "--partition=urgent",
+                "--nodes=3",
+                "--exclusive",
+                "--output=/dev/null",
+                "--wrap=sleep 1",
+                env=cluster.env,
+                cwd=project.folder,
+            )
+            until(
+                lambda urgent=urgent: urgent not in cluster.jobs(),
+                what="the urgent job",
+                more=project.told,
+            )
         log = project.log()
         assert "notice by SIGTERM" in log, project.told()
         assert log.count("requeued: restart") == (1 if nodes == 3 else 2), project.told()
         assert "DUE TO PREEMPTION" not in log
         reasons = [record["reason"] for record in project.searches() if record["outcome"] == "bad"]
-        assert not [reason for reason in reasons if "signal" in reason or "worker" in reason], reasons
+        assert not [reason for reason in reasons if "signal" in reason or "worker" in reason], (
+            reasons
+        )
         cluster.slurm("scancel", job)
         until(lambda: not cluster.jobs(), what="the end of the job")
     check_against(uninterrupted, project)
@@ -152,11 +203,17 @@ def test_over_three_time_limits_to_its_target(project, uninterrupted):
         os.kill(pid, signal.SIGKILL)
     seen = []
     for start in (2, 3, 4):
-        until(lambda start=start: f"start {start} on" in project.log(), what=f"start {start}", more=project.told)
+        until(
+            lambda start=start: f"start {start} on" in project.log(),
+            what=f"start {start}",
+            more=project.told,
+        )
         assert is_prefix(seen, project.events())
         seen = project.events()
     project.finish_soon(more=1)
     assert project.end()[0] == "DONE", project.told()
     assert project.log().count("requeued: restart") >= 3
-    print(f"\n{project.starts()} starts, {len(project.events())} KMC steps, {len(project.searches())} searches; lost none")
+    print(
+        f"\n{project.starts()} starts, {len(project.events())} KMC steps, {len(project.searches())} searches; lost none"
+    )
     check_against(uninterrupted, project)

@@ -46,8 +46,12 @@ class Slow(EMT):
 @pytest.fixture(scope="module", autouse=True)
 def together(tmp_path_factory, cluster, structure):
     """Jobs that wait for a limit, most of their time: beside the other tests."""
-    found = SimpleNamespace(**{name: project_in(tmp_path_factory.mktemp(name), cluster, structure)
-                               for name in ("stuck", "labels")})
+    found = SimpleNamespace(
+        **{
+            name: project_in(tmp_path_factory.mktemp(name), cluster, structure)
+            for name in ("stuck", "labels")
+        }
+    )
     submit_stuck(found.stuck)
     submit_labels(found.labels)
     yield found
@@ -59,7 +63,9 @@ def submit_stuck(project):
     """A potential that takes ten seconds a call: the first minute is over before anything is committed."""
     (project.folder / "slow.py").write_text(SLOW)
     project.site(f'MLIP_KMC_APPTAINER_OPTIONS="--userns --env PYTHONPATH={project.folder}"')
-    (project.folder / "akmc.yaml").write_text(json.dumps(project.settings | {"potential": {"ase": "slow:Slow"}}))
+    (project.folder / "akmc.yaml").write_text(
+        json.dumps(project.settings | {"potential": {"ase": "slow:Slow"}})
+    )
     project.submit(*QUICK)
 
 
@@ -69,8 +75,12 @@ def submit_labels(project):
     in_image("python3", "-c", FRAMES, cwd=folder)
     (folder / "label.py").write_text(LABEL)
     (folder / "label.sh").write_text(LABEL_SH)
-    project.site(f'LABEL_COMMAND="bash {folder}/label.sh {folder} {IMAGE}"', "LABEL_MOST_RESTARTS=2")
-    project.submit("--array=1-4", *QUICK, script="label.sbatch", arguments=("selected.xyz", "labels"))
+    project.site(
+        f'LABEL_COMMAND="bash {folder}/label.sh {folder} {IMAGE}"', "LABEL_MOST_RESTARTS=2"
+    )
+    project.submit(
+        "--array=1-4", *QUICK, script="label.sbatch", arguments=("selected.xyz", "labels")
+    )
 
 
 def test_a_site_without_requeue_gets_one_successor(project):
@@ -78,11 +88,20 @@ def test_a_site_without_requeue_gets_one_successor(project):
     first = project.submit("--no-requeue", "--time=30", "--cpus-per-task=2")
     project.wait_for_searches(1)
     project.give_notice(first)
-    until(lambda: "start 2 on" in project.log() and project.starts() >= 2, what="the successor's start", more=project.told)
+    until(
+        lambda: "start 2 on" in project.log() and project.starts() >= 2,
+        what="the successor's start",
+        more=project.told,
+    )
     (second,) = [job for job, state in project.jobs().items() if state == "RUNNING"]
     assert second != first
     shown = project.cluster.slurm("scontrol", "--oneliner", "show", "job", second)
-    for expected in ("TimeLimit=00:30:00", "CPUs/Task=2", "Comment=carried", f"StdOut={project.folder}/job.log"):
+    for expected in (
+        "TimeLimit=00:30:00",
+        "CPUs/Task=2",
+        "Comment=carried",
+        f"StdOut={project.folder}/job.log",
+    ):
         assert expected in shown
     assert project.log().count("follows") == 1
 
@@ -151,8 +170,14 @@ def test_labels(together):
     assert "selected.xyz has 3 frames; give --array=1-3" in ends[3][1], told
     before = (labels[0] / "labelled.xyz").stat().st_mtime_ns
     (project.folder / "ready").touch()
-    project.submit("--array=1-3", *QUICK, script="label.sbatch", arguments=("selected.xyz", "labels"))
-    until(lambda: project.log().count("has its label") == 2, what="the finished ones", more=project.told)
+    project.submit(
+        "--array=1-3", *QUICK, script="label.sbatch", arguments=("selected.xyz", "labels")
+    )
+    until(
+        lambda: project.log().count("has its label") == 2,
+        what="the finished ones",
+        more=project.told,
+    )
     assert [project.end(label)[0] for label in labels[:3]] == ["DONE"] * 3, project.told()
     assert (labels[0] / "labelled.xyz").stat().st_mtime_ns == before
     counted = called("grep", "-c", "energy=", *[label / "labelled.xyz" for label in labels[:3]])
@@ -161,13 +186,32 @@ def test_labels(together):
 
 def test_scratch_belongs_to_one_start_of_a_job(project):
     """An earlier start's goes, a later one's stays, however late the earlier one comes to make another."""
-    job = called("sbatch", "--parsable", "--output=/dev/null", "--wrap=sleep 600", cwd=project.folder, env=project.cluster.env)
+    job = called(
+        "sbatch",
+        "--parsable",
+        "--output=/dev/null",
+        "--wrap=sleep 600",
+        cwd=project.folder,
+        env=project.cluster.env,
+    )
     until(lambda: project.jobs() == {job: "RUNNING"}, what="a job that runs")
 
     def made(start, job=job):
         script = '. "$1"; node_scratch=$2 scratch_MB=1; make_scratch worker && trap - EXIT && echo "$scratch"'
-        return called("bash", "-euc", script, "-", SCRIPTS / "lib.sh", project.scratch, env={
-            **project.cluster.env, "SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": str(start), "SLURMD_NODENAME": "n2"})
+        return called(
+            "bash",
+            "-euc",
+            script,
+            "-",
+            SCRIPTS / "lib.sh",
+            project.scratch,
+            env={
+                **project.cluster.env,
+                "SLURM_JOB_ID": job,
+                "SLURM_RESTART_COUNT": str(start),
+                "SLURMD_NODENAME": "n2",
+            },
+        )
 
     def left():
         return {str(path) for path in project.scratch.iterdir()}

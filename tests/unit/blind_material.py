@@ -25,12 +25,29 @@ def crystal():
 
 def alloy_basis(path, elements=("Cu", "Ni")):
     """28 functions an element, of two body orders, with angular momenta."""
-    configuration = create_multispecies_basis_config({
-        "deltaSplineBins": 0.001, "elements": list(elements),
-        "embeddings": {"ALL": {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1], "ndensity": 1}},
-        "bonds": {"ALL": {"radbase": "ChebExpCos", "radparameters": [3.0], "rcut": 5.0, "dcut": 0.01,
-                          "NameOfCutoffFunction": "cos"}},
-        "functions": {"ALL": {"nradmax_by_orders": [4, 2], "lmax_by_orders": [0, 1]}}})
+    configuration = create_multispecies_basis_config(
+        {
+            "deltaSplineBins": 0.001,
+            "elements": list(elements),
+            "embeddings": {
+                "ALL": {
+                    "npot": "FinnisSinclairShiftedScaled",
+                    "fs_parameters": [1, 1],
+                    "ndensity": 1,
+                }
+            },
+            "bonds": {
+                "ALL": {
+                    "radbase": "ChebExpCos",
+                    "radparameters": [3.0],
+                    "rcut": 5.0,
+                    "dcut": 0.01,
+                    "NameOfCutoffFunction": "cos",
+                }
+            },
+            "functions": {"ALL": {"nradmax_by_orders": [4, 2], "lmax_by_orders": [0, 1]}},
+        }
+    )
     configuration.set_func_coeffs(np.linspace(1e-3, 1e-2, len(configuration.get_func_coeffs())))
     configuration.save(str(path))
     return path
@@ -69,18 +86,28 @@ def by_python_ace(basis, frames):
     """The inverses of python-ace's own recipe, which it writes into a `.asi` without a word."""
     projector, rows = Projector(basis), {}
     for atoms in frames:
-        for symbol, row in zip(atoms.get_chemical_symbols(), projector.evaluate(atoms).rows, strict=True):
+        for symbol, row in zip(
+            atoms.get_chemical_symbols(), projector.evaluate(atoms).rows, strict=True
+        ):
             rows.setdefault(symbol, []).append(row)
     elements = sorted(rows)
-    found = compute_A_active_inverse(compute_active_set({number: np.array(rows[name]) for number, name in enumerate(elements)},
-                                                        tol=1.001))
+    found = compute_A_active_inverse(
+        compute_active_set(
+            {number: np.array(rows[name]) for number, name in enumerate(elements)}, tol=1.001
+        )
+    )
     return {name: np.ascontiguousarray(found[number]) for number, name in enumerate(elements)}
 
 
 def gammas(basis, inverses, atoms, element):
     """Those of one element's atoms."""
-    rows = [row for symbol, row in zip(atoms.get_chemical_symbols(), Projector(basis).evaluate(atoms).rows, strict=True)
-            if symbol == element]
+    rows = [
+        row
+        for symbol, row in zip(
+            atoms.get_chemical_symbols(), Projector(basis).evaluate(atoms).rows, strict=True
+        )
+        if symbol == element
+    ]
     return np.abs(np.array(rows) @ inverses[element]).max(axis=1)
 
 

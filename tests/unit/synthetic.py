@@ -49,8 +49,19 @@ class State:
     bad: int = 0
 
 
-def commit(path, *, states=None, events=(), searches=(), atoms=None, scheme="old", superbasins=False,
-           potential_note=None, with_structures=True, moved=0):
+def commit(
+    path,
+    *,
+    states=None,
+    events=(),
+    searches=(),
+    atoms=None,
+    scheme="old",
+    superbasins=False,
+    potential_note=None,
+    with_structures=True,
+    moved=0,
+):
     """Write a run directory whose one generation holds all this; answer its path."""
     atoms = copper() if atoms is None else atoms
     start = to_con(atoms)
@@ -59,18 +70,40 @@ def commit(path, *, states=None, events=(), searches=(), atoms=None, scheme="old
         store = Checkpoints(directory)
         touched = ["pos.con", "config.ini"]
         (store.root / "pos.con").write_text(start)
-        (store.root / "config.ini").write_text(_INI.format(scheme=scheme, superbasins=str(superbasins).lower()))
+        (store.root / "config.ini").write_text(
+            _INI.format(scheme=scheme, superbasins=str(superbasins).lower())
+        )
         for number, state in enumerate(states):
-            _write_state(store.root / "states" / str(number), state, start, atoms=atoms if with_structures else None, moved=moved)
+            _write_state(
+                store.root / "states" / str(number),
+                state,
+                start,
+                atoms=atoms if with_structures else None,
+                moved=moved,
+            )
             touched.append(f"states/{number}")
         for event in events:
             store.append("events", event.to_json())
         for search in searches:
             store.append("searches", search.to_json())
-        numbers = {"steps": len(events), "time_s": events[-1].time_s if events else 0.0,
-                   "state": events[-1].product if events else 0, "previous": -1, "bad_in_a_row": 0, "starts": 1, "pending": []}
-        minimised = Minimised(energy=-10.0, energy_drop=0.1, largest_displacement_A=0.01, largest_force_eV_per_A=1e-4,
-                              pressure_GPa=0.1, lowest_eigenvalue_eV_per_A2=1.0, force_calls=10)
+        numbers = {
+            "steps": len(events),
+            "time_s": events[-1].time_s if events else 0.0,
+            "state": events[-1].product if events else 0,
+            "previous": -1,
+            "bad_in_a_row": 0,
+            "starts": 1,
+            "pending": [],
+        }
+        minimised = Minimised(
+            energy=-10.0,
+            energy_drop=0.1,
+            largest_displacement_A=0.01,
+            largest_force_eV_per_A=1e-4,
+            pressure_GPa=0.1,
+            lowest_eigenvalue_eV_per_A2=1.0,
+            force_calls=10,
+        )
         state = {"numbers": numbers, "minimised": minimised.__dict__, **(potential_note or {})}
         store.commit(state, identity="f" * 64, touched=touched)
     return path
@@ -86,7 +119,17 @@ def _write_state(folder, state, start, *, atoms, moved):
     rows = []
     for process, barrier, product, repeats in state.processes:
         rate = float(1e13 * np.exp(-barrier / KT_EV))
-        row = (process, state.energy + barrier, 1e13, product, state.energy, 1e13, barrier, rate, repeats)
+        row = (
+            process,
+            state.energy + barrier,
+            1e13,
+            product,
+            state.energy,
+            1e13,
+            barrier,
+            rate,
+            repeats,
+        )
         rows.append(" ".join(map(repr, row)) + "\n")
         if atoms is not None:
             for name, part in (("saddle", 0.5), ("product", 1.0)):
@@ -96,19 +139,53 @@ def _write_state(folder, state, start, *, atoms, moved):
     (folder / "processtable").write_text(_HEADER + "".join(rows))
 
 
-def event(step, *, time_s, reactant=0, product=1, process=0, images=None, barrier=0.8, superbasin=None, hops=None,
-          before_s=0.0, drift_A=(0.0, 0.0, 0.0)):
+def event(
+    step,
+    *,
+    time_s,
+    reactant=0,
+    product=1,
+    process=0,
+    images=None,
+    barrier=0.8,
+    superbasin=None,
+    hops=None,
+    before_s=0.0,
+    drift_A=(0.0, 0.0, 0.0),
+):
     """A KMC step; `images` moves atoms by whole cells, which is how a synthetic walk hops."""
-    return Event(step=step, reactant=reactant, process=process, product=product, step_time_s=time_s - before_s, time_s=time_s,
-                 barrier=barrier, rate=1e3, energy=-10.0, mapping={}, images=images or {}, drift_A=drift_A,
-                 superbasin=superbasin, hops=hops)
+    return Event(
+        step=step,
+        reactant=reactant,
+        process=process,
+        product=product,
+        step_time_s=time_s - before_s,
+        time_s=time_s,
+        barrier=barrier,
+        rate=1e3,
+        energy=-10.0,
+        mapping={},
+        images=images or {},
+        drift_A=drift_A,
+        superbasin=superbasin,
+        hops=hops,
+    )
 
 
 def search(index, *, state=0, outcome="repeat", process=0, barrier=0.8, reason="", kind="random"):
     """A registered search: 100 force calls, half a second."""
     good = outcome in ("new", "repeat")
-    return SearchRecord(state=state, index=index, outcome=outcome, reason=reason, process=process if good else None,
-                        barrier=None if outcome == "bad" else barrier, force_calls=100, seconds=0.5, kind=kind)
+    return SearchRecord(
+        state=state,
+        index=index,
+        outcome=outcome,
+        reason=reason,
+        process=process if good else None,
+        barrier=None if outcome == "bad" else barrier,
+        force_calls=100,
+        seconds=0.5,
+        kind=kind,
+    )
 
 
 def walker(cell_A):

@@ -31,16 +31,23 @@ NAMED = re.compile(r"mlip-kmc((?: [a-z][a-z-]*)+)")
 # by file: commands that can really come to its messages, where imports say more
 RUNNING = "run search campaign check"
 NARROWER = {
-    "store/checkpoints.py": RUNNING, "store/claim.py": RUNNING, "akmc/server.py": RUNNING, "akmc/run.py": RUNNING,
+    "store/checkpoints.py": RUNNING,
+    "store/claim.py": RUNNING,
+    "akmc/server.py": RUNNING,
+    "akmc/run.py": RUNNING,
     "akmc/leaving.py": RUNNING,
     "akmc/run.py --remote-workers": "run",  # only who gave it comes there
-    "learning/active_set.py": "potential activeset", "potential/whereabouts.py": "select, release build",
+    "learning/active_set.py": "potential activeset",
+    "potential/whereabouts.py": "select, release build",
     "driver/server.py": "serve",
 }
 # options of other programs, which the message names
 FOREIGN = {
-    ("check/room.py", "--workdir"), ("check/room.py", "--containall"), ("cli/completion.py", "--max"),
-    ("programs/cpu.py", "--march"), ("structure/reader.py", "--formats"),
+    ("check/room.py", "--workdir"),
+    ("check/room.py", "--containall"),
+    ("cli/completion.py", "--max"),
+    ("programs/cpu.py", "--march"),
+    ("structure/reader.py", "--formats"),
 }
 DRIVER = "driver/standalone/pace_driver.py"  # a program of its own
 
@@ -61,22 +68,41 @@ def commands():
 
 
 def options_of(command):
-    return {name for parameter in (*command.params, *cli.params) for name in (*parameter.opts, *parameter.secondary_opts)
-            } | {"--help"}
+    return {
+        name
+        for parameter in (*command.params, *cli.params)
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    } | {"--help"}
 
 
 def texts(tree):
     """(line, text) of every string that is no docstring; f-strings as one, with what is filled in left out."""
-    docstrings = {id(node.body[0].value) for node in ast.walk(tree)
-                  if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body
-                  and isinstance(node.body[0], ast.Expr)}
-    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # of attributes, too
-    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    statements = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+    }  # of attributes, too
+    inside = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in node.values
+    }
     for node in ast.walk(tree):
         if id(node) in docstrings | statements | inside:
             continue
         if isinstance(node, ast.JoinedStr):
-            yield node.lineno, "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            yield (
+                node.lineno,
+                "".join(
+                    part.value if isinstance(part, ast.Constant) else "{}" for part in node.values
+                ),
+            )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
 
@@ -99,7 +125,11 @@ def imported(path):
         for name in names:
             if name.startswith("mlip_kmc."):
                 place = PACKAGE / Path(*name.split(".")[1:])
-                found |= {file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()}
+                found |= {
+                    file
+                    for file in (place.with_suffix(".py"), place / "__init__.py")
+                    if file.is_file()
+                }
     return found
 
 
@@ -121,8 +151,12 @@ def everything():
 @pytest.fixture(scope="module")
 def callers(everything):
     """By file: commands whose file imports it, directly or not. A command's own file is its own."""
-    files = {words: PACKAGE / Path(importlib.import_module(command.callback.__module__).__file__).relative_to(INSTALLED)
-             for words, command in everything.items() if not isinstance(command, click.Group)}
+    files = {
+        words: PACKAGE
+        / Path(importlib.import_module(command.callback.__module__).__file__).relative_to(INSTALLED)
+        for words, command in everything.items()
+        if not isinstance(command, click.Group)
+    }
     found = {}
     for words, own in files.items():
         for file in reached(own):
@@ -146,7 +180,10 @@ def split_by_command(text):
 
 def known(named, everything):
     """The longest command that the words begin with: what follows are arguments."""
-    return next((named[:length] for length in range(len(named), 0, -1) if named[:length] in everything), None)
+    return next(
+        (named[:length] for length in range(len(named), 0, -1) if named[:length] in everything),
+        None,
+    )
 
 
 def lacking(name, text, *, everything, callers):
@@ -162,13 +199,18 @@ def lacking(name, text, *, everything, callers):
         by = callers.get(name, set())
         narrower = NARROWER.get(f"{name} {option}", NARROWER.get(name))
         if narrower is not None:
-            by = {tuple(words.split()) for words in re.split(r", |(?<=[a-z]) (?!build|activeset)", narrower)}
+            by = {
+                tuple(words.split())
+                for words in re.split(r", |(?<=[a-z]) (?!build|activeset)", narrower)
+            }
         without = [" ".join(words) for words in by if option not in options_of(everything[words])]
         own = name.startswith("cli/") and len(without) < len(by)  # one file, several commands
         yield from [] if own else [f"mlip-kmc {words} has no {option}" for words in without]
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix()
+)
 def test_every_option_that_a_message_names_exists(path, everything, callers):
     name = path.relative_to(PACKAGE).as_posix()
     options = {*pace_driver._OPTIONS, "--quiet", "--help"}
@@ -177,9 +219,14 @@ def test_every_option_that_a_message_names_exists(path, everything, callers):
         if OPTION.fullmatch(text) or re.fullmatch(r"--[a-z-]+/--[a-z-]+", text):
             continue  # an argument of a program, or the declaration of an option
         if name == DRIVER:
-            wrong += [f"{line}: {option}" for option in OPTION.findall(text) if option not in options]
+            wrong += [
+                f"{line}: {option}" for option in OPTION.findall(text) if option not in options
+            ]
         else:
-            wrong += [f"{line}: {what}" for what in lacking(name, text, everything=everything, callers=callers)]
+            wrong += [
+                f"{line}: {what}"
+                for what in lacking(name, text, everything=everything, callers=callers)
+            ]
     assert wrong == []
 
 
@@ -192,9 +239,12 @@ def test_the_test_sees_what_is_missing(everything, callers):
     assert missing("store/claim.py", "choose another --output")
     assert missing("store/view.py", "name one that `mlip-kmc run --dir` made") == []
     assert missing("store/view.py", "`mlip-kmc run --output`, and --dir") == sorted(
-        ["mlip-kmc run has no --output", *missing("store/view.py", "--dir")])
+        ["mlip-kmc run has no --output", *missing("store/view.py", "--dir")]
+    )
     assert missing("ground/files.py", "`mlip-kmc potential record --force cu.yace` writes it") == []
-    assert missing("ground/files.py", "mlip-kmc nonsense --force") == ["mlip-kmc nonsense has no --force"]
+    assert missing("ground/files.py", "mlip-kmc nonsense --force") == [
+        "mlip-kmc nonsense has no --force"
+    ]
 
 
 def test_the_table_names_commands_and_files(everything):
@@ -205,10 +255,18 @@ def test_the_table_names_commands_and_files(everything):
 
 
 def test_every_command_names_its_own_place(everything):
-    places = {" ".join(words): command.place for words, command in everything.items() if not isinstance(command, click.Group)}
+    places = {
+        " ".join(words): command.place
+        for words, command in everything.items()
+        if not isinstance(command, click.Group)
+    }
     for words, place in places.items():
         assert place == "directory" or place in options_of(everything[tuple(words.split())])
-    assert [places[name] for name in ("run", "report", "select")] == ["--dir", "--output", "--output"]
+    assert [places[name] for name in ("run", "report", "select")] == [
+        "--dir",
+        "--output",
+        "--output",
+    ]
     assert places["release verify"] == "--unpack"
     assert places["status"] == places["init"] == "directory"
 
@@ -217,13 +275,21 @@ class Nothing:
     """A selection of no structure, as `select` prints it."""
 
     def __init__(self, *_, **__):
-        self.frames, self.decisions, self.warnings, self.complete, self.select = (), (), (), True, 3.0
+        self.frames, self.decisions, self.warnings, self.complete, self.select = (
+            (),
+            (),
+            (),
+            True,
+            3.0,
+        )
 
 
 @pytest.mark.parametrize("command", ["report", "export", "select"])
 def test_a_run_directory_that_may_only_be_read(tmp_path, monkeypatch, command):
     """The advice names what the command has, and following it helps."""
-    run = commit(tmp_path / "run", states=[State(processes=[(0, 0.8, -1, 1)], good=1)], searches=[search(0)])
+    run = commit(
+        tmp_path / "run", states=[State(processes=[(0, 0.8, -1, 1)], good=1)], searches=[search(0)]
+    )
     (run / "halts").mkdir()
     make, mkdir = files.tempfile.mkstemp, Path.mkdir
 
@@ -244,7 +310,9 @@ def test_a_run_directory_that_may_only_be_read(tmp_path, monkeypatch, command):
     monkeypatch.setattr("mlip_kmc.evaluate.gamma.Extrapolation.of", lambda _: Nothing())
     monkeypatch.setattr("mlip_kmc.cli.select._potential_of", lambda *_, **__: None)
     monkeypatch.setattr("mlip_kmc.learning.frames.select_frames", Nothing)
-    monkeypatch.setattr("mlip_kmc.learning.frames.write_selection", lambda folder, _: files.make_directory(folder))
+    monkeypatch.setattr(
+        "mlip_kmc.learning.frames.write_selection", lambda folder, _: files.make_directory(folder)
+    )
     found = CliRunner().invoke(cli, [command, str(run)])
     assert isinstance(found.exception, StorageError), found.output
     assert str(found.exception).endswith(": the file system is read-only; choose another --output")

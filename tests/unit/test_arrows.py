@@ -54,7 +54,10 @@ def names_in(node, here):
     if node.level:
         base = ".".join([*here[: len(here) - node.level + 1], *filter(None, [base])])
     if base == "mlip_kmc":  # from mlip_kmc import files: a module, or a name of the package
-        return [f"mlip_kmc.{alias.name}" if alias.name in own_modules() else "mlip_kmc" for alias in node.names]
+        return [
+            f"mlip_kmc.{alias.name}" if alias.name in own_modules() else "mlip_kmc"
+            for alias in node.names
+        ]
     return [base] if base.startswith("mlip_kmc.") else []
 
 
@@ -78,14 +81,18 @@ def imports_of(tree, here):
     return running, typing
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix()
+)
 def test_every_file_imports_only_what_its_room_may(path):
     parts = ("mlip_kmc", *path.relative_to(PACKAGE).with_suffix("").parts)
     room = parts[1]
     assert room in ALLOWED, f"{path.name} is in no row of ALLOWED: add one"
     running, typing = imports_of(ast.parse(path.read_text(encoding="utf-8")), parts[:-1])
     may_run, may_type = (set(names.split()) for names in ALLOWED[room])
-    assert running <= may_run | {room}, f"{room} must not import {sorted(running - may_run - {room})}"
+    assert running <= may_run | {room}, (
+        f"{room} must not import {sorted(running - may_run - {room})}"
+    )
     assert typing <= may_run | may_type | {room}, (
         f"{room} must not import {sorted(typing - may_run - may_type)} for types"
     )
@@ -95,7 +102,9 @@ def test_the_table_names_only_rooms_and_has_no_circles():
     rooms = {room: set(" ".join(columns).split()) for room, columns in ALLOWED.items()}
     assert set().union(*rooms.values()) <= set(rooms)
     for room in ("cli", "release"):
-        rooms[room].discard("__init__")  # for the version; the package imports the rest on first use
+        rooms[room].discard(
+            "__init__"
+        )  # for the version; the package imports the rest on first use
     while rooms:
         free = {room for room, others in rooms.items() if not others & set(rooms)}
         assert free, f"these import each other: {sorted(rooms)}"

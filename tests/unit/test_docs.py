@@ -23,6 +23,10 @@ def test_reference_pages_are_up_to_date(reference, page):
 
 
 def test_every_key_is_explained(reference):
-    unexplained = [key for model in (reference.Config, reference.ReleaseSettings)
-                   for key, _, about in reference.rows(model) if not about]
+    unexplained = [
+        key
+        for model in (reference.Config, reference.ReleaseSettings)
+        for key, _, about in reference.rows(model)
+        if not about
+    ]
     assert unexplained == []

@@ -34,28 +34,91 @@ from mlip_kmc.report.confidence import confidence_curve
 SOURCE = Path(__file__).parents[2] / "src" / "mlip_kmc"
 NAN = math.nan
 
-LIMITS = {"allowed", "cutoff_A", "halt", "highest", "limit", "nearest", "select", "smallest_A", "threshold", "tolerance_A",
-          "wanted", "widest_A", "window", "window_eV", "window_kT", "within_A", "outer_A", "akmc_confidence", "confidence"}
+LIMITS = {
+    "allowed",
+    "cutoff_A",
+    "halt",
+    "highest",
+    "limit",
+    "nearest",
+    "select",
+    "smallest_A",
+    "threshold",
+    "tolerance_A",
+    "wanted",
+    "widest_A",
+    "window",
+    "window_eV",
+    "window_kT",
+    "within_A",
+    "outer_A",
+    "akmc_confidence",
+    "confidence",
+}
 """Names of what numbers are compared with, besides constants that are not whole numbers."""
-PASSING = {"passed", "good", "within", "finite", "inside", "near", "real", "costless", "relevant", "exhausted", "known",
-           "complete", "wrong", "centres", "converged"}
+PASSING = {
+    "passed",
+    "good",
+    "within",
+    "finite",
+    "inside",
+    "near",
+    "real",
+    "costless",
+    "relevant",
+    "exhausted",
+    "known",
+    "complete",
+    "wrong",
+    "centres",
+    "converged",
+}
 """Names of what a comparison may be kept as: true means that all is well."""
 EXACT = {  # (file, comparison): why it needs no `not`
     ("store/retention.py", "total <= limit_MB * _MEGABYTE"): "bytes on a disk",
-    ("akmc/start.py", "found.eV_per_A2 < _SADDLE_EV_PER_A2"): "chooses the message; what is no number is refused after it",
+    (
+        "akmc/start.py",
+        "found.eV_per_A2 < _SADDLE_EV_PER_A2",
+    ): "chooses the message; what is no number is refused after it",
     ("model/frames.py", "halt.state < 0"): "whole numbers",
-    ("learning/duplicates.py", "np.abs(two.distances - row).max(axis=1) <= within_A"): "true means that two may be one",
-    ("learning/maxvol.py", "values >= values.max() * (1 - TIES)"): "picks the first of the largest; its size is asked after it",
-    ("learning/spanning.py", "span.values > _FIRM * span.values.max(initial=0.0)"): "counts singular values, which are finite",
-    ("learning/selection.py", "gains >= gains.max() - TIES * max(1.0, abs(gains.max()))"): "picks one of finite numbers",
+    (
+        "learning/duplicates.py",
+        "np.abs(two.distances - row).max(axis=1) <= within_A",
+    ): "true means that two may be one",
+    (
+        "learning/maxvol.py",
+        "values >= values.max() * (1 - TIES)",
+    ): "picks the first of the largest; its size is asked after it",
+    (
+        "learning/spanning.py",
+        "span.values > _FIRM * span.values.max(initial=0.0)",
+    ): "counts singular values, which are finite",
+    (
+        "learning/selection.py",
+        "gains >= gains.max() - TIES * max(1.0, abs(gains.max()))",
+    ): "picks one of finite numbers",
     ("potential/fingerprint.py", "size > _SEEN"): "chooses columns of a set that was found finite",
-    ("potential/rank.py", "np.abs(scaled).max(axis=1) < _NOTHING"): "empties rows of a set that was found finite",
-    ("driver/standalone/pace_driver.py", "-FARTHEST_A <= float(word) <= FARTHEST_A"): "true means that the word may stay",
+    (
+        "potential/rank.py",
+        "np.abs(scaled).max(axis=1) < _NOTHING",
+    ): "empties rows of a set that was found finite",
+    (
+        "driver/standalone/pace_driver.py",
+        "-FARTHEST_A <= float(word) <= FARTHEST_A",
+    ): "true means that the word may stay",
     ("release/archive.py", "end > limit"): "whole numbers",
-    ("report/numbers.py", "row.barrier <= highest"): "true means that the process is in the rate table",
+    (
+        "report/numbers.py",
+        "row.barrier <= highest",
+    ): "true means that the process is in the rate table",
     ("report/pictures.py", "lengths[atom] > MOVED_A"): "what is drawn as moved",
-    **{("superbasin/counts.py", text): "chooses among ways to draw, of numbers that are checked before" for text in (
-        "share < _RARE", "share >= _RARE", "count <= _EXACT", "count > _EXACT")},
+    **{
+        (
+            "superbasin/counts.py",
+            text,
+        ): "chooses among ways to draw, of numbers that are checked before"
+        for text in ("share < _RARE", "share >= _RARE", "count <= _EXACT", "count > _EXACT")
+    },
 }
 
 
@@ -67,28 +130,40 @@ def constants():
             targets = node.targets if isinstance(node, ast.Assign) else []
             for target, value in ((t, node.value) for t in targets):
                 if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-                    found |= {t.id for t, v in zip(target.elts, value.elts, strict=True) if is_fraction(v)}
+                    found |= {
+                        t.id for t, v in zip(target.elts, value.elts, strict=True) if is_fraction(v)
+                    }
                 elif isinstance(target, ast.Name) and is_fraction(value):
                     found.add(target.id)
-    return {name for name in found if not name.endswith(("_S", "_MB", "_BYTES", "_MS"))}  # clocks and disks have numbers
+    return {
+        name for name in found if not name.endswith(("_S", "_MB", "_BYTES", "_MS"))
+    }  # clocks and disks have numbers
 
 
 def is_fraction(value):
-    return any(isinstance(part, ast.Constant) and isinstance(part.value, float) for part in ast.walk(value)) and not any(
-        isinstance(part, ast.Call | ast.Dict) for part in ast.walk(value))
+    return any(
+        isinstance(part, ast.Constant) and isinstance(part.value, float) for part in ast.walk(value)
+    ) and not any(isinstance(part, ast.Call | ast.Dict) for part in ast.walk(value))
 
 
 def names_in(node):
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} | {
-        part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
+        part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)
+    }
 
 
 def loose(tree, limits):
     """Comparisons with a limit whose truth is a failure, or may be one: (line, text)."""
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(tree):
-        ordered = isinstance(node, ast.Compare) and any(isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for op in node.ops)
-        if ordered and any(names_in(part) & limits for part in (node.left, *node.comparators)) and not holds(node, parents):
+        ordered = isinstance(node, ast.Compare) and any(
+            isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for op in node.ops
+        )
+        if (
+            ordered
+            and any(names_in(part) & limits for part in (node.left, *node.comparators))
+            and not holds(node, parents)
+        ):
             yield node.lineno, ast.unparse(node)
 
 
@@ -113,31 +188,61 @@ def holds(node, parents):
 
 def fails(body):
     """A branch that refuses, warns, or says that two things differ."""
-    parts = [part for each in (body if isinstance(body, list) else [body]) for part in ast.walk(each)]
-    return any(isinstance(part, ast.Raise | ast.Break)
-               or (isinstance(part, ast.Attribute) and part.attr in ("WARN", "FAIL", "FAILED"))
-               or (isinstance(part, ast.Return) and isinstance(part.value, ast.Constant) and not part.value.value)
-               for part in parts)
+    parts = [
+        part for each in (body if isinstance(body, list) else [body]) for part in ast.walk(each)
+    ]
+    return any(
+        isinstance(part, ast.Raise | ast.Break)
+        or (isinstance(part, ast.Attribute) and part.attr in ("WARN", "FAIL", "FAILED"))
+        or (
+            isinstance(part, ast.Return)
+            and isinstance(part.value, ast.Constant)
+            and not part.value.value
+        )
+        for part in parts
+    )
 
 
 def test_every_comparison_with_a_limit_fails_on_what_is_no_number():
     limits = LIMITS | constants()
-    found = {(str(path.relative_to(SOURCE)), text): line for path in sorted(SOURCE.rglob("*.py"))
-             for line, text in loose(ast.parse(path.read_text(encoding="utf-8")), limits)}
-    wrong = [f"{file}:{line} {text}" for (file, text), line in found.items() if (file, text) not in EXACT]
-    assert wrong == [], "write `not number <= limit`, or name what is true where all is well as one of PASSING"
+    found = {
+        (str(path.relative_to(SOURCE)), text): line
+        for path in sorted(SOURCE.rglob("*.py"))
+        for line, text in loose(ast.parse(path.read_text(encoding="utf-8")), limits)
+    }
+    wrong = [
+        f"{file}:{line} {text}" for (file, text), line in found.items() if (file, text) not in EXACT
+    ]
+    assert wrong == [], (
+        "write `not number <= limit`, or name what is true where all is well as one of PASSING"
+    )
     assert EXACT.keys() <= found.keys(), "an exception that is not needed any more"
 
 
-@pytest.mark.parametrize("text", ["if x > LIMIT:\n    raise E", "large = x > LIMIT",
-                                  "def f():\n    if x >= c.halt:\n        return False",
-                                  "bad = (x > LIMIT).any()", "f(Level.WARN if x > LIMIT else 0)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if x > LIMIT:\n    raise E",
+        "large = x > LIMIT",
+        "def f():\n    if x >= c.halt:\n        return False",
+        "bad = (x > LIMIT).any()",
+        "f(Level.WARN if x > LIMIT else 0)",
+    ],
+)
 def test_the_rule_sees_what_passes_where_it_must_not(text):
     assert len(list(loose(ast.parse(text), {"LIMIT", "halt"}))) == 1
 
 
-@pytest.mark.parametrize("text", ["if not x <= LIMIT:\n    raise E", "passed = x <= LIMIT", "hidden = ~(x <= LIMIT)", "x > other",
-                                  "if x < LIMIT:\n    return Level.OK"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if not x <= LIMIT:\n    raise E",
+        "passed = x <= LIMIT",
+        "hidden = ~(x <= LIMIT)",
+        "x > other",
+        "if x < LIMIT:\n    return Level.OK",
+    ],
+)
 def test_the_rule_lets_pass_what_fails(text):
     assert list(loose(ast.parse(text), {"LIMIT", "halt"})) == []
 
@@ -146,22 +251,48 @@ def test_the_rule_lets_pass_what_fails(text):
 
 
 def test_release_gates():
-    assert measured("forces", NAN, limit=1e-3, unit="eV/A", about="forces").verdict is Verdict.FAILED
-    assert measured("forces", math.inf, limit=1e-3, unit="eV/A", about="forces").verdict is Verdict.FAILED
+    assert (
+        measured("forces", NAN, limit=1e-3, unit="eV/A", about="forces").verdict is Verdict.FAILED
+    )
+    assert (
+        measured("forces", math.inf, limit=1e-3, unit="eV/A", about="forces").verdict
+        is Verdict.FAILED
+    )
 
 
 def test_checks_of_gamma_and_of_the_minimum():
     assert level_of(NAN, GammaSection())[0] is Level.WARN
-    report = Minimised(energy=-3.0, energy_drop=0.1, largest_displacement_A=NAN, largest_force_eV_per_A=1e-4, pressure_GPa=NAN,
-                       lowest_eigenvalue_eV_per_A2=NAN, force_calls=7)
+    report = Minimised(
+        energy=-3.0,
+        energy_drop=0.1,
+        largest_displacement_A=NAN,
+        largest_force_eV_per_A=1e-4,
+        pressure_GPa=NAN,
+        lowest_eigenvalue_eV_per_A2=NAN,
+        force_calls=7,
+    )
     assert [finding.level for finding in minimum.findings_of(report)] == [Level.WARN] * 3
 
 
 def test_checks_of_speed_and_of_what_a_step_costs():
     assert speed.judge_calls([NAN], [1.0], start_ms=1.0, calls=10).level is Level.WARN
-    records = tuple(SearchRecord(state=0, index=index, outcome="new", reason="", process=0, barrier=0.5, force_calls=9,
-                                 seconds=NAN) for index in range(3))
-    assert trial.cost(records, SimpleNamespace(scheme="old", value=0.99), workers=1).level is Level.WARN
+    records = tuple(
+        SearchRecord(
+            state=0,
+            index=index,
+            outcome="new",
+            reason="",
+            process=0,
+            barrier=0.5,
+            force_calls=9,
+            seconds=NAN,
+        )
+        for index in range(3)
+    )
+    assert (
+        trial.cost(records, SimpleNamespace(scheme="old", value=0.99), workers=1).level
+        is Level.WARN
+    )
 
 
 def test_checks_of_barriers_and_of_the_thermal_window():
@@ -181,22 +312,50 @@ def test_thresholds_of_gamma():
         driver.checked(driver.Answer(NAN, [0.0] * 3, None), 1)
 
 
-@pytest.mark.parametrize(("energy", "force"), [(NAN, 0.0), (0.0, NAN), (NAN, NAN), (1.0, 0.0), (0.0, 1.0)])
+@pytest.mark.parametrize(
+    ("energy", "force"), [(NAN, 0.0), (0.0, NAN), (NAN, NAN), (1.0, 0.0), (0.0, 1.0)]
+)
 def test_files_of_a_potential_that_give_no_numbers(energy, force):
     first = Reading("one", 0.0, np.zeros((2, 3)))
     other = Reading("other", energy, np.full((2, 3), force))
-    with pytest.raises(PotentialError, match=r"not of one potential: on it other gives .* eV and one 0.000000 eV"):
+    with pytest.raises(
+        PotentialError, match=r"not of one potential: on it other gives .* eV and one 0.000000 eV"
+    ):
         check_readings([first, other], free=np.arange(2), where="it")
     with pytest.raises(PotentialError):
         check_readings([other, first], free=np.arange(2), where="it")
-    assert check_readings([first, Reading("same", 1e-7, np.zeros((2, 3)))], free=np.arange(2), where="it") == (5e-8, 0.0)
+    assert check_readings(
+        [first, Reading("same", 1e-7, np.zeros((2, 3)))], free=np.arange(2), where="it"
+    ) == (5e-8, 0.0)
 
 
 def test_confidence_and_rates():
-    process = Process(state=0, process=1, product=None, barrier=NAN, prefactor=1e13, rate=1.0, saddle_energy=0.0,
-                      product_energy=0.0, repeats=0, saddle=Path(), product_structure=Path())
-    records = [SearchRecord(state=0, index=index, outcome="repeat", reason="", process=1, barrier=NAN, force_calls=1, seconds=1.0)
-               for index in range(200)]
+    process = Process(
+        state=0,
+        process=1,
+        product=None,
+        barrier=NAN,
+        prefactor=1e13,
+        rate=1.0,
+        saddle_energy=0.0,
+        product_energy=0.0,
+        repeats=0,
+        saddle=Path(),
+        product_structure=Path(),
+    )
+    records = [
+        SearchRecord(
+            state=0,
+            index=index,
+            outcome="repeat",
+            reason="",
+            process=1,
+            barrier=NAN,
+            force_calls=1,
+            seconds=1.0,
+        )
+        for index in range(200)
+    ]
     for scheme in ("old", "new"):
         assert confidence_curve(records, [process], scheme=scheme, window_eV=1.0)[-1] == 0.0
     with pytest.raises(ValueError, match="finite rates"):
@@ -208,9 +367,15 @@ def test_eons_thermal_window_and_confidence():
     from mlip_kmc.akmc.explorer import OrderedExplorer
     from mlip_kmc.akmc.queue import _are_numbers
 
-    energies = dict.fromkeys(("potential_energy_reactant", "potential_energy_saddle", "potential_energy_product"), 1.0)
+    energies = dict.fromkeys(
+        ("potential_energy_reactant", "potential_energy_saddle", "potential_energy_product"), 1.0
+    )
     assert _are_numbers(energies)
-    assert not any(_are_numbers({**energies, name: value}) for name in energies for value in (NAN, math.inf, "nan"))
+    assert not any(
+        _are_numbers({**energies, name: value})
+        for name in energies
+        for value in (NAN, math.inf, "nan")
+    )
     assert not _are_numbers({})
     unsure = SimpleNamespace(confidence=NAN, config=SimpleNamespace(akmc_confidence=0.99))
     assert OrderedExplorer.confident.fget(unsure) is False
@@ -231,7 +396,9 @@ def test_atoms_that_are_nowhere():
 def test_selections_from_what_is_no_number():
     assert swaps_of(np.array([[NAN, NAN], [0.5, 0.5]]))[0] == []
     with pytest.raises(ValueError, match="finite numbers"):
-        choose([{"Cu": np.ones((2, 2))}], inverses={"Cu": np.full((2, 2), NAN)}, select=3.0, most=None)
+        choose(
+            [{"Cu": np.ones((2, 2))}], inverses={"Cu": np.full((2, 2), NAN)}, select=3.0, most=None
+        )
 
 
 def test_configured_distances_and_thresholds():

@@ -43,7 +43,17 @@ __all__ = ["Communicator", "DisplaceError", "Explorer", "results_mapping", "veri
 DisplaceError = displace.DisplaceError
 
 _LOG_BYTES = 4_000_000
-_LOGGERS = ("atoms", "communicator", "displace", "explorer", "recycling", "state", "statelist", "superbasin", "superbasinscheme")
+_LOGGERS = (
+    "atoms",
+    "communicator",
+    "displace",
+    "explorer",
+    "recycling",
+    "state",
+    "statelist",
+    "superbasin",
+    "superbasinscheme",
+)
 
 
 @dataclass(frozen=True)
@@ -63,60 +73,93 @@ VERSIONS = ("3.6.0",)
 """Of eOn, for which `ADAPTED` holds."""
 
 ADAPTED = (
-    Adapted("searches run on our own workers; eOn finds a communicator by its configuration object", sources={
-        "eon.communicator:get_communicator": "ad47bba9f08e0818466aca12712af8b1a0e8365c94f9bf5ada62c250cf956b6a",
-        "eon.communicator:Communicator": "9901f0627ded1020b27cef718bc58a6e636b24d3b3c0555c4bb80a2aac310988",
-    }),
-    Adapted("a state's info file is read once and written once a commit: eOn does either some thirty times a search", sources={
-        "eon.fileio:ini": "088d71ee723a793f6216a4589a1c5d6a5b979eb12b35bb6a214ebbabd3864c2d",
-        "eon.fileio:atomic_write": "8b1fca5e22815fddab585d05ec1f1ce8d31955f56e9ef310073c4274f2583c3e",
-        "eon.state:State.__init__": "24771cfc5be94530f8b5f6402ef8c9ad290acf4abee78ddd7701c87af9da4e94",
-    }),
-    Adapted("process tables keep all digits: with eOn's five a continued run differs from one that was never stopped", sources={
-        "eon.akmcstate:AKMCState.processtable_line": "ec48c8989a3c052d0084e1cadffe19d4e380ae6e7f0b5b5e3f45bf03da9eee1f",
-        "eon.akmcstate:AKMCState.save_process_table": "4e76e2ea89749ce0f2d944d84f49ad1d87bd5caf4bb9a11a2de52d5a2f5b32ce",
-        "eon.akmcstate:AKMCState.append_process_table": "cf9e603731eecd78a1005f3858853a9da0d718ffada596b87bf2037c186cf1ed",
-        "eon.akmcstate:AKMCState.load_process_table": "ef1320036e06c3a07522543c5613a40fd50391cf9461cbcebdf75c199cc14b23",
-    }),
-    Adapted("every registration is noted and recorded, with our remark where we have one", sources={
-        "eon.akmcstate:AKMCState.__init__": "4763f57e073e861e78916a594afe52e4c0833882b9ec1944515fc8593690e44f",
-        "eon.akmcstate:AKMCState.append_search_result": "d3b8efc3939b2e5d17a9afe71629fa55067705276ce1b9560780c9875cc322cc",
-        "eon.akmcstate:AKMCState.add_process": "37ff94892efee787a43e9321030382b8eac01f0e968b88d09db94bbecfce3528",
-        "eon.akmcstate:AKMCState.register_bad_saddle": "2dc42a1c47363e66dd2dae6c6d6afca5f3ea5ee991eb28c3604c5a51e650568a",
-        "eon.statelist:StateList": "7bb1606db8f0dfdb9b8221a62ba93b6c94b609bac1de4a063217a211437afea7",
-        "eon.akmcstatelist:AKMCStateList": "36d8ee6558c86d61a4e2302759f6d6af2fa848967c664c7d0a2966cbfbe16f1d",
-    }),
-    Adapted("a process' own prefactors are made before it is registered, so that it is asked first whether it is new", sources={
-        "eon.akmcstate:AKMCState.find_repeat": "0f70a30b2af1b744945f649f715447c9ed374a970927fad67cf15f5d04f86af2",
-    }),
-    Adapted("confidence scheme `sampling` asks for counts of processes that were never counted", sources={
-        "eon.akmcstate:AKMCState.get_proc_random_count": "4f6a606d123d62848330ae8667b4cf896e5d6f6afcde8ee1680e513c6049fab5",
-        "eon.akmcstate:AKMCState.get_confidence": "e753cab7181627b4009d10b9b31bae9bcbe73655fed2566e356cb0de83b92bce",
-    }),
-    Adapted("searches are numbered by state, and what recycling suggests follows from the number alone", sources={
-        "eon.explorer:Explorer": "6d497d43ee6bd3b14be2c5c3ce0d6cd1d78986e6f5edb6dc49aa8e12e4393131",
-        "eon.explorer:MinModeExplorer": "4c55eb43889cdbe47f1946320d159458c0228c554da2d62c54e4da172709de48",
-        "eon.recycling:Recycling": "4882033db4806c52718b26b969cae21f73ba0115419adb76fe428564d982190f",
-    }),
-    Adapted("the neighbours of a reactant are computed once, not before every search", sources={
-        "eon.geometry.neighbors:neighbor_list_vectors": "2494c703032b9f03e29cb6570aeecec836389d3aabedbdcd85e58e945768dea1",
-        "eon.displace:DisplacementManager": "dfad00d4eb7dda94eaceacfe388303d123da8f50f05bc8b73c55c7d4d7ee5196",
-    }),
-    Adapted("optional accelerators that are not installed are not looked for at every call", sources={
-        "eon.geometry.neighbors:_linkcell_pairs": "f4f523e5232e9a9e0b0eda2ca5f2e86c230c6123ee6c62f30fb1503f0787631c",
-        "eon.geometry.pbc:pbc": "0108d12dd55db1cbcfe736526d23447cfbbfeb0240f0cb0a272066d7535cb039",
-    }),
-    Adapted("eOn's configuration gets absolute paths, and its client one processor", sources={
-        "eon.config:ConfigClass.init": "1a3698c4f0a29feeb3a685552f397929548cbf777100349c3592367106a3d668",
-        "eon.fileio:modify_config": "3798033f670f88e04cc129a131513930f665f2b552e9dd25eee327c4493d3dde",
-    }),
-    Adapted("superbasins are made and stored by eOn, and left by our own kinetics: eOn's step solves in plain double", sources={
-        "eon.superbasin:Superbasin": "7b763425baaf497d1e5954b5ce4c4ad0c15c7ce8e2582e95afcc4c965ff6fead",
-        "eon.superbasinscheme:SuperbasinScheme": "998b9bc8b63d97f974a4159371ad2db9db2501958a9d6b36e1a6a23f7ce9aa91",
-        "eon.superbasinscheme:TransitionCounting": "e46878fa84857407ed82ebb21d57f51041fa08f1abf89a1c7ac9713d63728a91",
-        "eon.superbasinscheme:EnergyLevel": "bf33a74a4dbf4fdb6ec0f60e6b8a4821c8940e4872400744ea494674b7238324",
-        "eon.superbasinscheme:RateThreshold": "b720f0802185de2aad23ed5f64faaf403dbac6acb74f7cc82646e4907ed7d99a",
-    }),
+    Adapted(
+        "searches run on our own workers; eOn finds a communicator by its configuration object",
+        sources={
+            "eon.communicator:get_communicator": "ad47bba9f08e0818466aca12712af8b1a0e8365c94f9bf5ada62c250cf956b6a",
+            "eon.communicator:Communicator": "9901f0627ded1020b27cef718bc58a6e636b24d3b3c0555c4bb80a2aac310988",
+        },
+    ),
+    Adapted(
+        "a state's info file is read once and written once a commit: eOn does either some thirty times a search",
+        sources={
+            "eon.fileio:ini": "088d71ee723a793f6216a4589a1c5d6a5b979eb12b35bb6a214ebbabd3864c2d",
+            "eon.fileio:atomic_write": "8b1fca5e22815fddab585d05ec1f1ce8d31955f56e9ef310073c4274f2583c3e",
+            "eon.state:State.__init__": "24771cfc5be94530f8b5f6402ef8c9ad290acf4abee78ddd7701c87af9da4e94",
+        },
+    ),
+    Adapted(
+        "process tables keep all digits: with eOn's five a continued run differs from one that was never stopped",
+        sources={
+            "eon.akmcstate:AKMCState.processtable_line": "ec48c8989a3c052d0084e1cadffe19d4e380ae6e7f0b5b5e3f45bf03da9eee1f",
+            "eon.akmcstate:AKMCState.save_process_table": "4e76e2ea89749ce0f2d944d84f49ad1d87bd5caf4bb9a11a2de52d5a2f5b32ce",
+            "eon.akmcstate:AKMCState.append_process_table": "cf9e603731eecd78a1005f3858853a9da0d718ffada596b87bf2037c186cf1ed",
+            "eon.akmcstate:AKMCState.load_process_table": "ef1320036e06c3a07522543c5613a40fd50391cf9461cbcebdf75c199cc14b23",
+        },
+    ),
+    Adapted(
+        "every registration is noted and recorded, with our remark where we have one",
+        sources={
+            "eon.akmcstate:AKMCState.__init__": "4763f57e073e861e78916a594afe52e4c0833882b9ec1944515fc8593690e44f",
+            "eon.akmcstate:AKMCState.append_search_result": "d3b8efc3939b2e5d17a9afe71629fa55067705276ce1b9560780c9875cc322cc",
+            "eon.akmcstate:AKMCState.add_process": "37ff94892efee787a43e9321030382b8eac01f0e968b88d09db94bbecfce3528",
+            "eon.akmcstate:AKMCState.register_bad_saddle": "2dc42a1c47363e66dd2dae6c6d6afca5f3ea5ee991eb28c3604c5a51e650568a",
+            "eon.statelist:StateList": "7bb1606db8f0dfdb9b8221a62ba93b6c94b609bac1de4a063217a211437afea7",
+            "eon.akmcstatelist:AKMCStateList": "36d8ee6558c86d61a4e2302759f6d6af2fa848967c664c7d0a2966cbfbe16f1d",
+        },
+    ),
+    Adapted(
+        "a process' own prefactors are made before it is registered, so that it is asked first whether it is new",
+        sources={
+            "eon.akmcstate:AKMCState.find_repeat": "0f70a30b2af1b744945f649f715447c9ed374a970927fad67cf15f5d04f86af2",
+        },
+    ),
+    Adapted(
+        "confidence scheme `sampling` asks for counts of processes that were never counted",
+        sources={
+            "eon.akmcstate:AKMCState.get_proc_random_count": "4f6a606d123d62848330ae8667b4cf896e5d6f6afcde8ee1680e513c6049fab5",
+            "eon.akmcstate:AKMCState.get_confidence": "e753cab7181627b4009d10b9b31bae9bcbe73655fed2566e356cb0de83b92bce",
+        },
+    ),
+    Adapted(
+        "searches are numbered by state, and what recycling suggests follows from the number alone",
+        sources={
+            "eon.explorer:Explorer": "6d497d43ee6bd3b14be2c5c3ce0d6cd1d78986e6f5edb6dc49aa8e12e4393131",
+            "eon.explorer:MinModeExplorer": "4c55eb43889cdbe47f1946320d159458c0228c554da2d62c54e4da172709de48",
+            "eon.recycling:Recycling": "4882033db4806c52718b26b969cae21f73ba0115419adb76fe428564d982190f",
+        },
+    ),
+    Adapted(
+        "the neighbours of a reactant are computed once, not before every search",
+        sources={
+            "eon.geometry.neighbors:neighbor_list_vectors": "2494c703032b9f03e29cb6570aeecec836389d3aabedbdcd85e58e945768dea1",
+            "eon.displace:DisplacementManager": "dfad00d4eb7dda94eaceacfe388303d123da8f50f05bc8b73c55c7d4d7ee5196",
+        },
+    ),
+    Adapted(
+        "optional accelerators that are not installed are not looked for at every call",
+        sources={
+            "eon.geometry.neighbors:_linkcell_pairs": "f4f523e5232e9a9e0b0eda2ca5f2e86c230c6123ee6c62f30fb1503f0787631c",
+            "eon.geometry.pbc:pbc": "0108d12dd55db1cbcfe736526d23447cfbbfeb0240f0cb0a272066d7535cb039",
+        },
+    ),
+    Adapted(
+        "eOn's configuration gets absolute paths, and its client one processor",
+        sources={
+            "eon.config:ConfigClass.init": "1a3698c4f0a29feeb3a685552f397929548cbf777100349c3592367106a3d668",
+            "eon.fileio:modify_config": "3798033f670f88e04cc129a131513930f665f2b552e9dd25eee327c4493d3dde",
+        },
+    ),
+    Adapted(
+        "superbasins are made and stored by eOn, and left by our own kinetics: eOn's step solves in plain double",
+        sources={
+            "eon.superbasin:Superbasin": "7b763425baaf497d1e5954b5ce4c4ad0c15c7ce8e2582e95afcc4c965ff6fead",
+            "eon.superbasinscheme:SuperbasinScheme": "998b9bc8b63d97f974a4159371ad2db9db2501958a9d6b36e1a6a23f7ce9aa91",
+            "eon.superbasinscheme:TransitionCounting": "e46878fa84857407ed82ebb21d57f51041fa08f1abf89a1c7ac9713d63728a91",
+            "eon.superbasinscheme:EnergyLevel": "bf33a74a4dbf4fdb6ec0f60e6b8a4821c8940e4872400744ea494674b7238324",
+            "eon.superbasinscheme:RateThreshold": "b720f0802185de2aad23ed5f64faaf403dbac6acb74f7cc82646e4907ed7d99a",
+        },
+    ),
 )
 """See `verify`."""
 
@@ -129,12 +172,21 @@ def verify() -> None:
         ProgramError: another version, or a function with another source.
     """
     if eon.__version__ not in VERSIONS:
-        raise ProgramError(f"eOn {eon.__version__} is installed; this mlip-kmc changes functions of eOn {', '.join(VERSIONS)}: "
-                           "run inside the image")
-    unknown = {name for change in ADAPTED for name, digest in change.sources.items() if source_digest(name) != digest}
+        raise ProgramError(
+            f"eOn {eon.__version__} is installed; this mlip-kmc changes functions of eOn {', '.join(VERSIONS)}: "
+            "run inside the image"
+        )
+    unknown = {
+        name
+        for change in ADAPTED
+        for name, digest in change.sources.items()
+        if source_digest(name) != digest
+    }
     if unknown:
-        raise ProgramError(f"eOn {eon.__version__} is not as it was released: {', '.join(sorted(unknown))} differ from what this "
-                           "mlip-kmc was made for; run inside the image")
+        raise ProgramError(
+            f"eOn {eon.__version__} is not as it was released: {', '.join(sorted(unknown))} differ from what this "
+            "mlip-kmc was made for; run inside the image"
+        )
 
 
 def source_digest(name: str) -> str | None:
@@ -148,13 +200,20 @@ def source_digest(name: str) -> str | None:
         found: Any = importlib.import_module(module)
         for part in inside.split("."):
             found = inspect.getattr_static(found, part)
-        text = inspect.getsource(found) if inspect.isroutine(found) or inspect.isclass(found) else repr(found)
+        text = (
+            inspect.getsource(found)
+            if inspect.isroutine(found) or inspect.isclass(found)
+            else repr(found)
+        )
     except (ImportError, AttributeError, OSError, TypeError):
         return None
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-for _name in ("linkcell", "minimage"):  # optional accelerators that eOn asks for at every call; Python would look on the disk
+for _name in (
+    "linkcell",
+    "minimage",
+):  # optional accelerators that eOn asks for at every call; Python would look on the disk
     if find_spec(_name) is None:
         sys.modules[_name] = None  # type: ignore[assignment]
 
@@ -175,10 +234,20 @@ def eon_config(root: Path) -> Any:
     try:
         config.init(str(root / "config.ini"))
     except (ValueError, SyntaxError, SystemExit) as error:
-        raise ConfigError(f"eOn refuses its options: {error}; check the `eon` section of the configuration") from error
+        raise ConfigError(
+            f"eOn refuses its options: {error}; check the `eon` section of the configuration"
+        ) from error
     config.path_root = str(root)
-    for name in ("path_results", "path_states", "path_scratch", "path_jobs_in", "path_jobs_out", "path_incomplete",
-                 "path_pot", "sb_path"):
+    for name in (
+        "path_results",
+        "path_states",
+        "path_scratch",
+        "path_jobs_in",
+        "path_jobs_out",
+        "path_incomplete",
+        "path_pot",
+        "sb_path",
+    ):
         value = getattr(config, name, None)
         if value:
             setattr(config, name, str(root / Path(value).name))
@@ -267,9 +336,13 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        Path(self.procdata_path).mkdir(exist_ok=True)  # eOn makes it with the state; a generation knows no empty folders
+        Path(self.procdata_path).mkdir(
+            exist_ok=True
+        )  # eOn makes it with the state; a generation knows no empty folders
         path = str(Path(self.path) / "info")
-        info = self.statelist.infos.setdefault(path, NotingInfo(path))  # one for all objects that eOn makes of a state
+        info = self.statelist.infos.setdefault(
+            path, NotingInfo(path)
+        )  # one for all objects that eOn makes of a state
         info.flush()
         info.loaded, info.noted = False, self._note
         self.info = info
@@ -298,8 +371,12 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         if results["termination_reason"] != 0:
             return False
         energy = self.get_energy()
-        barrier = results["potential_energy_saddle"] - (results["potential_energy_reactant"] if energy is None else energy)
-        window = self.statelist.kT * (self.statelist.thermal_window + self.statelist.max_thermal_window)
+        barrier = results["potential_energy_saddle"] - (
+            results["potential_energy_reactant"] if energy is None else energy
+        )
+        window = self.statelist.kT * (
+            self.statelist.thermal_window + self.statelist.max_thermal_window
+        )
         within = barrier - min(self.get_lowest_barrier(), barrier) <= window
         return bool(within and self.find_repeat(found["saddle.con"], barrier) is None)
 
@@ -329,8 +406,14 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
         self.touched, self.records = {"states/0"}, list[SearchRecord]()
         self.frames: dict[str, tuple[str, ...]] = {}
         self.infos: dict[str, NotingInfo] = {}
-        super().__init__(config.main_temperature / EON_KELVIN_PER_EV, config.akmc_thermal_window, config.akmc_max_thermal_window,
-                         str(root / "pos.con"), filter_hole=config.disp_moved_only, config=config)
+        super().__init__(
+            config.main_temperature / EON_KELVIN_PER_EV,
+            config.akmc_thermal_window,
+            config.akmc_max_thermal_window,
+            str(root / "pos.con"),
+            filter_hole=config.disp_moved_only,
+            config=config,
+        )
         self.StateClass = RecordingState
 
 
@@ -340,7 +423,9 @@ class ExactEnergyLevel(superbasinscheme.EnergyLevel):  # type: ignore[misc]
     def write_data(self) -> None:
         """As eOn does."""
         for state, level in self.levels.items():
-            (Path(state.path) / self.config.sb_state_file).write_text(f"{level!r}\n", encoding="ascii")
+            (Path(state.path) / self.config.sb_state_file).write_text(
+                f"{level!r}\n", encoding="ascii"
+            )
 
 
 def superbasin_scheme(states: StateList, *, config: Any) -> Any:
@@ -351,12 +436,16 @@ def superbasin_scheme(states: StateList, *, config: Any) -> Any:
     """
     if not config.sb_on:
         return None
-    kinds = {"transition_counting": (superbasinscheme.TransitionCounting, "sb_tc_ntrans"),
-             "energy_level": (ExactEnergyLevel, "sb_el_energy_increment"),
-             "rate": (superbasinscheme.RateThreshold, "sb_rt_rate_threshold")}
+    kinds = {
+        "transition_counting": (superbasinscheme.TransitionCounting, "sb_tc_ntrans"),
+        "energy_level": (ExactEnergyLevel, "sb_el_energy_increment"),
+        "rate": (superbasinscheme.RateThreshold, "sb_rt_rate_threshold"),
+    }
     make_directory(Path(config.sb_path) / "storage")  # eOn moves merged superbasins there
     if config.sb_scheme not in kinds:
-        raise ConfigError(f"eon.Coarse Graining.superbasin_scheme is one of {', '.join(kinds)}, not '{config.sb_scheme}'")
+        raise ConfigError(
+            f"eon.Coarse Graining.superbasin_scheme is one of {', '.join(kinds)}, not '{config.sb_scheme}'"
+        )
     kind, parameter = kinds[config.sb_scheme]
     return kind(config.sb_path, states, states.kT, getattr(config, parameter), config=config)
 
@@ -396,19 +485,27 @@ class Neighbours:
     def _vectors(self, structure: Any, cutoff: float, brute: bool = False) -> Any:  # noqa: FBT001, FBT002 - as eOn's
         key = (id(structure), cutoff, brute)
         if key not in self._found:
-            self._found[key] = (structure, self._plain(structure, cutoff, brute))  # with it: its id stays its own
+            self._found[key] = (
+                structure,
+                self._plain(structure, cutoff, brute),
+            )  # with it: its id stays its own
         return self._found[key][1]
 
     def __enter__(self) -> None:
         atoms.neighbor_list_vectors = self._vectors
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         atoms.neighbor_list_vectors = self._plain
 
 
-def start_files(displacement: Any, mode: Any, reactant: Any) -> Iterator[tuple[str, text_io.StringIO]]:
+def start_files(
+    displacement: Any, mode: Any, reactant: Any
+) -> Iterator[tuple[str, text_io.StringIO]]:
     """`displacement.con` and `direction.dat` of a search, as eOn's client reads them."""
     place, direction = text_io.StringIO(), text_io.StringIO()
     fileio.savecon(place, displacement)

@@ -34,7 +34,15 @@ class OrderedExplorer(Explorer):
     """Makes and registers the searches of one state (or of a superbasin's least known state)."""
 
     def __init__(
-        self, states: Any, previous_state: Any, state: Any, *, superbasin: Any, config: Any, seed: int, spool: Path,
+        self,
+        states: Any,
+        previous_state: Any,
+        state: Any,
+        *,
+        superbasin: Any,
+        config: Any,
+        seed: int,
+        spool: Path,
     ) -> None:
         """Read the state.
 
@@ -56,7 +64,9 @@ class OrderedExplorer(Explorer):
     @property
     def confidence(self) -> float:
         """Of the state, or of the superbasin."""
-        return float(self.superbasin.get_confidence() if self.superbasin else self.state.get_confidence())
+        return float(
+            self.superbasin.get_confidence() if self.superbasin else self.state.get_confidence()
+        )
 
     @property
     def confident(self) -> bool:
@@ -81,7 +91,10 @@ class OrderedExplorer(Explorer):
         if self.config.akmc_confidence_scheme == "old":
             missing = 1 / (1 - wanted) - int(self.state.get_repeats())
         else:
-            missing = -max(int(self.state.get_unique_saddle_count()), 1) * math.log1p(-wanted) / wanted - good
+            missing = (
+                -max(int(self.state.get_unique_saddle_count()), 1) * math.log1p(-wanted) / wanted
+                - good
+            )
         return math.ceil(max(missing, 1.0) * (self.registered + 2) / (good + 1))
 
     def make_jobs(self, at_most: int | None = None, *, ahead: int) -> None:
@@ -95,23 +108,36 @@ class OrderedExplorer(Explorer):
         here = [name for name in self.comm.pending if search_of(name)[0] == self.state.number]
         following = self.registered + len(here)
         end = following + max(wanted, 0)
-        self.submit([f"{self.state.number}_{index}" for index in range(following, end if at_most is None else min(end, at_most))])
+        self.submit(
+            [
+                f"{self.state.number}_{index}"
+                for index in range(following, end if at_most is None else min(end, at_most))
+            ]
+        )
 
     def submit(self, names: list[str]) -> None:
         """Submit searches by name."""
         if names:
             reactant = text_io.StringIO(Path(self.state.reactant_path).read_text(encoding="utf-8"))
-            self.comm.submit_jobs([self._search(name) for name in names], {"pos.con": (reactant, 0o644)})
+            self.comm.submit_jobs(
+                [self._search(name) for name in names], {"pos.con": (reactant, 0o644)}
+            )
 
     def _search(self, name: str) -> dict[str, Any]:
         kept = self._spool / f"{name}.job"
         if kept.is_file():
             text = unsealed(kept.read_bytes())
             if text is None:
-                raise RunStateError(f"{kept}, which search {name} starts from, is damaged; restore it from a backup, or remove "
-                                    "it: the search then starts anew, as good, but perhaps elsewhere")
+                raise RunStateError(
+                    f"{kept}, which search {name} starts from, is damaged; restore it from a backup, or remove "
+                    "it: the search then starts anew, as good, but perhaps elsewhere"
+                )
             body = json.loads(text)
-            return {"id": name, "type": body.pop("type"), **{key: text_io.StringIO(text) for key, text in body.items()}}
+            return {
+                "id": name,
+                "type": body.pop("type"),
+                **{key: text_io.StringIO(text) for key, text in body.items()},
+            }
         number, index = search_of(name)
         seed = search_seed(seed=self._seed, state=number, index=index)
         np.random.seed(seed)  # noqa: NPY002 - eOn draws from numpy's global stream
@@ -123,12 +149,18 @@ class OrderedExplorer(Explorer):
             raise SearchesFailedError(
                 f"no search can start: {error}; change search.displace or search.max_coordination"
             ) from error
-        search: dict[str, Any] = {"id": name, "type": kind, "config.ini": client_config(self.config.config_path, seed=seed)}
+        search: dict[str, Any] = {
+            "id": name,
+            "type": kind,
+            "config.ini": client_config(self.config.config_path, seed=seed),
+        }
         if displacement:
             search.update(start_files(displacement, mode, self.reactant))
         if kind != "random":
             self.states.touched.add(f"states/{self.state.number}")
-            body = {key: value.getvalue() for key, value in search.items() if key not in ("id", "type")}
+            body = {
+                key: value.getvalue() for key, value in search.items() if key not in ("id", "type")
+            }
             write_durably(kept, sealed(json.dumps({"type": kind, **body}).encode()))
         return search
 
@@ -159,4 +191,6 @@ class OrderedExplorer(Explorer):
 
     def _wanted(self, name: str) -> bool:
         number, _ = search_of(name)
-        return number in self.superbasin.state_dict if self.superbasin else number == self.state.number
+        return (
+            number in self.superbasin.state_dict if self.superbasin else number == self.state.number
+        )

@@ -1,7 +1,7 @@
 """The extrapolation grade at the start of a run: of state 0, and whether the active set sees at all.
 
-    minimised = graded(minimum, minimised, potential, thresholds=config.gamma, halts=run / "halts")
-    for line in sight_lines(minimum, potential, config): print(line)
+minimised = graded(minimum, minimised, potential, thresholds=config.gamma, halts=run / "halts")
+for line in sight_lines(minimum, potential, config): print(line)
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,14 @@ from mlip_kmc.model.records import Minimised
 from mlip_kmc.potential import AcePotential, Potential, ace_of
 
 
-def graded(minimum: Atoms, minimised: Minimised, potential: Potential, *, thresholds: GammaSection, halts: Path) -> Minimised:
+def graded(
+    minimum: Atoms,
+    minimised: Minimised,
+    potential: Potential,
+    *,
+    thresholds: GammaSection,
+    halts: Path,
+) -> Minimised:
     """The report with gamma; the structure is kept in the directory of halts if it is worth labelling."""
     grade = Extrapolation.of(potential)
     if grade is None:
@@ -30,8 +37,19 @@ def graded(minimum: Atoms, minimised: Minimised, potential: Potential, *, thresh
     largest = float(np.max(gammas))
     if thresholds.reaches_select(largest):
         kind = Kind.HALT if thresholds.reaches_halt(largest) else Kind.CANDIDATE
-        write_halt(halts, Halt(atoms=minimum, gammas=gammas, search="start", state=0, stage=Stage.REACTANT, step=0,
-                               kind=kind, potential=grade.digest))
+        write_halt(
+            halts,
+            Halt(
+                atoms=minimum,
+                gammas=gammas,
+                search="start",
+                state=0,
+                stage=Stage.REACTANT,
+                step=0,
+                kind=kind,
+                potential=grade.digest,
+            ),
+        )
     return replace(minimised, gamma=largest)
 
 
@@ -49,8 +67,10 @@ def sight_lines(minimum: Atoms, potential: Potential, config: Config) -> Iterato
         support = support_of(grade, read_training(section.training))
         yield f"the active set rests on {'; '.join(support.lines)}"
         if not support.belongs:
-            yield (f"warning: a gamma of {plain(support.largest_gamma)} is in {section.training} itself: the active set was made "
-                   "from another training set, or from a part of this one")
+            yield (
+                f"warning: a gamma of {plain(support.largest_gamma)} is in {section.training} itself: the active set was made "
+                "from another training set, or from a part of this one"
+            )
     for look in look_around(minimum, ace, grade=grade):
         yield from (f"warning: {line}" for line in blind_lines(look, halt=config.gamma.halt))
 
@@ -58,7 +78,11 @@ def sight_lines(minimum: Atoms, potential: Potential, config: Config) -> Iterato
 def described_gamma(gamma: GammaSection, potential: AcePotential, minimised: Minimised) -> str:
     """What is known of gamma at a start, in one line."""
     if minimised.gamma is None:
-        return (f"gamma is unknown (there are no .yaml and .asi with {potential.yace.name}): nothing will tell when the "
-                "potential extrapolates")
-    return (f"gamma: at most {plain(minimised.gamma)} in state 0; structures from {gamma.select:g} on are remembered, searches "
-            f"from {gamma.halt:g} on halted; looked at every {gamma.every} force calls")
+        return (
+            f"gamma is unknown (there are no .yaml and .asi with {potential.yace.name}): nothing will tell when the "
+            "potential extrapolates"
+        )
+    return (
+        f"gamma: at most {plain(minimised.gamma)} in state 0; structures from {gamma.select:g} on are remembered, searches "
+        f"from {gamma.halt:g} on halted; looked at every {gamma.every} force calls"
+    )

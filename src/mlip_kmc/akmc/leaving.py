@@ -4,8 +4,8 @@
     way = leaving.draw(basin, entered=state, path=path, rng=rng)
     way.left, way.process, way.time_s, way.path            # the path leads to the state that is left
 
-eOn decides which states make a superbasin. How it is left is drawn here (`mlip_kmc.model.superbasin`): eOn's own step solves in plain
-double, draws an exponential time whatever its law is, and tells nothing of what the atoms did inside.
+eOn decides which states make a superbasin. How it is left is drawn here (`mlip_kmc.model.superbasin`):
+eOn's own step solves in plain double, draws an exponential time whatever its law is, and tells nothing of what the atoms did inside.
 """
 
 from collections import deque
@@ -88,23 +88,40 @@ class Leaving:
         frames = self._frames(inside, basin.state_dict, root=entered.number, path=path)
         inside = [process for process in inside if process.state in frames]
         model = Basin(
-            states=len(numbers), start=_indices(place[process.state] for process in inside),
-            end=_indices(place[process.product] for process in inside), rate_per_s=_rates(inside),
+            states=len(numbers),
+            start=_indices(place[process.state] for process in inside),
+            end=_indices(place[process.product] for process in inside),
+            rate_per_s=_rates(inside),
             effects=self._effects(inside, basin.state_dict, frames, atoms=len(path.mapping)),
-            exit_start=_indices(place[process.state] for process in out), exit_rate_per_s=_rates(out),
+            exit_start=_indices(place[process.state] for process in out),
+            exit_rate_per_s=_rates(out),
         )
         try:
-            leave = draw(model, entry=place[entered.number], rng=rng, explicit_hops=self._explicit_hops)
+            leave = draw(
+                model, entry=place[entered.number], rng=rng, explicit_hops=self._explicit_hops
+            )
         except NoWayOutError as error:
-            raise SearchesFailedError(no_way_out(basin, [numbers[state] for state in error.states])) from error
+            raise SearchesFailedError(
+                no_way_out(basin, [numbers[state] for state in error.states])
+            ) from error
         except (ArithmeticError, ValueError) as error:
-            raise SearchesFailedError(f"no step out of superbasin {basin.id}: {error}; look at the rates of states "
-                                      f"{', '.join(map(str, numbers))} in results/processes.csv") from error
+            raise SearchesFailedError(
+                f"no step out of superbasin {basin.id}: {error}; look at the rates of states "
+                f"{', '.join(map(str, numbers))} in results/processes.csv"
+            ) from error
         chosen = out[leave.exit]
-        return WayOut(left=basin.state_dict[chosen.state], process=chosen.number, time_s=leave.time_s, hops=leave.hops,
-                      mean_time_s=leave.mean_time_s, path=path.then(_as_path(leave.effect, path)).then(frames[chosen.state]))
+        return WayOut(
+            left=basin.state_dict[chosen.state],
+            process=chosen.number,
+            time_s=leave.time_s,
+            hops=leave.hops,
+            mean_time_s=leave.mean_time_s,
+            path=path.then(_as_path(leave.effect, path)).then(frames[chosen.state]),
+        )
 
-    def _frames(self, inside: list[_Process], states: dict[int, Any], *, root: int, path: AtomPath) -> dict[int, AtomPath]:
+    def _frames(
+        self, inside: list[_Process], states: dict[int, Any], *, root: int, path: AtomPath
+    ) -> dict[int, AtomPath]:
         """By state, one way there from the root, along the fewest processes either way; those apart from it are left out."""
         frames = {root: AtomPath.start(path.cell, path.symbols, anchored=path.anchored)}
         queue = deque([root])
@@ -125,39 +142,62 @@ class Leaving:
         if key not in self._known:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[key] = AtomPath.start(path.cell, path.symbols, anchored=path.anchored).follow(
-                state=self._read(state.reactant_path), reactant=self._read(state.proc_reactant_path(process)),
-                product=self._read(state.proc_product_path(process)), reached=self._read(product.reactant_path),
+            self._known[key] = AtomPath.start(
+                path.cell, path.symbols, anchored=path.anchored
+            ).follow(
+                state=self._read(state.reactant_path),
+                reactant=self._read(state.proc_reactant_path(process)),
+                product=self._read(state.proc_product_path(process)),
+                reached=self._read(product.reactant_path),
             )
         return path.then(self._known[key])
 
     def _read(self, con: str) -> Array:
         return np.asarray(read_structure(Path(con)).positions, dtype=np.float64)
 
-    def _effects(self, inside: list[_Process], states: dict[int, Any], frames: dict[int, AtomPath], *, atoms: int) -> Effects:
+    def _effects(
+        self,
+        inside: list[_Process],
+        states: dict[int, Any],
+        frames: dict[int, AtomPath],
+        *,
+        atoms: int,
+    ) -> Effects:
         """What each process does to the atoms, seen from the root: there by its state's frame, and back by its product's."""
         effects = Effects.none(count=len(inside), atoms=atoms)
         for index, process in enumerate(inside):
-            loop = self._through(process, states, frames[process.state]).then(frames[process.product].back())
+            loop = self._through(process, states, frames[process.state]).then(
+                frames[process.product].back()
+            )
             effects.mapping[index], effects.images[index] = loop.mapping, loop.images
-            if not np.abs(loop.drift_A - _as_path(effects[index : index + 1], loop).drift_A).max() <= _FRAME_A:
-                raise RunStateError(f"process {process.number} of state {process.state} moves the frame of all atoms: report "
-                                    "this with the run directory")
+            if (
+                not np.abs(loop.drift_A - _as_path(effects[index : index + 1], loop).drift_A).max()
+                <= _FRAME_A
+            ):
+                raise RunStateError(
+                    f"process {process.number} of state {process.state} moves the frame of all atoms: report "
+                    "this with the run directory"
+                )
         return effects
 
 
 def no_way_out(basin: Any, states: Iterable[int]) -> str:
     """What to tell of a superbasin that no known process leads out of."""
-    return (f"no way out of superbasin {basin.id} is known from its states {', '.join(map(str, states))}: all processes found "
-            "lead to others of them; raise search.thermal_window_kT in a new --dir (it counts from a state's lowest barrier, so "
-            "a fast exchange hides higher ways out), or displace other atoms")
+    return (
+        f"no way out of superbasin {basin.id} is known from its states {', '.join(map(str, states))}: all processes found "
+        "lead to others of them; raise search.thermal_window_kT in a new --dir (it counts from a state's lowest barrier, so "
+        "a fast exchange hides higher ways out), or displace other atoms"
+    )
 
 
 def _processes(state: Any) -> list[_Process]:
     """All that a state knows, in the order of their numbers."""
     state.load_process_table()
-    return [_Process(state=state.number, number=number, product=row["product"], rate_per_s=row["rate"])
-            for number, row in sorted(state.procs.items()) if not row["rate"] <= 0]
+    return [
+        _Process(state=state.number, number=number, product=row["product"], rate_per_s=row["rate"])
+        for number, row in sorted(state.procs.items())
+        if not row["rate"] <= 0
+    ]
 
 
 def _as_path(effect: Effects, path: AtomPath) -> AtomPath:

@@ -81,8 +81,11 @@ class PrefactorDesk:
         """
         if name in self._asked:
             return
-        places = {Point.REACTANT: from_con(reactant_con), Point.SADDLE: from_con(files["saddle.con"]),
-                  Point.PRODUCT: from_con(files["product.con"])}
+        places = {
+            Point.REACTANT: from_con(reactant_con),
+            Point.SADDLE: from_con(files["saddle.con"]),
+            Point.PRODUCT: from_con(files["product.con"]),
+        }
         moving = moving_atoms(*places.values(), most=self.recipe.most_atoms)
         free = len(places[Point.REACTANT]) - len(fixed_atoms(places[Point.REACTANT]))
         jobs = {point: f"{name}.{point}" for point in Point}
@@ -92,8 +95,14 @@ class PrefactorDesk:
         for point, job in jobs.items():
             if job not in self._jobs and job not in self._done:
                 self._jobs[job] = hessian_job(
-                    job, atoms=places[point], moving=moving, recipe=self.recipe.files, links=self.recipe.links,
-                    time_limit_s=self.recipe.time_limit_s, evidence=self.recipe.evidence / job)
+                    job,
+                    atoms=places[point],
+                    moving=moving,
+                    recipe=self.recipe.files,
+                    links=self.recipe.links,
+                    time_limit_s=self.recipe.time_limit_s,
+                    evidence=self.recipe.evidence / job,
+                )
                 self.cluster.submit(self._jobs[job], first=True)
 
     def take(self, done: ClientDone) -> bool:
@@ -112,7 +121,9 @@ class PrefactorDesk:
 
     def waiting(self, name: str) -> bool:
         """Asked, and not all there."""
-        return name in self._asked and any(job not in self._done for job in self._asked[name].jobs.values())
+        return name in self._asked and any(
+            job not in self._done for job in self._asked[name].jobs.values()
+        )
 
     def answer(self, name: str) -> Rated | None:
         """A search's prefactors; None where they are not asked for or not all there.
@@ -131,8 +142,13 @@ class PrefactorDesk:
                     f"the Hessian of the {point} of search {name} was not made ({done.end}: {done.message}); its directory is "
                     f"kept at {self.recipe.evidence / asked.jobs[point]}; the same command tries again; a larger "
                     "search.time_limit_min gives it more time, and a smaller prefactor.most_atoms, in a new run directory, less "
-                    "to do")
-        calls = sum(force_calls_in(self._done[job]) for job in asked.jobs.values() if job.startswith(f"{name}."))
+                    "to do"
+                )
+        calls = sum(
+            force_calls_in(self._done[job])
+            for job in asked.jobs.values()
+            if job.startswith(f"{name}.")
+        )
         return self._rated(found, asked, calls)
 
     @property
@@ -157,10 +173,24 @@ class PrefactorDesk:
         try:
             got = prefactors(*(_spectrum(found[point], point) for point in Point))
         except PrefactorFailure as failure:
-            return Rated(forward_per_s=self.recipe.fallback_per_s, back_per_s=self.recipe.fallback_per_s, kind="constant",
-                         reason=str(failure), atoms=asked.atoms, of_atoms=asked.of, force_calls=calls)
-        return Rated(forward_per_s=got.forward_per_s, back_per_s=got.back_per_s, kind="harmonic", reason="", atoms=asked.atoms,
-                     of_atoms=asked.of, force_calls=calls)
+            return Rated(
+                forward_per_s=self.recipe.fallback_per_s,
+                back_per_s=self.recipe.fallback_per_s,
+                kind="constant",
+                reason=str(failure),
+                atoms=asked.atoms,
+                of_atoms=asked.of,
+                force_calls=calls,
+            )
+        return Rated(
+            forward_per_s=got.forward_per_s,
+            back_per_s=got.back_per_s,
+            kind="harmonic",
+            reason="",
+            atoms=asked.atoms,
+            of_atoms=asked.of,
+            force_calls=calls,
+        )
 
 
 def _spectrum(done: ClientDone, point: Point) -> Spectrum:

@@ -41,9 +41,9 @@ _NO_RESULT = {
     End.EVALUATION_ERROR: "the potential could not be evaluated in search {name}: {message}",
     End.CRASHED: "the eOn client died twice in search {name}: {message}",
     End.TIMED_OUT: "search {name} reached a time limit twice: {message}; if it does not hang, raise search.time_limit_min and "
-                   "run the same command again",
+    "run the same command again",
     End.KILLED_WORKERS: "search {name} has no result: {message}; give workers more memory, or start fewer on a node, and run the "
-                        "same command again",
+    "same command again",
 }
 _ENERGIES = ("potential_energy_reactant", "potential_energy_saddle", "potential_energy_product")
 _CONS = ("reactant.con", "saddle.con", "product.con")
@@ -82,7 +82,13 @@ class OrderedCommunicator(Communicator):
     """
 
     def __init__(
-        self, config: Any, *, cluster: SearchCluster, template: JobTemplate, spool: Path, desk: PrefactorDesk | None = None,
+        self,
+        config: Any,
+        *,
+        cluster: SearchCluster,
+        template: JobTemplate,
+        spool: Path,
+        desk: PrefactorDesk | None = None,
     ) -> None:
         """Take up the cluster.
 
@@ -117,13 +123,21 @@ class OrderedCommunicator(Communicator):
         """
         common = {name: stream.getvalue() for name, (stream, _) in invariants.items()}
         for search in data:
-            files = {name: value.getvalue() for name, value in search.items() if isinstance(value, io.StringIO)}
+            files = {
+                name: value.getvalue()
+                for name, value in search.items()
+                if isinstance(value, io.StringIO)
+            }
             name = search["id"]
             self._kinds[name] = search["type"]
             self._jobs[name] = ClientJob(
-                name=name, files={**self._template.files, **common, **files}, links=self._template.links,
-                returns=PROCESS_SEARCH_FILES, time_limit_s=self._template.time_limit_s,
-                evidence=self._template.evidence / name, watch=self._template.watch,
+                name=name,
+                files={**self._template.files, **common, **files},
+                links=self._template.links,
+                returns=PROCESS_SEARCH_FILES,
+                time_limit_s=self._template.time_limit_s,
+                evidence=self._template.evidence / name,
+                watch=self._template.watch,
             )
             spooled = self._unspool(name)
             if spooled is not None:
@@ -131,7 +145,11 @@ class OrderedCommunicator(Communicator):
             else:
                 self._cluster.submit(self._jobs[name])
 
-    def get_results(self, resultspath: Any, keep_result: Callable[[str], bool]) -> Iterator[dict[str, Any]]:  # noqa: ARG002
+    def get_results(
+        self,
+        resultspath: Any,
+        keep_result: Callable[[str], bool],  # noqa: ARG002
+    ) -> Iterator[dict[str, Any]]:
         """Results whose turn it is, as mappings of file name to StringIO; stops at the first search still running.
 
         Raises:
@@ -142,7 +160,9 @@ class OrderedCommunicator(Communicator):
             if name not in self._finished:
                 return
             # a search that raises keeps its place: it is the first again when the run continues
-            result = self._result(self._jobs[name], self._finished[name]) if keep_result(name) else None
+            result = (
+                self._result(self._jobs[name], self._finished[name]) if keep_result(name) else None
+            )
             del self._jobs[name], self._finished[name]
             if self._desk is not None:
                 self._desk.forget(name)
@@ -156,7 +176,9 @@ class OrderedCommunicator(Communicator):
     def cancel_state(self, statenumber: int) -> int:
         """Take back every search of a state; their results never come."""
         names = [name for name in self._jobs if search_of(name)[0] == statenumber]
-        self.discarded += self._cluster.cancel(names) + sum(name in self._finished for name in names)
+        self.discarded += self._cluster.cancel(names) + sum(
+            name in self._finished for name in names
+        )
         for name in names:
             del self._jobs[name]
             self._finished.pop(name, None)
@@ -176,7 +198,9 @@ class OrderedCommunicator(Communicator):
     @property
     def ready(self) -> bool:
         """The search whose turn it is has finished, and what its registration waits for is there."""
-        return self.turn is not None and not (self._desk is not None and self._desk.waiting(self.turn))
+        return self.turn is not None and not (
+            self._desk is not None and self._desk.waiting(self.turn)
+        )
 
     @property
     def turn(self) -> str | None:
@@ -206,7 +230,11 @@ class OrderedCommunicator(Communicator):
         """
         if self._desk is None or found["rated"] is not None:
             return True
-        self._desk.ask(name, files={key: found[key].getvalue() for key in _CONS}, reactant_con=self._jobs[name].files["pos.con"])
+        self._desk.ask(
+            name,
+            files={key: found[key].getvalue() for key in _CONS},
+            reactant_con=self._jobs[name].files["pos.con"],
+        )
         if self._finished[name].end in _SPOOLED_ENDS:
             self._keep(self._finished[name])
         return False
@@ -233,7 +261,9 @@ class OrderedCommunicator(Communicator):
         if (self._desk is not None and self._desk.take(done)) or done.name not in self._jobs:
             return
         if done.end in (End.CRASHED, End.TIMED_OUT) and done.name not in self._retried:
-            self._retried.add(done.name)  # once: a node's fault does not come back, the search's own does
+            self._retried.add(
+                done.name
+            )  # once: a node's fault does not come back, the search's own does
             self._cluster.submit(self._jobs[done.name], first=True)
             return
         self._finished[done.name] = done
@@ -243,8 +273,14 @@ class OrderedCommunicator(Communicator):
             self._keep(done)
 
     def _keep(self, done: ClientDone) -> None:
-        body = {"name": done.name, "end": done.end, "files": done.files, "seconds": done.seconds, "message": done.message,
-                "graded": asdict(done.graded)}
+        body = {
+            "name": done.name,
+            "end": done.end,
+            "files": done.files,
+            "seconds": done.seconds,
+            "message": done.message,
+            "graded": asdict(done.graded),
+        }
         write_durably(self._spool / f"{done.name}.json", sealed(json.dumps(body).encode()))
 
     def _unspool(self, name: str) -> ClientDone | None:
@@ -259,8 +295,14 @@ class OrderedCommunicator(Communicator):
             if body["end"] not in _SPOOLED_ENDS:
                 return None  # of an earlier version, which took a time limit for a result
             graded = Graded(**{**body["graded"], "frames": tuple(body["graded"]["frames"])})
-            return ClientDone(name=body["name"], end=End(body["end"]), files=body["files"], seconds=body["seconds"],
-                              message=body["message"], graded=graded)
+            return ClientDone(
+                name=body["name"],
+                end=End(body["end"]),
+                files=body["files"],
+                seconds=body["seconds"],
+                message=body["message"],
+                graded=graded,
+            )
         except (OSError, ValueError, KeyError, TypeError):
             self.damage.append(f"the finished search {name} ({path}) was damaged; it is made again")
             return None
@@ -270,10 +312,19 @@ class OrderedCommunicator(Communicator):
             said = _NO_RESULT[done.end].format(name=done.name, message=done.message)
             raise SearchesFailedError(f"{said}; what is left of it is kept at {job.evidence}")
         results = done.results()
-        result: dict[str, Any] = {"name": done.name, "seconds": done.seconds, "remark": "",
-                                  "type": self._kinds.get(done.name, "random"), "graded": done.graded, "rated": None}
+        result: dict[str, Any] = {
+            "name": done.name,
+            "seconds": done.seconds,
+            "remark": "",
+            "type": self._kinds.get(done.name, "random"),
+            "graded": done.graded,
+            "rated": None,
+        }
         if done.end is End.HALTED:
-            results, result["remark"] = {"termination_reason": POTENTIAL_FAILED}, f"halted: {done.message}"
+            results, result["remark"] = (
+                {"termination_reason": POTENTIAL_FAILED},
+                f"halted: {done.message}",
+            )
         files = dict(done.files)
         if results.get("termination_reason") == 0 and not _are_numbers(results):
             results["termination_reason"] = POTENTIAL_FAILED
@@ -286,34 +337,58 @@ class OrderedCommunicator(Communicator):
                 results["termination_reason"] = POTENTIAL_FAILED
                 result["remark"] = f"the client's files are damaged: {error}"
         result["results.dat"] = io.StringIO(_results_text(results))
-        result.update({name: io.StringIO(files.get(name, "")) for name in PROCESS_SEARCH_FILES if name != "results.dat"})
+        result.update(
+            {
+                name: io.StringIO(files.get(name, ""))
+                for name in PROCESS_SEARCH_FILES
+                if name != "results.dat"
+            }
+        )
         return result
 
     def _prefactors(self, name: str, result: dict[str, Any]) -> dict[str, float | str]:
         """What `results.dat` says of them, in place of the client's, where they are known."""
         result["rated"] = rated = self._desk.answer(name) if self._desk is not None else None
-        return {} if rated is None else {
-            "prefactor_reactant_to_product": rated.forward_per_s, "prefactor_product_to_reactant": rated.back_per_s,
-            "force_calls_prefactors": float(rated.force_calls)}
+        return (
+            {}
+            if rated is None
+            else {
+                "prefactor_reactant_to_product": rated.forward_per_s,
+                "prefactor_product_to_reactant": rated.back_per_s,
+                "force_calls_prefactors": float(rated.force_calls),
+            }
+        )
 
 
 def _are_numbers(results: Mapping[str, float | str]) -> bool:
     """Energies that are not finite would pass every comparison that looks for what is too large."""
-    return all(isinstance(value, float) and math.isfinite(value) for value in map(results.get, _ENERGIES))
+    return all(
+        isinstance(value, float) and math.isfinite(value) for value in map(results.get, _ENERGIES)
+    )
 
 
 def _results_text(results: dict[str, float | str]) -> str:
     """`results.dat` with all that eOn's registration reads, and with a reason that it knows."""
     whole: dict[str, float | str] = {
-        "barrier_reactant_to_product": 0.0, "displacement_saddle_distance": 0.0, "force_calls_saddle": 0,
-        "force_calls_minimization": 0, "force_calls_prefactors": 0, "termination_reason": POTENTIAL_FAILED, **results,
+        "barrier_reactant_to_product": 0.0,
+        "displacement_saddle_distance": 0.0,
+        "force_calls_saddle": 0,
+        "force_calls_minimization": 0,
+        "force_calls_prefactors": 0,
+        "termination_reason": POTENTIAL_FAILED,
+        **results,
     }
-    counts = [name for name in whole if name.startswith("force_calls") or name == "termination_reason"]
+    counts = [
+        name for name in whole if name.startswith("force_calls") or name == "termination_reason"
+    ]
     for name in counts:
         whole[name] = int(float(whole[name]))
     if not 0 <= int(whole["termination_reason"]) <= _LAST_REASON:
         whole["termination_reason"] = _LAST_REASON
-    return "".join(f"{value!r} {name}\n" if isinstance(value, float) else f"{value} {name}\n" for name, value in whole.items())
+    return "".join(
+        f"{value!r} {name}\n" if isinstance(value, float) else f"{value} {name}\n"
+        for name, value in whole.items()
+    )
 
 
 def aligned(files: dict[str, str], reactant_con: str) -> dict[str, str]:
@@ -329,6 +404,8 @@ def aligned(files: dict[str, str], reactant_con: str) -> dict[str, str]:
     moved = {}
     for name in _CONS:
         atoms = from_con(files[name])
-        displacement = without_drift(wrap(atoms.positions - start.positions, cell), anchored=anchored)
+        displacement = without_drift(
+            wrap(atoms.positions - start.positions, cell), anchored=anchored
+        )
         moved[name] = to_con(atoms, start.positions + displacement)
     return moved

@@ -1,8 +1,8 @@
 """The main job: adaptive kinetic Monte Carlo in a run directory, started or continued.
 
-    config = load_config("akmc.yaml")
-    potential, structure = inputs_of(config)
-    result = EonWrapper(config, run_dir=Path("run")).run_akmc(potential, structure)
+config = load_config("akmc.yaml")
+potential, structure = inputs_of(config)
+result = EonWrapper(config, run_dir=Path("run")).run_akmc(potential, structure)
 """
 
 import contextlib
@@ -63,10 +63,14 @@ _POLL_S = 0.25
 _LONGEST_TICK_S = 10.0
 _REPLACED_WITHIN_S = 60.0
 """A worker in this process that dask has lost is replaced at once."""
-_NEXT = ("the potential extrapolates there: fit it again with structures that `mlip-kmc select {run}` chooses from halts/, and "
-         "use a new --dir; or set gamma.on_halt: continue")
-_NEXT_NEAR = ("fit the potential to shorter distances or displace less, in a new --dir; the frame is in {run}/halts; or set "
-              "gamma.on_halt: continue")
+_NEXT = (
+    "the potential extrapolates there: fit it again with structures that `mlip-kmc select {run}` chooses from halts/, and "
+    "use a new --dir; or set gamma.on_halt: continue"
+)
+_NEXT_NEAR = (
+    "fit the potential to shorter distances or displace less, in a new --dir; the frame is in {run}/halts; or set "
+    "gamma.on_halt: continue"
+)
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,18 @@ def potential_of(config: Config) -> Potential:
     """
     section = config.potential
     if isinstance(section, AcePotentialSection):
-        ace = AcePotential.read(section.ace, basis=section.basis, active_set=section.active_set, evaluator=section.evaluator)
-        ace = ace.guarded(baseline=baseline_of(section.baseline, elements=ace.elements),
-                          minimum_distance_A=minimum_distances_of(section.minimum_distance_A, elements=ace.elements))
+        ace = AcePotential.read(
+            section.ace,
+            basis=section.basis,
+            active_set=section.active_set,
+            evaluator=section.evaluator,
+        )
+        ace = ace.guarded(
+            baseline=baseline_of(section.baseline, elements=ace.elements),
+            minimum_distance_A=minimum_distances_of(
+                section.minimum_distance_A, elements=ace.elements
+            ),
+        )
         return DrivenPotential(ace) if section.path == "driver" else ace
     if isinstance(section, AsePotentialSection):
         return DrivenPotential(AsePotential(name=section.ase, arguments=section.kwargs))
@@ -130,8 +143,14 @@ class EonWrapper:
     """
 
     def __init__(
-        self, config: Config, *, run_dir: Path, on_progress: Callable[[Progress], None] = lambda _: None,
-        on_start: Callable[[str], None] = lambda _: None, remote: Remote | None = None, grace_s: float = 60.0,
+        self,
+        config: Config,
+        *,
+        run_dir: Path,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_start: Callable[[str], None] = lambda _: None,
+        remote: Remote | None = None,
+        grace_s: float = 60.0,
         needs_room: bool = True,
     ) -> None:
         """Take note of what to do; nothing is touched yet.
@@ -195,8 +214,10 @@ class EonWrapper:
         check_cpu()
         verify()
         if self._remote is not None and isinstance(potential, DrivenPotential):
-            raise ConfigError("the driver listens on one machine only: set `path: lammps` in `potential`, or leave out "
-                              "--remote-workers")
+            raise ConfigError(
+                "the driver listens on one machine only: set `path: lammps` in `potential`, or leave out "
+                "--remote-workers"
+            )
         ace = ace_of(potential)
         for line in potential.warnings:
             self._on_start(f"warning: {line}")
@@ -205,20 +226,45 @@ class EonWrapper:
             self._on_start(f"{'warning: ' if unused.doubtful else ''}{unused}")
         facts = self._facts(potential, prepared)
         workers = self.config.worker_count
-        with RunDirectory(self.run_dir) as directory, Pulse(directory.path, workers=workers) as pulse:
+        with (
+            RunDirectory(self.run_dir) as directory,
+            Pulse(directory.path, workers=workers) as pulse,
+        ):
             checkpoints = Checkpoints(directory)
-            saved = checkpoints.restore(identity_of(facts), difference=partial(difference, wanted=facts))
+            saved = checkpoints.restore(
+                identity_of(facts), difference=partial(difference, wanted=facts)
+            )
             for line in saved.damage if saved else ():
                 self._on_start(f"warning: {line}")
             limits = {"halts": str(directory.path / "halts"), **self._driver_limits(potential)}
-            with served(potential, workers=workers, limits=limits, keep_in=directory.path / "driver") as driven:
-                setup = self._setup(directory, checkpoints, saved, potential=driven, prepared=prepared, facts=facts, pulse=pulse)
+            with served(
+                potential, workers=workers, limits=limits, keep_in=directory.path / "driver"
+            ) as driven:
+                setup = self._setup(
+                    directory,
+                    checkpoints,
+                    saved,
+                    potential=driven,
+                    prepared=prepared,
+                    facts=facts,
+                    pulse=pulse,
+                )
                 if ace is not None:
                     note_whereabouts(directory.path, ace)
-                return self._run(directory, checkpoints, saved, setup=setup, prepared=prepared, searches=searches, pulse=pulse)
+                return self._run(
+                    directory,
+                    checkpoints,
+                    saved,
+                    setup=setup,
+                    prepared=prepared,
+                    searches=searches,
+                    pulse=pulse,
+                )
 
     def _facts(self, potential: Potential, prepared: Prepared) -> dict[str, Any]:
-        structure = hashlib.sha256(to_con(prepared.atoms, decimals=17).encode()).hexdigest()  # as earlier versions wrote it
+        structure = hashlib.sha256(
+            to_con(prepared.atoms, decimals=17).encode()
+        ).hexdigest()  # as earlier versions wrote it
         return {**self.config.physics(), **potential.facts(), "structure": structure}
 
     def _inputs(self, potential: Potential) -> dict[str, str]:
@@ -228,8 +274,15 @@ class EonWrapper:
         return named
 
     def _setup(
-        self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, potential: Potential,
-        prepared: Prepared, facts: dict[str, Any], pulse: Pulse,
+        self,
+        directory: RunDirectory,
+        checkpoints: Checkpoints,
+        saved: Saved | None,
+        *,
+        potential: Potential,
+        prepared: Prepared,
+        facts: dict[str, Any],
+        pulse: Pulse,
     ) -> Setup:
         self._compare_files(potential, prepared, pulse)
         if saved is None:
@@ -238,9 +291,18 @@ class EonWrapper:
             self._on_start("minimising the structure under the run's potential")
             pulse.beat("minimising")
             minimum, minimised = prepare_start(
-                prepared.atoms, potential, evidence=directory.path / "evidence",
-                allow_unknown_stability=self.config.structure.allow_unknown_stability)
-            minimised = graded(minimum, minimised, potential, thresholds=self.config.gamma, halts=directory.path / "halts")
+                prepared.atoms,
+                potential,
+                evidence=directory.path / "evidence",
+                allow_unknown_stability=self.config.structure.allow_unknown_stability,
+            )
+            minimised = graded(
+                minimum,
+                minimised,
+                potential,
+                thresholds=self.config.gamma,
+                halts=directory.path / "halts",
+            )
             for line in sight_lines(minimum, potential, self.config):
                 self._on_start(line)
             self.starting = False
@@ -252,10 +314,19 @@ class EonWrapper:
         if (ace := ace_of(potential)) is not None:
             self._on_start(described_gamma(self.config.gamma, ace, minimised))
         return Setup(
-            facts=facts, inputs=self._inputs(potential), pos_con=pos_con, minimised=minimised,
-            config_ini=config_ini(self.config, potential_name=potential.eon_name, jobs_ahead=self.config.search.superbasin_lead),
-            job_files=potential.job_files(prepared.species, gamma=self.config.gamma), job_links=potential.job_links(),
-            watch=self._watch(potential), hessian_files=self._hessian_files(potential, prepared),
+            facts=facts,
+            inputs=self._inputs(potential),
+            pos_con=pos_con,
+            minimised=minimised,
+            config_ini=config_ini(
+                self.config,
+                potential_name=potential.eon_name,
+                jobs_ahead=self.config.search.superbasin_lead,
+            ),
+            job_files=potential.job_files(prepared.species, gamma=self.config.gamma),
+            job_links=potential.job_links(),
+            watch=self._watch(potential),
+            hessian_files=self._hessian_files(potential, prepared),
         )
 
     def _compare_files(self, potential: Potential, prepared: Prepared, pulse: Pulse) -> None:
@@ -267,7 +338,10 @@ class EonWrapper:
     def _hessian_files(self, potential: Potential, prepared: Prepared) -> dict[str, str] | None:
         if not isinstance(self.config.prefactor, HarmonicPrefactor):
             return None
-        return {"config.ini": hessian_ini(potential.eon_name), **potential.job_files(prepared.species)}
+        return {
+            "config.ini": hessian_ini(potential.eon_name),
+            **potential.job_files(prepared.species),
+        }
 
     def _driver_limits(self, potential: Potential) -> dict[str, str]:
         """The driver's options by which it halts a search itself; it looks at gamma at every force call."""
@@ -279,25 +353,46 @@ class EonWrapper:
         ace = ace_of(potential)
         if ace is None or ace.basis is None or ace.active_set is None:
             return None
-        return Watch(thresholds=self.config.gamma, basis=ace.basis, active_set=ace.active_set,
-                     digest=potential_digest(basis=ace.basis, active_set=ace.active_set),
-                     max_energy_eV=self.config.search.max_energy_eV)
+        return Watch(
+            thresholds=self.config.gamma,
+            basis=ace.basis,
+            active_set=ace.active_set,
+            digest=potential_digest(basis=ace.basis, active_set=ace.active_set),
+            max_energy_eV=self.config.search.max_energy_eV,
+        )
 
     def _run(
-        self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, setup: Setup, prepared: Prepared,
-        searches: int | None, pulse: Pulse,
+        self,
+        directory: RunDirectory,
+        checkpoints: Checkpoints,
+        saved: Saved | None,
+        *,
+        setup: Setup,
+        prepared: Prepared,
+        searches: int | None,
+        pulse: Pulse,
     ) -> EonResult:
         with self._cluster(setup) as cluster:
             while True:
                 try:
-                    status, reason = self._session(directory, checkpoints, saved, setup=setup, cluster=cluster,
-                                                   searches=searches, pulse=pulse)
+                    status, reason = self._session(
+                        directory,
+                        checkpoints,
+                        saved,
+                        setup=setup,
+                        cluster=cluster,
+                        searches=searches,
+                        pulse=pulse,
+                    )
                     break
                 except StorageError as error:
                     cluster.cancel_all()
                     again = error.full and self._room_again(error, pulse)
                     if not again and error.full and (self.stop.is_set() or self.drain.is_set()):
-                        status, reason = Status.MORE_TO_DO, "stopped while the disk was full; the same command continues"
+                        status, reason = (
+                            Status.MORE_TO_DO,
+                            "stopped while the disk was full; the same command continues",
+                        )
                         break
                     if not again:
                         self._export_failed(directory, setup.minimised, prepared)
@@ -316,19 +411,37 @@ class EonWrapper:
         watch = setup.watch
         read = [*setup.job_links.values(), *([watch.basis, watch.active_set] if watch else [])]
         files = {str(path.resolve()): sha256_of(path) for path in read}
-        return SearchCluster.joined(file=connection_file(self.run_dir), files=files, interface=self._remote.interface,
-                                    silent_s=self._remote.silent_s)
+        return SearchCluster.joined(
+            file=connection_file(self.run_dir),
+            files=files,
+            interface=self._remote.interface,
+            silent_s=self._remote.silent_s,
+        )
 
     def _session(
-        self, directory: RunDirectory, checkpoints: Checkpoints, saved: Saved | None, *, setup: Setup,
-        cluster: "SearchCluster", searches: int | None, pulse: Pulse,
+        self,
+        directory: RunDirectory,
+        checkpoints: Checkpoints,
+        saved: Saved | None,
+        *,
+        setup: Setup,
+        cluster: "SearchCluster",
+        searches: int | None,
+        pulse: Pulse,
     ) -> tuple[Status, str]:
         """From a generation on, until the run is done, stopped, or the disk is full."""
         from mlip_kmc.akmc.server import Server  # as above
 
         with storage_errors(directory.path):
-            server = Server(self.config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup,
-                            saved=saved.state if saved else None, searches=searches)
+            server = Server(
+                self.config,
+                directory=directory,
+                checkpoints=checkpoints,
+                cluster=cluster,
+                setup=setup,
+                saved=saved.state if saved else None,
+                searches=searches,
+            )
             if server.has_more_to_do:
                 self._require_room()
             server.begin()
@@ -345,26 +458,45 @@ class EonWrapper:
         while True:
             if server.halt:
                 following = _NEXT_NEAR if "nearer" in server.halt else _NEXT
-                return Status.HALTED, f"{server.halt}; {following.format(run=shlex.quote(str(self.run_dir)))}"
+                return (
+                    Status.HALTED,
+                    f"{server.halt}; {following.format(run=shlex.quote(str(self.run_dir)))}",
+                )
             with storage_errors(self.run_dir):  # eOn writes too
                 reason = server.tick(_POLL_S)
             now, roll = time.monotonic(), cluster.roll
             self._on_progress(server.progress())
-            phase = "finishing" if drained_by < math.inf else "searching" if roll.total else "waiting for workers"
+            phase = (
+                "finishing"
+                if drained_by < math.inf
+                else "searching"
+                if roll.total
+                else "waiting for workers"
+            )
             pulse.beat(phase, roll=roll, busy=cluster.running, waiting=cluster.waiting)
             if reason is not None:
                 return Status.DONE, reason
-            if self.stop.is_set() or now >= drained_by or (drained_by < math.inf and server.drained):
+            if (
+                self.stop.is_set()
+                or now >= drained_by
+                or (drained_by < math.inf and server.drained)
+            ):
                 return Status.MORE_TO_DO, "stopped on request; the same command continues"
             if limit is not None and now >= begun + limit * 60:
-                return Status.MORE_TO_DO, f"{limit:g} min of wall time are over; the same command continues"
+                return (
+                    Status.MORE_TO_DO,
+                    f"{limit:g} min of wall time are over; the same command continues",
+                )
             if self.drain.is_set() and drained_by == math.inf:
                 server.drain()
                 drained_by = now + self._grace_s
             awake = clock.now()
             attended = awake if roll.total else attended
             if (why := self._deserted(awake - attended, roll)) or cluster.lost:
-                return Status.MORE_TO_DO, f"{why or 'the scheduler of the workers is gone'}; the same command continues"
+                return (
+                    Status.MORE_TO_DO,
+                    f"{why or 'the scheduler of the workers is gone'}; the same command continues",
+                )
 
     def _deserted(self, alone_s: float, roll: "Roll") -> str:
         """Why it is no use to wait for workers any longer, in words; empty while it is."""
@@ -375,8 +507,10 @@ class EonWrapper:
             return ""
         start = f"start some with `mlip-kmc worker {self.run_dir}`"
         if not roll.joined:
-            raise ProgramError(f"no worker was there for {patience_min:g} min; {start}, and look into the logs of those that "
-                               "were started")
+            raise ProgramError(
+                f"no worker was there for {patience_min:g} min; {start}, and look into the logs of those that "
+                "were started"
+            )
         return f"all workers have left, and none came back within {patience_min:g} min; {start}"
 
     def _require_room(self) -> None:
@@ -384,19 +518,35 @@ class EonWrapper:
             require_room(self.run_dir)
 
     def _room_again(self, error: StorageError, pulse: Pulse) -> bool:
-        return wait_for_room(error, run_dir=self.run_dir, limit_min=self.config.stop.wait_for_room_min, stop=self.stop,
-                             drain=self.drain, on_note=self._on_start, beat=pulse.beat)
+        return wait_for_room(
+            error,
+            run_dir=self.run_dir,
+            limit_min=self.config.stop.wait_for_room_min,
+            stop=self.stop,
+            drain=self.drain,
+            on_note=self._on_start,
+            beat=pulse.beat,
+        )
 
-    def _export_failed(self, directory: RunDirectory, minimised: Minimised, prepared: Prepared) -> None:
+    def _export_failed(
+        self, directory: RunDirectory, minimised: Minimised, prepared: Prepared
+    ) -> None:
         with contextlib.suppress(Exception):  # the first failure is the one to tell
             self._export(directory, minimised, prepared, Status.FAILED, "failed")
 
     def _export(
-        self, directory: RunDirectory, minimised: Minimised, prepared: Prepared, status: Status, reason: str
+        self,
+        directory: RunDirectory,
+        minimised: Minimised,
+        prepared: Prepared,
+        status: Status,
+        reason: str,
     ) -> EonResult:
         result = read_result(directory.path, status=status, reason=reason, minimised=minimised)
         try:
-            export(result, rotation=np.asarray(prepared.rotation), directory=directory.path / "results")
+            export(
+                result, rotation=np.asarray(prepared.rotation), directory=directory.path / "results"
+            )
         except StorageError as error:
             if status is not Status.MORE_TO_DO or not error.full:
                 raise
@@ -409,16 +559,21 @@ def _condition(outcomes: Mapping[str, int]) -> str:
     total = sum(outcomes.values())
     if not outcomes.get("halted"):
         return ""
-    return (f"; {outcomes['halted']} of {counted(total, 'search')} ({outcomes['halted'] / total:.1%}) were halted on "
-            "extrapolation: confidences hold only for what the potential knows")
+    return (
+        f"; {outcomes['halted']} of {counted(total, 'search')} ({outcomes['halted'] / total:.1%}) were halted on "
+        "extrapolation: confidences hold only for what the potential knows"
+    )
 
 
 def _describe(report: Minimised) -> str:
     return (
         f"state 0: {report.energy:.6f} eV, {report.energy_drop:.6f} eV below the given structure; atoms moved up to "
         f"{report.largest_displacement_A:.4f} A; pressure {report.pressure_GPa:+.3f} GPa; "
-        + ("it could not be told whether it is a minimum" if report.lowest_eigenvalue_eV_per_A2 is None else
-           f"lowest Hessian eigenvalue {report.lowest_eigenvalue_eV_per_A2:.4f} eV/A^2")
+        + (
+            "it could not be told whether it is a minimum"
+            if report.lowest_eigenvalue_eV_per_A2 is None
+            else f"lowest Hessian eigenvalue {report.lowest_eigenvalue_eV_per_A2:.4f} eV/A^2"
+        )
     )
 
 
@@ -427,5 +582,7 @@ def _described_changes(server: "Server") -> list[str]:
     for key, (old, new) in server.changes.items():
         lines.append(f"changed since the last start: {key} was {old}, is {new}")
         if key == "temperature_K":
-            lines.append(f"from KMC step {server.numbers.steps} on at {new} K: all rates are new, confidences start from zero")
+            lines.append(
+                f"from KMC step {server.numbers.steps} on at {new} K: all rates are new, confidences start from zero"
+            )
     return lines

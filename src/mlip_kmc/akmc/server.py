@@ -55,8 +55,15 @@ class Server:
     """The run between two commits."""
 
     def __init__(
-        self, config: Config, *, directory: RunDirectory, checkpoints: Checkpoints, cluster: SearchCluster, setup: Setup,
-        saved: dict[str, Any] | None, searches: int | None = None,
+        self,
+        config: Config,
+        *,
+        directory: RunDirectory,
+        checkpoints: Checkpoints,
+        cluster: SearchCluster,
+        setup: Setup,
+        saved: dict[str, Any] | None,
+        searches: int | None = None,
     ) -> None:
         """Start at a generation (`saved`), or at state 0.
 
@@ -86,23 +93,37 @@ class Server:
         self.numbers = RunNumbers() if saved is None else _numbers(saved["numbers"])
         self._earlier = self.numbers
         limits = config.limits()  # an older version knew fewer of them
-        self.changes = changed(saved["limits"], {key: limits[key] for key in limits if key in saved["limits"]}) if saved else {}
+        self.changes = (
+            changed(saved["limits"], {key: limits[key] for key in limits if key in saved["limits"]})
+            if saved
+            else {}
+        )
         (self._root / "pos.con").write_text(setup.pos_con, encoding="utf-8")
         (self._root / "config.ini").write_text(setup.config_ini, encoding="utf-8")
         self._eon = eon_config(self._root)
         self._comm = OrderedCommunicator(
-            self._eon, cluster=cluster, spool=self._spool, desk=self._desk(),
-            template=JobTemplate(files=setup.job_files, links=setup.job_links,
-                                 time_limit_s=config.search.time_limit_min * 60, evidence=self._evidence,
-                                 watch=setup.watch),
+            self._eon,
+            cluster=cluster,
+            spool=self._spool,
+            desk=self._desk(),
+            template=JobTemplate(
+                files=setup.job_files,
+                links=setup.job_links,
+                time_limit_s=config.search.time_limit_min * 60,
+                evidence=self._evidence,
+                watch=setup.watch,
+            ),
         )
         use_communicator(self._eon, self._comm)
         self.states = StateList(self._root, config=self._eon)
         if "temperature_K" in self.changes:
             self._at_new_temperature()
         start = from_con(setup.pos_con)
-        self.path = AtomPath.start(np.asarray(start.cell.array), start.get_chemical_symbols(),
-                                   anchored=bool(start.constraints))
+        self.path = AtomPath.start(
+            np.asarray(start.cell.array),
+            start.get_chemical_symbols(),
+            anchored=bool(start.constraints),
+        )
         self.outcomes: Counter[str] = Counter()
         self.recent: deque[SearchRecord] = deque(maxlen=config.search.max_bad_in_a_row)
         self.last_event: Event | None = None
@@ -125,9 +146,17 @@ class Server:
         prefactor, files = self.config.prefactor, self.setup.hessian_files
         if not isinstance(prefactor, HarmonicPrefactor) or files is None:
             return None
-        return PrefactorDesk(self._cluster, PrefactorRecipe(
-            files=files, links=self.setup.job_links, time_limit_s=self.config.search.time_limit_min * 60,
-            evidence=self._evidence, most_atoms=prefactor.most_atoms, fallback_per_s=prefactor.fallback_per_s))
+        return PrefactorDesk(
+            self._cluster,
+            PrefactorRecipe(
+                files=files,
+                links=self.setup.job_links,
+                time_limit_s=self.config.search.time_limit_min * 60,
+                evidence=self._evidence,
+                most_atoms=prefactor.most_atoms,
+                fallback_per_s=prefactor.fallback_per_s,
+            ),
+        )
 
     # -- one tick
 
@@ -147,7 +176,13 @@ class Server:
         registered: list[str] = []
         deadline = time.monotonic() + timeout_s
         self._check_way_out()
-        while not (self._enough or self._hopeless or self._closed or self.halt or (registered and time.monotonic() >= deadline)):
+        while not (
+            self._enough
+            or self._hopeless
+            or self._closed
+            or self.halt
+            or (registered and time.monotonic() >= deadline)
+        ):
             self._retarget()
             self._make_jobs()
             if not self._comm.accept(0.0 if registered else timeout_s):
@@ -182,7 +217,9 @@ class Server:
         """
         if self._searches is not None:
             return max(_AHEAD * self._cluster.slots, _LEAST_AHEAD)
-        return min(_AHEAD * max(self._cluster.slots, 1), max(2 * self._explorer.still_needed, _LEAST_AHEAD))
+        return min(
+            _AHEAD * max(self._cluster.slots, 1), max(2 * self._explorer.still_needed, _LEAST_AHEAD)
+        )
 
     def drain(self) -> None:
         """Start no more searches; those that run may finish."""
@@ -238,7 +275,11 @@ class Server:
     @property
     def _enough(self) -> bool:
         """The present state has had the searches that it needs."""
-        return self._explorer.confident if self._searches is None else self._explorer.registered >= self._searches
+        return (
+            self._explorer.confident
+            if self._searches is None
+            else self._explorer.registered >= self._searches
+        )
 
     @property
     def _hopeless(self) -> bool:
@@ -248,23 +289,33 @@ class Server:
     def _closed(self) -> bool:
         """The superbasin's states were searched for long, and nothing within their thermal windows leads out."""
         basin = self._explorer.superbasin
-        return basin is not None and self._shut_in >= self.config.search.max_bad_in_a_row * len(basin.states)
+        return basin is not None and self._shut_in >= self.config.search.max_bad_in_a_row * len(
+            basin.states
+        )
 
     def _check_way_out(self) -> None:
         if self._closed:
             basin = self._explorer.superbasin
-            raise SearchesFailedError(f"{no_way_out(basin, sorted(basin.state_dict))}; run it again to search on")
+            raise SearchesFailedError(
+                f"{no_way_out(basin, sorted(basin.state_dict))}; run it again to search on"
+            )
 
     def _retarget(self) -> None:
         """In a superbasin, search the state that is least known now."""
         basin = self._explorer.superbasin
-        if basin is not None and basin.get_lowest_confidence_state().number != self._explorer.state.number:
+        if (
+            basin is not None
+            and basin.get_lowest_confidence_state().number != self._explorer.state.number
+        ):
             self._explorer = self._explore(self.numbers.state)
 
     def _finished(self) -> str | None:
         if self._searches is not None:
-            return (done(self._explorer.registered, "search", of=f"state {self._explorer.state.number}") if self._enough
-                    else None)
+            return (
+                done(self._explorer.registered, "search", of=f"state {self._explorer.state.number}")
+                if self._enough
+                else None
+            )
         stop = self.config.stop
         if stop.kmc_steps is not None and self.numbers.steps >= stop.kmc_steps:
             return done(self.numbers.steps, "KMC step")
@@ -298,28 +349,47 @@ class Server:
                 ) from error
             process, rate, left, path = table[index][0], table[index][1], state, self.path
         reached = self.states.get_product_state(left.number, process)
-        reached = self.states.get_state(reached.number)  # eOn made two objects of it; from here on there is one
+        reached = self.states.get_state(
+            reached.number
+        )  # eOn made two objects of it; from here on there is one
         path = self._leaving.follow(path, left, process, reached)
         mapping, images = self.path.changes_to(path)
         drift = path.drift_A
         event = Event(
-            step=number, reactant=left.number, process=process, product=reached.number, step_time_s=residence,
-            time_s=self.numbers.time_s + residence, barrier=left.get_process(process)["barrier"], rate=rate,
-            energy=left.get_energy(), mapping=mapping, images=images,
-            drift_A=(float(drift[0]), float(drift[1]), float(drift[2])), superbasin=basin.id if basin else None,
-            temperature_K=self.config.temperature_K, hops=hops,
+            step=number,
+            reactant=left.number,
+            process=process,
+            product=reached.number,
+            step_time_s=residence,
+            time_s=self.numbers.time_s + residence,
+            barrier=left.get_process(process)["barrier"],
+            rate=rate,
+            energy=left.get_energy(),
+            mapping=mapping,
+            images=images,
+            drift_A=(float(drift[0]), float(drift[1]), float(drift[2])),
+            superbasin=basin.id if basin else None,
+            temperature_K=self.config.temperature_K,
+            hops=hops,
         )
         self._checkpoints.append("events", event.to_json())
         self.states.touched.add("states/state_table")
         if self._superbasins:
             self._superbasins.register_transition(left, reached)
             self._superbasins.write_data()
-            self.states.touched.update(("superbasins", f"states/{left.number}", f"states/{reached.number}"))
+            self.states.touched.update(
+                ("superbasins", f"states/{left.number}", f"states/{reached.number}")
+            )
         self.path, self.last_event = path, event
         for searched in self._searched():
             self._comm.cancel_state(searched)
-        self.numbers = replace(self.numbers, steps=number + 1, time_s=event.time_s, state=reached.number,
-                               previous=left.number if left.number != reached.number else self.numbers.previous)
+        self.numbers = replace(
+            self.numbers,
+            steps=number + 1,
+            time_s=event.time_s,
+            state=reached.number,
+            previous=left.number if left.number != reached.number else self.numbers.previous,
+        )
         self._explorer = self._explore(reached.number)
         return event
 
@@ -328,13 +398,21 @@ class Server:
     def _commit(self, registered: list[str]) -> None:
         earlier = self._earlier
         self.numbers = replace(
-            self.numbers, pending=tuple(self._comm.pending), confidence=self._explorer.confidence,
-            busy_s=earlier.busy_s + self._comm.busy_s, wall_s=earlier.wall_s + time.monotonic() - self._begun,
+            self.numbers,
+            pending=tuple(self._comm.pending),
+            confidence=self._explorer.confidence,
+            busy_s=earlier.busy_s + self._comm.busy_s,
+            wall_s=earlier.wall_s + time.monotonic() - self._begun,
             capacity_s=earlier.capacity_s + self._cluster.capacity_s() - self._capacity_begun_s,
             discarded=earlier.discarded + self._comm.discarded,
         )
-        state = {"numbers": asdict(self.numbers), "minimised": asdict(self.setup.minimised), "facts": self.setup.facts,
-                 "inputs": self.setup.inputs, "limits": self.config.limits()}
+        state = {
+            "numbers": asdict(self.numbers),
+            "minimised": asdict(self.setup.minimised),
+            "facts": self.setup.facts,
+            "inputs": self.setup.inputs,
+            "limits": self.config.limits(),
+        }
         for info in self.states.infos.values():
             info.flush()
         self._checkpoints.commit(state, identity=self.setup.identity, touched=self.states.touched)
@@ -344,7 +422,10 @@ class Server:
             prune(self._evidence, limit_MB=self.config.retention.evidence_MB)
         limit = self.config.search.max_bad_in_a_row
         if self._hopeless:
-            reasons = Counter(record.reason if record.outcome == "bad" else "halted on extrapolation" for record in self.recent)
+            reasons = Counter(
+                record.reason if record.outcome == "bad" else "halted on extrapolation"
+                for record in self.recent
+            )
             why = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
             where = self.recent[-1].state
             raise SearchesFailedError(
@@ -369,9 +450,15 @@ class Server:
             return
         self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
         start = Start(
-            number=self.numbers.starts, time_s=round(time.time(), 3), host=socket.gethostname(), pid=os.getpid(),
-            version=metadata.version("mlip-kmc"), workers=self._cluster.slots, temperature_K=self.config.temperature_K,
-            kmc_step=self.numbers.steps, changes=self.changes,
+            number=self.numbers.starts,
+            time_s=round(time.time(), 3),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=metadata.version("mlip-kmc"),
+            workers=self._cluster.slots,
+            temperature_K=self.config.temperature_K,
+            kmc_step=self.numbers.steps,
+            changes=self.changes,
         )
         self._checkpoints.append("starts", start.to_json())
         self.states.touched.update(("pos.con", "states/state_table"))
@@ -381,12 +468,20 @@ class Server:
         self.outcomes[record.outcome] += 1
         self.recent.append(record)
         useless = record.outcome in ("bad", "halted")
-        self.numbers = replace(self.numbers, bad_in_a_row=self.numbers.bad_in_a_row + 1 if useless else 0)
+        self.numbers = replace(
+            self.numbers, bad_in_a_row=self.numbers.bad_in_a_row + 1 if useless else 0
+        )
         basin = self._explorer.superbasin
         shut = basin is not None and not any(state.get_ratetable(basin) for state in basin.states)
         self._shut_in = self._shut_in + 1 if shut else 0
-        if record.outcome == "halted" and self.config.gamma.on_halt == "stop" and not self.numbers.halt:
-            self.numbers = replace(self.numbers, halt=f"search {record.state}_{record.index} was {record.reason}")
+        if (
+            record.outcome == "halted"
+            and self.config.gamma.on_halt == "stop"
+            and not self.numbers.halt
+        ):
+            self.numbers = replace(
+                self.numbers, halt=f"search {record.state}_{record.index} was {record.reason}"
+            )
 
     # -- starting and continuing
 
@@ -396,13 +491,17 @@ class Server:
         Repeats were counted for the processes within the old temperature's thermal window.
         """
         if self._eon.akmc_eq_rate > 0:
-            raise ConfigError("temperature_K cannot change in a run with eon.AKMC.equilibrium_rate; choose another --dir")
+            raise ConfigError(
+                "temperature_K cannot change in a run with eon.AKMC.equilibrium_rate; choose another --dir"
+            )
         for folder in (self._root / "states").iterdir():
             if folder.name.isdigit():
                 state = self.states.get_state(int(folder.name))
                 state.load_process_table()
                 for process in state.procs.values():
-                    process["rate"] = process["prefactor"] * math.exp(-process["barrier"] / self.states.kT)
+                    process["rate"] = process["prefactor"] * math.exp(
+                        -process["barrier"] / self.states.kT
+                    )
                 state.save_process_table()
                 state.reset_repeats()
                 state.info.set("MetaData", "proc repeat count", "{}")
@@ -410,11 +509,20 @@ class Server:
     def _explore(self, number: int) -> OrderedExplorer:
         """The explorer of a state; in a superbasin, of its least known state."""
         here = self.states.get_state(number)
-        previous = self.states.get_state(self.numbers.previous) if self.numbers.previous >= 0 else here
+        previous = (
+            self.states.get_state(self.numbers.previous) if self.numbers.previous >= 0 else here
+        )
         basin = self._superbasins.get_containing_superbasin(here) if self._superbasins else None
         target = basin.get_lowest_confidence_state() if basin else here
-        return OrderedExplorer(self.states, previous, target, superbasin=basin, config=self._eon, seed=self.config.seed,
-                               spool=self._spool)
+        return OrderedExplorer(
+            self.states,
+            previous,
+            target,
+            superbasin=basin,
+            config=self._eon,
+            seed=self.config.seed,
+            spool=self._spool,
+        )
 
     def _searched(self) -> set[int]:
         """States whose searches are wanted now."""
@@ -429,9 +537,15 @@ class Server:
             if number in searched and not self._explorer.confident:
                 explorer = self._explorer
                 if number != explorer.state.number:
-                    explorer = OrderedExplorer(self.states, explorer.previous_state, self.states.get_state(number),
-                                               superbasin=explorer.superbasin, config=self._eon, seed=self.config.seed,
-                                               spool=self._spool)
+                    explorer = OrderedExplorer(
+                        self.states,
+                        explorer.previous_state,
+                        self.states.get_state(number),
+                        superbasin=explorer.superbasin,
+                        config=self._eon,
+                        seed=self.config.seed,
+                        spool=self._spool,
+                    )
                 explorer.submit([name])
 
     def _replay(self) -> None:
@@ -450,17 +564,28 @@ class Server:
         """Where the run is."""
         state = self._explorer.state
         return Progress(
-            kmc_steps=self.numbers.steps, simulated_time_s=self.numbers.time_s, state=self.numbers.state,
-            confidence=self._explorer.confidence, states=max(self.states.get_num_states(), 1),
-            processes=int(state.get_unique_saddle_count()), searches_here=int(state.get_total_saddle_count()),
-            good=self.outcomes["new"], repeated=self.outcomes["repeat"], high=self.outcomes["high"],
-            bad=self.outcomes["bad"], halted=self.outcomes["halted"], running=self._cluster.running, last_event=self.last_event,
+            kmc_steps=self.numbers.steps,
+            simulated_time_s=self.numbers.time_s,
+            state=self.numbers.state,
+            confidence=self._explorer.confidence,
+            states=max(self.states.get_num_states(), 1),
+            processes=int(state.get_unique_saddle_count()),
+            searches_here=int(state.get_total_saddle_count()),
+            good=self.outcomes["new"],
+            repeated=self.outcomes["repeat"],
+            high=self.outcomes["high"],
+            bad=self.outcomes["bad"],
+            halted=self.outcomes["halted"],
+            running=self._cluster.running,
+            last_event=self.last_event,
         )
 
 
 def _numbers(raw: dict[str, Any]) -> RunNumbers:
     unknown = raw.keys() - {entry.name for entry in fields(RunNumbers)}
     if unknown:
-        raise RunStateError(f"the run was continued by a newer mlip-kmc, which notes {', '.join(sorted(unknown))}; continue it "
-                            "with that version")
+        raise RunStateError(
+            f"the run was continued by a newer mlip-kmc, which notes {', '.join(sorted(unknown))}; continue it "
+            "with that version"
+        )
     return RunNumbers(**{**raw, "pending": tuple(raw["pending"])})

@@ -1,7 +1,7 @@
 """What a run is made of, its identity, and how one differs from another.
 
-    setup = Setup(facts={"seed": 1, ...}, pos_con=..., config_ini=..., minimised=..., job_files={}, job_links={})
-    setup.identity                                   # the same for the same trajectory
+setup = Setup(facts={"seed": 1, ...}, pos_con=..., config_ini=..., minimised=..., job_files={}, job_links={})
+setup.identity                                   # the same for the same trajectory
 """
 
 import hashlib
@@ -55,7 +55,9 @@ def identity_of(facts: dict[str, Any]) -> str:
 def difference(state: dict[str, Any], *, wanted: dict[str, Any]) -> str:
     """How what a generation was made of differs from what is wanted now, in words."""
     found = changed(state.get("facts", {}), wanted)
-    return "; ".join(f"{key} was {_shown(old)}, is {_shown(new)}" for key, (old, new) in found.items())
+    return "; ".join(
+        f"{key} was {_shown(old)}, is {_shown(new)}" for key, (old, new) in found.items()
+    )
 
 
 def _shown(value: Any) -> str:
@@ -65,4 +67,8 @@ def _shown(value: Any) -> str:
 
 def changed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Settings that differ, by dotted key: (old, new)."""
-    return {key: (old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)}
+    return {
+        key: (old.get(key), new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    }

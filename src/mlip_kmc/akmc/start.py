@@ -55,9 +55,21 @@ def prepare_start(
         ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
     before = point_energy(atoms, potential, evidence=evidence)
-    done = _client(atoms, potential, "minimization", evidence=evidence, returns=("min.con",), options={"Optimizer": {
-        "convergence_metric": "max_atom",
-        "opt_method": "lbfgs", "converged_force": MINIMUM_FORCE_EV_PER_A, "max_iterations": 5000}})
+    done = _client(
+        atoms,
+        potential,
+        "minimization",
+        evidence=evidence,
+        returns=("min.con",),
+        options={
+            "Optimizer": {
+                "convergence_metric": "max_atom",
+                "opt_method": "lbfgs",
+                "converged_force": MINIMUM_FORCE_EV_PER_A,
+                "max_iterations": 5000,
+            }
+        },
+    )
     results = done.results()
     if results.get("termination_reason") != 0 or "min.con" not in done.files:
         raise StructureError(
@@ -83,11 +95,16 @@ def prepare_start(
     minimum = atoms.copy()
     minimum.positions = atoms.positions + moved
     forces = _forces(done.files["min.con"])[free_atoms(atoms)]
-    lowest = _check_stability(_stability(minimum, potential, evidence), allow_unknown=allow_unknown_stability)
+    lowest = _check_stability(
+        _stability(minimum, potential, evidence), allow_unknown=allow_unknown_stability
+    )
     return minimum, Minimised(
-        energy=energy, energy_drop=before - energy, largest_displacement_A=farthest,
+        energy=energy,
+        energy_drop=before - energy,
+        largest_displacement_A=farthest,
         largest_force_eV_per_A=float(np.linalg.norm(forces, axis=1).max()),
-        pressure_GPa=_pressure(minimum, potential, evidence), lowest_eigenvalue_eV_per_A2=lowest,
+        pressure_GPa=_pressure(minimum, potential, evidence),
+        lowest_eigenvalue_eV_per_A2=lowest,
         force_calls=int(float(results.get("total_force_calls", 0))),
     )
 
@@ -110,20 +127,40 @@ def point_energy(atoms: Atoms, potential: Potential, *, evidence: Path) -> float
 
 
 def _client(
-    atoms: Atoms, potential: Potential, job: str, *, evidence: Path, options: Mapping[str, Mapping[str, Any]] | None = None,
+    atoms: Atoms,
+    potential: Potential,
+    job: str,
+    *,
+    evidence: Path,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     returns: tuple[str, ...] = (),
 ) -> ClientDone:
     """Run one eOn job on a structure; its failure is the potential's."""
     species = species_of(atoms)
-    settings: dict[str, Mapping[str, Any]] = {"Main": {"job": job, "parallel": False, "quiet": True, "write_con_forces": True},
-                "Potential": {"potential": potential.eon_name}, **(options or {})}
-    done = run_job(ClientJob(
-        name=job, files={"pos.con": to_con(atoms), "config.ini": ini_text(settings), **potential.job_files(species)},
-        links=potential.job_links(), returns=("results.dat", *returns), time_limit_s=_TIME_LIMIT_S, evidence=evidence / job,
-    ))
+    settings: dict[str, Mapping[str, Any]] = {
+        "Main": {"job": job, "parallel": False, "quiet": True, "write_con_forces": True},
+        "Potential": {"potential": potential.eon_name},
+        **(options or {}),
+    }
+    done = run_job(
+        ClientJob(
+            name=job,
+            files={
+                "pos.con": to_con(atoms),
+                "config.ini": ini_text(settings),
+                **potential.job_files(species),
+            },
+            links=potential.job_links(),
+            returns=("results.dat", *returns),
+            time_limit_s=_TIME_LIMIT_S,
+            evidence=evidence / job,
+        )
+    )
     if done.end is End.HALTED:
-        raise ExtrapolationError(f"the structure is beyond what the potential knows: {done.message}; the job is kept at "
-                                 f"{evidence / job}; check the structure for overlapping atoms")
+        raise ExtrapolationError(
+            f"the structure is beyond what the potential knows: {done.message}; the job is kept at "
+            f"{evidence / job}; check the structure for overlapping atoms"
+        )
     if done.end is not End.FINISHED:
         raise PotentialError(
             f"the potential cannot be evaluated on the structure: {done.message or done.end}; the job is kept at {evidence / job}"
@@ -163,11 +200,26 @@ def _nearest_neighbour(atoms: Atoms) -> float:
 def _stability(atoms: Atoms, potential: Potential, evidence: Path) -> Lowest:
     """Lowest eigenvalue of the Hessian of the free atoms without masses; rigid translations left out."""
     free = free_atoms(atoms)
-    rigid = np.zeros((3 * len(free), 0)) if len(free) < len(atoms) else np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free))
+    rigid = (
+        np.zeros((3 * len(free), 0))
+        if len(free) < len(atoms)
+        else np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free))
+    )
     if not isinstance(potential, BuiltinPotential):
-        return lowest_eigenvalue(_forces_by(potential.calculator(), atoms), np.asarray(atoms.positions), free=free, rigid=rigid)
-    done = _client(atoms, potential, "hessian", evidence=evidence, returns=("hessian.dat",), options={
-        "Main": hessian_options()["Main"], "Hessian": hessian_options()["Hessian"]})
+        return lowest_eigenvalue(
+            _forces_by(potential.calculator(), atoms),
+            np.asarray(atoms.positions),
+            free=free,
+            rigid=rigid,
+        )
+    done = _client(
+        atoms,
+        potential,
+        "hessian",
+        evidence=evidence,
+        returns=("hessian.dat",),
+        options={"Main": hessian_options()["Main"], "Hessian": hessian_options()["Hessian"]},
+    )
     weighted = np.loadtxt(io.StringIO(done.files.get("hessian.dat", "")), ndmin=2)
     if weighted.shape != (3 * len(free), 3 * len(free)):
         return Lowest(float("nan"), float("inf"), 0, converged=False)
@@ -197,7 +249,8 @@ def _check_stability(found: Lowest, *, allow_unknown: bool) -> float | None:
     if found.eV_per_A2 < _SADDLE_EV_PER_A2:  # where it did not converge the lowest is lower still
         raise StructureError(
             f"the structure rests on a saddle: the lowest eigenvalue of its Hessian is {found.eV_per_A2:.4f} eV/A^2; displace "
-            "its atoms a little (0.05 A at random) and start again")
+            "its atoms a little (0.05 A at random) and start again"
+        )
     if found.converged and found.eV_per_A2 >= _SADDLE_EV_PER_A2:
         return found.eV_per_A2
     if allow_unknown:
@@ -205,4 +258,5 @@ def _check_stability(found: Lowest, *, allow_unknown: bool) -> float | None:
     raise StructureError(
         f"whether the structure is a minimum could not be told: after {found.products} products with its Hessian the lowest "
         f"eigenvalue is {found.eV_per_A2:.4f} eV/A^2, give or take {found.residual_eV_per_A2:.4f}; look whether the potential's "
-        "forces are finite and smooth there, or set structure.allow_unknown_stability to start all the same")
+        "forces are finite and smooth there, or set structure.allow_unknown_stability to start all the same"
+    )

@@ -146,11 +146,19 @@ class CampaignState:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             if int(raw["format"]) > _FORMAT:
-                raise RunStateError(f"{path} was written by a newer version of mlip-kmc; use that one")
-            return cls(step=Step(raw["step"]), round=int(raw["round"]), method=ExplorationMethod(raw["method"]),
-                       potential=str(raw["potential"]))
+                raise RunStateError(
+                    f"{path} was written by a newer version of mlip-kmc; use that one"
+                )
+            return cls(
+                step=Step(raw["step"]),
+                round=int(raw["round"]),
+                method=ExplorationMethod(raw["method"]),
+                potential=str(raw["potential"]),
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunStateError(f"{path} is damaged ({error}); remove it: the campaign then explores its run again") from error
+            raise RunStateError(
+                f"{path} is damaged ({error}); remove it: the campaign then explores its run again"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -177,9 +185,15 @@ class Campaign:
     """
 
     def __init__(
-        self, config: Config, *, directory: Path, most: int | None = None,
-        explorers: Mapping[ExplorationMethod, Explore] | None = None, on_note: Callable[[str], None] = lambda _: None,
-        wrapper: EonWrapper | None = None, deployer: "ProductionDeployer | None" = None,
+        self,
+        config: Config,
+        *,
+        directory: Path,
+        most: int | None = None,
+        explorers: Mapping[ExplorationMethod, Explore] | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
+        wrapper: EonWrapper | None = None,
+        deployer: "ProductionDeployer | None" = None,
     ) -> None:
         """Take note of what to do; nothing is touched yet.
 
@@ -224,7 +238,9 @@ class Campaign:
             try:
                 lock.acquire()
             except filelock.Timeout as error:
-                raise RunStateError(f"another process runs the campaign in {self.directory}; wait for it or end it") from error
+                raise RunStateError(
+                    f"another process runs the campaign in {self.directory}; wait for it or end it"
+                ) from error
         with lock:
             return self._go()
 
@@ -233,12 +249,18 @@ class Campaign:
         self._grade()  # without it nothing halts and nothing can be selected
         self._compare_files()
         steps: dict[Step, Callable[[CampaignState], Ending | CampaignState]] = {
-            Step.EXPLORE: self._explore, Step.SELECT: self._select, Step.LABEL: self._label, Step.FINALIZE: self._finalize}
+            Step.EXPLORE: self._explore,
+            Step.SELECT: self._select,
+            Step.LABEL: self._label,
+            Step.FINALIZE: self._finalize,
+        }
         while True:
             self._note(f"round {state.round + 1}: {state.step}")
             if state.step not in steps:
-                raise RunStateError(f"{self.directory / STATE} is at the step {state.step}, which this version does not have; "
-                                    "use the version that wrote it")
+                raise RunStateError(
+                    f"{self.directory / STATE} is at the step {state.step}, which this version does not have; "
+                    "use the version that wrote it"
+                )
             after = steps[state.step](state)
             if isinstance(after, Ending):
                 return after
@@ -262,38 +284,59 @@ class Campaign:
     def _select(self, state: CampaignState) -> Ending | CampaignState:
         grade = self._grade()
         halts, warnings = read_halts(self.run_dir / "halts")
-        selection = select_frames(halts, grade=grade, most=self._most, warnings=warnings, **self._thresholds)
+        selection = select_frames(
+            halts, grade=grade, most=self._most, warnings=warnings, **self._thresholds
+        )
         write_selection(self.selection_dir, selection)
         if not selection.frames and state.potential not in {"", grade.digest}:
-            return Ending(exit_code=EXIT_HALTED, selection=selection,
-                          line="stops here today: the new potential knows all structures that were halted on, but to carry the "
-                               f"run in {self.run_dir} over to it (refresh) is not possible yet; start a campaign with it in "
-                               "another directory")
+            return Ending(
+                exit_code=EXIT_HALTED,
+                selection=selection,
+                line="stops here today: the new potential knows all structures that were halted on, but to carry the "
+                f"run in {self.run_dir} over to it (refresh) is not possible yet; start a campaign with it in "
+                "another directory",
+            )
         if not selection.frames:
-            counts = ", ".join(f"{count} {verdict}" for verdict, count in selection.counts().items()) or "none"
-            return Ending(exit_code=EXIT_HALTED, selection=selection,
-                          line=f"stops here: no structure in {self.run_dir / 'halts'} can be labelled with profit ({counts}); "
-                               f"look at {self.selection_dir}")
+            counts = (
+                ", ".join(f"{count} {verdict}" for verdict, count in selection.counts().items())
+                or "none"
+            )
+            return Ending(
+                exit_code=EXIT_HALTED,
+                selection=selection,
+                line=f"stops here: no structure in {self.run_dir / 'halts'} can be labelled with profit ({counts}); "
+                f"look at {self.selection_dir}",
+            )
         return replace(state, step=Step.LABEL, potential=grade.digest)
 
     def _label(self, state: CampaignState) -> Ending | CampaignState:
         report = read_selection(self.selection_dir)
-        wanted = {"potential": self._grade().digest, "thresholds": self._thresholds, "most": self._most}
+        wanted = {
+            "potential": self._grade().digest,
+            "thresholds": self._thresholds,
+            "most": self._most,
+        }
         if report is None or any(report[key] != value for key, value in wanted.items()):
-            self._note("the selection is missing, torn, or of another potential or other thresholds: it is made again")
+            self._note(
+                "the selection is missing, torn, or of another potential or other thresholds: it is made again"
+            )
             return replace(state, step=Step.SELECT)
         count = int(report["selected"])
         structures = f"{count} structure waits" if count == 1 else f"{count} structures wait"
-        return Ending(exit_code=EXIT_HALTED,
-                      line=f"stops here today: {structures} for labels in {self.selection_dir / SELECTED}; labels, refit and "
-                           "refresh are done by hand")
+        return Ending(
+            exit_code=EXIT_HALTED,
+            line=f"stops here today: {structures} for labels in {self.selection_dir / SELECTED}; labels, refit and "
+            "refresh are done by hand",
+        )
 
     def _finalize(self, state: CampaignState) -> Ending | CampaignState:
         if self._deployer is None:  # asked to go on exploring
             return replace(state, step=Step.EXPLORE)
         package = self._deployer.finalize(self.run_dir)
-        return Ending(exit_code=EXIT_DONE,
-                      line=f"released: {package}; sign it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} {package}")
+        return Ending(
+            exit_code=EXIT_DONE,
+            line=f"released: {package}; sign it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} {package}",
+        )
 
     def _compare_files(self) -> None:
         """Whatever the step: gamma is of the B-basis, energies are of the `.yace`; exploring compares LAMMPS' as well."""
@@ -305,6 +348,8 @@ class Campaign:
     def _grade(self) -> Extrapolation:
         grade = Extrapolation.of(inputs_of(self.config)[0])
         if grade is None:
-            raise PotentialError("a campaign needs the potential's gamma: give its B-basis .yaml and active set .asi "
-                                 "(potential.basis, potential.active_set); mlip-kmc potential activeset makes the latter")
+            raise PotentialError(
+                "a campaign needs the potential's gamma: give its B-basis .yaml and active set .asi "
+                "(potential.basis, potential.active_set); mlip-kmc potential activeset makes the latter"
+            )
         return grade

@@ -78,7 +78,9 @@ def _sampling(processes: int, confidence: float) -> float:
     for _ in range(_REPEATS):
         counts = np.zeros(processes)
         draws = 0
-        while draws < 10 or _sampled(counts, draws) < confidence:  # eOn's scheme is silent below ten
+        while (
+            draws < 10 or _sampled(counts, draws) < confidence
+        ):  # eOn's scheme is silent below ten
             block = max(1, processes // 10)
             counts += rng.multinomial(block, np.full(processes, 1.0 / processes))
             draws += block
@@ -173,10 +175,17 @@ def mean_range(values: Sequence[float]) -> Range:
 def searches_range(scheme: str, *, confidence: float, found: int, good: int, whole: int) -> Range:
     """Searches, good and bad, that a state takes to reach its confidence."""
     processes, share = process_range(found=found, good=good), share_range(part=good, whole=whole)
-    low = expected_searches(scheme, processes=int(processes.low), confidence=confidence) / share.high if share.high else 1.0
+    low = (
+        expected_searches(scheme, processes=int(processes.low), confidence=confidence) / share.high
+        if share.high
+        else 1.0
+    )
     if processes.high is None or share.low <= 0:
         return Range(low, None)
-    return Range(low, expected_searches(scheme, processes=int(processes.high), confidence=confidence) / share.low)
+    return Range(
+        low,
+        expected_searches(scheme, processes=int(processes.high), confidence=confidence) / share.low,
+    )
 
 
 @dataclass(frozen=True)
@@ -220,18 +229,27 @@ class Barriers:
     hidden: int
 
 
-def thermal_barriers(forward_eV: Sequence[float], back_eV: Sequence[float], *, kT_eV: float, window_kT: float) -> Barriers:
+def thermal_barriers(
+    forward_eV: Sequence[float], back_eV: Sequence[float], *, kT_eV: float, window_kT: float
+) -> Barriers:
     """Barriers and those back, of the same processes, in units of kT."""
     ordered = np.sort(np.asarray(forward_eV, dtype=np.float64)) / kT_eV
     return Barriers(
-        lowest_kT=float(ordered[0]), gap_kT=float(ordered[1] - ordered[0]) if len(ordered) > 1 else None,
-        lowest_back_kT=min(back_eV) / kT_eV, hidden=int((~(ordered <= ordered[0] + window_kT)).sum()),
+        lowest_kT=float(ordered[0]),
+        gap_kT=float(ordered[1] - ordered[0]) if len(ordered) > 1 else None,
+        lowest_back_kT=min(back_eV) / kT_eV,
+        hidden=int((~(ordered <= ordered[0] + window_kT)).sum()),
     )
 
 
-def gradient_deviation(forces: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-                       direction: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-                       *, ahead_eV: float, behind_eV: float, step_A: float) -> float:
+def gradient_deviation(
+    forces: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    direction: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    *,
+    ahead_eV: float,
+    behind_eV: float,
+    step_A: float,
+) -> float:
     """How far forces along a direction are from the central difference of the energy, eV/A.
 
     Args:

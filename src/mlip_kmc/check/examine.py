@@ -1,6 +1,6 @@
 """All checks in their order; what one gives to the next; nothing is written but in a directory in scratch that is removed.
 
-    findings = examine(load_config("akmc.yaml"), run_dir=Path("akmc.run"), searches=4)
+findings = examine(load_config("akmc.yaml"), run_dir=Path("akmc.run"), searches=4)
 """
 
 import os
@@ -28,7 +28,11 @@ BUSY = 1.2
 
 
 def examine(
-    config: Config, *, run_dir: Path, searches: int = 4, on_finding: Callable[[Finding], None] = lambda _: None,
+    config: Config,
+    *,
+    run_dir: Path,
+    searches: int = 4,
+    on_finding: Callable[[Finding], None] = lambda _: None,
     on_doing: Callable[[str], None] = lambda _: None,
 ) -> tuple[Finding, ...]:
     """Make all checks; an error in one does not stop those that can do without it.
@@ -45,10 +49,14 @@ def examine(
     book.attempt("processor", parts.processor)
     book.attempt("workers", lambda: workers(config.worker_count))
     structure = book.attempt("structure", lambda: inputs.read(config))
-    potential = book.attempt("potential", lambda: inputs.potential(config), needs={"the structure": structure})
+    potential = book.attempt(
+        "potential", lambda: inputs.potential(config), needs={"the structure": structure}
+    )
     prepared = structure and _fit(book, config, structure, potential)
     con_bytes = len(to_con(prepared.atoms)) if prepared else None
-    scratch = book.attempt("scratch", lambda: room.scratch(workers=config.worker_count, con_bytes=con_bytes))
+    scratch = book.attempt(
+        "scratch", lambda: room.scratch(workers=config.worker_count, con_bytes=con_bytes)
+    )
     book.attempt("run disk", lambda: room.run_disk(run_dir))
     if scratch is None:
         _without_scratch(book)
@@ -61,7 +69,9 @@ def examine(
     return tuple(book.findings)
 
 
-def _fit(book: Notebook, config: Config, structure: Atoms, potential: Potential | None) -> Prepared | None:
+def _fit(
+    book: Notebook, config: Config, structure: Atoms, potential: Potential | None
+) -> Prepared | None:
     return book.attempt("structure", lambda: inputs.fit(config, structure, potential))
 
 
@@ -85,13 +95,28 @@ def workers(count: int, *, load: float | None = None) -> tuple[list[Finding], bo
     if busy:
         text += f"; the machine is busy: load {load:.1f} on its {machine}"
     advice = "they share processors unless the job has more" if more else ""
-    advice += ("; " if advice and busy else "") + ("times below are longer than on a quiet machine" if busy else "")
-    return [Finding("workers", Level.WARN if more or busy else Level.OK, text, advice=advice,
-                    values={"workers": count, "processors": cores, "load": load})], True
+    advice += ("; " if advice and busy else "") + (
+        "times below are longer than on a quiet machine" if busy else ""
+    )
+    return [
+        Finding(
+            "workers",
+            Level.WARN if more or busy else Level.OK,
+            text,
+            advice=advice,
+            values={"workers": count, "processors": cores, "load": load},
+        )
+    ], True
 
 
 def _evaluate_served(
-    book: Notebook, config: Config, prepared: Prepared | None, potential: Potential | None, *, searches: int, folder: Path
+    book: Notebook,
+    config: Config,
+    prepared: Prepared | None,
+    potential: Potential | None,
+    *,
+    searches: int,
+    folder: Path,
 ) -> None:
     """The checks that run programs, beside the driver's server where the run will have one."""
     if not isinstance(potential, DrivenPotential):
@@ -105,7 +130,13 @@ def _evaluate_served(
 
 
 def _evaluate(
-    book: Notebook, config: Config, prepared: Prepared | None, potential: Potential | None, *, searches: int, folder: Path
+    book: Notebook,
+    config: Config,
+    prepared: Prepared | None,
+    potential: Potential | None,
+    *,
+    searches: int,
+    folder: Path,
 ) -> None:
     """The checks that run programs."""
     both = {"structure": prepared, "potential": potential}
@@ -114,38 +145,85 @@ def _evaluate(
             book.attempt(name, lambda: ([], True), needs=both)
         return
     atoms, lammps, ace = prepared.atoms, folder / "lammps", ace_of(potential)
-    book.attempt("files", lambda: gradient.files(atoms, potential, gamma=config.gamma),
-                 doing="comparing the potential's files")
-    start = book.attempt("energy", lambda: gradient.energy(atoms, potential), doing="evaluating the structure")
+    book.attempt(
+        "files",
+        lambda: gradient.files(atoms, potential, gamma=config.gamma),
+        doing="comparing the potential's files",
+    )
+    start = book.attempt(
+        "energy", lambda: gradient.energy(atoms, potential), doing="evaluating the structure"
+    )
     usable = {"an energy": start}
-    shaken = book.attempt("forces", lambda: gradient.gradient(atoms, potential), needs=usable,
-                          doing="forces against differences of the energy")
+    shaken = book.attempt(
+        "forces",
+        lambda: gradient.gradient(atoms, potential),
+        needs=usable,
+        doing="forces against differences of the energy",
+    )
     if ace is not None:
-        book.attempt("python-ace", lambda: gradient.agreement(atoms, ace, _there(shaken)), needs={"forces": shaken})
-    relaxed = book.attempt("minimum", lambda: minimum.minimum(
-        atoms, potential, evidence=folder / "evidence",
-        allow_unknown_stability=config.structure.allow_unknown_stability), needs=usable,
-                           doing="minimising, as the run will")
+        book.attempt(
+            "python-ace",
+            lambda: gradient.agreement(atoms, ace, _there(shaken)),
+            needs={"forces": shaken},
+        )
+    relaxed = book.attempt(
+        "minimum",
+        lambda: minimum.minimum(
+            atoms,
+            potential,
+            evidence=folder / "evidence",
+            allow_unknown_stability=config.structure.allow_unknown_stability,
+        ),
+        needs=usable,
+        doing="minimising, as the run will",
+    )
     where, energy_eV = _where(atoms, relaxed, start.energy_eV if start else 0.0)
-    graded = book.attempt("gamma", lambda: grade(
-        where, ace or potential, where="the minimum" if relaxed else "the structure as given", energy_eV=energy_eV,
-        folder=lammps, thresholds=config.gamma), needs=usable)
+    graded = book.attempt(
+        "gamma",
+        lambda: grade(
+            where,
+            ace or potential,
+            where="the minimum" if relaxed else "the structure as given",
+            energy_eV=energy_eV,
+            folder=lammps,
+            thresholds=config.gamma,
+        ),
+        needs=usable,
+    )
     if ace is not None and ace.knows_gamma:
         section = config.potential
         training = section.training if isinstance(section, AcePotentialSection) else None
-        book.attempt("active set", lambda: sight.rests_on(ace, training), doing="what the active set rests on")
-        book.attempt("eyesight", lambda: sight.eyesight(where, ace, thresholds=config.gamma), needs=usable,
-                     doing="gamma outside of the training set")
-    book.attempt("force call", lambda: speed.force_call(atoms, potential, folder=lammps), needs=usable,
-                 doing="timing force calls")
+        book.attempt(
+            "active set",
+            lambda: sight.rests_on(ace, training),
+            doing="what the active set rests on",
+        )
+        book.attempt(
+            "eyesight",
+            lambda: sight.eyesight(where, ace, thresholds=config.gamma),
+            needs=usable,
+            doing="gamma outside of the training set",
+        )
+    book.attempt(
+        "force call",
+        lambda: speed.force_call(atoms, potential, folder=lammps),
+        needs=usable,
+        doing="timing force calls",
+    )
     if ace is not None:
-        book.attempt("evaluator", lambda: speed.evaluators(atoms, ace, folder=lammps), needs=usable,
-                     doing="timing LAMMPS' evaluators by turns")
+        book.attempt(
+            "evaluator",
+            lambda: speed.evaluators(atoms, ace, folder=lammps),
+            needs=usable,
+            doing="timing LAMMPS' evaluators by turns",
+        )
     if searches > 0:
         _search(book, config, potential, relaxed, searches=searches, folder=folder, gamma=graded)
 
 
-def _where(atoms: Atoms, relaxed: tuple[Atoms, Minimised] | None, energy_eV: float) -> tuple[Atoms, float]:
+def _where(
+    atoms: Atoms, relaxed: tuple[Atoms, Minimised] | None, energy_eV: float
+) -> tuple[Atoms, float]:
     return (relaxed[0], relaxed[1].energy) if relaxed else (atoms, energy_eV)
 
 
@@ -155,36 +233,69 @@ def _there(value: Evaluation | None) -> Evaluation:
 
 
 def _search(
-    book: Notebook, config: Config, potential: Potential, relaxed: tuple[Atoms, Minimised] | None, *, searches: int,
-    folder: Path, gamma: float | None,
+    book: Notebook,
+    config: Config,
+    potential: Potential,
+    relaxed: tuple[Atoms, Minimised] | None,
+    *,
+    searches: int,
+    folder: Path,
+    gamma: float | None,
 ) -> None:
     """Trial searches and what they tell."""
+
     def tried() -> tuple[list[Finding], trial.Trial]:
         assert relaxed is not None  # noqa: S101 - see _there
-        found = trial.run_searches(config, potential, relaxed[0], count=searches, run_dir=folder / "run")
+        found = trial.run_searches(
+            config, potential, relaxed[0], count=searches, run_dir=folder / "run"
+        )
         return trial.judge(found, config), found
 
     known = gamma is None or not config.gamma.reaches_halt(gamma) or None
-    found = book.attempt("searches", tried, needs={"a minimum": relaxed, "gamma below gamma.halt in it": known},
-                         doing=counted(searches, "process search"))
+    found = book.attempt(
+        "searches",
+        tried,
+        needs={"a minimum": relaxed, "gamma below gamma.halt in it": known},
+        doing=counted(searches, "process search"),
+    )
     _rate(book, config, potential, relaxed, found)
     if found is not None and gamma is not None and (ace := ace_of(potential)) is not None:
-        book.attempt("saddle gamma", lambda: grade_saddles(list(found.saddles), ace, thresholds=config.gamma))
+        book.attempt(
+            "saddle gamma", lambda: grade_saddles(list(found.saddles), ace, thresholds=config.gamma)
+        )
 
 
 def _rate(
-    book: Notebook, config: Config, potential: Potential, relaxed: tuple[Atoms, Minimised] | None, found: trial.Trial | None,
+    book: Notebook,
+    config: Config,
+    potential: Potential,
+    relaxed: tuple[Atoms, Minimised] | None,
+    found: trial.Trial | None,
 ) -> None:
     """One harmonic prefactor, as the run makes it, where it makes such."""
     section = config.prefactor
     if not isinstance(section, HarmonicPrefactor):
         return
-    lowest = min(found.processes, key=lambda process: process.barrier) if found is not None and found.processes else None
+    lowest = (
+        min(found.processes, key=lambda process: process.barrier)
+        if found is not None and found.processes
+        else None
+    )
 
     def rated() -> tuple[list[Finding], bool]:
         assert relaxed is not None  # noqa: S101 - see _there
         assert lowest is not None  # noqa: S101
-        return prefactor(section, potential, minimum=relaxed[0], process=lowest, time_limit_s=config.search.time_limit_min * 60)
+        return prefactor(
+            section,
+            potential,
+            minimum=relaxed[0],
+            process=lowest,
+            time_limit_s=config.search.time_limit_min * 60,
+        )
 
-    book.attempt("prefactor", rated, needs={"a minimum": relaxed, "a process that a trial search found": lowest},
-                 doing="a harmonic prefactor")
+    book.attempt(
+        "prefactor",
+        rated,
+        needs={"a minimum": relaxed, "a process that a trial search found": lowest},
+        doing="a harmonic prefactor",
+    )

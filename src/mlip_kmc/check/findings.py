@@ -1,7 +1,7 @@
 """What a check found: one line, its level, its numbers, and what to do about it.
 
-    finding = Finding("scratch", Level.WARN, "64 MB in /tmp", advice="bind a larger one", values={"free_MB": 63.1})
-    report((finding,), config=Path("akmc.yaml"))["exit_code"]          # 0: a warning does not fail
+finding = Finding("scratch", Level.WARN, "64 MB in /tmp", advice="bind a larger one", values={"free_MB": 63.1})
+report((finding,), config=Path("akmc.yaml"))["exit_code"]          # 0: a warning does not fail
 """
 
 import math
@@ -53,8 +53,14 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """As an object of `--json`; what is not a finite number is null."""
-        return {"name": self.name, "level": self.level.value, "text": self.text, "advice": self.advice,
-                "values": {key: _plain(value) for key, value in self.values.items()}, "exit_code": self.exit_code}
+        return {
+            "name": self.name,
+            "level": self.level.value,
+            "text": self.text,
+            "advice": self.advice,
+            "values": {key: _plain(value) for key, value in self.values.items()},
+            "exit_code": self.exit_code,
+        }
 
 
 def _plain(value: Value) -> Any:
@@ -67,23 +73,38 @@ def failure(name: str, error: Exception, *, values: Mapping[str, Value] | None =
     """The finding that an error is; its text says what to do, as every message of the family does."""
     if isinstance(error, MlipKmcError):
         text = _KEPT_JOB.sub("", str(error))  # what a check keeps is gone when it ends
-        return Finding(name, Level.FAIL, " ".join(text.split()), values=values or {}, exit_code=error.exit_code)
+        return Finding(
+            name, Level.FAIL, " ".join(text.split()), values=values or {}, exit_code=error.exit_code
+        )
     said = " ".join(str(error).split())
-    return Finding(name, Level.FAIL, f"unexpected {type(error).__name__}: {said}", values=values or {},
-                   advice="report this with the output of `mlip-kmc --version`", exit_code=MlipKmcError.exit_code)
+    return Finding(
+        name,
+        Level.FAIL,
+        f"unexpected {type(error).__name__}: {said}",
+        values=values or {},
+        advice="report this with the output of `mlip-kmc --version`",
+        exit_code=MlipKmcError.exit_code,
+    )
 
 
 def exit_code_of(findings: Iterable[Finding]) -> int:
     """0, or the code of the first failure's family."""
-    return next((finding.exit_code for finding in findings if finding.level is Level.FAIL), EXIT_DONE)
+    return next(
+        (finding.exit_code for finding in findings if finding.level is Level.FAIL), EXIT_DONE
+    )
 
 
 def verdict(findings: Iterable[Finding]) -> str:
     """The last line: may the run start?"""
     findings = tuple(findings)
-    names = {level: [finding.name for finding in findings if finding.level is level] for level in Level}
-    rest = [f"{counted(len(names[level]), what)} ({', '.join(names[level])})"
-            for level, what in ((Level.WARN, "warning"), (Level.UNKNOWN, "open question")) if names[level]]
+    names = {
+        level: [finding.name for finding in findings if finding.level is level] for level in Level
+    }
+    rest = [
+        f"{counted(len(names[level]), what)} ({', '.join(names[level])})"
+        for level, what in ((Level.WARN, "warning"), (Level.UNKNOWN, "open question"))
+        if names[level]
+    ]
     if names[Level.FAIL]:
         return f"do not start: {counted(len(names[Level.FAIL]), 'failure')} ({', '.join(names[Level.FAIL])})"
     return f"ready to start{', with ' + ' and '.join(rest) if rest else ''}"
@@ -91,14 +112,21 @@ def verdict(findings: Iterable[Finding]) -> str:
 
 def report(findings: tuple[Finding, ...], *, config: Path) -> dict[str, Any]:
     """The object that `--json` prints; docs/check.md describes it."""
-    return {"format": FORMAT, "config": str(config), "verdict": verdict(findings), "exit_code": exit_code_of(findings),
-            "findings": [finding.to_json() for finding in findings]}
+    return {
+        "format": FORMAT,
+        "config": str(config),
+        "verdict": verdict(findings),
+        "exit_code": exit_code_of(findings),
+        "findings": [finding.to_json() for finding in findings],
+    }
 
 
 class Notebook:
     """Takes findings as they come; an error in one check is a finding, and the next check goes on."""
 
-    def __init__(self, *, on_finding: Callable[[Finding], None], on_doing: Callable[[str], None]) -> None:
+    def __init__(
+        self, *, on_finding: Callable[[Finding], None], on_doing: Callable[[str], None]
+    ) -> None:
         """Nothing is found yet.
 
         Args:
@@ -110,7 +138,11 @@ class Notebook:
         self._on_doing = on_doing
 
     def attempt(
-        self, name: str, check: Callable[[], tuple[list[Finding], Answer]], *, doing: str = "",
+        self,
+        name: str,
+        check: Callable[[], tuple[list[Finding], Answer]],
+        *,
+        doing: str = "",
         needs: Mapping[str, object] | None = None,
     ) -> Answer | None:
         """Make one check.

@@ -28,18 +28,31 @@ _SAME_GAMMA = 1e-3
 def level_of(gamma: float, thresholds: GammaSection) -> tuple[Level, str]:
     """How a largest gamma is judged, and what to do: up to 1 is interpolation, above `halt` energies are guesses."""
     if not np.isfinite(gamma):
-        return Level.WARN, "gamma is no finite number: make the active set again (mlip-kmc potential activeset)"
+        return (
+            Level.WARN,
+            "gamma is no finite number: make the active set again (mlip-kmc potential activeset)",
+        )
     if not thresholds.reaches_select(gamma):
         return Level.OK, ""
     if not thresholds.reaches_halt(gamma):
-        return Level.WARN, (f"outside of the training set (fine below {thresholds.select:g}): fit again with such structures to "
-                            "trust rates")
-    return Level.WARN, (f"FAR outside of the training set ({thresholds.halt:g} or more), energies are guesses: fit again with "
-                        "such structures")
+        return Level.WARN, (
+            f"outside of the training set (fine below {thresholds.select:g}): fit again with such structures to "
+            "trust rates"
+        )
+    return Level.WARN, (
+        f"FAR outside of the training set ({thresholds.halt:g} or more), energies are guesses: fit again with "
+        "such structures"
+    )
 
 
 def grade(
-    atoms: Atoms, potential: Potential, *, where: str, energy_eV: float, folder: Path, thresholds: GammaSection
+    atoms: Atoms,
+    potential: Potential,
+    *,
+    where: str,
+    energy_eV: float,
+    folder: Path,
+    thresholds: GammaSection,
 ) -> tuple[list[Finding], float | None]:
     """Gamma of a structure.
 
@@ -54,39 +67,95 @@ def grade(
     Returns:
         the finding, and the largest gamma of an atom (None where it is unknown).
     """
-    if not isinstance(potential, AcePotential) or potential.active_set is None or potential.basis is None:
-        why = "only ACE potentials have it" if not isinstance(potential, AcePotential) else "no .yaml and .asi beside the .yace"
-        return [Finding("gamma", Level.UNKNOWN, why, values={"largest_gamma": None}, advice=(
-            "make the active set (mlip-kmc potential activeset) and name it in potential.active_set"
-            if isinstance(potential, AcePotential) else ""))], None
-    gamma, energy = Extrapolation.read(basis=potential.basis, active_set=potential.active_set).graded(atoms)
+    if (
+        not isinstance(potential, AcePotential)
+        or potential.active_set is None
+        or potential.basis is None
+    ):
+        why = (
+            "only ACE potentials have it"
+            if not isinstance(potential, AcePotential)
+            else "no .yaml and .asi beside the .yace"
+        )
+        return [
+            Finding(
+                "gamma",
+                Level.UNKNOWN,
+                why,
+                values={"largest_gamma": None},
+                advice=(
+                    "make the active set (mlip-kmc potential activeset) and name it in potential.active_set"
+                    if isinstance(potential, AcePotential)
+                    else ""
+                ),
+            )
+        ], None
+    gamma, energy = Extrapolation.read(
+        basis=potential.basis, active_set=potential.active_set
+    ).graded(atoms)
     off = abs(energy - energy_eV) / len(atoms)
     if not off <= _SAME_EV_PER_ATOM:
-        return [Finding("gamma", Level.FAIL,
-                        f"{potential.basis.name} is of another potential: energies differ by {off:.1e} eV an atom",
-                        advice="bring the .yaml and .asi that belong to the .yace", exit_code=PotentialError.exit_code,
-                        values={"largest_gamma": None, "energy_difference_eV_per_atom": off})], None
+        return [
+            Finding(
+                "gamma",
+                Level.FAIL,
+                f"{potential.basis.name} is of another potential: energies differ by {off:.1e} eV an atom",
+                advice="bring the .yaml and .asi that belong to the .yace",
+                exit_code=PotentialError.exit_code,
+                values={"largest_gamma": None, "energy_difference_eV_per_atom": off},
+            )
+        ], None
     largest = float(gamma.max())
     level, advice = level_of(largest, thresholds)
-    lammps = largest_gamma(atoms, basis=potential.basis, active_set=potential.active_set, folder=folder)
-    values: dict[str, Value] = {"largest_gamma": largest, "mean_gamma": float(gamma.mean()), "atom": int(gamma.argmax()),
-                                "largest_gamma_lammps": lammps, "fine_below": thresholds.select, "far_above": thresholds.halt}
+    lammps = largest_gamma(
+        atoms, basis=potential.basis, active_set=potential.active_set, folder=folder
+    )
+    values: dict[str, Value] = {
+        "largest_gamma": largest,
+        "mean_gamma": float(gamma.mean()),
+        "atom": int(gamma.argmax()),
+        "largest_gamma_lammps": lammps,
+        "fine_below": thresholds.select,
+        "far_above": thresholds.halt,
+    }
     if not abs(lammps - largest) <= _SAME_GAMMA * max(1.0, largest):
-        level, advice = Level.WARN, f"LAMMPS gives {plain(lammps)}: make the active set again (mlip-kmc potential activeset)"
+        level, advice = (
+            Level.WARN,
+            f"LAMMPS gives {plain(lammps)}: make the active set again (mlip-kmc potential activeset)",
+        )
     text = f"at most {plain(largest)} in {where} (atom {int(gamma.argmax())} from 0; mean {plain(gamma.mean(), digits=2)})"
     if thresholds.reaches_halt(largest):
-        return [Finding("gamma", Level.FAIL, text, values=values, exit_code=EXIT_HALTED,
-                        advice=f"{advice}; the run would halt before any search")], largest
+        return [
+            Finding(
+                "gamma",
+                Level.FAIL,
+                text,
+                values=values,
+                exit_code=EXIT_HALTED,
+                advice=f"{advice}; the run would halt before any search",
+            )
+        ], largest
     return [Finding("gamma", level, text, advice=advice, values=values)], largest
 
 
-def grade_saddles(saddles: list[Atoms], potential: AcePotential, *, thresholds: GammaSection) -> tuple[list[Finding], bool]:
+def grade_saddles(
+    saddles: list[Atoms], potential: AcePotential, *, thresholds: GammaSection
+) -> tuple[list[Finding], bool]:
     """The largest gamma at the saddles that trial searches found, where the energy is what barriers are made of."""
     extrapolation = Extrapolation.of(potential)
     if not saddles or extrapolation is None:
         return [Finding("saddle gamma", Level.UNKNOWN, "no saddle was found")], False
     largest = [float(extrapolation.gamma_of(saddle).max()) for saddle in saddles]
-    level, advice = level_of(float(np.max(largest)), thresholds)  # max() alone may pass over what is no number
+    level, advice = level_of(
+        float(np.max(largest)), thresholds
+    )  # max() alone may pass over what is no number
     span = " to ".join(dict.fromkeys((plain(min(largest)), plain(max(largest)))))
-    return [Finding("saddle gamma", level, f"largest of an atom {span}, at {counted(len(largest), 'saddle')}",
-                    advice=advice, values={"largest_gamma": max(largest), "of_each": tuple(largest)})], True
+    return [
+        Finding(
+            "saddle gamma",
+            level,
+            f"largest of an atom {span}, at {counted(len(largest), 'saddle')}",
+            advice=advice,
+            values={"largest_gamma": max(largest), "of_each": tuple(largest)},
+        )
+    ], True

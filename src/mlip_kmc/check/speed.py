@@ -44,10 +44,18 @@ def force_call(atoms: Atoms, potential: Potential, *, folder: Path) -> tuple[lis
             bare.append(ms_per_call(atoms, potential, calls=calls, folder=folder))
     client, start = client_times(short, long)
     shortest, longest = min(short, key=_ms), max(short, key=_ms)
-    if longest.ms - shortest.ms > min(long, key=_ms).ms - shortest.ms:  # the difference is that of other work
-        return [Finding("force call", Level.UNKNOWN, "not to be timed: other work on this machine disturbs more than it takes",
-                        advice="check again on a quiet machine",
-                        values={"client_ms": None, "lammps_ms": min(bare, default=None)})], min(client)
+    if (
+        longest.ms - shortest.ms > min(long, key=_ms).ms - shortest.ms
+    ):  # the difference is that of other work
+        return [
+            Finding(
+                "force call",
+                Level.UNKNOWN,
+                "not to be timed: other work on this machine disturbs more than it takes",
+                advice="check again on a quiet machine",
+                values={"client_ms": None, "lammps_ms": min(bare, default=None)},
+            )
+        ], min(client)
     return [judge_calls(client, bare, start_ms=start, calls=calls)], min(client)
 
 
@@ -64,12 +72,16 @@ def client_times(short: Sequence["Creep"], long: Sequence["Creep"]) -> tuple[lis
     few = min(short, key=lambda creep: creep.ms)
     more = long[0].calls - few.calls
     if more <= 0:
-        raise PotentialError(f"eOn's client counted {long[0].calls} force calls in a long job and {few.calls} in a short one")
+        raise PotentialError(
+            f"eOn's client counted {long[0].calls} force calls in a long job and {few.calls} in a short one"
+        )
     each = [max((creep.ms - few.ms) / more, 1e-3) for creep in long]
     return each, max(few.ms - few.calls * min(each), 0.0)
 
 
-def judge_calls(client: Sequence[float], bare: Sequence[float], *, start_ms: float, calls: int) -> Finding:
+def judge_calls(
+    client: Sequence[float], bare: Sequence[float], *, start_ms: float, calls: int
+) -> Finding:
     """The finding on force calls: the least times are those that other work on the machine disturbed least.
 
     Args:
@@ -78,19 +90,42 @@ def judge_calls(client: Sequence[float], bare: Sequence[float], *, start_ms: flo
         start_ms: of the client.
         calls: in a repeat.
     """
-    values: dict[str, Value] = {"client_ms": min(client), "client_most_ms": max(client), "client_start_ms": start_ms,
-                                "calls": calls, "repeats": len(client)}
+    values: dict[str, Value] = {
+        "client_ms": min(client),
+        "client_most_ms": max(client),
+        "client_start_ms": start_ms,
+        "calls": calls,
+        "repeats": len(client),
+    }
     text = f"{min(client):.2f} ms in eOn's client (up to {max(client):.2f}), its start {start_ms:.0f} ms"
     if not bare:
         return Finding("force call", Level.OK, text, values=values)
-    overhead, least, most = 1 - min(bare) / min(client), 1 - max(bare) / min(client), 1 - min(bare) / max(client)
-    values |= {"lammps_ms": min(bare), "lammps_most_ms": max(bare), "overhead_share": overhead, "overhead_share_least": least,
-               "overhead_share_most": most}
+    overhead, least, most = (
+        1 - min(bare) / min(client),
+        1 - max(bare) / min(client),
+        1 - min(bare) / max(client),
+    )
+    values |= {
+        "lammps_ms": min(bare),
+        "lammps_most_ms": max(bare),
+        "overhead_share": overhead,
+        "overhead_share_least": least,
+        "overhead_share_most": most,
+    }
     text += f"; {min(bare):.2f} ms in LAMMPS alone (up to {max(bare):.2f}): "
     text += f"overhead {overhead:.0%}" if overhead > 0 else "no overhead to be seen"
     large = not least <= OVERHEAD
-    return Finding("force call", Level.WARN if large else Level.OK, text, values=values, advice=(
-        "much of it is eOn's own work: usual for small structures and cheap potentials" if large else ""))
+    return Finding(
+        "force call",
+        Level.WARN if large else Level.OK,
+        text,
+        values=values,
+        advice=(
+            "much of it is eOn's own work: usual for small structures and cheap potentials"
+            if large
+            else ""
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -104,46 +139,98 @@ class Creep:
 def _creep(atoms: Atoms, potential: Potential, *, iterations: int) -> Creep:
     """A minimisation in steps so small that it never arrives; eOn counts its calls rightly (one an iteration)."""
     begun = time.perf_counter()
-    done = client_job(shaken(atoms), potential, returns=(), options={"Optimizer": {
-        "opt_method": "fire", "converged_force": 1e-12, "max_iterations": iterations, "max_move": 1e-4}})
-    return Creep(calls=int(float(done.results().get("total_force_calls", 0))), ms=1e3 * (time.perf_counter() - begun))
+    done = client_job(
+        shaken(atoms),
+        potential,
+        returns=(),
+        options={
+            "Optimizer": {
+                "opt_method": "fire",
+                "converged_force": 1e-12,
+                "max_iterations": iterations,
+                "max_move": 1e-4,
+            }
+        },
+    )
+    return Creep(
+        calls=int(float(done.results().get("total_force_calls", 0))),
+        ms=1e3 * (time.perf_counter() - begun),
+    )
 
 
 def _calls_for(ms: float) -> int:
     return int(np.clip(_SERIES_MS / ms, _FEWEST, 2000))
 
 
-def evaluators(atoms: Atoms, potential: AcePotential, *, folder: Path) -> tuple[list[Finding], Ratio]:
+def evaluators(
+    atoms: Atoms, potential: AcePotential, *, folder: Path
+) -> tuple[list[Finding], Ratio]:
     """Which of LAMMPS' two evaluators is the faster here, measured by turns."""
     calls = _calls_for(ms_per_call(atoms, potential, calls=10, folder=folder))
     times: dict[str, list[float]] = {"product": [], "recursive": []}
     for turn in range(_PAIRS):
         for name in ("product", "recursive") if turn % 2 == 0 else ("recursive", "product"):
-            times[name].append(ms_per_call(atoms, potential, calls=calls, folder=folder,
-                                           evaluator="product" if name == "product" else "recursive"))
+            times[name].append(
+                ms_per_call(
+                    atoms,
+                    potential,
+                    calls=calls,
+                    folder=folder,
+                    evaluator="product" if name == "product" else "recursive",
+                )
+            )
     ratio = ratio_of(times["recursive"], times["product"])
-    finding = judge(ratio, chosen=potential.evaluator, product_ms=float(np.median(times["product"])),
-                    recursive_ms=float(np.median(times["recursive"])))
+    finding = judge(
+        ratio,
+        chosen=potential.evaluator,
+        product_ms=float(np.median(times["product"])),
+        recursive_ms=float(np.median(times["recursive"])),
+    )
     if potential.knows_gamma:
-        finding = replace(finding, level=Level.OK, advice="",
-                          text=f"{finding.text}; searches with gamma use pace/extrapolation, which is recursive")
+        finding = replace(
+            finding,
+            level=Level.OK,
+            advice="",
+            text=f"{finding.text}; searches with gamma use pace/extrapolation, which is recursive",
+        )
     return [finding], ratio
 
 
 def judge(ratio: Ratio, *, chosen: str, product_ms: float, recursive_ms: float) -> Finding:
     """The finding on evaluators, from the time of `recursive` over that of `product`."""
-    values: dict[str, Value] = {"chosen": chosen, "product_ms": product_ms, "recursive_ms": recursive_ms,
-                                "recursive_over_product": ratio.middle, "least": ratio.low, "most": ratio.high, "pairs": _PAIRS}
-    numbers = (f"recursive takes {plain(ratio.middle, digits=2)} of product's time, {plain(ratio.low, digits=2)} to "
-               f"{plain(ratio.high, digits=2)} in {_PAIRS} pairs")
+    values: dict[str, Value] = {
+        "chosen": chosen,
+        "product_ms": product_ms,
+        "recursive_ms": recursive_ms,
+        "recursive_over_product": ratio.middle,
+        "least": ratio.low,
+        "most": ratio.high,
+        "pairs": _PAIRS,
+    }
+    numbers = (
+        f"recursive takes {plain(ratio.middle, digits=2)} of product's time, {plain(ratio.low, digits=2)} to "
+        f"{plain(ratio.high, digits=2)} in {_PAIRS} pairs"
+    )
     if not ratio.differs:
         values["faster"] = None
         if max(ratio.middle, 1 / ratio.middle) < WORTH:
-            return Finding("evaluator", Level.OK, f"no difference worth a change: {numbers}", values=values)
-        return Finding("evaluator", Level.UNKNOWN, f"which is the faster is not to be told: {numbers}, which disagree",
-                       advice="check again on a quiet machine", values=values)
+            return Finding(
+                "evaluator", Level.OK, f"no difference worth a change: {numbers}", values=values
+            )
+        return Finding(
+            "evaluator",
+            Level.UNKNOWN,
+            f"which is the faster is not to be told: {numbers}, which disagree",
+            advice="check again on a quiet machine",
+            values=values,
+        )
     faster = "product" if ratio.middle > 1 else "recursive"
     gain = max(ratio.middle, 1 / ratio.middle)
     wrong = faster != chosen and gain >= WORTH
-    return Finding("evaluator", Level.WARN if wrong else Level.OK, f"{faster} is the faster: {numbers}",
-                   advice=f"set potential.evaluator: {faster}" if wrong else "", values={**values, "faster": faster})
+    return Finding(
+        "evaluator",
+        Level.WARN if wrong else Level.OK,
+        f"{faster} is the faster: {numbers}",
+        advice=f"set potential.evaluator: {faster}" if wrong else "",
+        values={**values, "faster": faster},
+    )

@@ -1,7 +1,7 @@
 """A few real process searches from state 0, and what they tell of the run: outcomes, barriers, cost of a KMC step, traps.
 
-    trial = run_searches(config, potential, minimum, count=4, run_dir=Path("scratch/run"))
-    trial.records, trial.processes
+trial = run_searches(config, potential, minimum, count=4, run_dir=Path("scratch/run"))
+trial.records, trial.processes
 """
 
 from collections import Counter
@@ -56,21 +56,32 @@ class Trial:
     saddles: tuple[Atoms, ...]
 
 
-def run_searches(config: Config, potential: Potential, minimum: Atoms, *, count: int, run_dir: Path) -> Trial:
+def run_searches(
+    config: Config, potential: Potential, minimum: Atoms, *, count: int, run_dir: Path
+) -> Trial:
     """Make so many searches from the minimised structure, as the run makes them.
 
     Raises:
         MlipKmcError: what would stop the run, too.
     """
-    one_for_all = ConstantPrefactor(constant_per_s=config.prefactor.default_per_s)  # a harmonic one is tried by itself
-    going_on = config.model_copy(update={"gamma": config.gamma.model_copy(update={"on_halt": "continue"}),
-                                         "prefactor": one_for_all})
+    one_for_all = ConstantPrefactor(
+        constant_per_s=config.prefactor.default_per_s
+    )  # a harmonic one is tried by itself
+    going_on = config.model_copy(
+        update={
+            "gamma": config.gamma.model_copy(update={"on_halt": "continue"}),
+            "prefactor": one_for_all,
+        }
+    )
     wrapper = EonWrapper(going_on, run_dir=run_dir, needs_room=False)
     result = wrapper.search(potential, minimum, count=count)
     processes = result.states[0].processes if result.states else ()
     return Trial(
-        records=tuple(read_lines(run_dir / "journal" / "searches.jsonl", SearchRecord)), processes=processes,
-        saddles=tuple(from_con(process.saddle.read_text(encoding="utf-8")) for process in processes),
+        records=tuple(read_lines(run_dir / "journal" / "searches.jsonl", SearchRecord)),
+        processes=processes,
+        saddles=tuple(
+            from_con(process.saddle.read_text(encoding="utf-8")) for process in processes
+        ),
     )
 
 
@@ -78,17 +89,32 @@ def judge(trial: Trial, config: Config) -> list[Finding]:
     """All findings of a trial."""
     findings = [outcomes(trial.records)]
     if trial.processes:
-        findings.append(barriers(trial.processes, trial.records, temperature_K=config.temperature_K, workers=config.worker_count))
+        findings.append(
+            barriers(
+                trial.processes,
+                trial.records,
+                temperature_K=config.temperature_K,
+                workers=config.worker_count,
+            )
+        )
     if trial.records:
         findings.append(cost(trial.records, config.confidence, workers=config.worker_count))
     if trial.processes:
         forward = [process.barrier for process in trial.processes]
         back = [process.saddle_energy - process.product_energy for process in trial.processes]
-        found = thermal_barriers(forward, back, kT_eV=config.temperature_K / EON_KELVIN_PER_EV,
-                               window_kT=config.search.thermal_window_kT)
+        found = thermal_barriers(
+            forward,
+            back,
+            kT_eV=config.temperature_K / EON_KELVIN_PER_EV,
+            window_kT=config.search.thermal_window_kT,
+        )
         beyond = sum(record.outcome == "high" for record in trial.records)
-        findings += [window(found, config.search.thermal_window_kT, found_count=len(forward), beyond=beyond),
-                     flicker(found, superbasins=config.superbasins, window_kT=config.search.thermal_window_kT)]
+        findings += [
+            window(found, config.search.thermal_window_kT, found_count=len(forward), beyond=beyond),
+            flicker(
+                found, superbasins=config.superbasins, window_kT=config.search.thermal_window_kT
+            ),
+        ]
     return findings
 
 
@@ -96,30 +122,75 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
     """How the searches ended, and what each took."""
     counts = Counter(record.outcome for record in records)
     bad = [record.reason for record in records if record.outcome == "bad"]
-    values: dict[str, Value] = {"searches": len(records), **{kind: counts[kind] for kind in OUTCOMES}}
+    values: dict[str, Value] = {
+        "searches": len(records),
+        **{kind: counts[kind] for kind in OUTCOMES},
+    }
     if not records:
-        return Finding("searches", Level.FAIL, "none was registered", exit_code=SearchesFailedError.exit_code, values=values)
-    seconds, calls = [record.seconds for record in records], [record.force_calls for record in records]
-    values |= {"mean_s": float(np.mean(seconds)), "longest_s": max(seconds), "mean_force_calls": float(np.mean(calls)),
-               "reasons": tuple(sorted(set(bad)))}
-    text = (f"{outcomes_text(counts)}; {duration(float(np.mean(seconds)))} each ({durations(min(seconds), max(seconds))}), "
-            f"{np.mean(calls):.0f} force calls by eOn's count (without dimer rotations)")
+        return Finding(
+            "searches",
+            Level.FAIL,
+            "none was registered",
+            exit_code=SearchesFailedError.exit_code,
+            values=values,
+        )
+    seconds, calls = (
+        [record.seconds for record in records],
+        [record.force_calls for record in records],
+    )
+    values |= {
+        "mean_s": float(np.mean(seconds)),
+        "longest_s": max(seconds),
+        "mean_force_calls": float(np.mean(calls)),
+        "reasons": tuple(sorted(set(bad))),
+    }
+    text = (
+        f"{outcomes_text(counts)}; {duration(float(np.mean(seconds)))} each ({durations(min(seconds), max(seconds))}), "
+        f"{np.mean(calls):.0f} force calls by eOn's count (without dimer rotations)"
+    )
     if bad:
         text += f"; bad: {reasons(Counter(bad))}"
     if counts["halted"]:
-        return Finding("searches", Level.WARN, text, values=values, advice=(
-            "the potential extrapolates on the way (gamma reaches gamma.halt), where a run would stop: fit again with such "
-            "structures"))
+        return Finding(
+            "searches",
+            Level.WARN,
+            text,
+            values=values,
+            advice=(
+                "the potential extrapolates on the way (gamma reaches gamma.halt), where a run would stop: fit again with such "
+                "structures"
+            ),
+        )
     if len(bad) == len(records):
-        return Finding("searches", Level.WARN, text, values=values, advice=(
-            "not one good search: try --searches 20, then another search.displace or a larger search.displacement_A"))
+        return Finding(
+            "searches",
+            Level.WARN,
+            text,
+            values=values,
+            advice=(
+                "not one good search: try --searches 20, then another search.displace or a larger search.displacement_A"
+            ),
+        )
     many = not len(bad) <= BAD_SHARE * len(records)
-    return Finding("searches", Level.WARN if many else Level.OK, text, values=values, advice=(
-        "most are bad: look at the search section (displacement, max_iterations, max_energy_eV)" if many else ""))
+    return Finding(
+        "searches",
+        Level.WARN if many else Level.OK,
+        text,
+        values=values,
+        advice=(
+            "most are bad: look at the search section (displacement, max_iterations, max_energy_eV)"
+            if many
+            else ""
+        ),
+    )
 
 
 def barriers(
-    processes: Sequence[Process], records: Sequence[SearchRecord], *, temperature_K: float, workers: int
+    processes: Sequence[Process],
+    records: Sequence[SearchRecord],
+    *,
+    temperature_K: float,
+    workers: int,
 ) -> Finding:
     """The barriers that were found, and those back; a warning where so few searches cannot tell how many there are.
 
@@ -132,18 +203,34 @@ def barriers(
     kT = temperature_K / EON_KELVIN_PER_EV
     forward = sorted(process.barrier for process in processes)
     back = [process.saddle_energy - process.product_energy for process in processes]
-    shown = ", ".join(f"{barrier:.3f}" for barrier in forward[:6]) + (", ..." if len(forward) > 6 else "")
-    text = (f"{shown} eV (lowest found {forward[0] / kT:.1f} kT at {temperature_K:g} K); back from {min(back):.3f} eV; "
-            f"{_seen(records)}")
+    shown = ", ".join(f"{barrier:.3f}" for barrier in forward[:6]) + (
+        ", ..." if len(forward) > 6 else ""
+    )
+    text = (
+        f"{shown} eV (lowest found {forward[0] / kT:.1f} kT at {temperature_K:g} K); back from {min(back):.3f} eV; "
+        f"{_seen(records)}"
+    )
     wanted = _wanted(records)
-    values: dict[str, Value] = {"barriers_eV": tuple(forward), "lowest_back_eV": min(back), "kT_eV": kT,
-                                "searches_that_bound": wanted}
+    values: dict[str, Value] = {
+        "barriers_eV": tuple(forward),
+        "lowest_back_eV": min(back),
+        "kT_eV": kT,
+        "searches_that_bound": wanted,
+    }
     if wanted is None:
         return Finding("barriers", Level.OK, text, values=values)
     time_s = wanted * float(np.mean([record.seconds for record in records])) / workers
-    return Finding("barriers", Level.WARN, text, values=values, advice=(
-        f"so few searches bound nothing, a lower barrier may be missing: --searches {wanted} ({duration(time_s)}) is the least "
-        "that could show nine processes in ten"))
+    return Finding(
+        "barriers",
+        Level.WARN,
+        text,
+        values=values,
+        advice=(
+            f"so few searches bound nothing, a lower barrier may be missing: "
+            f"--searches {wanted} ({duration(time_s)}) is the least "
+            "that could show nine processes in ten"
+        ),
+    )
 
 
 def _tally(records: Sequence[SearchRecord]) -> tuple[int, int]:
@@ -156,9 +243,15 @@ def _seen(records: Sequence[SearchRecord]) -> str:
     """How many processes, in how many good searches, and how many there may be."""
     found, good = _tally(records)
     there = process_range(found=found, good=good)
-    may = "nothing came twice, there may be any number" if found == good else f"there may be {_span(there)}"
+    may = (
+        "nothing came twice, there may be any number"
+        if found == good
+        else f"there may be {_span(there)}"
+    )
     certain = there == Range(found, found)
-    return f"{counted(found, 'process')} in {good} good {plural(good, 'search')}" + ("" if certain else f", {may}")
+    return f"{counted(found, 'process')} in {good} good {plural(good, 'search')}" + (
+        "" if certain else f", {may}"
+    )
 
 
 def _wanted(records: Sequence[SearchRecord]) -> int | None:
@@ -171,45 +264,87 @@ def _wanted(records: Sequence[SearchRecord]) -> int | None:
     return int(np.ceil(more * len(records) / good))
 
 
-def cost(records: Sequence[SearchRecord], confidence: ConfidenceSection, *, workers: int) -> Finding:
+def cost(
+    records: Sequence[SearchRecord], confidence: ConfidenceSection, *, workers: int
+) -> Finding:
     """Searches and hours that a step out of a new state takes, as ranges."""
     found, good = _tally(records)
     if not good:
-        return Finding("cost", Level.UNKNOWN, "no good search to judge by",
-                       values={"searches_least": None, "searches_most": None})
+        return Finding(
+            "cost",
+            Level.UNKNOWN,
+            "no good search to judge by",
+            values={"searches_least": None, "searches_most": None},
+        )
     there = process_range(found=found, good=good)
-    searches = searches_range(confidence.scheme, confidence=confidence.value, found=found, good=good, whole=len(records))
+    searches = searches_range(
+        confidence.scheme, confidence=confidence.value, found=found, good=good, whole=len(records)
+    )
     seconds = mean_range([record.seconds for record in records])
     hours = searches.times(seconds).times(Range(1 / workers / 3600, 1 / workers / 3600))
     open_end = searches.high is None
-    spent = duration(3600 * hours.low) if hours.high is None else durations(3600 * hours.low, 3600 * hours.high)
+    spent = (
+        duration(3600 * hours.low)
+        if hours.high is None
+        else durations(3600 * hours.low, 3600 * hours.high)
+    )
     text = f"a step out of a new state takes {_span(searches)} searches{' and' if open_end else ','} {spent} with "
-    likely = "there is one process" if there.high == 1 else f"{_span(there)} processes are equally likely"
+    likely = (
+        "there is one process"
+        if there.high == 1
+        else f"{_span(there)} processes are equally likely"
+    )
     text += f"{counted(workers, 'worker')} (if {likely}: {_reason(confidence, there)})"
     long = not hours.low <= LONG_STEP_H
     if open_end:
         text += "; no upper end: nothing was found twice" if found == good else "; no upper end"
-    advice = "more workers, or a confidence that costs less (docs/confidence.md)" if long else (
-        f"--searches {_wanted(records) or 2 * len(records)} narrows it" if open_end else "")
-    return Finding("cost", Level.WARN if long else Level.UNKNOWN if open_end else Level.OK, text, advice=advice, values={
-        "scheme": confidence.scheme, "confidence": confidence.value, "processes_least": there.low,
-        "processes_most": there.high, "searches_least": searches.low, "searches_most": searches.high,
-        "search_s_least": seconds.low, "search_s_most": seconds.high,
-        "step_h_least": hours.low, "step_h_most": hours.high, "workers": workers})
+    advice = (
+        "more workers, or a confidence that costs less (docs/confidence.md)"
+        if long
+        else (f"--searches {_wanted(records) or 2 * len(records)} narrows it" if open_end else "")
+    )
+    return Finding(
+        "cost",
+        Level.WARN if long else Level.UNKNOWN if open_end else Level.OK,
+        text,
+        advice=advice,
+        values={
+            "scheme": confidence.scheme,
+            "confidence": confidence.value,
+            "processes_least": there.low,
+            "processes_most": there.high,
+            "searches_least": searches.low,
+            "searches_most": searches.high,
+            "search_s_least": seconds.low,
+            "search_s_most": seconds.high,
+            "step_h_least": hours.low,
+            "step_h_most": hours.high,
+            "workers": workers,
+        },
+    )
 
 
 def _reason(confidence: ConfidenceSection, there: Range) -> str:
     if confidence.scheme != "old":
         return f"scheme {confidence.scheme} at {confidence.value:g}"
-    find = Range(coupon_collector(int(there.low)), None if there.high is None else coupon_collector(int(there.high)))
-    return (f"scheme old at {confidence.value:g} ends with {repeats_wanted(confidence.value)} repeats in a row, finding them all "
-            f"takes {_span(find)}")
+    find = Range(
+        coupon_collector(int(there.low)),
+        None if there.high is None else coupon_collector(int(there.high)),
+    )
+    return (
+        f"scheme old at {confidence.value:g} ends with {repeats_wanted(confidence.value)} repeats in a row, finding them all "
+        f"takes {_span(find)}"
+    )
 
 
 def _span(span: Range) -> str:
     if span.high is None:
         return f"at least {span.low:.0f}"
-    return f"{span.low:.0f}" if round(span.low) == round(span.high) else f"{span.low:.0f} to {span.high:.0f}"
+    return (
+        f"{span.low:.0f}"
+        if round(span.low) == round(span.high)
+        else f"{span.low:.0f} to {span.high:.0f}"
+    )
 
 
 def window(found: Barriers, window_kT: float, *, found_count: int, beyond: int) -> Finding:
@@ -222,13 +357,25 @@ def window(found: Barriers, window_kT: float, *, found_count: int, beyond: int) 
         beyond: searches whose barrier was too high for the table.
     """
     hidden, count = found.hidden + beyond, found_count + beyond
-    values: dict[str, Value] = {"window_kT": window_kT, "lowest_kT": found.lowest_kT, "hidden": hidden, "found": count}
+    values: dict[str, Value] = {
+        "window_kT": window_kT,
+        "lowest_kT": found.lowest_kT,
+        "hidden": hidden,
+        "found": count,
+    }
     if hidden:
-        return Finding("window", Level.WARN, f"out of the rate table: {hidden} of {counted(count, 'barrier')}, more than "
-                       f"{window_kT:g} kT above the lowest", values=values,
-                       advice="raise search.thermal_window_kT if they matter (a low barrier to and fro hides the others)")
+        return Finding(
+            "window",
+            Level.WARN,
+            f"out of the rate table: {hidden} of {counted(count, 'barrier')}, more than "
+            f"{window_kT:g} kT above the lowest",
+            values=values,
+            advice="raise search.thermal_window_kT if they matter (a low barrier to and fro hides the others)",
+        )
     all_found = "the one process found lies" if count == 1 else f"all {count} processes found lie"
-    return Finding("window", Level.OK, f"{all_found} within {window_kT:g} kT of the lowest", values=values)
+    return Finding(
+        "window", Level.OK, f"{all_found} within {window_kT:g} kT of the lowest", values=values
+    )
 
 
 def flicker(found: Barriers, *, superbasins: bool, window_kT: float) -> Finding:
@@ -243,19 +390,33 @@ def flicker(found: Barriers, *, superbasins: bool, window_kT: float) -> Finding:
     if not found.lowest_kT >= FAST_KT:
         reasons.append(f"the lowest barrier is only {found.lowest_kT:.1f} kT")
     if found.gap_kT is not None and not found.gap_kT <= FLICKER_KT:
-        reasons.append(f"{'it lies' if reasons else 'the lowest barrier lies'} {found.gap_kT:.1f} kT below the next")
+        reasons.append(
+            f"{'it lies' if reasons else 'the lowest barrier lies'} {found.gap_kT:.1f} kT below the next"
+        )
     if not found.lowest_back_kT >= min(FAST_KT, found.lowest_kT - FLICKER_KT):
         reasons.append(f"a product goes back over {found.lowest_back_kT:.1f} kT")
-    values: dict[str, Value] = {"lowest_kT": found.lowest_kT, "gap_kT": found.gap_kT, "lowest_back_kT": found.lowest_back_kT,
-                                "superbasins": superbasins}
+    values: dict[str, Value] = {
+        "lowest_kT": found.lowest_kT,
+        "gap_kT": found.gap_kT,
+        "lowest_back_kT": found.lowest_back_kT,
+        "superbasins": superbasins,
+    }
     if not reasons:
-        return Finding("flicker", Level.OK, values=values,
-                       text=f"none seen: lowest barrier found {found.lowest_kT:.1f} kT, back {found.lowest_back_kT:.1f} kT")
+        return Finding(
+            "flicker",
+            Level.OK,
+            values=values,
+            text=f"none seen: lowest barrier found {found.lowest_kT:.1f} kT, back {found.lowest_back_kT:.1f} kT",
+        )
     reach_kT = min(found.lowest_kT, found.lowest_back_kT) + window_kT
     values["ways_out_up_to_kT"] = reach_kT
     text = f"{' and '.join(reasons)}: most steps would go to and fro"
-    wider = (f"ways out of a superbasin are searched for up to {reach_kT:.0f} kT: raise search.thermal_window_kT if they lie "
-             "higher")
+    wider = (
+        f"ways out of a superbasin are searched for up to {reach_kT:.0f} kT: raise search.thermal_window_kT if they lie "
+        "higher"
+    )
     if superbasins:
         return Finding("flicker", Level.OK, f"{text}; superbasins are on; {wider}", values=values)
-    return Finding("flicker", Level.WARN, text, advice=f"set superbasins: true; {wider}", values=values)
+    return Finding(
+        "flicker", Level.WARN, text, advice=f"set superbasins: true; {wider}", values=values
+    )

@@ -16,7 +16,9 @@ _LENGTHS = ("A", "bohr", "nm")
 _FORCES = ("eV/A", "Ha/bohr", "Ry/bohr", "kcal/mol/A", "kJ/mol/nm")
 
 
-def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _pairs(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
     for value in values:
         if "=" not in value:
             raise click.BadParameter(f"{value!r} is not KEY=VALUE")
@@ -26,22 +28,65 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.command(cls=Command)
 @click.argument("training", type=PATH)
 @click.option("--basis", type=PATH, required=True, help="The B-basis .yaml, with its coefficients.")
-@click.option("--output", type=PATH, default=None, help="The active set [default: the basis' name, ending in .asi].")
-@click.option("--length-unit", type=click.Choice(_LENGTHS), default="A", show_default=True, help="Of positions and cells.")
-@click.option("--leave-out", metavar="KEY=VALUE", multiple=True, callback=_pairs,
-              help="Leave out structures whose comment line says so; may be repeated.")
+@click.option(
+    "--output",
+    type=PATH,
+    default=None,
+    help="The active set [default: the basis' name, ending in .asi].",
+)
+@click.option(
+    "--length-unit",
+    type=click.Choice(_LENGTHS),
+    default="A",
+    show_default=True,
+    help="Of positions and cells.",
+)
+@click.option(
+    "--leave-out",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_pairs,
+    help="Leave out structures whose comment line says so; may be repeated.",
+)
 @click.option("--forces-key", default=None, help="The name of the forces, for --most-force-error.")
-@click.option("--forces-unit", type=click.Choice(_FORCES), default="eV/A", show_default=True, help="Of the forces.")
-@click.option("--most-force-error", "most_force_error_ev_per_a", type=click.FloatRange(min=0, min_open=True), default=None,
-              help="Leave out atoms whose force the potential misses by more (eV/A).")
-@click.option("--trust-pickle", is_flag=True, help="Read a pickled training set: it runs whatever its maker put in it.")
-@click.option("--complete", is_flag=True,
-              help="Where the set does not span the basis, make gamma huge, in place of refusing it.")
+@click.option(
+    "--forces-unit",
+    type=click.Choice(_FORCES),
+    default="eV/A",
+    show_default=True,
+    help="Of the forces.",
+)
+@click.option(
+    "--most-force-error",
+    "most_force_error_ev_per_a",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    help="Leave out atoms whose force the potential misses by more (eV/A).",
+)
+@click.option(
+    "--trust-pickle",
+    is_flag=True,
+    help="Read a pickled training set: it runs whatever its maker put in it.",
+)
+@click.option(
+    "--complete",
+    is_flag=True,
+    help="Where the set does not span the basis, make gamma huge, in place of refusing it.",
+)
 @click.option("--force", is_flag=True, help="Replace another active set.")
 def activeset(
-    training: Path, *, basis: Path, output: Path | None, length_unit: str, leave_out: tuple[tuple[str, str], ...],
-    forces_key: str | None, forces_unit: str, most_force_error_ev_per_a: float | None, trust_pickle: bool,
-    complete: bool, force: bool,
+    training: Path,
+    *,
+    basis: Path,
+    output: Path | None,
+    length_unit: str,
+    leave_out: tuple[tuple[str, str], ...],
+    forces_key: str | None,
+    forces_unit: str,
+    most_force_error_ev_per_a: float | None,
+    trust_pickle: bool,
+    complete: bool,
+    force: bool,
 ) -> None:
     """Make the active set .asi of a B-basis from the training set TRAINING, extended XYZ.
 
@@ -64,10 +109,21 @@ def activeset(
     if (forces_key is None) != (most_force_error_ev_per_a is None):
         raise click.UsageError("--forces-key and --most-force-error need each other")
     path = output or basis.with_suffix(".asi")
-    frames = read_training(training, length_unit=length_unit, leave_out=leave_out, trust_pickle=trust_pickle)
-    forces = None if forces_key is None else [forces_of(atoms, forces_key, unit=forces_unit) for atoms in frames]
-    made = make_active_set(basis, frames, forces=forces, most_force_error_eV_per_A=most_force_error_ev_per_a,
-                           complete=complete)
+    frames = read_training(
+        training, length_unit=length_unit, leave_out=leave_out, trust_pickle=trust_pickle
+    )
+    forces = (
+        None
+        if forces_key is None
+        else [forces_of(atoms, forces_key, unit=forces_unit) for atoms in frames]
+    )
+    made = make_active_set(
+        basis,
+        frames,
+        forces=forces,
+        most_force_error_eV_per_A=most_force_error_ev_per_a,
+        complete=complete,
+    )
     write_active_set(path, made, force=force)
     _tell(path, made)
 
@@ -79,8 +135,10 @@ def _tell(path: Path, made: "ActiveSetMade") -> None:
 
     rows = ", ".join(f"{len(inverse)} of {element}" for element, inverse in made.inverses.items())
     left_out = f" ({made.left_out} left out)" if made.left_out else ""
-    click.echo(f"wrote {path}: {rows}, from {counted(made.structures, 'structure')}, {counted(made.atoms, 'atom')}{left_out}; "
-               f"largest gamma in them {made.largest_gamma:.4f}")
+    click.echo(
+        f"wrote {path}: {rows}, from {counted(made.structures, 'structure')}, {counted(made.atoms, 'atom')}{left_out}; "
+        f"largest gamma in them {made.largest_gamma:.4f}"
+    )
     for element, span in made.spans.items():
         condition = f", condition {span.rank.condition:.1e}" if span.rank.full else ""
         small = "" if span.rank.full else "; small rows span the rest, where gamma is huge"
@@ -89,5 +147,7 @@ def _tell(path: Path, made: "ActiveSetMade") -> None:
     yace = path.with_suffix(".yace")
     record = read_record(record_path(yace))
     if record is not None and record.digests.asi != sha256_of(path):
-        click.echo("its record is of another active set: mlip-kmc potential record --force "
-                   f"{shlex.quote(str(yace))} writes a new one")
+        click.echo(
+            "its record is of another active set: mlip-kmc potential record --force "
+            f"{shlex.quote(str(yace))} writes a new one"
+        )

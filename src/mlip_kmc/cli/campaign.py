@@ -11,11 +11,21 @@ from mlip_kmc.cli.run import stop_on_signals
 
 @click.command(cls=Command)
 @click.argument("config", type=PATH)
-@run_dir_option("The campaign's directory [default: the configuration's name, beside it, ending in .campaign].")
-@click.option("--most", type=click.IntRange(min=1), default=None, help="So many structures to label at most.")
+@run_dir_option(
+    "The campaign's directory [default: the configuration's name, beside it, ending in .campaign]."
+)
+@click.option(
+    "--most", type=click.IntRange(min=1), default=None, help="So many structures to label at most."
+)
 @release_option
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
-def campaign(config: Path, run_dir: Path | None, most: int | None, release: Path | None, quiet: bool) -> None:  # noqa: FBT001
+def campaign(
+    config: Path,
+    run_dir: Path | None,
+    most: int | None,
+    release: Path | None,
+    quiet: bool,  # noqa: FBT001
+) -> None:
     """Explore with CONFIG; on a halt, choose the structures to label. The same command goes on.
 
     Labels, refits and the refresh of rates are done by hand today: the command then ends with 100 and says what waits where.
@@ -32,10 +42,18 @@ def campaign(config: Path, run_dir: Path | None, most: int | None, release: Path
     settings = load_config(config)
     where = run_dir or config.with_suffix(".campaign")
     with Display(quiet=quiet, settings=settings) as display:
-        wrapper = EonWrapper(settings, run_dir=where / "run", on_progress=display.progress, on_start=display.note)
+        wrapper = EonWrapper(
+            settings, run_dir=where / "run", on_progress=display.progress, on_start=display.note
+        )
         stop_on_signals(wrapper)
-        ending = Campaign(settings, directory=where, most=most, wrapper=wrapper, on_note=display.note,
-                          deployer=deployer_of(release, on_note=display.note)).run()
+        ending = Campaign(
+            settings,
+            directory=where,
+            most=most,
+            wrapper=wrapper,
+            on_note=display.note,
+            deployer=deployer_of(release, on_note=display.note),
+        ).run()
         if ending.result is not None:
             display.result(ending.result)
     click.echo(ending.line)

@@ -18,15 +18,32 @@ if TYPE_CHECKING:
     from mlip_kmc.check import Finding
 
 _MARK_WIDTH, _NAME_WIDTH = 9, 12
-_STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "unknown": "cyan", "not done": "cyan"}
+_STYLES = {
+    "ok": "green",
+    "warn": "yellow",
+    "FAIL": "bold red",
+    "unknown": "cyan",
+    "not done": "cyan",
+}
 _NARROWEST = 50
 
 
 @click.command(cls=Command)
 @click.argument("config", type=PATH)
 @run_dir_option("The run directory that is meant; its disk is looked at [default: as for run].")
-@click.option("--searches", type=click.IntRange(min=0), default=4, show_default=True, help="Process searches to try; 0 for none.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object (docs/check.md) instead of lines.")
+@click.option(
+    "--searches",
+    type=click.IntRange(min=0),
+    default=4,
+    show_default=True,
+    help="Process searches to try; 0 for none.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object (docs/check.md) instead of lines.",
+)
 def check(config: Path, run_dir: Path | None, searches: int, as_json: bool) -> None:  # noqa: FBT001
     """See, in about a minute, whether the run of CONFIG is ready to start. Nothing is written but in scratch.
 
@@ -49,8 +66,13 @@ def check(config: Path, run_dir: Path | None, searches: int, as_json: bool) -> N
         sys.exit(exit_code_of(findings))
     lines = Lines()
     with lines.console.status("") as status:
-        findings = examine(settings, run_dir=where, searches=searches, on_finding=lines.show,
-                           on_doing=lambda what: status.update(f"{what} ..."))
+        findings = examine(
+            settings,
+            run_dir=where,
+            searches=searches,
+            on_finding=lines.show,
+            on_doing=lambda what: status.update(f"{what} ..."),
+        )
     lines.console.print(f"\n{verdict(findings)}", markup=False, style="bold")
     sys.exit(exit_code_of(findings))
 
@@ -62,7 +84,9 @@ class Lines:
         """Where to print; the terminal's own console where None."""
         from rich.console import Console
 
-        self.console = console or Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.console = console or Console(
+            highlight=False, soft_wrap=True, markup=False, emoji=False
+        )
 
     def show(self, finding: "Finding") -> None:
         """Print one finding."""
@@ -88,7 +112,14 @@ def finding_lines(finding: "Finding", *, width: int | None) -> Iterator[str]:
         yield head + finding.text + (f" -> {finding.advice}" if finding.advice else "")
         return
     indent = " " * len(head)
-    yield from textwrap.wrap(finding.text, width, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
+    yield from textwrap.wrap(
+        finding.text, width, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False
+    )
     if finding.advice:
-        yield from textwrap.wrap(finding.advice, width, initial_indent=indent[:-3] + "-> ", subsequent_indent=indent,
-                                 break_on_hyphens=False)
+        yield from textwrap.wrap(
+            finding.advice,
+            width,
+            initial_indent=indent[:-3] + "-> ",
+            subsequent_indent=indent,
+            break_on_hyphens=False,
+        )

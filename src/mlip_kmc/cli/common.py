@@ -39,8 +39,12 @@ class Command(click.Command):
 
 def debug_option() -> click.Option:
     """`--debug`: `main` looks for it when an error ends the command."""
-    return click.Option(["--debug"], is_flag=True, expose_value=False,
-                        help="On an error, print where in the program it arose, too.")
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        help="On an error, print where in the program it arose, too.",
+    )
 
 
 def run_dir_option(help_text: str) -> Callable[[Any], Any]:
@@ -50,15 +54,22 @@ def run_dir_option(help_text: str) -> Callable[[Any], Any]:
 
 def release_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--release`."""
-    return click.option("--release", type=PATH, default=None, metavar="FILE",
-                        help="When the target is reached, check and pack the potential as FILE says (docs/release.md).")(command)
+    return click.option(
+        "--release",
+        type=PATH,
+        default=None,
+        metavar="FILE",
+        help="When the target is reached, check and pack the potential as FILE says (docs/release.md).",
+    )(command)
 
 
 def exit_code(result: "EonResult") -> int:
     """What a command that ran ends with."""
     from mlip_kmc.model.records import Status
 
-    return {Status.DONE: EXIT_DONE, Status.MORE_TO_DO: EXIT_MORE_TO_DO, Status.HALTED: EXIT_HALTED}[result.status]
+    return {Status.DONE: EXIT_DONE, Status.MORE_TO_DO: EXIT_MORE_TO_DO, Status.HALTED: EXIT_HALTED}[
+        result.status
+    ]
 
 
 class StoppedError(MlipKmcError):

@@ -1,8 +1,8 @@
 """What a run shows in the terminal: one live line and a line for each KMC step; plain lines where there is no terminal.
 
-    with Display(quiet=False, settings=config) as display:
-        display.note("minimising")
-        display.progress(server.progress())
+with Display(quiet=False, settings=config) as display:
+    display.note("minimising")
+    display.progress(server.progress())
 """
 
 import errno
@@ -26,7 +26,12 @@ class Display:
     """Prints a run's progress."""
 
     def __init__(
-        self, *, quiet: bool, settings: Config, searches: int | None = None, console: Console | None = None
+        self,
+        *,
+        quiet: bool,
+        settings: Config,
+        searches: int | None = None,
+        console: Console | None = None,
     ) -> None:
         """Nothing is printed yet.
 
@@ -38,7 +43,9 @@ class Display:
         """
         # names of files are text, whatever brackets and colons they hold
         self._console = console or Console(stderr=False, highlight=False, markup=False, emoji=False)
-        self._console.soft_wrap = not self._console.is_terminal  # a log has whole lines, a terminal breaks them between words
+        self._console.soft_wrap = (
+            not self._console.is_terminal
+        )  # a log has whole lines, a terminal breaks them between words
         self._quiet = quiet
         self._settings = settings
         self._searches = searches
@@ -53,7 +60,10 @@ class Display:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._live:
             self._live.stop()
@@ -76,7 +86,9 @@ class Display:
         if self._quiet:
             return
         if self._steps is None and now.kmc_steps:
-            self.note(f"continued at KMC step {now.kmc_steps}, {plain(now.simulated_time_s, digits=4)} s of simulated time")
+            self.note(
+                f"continued at KMC step {now.kmc_steps}, {plain(now.simulated_time_s, digits=4)} s of simulated time"
+            )
         elif self._steps is not None and now.kmc_steps > self._steps and now.last_event:
             self.note(_event_line(now.last_event))
         self._steps = now.kmc_steps
@@ -97,7 +109,11 @@ class Display:
             where = f"step {steps}  state {now.state} of {now.states}: {confidence}, {_known(now)}"
         searches = f"all searches {outcomes(_counts(now))}; {now.running} running"
         line = f"{where}  |  {searches}"
-        return line if len(line) <= self._console.width or self._live is None else f"{where}\n{searches}"
+        return (
+            line
+            if len(line) <= self._console.width or self._live is None
+            else f"{where}\n{searches}"
+        )
 
     def result(self, result: EonResult) -> None:
         """Print what the run has come to."""
@@ -117,32 +133,65 @@ class Display:
 
 
 def _counts(now: Progress) -> dict[str, int]:
-    return {"new": now.good, "repeat": now.repeated, "high": now.high, "bad": now.bad, "halted": now.halted}
+    return {
+        "new": now.good,
+        "repeat": now.repeated,
+        "high": now.high,
+        "bad": now.bad,
+        "halted": now.halted,
+    }
 
 
 def _known(now: Progress) -> str:
     """What is known of the present state; a process is known before its first search where one of another state led over it."""
     if now.searches_here:
         return f"{counted(now.processes, 'process')} in {counted(now.searches_here, 'search')}"
-    return f"{counted(now.processes, 'process')} known by searches of other states" if now.processes else "not searched yet"
+    return (
+        f"{counted(now.processes, 'process')} known by searches of other states"
+        if now.processes
+        else "not searched yet"
+    )
 
 
 def _event_line(event: Event) -> str:
     where = f" (superbasin {event.superbasin})" if event.superbasin is not None else ""
-    return (f"KMC step {event.step + 1:>4}: state {event.reactant} -> {event.product}{where}, {event.barrier:.4f} eV, "
-            f"after {plain(event.step_time_s, digits=4)} s; time {plain(event.time_s, digits=5)} s")
+    return (
+        f"KMC step {event.step + 1:>4}: state {event.reactant} -> {event.product}{where}, {event.barrier:.4f} eV, "
+        f"after {plain(event.step_time_s, digits=4)} s; time {plain(event.time_s, digits=5)} s"
+    )
 
 
 def _state_table(result: EonResult) -> Table:
-    table = Table(title="state 0: processes", box=None, title_justify="left", pad_edge=False, collapse_padding=True)
+    table = Table(
+        title="state 0: processes",
+        box=None,
+        title_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for name in ("process", "barrier (eV)", "prefactor (1/s)", "rate (1/s)", "product", "repeats"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=19 if name == "process" else None)
+        table.add_column(
+            name, justify="right", no_wrap=True, min_width=19 if name == "process" else None
+        )
     rows = sorted(result.states[0].processes, key=lambda process: process.barrier)
     for process in rows[:15]:
-        star = "*" if result.prefactor_reasons and process.prefactor_kind == "constant" else " " * bool(result.prefactor_reasons)
-        table.add_row(f"{process.process}", f"{process.barrier:.5f}", f"{process.prefactor:.4g}{star}", f"{process.rate:.4g}",
-                      "-" if process.product is None else str(process.product), str(process.repeats))
+        star = (
+            "*"
+            if result.prefactor_reasons and process.prefactor_kind == "constant"
+            else " " * bool(result.prefactor_reasons)
+        )
+        table.add_row(
+            f"{process.process}",
+            f"{process.barrier:.5f}",
+            f"{process.prefactor:.4g}{star}",
+            f"{process.rate:.4g}",
+            "-" if process.product is None else str(process.product),
+            str(process.repeats),
+        )
     below = [f"and {len(rows) - 15} more"] if len(rows) > 15 else []
-    below += [f"* constant, in both directions; {count} x {reason}" for reason, count in result.prefactor_reasons.items()]
+    below += [
+        f"* constant, in both directions; {count} x {reason}"
+        for reason, count in result.prefactor_reasons.items()
+    ]
     table.caption, table.caption_justify = "\n".join(below) or None, "left"
     return table

@@ -10,7 +10,9 @@ from mlip_kmc.ground.wording import counted
 
 @click.command(cls=Command)
 @click.argument("run_dir", metavar="RUN", type=PATH)
-@click.option("--output", type=PATH, default=None, help="The folder to write to [default: RUN/results].")
+@click.option(
+    "--output", type=PATH, default=None, help="The folder to write to [default: RUN/results]."
+)
 def export(run_dir: Path, output: Path | None) -> None:
     """Write the trajectory and tables of the run in RUN anew, also while it goes on.
 
@@ -31,6 +33,11 @@ def export(run_dir: Path, output: Path | None) -> None:
             raise RunStateError(f"{run_dir} holds no state yet; wait until its first searches run")
         rotation = view.rotation()
         if rotation is None:
-            click.echo("the orientation is that of eOn's cell: no earlier trajectory tells the given one", err=True)
+            click.echo(
+                "the orientation is that of eOn's cell: no earlier trajectory tells the given one",
+                err=True,
+            )
         write(view.result(), rotation=np.eye(3) if rotation is None else rotation, directory=target)
-        click.echo(f"{counted(len(view.events), 'KMC step')}, {counted(len(view.states), 'state')}: {target}")
+        click.echo(
+            f"{counted(len(view.events), 'KMC step')}, {counted(len(view.states), 'state')}: {target}"
+        )

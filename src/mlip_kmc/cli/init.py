@@ -10,8 +10,15 @@ from mlip_kmc.cli.common import PATH, Command
 
 @click.command(cls=Command)
 @click.argument("directory", type=PATH)
-@click.option("--structure", type=PATH, default=None, help="Your structure [default: the example's is copied].")
-@click.option("--potential", type=PATH, default=None, help="Your .yace [default: the example's is copied].")
+@click.option(
+    "--structure",
+    type=PATH,
+    default=None,
+    help="Your structure [default: the example's is copied].",
+)
+@click.option(
+    "--potential", type=PATH, default=None, help="Your .yace [default: the example's is copied]."
+)
 def init(directory: Path, structure: Path | None, potential: Path | None) -> None:
     """Write a commented configuration, ready to run, into DIRECTORY.
 

@@ -47,7 +47,9 @@ class _Commands(click.Group):
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"mlip_kmc.cli.{COMMANDS[name]}"), name.replace("-", "_"))
+        command: click.Command = getattr(
+            importlib.import_module(f"mlip_kmc.cli.{COMMANDS[name]}"), name.replace("-", "_")
+        )
         return command
 
 
@@ -82,8 +84,14 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
-              help="Versions of every part, and the digest of the image's recipe.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Versions of every part, and the digest of the image's recipe.",
+)
 def cli() -> None:
     """Adaptive kinetic Monte Carlo on an ACE potential.
 
@@ -110,7 +118,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _run(words: list[str]) -> NoReturn:
     try:
-        sys.exit(cli.main(args=words, prog_name="mlip-kmc", complete_var=COMPLETE, standalone_mode=False) or 0)
+        sys.exit(
+            cli.main(args=words, prog_name="mlip-kmc", complete_var=COMPLETE, standalone_mode=False)
+            or 0
+        )
     except MlipKmcError as error:
         if "--debug" in words:
             traceback.print_exc()

@@ -26,7 +26,12 @@ def potential() -> None:
 
 @potential.command(cls=Command)
 @click.argument("file", type=PATH)
-@click.option("--training", type=PATH, default=None, help="The training set, extended XYZ: what the active set rests on.")
+@click.option(
+    "--training",
+    type=PATH,
+    default=None,
+    help="The training set, extended XYZ: what the active set rests on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(file: Path, *, training: Path | None, as_json: bool) -> None:
     """Print what FILE, a .yace, and the files beside it hold.
@@ -65,8 +70,10 @@ def record(file: Path, force: bool) -> None:  # noqa: FBT001
         click.echo(f"{path} is right already")
         return
     if state == "invalid" and not force:
-        raise PotentialError(f"{path} is there and says something else: {str(problem).partition(';')[0]}; give --force to "
-                             "replace it (what it knows of recipe, training set and errors is lost)")
+        raise PotentialError(
+            f"{path} is there and says something else: {str(problem).partition(';')[0]}; give --force to "
+            "replace it (what it knows of recipe, training set and errors is lost)"
+        )
     write_record(path, found.new_record())
     click.echo(f"wrote {path}")
 
@@ -95,22 +102,48 @@ def _sight(found: "AcePotential", training: Path | None) -> dict[str, Any]:
     from mlip_kmc.potential.basis import BBasis
 
     if found.basis is None or found.active_set is None:
-        return {"gamma": "unknown", "gamma_problem": None, "active_set_ranks": None, "training_environments": None}
+        return {
+            "gamma": "unknown",
+            "gamma_problem": None,
+            "active_set_ranks": None,
+            "training_environments": None,
+        }
     active_set = ActiveSet.read(found.active_set, basis=BBasis.read(found.basis), allow_blind=True)
-    ranks = {element: {"functions": rank.functions, "independent": rank.independent,
-                       "condition": rank.condition if rank.full else None} for element, rank in active_set.ranks.items()}
-    problem, support = f"{active_set.blindness}; {BLIND_ADVICE}" if active_set.blindness else None, None
+    ranks = {
+        element: {
+            "functions": rank.functions,
+            "independent": rank.independent,
+            "condition": rank.condition if rank.full else None,
+        }
+        for element, rank in active_set.ranks.items()
+    }
+    problem, support = (
+        f"{active_set.blindness}; {BLIND_ADVICE}" if active_set.blindness else None,
+        None,
+    )
     try:
         grade = None if problem else Extrapolation.of(found)
     except PotentialError as error:
         grade, problem = None, str(error)
     if grade is not None and training is not None:
         rests = support_of(grade, read_training(training))
-        support = {"largest_gamma": rests.largest_gamma, "elements": {
-            element: {"atoms": rests.atoms[element], "independent": rank.independent, "functions": rank.functions}
-            for element, rank in rests.ranks.items()}}
-    return {"gamma": "refused" if problem else "available", "gamma_problem": problem, "active_set_ranks": ranks,
-            "training_environments": support}
+        support = {
+            "largest_gamma": rests.largest_gamma,
+            "elements": {
+                element: {
+                    "atoms": rests.atoms[element],
+                    "independent": rank.independent,
+                    "functions": rank.functions,
+                }
+                for element, rank in rests.ranks.items()
+            },
+        }
+    return {
+        "gamma": "refused" if problem else "available",
+        "gamma_problem": problem,
+        "active_set_ranks": ranks,
+        "training_environments": support,
+    }
 
 
 def _facts(found: "AcePotential", *, training: Path | None) -> dict[str, Any]:
@@ -131,7 +164,12 @@ def _facts(found: "AcePotential", *, training: Path | None) -> dict[str, Any]:
         "core_repulsion": found.core_repulsion,
         "evaluators": list(get_args(AcePotentialSection.model_fields["evaluator"].annotation)),
         "digests": found.digests.model_dump(),
-        "record": {"file": str(record_path(found.yace)), "state": state, "problem": problem, "content": said},
+        "record": {
+            "file": str(record_path(found.yace)),
+            "state": state,
+            "problem": problem,
+            "content": said,
+        },
     }
 
 
@@ -139,9 +177,15 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     """The facts, for reading."""
     record = facts["record"]
     basis = f"{facts['basis']} ({_counts(facts['basis_functions'])})" if facts["basis"] else "none"
-    active_set = f"{facts['active_set']} ({facts['active_set_kind']})" if facts["active_set"] else "none"
-    unknown = "unknown: it needs a B-basis .yaml and an active set .asi (mlip-kmc potential activeset)"
-    gamma = {"available": "available", "refused": f"REFUSED: {facts['gamma_problem']}"}.get(facts["gamma"], unknown)
+    active_set = (
+        f"{facts['active_set']} ({facts['active_set_kind']})" if facts["active_set"] else "none"
+    )
+    unknown = (
+        "unknown: it needs a B-basis .yaml and an active set .asi (mlip-kmc potential activeset)"
+    )
+    gamma = {"available": "available", "refused": f"REFUSED: {facts['gamma_problem']}"}.get(
+        facts["gamma"], unknown
+    )
     lines = [
         f"potential    {facts['file']}",
         f"elements     {', '.join(facts['elements'])}",
@@ -164,13 +208,22 @@ def _ranks(facts: dict[str, Any]) -> list[str]:
     """What the active set rests on."""
     lines = []
     for element, rank in (facts["active_set_ranks"] or {}).items():
-        condition = "RANK-DEFICIENT" if rank["condition"] is None else f"condition {rank['condition']:.1e}"
-        lines.append(f"  {element:<10} rank {rank['independent']} of {rank['functions']}, {condition}")
+        condition = (
+            "RANK-DEFICIENT" if rank["condition"] is None else f"condition {rank['condition']:.1e}"
+        )
+        lines.append(
+            f"  {element:<10} rank {rank['independent']} of {rank['functions']}, {condition}"
+        )
     support = facts["training_environments"]
     if support:
-        said = "; ".join(f"{one['atoms']} atoms of {element}, {one['independent']} independent environments for "
-                         f"{one['functions']} functions" for element, one in support["elements"].items())
-        lines.append(f"  rests on   {said}; largest gamma in the training set {plain(support['largest_gamma'])}")
+        said = "; ".join(
+            f"{one['atoms']} atoms of {element}, {one['independent']} independent environments for "
+            f"{one['functions']} functions"
+            for element, one in support["elements"].items()
+        )
+        lines.append(
+            f"  rests on   {said}; largest gamma in the training set {plain(support['largest_gamma'])}"
+        )
     return lines
 
 
@@ -178,17 +231,26 @@ def _history(content: dict[str, Any]) -> list[str]:
     """What a record says of where the potential comes from."""
     lines = []
     if content["recipe"]:
-        versions = ", ".join(f"{name} {version}" for name, version in content["recipe"]["versions"].items())
+        versions = ", ".join(
+            f"{name} {version}" for name, version in content["recipe"]["versions"].items()
+        )
         lines.append(f"recipe       {content['recipe']['name']} ({versions})")
     if content["training"]:
-        nearest = ", ".join(f"{pair} {distance:g} A" for pair, distance in content["training"]["smallest_distance_A"].items())
-        lines.append(f"training     {counted(content['training']['structures'], 'structure')}, "
-                     f"{counted(content['training']['atoms'], 'atom')}; "
-                     f"shortest distances {nearest}")
+        nearest = ", ".join(
+            f"{pair} {distance:g} A"
+            for pair, distance in content["training"]["smallest_distance_A"].items()
+        )
+        lines.append(
+            f"training     {counted(content['training']['structures'], 'structure')}, "
+            f"{counted(content['training']['atoms'], 'atom')}; "
+            f"shortest distances {nearest}"
+        )
     if content["test_errors"]:
         errors = content["test_errors"]
-        lines.append(f"test errors  {plain(1e3 * errors['energy_rmse_eV_per_atom'])} meV/atom, "
-                     f"{plain(1e3 * errors['force_rmse_eV_per_A'])} meV/A (RMSE of {counted(errors['structures'], 'structure')})")
+        lines.append(
+            f"test errors  {plain(1e3 * errors['energy_rmse_eV_per_atom'])} meV/atom, "
+            f"{plain(1e3 * errors['force_rmse_eV_per_A'])} meV/A (RMSE of {counted(errors['structures'], 'structure')})"
+        )
     return lines
 
 

@@ -12,8 +12,15 @@ _PACKAGES = ("ase", "numpy", "scipy")
 
 @click.command(cls=Command)
 @click.argument("run_dir", metavar="RUN", type=PATH)
-@click.option("--output", type=PATH, default=None, help="The page [default: RUN/results/report.html].")
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object; no page is written.")
+@click.option(
+    "--output", type=PATH, default=None, help="The page [default: RUN/results/report.html]."
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the numbers as one JSON object; no page is written.",
+)
 def report(run_dir: Path, output: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Tell what the run in RUN has come to, also while it goes on.
 
@@ -29,8 +36,11 @@ def report(run_dir: Path, output: Path | None, as_json: bool) -> None:  # noqa: 
     from mlip_kmc.report import collect, render
     from mlip_kmc.store.view import RunView
 
-    versions = {"mlip-kmc": __version__, **{name: metadata.version(name) for name in _PACKAGES},
-                "Python": sys.version.split()[0]}
+    versions = {
+        "mlip-kmc": __version__,
+        **{name: metadata.version(name) for name in _PACKAGES},
+        "Python": sys.version.split()[0],
+    }
     with RunView.read(run_dir) as view:
         found = collect(view, etc=Path(sys.prefix) / "etc", software=versions)
         if as_json:

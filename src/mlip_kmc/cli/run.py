@@ -29,15 +29,39 @@ if TYPE_CHECKING:
 @run_dir_option("The run directory [default: the configuration's name, beside it, ending in .run].")
 @release_option
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=None, help="In place of the configuration's: for replicas.")
-@click.option("--remote-workers", is_flag=True,
-              help="Run no search in this process, but on workers that join: `mlip-kmc worker RUN`, on any node.")
-@click.option("--interface", default=None, help="With --remote-workers: the network interface to listen on, as ib0.")
-@click.option("--grace-s", type=click.FloatRange(min=0), default=60.0, show_default=True,
-              help="After SIGUSR1: how long running searches may take to finish.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=None,
+    help="In place of the configuration's: for replicas.",
+)
+@click.option(
+    "--remote-workers",
+    is_flag=True,
+    help="Run no search in this process, but on workers that join: `mlip-kmc worker RUN`, on any node.",
+)
+@click.option(
+    "--interface",
+    default=None,
+    help="With --remote-workers: the network interface to listen on, as ib0.",
+)
+@click.option(
+    "--grace-s",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="After SIGUSR1: how long running searches may take to finish.",
+)
 def run(
-    config: Path, *, run_dir: Path | None, release: Path | None, quiet: bool, seed: int | None, remote_workers: bool,
-    interface: str | None, grace_s: float,
+    config: Path,
+    *,
+    run_dir: Path | None,
+    release: Path | None,
+    quiet: bool,
+    seed: int | None,
+    remote_workers: bool,
+    interface: str | None,
+    grace_s: float,
 ) -> None:
     """Start the run of CONFIG, or continue it.
 
@@ -61,12 +85,22 @@ def run(
     potential, structure = inputs_of(settings)
     with Display(quiet=quiet, settings=settings) as display:
         deployer = deployer_of(release, on_note=display.note)
-        wrapper = EonWrapper(settings, run_dir=where, on_progress=display.progress, on_start=display.note,
-                             remote=Remote(interface=interface) if remote_workers else None, grace_s=grace_s)
+        wrapper = EonWrapper(
+            settings,
+            run_dir=where,
+            on_progress=display.progress,
+            on_start=display.note,
+            remote=Remote(interface=interface) if remote_workers else None,
+            grace_s=grace_s,
+        )
         stop_on_signals(wrapper)
         result = wrapper.run_akmc(potential, structure)
         display.result(result)
-        package = deployer.finalize(where) if deployer is not None and result.status is Status.DONE else None
+        package = (
+            deployer.finalize(where)
+            if deployer is not None and result.status is Status.DONE
+            else None
+        )
     if package is not None:
         click.echo(f"released: {package}")
     sys.exit(exit_code(result))
@@ -78,7 +112,9 @@ def stop_on_signals(wrapper: "EonWrapper") -> None:
     def on_signal(number: int, _: FrameType | None) -> None:
         if wrapper.starting:
             raise StoppedError(signal.Signals(number).name)
-        if wrapper.stop.is_set():  # the second time: at once; what is committed is safe, clients end with their parent
+        if (
+            wrapper.stop.is_set()
+        ):  # the second time: at once; what is committed is safe, clients end with their parent
             os._exit(EXIT_MORE_TO_DO)
         wrapper.stop.set()
 

@@ -11,8 +11,14 @@ from mlip_kmc.cli.run import stop_on_signals
 
 @click.command(cls=Command)
 @click.argument("config", type=PATH)
-@click.option("-n", "--count", type=click.IntRange(min=1), default=10, show_default=True,
-              help="So many searches in all; a larger number later adds to them.")
+@click.option(
+    "-n",
+    "--count",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="So many searches in all; a larger number later adds to them.",
+)
 @run_dir_option("The run directory [default: the configuration's name, beside it, ending in .run].")
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 def search(config: Path, count: int, run_dir: Path | None, quiet: bool) -> None:  # noqa: FBT001
@@ -30,8 +36,12 @@ def search(config: Path, count: int, run_dir: Path | None, quiet: bool) -> None:
     settings = load_config(config)
     potential, structure = inputs_of(settings)
     with Display(quiet=quiet, settings=settings, searches=count) as display:
-        wrapper = EonWrapper(settings, run_dir=run_dir or config.with_suffix(".run"), on_progress=display.progress,
-                             on_start=display.note)
+        wrapper = EonWrapper(
+            settings,
+            run_dir=run_dir or config.with_suffix(".run"),
+            on_progress=display.progress,
+            on_start=display.note,
+        )
         stop_on_signals(wrapper)
         result = wrapper.search(potential, structure, count=count)
         display.result(result)

@@ -10,13 +10,40 @@ from mlip_kmc.cli.common import PATH, Command
 
 @click.command(cls=Command)
 @click.argument("config", type=PATH, required=False)
-@click.option("--socket", "socket_path", type=PATH, required=True,
-              help="Where to listen: in a directory of its own, which only you can enter; it is made if it is missing.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Evaluations at a time.")
-@click.option("--recipe", type=PATH, default=None, hidden=True, help="Options of the driver, as JSON, instead of CONFIG.")
-@click.option("--until-stdin-ends", is_flag=True, hidden=True,
-              help="Stop when standard input ends, as when the run that started it dies.")
-def serve(config: Path | None, socket_path: Path, workers: int, recipe: Path | None, until_stdin_ends: bool) -> None:  # noqa: FBT001
+@click.option(
+    "--socket",
+    "socket_path",
+    type=PATH,
+    required=True,
+    help="Where to listen: in a directory of its own, which only you can enter; it is made if it is missing.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Evaluations at a time.",
+)
+@click.option(
+    "--recipe",
+    type=PATH,
+    default=None,
+    hidden=True,
+    help="Options of the driver, as JSON, instead of CONFIG.",
+)
+@click.option(
+    "--until-stdin-ends",
+    is_flag=True,
+    hidden=True,
+    help="Stop when standard input ends, as when the run that started it dies.",
+)
+def serve(
+    config: Path | None,
+    socket_path: Path,
+    workers: int,
+    recipe: Path | None,
+    until_stdin_ends: bool,  # noqa: FBT001
+) -> None:
     """Keep the potential of CONFIG loaded, and answer pace_driver.py --socket.
 
     \b
@@ -28,8 +55,13 @@ def serve(config: Path | None, socket_path: Path, workers: int, recipe: Path | N
     def ready(digest: str) -> None:
         click.echo(f"potential {digest} at {socket_path}, {workers} at a time")
 
-    run_server(_options(config, recipe), socket_path=socket_path, workers=workers, on_ready=ready,
-               until_stdin_ends=until_stdin_ends)
+    run_server(
+        _options(config, recipe),
+        socket_path=socket_path,
+        workers=workers,
+        on_ready=ready,
+        until_stdin_ends=until_stdin_ends,
+    )
 
 
 def _options(config: Path | None, recipe: Path | None) -> dict[str, str]:
@@ -46,5 +78,7 @@ def _options(config: Path | None, recipe: Path | None) -> dict[str, str]:
     potential = potential_of(load_config(config or Path()))
     driven = DrivenPotential(potential) if isinstance(potential, AcePotential) else potential
     if not isinstance(driven, DrivenPotential):
-        raise PotentialError("eOn's built-in potentials need no server; serve an ACE potential or an ASE calculator")
+        raise PotentialError(
+            "eOn's built-in potentials need no server; serve an ACE potential or an ASE calculator"
+        )
     return {**driven.recipe(), **driven.gamma_recipe()}

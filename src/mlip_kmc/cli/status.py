@@ -20,10 +20,22 @@ _LITTLE_BYTES = 1_000_000_000
 
 @click.command(cls=Command)
 @click.argument("run", type=PATH)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; units are in its keys.")
-@click.option("--work", is_flag=True, help="Print two integers: KMC steps and registered searches; 0 0 before the first commit.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object; units are in its keys."
+)
+@click.option(
+    "--work",
+    is_flag=True,
+    help="Print two integers: KMC steps and registered searches; 0 0 before the first commit.",
+)
 @click.option("--watch", is_flag=True, help="Print it again and again, until Ctrl-C.")
-@click.option("--interval-s", type=click.FloatRange(min=0.2), default=5.0, show_default=True, help="How often, with --watch.")
+@click.option(
+    "--interval-s",
+    type=click.FloatRange(min=0.2),
+    default=5.0,
+    show_default=True,
+    help="How often, with --watch.",
+)
 def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: float) -> None:
     """Show where the run in the directory RUN is.
 
@@ -69,10 +81,16 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
     rows = [
         ("run", now.path),
         ("condition", _condition(now)),
-        ("KMC steps", _of(f"{now.kmc_steps}", now.kmc_steps_wanted)
-         + (f", {plain(now.events_a_day)} a day" if now.events_a_day else "")),
-        ("simulated time", _of(f"{plain(now.simulated_time_s, digits=4)} s", now.simulated_time_wanted_s)
-         + (f", at {now.temperature_K:g} K" if now.temperature_K else "")),
+        (
+            "KMC steps",
+            _of(f"{now.kmc_steps}", now.kmc_steps_wanted)
+            + (f", {plain(now.events_a_day)} a day" if now.events_a_day else ""),
+        ),
+        (
+            "simulated time",
+            _of(f"{plain(now.simulated_time_s, digits=4)} s", now.simulated_time_wanted_s)
+            + (f", at {now.temperature_K:g} K" if now.temperature_K else ""),
+        ),
         ("state", f"number {now.state}, of {now.states} known"),
         ("confidence", _confidence(now)),
         ("searches", _searches(now)),
@@ -91,7 +109,12 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         ("disk", _disk(now)),
     ]
     if now.active_set_blind:
-        rows.append(("warning", f"{now.active_set_blind}, and searches went on where they should have halted"))
+        rows.append(
+            (
+                "warning",
+                f"{now.active_set_blind}, and searches went on where they should have halted",
+            )
+        )
     return rows
 
 
@@ -100,16 +123,22 @@ def _condition(now: "RunStatus") -> str:
     if now.condition == "running":
         return f"running{where}: {now.phase}"
     if now.condition == "lost":
-        return (f"lost: no sign of life{where} for {duration(now.seen_s or 0.0)}; if that process is gone, `mlip-kmc run` "
-                "continues the run")
+        return (
+            f"lost: no sign of life{where} for {duration(now.seen_s or 0.0)}; if that process is gone, `mlip-kmc run` "
+            "continues the run"
+        )
     if now.condition == "halted":
         return f"halted on extrapolation: {now.halt}; `mlip-kmc select {shlex.quote(now.path)}` chooses what to label"
     return "done" if now.condition == "done" else "stopped; `mlip-kmc run` continues it"
 
 
 def _confidence(now: "RunStatus") -> str:
-    wanted = f" of {now.confidence_wanted:g} ({now.confidence_scheme})" if now.confidence_wanted else ""
-    here = f"{counted(now.searches_here, 'search')} here" if now.searches_here else "not searched yet"
+    wanted = (
+        f" of {now.confidence_wanted:g} ({now.confidence_scheme})" if now.confidence_wanted else ""
+    )
+    here = (
+        f"{counted(now.searches_here, 'search')} here" if now.searches_here else "not searched yet"
+    )
     return f"{now.confidence:.4f}{wanted}, {here}"
 
 
@@ -118,23 +147,33 @@ def _started(now: "RunStatus") -> str:
 
 
 def _searches(now: "RunStatus") -> str:
-    return outcomes(now.searches) + (f"; {now.bad_in_a_row} bad in a row" if now.bad_in_a_row > 2 else "")
+    return outcomes(now.searches) + (
+        f"; {now.bad_in_a_row} bad in a row" if now.bad_in_a_row > 2 else ""
+    )
 
 
 def _prefactors(now: "RunStatus") -> str:
     constant, total = now.prefactors.get("constant", 0), sum(now.prefactors.values())
     if not constant:
         return f"harmonic, of all {total} processes found"
-    return (f"{total - constant} of {total} processes found are harmonic, {constant} constant in both directions: "
-            f"{reasons(now.prefactor_reasons)}")
+    return (
+        f"{total - constant} of {total} processes found are harmonic, {constant} constant in both directions: "
+        f"{reasons(now.prefactor_reasons)}"
+    )
 
 
 def _workers(now: "RunStatus") -> str:
     if now.workers is None:
         return "unknown"
     used = f"; {now.utilisation:.0%} busy over its life" if now.utilisation is not None else ""
-    where = f" on {', '.join(f'{node} ({slots})' for node, slots in sorted(now.nodes.items()))}" if len(now.nodes) > 1 else ""
-    lost = f"; {counted(now.discarded, 'search')} made useless by KMC steps" if now.discarded else ""
+    where = (
+        f" on {', '.join(f'{node} ({slots})' for node, slots in sorted(now.nodes.items()))}"
+        if len(now.nodes) > 1
+        else ""
+    )
+    lost = (
+        f"; {counted(now.discarded, 'search')} made useless by KMC steps" if now.discarded else ""
+    )
     return f"{now.busy} of {now.workers} busy{where}, {counted(now.pending, 'search')} submitted, not registered yet{used}{lost}"
 
 

@@ -11,10 +11,19 @@ from mlip_kmc.cli.common import PATH, Command, on_stop_signals
 
 @click.command(cls=Command)
 @click.argument("run", type=PATH)
-@click.option("--slots", type=click.IntRange(1, 4096), default=None,
-              help="Searches at a time [default: the processors this process may use].")
-@click.option("--patience-min", type=click.FloatRange(min=0), default=15.0, show_default=True,
-              help="So long it waits for a run that has not begun, or whose process died.")
+@click.option(
+    "--slots",
+    type=click.IntRange(1, 4096),
+    default=None,
+    help="Searches at a time [default: the processors this process may use].",
+)
+@click.option(
+    "--patience-min",
+    type=click.FloatRange(min=0),
+    default=15.0,
+    show_default=True,
+    help="So long it waits for a run that has not begun, or whose process died.",
+)
 @click.option("--interface", default=None, help="The network interface to be reached on, as ib0.")
 def worker(run: Path, slots: int | None, patience_min: float, interface: str | None) -> None:
     """Run searches for the run in the directory RUN, which was started with --remote-workers.
@@ -28,11 +37,18 @@ def worker(run: Path, slots: int | None, patience_min: float, interface: str | N
     from mlip_kmc.ground.environment import processors
     from mlip_kmc.workers.crew import Crew
 
-    crew = Crew(run.absolute(), slots=slots or processors(), say=lambda line: click.echo(line, err=True), interface=interface)
+    crew = Crew(
+        run.absolute(),
+        slots=slots or processors(),
+        say=lambda line: click.echo(line, err=True),
+        interface=interface,
+    )
 
     def on_signal(_: int, __: FrameType | None) -> None:
         crew.stop.set()
 
     on_stop_signals(on_signal)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it is for the run; workers go on until that ends
+    signal.signal(
+        signal.SIGUSR1, signal.SIG_IGN
+    )  # it is for the run; workers go on until that ends
     crew.serve(patience_s=patience_min * 60)

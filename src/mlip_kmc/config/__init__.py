@@ -1,6 +1,6 @@
 """A run's configuration: sections, their explanation, eOn's options.
 
-    config = load_config(Path("akmc.yaml"))
+config = load_config(Path("akmc.yaml"))
 """
 
 from mlip_kmc.config.model import (
@@ -28,4 +28,25 @@ from mlip_kmc.config.sections import (
     ZblSection,
 )
 
-__all__ = ["AcePotentialSection", "AsePotentialSection", "BaselineSection", "BuiltinPotentialSection", "ConfidenceSection", "Config", "ConstantPrefactor", "GammaSection", "HarmonicPrefactor", "LennardJonesSection", "PotentialSection", "RepulsionSection", "RetentionSection", "SearchSection", "StopSection", "StructureSection", "ZblSection", "example_directory", "json_schema", "load_config"]
+__all__ = [
+    "AcePotentialSection",
+    "AsePotentialSection",
+    "BaselineSection",
+    "BuiltinPotentialSection",
+    "ConfidenceSection",
+    "Config",
+    "ConstantPrefactor",
+    "GammaSection",
+    "HarmonicPrefactor",
+    "LennardJonesSection",
+    "PotentialSection",
+    "RepulsionSection",
+    "RetentionSection",
+    "SearchSection",
+    "StopSection",
+    "StructureSection",
+    "ZblSection",
+    "example_directory",
+    "json_schema",
+    "load_config",
+]

@@ -1,6 +1,6 @@
 """The `config.ini` that eOn's server and clients read, made from a `Config`.
 
-    text = config_ini(config, potential_name="lammps", jobs_ahead=4)
+text = config_ini(config, potential_name="lammps", jobs_ahead=4)
 """
 
 import configparser
@@ -13,7 +13,16 @@ from mlip_kmc.config.eon_schema import RESERVED, RESERVED_SECTIONS, Options, che
 if TYPE_CHECKING:
     from mlip_kmc.config import Config
 
-__all__ = ["RESERVED", "RESERVED_SECTIONS", "Options", "check_options", "config_ini", "hessian_ini", "ini_text", "schema"]
+__all__ = [
+    "RESERVED",
+    "RESERVED_SECTIONS",
+    "Options",
+    "check_options",
+    "config_ini",
+    "hessian_ini",
+    "ini_text",
+    "schema",
+]
 
 MINIMUM_FORCE_EV_PER_A = 1e-3
 """Minima are relaxed further than saddles: at a saddle's 0.01 eV/A a shoulder passes for a state that no search comes back to."""
@@ -30,26 +39,43 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
         jobs_ahead: eOn's `num_jobs`, which it asks for and our server does not use.
     """
     search = config.search
-    weights = {"random": "displace_random_weight", "under_coordinated": "displace_under_coordinated_weight",
-               "least_coordinated": "displace_least_coordinated_weight"}
+    weights = {
+        "random": "displace_random_weight",
+        "under_coordinated": "displace_under_coordinated_weight",
+        "least_coordinated": "displace_least_coordinated_weight",
+    }
     options: dict[str, dict[str, Any]] = {
-        "Main": {"job": "akmc", "temperature": config.temperature_K, "random_seed": config.seed % 2**31},
+        "Main": {
+            "job": "akmc",
+            "temperature": config.temperature_K,
+            "random_seed": config.seed % 2**31,
+        },
         "Potential": {"potential": potential_name},
         "Communicator": {"type": "local", "num_jobs": jobs_ahead, "jobs_per_bundle": 1},
-        "AKMC": {"confidence": config.confidence.value, "confidence_scheme": config.confidence.scheme,
-                 "thermally_accessible_window": search.thermal_window_kT},
+        "AKMC": {
+            "confidence": config.confidence.value,
+            "confidence_scheme": config.confidence.scheme,
+            "thermally_accessible_window": search.thermal_window_kT,
+        },
         "Structure Comparison": {"energy_difference": 0.01, "distance_difference": 0.1},
         "Process Search": {"minimize_first": True},
         "Prefactor": {"default_value": config.prefactor.default_per_s},
         "Recycling": {"use_recycling": config.recycling},
         "Coarse Graining": {"use_mcamc": config.superbasins},
-        "Optimizer": {"opt_method": "lbfgs", "convergence_metric": "max_atom",
-                      "converged_force": min(search.converged_force_eV_per_A, MINIMUM_FORCE_EV_PER_A)},
-        "Saddle Search": {weights[search.displace]: 1.0, "displace_magnitude": search.displacement_A,
-                          "displace_radius": search.displacement_radius_A,
-                          "displace_max_coordination": search.max_coordination,
-                          "converged_force": search.converged_force_eV_per_A, "max_energy": search.max_energy_eV,
-                          "max_iterations": search.max_iterations},
+        "Optimizer": {
+            "opt_method": "lbfgs",
+            "convergence_metric": "max_atom",
+            "converged_force": min(search.converged_force_eV_per_A, MINIMUM_FORCE_EV_PER_A),
+        },
+        "Saddle Search": {
+            weights[search.displace]: 1.0,
+            "displace_magnitude": search.displacement_A,
+            "displace_radius": search.displacement_radius_A,
+            "displace_max_coordination": search.max_coordination,
+            "converged_force": search.converged_force_eV_per_A,
+            "max_energy": search.max_energy_eV,
+            "max_iterations": search.max_iterations,
+        },
     }
     for section, entries in config.eon.items():
         options.setdefault(section, {}).update(entries)
@@ -63,8 +89,15 @@ def hessian_ini(potential_name: str) -> str:
 
 def hessian_options() -> dict[str, dict[str, Any]]:
     """eOn's options of such a job, but for the potential."""
-    return {"Main": {"job": "hessian", "parallel": False, "quiet": True, "finite_difference": HESSIAN_STEP_A},
-            "Hessian": {"fd_scheme": "central", "write_modes": False}}
+    return {
+        "Main": {
+            "job": "hessian",
+            "parallel": False,
+            "quiet": True,
+            "finite_difference": HESSIAN_STEP_A,
+        },
+        "Hessian": {"fd_scheme": "central", "write_modes": False},
+    }
 
 
 def ini_text(options: Mapping[str, Mapping[str, Any]]) -> str:

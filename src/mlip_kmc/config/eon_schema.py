@@ -1,7 +1,7 @@
 """eOn's own schema of options: what exists, of which kind, and what the configuration sets itself.
 
-    check_options({"Optimizer": {"max_move": 0.1}})              # ValueError where eOn would refuse it
-    normalised({"Optimizer": {"lbfgs_auto_scale": "F"}})         # {"Optimizer": {"lbfgs_auto_scale": False}}
+check_options({"Optimizer": {"max_move": 0.1}})              # ValueError where eOn would refuse it
+normalised({"Optimizer": {"lbfgs_auto_scale": "F"}})         # {"Optimizer": {"lbfgs_auto_scale": False}}
 """
 
 import difflib
@@ -35,8 +35,14 @@ RESERVED = {
     ("Recycling", "use_recycling"): "set recycling",
     ("KDB", "use_kdb"): "its database is outside of what is committed",
     ("Saddle Search", "displace_atom_kmc_state_script"): "the configuration runs no scripts",
-    ("Recycling", "use_sb_recycling"): "it keeps its state outside of what is committed; set recycling",
-    ("Recycling", "displace_moved_only"): "it needs the job table of eOn's own communicators; set search.displace",
+    (
+        "Recycling",
+        "use_sb_recycling",
+    ): "it keeps its state outside of what is committed; set recycling",
+    (
+        "Recycling",
+        "displace_moved_only",
+    ): "it needs the job table of eOn's own communicators; set search.displace",
     ("Coarse Graining", "use_mcamc"): "set superbasins",
     ("Coarse Graining", "use_askmc"): "it cannot be resumed safely; set superbasins",
     ("Saddle Search", "displace_magnitude"): "set search.displacement_A",
@@ -53,12 +59,63 @@ RESERVED_SECTIONS = {
     "Debug": "eOn's debugging switches would change what is recorded",
     "amsel": "it belongs to a step out of superbasins that is not used here; set superbasins",
     "Serve": "eOn's own server would listen to the network; `mlip-kmc serve` is one that does not",
-    **dict.fromkeys(("AMS", "AMS_IO", "AMS_ENV", "XTBPot", "SocketNWChemPot", "RgpotPot", "cpmd", "Metatomic", "ASE_NWCHEM",
-                     "ASE_ORCA"), "it belongs to a potential of eOn that starts or loads other programs; set potential"),
+    **dict.fromkeys(
+        (
+            "AMS",
+            "AMS_IO",
+            "AMS_ENV",
+            "XTBPot",
+            "SocketNWChemPot",
+            "RgpotPot",
+            "cpmd",
+            "Metatomic",
+            "ASE_NWCHEM",
+            "ASE_ORCA",
+        ),
+        "it belongs to a potential of eOn that starts or loads other programs; set potential",
+    ),
 }
-_UNITS = {"a", "ang", "angstrom", "c", "celsius", "d", "day", "days", "degc", "ev", "f", "fs", "h", "ha", "hour", "hours", "hr",
-          "j", "k", "kcal", "kelvin", "kj", "kt", "m", "mev", "min", "minutes", "mol", "ms", "nm", "ns", "per", "pm", "ps", "ry",
-          "s", "sec", "seconds", "us"}
+_UNITS = {
+    "a",
+    "ang",
+    "angstrom",
+    "c",
+    "celsius",
+    "d",
+    "day",
+    "days",
+    "degc",
+    "ev",
+    "f",
+    "fs",
+    "h",
+    "ha",
+    "hour",
+    "hours",
+    "hr",
+    "j",
+    "k",
+    "kcal",
+    "kelvin",
+    "kj",
+    "kt",
+    "m",
+    "mev",
+    "min",
+    "minutes",
+    "mol",
+    "ms",
+    "nm",
+    "ns",
+    "per",
+    "pm",
+    "ps",
+    "ry",
+    "s",
+    "sec",
+    "seconds",
+    "us",
+}
 _MANUAL = "see eOn's manual"
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _WHOLE, _NUMBER, _TRUTH = ("int", "integer"), ("float",), ("boolean", "bool")
@@ -93,8 +150,12 @@ def normalised(options: Options) -> Options:
     Raises:
         ValueError: one line; the configuration's reader adds where.
     """
-    return {section: {key: _checked(section, key, value) for key, value in _entries(section, entries).items()}
-            for section, entries in options.items()}
+    return {
+        section: {
+            key: _checked(section, key, value) for key, value in _entries(section, entries).items()
+        }
+        for section, entries in options.items()
+    }
 
 
 def options_schema() -> dict[str, Any]:
@@ -104,17 +165,32 @@ def options_schema() -> dict[str, Any]:
     except ProgramError:
         return {"type": "object", "additionalProperties": {"type": "object"}}
     sections = {
-        section: {"type": "object", "additionalProperties": False,
-                  "properties": {key: _described(facts) for key, facts in entries.items() if (section, key) not in RESERVED}}
-        for section, entries in known.items() if section not in RESERVED_SECTIONS
+        section: {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                key: _described(facts)
+                for key, facts in entries.items()
+                if (section, key) not in RESERVED
+            },
+        }
+        for section, entries in known.items()
+        if section not in RESERVED_SECTIONS
     }
     return {"type": "object", "additionalProperties": False, "properties": sections}
 
 
 def _described(facts: dict[str, Any]) -> dict[str, Any]:
     kind = facts.get("kind")
-    body: dict[str, Any] = {"type": "boolean" if kind in _TRUTH else "integer" if kind in _WHOLE else
-                            "number" if kind in _NUMBER else "string"}
+    body: dict[str, Any] = {
+        "type": "boolean"
+        if kind in _TRUTH
+        else "integer"
+        if kind in _WHOLE
+        else "number"
+        if kind in _NUMBER
+        else "string"
+    }
     if body["type"] == "string":
         body["type"] = ["string", "number"]  # what looks like a number needs no quotes
         if isinstance(facts.get("values"), list):
@@ -134,7 +210,11 @@ def closest(name: str, known: Iterable[str], otherwise: str) -> str:
 def other_unit(name: str, known: Iterable[str]) -> str | None:
     """The known name that is `name` in another unit, or without one: `temperature_C`, `temperature` -> `temperature_K`."""
     stem = _without_unit(name)
-    same = [entry for entry in known if _without_unit(entry) == stem and entry.lower() not in (name.lower(), stem)]
+    same = [
+        entry
+        for entry in known
+        if _without_unit(entry) == stem and entry.lower() not in (name.lower(), stem)
+    ]
     return same[0] if same else None
 
 
@@ -159,7 +239,9 @@ def _checked(section: str, key: str, value: Value) -> Value:
     if (section, key) in RESERVED:
         raise ValueError(f"eon.{section}.{key} cannot be set: {RESERVED[section, key]}")
     if key not in known:
-        raise ValueError(f"eOn's section '{section}' has no option {key!r}; {closest(key, known, _MANUAL)}")
+        raise ValueError(
+            f"eOn's section '{section}' has no option {key!r}; {closest(key, known, _MANUAL)}"
+        )
     name, kind, values = f"eon.{section}.{key}", known[key].get("kind"), known[key].get("values")
     if kind in _TRUTH:
         return _truth(name, value)
@@ -200,11 +282,15 @@ def _number(name: str, value: Value) -> float:
 
 def _text(name: str, value: Value, values: list[str] | None) -> str:
     if isinstance(value, bool):
-        raise ValueError(f"{name} is text, not {str(value).lower()}; put the text in quotes if it is meant")  # noqa: TRY004
+        raise ValueError(  # noqa: TRY004
+            f"{name} is text, not {str(value).lower()}; put the text in quotes if it is meant"
+        )
     text = str(value)
     if not _TEXT.fullmatch(text) or text != text.strip():
-        raise ValueError(f"{name} takes letters, digits, spaces and _ . , : + - ( ) [ ] only: no line breaks, '%', '#', ';', '/' "
-                         f"or '..', no spaces at its ends: {value!r}")
+        raise ValueError(
+            f"{name} takes letters, digits, spaces and _ . , : + - ( ) [ ] only: no line breaks, '%', '#', ';', '/' "
+            f"or '..', no spaces at its ends: {value!r}"
+        )
     if values and text not in values:
         raise ValueError(f"{name} is one of {', '.join(values)}, not {value!r}")
     return text

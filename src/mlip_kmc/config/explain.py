@@ -1,6 +1,6 @@
 """What pydantic found wrong, in the user's words: one line for each thing.
 
-    explain(error, Config)       # ["'temperature_K' is missing; add it", "unknown key 'serach'; did you mean 'search'?"]
+explain(error, Config)       # ["'temperature_K' is missing; add it", "unknown key 'serach'; did you mean 'search'?"]
 """
 
 import math
@@ -14,7 +14,9 @@ from pydantic import BaseModel, ValidationError
 from mlip_kmc.config.eon_schema import closest, other_unit
 
 _LONGEST_SHOWN = 60
-_WITH_UNIT = re.compile(r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[A-Za-z\u00b0\u00c5\u212b/]+[A-Za-z0-9/^]*\s*\Z")
+_WITH_UNIT = re.compile(
+    r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[A-Za-z\u00b0\u00c5\u212b/]+[A-Za-z0-9/^]*\s*\Z"
+)
 _MEANT = re.compile(r"did you mean '([^']+)'")
 _WORDS = {
     "greater_than": "must be more than {gt}",
@@ -28,9 +30,13 @@ _WORDS = {
     "path_type": "must be a file name",
 }
 _WORDS |= dict.fromkeys(("float_type", "float_parsing"), "must be a number")
-_WORDS |= dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number")
+_WORDS |= dict.fromkeys(
+    ("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"
+)
 _WORDS |= dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false")
-_WORDS |= dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be a section of keys")
+_WORDS |= dict.fromkeys(
+    ("model_type", "model_attributes_type", "dict_type"), "must be a section of keys"
+)
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -38,8 +44,11 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     problems = error.errors(include_url=False)
     lines = {_line(problem, model): problem["type"] for problem in problems}
     meant = {match for line in lines for match in _MEANT.findall(line)}
-    return [line for line, kind in lines.items()  # a misspelt key is not missing, too
-            if not (kind == "missing" and line.split("'")[1].rpartition(".")[2] in meant)] or list(lines)
+    return [
+        line
+        for line, kind in lines.items()  # a misspelt key is not missing, too
+        if not (kind == "missing" and line.split("'")[1].rpartition(".")[2] in meant)
+    ] or list(lines)
 
 
 def shown(value: object) -> str:
@@ -61,14 +70,22 @@ def _line(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
         return said if not keys or said.startswith(("eOn", "eon.")) else f"{where}: {said}"
     if isinstance(given, float) and not math.isfinite(given):
         context, problem = {}, {**problem, "type": "finite_number"}  # NaN is also not more than 0
-    words = problem["msg"] if problem["type"].startswith("mlip_kmc") else _WORDS.get(problem["type"], "is not valid")
+    words = (
+        problem["msg"]
+        if problem["type"].startswith("mlip_kmc")
+        else _WORDS.get(problem["type"], "is not valid")
+    )
     seen = f" (it is {shown(given)})" if isinstance(given, str | int | float | bool) else ""
     return f"{where}: {words.format_map(context)}{seen}{_without_unit(problem['type'], given)}"
 
 
 def _without_unit(kind: str, given: object) -> str:
     """Advice on `500 K` where a number is wanted."""
-    match = _WITH_UNIT.match(given) if isinstance(given, str) and kind in ("float_parsing", "int_parsing") else None
+    match = (
+        _WITH_UNIT.match(given)
+        if isinstance(given, str) and kind in ("float_parsing", "int_parsing")
+        else None
+    )
     return f"; write {match.group(1)} alone: the unit is in the key's name" if match else ""
 
 
@@ -79,14 +96,19 @@ def _other_key(keys: list[str], section: type[BaseModel], model: type[BaseModel]
     if in_unit:
         return f"did you mean '{in_unit}'? Give the value in the unit that this name ends with"
     places = [name] if name in model.model_fields else []
-    places += [f"{key}.{name}" for key, field in model.model_fields.items()
-               if any(name in kind.model_fields for kind in _sections_in(field.annotation))]
+    places += [
+        f"{key}.{name}"
+        for key, field in model.model_fields.items()
+        if any(name in kind.model_fields for kind in _sections_in(field.annotation))
+    ]
     if len(places) == 1 and places[0] != ".".join(keys):
         return f"did you mean '{places[0]}'?"
     return closest(name, known, "known here: " + ", ".join(known))
 
 
-def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], type[BaseModel]]:
+def _walk(
+    location: tuple[int | str, ...], model: type[BaseModel]
+) -> tuple[list[str], type[BaseModel]]:
     """The user's keys in a location, which also names the classes that pydantic chose, and the innermost section."""
     keys: list[str] = []
     section, choices = model, dict[str, type[BaseModel]]()
@@ -96,7 +118,9 @@ def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list
         elif part != "[key]":
             keys.append(part)
             field = section.model_fields.get(part)
-            choices = {kind.__name__: kind for kind in _sections_in(field.annotation)} if field else {}
+            choices = (
+                {kind.__name__: kind for kind in _sections_in(field.annotation)} if field else {}
+            )
             if len(choices) == 1:
                 section = next(iter(choices.values()))
     return keys, section

@@ -62,13 +62,18 @@ PotentialSection = Annotated[
     Annotated[AcePotentialSection, Tag("AcePotentialSection")]
     | Annotated[BuiltinPotentialSection, Tag("BuiltinPotentialSection")]
     | Annotated[AsePotentialSection, Tag("AsePotentialSection")],
-    _one_of({"ace": AcePotentialSection, "eon": BuiltinPotentialSection, "ase": AsePotentialSection},
-            "must be a section with exactly one of the keys 'ace' (a .yace file), 'eon' (a built-in's name) and 'ase' (a class)"),
+    _one_of(
+        {"ace": AcePotentialSection, "eon": BuiltinPotentialSection, "ase": AsePotentialSection},
+        "must be a section with exactly one of the keys 'ace' (a .yace file), 'eon' (a built-in's name) and 'ase' (a class)",
+    ),
 ]
 PrefactorSection = Annotated[
-    Annotated[ConstantPrefactor, Tag("ConstantPrefactor")] | Annotated[HarmonicPrefactor, Tag("HarmonicPrefactor")],
-    _one_of({"constant_per_s": ConstantPrefactor, "harmonic": HarmonicPrefactor},
-            "must be a section with exactly one of the keys 'constant_per_s' (a number) and 'harmonic' (true)"),
+    Annotated[ConstantPrefactor, Tag("ConstantPrefactor")]
+    | Annotated[HarmonicPrefactor, Tag("HarmonicPrefactor")],
+    _one_of(
+        {"constant_per_s": ConstantPrefactor, "harmonic": HarmonicPrefactor},
+        "must be a section with exactly one of the keys 'constant_per_s' (a number) and 'harmonic' (true)",
+    ),
 ]
 
 
@@ -108,7 +113,11 @@ class Config(Section):
     @classmethod
     def _without_empty_sections(cls, value: Any) -> Any:
         """A section whose keys are all commented out is as good as absent."""
-        return {key: entry for key, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+        return (
+            {key: entry for key, entry in value.items() if entry is not None}
+            if isinstance(value, dict)
+            else value
+        )
 
     @field_validator("structure", mode="before")
     @classmethod
@@ -124,12 +133,22 @@ class Config(Section):
             raise ValueError("must be a section of eOn's sections, as {Optimizer: {max_move: 0.1}}")  # noqa: TRY004
         for section, entries in value.items():
             if not isinstance(entries, dict):
-                raise ValueError(f"eon.{repr(str(section))[1:-1]} must be a section of eOn's options")  # noqa: TRY004
+                raise ValueError(  # noqa: TRY004
+                    f"eon.{repr(str(section))[1:-1]} must be a section of eOn's options"
+                )
             for key, entry in entries.items():
                 if not isinstance(entry, bool | int | float | str):
                     raise ValueError(f"eon.{section}.{key} must be one value; put a list in quotes")  # noqa: TRY004
-        return normalised({str(section): {str(key): entry for key, entry in entries.items()}
-                           for section, entries in value.items()}) if value else {}
+        return (
+            normalised(
+                {
+                    str(section): {str(key): entry for key, entry in entries.items()}
+                    for section, entries in value.items()
+                }
+            )
+            if value
+            else {}
+        )
 
     @cached_property
     def worker_count(self) -> int:
@@ -141,13 +160,29 @@ class Config(Section):
 
         Limits, workers and the temperature are left out: a run may go on with others.
         """
-        facts = _dotted(self.model_dump(mode="json", exclude={"structure": True, "potential": True, "search": _SEARCH_LIMITS,
-                                                              "gamma": _GAMMA_LIMITS, **_LIMITS}))
-        return {key: value for key, value in facts.items() if key not in _LATER or value != _LATER[key]}
+        facts = _dotted(
+            self.model_dump(
+                mode="json",
+                exclude={
+                    "structure": True,
+                    "potential": True,
+                    "search": _SEARCH_LIMITS,
+                    "gamma": _GAMMA_LIMITS,
+                    **_LIMITS,
+                },
+            )
+        )
+        return {
+            key: value for key, value in facts.items() if key not in _LATER or value != _LATER[key]
+        }
 
     def limits(self) -> dict[str, Any]:
         """What may change while a run goes on, by dotted key: what `physics` leaves out."""
-        return _dotted(self.model_dump(mode="json", include={"search": _SEARCH_LIMITS, "gamma": _GAMMA_LIMITS, **_LIMITS}))
+        return _dotted(
+            self.model_dump(
+                mode="json", include={"search": _SEARCH_LIMITS, "gamma": _GAMMA_LIMITS, **_LIMITS}
+            )
+        )
 
 
 _SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
@@ -160,7 +195,11 @@ _LIMITS = {"stop": True, "workers": True, "temperature_K": True, "retention": Tr
 def _dotted(facts: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in facts.items():
-        flat.update(_dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+        flat.update(
+            _dotted(value, f"{prefix}{key}.")
+            if isinstance(value, dict)
+            else {f"{prefix}{key}": value}
+        )
     return flat
 
 
@@ -169,8 +208,14 @@ def json_schema() -> dict[str, Any]:
     found: dict[str, Any] = Config.model_json_schema()
     properties = found["properties"]
     section = properties["structure"].pop("$ref")
-    properties["structure"]["anyOf"] = [{"type": "string", "description": "A structure file."}, {"$ref": section}]
-    properties["workers"] = {**properties["workers"], "anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]}
+    properties["structure"]["anyOf"] = [
+        {"type": "string", "description": "A structure file."},
+        {"$ref": section},
+    ]
+    properties["workers"] = {
+        **properties["workers"],
+        "anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}],
+    }
     properties["eon"] = {**properties["eon"], **options_schema()}
     found["title"] = "mlip-kmc configuration"
     found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -189,7 +234,9 @@ def load_config(path: str | Path) -> Config:
     try:
         return Config.model_validate(raw, context={"base": path.resolve().parent})
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in explain(error, Config))) from error
+        raise ConfigError(
+            "\n".join(f"{path}: {line}" for line in explain(error, Config))
+        ) from error
 
 
 def example_directory() -> Path:
@@ -201,5 +248,7 @@ def example_directory() -> Path:
     for root in (Path(sys.prefix) / "share", Path(__file__).resolve().parents[3] / "examples"):
         if (root / "cu-vacancy").is_dir():
             return root / "cu-vacancy"
-    raise ConfigError("the example's files are not here; run inside the image, or name your own: `mlip-kmc init "
-                      "DIRECTORY --structure FILE --potential FILE`")
+    raise ConfigError(
+        "the example's files are not here; run inside the image, or name your own: `mlip-kmc init "
+        "DIRECTORY --structure FILE --potential FILE`"
+    )

@@ -53,10 +53,17 @@ def _existing_file(value: Path, info: ValidationInfo) -> Path:
         if path.is_dir():
             raise ValueError(f"{path} is a directory, not a file; name a file in it")
         found = path.is_file()
-    except (OSError, RuntimeError) as error:  # too long a name, a loop of links, ~ of an unknown user
-        raise ValueError(f"{shown(str(value))} names no file: {getattr(error, 'strerror', None) or error}") from error
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # too long a name, a loop of links, ~ of an unknown user
+        raise ValueError(
+            f"{shown(str(value))} names no file: {getattr(error, 'strerror', None) or error}"
+        ) from error
     if not found:
-        raise ValueError(f"there is no file {path}; correct the path, which starts at the configuration's own folder")
+        raise ValueError(
+            f"there is no file {path}; correct the path, which starts at the configuration's own folder"
+        )
     return path
 
 
@@ -149,8 +156,10 @@ class AcePotentialSection(Section):
         for name, entry in value.items() if isinstance(value, dict) else [("", value)]:
             number = isinstance(entry, int | float) and not isinstance(entry, bool)
             if not number or not 0 < entry < float("inf"):
-                raise ValueError(f"{name}{': ' if name else ''}must be a number of A above zero, or a section of pairs with one "
-                                 f"each, as {{Cu-Ni: 1.2}} (it is {shown(entry)})")
+                raise ValueError(
+                    f"{name}{': ' if name else ''}must be a number of A above zero, or a section of pairs with one "
+                    f"each, as {{Cu-Ni: 1.2}} (it is {shown(entry)})"
+                )
         return value
 
     @field_validator("ace", "basis", "active_set", "training")

@@ -39,12 +39,18 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             mark = key_node.start_mark
             if key_node.tag == "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(None, None, "merge keys (<<) are not taken", mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, "merge keys (<<) are not taken", mark
+                )
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a plain name", mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a plain name", mark
+                )
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}, given above already", mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"duplicate key {key!r}, given above already", mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -52,7 +58,9 @@ class _Loader(yaml.SafeLoader):
         try:
             return int(node.value)
         except ValueError:  # Python's limit of digits
-            raise yaml.constructor.ConstructorError(None, None, "too long a number", node.start_mark) from None
+            raise yaml.constructor.ConstructorError(
+                None, None, "too long a number", node.start_mark
+            ) from None
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -83,9 +91,13 @@ def read_keys(path: Path) -> dict[Any, Any]:
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deeply to be a configuration") from error
     except ValueError as error:  # `!!int x` and the like: a tag that its value does not fit
-        raise ConfigError(f"{path}: a value does not fit its tag (!!...); remove the tag") from error
+        raise ConfigError(
+            f"{path}: a value does not fit its tag (!!...); remove the tag"
+        ) from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path} is not a configuration: it holds no keys; examples/cu-vacancy/akmc.yaml is one")
+        raise ConfigError(
+            f"{path} is not a configuration: it holds no keys; examples/cu-vacancy/akmc.yaml is one"
+        )
     return raw
 
 
@@ -93,8 +105,12 @@ def _read_text(path: Path) -> str:
     try:
         return read_at_most(path, _LARGEST_BYTES).decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; name a YAML file") from error
+        raise ConfigError(
+            f"cannot read the configuration {path}: {error.strerror}; name a YAML file"
+        ) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"the configuration {path} is not UTF-8 text; name a YAML file, saved as UTF-8") from error
+        raise ConfigError(
+            f"the configuration {path} is not UTF-8 text; name a YAML file, saved as UTF-8"
+        ) from error
     except ValueError as error:  # a NUL in the name
         raise ConfigError(f"cannot read the configuration {str(path)!r}: {error}") from error

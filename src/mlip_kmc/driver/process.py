@@ -31,7 +31,9 @@ _LOOK_S = 0.2
 _STARTS, _WITHIN_S = 5, 600.0
 """So many restarts within such a time, and it stays down."""
 _TAIL_BYTES = 4096
-_KINDS = {kind.exit_code: kind for kind in (ConfigError, PotentialError, ProgramError, StorageError)}
+_KINDS = {
+    kind.exit_code: kind for kind in (ConfigError, PotentialError, ProgramError, StorageError)
+}
 
 
 class ServerProcess:
@@ -43,7 +45,9 @@ class ServerProcess:
         restarts: how often it was started again.
     """
 
-    def __init__(self, recipe: dict[str, str], *, socket_path: Path, workers: int, log: Path) -> None:
+    def __init__(
+        self, recipe: dict[str, str], *, socket_path: Path, workers: int, log: Path
+    ) -> None:
         """Take note; `with` starts it.
 
         Args:
@@ -52,10 +56,17 @@ class ServerProcess:
             workers: evaluations at a time.
             log: what it prints.
         """
-        self._recipe, self._socket, self._workers, self._log = dict(recipe), socket_path, workers, log
+        self._recipe, self._socket, self._workers, self._log = (
+            dict(recipe),
+            socket_path,
+            workers,
+            log,
+        )
         self._recipe_file = socket_path.with_name("recipe.json")
         self._stopping = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="mlip-kmc server's keeper", daemon=True)
+        self._watcher = threading.Thread(
+            target=self._watch, name="mlip-kmc server's keeper", daemon=True
+        )
         self._lock = threading.Lock()
         self._running: Background | None = None
         self.digest = self.failure = ""
@@ -77,7 +88,12 @@ class ServerProcess:
         self._watcher.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stopping.set()
         self._stop()
         self._watcher.join()
@@ -91,8 +107,18 @@ class ServerProcess:
 
     def _start(self) -> None:
         write_whole(self._recipe_file, json.dumps(self._recipe).encode())
-        arguments = ["-m", "mlip_kmc", "serve", "--recipe", str(self._recipe_file), "--socket", str(self._socket), "--workers",
-                     str(self._workers), "--until-stdin-ends"]
+        arguments = [
+            "-m",
+            "mlip_kmc",
+            "serve",
+            "--recipe",
+            str(self._recipe_file),
+            "--socket",
+            str(self._socket),
+            "--workers",
+            str(self._workers),
+            "--until-stdin-ends",
+        ]
         with self._lock:
             if not self._stopping.is_set():
                 self._running = Background.start(Program.of_python(), arguments, log=self._log)
@@ -121,13 +147,19 @@ class ServerProcess:
                 continue
             finally:
                 connection.close()
-        raise ProgramError(f"the server did not load the potential within {_START_LIMIT_S:g} s; see {self._log}")
+        raise ProgramError(
+            f"the server did not load the potential within {_START_LIMIT_S:g} s; see {self._log}"
+        )
 
     def _reason(self, code: int | None) -> MlipKmcError:
         with self._log.open("rb") as stream:
             stream.seek(max(0, self._log.stat().st_size - _TAIL_BYTES))
             lines = stream.read().decode(errors="replace").strip().splitlines()
-        said = lines[-1].removeprefix("mlip-kmc: ") if lines else f"the server ended with {code} and said nothing"
+        said = (
+            lines[-1].removeprefix("mlip-kmc: ")
+            if lines
+            else f"the server ended with {code} and said nothing"
+        )
         return _KINDS.get(code or 1, ProgramError)(said)
 
     def _watch(self) -> None:
@@ -141,7 +173,9 @@ class ServerProcess:
             starts = [moment for moment in starts if now - moment < _WITHIN_S]
             reason = self._reason(code)
             if len(starts) >= _STARTS or isinstance(reason, ConfigError | PotentialError):
-                self._give_up(f"the server of the potential is down after {len(starts)} restarts: {reason}")
+                self._give_up(
+                    f"the server of the potential is down after {len(starts)} restarts: {reason}"
+                )
                 return
             starts.append(now)
             self.restarts += 1

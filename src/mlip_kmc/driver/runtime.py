@@ -29,7 +29,11 @@ _LOG = "server.log"
 
 @contextlib.contextmanager
 def served(
-    potential: Potential, *, workers: int, limits: dict[str, str] | None = None, keep_in: Path | None = None
+    potential: Potential,
+    *,
+    workers: int,
+    limits: dict[str, str] | None = None,
+    keep_in: Path | None = None,
 ) -> Iterator[Potential]:
     """Keep a driven potential loaded while the block runs.
 
@@ -51,7 +55,9 @@ def served(
         if keep_in is not None:
             copy_driver(make_directory(keep_in))
         log = (keep_in or folder) / _LOG
-        with ServerProcess(recipe, socket_path=folder / "socket", workers=workers, log=log) as server:
+        with ServerProcess(
+            recipe, socket_path=folder / "socket", workers=workers, log=log
+        ) as server:
             write_program(folder, digest=server.digest)
             yield potential.at(folder / PROGRAM)
     finally:
@@ -61,11 +67,16 @@ def served(
 def _private_directory() -> Path:
     """A directory that only we can enter, with a short enough name."""
     for parent in runtime_directories():
-        if len(os.fsencode(parent / "mlip-kmc.12345678.12345678" / "s-12345678" / "socket~")) <= driver.LONGEST_PATH:
+        if (
+            len(os.fsencode(parent / "mlip-kmc.12345678.12345678" / "s-12345678" / "socket~"))
+            <= driver.LONGEST_PATH
+        ):
             with contextlib.suppress(StorageError):
                 return make("s", parent=parent)
-    raise ConfigError("no directory for a socket: each of XDG_RUNTIME_DIR, the scratch directory and /tmp is missing, not "
-                      "writable, or has too long a name; set XDG_RUNTIME_DIR to a short one")
+    raise ConfigError(
+        "no directory for a socket: each of XDG_RUNTIME_DIR, the scratch directory and /tmp is missing, not "
+        "writable, or has too long a name; set XDG_RUNTIME_DIR to a short one"
+    )
 
 
 def copy_driver(folder: Path) -> Path:
@@ -84,12 +95,17 @@ def write_program(folder: Path, *, digest: str) -> Path:
         digest: of the potential that the server must have.
     """
     program = folder / PROGRAM
-    python = getattr(sys, "_base_executable", sys.executable)  # a virtual environment's takes longer to start
+    python = getattr(
+        sys, "_base_executable", sys.executable
+    )  # a virtual environment's takes longer to start
     words = ["--socket", str(folder / "socket"), "--digest", digest, "--quiet"]
     copy = copy_driver(folder)
     with storage_errors(copy):
         py_compile.compile(str(copy), doraise=True)
-        program.write_text(f"#!{python} -IS\nimport sys\nsys.path.append({str(folder)!r})\nimport pace_driver\n"
-                           f"sys.exit(pace_driver.main({words!r}))\n", encoding="utf-8")
+        program.write_text(
+            f"#!{python} -IS\nimport sys\nsys.path.append({str(folder)!r})\nimport pace_driver\n"
+            f"sys.exit(pace_driver.main({words!r}))\n",
+            encoding="utf-8",
+        )
         program.chmod(0o700)
     return program

@@ -46,22 +46,32 @@ def socket_directory(socket_path: Path) -> Path:
     path = socket_path.absolute()
     length = len(os.fsencode(path))
     if length > driver.LONGEST_PATH:
-        raise ConfigError(f"the socket {path} has a path of {length} bytes, and Linux takes {driver.LONGEST_PATH}: use a shorter "
-                          f"directory, as --socket /tmp/mlip-kmc-{os.getuid()}/socket")
+        raise ConfigError(
+            f"the socket {path} has a path of {length} bytes, and Linux takes {driver.LONGEST_PATH}: use a shorter "
+            f"directory, as --socket /tmp/mlip-kmc-{os.getuid()}/socket"
+        )
     folder = path.parent
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         seen = folder.stat()
     except OSError as error:
-        raise ConfigError(f"cannot use {folder} for a socket: {error.strerror}; make it, or use another --socket") from error
+        raise ConfigError(
+            f"cannot use {folder} for a socket: {error.strerror}; make it, or use another --socket"
+        ) from error
     if seen.st_uid != os.getuid() or seen.st_mode & 0o077:
-        raise ConfigError(f"others can enter {folder}, or it is theirs: put the socket in a directory of its own "
-                          f"(chmod 700), as --socket {folder}/mlip-kmc/socket")
+        raise ConfigError(
+            f"others can enter {folder}, or it is theirs: put the socket in a directory of its own "
+            f"(chmod 700), as --socket {folder}/mlip-kmc/socket"
+        )
     return folder
 
 
 def serve(
-    options: dict[str, str], *, socket_path: Path, workers: int, on_ready: Callable[[str], None] = lambda _: None,
+    options: dict[str, str],
+    *,
+    socket_path: Path,
+    workers: int,
+    on_ready: Callable[[str], None] = lambda _: None,
     until_stdin_ends: bool = False,
 ) -> None:
     """Answer questions until SIGTERM, SIGINT, or the end of standard input.
@@ -124,7 +134,10 @@ class _Stop:
 @contextlib.contextmanager
 def _stopping() -> Iterator[_Stop]:
     stop = _Stop()
-    before = {number: signal.signal(number, stop.set) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    }
     try:
         yield stop
     finally:
@@ -197,7 +210,9 @@ class _Pool:
             name.replace(self._path)
         except OSError as error:
             listener.close()
-            raise ConfigError(f"cannot listen at {self._path}: {error.strerror}; use another --socket") from error
+            raise ConfigError(
+                f"cannot listen at {self._path}: {error.strerror}; use another --socket"
+            ) from error
         seen = Path(self._path).stat()
         self._listener, self._inode = listener, (seen.st_dev, seen.st_ino)
 
@@ -220,7 +235,9 @@ class _Pool:
 
     def _ready(self, digest: str) -> None:
         if self.digest and digest != self.digest:
-            raise PotentialError("the potential's files changed while the server ran; start it again")
+            raise PotentialError(
+                "the potential's files changed while the server ran; start it again"
+            )
         self.digest = digest
 
     def _refuse(self, error: driver.DriverError) -> NoReturn:
@@ -233,11 +250,15 @@ class _Pool:
         os.waitpid(self._workers.pop(pipe), 0)
         self._deaths.append(time.monotonic())
         if not self.digest and len(self._deaths) >= _DEATHS_AT_LOADING:
-            raise PotentialError("the potential's program crashes when it loads the potential; its last words are above, and the "
-                                 "potential's files are damaged or not what they are named")
+            raise PotentialError(
+                "the potential's program crashes when it loads the potential; its last words are above, and the "
+                "potential's files are damaged or not what they are named"
+            )
         if len(self._deaths) == _DEATHS and self._deaths[-1] - self._deaths[0] < _WITHIN_S:
-            raise ProgramError(f"{_DEATHS} workers of the server died within {_WITHIN_S:g} s; the potential's program crashes: "
-                               "look at what it printed, and try another evaluator")
+            raise ProgramError(
+                f"{_DEATHS} workers of the server died within {_WITHIN_S:g} s; the potential's program crashes: "
+                "look at what it printed, and try another evaluator"
+            )
         self._start()
 
     def _end_workers(self) -> None:
@@ -259,10 +280,14 @@ def _check_free(path: str) -> None:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
         probe.connect(path)
-        raise ConfigError(f"a server is listening at {path} already; stop it, or use another --socket")
+        raise ConfigError(
+            f"a server is listening at {path} already; stop it, or use another --socket"
+        )
 
 
-def _as_worker(options: dict[str, str], *, listener: socket.socket, parent: int, pipe: int) -> NoReturn:
+def _as_worker(
+    options: dict[str, str], *, listener: socket.socket, parent: int, pipe: int
+) -> NoReturn:
     """The life of a worker process."""
     code = 1
     try:
@@ -279,7 +304,9 @@ def _die_with_parent() -> None:
     import ctypes
 
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; the parent has one thread, which is its life
+        ctypes.CDLL(None).prctl(
+            1, signal.SIGKILL
+        )  # PR_SET_PDEATHSIG; the parent has one thread, which is its life
 
 
 def _work(options: dict[str, str], *, listener: socket.socket, parent: int, pipe: int) -> None:
@@ -303,13 +330,17 @@ def _work(options: dict[str, str], *, listener: socket.socket, parent: int, pipe
 
 def _converse(connection: socket.socket, evaluator: driver.Evaluator) -> None:
     """Greet, take one question, answer it."""
-    _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    _, user, _ = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
     if user != os.getuid():
         return
     connection.sendall(driver.frame(driver.HELLO, evaluator.digest.encode()))
     try:
         structure, source = driver.unpacked_question(driver.body_of(connection, driver.QUESTION))
-        reply = driver.frame(driver.ANSWER, driver.packed_answer(evaluator.evaluate(structure, source)))
+        reply = driver.frame(
+            driver.ANSWER, driver.packed_answer(evaluator.evaluate(structure, source))
+        )
     except driver.DriverError as error:
         reply = driver.frame(driver.ERROR, driver.packed_error(error))
     connection.sendall(reply)

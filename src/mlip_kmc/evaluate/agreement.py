@@ -41,7 +41,9 @@ class Reading:
     forces_eV_per_A: Array
 
 
-def probes(atoms: Atoms, *, admits: Callable[[Atoms], bool] = lambda _: True) -> Iterator[tuple[str, Atoms]]:
+def probes(
+    atoms: Atoms, *, admits: Callable[[Atoms], bool] = lambda _: True
+) -> Iterator[tuple[str, Atoms]]:
     """The structures to compare on: it, and it with its free atoms moved at random, the same ones every time.
 
     Args:
@@ -78,11 +80,19 @@ def python_ace_readings(ace: AcePotential, atoms: Atoms) -> list[Reading]:
         probe = atoms.copy()
         probe.set_constraint()
         probe.calc = unguarded(replace(ace, yace=file)).calculator()
-        found.append(Reading(f"{file.name} by python-ace", float(probe.get_potential_energy()), np.array(probe.get_forces())))
+        found.append(
+            Reading(
+                f"{file.name} by python-ace",
+                float(probe.get_potential_energy()),
+                np.array(probe.get_forces()),
+            )
+        )
     return found
 
 
-def check_readings(readings: Sequence[Reading], *, free: Indices, where: str) -> tuple[float, float]:
+def check_readings(
+    readings: Sequence[Reading], *, free: Indices, where: str
+) -> tuple[float, float]:
     """Refuse files that differ.
 
     Args:
@@ -105,7 +115,8 @@ def check_readings(readings: Sequence[Reading], *, free: Indices, where: str) ->
                 f"the potential's files in use are not of one potential: on {where} {other.by} gives {other.energy_eV:.6f} eV "
                 f"and {first.by} {first.energy_eV:.6f} eV, which differ by {energy:.1e} eV an atom (allowed "
                 f"{ENERGY_EV_PER_ATOM:g}), and forces that differ by {force:.1e} eV/A (allowed {FORCE_EV_PER_A:g}); give the "
-                ".yaml that the .yace was made from, and its .asi")
+                ".yaml that the .yace was made from, and its .asi"
+            )
         worst_energy, worst_force = max(worst_energy, energy), max(worst_force, force)
     return worst_energy, worst_force
 

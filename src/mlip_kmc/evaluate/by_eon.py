@@ -40,7 +40,9 @@ class Evaluation:
     forces_eV_per_A: Array
 
 
-def evaluate(atoms: Atoms, potential: Potential, *, gamma: GammaSection | None = None) -> Evaluation:
+def evaluate(
+    atoms: Atoms, potential: Potential, *, gamma: GammaSection | None = None
+) -> Evaluation:
     """Energy and forces by eOn's client.
 
     Args:
@@ -51,20 +53,35 @@ def evaluate(atoms: Atoms, potential: Potential, *, gamma: GammaSection | None =
     Raises:
         PotentialError: no usable numbers come back.
     """
-    done = client_job(atoms, potential, options={"Optimizer": {
-        "converged_force": _ANY_FORCE_EV_PER_A, "convergence_metric": "max_atom"}}, returns=("min.con",), gamma=gamma)
+    done = client_job(
+        atoms,
+        potential,
+        options={
+            "Optimizer": {"converged_force": _ANY_FORCE_EV_PER_A, "convergence_metric": "max_atom"}
+        },
+        returns=("min.con",),
+        gamma=gamma,
+    )
     frame = readcon.read_con_string(done.files.get("min.con", ""))[-1]
     entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
     if frame.energy is None or not frame.has_forces or len(entries) != len(atoms):
-        raise PotentialError("eOn's client gave no energy and forces; the image is damaged: build it again")
+        raise PotentialError(
+            "eOn's client gave no energy and forces; the image is damaged: build it again"
+        )
     forces = np.array([[entry.fx, entry.fy, entry.fz] for entry in entries], dtype=np.float64)
     if not (np.isfinite(frame.energy) and np.isfinite(forces).all()):
-        raise PotentialError("the potential gives energies or forces that are not finite; check that it fits the structure")
+        raise PotentialError(
+            "the potential gives energies or forces that are not finite; check that it fits the structure"
+        )
     return Evaluation(energy_eV=float(frame.energy), forces_eV_per_A=forces)
 
 
 def client_job(
-    atoms: Atoms, potential: Potential, *, options: Mapping[str, Mapping[str, Any]], returns: tuple[str, ...],
+    atoms: Atoms,
+    potential: Potential,
+    *,
+    options: Mapping[str, Mapping[str, Any]],
+    returns: tuple[str, ...],
     gamma: GammaSection | None = None,
 ) -> ClientDone:
     """One minimisation job of eOn's client, with other options.
@@ -74,12 +91,24 @@ def client_job(
     """
     settings: dict[str, Mapping[str, Any]] = {
         "Main": {"job": "minimization", "parallel": False, "quiet": True, "write_con_forces": True},
-        "Potential": {"potential": potential.eon_name}, **options}
-    done = run_job(ClientJob(
-        name="check", files={"pos.con": to_con(atoms), "config.ini": ini_text(settings),
-                             **potential.job_files(species_of(atoms), gamma=gamma)},
-        links=potential.job_links(), returns=("results.dat", *returns), time_limit_s=_TIME_LIMIT_S,
-    ))
+        "Potential": {"potential": potential.eon_name},
+        **options,
+    }
+    done = run_job(
+        ClientJob(
+            name="check",
+            files={
+                "pos.con": to_con(atoms),
+                "config.ini": ini_text(settings),
+                **potential.job_files(species_of(atoms), gamma=gamma),
+            },
+            links=potential.job_links(),
+            returns=("results.dat", *returns),
+            time_limit_s=_TIME_LIMIT_S,
+        )
+    )
     if done.end is not End.FINISHED:
-        raise PotentialError(f"the potential cannot be evaluated on the structure: {done.message or done.end}")
+        raise PotentialError(
+            f"the potential cannot be evaluated on the structure: {done.message or done.end}"
+        )
     return done

@@ -44,7 +44,11 @@ print "$(c_largest:%.17g)" file gamma.txt
 
 
 def ms_per_call(
-    atoms: Atoms, potential: AcePotential, *, calls: int, folder: Path,
+    atoms: Atoms,
+    potential: AcePotential,
+    *,
+    calls: int,
+    folder: Path,
     evaluator: Literal["product", "recursive"] | None = None,
 ) -> float:
     """Milliseconds a force call takes in LAMMPS, atoms at rest; the better of two series.
@@ -62,7 +66,10 @@ def ms_per_call(
     chosen = potential if evaluator is None else dataclasses.replace(potential, evaluator=evaluator)
     script = _head(atoms, chosen.lammps_input(species_of(atoms))) + _TIMING.format(calls=calls)
     done = _lammps(atoms, script, links=chosen.job_links(), folder=folder)
-    series = [float(seconds) / int(steps) for seconds, steps in _LOOP.findall(done.stdout.read_text(encoding="utf-8"))][1:]
+    series = [
+        float(seconds) / int(steps)
+        for seconds, steps in _LOOP.findall(done.stdout.read_text(encoding="utf-8"))
+    ][1:]
     if not series:
         raise PotentialError("LAMMPS told no loop time; the image is damaged: build it again")
     return 1e3 * min(series)
@@ -76,13 +83,20 @@ def largest_gamma(atoms: Atoms, *, basis: Path, active_set: Path, folder: Path) 
     """
     species = " ".join(species_of(atoms))
     pair = f"pair_style pace/extrapolation\npair_coeff * * basis.yaml active.asi {species}\n"
-    _lammps(atoms, _head(atoms, pair) + _GAMMA, links={"basis.yaml": basis, "active.asi": active_set}, folder=folder)
+    _lammps(
+        atoms,
+        _head(atoms, pair) + _GAMMA,
+        links={"basis.yaml": basis, "active.asi": active_set},
+        folder=folder,
+    )
     return float((folder / "gamma.txt").read_text(encoding="utf-8"))
 
 
 def _head(atoms: Atoms, pair: str) -> str:
-    masses = "".join(f"mass {number} {atomic_masses[atomic_numbers[symbol]]:.17g}\n"
-                     for number, symbol in enumerate(species_of(atoms), start=1))
+    masses = "".join(
+        f"mass {number} {atomic_masses[atomic_numbers[symbol]]:.17g}\n"
+        for number, symbol in enumerate(species_of(atoms), start=1)
+    )
     return _HEAD.format(masses=masses, pair=pair)
 
 
@@ -93,7 +107,9 @@ def _lammps(atoms: Atoms, script: str, *, links: dict[str, Path], folder: Path) 
     for name, target in links.items():
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(target)
-    done = Program.find("lmp").run(["-in", "in.check", "-log", "none", "-nocite"], cwd=folder, time_limit_s=_TIME_LIMIT_S)
+    done = Program.find("lmp").run(
+        ["-in", "in.check", "-log", "none", "-nocite"], cwd=folder, time_limit_s=_TIME_LIMIT_S
+    )
     if done.end is not ProgramEnd.EXITED or done.returncode != 0:
         errors = [line for line in done.tail().splitlines() if "ERROR" in line]
         said = errors[0].strip() if errors else f"{done.end.value}, exit code {done.returncode}"
@@ -110,13 +126,28 @@ def data_text(atoms: Atoms, *, species: tuple[str, ...] | None = None) -> str:
     """
     cell = np.asarray(atoms.cell.array, dtype=np.float64)
     types = {symbol: number for number, symbol in enumerate(species or species_of(atoms), start=1)}
-    lines = ["mlip-kmc", "", f"{len(atoms)} atoms", f"{len(types)} atom types",
-             *(f"0 {length:.17g} {axis}lo {axis}hi" for length, axis in zip(np.diag(cell).tolist(), "xyz", strict=True))]
+    lines = [
+        "mlip-kmc",
+        "",
+        f"{len(atoms)} atoms",
+        f"{len(types)} atom types",
+        *(
+            f"0 {length:.17g} {axis}lo {axis}hi"
+            for length, axis in zip(np.diag(cell).tolist(), "xyz", strict=True)
+        ),
+    ]
     if np.abs(np.tril(cell, -1)).max() > 0.0:
         lines.append(f"{cell[1, 0]:.17g} {cell[2, 0]:.17g} {cell[2, 1]:.17g} xy xz yz")
     inside = atoms.copy()
     inside.wrap()
     rows = zip(atoms.get_chemical_symbols(), inside.positions.tolist(), strict=True)
-    lines += ["", "Atoms", "", *(f"{index} {types[symbol]} {x:.17g} {y:.17g} {z:.17g}"
-                                 for index, (symbol, (x, y, z)) in enumerate(rows, start=1))]
+    lines += [
+        "",
+        "Atoms",
+        "",
+        *(
+            f"{index} {types[symbol]} {x:.17g} {y:.17g} {z:.17g}"
+            for index, (symbol, (x, y, z)) in enumerate(rows, start=1)
+        ),
+    ]
     return "\n".join(lines) + "\n"

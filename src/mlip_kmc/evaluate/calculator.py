@@ -32,7 +32,9 @@ class Guarded(Calculator):  # type: ignore[misc]  # ASE is untyped
         super().__init__()
         self.inner, self.pairs, self.minimum_A = inner, pairs, minimum_A
 
-    def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
+    def calculate(
+        self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
+    ) -> None:
         """Evaluate.
 
         Raises:
@@ -40,18 +42,25 @@ class Guarded(Calculator):  # type: ignore[misc]  # ASE is untyped
         """
         super().calculate(atoms, properties, system_changes)
         symbols, positions = self.atoms.get_chemical_symbols(), self.atoms.positions
-        cell = _periodic_cell(self.atoms, max([*self.minimum_A.values(), *(pair["outer_A"] for pair in self.pairs.values())]))
+        cell = _periodic_cell(
+            self.atoms,
+            max([*self.minimum_A.values(), *(pair["outer_A"] for pair in self.pairs.values())]),
+        )
         found = too_near(self.minimum_A, symbols, positions, cell)
         if found:
-            raise ExtrapolationError(f"{found[0]} atoms are {found[1]:.4f} A apart, nearer than their minimum distance of "
-                                     f"{found[2]:g} A: the potential knows nothing of that")
+            raise ExtrapolationError(
+                f"{found[0]} atoms are {found[1]:.4f} A apart, nearer than their minimum distance of "
+                f"{found[2]:g} A: the potential knows nothing of that"
+            )
         self.inner.calculate(self.atoms, properties, system_changes)
         energy, forces, virial = energy_forces_virial(self.pairs, symbols, positions, cell)
         results = {name: value for name, value in self.inner.results.items() if name != "energies"}
         results["energy"] = results["free_energy"] = float(results["energy"] + energy)
         results["forces"] = results["forces"] + forces
         if "stress" in results:
-            results["stress"] = results["stress"] + full_3x3_to_voigt_6_stress(virial / self.atoms.get_volume())
+            results["stress"] = results["stress"] + full_3x3_to_voigt_6_stress(
+                virial / self.atoms.get_volume()
+            )
         self.results = results
 
 

@@ -60,22 +60,29 @@ def look_around(atoms: Atoms, potential: AcePotential, *, grade: Extrapolation) 
     """
     volumes = [_volume(atoms, grade, sign * VOLUME) for sign in (1, -1)]
     kinds = sorted(set(atoms.get_chemical_symbols()))
-    pairs = [_pair(atoms, potential, grade, first, second) for first, second in combinations_with_replacement(kinds, 2)]
+    pairs = [
+        _pair(atoms, potential, grade, first, second)
+        for first, second in combinations_with_replacement(kinds, 2)
+    ]
     return (*volumes, *[look for look in pairs if look], *_exchanged(atoms, grade, kinds))
 
 
 def blind_lines(look: Look, *, halt: float) -> Iterator[str]:
     """A line for each element that a structure leaves below the threshold."""
     for element, gamma in look.blind(halt=halt).items():
-        yield (f"gamma of {element} is only {gamma:.3g} (gamma.halt is {halt:g}) in state 0 with {look.name}: nothing would halt "
-               f"there; unless the training set holds such structures, the active set is blind to them")
+        yield (
+            f"gamma of {element} is only {gamma:.3g} (gamma.halt is {halt:g}) in state 0 with {look.name}: nothing would halt "
+            f"there; unless the training set holds such structures, the active set is blind to them"
+        )
 
 
 def _volume(atoms: Atoms, grade: Extrapolation, change: float) -> Look:
     other = atoms.copy()
     other.set_cell(atoms.cell.array * (1.0 + change) ** (1.0 / 3.0), scale_atoms=True)
-    return Look(name=f"{100 * abs(change):.0f} % {'more' if change > 0 else 'less'} volume",
-                gammas=_by_element(other, grade, np.arange(len(atoms))))
+    return Look(
+        name=f"{100 * abs(change):.0f} % {'more' if change > 0 else 'less'} volume",
+        gammas=_by_element(other, grade, np.arange(len(atoms))),
+    )
 
 
 def _exchanged(atoms: Atoms, grade: Extrapolation, kinds: list[str]) -> list[Look]:
@@ -84,10 +91,17 @@ def _exchanged(atoms: Atoms, grade: Extrapolation, kinds: list[str]) -> list[Loo
     turned = dict(zip(kinds, [*kinds[1:], kinds[0]], strict=True))
     other = atoms.copy()
     other.set_chemical_symbols([turned[symbol] for symbol in atoms.get_chemical_symbols()])
-    return [Look(name=f"{' and '.join(kinds)} exchanged", gammas=_by_element(other, grade, np.arange(len(atoms))))]
+    return [
+        Look(
+            name=f"{' and '.join(kinds)} exchanged",
+            gammas=_by_element(other, grade, np.arange(len(atoms))),
+        )
+    ]
 
 
-def _pair(atoms: Atoms, potential: AcePotential, grade: Extrapolation, first: str, second: str) -> Look | None:
+def _pair(
+    atoms: Atoms, potential: AcePotential, grade: Extrapolation, first: str, second: str
+) -> Look | None:
     """Two neighbours of these elements pushed together; None where the structure has no two such atoms."""
     placed = _neighbours(atoms, first, second)
     if placed is None:
@@ -101,7 +115,10 @@ def _pair(atoms: Atoms, potential: AcePotential, grade: Extrapolation, first: st
     push = (1.0 - wanted_A / present_A) / 2.0 * vector
     other.positions[one] += push
     other.positions[two] -= push
-    return Look(name=f"a {name} pair {wanted_A:.2f} A apart", gammas=_by_element(other, grade, np.array([one, two])))
+    return Look(
+        name=f"a {name} pair {wanted_A:.2f} A apart",
+        gammas=_by_element(other, grade, np.array([one, two])),
+    )
 
 
 def _neighbours(atoms: Atoms, first: str, second: str) -> tuple[Atoms, int, int, Array] | None:
@@ -111,7 +128,9 @@ def _neighbours(atoms: Atoms, first: str, second: str) -> tuple[Atoms, int, int,
     if len(ones) == 0 or len(set(ones.tolist()) | set(twos.tolist())) < 2:
         return None
     one = int(ones[0])
-    vectors = np.asarray(atoms.get_distances(one, range(len(atoms)), mic=True, vector=True), dtype=np.float64)
+    vectors = np.asarray(
+        atoms.get_distances(one, range(len(atoms)), mic=True, vector=True), dtype=np.float64
+    )
     lengths = np.linalg.norm(vectors, axis=1)
     lengths[one] = np.inf
     two = int(np.argmin(lengths))
@@ -134,8 +153,10 @@ def _distance(potential: AcePotential, name: str, present_A: float) -> tuple[flo
     if shortest_A is None:  # no such pair within the cutoff
         return max(_NEVER * present_A, switch_A + _ABOVE_SWITCH * (present_A - switch_A)), ""
     if not shortest_A - switch_A > _NARROW_A:
-        return 0.0, (f"the training set reaches down to {shortest_A:g} A, and from {switch_A:g} A down the core's repulsion or "
-                     "the minimum distance acts")
+        return 0.0, (
+            f"the training set reaches down to {shortest_A:g} A, and from {switch_A:g} A down the core's repulsion or "
+            "the minimum distance acts"
+        )
     return max(_DEEPEST * shortest_A, switch_A + _ABOVE_SWITCH * (shortest_A - switch_A)), ""
 
 
@@ -146,6 +167,11 @@ def _switch(potential: AcePotential, name: str) -> float:
     return max(core_A, pair.outer_A if pair else 0.0, potential.minimum_distance_A.get(name, 0.0))
 
 
-def _by_element(atoms: Atoms, grade: Extrapolation, changed: npt.NDArray[np.int64]) -> dict[str, float]:
+def _by_element(
+    atoms: Atoms, grade: Extrapolation, changed: npt.NDArray[np.int64]
+) -> dict[str, float]:
     gammas, symbols = grade.gamma_of(atoms), np.array(atoms.get_chemical_symbols())
-    return {str(element): float(np.max(gammas[changed][symbols[changed] == element])) for element in np.unique(symbols[changed])}
+    return {
+        str(element): float(np.max(gammas[changed][symbols[changed] == element]))
+        for element in np.unique(symbols[changed])
+    }

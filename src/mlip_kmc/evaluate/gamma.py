@@ -62,8 +62,10 @@ class Projector:
         try:
             self.pyace: Any = ACEBBasisSet(str(basis))
         except Exception as error:  # python-ace raises anything
-            raise PotentialError(f"python-ace cannot read the B-basis {basis}: {_first_line(error)}; give the .yaml that it or "
-                                 "pacemaker wrote") from error
+            raise PotentialError(
+                f"python-ace cannot read the B-basis {basis}: {_first_line(error)}; give the .yaml that it or "
+                "pacemaker wrote"
+            ) from error
         self.elements: tuple[str, ...] = tuple(map(str, self.pyace.elements_name))
         numbers = compute_number_of_functions(self.pyace)
         self.functions: dict[str, int] = dict(zip(self.elements, map(int, numbers), strict=True))
@@ -76,8 +78,12 @@ class Projector:
         """
         unknown = sorted(set(atoms.get_chemical_symbols()) - set(self.elements))
         if unknown:
-            raise StructureError(f"the potential does not know {', '.join(unknown)}; it knows {', '.join(self.elements)}")
-        if len(atoms) == 0 or not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+            raise StructureError(
+                f"the potential does not know {', '.join(unknown)}; it knows {', '.join(self.elements)}"
+            )
+        if len(atoms) == 0 or not (
+            np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()
+        ):
             raise StructureError("a structure needs atoms, and a finite cell and positions")
 
     def evaluate(self, atoms: Atoms, *, full: bool = False) -> Evaluated:
@@ -92,12 +98,20 @@ class Projector:
 
         self.check(atoms)
         environment = aseatoms_to_atomicenvironment(
-            atoms, cutoff=self.pyace.cutoffmax, elements_mapper_dict=self.pyace.elements_to_index_map)
+            atoms,
+            cutoff=self.pyace.cutoffmax,
+            elements_mapper_dict=self.pyace.elements_to_index_map,
+        )
         self._calculator.compute(environment, compute_projections=True)
         rows = [np.array(row, dtype=float).reshape(-1) for row in self._calculator.projections]
         if full:
-            rows = [np.outer(slopes, row).reshape(-1) for slopes, row in zip(self._calculator.dF_drhos, rows, strict=True)]
-        return Evaluated(rows, np.array(self._calculator.forces, dtype=float), float(self._calculator.energy))
+            rows = [
+                np.outer(slopes, row).reshape(-1)
+                for slopes, row in zip(self._calculator.dF_drhos, rows, strict=True)
+            ]
+        return Evaluated(
+            rows, np.array(self._calculator.forces, dtype=float), float(self._calculator.energy)
+        )
 
     @cached_property
     def _calculator(self) -> Any:
@@ -151,11 +165,19 @@ class Extrapolation:
         projector = Projector(basis)
         for index, element in enumerate(projector.elements):
             if fits(inverses[element], products_of(projector.pyace, index=index)) is False:
-                raise PotentialError(f"the rows of {element} in the active set {active_set} are no environments of the B-basis "
-                                     f"{basis}: it is transposed, or of another basis; make it again with mlip-kmc potential "
-                                     "activeset")
-        return cls(basis=basis, active_set=active_set, inverses=inverses, projector=projector,
-                   digest=potential_digest(basis=basis, active_set=active_set), full=kind == "full")
+                raise PotentialError(
+                    f"the rows of {element} in the active set {active_set} are no environments of the B-basis "
+                    f"{basis}: it is transposed, or of another basis; make it again with mlip-kmc potential "
+                    "activeset"
+                )
+        return cls(
+            basis=basis,
+            active_set=active_set,
+            inverses=inverses,
+            projector=projector,
+            digest=potential_digest(basis=basis, active_set=active_set),
+            full=kind == "full",
+        )
 
     def projections_of(self, atoms: Atoms) -> dict[str, Array]:
         """By element, the projections (n_atoms, n) of its atoms, in their order.
@@ -167,8 +189,13 @@ class Extrapolation:
 
     def _by_element(self, rows: list[Array], atoms: Atoms) -> dict[str, Array]:
         symbols = atoms.get_chemical_symbols()
-        return {element: np.array([row for row, symbol in zip(rows, symbols, strict=True) if symbol == element])
-                for element in self.inverses if element in symbols}
+        return {
+            element: np.array(
+                [row for row, symbol in zip(rows, symbols, strict=True) if symbol == element]
+            )
+            for element in self.inverses
+            if element in symbols
+        }
 
     def gamma_of(self, atoms: Atoms) -> Array:
         """Extrapolation grade of each atom (N,).

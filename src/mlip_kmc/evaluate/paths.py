@@ -44,7 +44,9 @@ def check_paths(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> t
         return 0.0, 0.0
     worst = (0.0, 0.0)
     guarded = isinstance(potential, DrivenPotential)
-    for where, probe in probes(atoms, admits=lambda rattled: not guarded or _admitted(ace, rattled, gamma)):
+    for where, probe in probes(
+        atoms, admits=lambda rattled: not guarded or _admitted(ace, rattled, gamma)
+    ):
         readings = [*_eon_readings(ace, potential, probe, gamma), *python_ace_readings(ace, probe)]
         found = check_readings(readings, free=free_atoms(atoms), where=where)
         worst = max(worst[0], found[0]), max(worst[1], found[1])
@@ -53,12 +55,18 @@ def check_paths(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> t
 
 def _admitted(ace: AcePotential, atoms: Atoms, gamma: GammaSection) -> bool:
     """Would the driver evaluate it? It halts on what is too near or extrapolates, whoever asks."""
-    near = too_near(ace.minimum_distance_A, atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array)
+    near = too_near(
+        ace.minimum_distance_A, atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array
+    )
     grade = Extrapolation.of(ace)
-    return near is None and (grade is None or not gamma.reaches_halt(float(grade.gamma_of(atoms).max())))
+    return near is None and (
+        grade is None or not gamma.reaches_halt(float(grade.gamma_of(atoms).max()))
+    )
 
 
-def _eon_readings(ace: AcePotential, potential: Potential, atoms: Atoms, gamma: GammaSection) -> list[Reading]:
+def _eon_readings(
+    ace: AcePotential, potential: Potential, atoms: Atoms, gamma: GammaSection
+) -> list[Reading]:
     """What eOn's client gives, as it minimises state 0 and as it searches."""
     ways: list[tuple[str, Potential, GammaSection | None]]
     if isinstance(potential, DrivenPotential):
@@ -66,7 +74,9 @@ def _eon_readings(ace: AcePotential, potential: Potential, atoms: Atoms, gamma: 
     else:
         ways = [(f"{ace.yace.name} by LAMMPS", unguarded(ace), None)]
         if ace.basis is not None and ace.knows_gamma:
-            ways.append((f"{ace.basis.name} by LAMMPS, as searches evaluate it,", unguarded(ace), gamma))
+            ways.append(
+                (f"{ace.basis.name} by LAMMPS, as searches evaluate it,", unguarded(ace), gamma)
+            )
     found = []
     for by, used, section in ways:
         made = evaluate(atoms, used, gamma=section)

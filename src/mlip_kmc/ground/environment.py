@@ -1,7 +1,7 @@
 """What the environment says: the only reader of its variables, besides what a subprocess inherits.
 
-    scratch_directory()      # where searches run
-    processors()             # how many this process may use
+scratch_directory()      # where searches run
+processors()             # how many this process may use
 """
 
 import os
@@ -41,8 +41,14 @@ def source_date_epoch() -> int | None:
     given = os.environ.get("SOURCE_DATE_EPOCH")
     if not given:
         return None
-    if not given.isascii() or not given.isdecimal() or not 315532800 <= int(given[:12]) < 4354819200:
-        raise ConfigError(f"SOURCE_DATE_EPOCH must be whole seconds since 1970, of the years 1980 to 2107 (it is {given[:80]!r})")
+    if (
+        not given.isascii()
+        or not given.isdecimal()
+        or not 315532800 <= int(given[:12]) < 4354819200
+    ):
+        raise ConfigError(
+            f"SOURCE_DATE_EPOCH must be whole seconds since 1970, of the years 1980 to 2107 (it is {given[:80]!r})"
+        )
     return int(given)
 
 
@@ -54,7 +60,9 @@ def scratch_directory() -> Path:
     """
     named = os.environ.get("MLIP_KMC_SCRATCH")
     if named and not Path(named).is_dir():
-        raise ConfigError(f"MLIP_KMC_SCRATCH names no directory: {named!r}; create it or unset the variable")
+        raise ConfigError(
+            f"MLIP_KMC_SCRATCH names no directory: {named!r}; create it or unset the variable"
+        )
     for name in ("MLIP_KMC_SCRATCH", "SLURM_TMPDIR", "TMPDIR"):
         if os.environ.get(name) and Path(os.environ[name]).is_dir():
             return Path(os.environ[name]).absolute()

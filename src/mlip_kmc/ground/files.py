@@ -64,8 +64,12 @@ def storage_errors(path: Path, *, place: str | None = None) -> Iterator[None]:
         yield
     except OSError as error:
         said = os.strerror(error.errno) if error.errno else str(error)
-        advice = _ADVICE.get(error.errno or 0, f"{said}; correct that and run the same command again")
-        failure = StorageError(f"cannot write {path}: {advice.replace('{place}', place or _place.get())}")
+        advice = _ADVICE.get(
+            error.errno or 0, f"{said}; correct that and run the same command again"
+        )
+        failure = StorageError(
+            f"cannot write {path}: {advice.replace('{place}', place or _place.get())}"
+        )
         failure.full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise failure from error
 
@@ -79,7 +83,9 @@ def fsync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def write_durably(path: Path, data: bytes, *, mode: int = 0o644, sync_directory: bool = True) -> None:
+def write_durably(
+    path: Path, data: bytes, *, mode: int = 0o644, sync_directory: bool = True
+) -> None:
     """Replace `path` by `data` in one step: readers see the old content or the new, also after a crash.
 
     Args:
@@ -104,7 +110,9 @@ def create_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """
     with storage_errors(path):
         if path.exists():
-            raise StorageError(f"{path} was written by another process; two runs are at work in one directory: stop one of them")
+            raise StorageError(
+                f"{path} was written by another process; two runs are at work in one directory: stop one of them"
+            )
     with _replacing(path, mode=mode, place=_link) as stream:
         stream.write(data)
 
@@ -143,12 +151,18 @@ def durable_stream(path: Path) -> Iterator[IO[str]]:
 
 @contextmanager
 def _replacing(
-    path: Path, *, mode: int = 0o644, sync_directory: bool = True, durable: bool = True,
+    path: Path,
+    *,
+    mode: int = 0o644,
+    sync_directory: bool = True,
+    durable: bool = True,
     place: Callable[[Path, Path], object] = Path.replace,
 ) -> Iterator[IO[bytes]]:
     """A temporary file beside `path`, which takes its place, synced if `durable`, when the block ends without an error."""
     with storage_errors(path):
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        descriptor, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
+        )
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 yield stream
@@ -260,7 +274,9 @@ def read_at_most(path: Path, most_bytes: int) -> bytes:
             raise OSError(errno.EINVAL, f"it is {kind_of(found.st_mode)}, not a file", str(path))
         if found.st_size <= most_bytes:
             with open(descriptor, "rb", closefd=False) as stream:
-                data = stream.read(found.st_size + 1)  # Python takes the memory for all that is asked for
+                data = stream.read(
+                    found.st_size + 1
+                )  # Python takes the memory for all that is asked for
         if max(found.st_size, len(data)) > most_bytes:  # it may have grown meanwhile
             raise OSError(errno.EFBIG, f"it is larger than {most_bytes} bytes", str(path))
     finally:
@@ -270,8 +286,14 @@ def read_at_most(path: Path, most_bytes: int) -> bytes:
 
 def kind_of(mode: int) -> str:
     """What a path leads to, in words, by its mode as of `os.stat`."""
-    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket",
-             stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    kinds = {
+        stat.S_IFREG: "a file",
+        stat.S_IFDIR: "a directory",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
     return kinds.get(stat.S_IFMT(mode), "something else")
 
 

@@ -21,7 +21,12 @@ def read_json(data: bytes) -> Any:
         JsonError: it is not JSON, has a name twice in one object, or a number that is not finite.
     """
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+        return json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_float,
+        )
     except JsonError:
         raise
     except (ValueError, RecursionError) as error:

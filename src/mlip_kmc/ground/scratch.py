@@ -82,7 +82,10 @@ def boot_id() -> str:
 def kind_of(path: Path) -> str:
     """The type of the file system that holds a path, by the longest mount point above it; empty where not known."""
     try:
-        mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+        mounts = [
+            line.split()[1:3]
+            for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+        ]
     except OSError:
         return ""
     real = path.resolve()
@@ -156,13 +159,17 @@ def _new(parent: Path) -> _Own:
     for _ in range(_TRIES):
         path = Path(tempfile.mkdtemp(prefix=f"mlip-kmc.{boot_id()[:8]}.", dir=parent))
         try:
-            lock = os.open(path / _OWNER, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            lock = os.open(
+                path / _OWNER, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+            )
         except FileNotFoundError:
             continue
         if _locked(lock) and os.fstat(lock).st_nlink:
             return _Own(path=path, lock=lock)
         os.close(lock)
-    raise StorageError(f"cannot make a folder of our own in {parent}: something removes it at once; choose another {PLACE}")
+    raise StorageError(
+        f"cannot make a folder of our own in {parent}: something removes it at once; choose another {PLACE}"
+    )
 
 
 def _locked(lock: int) -> bool:

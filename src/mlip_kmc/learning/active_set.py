@@ -35,8 +35,13 @@ from mlip_kmc.potential.rank import Rank, inverse_of
 
 LENGTHS_A = {"A": 1.0, "bohr": BOHR_A, "nm": 10.0}
 """Units of length, in A."""
-FORCES_EV_PER_A = {"eV/A": 1.0, "Ha/bohr": HARTREE_EV / BOHR_A, "Ry/bohr": HARTREE_EV / 2.0 / BOHR_A,
-                   "kcal/mol/A": EV_PER_KCAL_PER_MOL, "kJ/mol/nm": EV_PER_KJ_PER_MOL / 10.0}
+FORCES_EV_PER_A = {
+    "eV/A": 1.0,
+    "Ha/bohr": HARTREE_EV / BOHR_A,
+    "Ry/bohr": HARTREE_EV / 2.0 / BOHR_A,
+    "kcal/mol/A": EV_PER_KCAL_PER_MOL,
+    "kJ/mol/nm": EV_PER_KJ_PER_MOL / 10.0,
+}
 """Units of force, in eV/A."""
 _INDEPENDENT = "independent environment"
 _IDENTITY = 1e-3
@@ -65,7 +70,11 @@ class ActiveSetMade:
 
 
 def read_training(
-    path: Path, *, length_unit: str = "A", leave_out: Sequence[tuple[str, str]] = (), trust_pickle: bool = False
+    path: Path,
+    *,
+    length_unit: str = "A",
+    leave_out: Sequence[tuple[str, str]] = (),
+    trust_pickle: bool = False,
 ) -> list[Atoms]:
     """The structures of a training set, in A.
 
@@ -92,7 +101,10 @@ def read_training(
     frames = _from_xyz(path) if text else _from_pickle(path, head)
     frames = _without(frames, leave_out, path=path)
     if not frames:
-        raise StructureError(f"the training set {path} holds no structure" + (" besides those left out" if leave_out else ""))
+        raise StructureError(
+            f"the training set {path} holds no structure"
+            + (" besides those left out" if leave_out else "")
+        )
     if length_unit != "A":
         for atoms in frames:
             atoms.set_cell(atoms.cell.array * LENGTHS_A[length_unit], scale_atoms=False)
@@ -100,15 +112,23 @@ def read_training(
     return frames
 
 
-def _without(frames: Sequence[Atoms], leave_out: Sequence[tuple[str, str]], *, path: Path) -> list[Atoms]:
+def _without(
+    frames: Sequence[Atoms], leave_out: Sequence[tuple[str, str]], *, path: Path
+) -> list[Atoms]:
     """The structures that no pair of key and value names; every pair must name one."""
     left = set[int]()
     for key, value in leave_out:
         matching = [index for index, atoms in enumerate(frames) if text_of(atoms, key) == value]
         if not matching:
             there = sorted({text for atoms in frames if (text := text_of(atoms, key)) is not None})
-            told = f"that key's values are {', '.join(there[:10])}" if there else f"none has the key {key}"
-            raise StructureError(f"--leave-out {key}={value} names no structure of {path}: {told}; correct it")
+            told = (
+                f"that key's values are {', '.join(there[:10])}"
+                if there
+                else f"none has the key {key}"
+            )
+            raise StructureError(
+                f"--leave-out {key}={value} names no structure of {path}: {told}; correct it"
+            )
         left.update(matching)
     return [atoms for index, atoms in enumerate(frames) if index not in left]
 
@@ -139,7 +159,9 @@ def _from_pickle(path: Path, head: bytes) -> list[Atoms]:
             if "forces" in table and not isinstance(table["forces"].iloc[row], float):
                 atoms.arrays["forces"] = np.array(table["forces"].iloc[row], dtype=float)
     except Exception as error:  # whatever is in it
-        raise StructureError(f"cannot read the pickled training set {path}: {_first_line(error)}") from error
+        raise StructureError(
+            f"cannot read the pickled training set {path}: {_first_line(error)}"
+        ) from error
     return frames
 
 
@@ -149,18 +171,26 @@ def forces_of(atoms: Atoms, key: str, *, unit: str = "eV/A") -> Array:
     Raises:
         StructureError: it has none of that name.
     """
-    results: dict[str, Any] = getattr(atoms.calc, "results", {})  # ASE moves `forces` and some others there
+    results: dict[str, Any] = getattr(
+        atoms.calc, "results", {}
+    )  # ASE moves `forces` and some others there
     found = atoms.arrays.get(key, results.get(key))
     if found is None or np.shape(found) != (len(atoms), 3):
         there = ", ".join(sorted({*atoms.arrays, *results} - {"numbers", "positions"})) or "none"
-        raise StructureError(f"a structure of the training set has no forces of the name {key!r} (it has {there})")
+        raise StructureError(
+            f"a structure of the training set has no forces of the name {key!r} (it has {there})"
+        )
     forces: Array = np.asarray(found, dtype=float) * FORCES_EV_PER_A[unit]
     return forces
 
 
 def make_active_set(
-    basis: Path, frames: Sequence[Atoms], *, forces: Sequence[Array] | None = None,
-    most_force_error_eV_per_A: float | None = None, complete: bool = False,
+    basis: Path,
+    frames: Sequence[Atoms],
+    *,
+    forces: Sequence[Array] | None = None,
+    most_force_error_eV_per_A: float | None = None,
+    complete: bool = False,
 ) -> ActiveSetMade:
     """Choose the linear active set by python-ace's MaxVol.
 
@@ -190,26 +220,46 @@ def make_active_set(
         active = completed(rows[element], span) if element in short else chosen(rows[element], span)
         inverses[element], residual = inverse_of(active)
         off = max(off, residual)
-    largest = max((float(np.abs(found @ inverses[element]).max(initial=0.0)) for element, found in rows.items()), default=0.0)
+    largest = max(
+        (
+            float(np.abs(found @ inverses[element]).max(initial=0.0))
+            for element, found in rows.items()
+        ),
+        default=0.0,
+    )
     if not (largest <= _SPANNED and off <= _IDENTITY):
-        raise PotentialError(f"the training set hardly spans the basis: active set and inverse multiply to 1 within {off:.1e} "
-                             f"only, and a gamma of {plain(largest)} is left in the set, which should be 1; add structures of "
-                             "other kinds, take a smaller basis, or give --complete")
-    return ActiveSetMade(inverses=inverses, structures=len(frames), atoms=sum(map(len, frames)), left_out=left_out,
-                         largest_gamma=largest, spans=spans)
+        raise PotentialError(
+            f"the training set hardly spans the basis: active set and inverse multiply to 1 within {off:.1e} "
+            f"only, and a gamma of {plain(largest)} is left in the set, which should be 1; add structures of "
+            "other kinds, take a smaller basis, or give --complete"
+        )
+    return ActiveSetMade(
+        inverses=inverses,
+        structures=len(frames),
+        atoms=sum(map(len, frames)),
+        left_out=left_out,
+        largest_gamma=largest,
+        spans=spans,
+    )
 
 
-def _does_not_span(projector: Projector, spans: Mapping[str, Span], rows: Mapping[str, Array]) -> str:
+def _does_not_span(
+    projector: Projector, spans: Mapping[str, Span], rows: Mapping[str, Array]
+) -> str:
     """Which elements fall short, by how much, and what to add."""
     said = []
     for element, others in neighbours_never_met(projector, spans, rows).items():
         span = spans[element]
         never = "" if not others else f", none with a neighbour {' or '.join(others)}"
-        said.append(f"{element}: {counted(span.environments, 'atom')}{never}, {counted(span.rank.independent, _INDEPENDENT)} "
-                    f"for {span.rank.functions} functions")
-    return (f"the training set does not span the basis ({'; '.join(said)}), and gamma would be too small everywhere; "
-            "add structures in which these elements have other surroundings (strained, rattled by 0.1 A, other neighbours), take "
-            "a smaller basis, or give --complete: gamma is then huge where the set says nothing")
+        said.append(
+            f"{element}: {counted(span.environments, 'atom')}{never}, {counted(span.rank.independent, _INDEPENDENT)} "
+            f"for {span.rank.functions} functions"
+        )
+    return (
+        f"the training set does not span the basis ({'; '.join(said)}), and gamma would be too small everywhere; "
+        "add structures in which these elements have other surroundings (strained, rattled by 0.1 A, other neighbours), take "
+        "a smaller basis, or give --complete: gamma is then huge where the set says nothing"
+    )
 
 
 @dataclass(frozen=True)
@@ -234,8 +284,11 @@ class Support:
     @property
     def lines(self) -> list[str]:
         """An element each, in words."""
-        return [f"{element}: {counted(self.atoms[element], 'atom')}, {counted(rank.independent, _INDEPENDENT)} for "
-                f"{rank.functions} functions" for element, rank in self.ranks.items()]
+        return [
+            f"{element}: {counted(self.atoms[element], 'atom')}, {counted(rank.independent, _INDEPENDENT)} for "
+            f"{rank.functions} functions"
+            for element, rank in self.ranks.items()
+        ]
 
 
 def support_of(grade: Extrapolation, frames: Sequence[Atoms]) -> Support:
@@ -253,13 +306,24 @@ def support_of(grade: Extrapolation, frames: Sequence[Atoms]) -> Support:
     if grade.full:
         largest = max(float(grade.gamma_of(atoms).max()) for atoms in frames)
     else:
-        largest = max(float(np.abs(found @ grade.inverses[element]).max(initial=0.0)) for element, found in rows.items())
-    return Support(ranks={element: span_of(found, scales=scales[element]).rank for element, found in rows.items()},
-                   atoms={element: len(found) for element, found in rows.items()}, largest_gamma=largest)
+        largest = max(
+            float(np.abs(found @ grade.inverses[element]).max(initial=0.0))
+            for element, found in rows.items()
+        )
+    return Support(
+        ranks={
+            element: span_of(found, scales=scales[element]).rank for element, found in rows.items()
+        },
+        atoms={element: len(found) for element, found in rows.items()},
+        largest_gamma=largest,
+    )
 
 
 def _rows(
-    projector: Projector, frames: Sequence[Atoms], forces: Sequence[Array] | None, most_error: float | None
+    projector: Projector,
+    frames: Sequence[Atoms],
+    forces: Sequence[Array] | None,
+    most_error: float | None,
 ) -> tuple[dict[str, Array], int]:
     """By element, all atoms' projections (m, n); and how many atoms were left out."""
     rows: dict[str, list[Array]] = {element: [] for element in projector.elements}
@@ -270,17 +334,25 @@ def _rows(
         if most_error is not None and forces is not None:
             keep = np.linalg.norm(predicted - forces[index], axis=1) <= most_error
         left_out += int(np.sum(~keep))
-        for symbol, row, wanted in zip(atoms.get_chemical_symbols(), projections, keep, strict=True):
+        for symbol, row, wanted in zip(
+            atoms.get_chemical_symbols(), projections, keep, strict=True
+        ):
             if wanted:
                 rows[symbol].append(row)
-    arrays = {element: np.array(found).reshape(len(found), projector.functions[element]) for element, found in rows.items()}
+    arrays = {
+        element: np.array(found).reshape(len(found), projector.functions[element])
+        for element, found in rows.items()
+    }
     return arrays, left_out
 
 
 def active_set_bytes(made: ActiveSetMade) -> bytes:
     """The content of the `.asi`: as python-ace writes it, the same for the same numbers."""
     stream = io.BytesIO()
-    np.savez(stream, **{element: np.ascontiguousarray(inverse) for element, inverse in made.inverses.items()})  # type: ignore[arg-type]
+    np.savez(
+        stream,
+        **{element: np.ascontiguousarray(inverse) for element, inverse in made.inverses.items()},
+    )  # type: ignore[arg-type]
     return stream.getvalue()
 
 
@@ -293,7 +365,9 @@ def write_active_set(path: Path, made: ActiveSetMade, *, force: bool = False) ->
     """
     data = active_set_bytes(made)
     if path.exists() and not force and path.read_bytes() != data:
-        raise PotentialError(f"{path} is there and holds another active set; give --force to replace it, or --output")
+        raise PotentialError(
+            f"{path} is there and holds another active set; give --force to replace it, or --output"
+        )
     write_durably(path, data)
 
 

@@ -59,8 +59,13 @@ def fingerprint(atoms: Atoms) -> Fingerprint:
     distances[first[near], rank[near]] = distance[near]
     symbols = np.array(atoms.get_chemical_symbols())
     return Fingerprint(
-        composition=tuple(sorted(Counter(symbols.tolist()).items())), cell=np.asarray(atoms.cell.array, dtype=float),
-        distances=distances, columns=np.vstack([np.sort(distances[symbols == symbol], axis=0) for symbol in np.unique(symbols)]))
+        composition=tuple(sorted(Counter(symbols.tolist()).items())),
+        cell=np.asarray(atoms.cell.array, dtype=float),
+        distances=distances,
+        columns=np.vstack(
+            [np.sort(distances[symbols == symbol], axis=0) for symbol in np.unique(symbols)]
+        ),
+    )
 
 
 def same_structure(first: Atoms, second: Atoms, *, tolerance_A: float = TOLERANCE_A) -> bool:
@@ -68,33 +73,55 @@ def same_structure(first: Atoms, second: Atoms, *, tolerance_A: float = TOLERANC
     return _same(first, fingerprint(first), second, fingerprint(second), tolerance_A)
 
 
-def duplicates_of(structures: Sequence[Atoms], *, tolerance_A: float = TOLERANCE_A) -> list[int | None]:
+def duplicates_of(
+    structures: Sequence[Atoms], *, tolerance_A: float = TOLERANCE_A
+) -> list[int | None]:
     """For each structure the first earlier one, no duplicate itself, that it repeats; None where there is none."""
     prints = [fingerprint(atoms) for atoms in structures]
     found: list[int | None] = []
     for index, atoms in enumerate(structures):
         earlier = (other for other in range(index) if found[other] is None)
-        found.append(next((other for other in earlier
-                           if _same(structures[other], prints[other], atoms, prints[index], tolerance_A)), None))
+        found.append(
+            next(
+                (
+                    other
+                    for other in earlier
+                    if _same(structures[other], prints[other], atoms, prints[index], tolerance_A)
+                ),
+                None,
+            )
+        )
     return found
 
 
-def _same(first: Atoms, one: Fingerprint, second: Atoms, two: Fingerprint, tolerance_A: float) -> bool:
+def _same(
+    first: Atoms, one: Fingerprint, second: Atoms, two: Fingerprint, tolerance_A: float
+) -> bool:
     if one.composition != two.composition or bool((first.pbc != second.pbc).any()):
         return False
     if not np.linalg.norm(one.cell - two.cell, axis=1).max() <= _CELL_A:
         return False
     if not np.abs(one.columns - two.columns).max() <= 2 * tolerance_A + _ROUNDING_A:
         return False
-    return any(_meets(first, second, shift, tolerance_A) for shift in _shifts(first, one, second, two, tolerance_A))
+    return any(
+        _meets(first, second, shift, tolerance_A)
+        for shift in _shifts(first, one, second, two, tolerance_A)
+    )
 
 
-def _shifts(first: Atoms, one: Fingerprint, second: Atoms, two: Fingerprint, tolerance_A: float) -> list[Array]:
+def _shifts(
+    first: Atoms, one: Fingerprint, second: Atoms, two: Fingerprint, tolerance_A: float
+) -> list[Array]:
     """Translations that bring one atom of `first`, the one with the fewest of its like, onto one of `second`."""
-    symbols, others = np.array(first.get_chemical_symbols()), np.array(second.get_chemical_symbols())
+    symbols, others = (
+        np.array(first.get_chemical_symbols()),
+        np.array(second.get_chemical_symbols()),
+    )
     within_A = 2 * tolerance_A + _ROUNDING_A
-    alike = [np.flatnonzero((others == symbol) & (np.abs(two.distances - row).max(axis=1) <= within_A))
-             for symbol, row in zip(symbols, one.distances, strict=True)]
+    alike = [
+        np.flatnonzero((others == symbol) & (np.abs(two.distances - row).max(axis=1) <= within_A))
+        for symbol, row in zip(symbols, one.distances, strict=True)
+    ]
     anchor = int(np.argmin([len(indices) for indices in alike]))
     return [second.positions[index] - first.positions[anchor] for index in alike[anchor]]
 
@@ -102,19 +129,32 @@ def _shifts(first: Atoms, one: Fingerprint, second: Atoms, two: Fingerprint, tol
 def _meets(first: Atoms, second: Atoms, shift: Array, tolerance_A: float) -> bool:
     """Does each atom of `first`, shifted, meet its own atom of `second`?"""
     apart = np.empty((len(first), 3))
-    symbols, others = np.array(first.get_chemical_symbols()), np.array(second.get_chemical_symbols())
+    symbols, others = (
+        np.array(first.get_chemical_symbols()),
+        np.array(second.get_chemical_symbols()),
+    )
     cell = np.asarray(second.cell.array, dtype=float)
     for symbol in np.unique(symbols):
         mine, theirs = np.flatnonzero(symbols == symbol), np.flatnonzero(others == symbol)
-        partners = _partners(first.positions[mine] + shift, second.positions[theirs], cell, second.pbc, 2 * tolerance_A)
+        partners = _partners(
+            first.positions[mine] + shift,
+            second.positions[theirs],
+            cell,
+            second.pbc,
+            2 * tolerance_A,
+        )
         if partners is None:
             return False
-        apart[mine] = _vectors(second.positions[theirs[partners]] - first.positions[mine] - shift, cell, second.pbc)
+        apart[mine] = _vectors(
+            second.positions[theirs[partners]] - first.positions[mine] - shift, cell, second.pbc
+        )
     apart -= apart.mean(axis=0)
     return bool(np.linalg.norm(apart, axis=1).max() <= tolerance_A)
 
 
-def _partners(points: Array, others: Array, cell: Array, pbc: Array, within_A: float) -> npt.NDArray[np.int64] | None:
+def _partners(
+    points: Array, others: Array, cell: Array, pbc: Array, within_A: float
+) -> npt.NDArray[np.int64] | None:
     """For each point the nearest of the others, each taken once and within a distance; None where that is not so."""
     if not pbc.all():
         distances, nearest = cKDTree(others).query(points)
@@ -126,7 +166,9 @@ def _partners(points: Array, others: Array, cell: Array, pbc: Array, within_A: f
     return taken
 
 
-def _periodic_nearest(points: Array, others: Array, cell: Array, within_A: float) -> tuple[Array, npt.NDArray[np.int64]]:
+def _periodic_nearest(
+    points: Array, others: Array, cell: Array, within_A: float
+) -> tuple[Array, npt.NDArray[np.int64]]:
     """As of a tree of the others and of those of their images that a wrapped point can meet."""
     inverse = np.linalg.inv(cell)
     margins = within_A * np.linalg.norm(inverse, axis=0)
@@ -134,7 +176,10 @@ def _periodic_nearest(points: Array, others: Array, cell: Array, within_A: float
     images, indices = [scaled], [np.arange(len(others))]
     for axis in range(3):
         all_images, all_indices = np.vstack(images), np.concatenate(indices)
-        for sign, near in ((1.0, all_images[:, axis] <= margins[axis]), (-1.0, all_images[:, axis] >= 1 - margins[axis])):
+        for sign, near in (
+            (1.0, all_images[:, axis] <= margins[axis]),
+            (-1.0, all_images[:, axis] >= 1 - margins[axis]),
+        ):
             moved = all_images[near].copy()
             moved[:, axis] += sign
             images.append(moved)

@@ -110,8 +110,11 @@ class Selection:
 
     def counts(self) -> dict[str, int]:
         """How many frames got each verdict."""
-        return {str(verdict): count for verdict in Verdict
-                if (count := sum(decision.verdict is verdict for decision in self.decisions))}
+        return {
+            str(verdict): count
+            for verdict in Verdict
+            if (count := sum(decision.verdict is verdict for decision in self.decisions))
+        }
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,14 @@ class _Frame:
 
 
 def select_frames(
-    halts: tuple[Halt, ...], *, grade: Extrapolation, select: float = USUAL.select, halt: float = USUAL.halt,
+    halts: tuple[Halt, ...],
+    *,
+    grade: Extrapolation,
+    select: float = USUAL.select,
+    halt: float = USUAL.halt,
     most: int | None = None,
-    tolerance_A: float = TOLERANCE_A, warnings: tuple[str, ...] = (),
+    tolerance_A: float = TOLERANCE_A,
+    warnings: tuple[str, ...] = (),
 ) -> Selection:
     """Choose frames to label.
 
@@ -140,28 +148,54 @@ def select_frames(
         warnings: to be kept with the result.
     """
     frames, refused = _usable(halts, grade=grade, tolerance_A=tolerance_A)
-    choice = choose([frame.projections for frame in frames], inverses=grade.inverses, select=select, most=most)
-    decisions = [*_chosen(frames, choice, halt=halt), *_not_chosen(frames, choice, select=select), *refused]
+    choice = choose(
+        [frame.projections for frame in frames], inverses=grade.inverses, select=select, most=most
+    )
+    decisions = [
+        *_chosen(frames, choice, halt=halt),
+        *_not_chosen(frames, choice, select=select),
+        *refused,
+    ]
     chosen = [frames[entry.index] for entry in choice.chosen]
     return Selection(
-        frames=tuple(replace(frame.halt, gammas=frame.gammas) for frame in chosen), decisions=tuple(decisions),
-        complete=choice.complete, select=select, halt=halt, most=most, tolerance_A=tolerance_A, potential=grade.digest,
-        files={"basis": sha256_of(grade.basis), "active_set": sha256_of(grade.active_set)}, warnings=warnings)
+        frames=tuple(replace(frame.halt, gammas=frame.gammas) for frame in chosen),
+        decisions=tuple(decisions),
+        complete=choice.complete,
+        select=select,
+        halt=halt,
+        most=most,
+        tolerance_A=tolerance_A,
+        potential=grade.digest,
+        files={"basis": sha256_of(grade.basis), "active_set": sha256_of(grade.active_set)},
+        warnings=warnings,
+    )
 
 
-def _usable(halts: tuple[Halt, ...], *, grade: Extrapolation, tolerance_A: float) -> tuple[list[_Frame], list[Decision]]:
+def _usable(
+    halts: tuple[Halt, ...], *, grade: Extrapolation, tolerance_A: float
+) -> tuple[list[_Frame], list[Decision]]:
     """Frames that may be chosen, and decisions on those that may not."""
     refused, candidates = [], []
     for halt in halts:
         if halt.kind is Kind.EVIDENCE:
-            refused.append(_decision(halt, Verdict.EVIDENCE, "atoms too near, or too high an energy: no label helps"))
+            refused.append(
+                _decision(
+                    halt, Verdict.EVIDENCE, "atoms too near, or too high an energy: no label helps"
+                )
+            )
         else:
             candidates.append(halt)
     earlier = duplicates_of([halt.atoms for halt in candidates], tolerance_A=tolerance_A)
     frames = []
     for halt, other in zip(candidates, earlier, strict=True):
         if other is not None:
-            refused.append(_decision(halt, Verdict.DUPLICATE, f"the same as {candidates[other].name}, within {tolerance_A:g} A"))
+            refused.append(
+                _decision(
+                    halt,
+                    Verdict.DUPLICATE,
+                    f"the same as {candidates[other].name}, within {tolerance_A:g} A",
+                )
+            )
             continue
         try:
             frames.append(_evaluated(halt, grade))
@@ -174,23 +208,35 @@ def _evaluated(halt: Halt, grade: Extrapolation) -> _Frame:
     projections = grade.projections_of(halt.atoms)
     if not all(np.isfinite(rows).all() for rows in projections.values()):
         raise StructureError("its projections are not finite numbers")
-    return _Frame(halt=halt, gammas=grade.gamma_from(projections, halt.atoms), projections=projections)
+    return _Frame(
+        halt=halt, gammas=grade.gamma_from(projections, halt.atoms), projections=projections
+    )
 
 
 def _chosen(frames: list[_Frame], choice: Choice, *, halt: float) -> list[Decision]:
     return [
-        _decision(frames[chosen.index].halt, Verdict.SELECTED, _why(chosen, halt=halt), order=order,
-                  gamma_before=_digits(chosen.gamma_before), gamma_then=_digits(chosen.gamma_then),
-                  gamma_after=_digits(choice.gammas_after[chosen.index]), log_volume=_digits(chosen.log_volume),
-                  rows=chosen.rows, largest_left=_digits(chosen.largest_left))
+        _decision(
+            frames[chosen.index].halt,
+            Verdict.SELECTED,
+            _why(chosen, halt=halt),
+            order=order,
+            gamma_before=_digits(chosen.gamma_before),
+            gamma_then=_digits(chosen.gamma_then),
+            gamma_after=_digits(choice.gammas_after[chosen.index]),
+            log_volume=_digits(chosen.log_volume),
+            rows=chosen.rows,
+            largest_left=_digits(chosen.largest_left),
+        )
         for order, chosen in enumerate(choice.chosen, start=1)
     ]
 
 
 def _why(chosen: Chosen, *, halt: float) -> str:
     limit = "select" if chosen.gamma_then < halt else "halt"
-    return (f"gamma {chosen.gamma_then:.4g} reaches {limit}; {chosen.rows} of its atoms enter the active set, whose log volume "
-            f"grows by {chosen.log_volume:.3g}, more than with any other; the largest gamma left is {chosen.largest_left:.4g}")
+    return (
+        f"gamma {chosen.gamma_then:.4g} reaches {limit}; {chosen.rows} of its atoms enter the active set, whose log volume "
+        f"grows by {chosen.log_volume:.3g}, more than with any other; the largest gamma left is {chosen.largest_left:.4g}"
+    )
 
 
 def _not_chosen(frames: list[_Frame], choice: Choice, *, select: float) -> list[Decision]:
@@ -201,19 +247,46 @@ def _not_chosen(frames: list[_Frame], choice: Choice, *, select: float) -> list[
             continue
         before, after = float(choice.gammas_before[index]), float(choice.gammas_after[index])
         if not after < select:
-            verdict, reason = Verdict.OVER_BUDGET, f"gamma {after:.4g} is left, but no more may be selected"
+            verdict, reason = (
+                Verdict.OVER_BUDGET,
+                f"gamma {after:.4g} is left, but no more may be selected",
+            )
         elif not before < select:
-            verdict, reason = Verdict.COVERED, f"gamma falls from {before:.4g} to {after:.4g} with the selected ones"
+            verdict, reason = (
+                Verdict.COVERED,
+                f"gamma falls from {before:.4g} to {after:.4g} with the selected ones",
+            )
         else:
-            verdict, reason = Verdict.LOW, f"gamma is {before:.4g} under the present potential, below {select:g}"
-        decisions.append(_decision(frame.halt, verdict, reason, gamma_before=_digits(before), gamma_after=_digits(after)))
+            verdict, reason = (
+                Verdict.LOW,
+                f"gamma is {before:.4g} under the present potential, below {select:g}",
+            )
+        decisions.append(
+            _decision(
+                frame.halt,
+                verdict,
+                reason,
+                gamma_before=_digits(before),
+                gamma_after=_digits(after),
+            )
+        )
     return decisions
 
 
 def _decision(halt: Halt, verdict: Verdict, reason: str, **numbers: Any) -> Decision:
-    return Decision(name=halt.name, search=halt.search, state=halt.state, stage=str(halt.stage), step=halt.step,
-                    kind=str(halt.kind), verdict=verdict, reason=reason, potential_in_file=halt.potential,
-                    gamma_in_file=halt.gamma, **numbers)
+    return Decision(
+        name=halt.name,
+        search=halt.search,
+        state=halt.state,
+        stage=str(halt.stage),
+        step=halt.step,
+        kind=str(halt.kind),
+        verdict=verdict,
+        reason=reason,
+        potential_in_file=halt.potential,
+        gamma_in_file=halt.gamma,
+        **numbers,
+    )
 
 
 def _digits(value: float) -> float:
@@ -237,11 +310,17 @@ def write_selection(directory: Path, selection: Selection) -> Path:
     text = _frames_text(selection).encode()
     path = make_directory(directory) / SELECTED
     report = {
-        "format": _FORMAT, "selected": len(selection.frames), "selected_xyz_sha256": hashlib.sha256(text).hexdigest(),
+        "format": _FORMAT,
+        "selected": len(selection.frames),
+        "selected_xyz_sha256": hashlib.sha256(text).hexdigest(),
         "complete": selection.complete,
-        "thresholds": {"select": selection.select, "halt": selection.halt}, "most": selection.most,
-        "duplicate_tolerance_A": selection.tolerance_A, "potential": selection.potential, "files_sha256": dict(selection.files),
-        "counts": selection.counts(), "warnings": list(selection.warnings),
+        "thresholds": {"select": selection.select, "halt": selection.halt},
+        "most": selection.most,
+        "duplicate_tolerance_A": selection.tolerance_A,
+        "potential": selection.potential,
+        "files_sha256": dict(selection.files),
+        "counts": selection.counts(),
+        "warnings": list(selection.warnings),
         "frames": [asdict(decision) for decision in selection.decisions],
     }
     write_durably(path, text)
@@ -254,11 +333,23 @@ def _frames_text(selection: Selection) -> str:
     texts = []
     for frame, decision in zip(selection.frames, selection.decisions, strict=False):
         assert frame.gammas is not None  # noqa: S101 - computed anew
-        keys = {"frame": f"halt_{frame.name}", "order": decision.order, "state": frame.state, "stage": frame.stage,
-                "kind": frame.kind, "gamma_before": decision.gamma_before, "gamma_then": decision.gamma_then,
-                "potential": f"sha256:{selection.potential}", "reason": decision.reason}
+        keys = {
+            "frame": f"halt_{frame.name}",
+            "order": decision.order,
+            "state": frame.state,
+            "stage": frame.stage,
+            "kind": frame.kind,
+            "gamma_before": decision.gamma_before,
+            "gamma_then": decision.gamma_then,
+            "potential": f"sha256:{selection.potential}",
+            "reason": decision.reason,
+        }
         rounded = np.array([_digits(value) for value in frame.gammas])
-        texts.append(extended_xyz(frame.atoms, keys={key: str(value) for key, value in keys.items()}, gammas=rounded))
+        texts.append(
+            extended_xyz(
+                frame.atoms, keys={key: str(value) for key, value in keys.items()}, gammas=rounded
+            )
+        )
     return "".join(texts)
 
 
@@ -271,7 +362,9 @@ def read_selection(directory: Path) -> dict[str, Any] | None:
     try:
         report: dict[str, Any] = json.loads((directory / REPORT).read_text(encoding="utf-8"))
         if int(report["format"]) > _FORMAT:
-            raise RunStateError(f"{directory / REPORT} was written by a newer version of mlip-kmc; use that one")
+            raise RunStateError(
+                f"{directory / REPORT} was written by a newer version of mlip-kmc; use that one"
+            )
         whole = report["selected_xyz_sha256"] == sha256_of(directory / SELECTED)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -65,18 +65,25 @@ class Pool:
     def add(self, coordinates: Array, *, owner: int) -> float:
         """Add rows (m, size); those that make the volume larger enter the active set. Answers the growth of log |det|."""
         self.outside = np.vstack([self.outside, coordinates])
-        self.outside_owners = np.concatenate([self.outside_owners, np.full(len(coordinates), owner, dtype=np.int64)])
+        self.outside_owners = np.concatenate(
+            [self.outside_owners, np.full(len(coordinates), owner, dtype=np.int64)]
+        )
         before = _log_volume(self.inside)
         for _ in range(_ROUNDS):
             if not self._exchange():
                 break
-            self.inverse = np.asarray(np.linalg.inv(self.inside), dtype=np.float64)  # afresh: updates lose digits
+            self.inverse = np.asarray(
+                np.linalg.inv(self.inside), dtype=np.float64
+            )  # afresh: updates lose digits
         return _log_volume(self.inside) - before
 
     def _exchange(self) -> bool:
         swaps, _ = swaps_of(self.outside @ self.inverse)
         for row, column in swaps:
-            for inside, outside in ((self.inside, self.outside), (self.inside_owners, self.outside_owners)):
+            for inside, outside in (
+                (self.inside, self.outside),
+                (self.inside_owners, self.outside_owners),
+            ):
                 inside[column], outside[row] = outside[row].copy(), inside[column].copy()
         return bool(swaps)
 

@@ -67,8 +67,10 @@ class _Active:
 
     def __init__(self, candidates: Sequence[Rows], inverses: Mapping[str, Array]) -> None:
         self.pools = {element: Pool(size=len(inverse)) for element, inverse in inverses.items()}
-        self.coordinates = [{element: rows @ inverses[element] for element, rows in candidate.items() if len(rows)}
-                            for candidate in candidates]
+        self.coordinates = [
+            {element: rows @ inverses[element] for element, rows in candidate.items() if len(rows)}
+            for candidate in candidates
+        ]
 
     @classmethod
     def again(cls, other: "_Active") -> "_Active":
@@ -79,22 +81,40 @@ class _Active:
         return fresh
 
     def gammas(self) -> Array:
-        return np.array([
-            max((float(self.pools[element].gammas_of(rows).max()) for element, rows in candidate.items()), default=0.0)
-            for candidate in self.coordinates])
+        return np.array(
+            [
+                max(
+                    (
+                        float(self.pools[element].gammas_of(rows).max())
+                        for element, rows in candidate.items()
+                    ),
+                    default=0.0,
+                )
+                for candidate in self.coordinates
+            ]
+        )
 
     def gain(self, index: int) -> float:
-        return sum(self.pools[element].gain_of(rows) for element, rows in self.coordinates[index].items())
+        return sum(
+            self.pools[element].gain_of(rows) for element, rows in self.coordinates[index].items()
+        )
 
     def add(self, index: int) -> float:
-        return sum(self.pools[element].add(rows, owner=index) for element, rows in self.coordinates[index].items())
+        return sum(
+            self.pools[element].add(rows, owner=index)
+            for element, rows in self.coordinates[index].items()
+        )
 
     def rows_of(self, index: int) -> int:
         return sum(int(np.sum(pool.inside_owners == index)) for pool in self.pools.values())
 
 
 def choose(
-    candidates: Sequence[Rows], *, inverses: Mapping[str, Array], select: float = USUAL.select, most: int | None = None
+    candidates: Sequence[Rows],
+    *,
+    inverses: Mapping[str, Array],
+    select: float = USUAL.select,
+    most: int | None = None,
 ) -> Choice:
     """Choose structures to label.
 
@@ -108,7 +128,9 @@ def choose(
         ValueError: a threshold under 1, where no choice can end, or projections that are not finite.
     """
     if not select > 1.0:
-        raise ValueError(f"the select threshold must be above 1, the grade of the active set itself (it is {select})")
+        raise ValueError(
+            f"the select threshold must be above 1, the grade of the active set itself (it is {select})"
+        )
     if not all(np.isfinite(rows).all() for candidate in candidates for rows in candidate.values()):
         raise ValueError("projections must be finite numbers")
     if not all(np.isfinite(inverse).all() for inverse in inverses.values()):
@@ -119,11 +141,17 @@ def choose(
     if len(order) > 1 and after.max() < select:
         order = _without_needless(present, order, select=select)
         before, after, _ = _replayed(present, order)
-    return Choice(chosen=_replayed(present, order)[2], gammas_before=before, gammas_after=after,
-                  complete=bool(after.max(initial=0.0) < select))
+    return Choice(
+        chosen=_replayed(present, order)[2],
+        gammas_before=before,
+        gammas_after=after,
+        complete=bool(after.max(initial=0.0) < select),
+    )
 
 
-def gammas_after(candidates: Sequence[Rows], *, inverses: Mapping[str, Array], chosen: Iterable[int]) -> Array:
+def gammas_after(
+    candidates: Sequence[Rows], *, inverses: Mapping[str, Array], chosen: Iterable[int]
+) -> Array:
     """Largest gamma of each candidate after some of them were chosen, in this order."""
     return _replayed(_Active(candidates, inverses), list(chosen))[1]
 
@@ -133,7 +161,9 @@ def _greedy(active: _Active, *, select: float, most: int | None) -> list[int]:
     while most is None or len(order) < most:
         gammas = active.gammas()
         # what was chosen is a label already; rows that it lost again may stay above the threshold
-        open_ones = [index for index in np.flatnonzero(~(gammas < select)).tolist() if index not in order]
+        open_ones = [
+            index for index in np.flatnonzero(~(gammas < select)).tolist() if index not in order
+        ]
         if not open_ones:
             break
         gains = np.array([active.gain(index) for index in open_ones])
@@ -162,6 +192,14 @@ def _replayed(present: _Active, order: list[int]) -> tuple[Array, Array, tuple[C
         then = float(gammas[index])
         growth = active.add(index)
         gammas = active.gammas()
-        chosen.append(Chosen(index=index, gamma_before=float(before[index]), gamma_then=then, log_volume=growth,
-                             rows=active.rows_of(index), largest_left=float(gammas.max())))
+        chosen.append(
+            Chosen(
+                index=index,
+                gamma_before=float(before[index]),
+                gamma_then=then,
+                log_volume=growth,
+                rows=active.rows_of(index),
+                largest_left=float(gammas.max()),
+            )
+        )
     return before, gammas, tuple(chosen)

@@ -67,10 +67,14 @@ def natural_scales(projector: Projector) -> dict[str, Scales]:
     """Those of every element of a basis; the same basis gives the same."""
     rows: dict[str, list[Array]] = {element: [] for element in projector.elements}
     for atoms in _probes(projector.elements):
-        for symbol, row in zip(atoms.get_chemical_symbols(), projector.evaluate(atoms).rows, strict=True):
+        for symbol, row in zip(
+            atoms.get_chemical_symbols(), projector.evaluate(atoms).rows, strict=True
+        ):
             rows[symbol].append(row)
-    return {element: _scales(np.array(found).reshape(len(found), projector.functions[element]))
-            for element, found in rows.items()}
+    return {
+        element: _scales(np.array(found).reshape(len(found), projector.functions[element]))
+        for element, found in rows.items()
+    }
 
 
 def _probes(elements: Sequence[str]) -> Iterator[Atoms]:
@@ -78,7 +82,11 @@ def _probes(elements: Sequence[str]) -> Iterator[Atoms]:
     rng = np.random.default_rng(20231)
     for number in range(_PROBES + _PROBES_AN_ELEMENT * len(elements)):
         symbols = [elements[number % len(elements)], *map(str, rng.choice(elements, 7))]
-        bond_A = 2.0 * float(np.mean([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])) * rng.uniform(0.9, 1.4)
+        bond_A = (
+            2.0
+            * float(np.mean([covalent_radii[atomic_numbers[symbol]] for symbol in symbols]))
+            * rng.uniform(0.9, 1.4)
+        )
         atoms = bulk("Cu", "fcc", a=bond_A * np.sqrt(2.0), cubic=True) * (2, 1, 1)
         atoms.set_chemical_symbols(symbols)
         atoms.positions += rng.normal(0.0, bond_A * rng.uniform(0.03, 0.15), (8, 3))
@@ -89,7 +97,9 @@ def _scales(rows: Array) -> Scales:
     sizes = np.sqrt(np.mean(np.square(rows), axis=0))
     usual = float(np.median(sizes[sizes > 0.0])) if (sizes > 0.0).any() else 1.0
     sizes = np.where(sizes > 0.0, sizes, usual)
-    return Scales(sizes=np.exp2(np.round(np.log2(sizes))), signs=np.where(rows.sum(axis=0) < 0.0, -1.0, 1.0))
+    return Scales(
+        sizes=np.exp2(np.round(np.log2(sizes))), signs=np.where(rows.sum(axis=0) < 0.0, -1.0, 1.0)
+    )
 
 
 def span_of(rows: Array, *, scales: Scales) -> Span:
@@ -105,9 +115,16 @@ def span_of(rows: Array, *, scales: Scales) -> Span:
     scaled = scaled[lengths > 0.0] / lengths[lengths > 0.0, None]
     if len(scaled) > functions:
         scaled = np.asarray(np.linalg.qr(scaled, mode="r"), dtype=np.float64)
-    _, values, directions = np.linalg.svd(scaled) if len(scaled) else (None, np.zeros(0), np.eye(functions))
-    return Span(environments=len(rows), rank=rank_from(values, functions=functions), scales=scales, values=values,
-                directions=directions)
+    _, values, directions = (
+        np.linalg.svd(scaled) if len(scaled) else (None, np.zeros(0), np.eye(functions))
+    )
+    return Span(
+        environments=len(rows),
+        rank=rank_from(values, functions=functions),
+        scales=scales,
+        values=values,
+        directions=directions,
+    )
 
 
 def chosen(rows: Array, span: Span) -> Array:
@@ -130,7 +147,9 @@ def completed(rows: Array, span: Span) -> Array:
     pivots = qr(missing.T, mode="r", pivoting=True)[1][: missing.shape[1]]
     left = np.abs(np.linalg.solve(missing[pivots].T, (scaled @ missing).T)).max(initial=0.0)
     small = np.zeros((len(pivots), rows.shape[1]))
-    small[np.arange(len(pivots)), pivots] = max(SMALL, 10.0 * float(left)) * span.scales.signs[pivots]
+    small[np.arange(len(pivots)), pivots] = (
+        max(SMALL, 10.0 * float(left)) * span.scales.signs[pivots]
+    )
     return np.vstack([taken, small]) * span.scales.sizes
 
 
@@ -138,16 +157,25 @@ def _maxvol(rows: Array) -> npt.NDArray[np.int64]:
     """Which of the rows (m, n), m >= n and of rank n, have the largest volume."""
     from pyace.maxvol import maxvol
 
-    return np.asarray(maxvol(np.array(rows), tol=TOLERANCE, max_iters=_MOST_SWAPS)[0], dtype=np.int64)
+    return np.asarray(
+        maxvol(np.array(rows), tol=TOLERANCE, max_iters=_MOST_SWAPS)[0], dtype=np.int64
+    )
 
 
-def neighbours_never_met(projector: Projector, spans: Mapping[str, Span], rows: Mapping[str, Array]) -> dict[str, list[str]]:
+def neighbours_never_met(
+    projector: Projector, spans: Mapping[str, Span], rows: Mapping[str, Array]
+) -> dict[str, list[str]]:
     """By element, those elements that none of its environments holds, though the basis has functions of them."""
     found: dict[str, list[str]] = {}
     for index, element in enumerate(projector.elements):
         functions = [*projector.pyace.basis_rank1[index], *projector.pyace.basis[index]]
         used = np.any(rows[element] != 0.0, axis=0)
-        there = {int(mu) for function, one in zip(functions, used, strict=True) if one for mu in function.mus}
+        there = {
+            int(mu)
+            for function, one in zip(functions, used, strict=True)
+            if one
+            for mu in function.mus
+        }
         known = {int(mu) for function in functions for mu in function.mus}
         if not spans[element].rank.full:
             found[element] = [projector.elements[mu] for mu in sorted(known - there)]

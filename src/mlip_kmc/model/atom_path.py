@@ -68,7 +68,9 @@ def _into_cell(positions: Array, cell: Array) -> Array:
     return np.asarray((fractional - np.floor(fractional)) @ cell, dtype=np.float64)
 
 
-def _with_images(positions: Array, owners: Indices, cell: Array, *, margin_A: float) -> tuple[Array, Indices]:
+def _with_images(
+    positions: Array, owners: Indices, cell: Array, *, margin_A: float
+) -> tuple[Array, Indices]:
     """Positions in the cell and those of their images that lie within a margin around it."""
     inside = _into_cell(positions, cell)
     fractional = inside @ np.linalg.inv(cell)
@@ -91,7 +93,11 @@ def wrap(vectors: Array, cell: Array) -> Array:
 
 def without_drift(displacement: Array, *, anchored: bool) -> Array:
     """(N, 3) displacements less their mean; unchanged where fixed atoms anchor the frame."""
-    return displacement if anchored else np.asarray(displacement - displacement.mean(axis=0), dtype=np.float64)
+    return (
+        displacement
+        if anchored
+        else np.asarray(displacement - displacement.mean(axis=0), dtype=np.float64)
+    )
 
 
 @dataclass(frozen=True)
@@ -117,9 +123,14 @@ class Path:
     def start(cls, cell: Array, species: Sequence[str], *, anchored: bool) -> "Path":
         """At state 0, where atoms have their original order."""
         size = len(species)
-        return cls(cell=np.asarray(cell, dtype=np.float64), species=tuple(species), anchored=anchored,
-                   mapping=np.arange(size, dtype=np.int64), images=np.zeros((size, 3), dtype=np.int64),
-                   drift_A=np.zeros(3))
+        return cls(
+            cell=np.asarray(cell, dtype=np.float64),
+            species=tuple(species),
+            anchored=anchored,
+            mapping=np.arange(size, dtype=np.int64),
+            images=np.zeros((size, 3), dtype=np.int64),
+            drift_A=np.zeros(3),
+        )
 
     def unwrapped(self, state: Array) -> Array:
         """(N, 3) continuous positions of the original atoms.
@@ -127,7 +138,9 @@ class Path:
         Args:
             state: (N, 3) the present state, in its own order.
         """
-        return np.asarray(state[self.mapping] + self.images @ self.cell + self.drift_A, dtype=np.float64)
+        return np.asarray(
+            state[self.mapping] + self.images @ self.cell + self.drift_A, dtype=np.float64
+        )
 
     def follow(self, *, state: Array, reactant: Array, product: Array, reached: Array) -> "Path":
         """Go through one event; nothing drifts where nothing is fixed.
@@ -154,13 +167,23 @@ class Path:
 
     def then(self, other: "Path") -> "Path":
         """This path, followed by another that starts, at its `Path.start`, in the state where this one ends."""
-        return replace(self, mapping=other.mapping[self.mapping], images=self.images + other.images[self.mapping],
-                       drift_A=self.drift_A + other.drift_A)
+        return replace(
+            self,
+            mapping=other.mapping[self.mapping],
+            images=self.images + other.images[self.mapping],
+            drift_A=self.drift_A + other.drift_A,
+        )
 
     def back(self) -> "Path":
         """The path from the present state to where this one started."""
         mapping = np.argsort(self.mapping)
-        return replace(self, species=tuple(self.symbols), mapping=mapping, images=-self.images[mapping], drift_A=-self.drift_A)
+        return replace(
+            self,
+            species=tuple(self.symbols),
+            mapping=mapping,
+            images=-self.images[mapping],
+            drift_A=-self.drift_A,
+        )
 
     @property
     def symbols(self) -> list[str]:
@@ -169,13 +192,18 @@ class Path:
 
     def changes_to(self, other: "Path") -> tuple[dict[str, int], dict[str, tuple[int, int, int]]]:
         """Mappings and images that differ in `other`, by original atom (as text, for JSON)."""
-        mapped = {str(i): int(other.mapping[i]) for i in np.flatnonzero(self.mapping != other.mapping)}
+        mapped = {
+            str(i): int(other.mapping[i]) for i in np.flatnonzero(self.mapping != other.mapping)
+        }
         moved = np.flatnonzero((self.images != other.images).any(axis=1))
         images = zip(moved, other.images[moved], strict=True)
         return mapped, {str(i): (int(a), int(b), int(c)) for i, (a, b, c) in images}
 
     def changed(
-        self, mapping: Mapping[str, int], images: Mapping[str, Sequence[int]], drift_A: Sequence[float]
+        self,
+        mapping: Mapping[str, int],
+        images: Mapping[str, Sequence[int]],
+        drift_A: Sequence[float],
     ) -> "Path":
         """The path after an event that was recorded by `changes_to`."""
         new_mapping, new_images = self.mapping.copy(), self.images.copy()
@@ -183,7 +211,12 @@ class Path:
             new_mapping[int(atom)] = index
         for atom, image in images.items():
             new_images[int(atom)] = image
-        return replace(self, mapping=new_mapping, images=new_images, drift_A=np.array(drift_A, dtype=np.float64))
+        return replace(
+            self,
+            mapping=new_mapping,
+            images=new_images,
+            drift_A=np.array(drift_A, dtype=np.float64),
+        )
 
     def _in_order_of(self, mapping: Indices) -> list[str]:
         """Species by the index that `mapping` gives each original atom."""

@@ -121,14 +121,31 @@ def to_text(halt: Halt) -> str:
         StructureError: a number is not finite, or a name cannot be written.
     """
     if not _SEARCH.fullmatch(halt.search):
-        raise StructureError(f"a halt's search must be named by letters, digits and _ . + - (it is {halt.search[:40]!r})")
-    if halt.state < 0 or not 0 <= halt.step < 10**18 or not re.fullmatch(r"[0-9a-f]{64}", halt.potential):
-        raise StructureError(f"the halt of search {halt.search} needs a state and step from 0 on, and a sha256 of its potential")
-    keys = {"format": FORMAT, "search": halt.search, "state": halt.state, "stage": Stage(halt.stage), "step": halt.step,
-            "kind": Kind(halt.kind), "potential": halt.potential}
+        raise StructureError(
+            f"a halt's search must be named by letters, digits and _ . + - (it is {halt.search[:40]!r})"
+        )
+    if (
+        halt.state < 0
+        or not 0 <= halt.step < 10**18
+        or not re.fullmatch(r"[0-9a-f]{64}", halt.potential)
+    ):
+        raise StructureError(
+            f"the halt of search {halt.search} needs a state and step from 0 on, and a sha256 of its potential"
+        )
+    keys = {
+        "format": FORMAT,
+        "search": halt.search,
+        "state": halt.state,
+        "stage": Stage(halt.stage),
+        "step": halt.step,
+        "kind": Kind(halt.kind),
+        "potential": halt.potential,
+    }
     if halt.gamma is not None:
         keys["gamma"] = repr(halt.gamma)
-    return extended_xyz(halt.atoms, keys={key: str(value) for key, value in keys.items()}, gammas=halt.gammas)
+    return extended_xyz(
+        halt.atoms, keys={key: str(value) for key, value in keys.items()}, gammas=halt.gammas
+    )
 
 
 def extended_xyz(atoms: Atoms, *, keys: Mapping[str, str], gammas: Array | None) -> str:
@@ -142,17 +159,29 @@ def extended_xyz(atoms: Atoms, *, keys: Mapping[str, str], gammas: Array | None)
     Raises:
         StructureError: a number is not finite, or the shapes differ.
     """
-    positions, cell = np.asarray(atoms.positions, dtype=float), np.asarray(atoms.cell.array, dtype=float)
-    columns = positions if gammas is None else np.column_stack([positions, _as_column(gammas, len(atoms))])
+    positions, cell = (
+        np.asarray(atoms.positions, dtype=float),
+        np.asarray(atoms.cell.array, dtype=float),
+    )
+    columns = (
+        positions
+        if gammas is None
+        else np.column_stack([positions, _as_column(gammas, len(atoms))])
+    )
     if len(atoms) == 0 or not (np.isfinite(columns).all() and np.isfinite(cell).all()):
         raise StructureError("a frame needs atoms, and finite positions, cell and gammas")
     lattice = " ".join(map(repr, cell.ravel().tolist()))
     periodic = " ".join("FT"[int(flag)] for flag in atoms.pbc)
     properties = "species:S:1:pos:R:3" + ("" if gammas is None else ":gamma:R:1")
-    said = "".join(f' {key}="{value}"' if re.search(r"\s", value) else f" {key}={value}" for key, value in keys.items())
+    said = "".join(
+        f' {key}="{value}"' if re.search(r"\s", value) else f" {key}={value}"
+        for key, value in keys.items()
+    )
     head = f'Lattice="{lattice}" Properties={properties} pbc="{periodic}"{said}'
-    rows = (f"{symbol} {' '.join(map(repr, row))}" for symbol, row in
-            zip(atoms.get_chemical_symbols(), columns.tolist(), strict=True))
+    rows = (
+        f"{symbol} {' '.join(map(repr, row))}"
+        for symbol, row in zip(atoms.get_chemical_symbols(), columns.tolist(), strict=True)
+    )
     return "\n".join([str(len(atoms)), head, *rows]) + "\n"
 
 
@@ -195,7 +224,10 @@ def _read(path: Path) -> Halt:
 
 def _order(halt: Halt) -> tuple[list[tuple[int, str]], int]:
     """Numbers in names by their size: 0_2 before 0_10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", halt.search)], halt.step
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part)
+        for part in re.split(r"(\d+)", halt.search)
+    ], halt.step
 
 
 def from_text(text: str) -> Halt:
@@ -205,9 +237,16 @@ def from_text(text: str) -> Halt:
         StructureError: it is torn, or no frame of this format.
     """
     lines = text.split("\n")
-    if len(lines) < 3 or lines[-1] != "" or not re.fullmatch(r"[0-9]{1,9}", lines[0].strip(), re.ASCII):
+    if (
+        len(lines) < 3
+        or lines[-1] != ""
+        or not re.fullmatch(r"[0-9]{1,9}", lines[0].strip(), re.ASCII)
+    ):
         raise StructureError("it is torn, or no extended XYZ")
-    keys = {match[1]: match[2] if match[2] is not None else match[3] for match in _KEY.finditer(lines[1])}
+    keys = {
+        match[1]: match[2] if match[2] is not None else match[3]
+        for match in _KEY.finditer(lines[1])
+    }
     if keys.get("format") != str(FORMAT):
         raise StructureError(f"it has no key format={FORMAT}")
     rows = [line.split() for line in lines[2:-1]]
@@ -224,16 +263,32 @@ def from_text(text: str) -> Halt:
 def _halt(keys: Mapping[str, str], rows: list[list[str]]) -> Halt:
     columns = dict(_columns(keys["Properties"], width={len(row) for row in rows}))
     symbols = [row[columns["species"]] for row in rows]
-    unknown = sorted({symbol for symbol in symbols if symbol not in atomic_numbers or symbol == "X"})
+    unknown = sorted(
+        {symbol for symbol in symbols if symbol not in atomic_numbers or symbol == "X"}
+    )
     if unknown:
         raise ValueError(f"no elements: {', '.join(map(repr, unknown[:3]))}")
     first = columns["pos"]
     positions = np.array([row[first : first + 3] for row in rows], dtype=float)
-    gammas = np.array([row[columns["gamma"]] for row in rows], dtype=float) if "gamma" in columns else None
+    gammas = (
+        np.array([row[columns["gamma"]] for row in rows], dtype=float)
+        if "gamma" in columns
+        else None
+    )
     cell = np.array(keys["Lattice"].split(), dtype=float).reshape(3, 3)
-    atoms = Atoms(symbols, positions=positions, cell=cell, pbc=[flag == "T" for flag in keys["pbc"].split()])
-    halt = Halt(atoms=atoms, gammas=gammas, search=keys["search"], state=int(keys["state"]), stage=Stage(keys["stage"]),
-                step=int(keys["step"]), kind=Kind(keys["kind"]), potential=keys["potential"])
+    atoms = Atoms(
+        symbols, positions=positions, cell=cell, pbc=[flag == "T" for flag in keys["pbc"].split()]
+    )
+    halt = Halt(
+        atoms=atoms,
+        gammas=gammas,
+        search=keys["search"],
+        state=int(keys["state"]),
+        stage=Stage(keys["stage"]),
+        step=int(keys["step"]),
+        kind=Kind(keys["kind"]),
+        potential=keys["potential"],
+    )
     to_text(halt)  # what cannot be written is no frame either
     return halt
 

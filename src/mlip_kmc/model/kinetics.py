@@ -24,7 +24,9 @@ def step_generator(*, seed: int, step: int) -> np.random.Generator:
 
 def search_seed(*, seed: int, state: int, index: int) -> int:
     """The seed (32 bits) of one process search: from the run's seed, the state, and the search's number in it."""
-    return int(np.random.SeedSequence([seed, _DISPLACEMENT_STREAM, state, index]).generate_state(1)[0])
+    return int(
+        np.random.SeedSequence([seed, _DISPLACEMENT_STREAM, state, index]).generate_state(1)[0]
+    )
 
 
 def draw_step(rates_per_s: Sequence[float], rng: np.random.Generator) -> tuple[int, float]:

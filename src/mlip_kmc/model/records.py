@@ -98,7 +98,11 @@ class SearchRecord(_Json):
     def from_json(cls, line: str) -> Self:
         """The record of one line; keys of newer versions are ignored."""
         found = super().from_json(line)
-        return found if not isinstance(found.rated, dict) else replace(found, rated=Rated(**found.rated))
+        return (
+            found
+            if not isinstance(found.rated, dict)
+            else replace(found, rated=Rated(**found.rated))
+        )
 
 
 @dataclass(frozen=True)
@@ -152,8 +156,10 @@ def unsound(events: Iterable[Event]) -> str:
     steps = unsound_steps(events)
     if not steps:
         return ""
-    return (f"{len(steps)} superbasin {'step was' if len(steps) == 1 else 'steps were'} made by an earlier version: times, ways "
-            f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new directory")
+    return (
+        f"{len(steps)} superbasin {'step was' if len(steps) == 1 else 'steps were'} made by an earlier version: times, ways "
+        f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new directory"
+    )
 
 
 @dataclass(frozen=True)
@@ -379,12 +385,18 @@ class EonResult:
 
 def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
     """Why processes that should have a harmonic prefactor have the constant one, the most frequent reason first."""
-    return dict(Counter(record.rated.reason for record in searches if record.rated and record.rated.reason).most_common())
+    return dict(
+        Counter(
+            record.rated.reason for record in searches if record.rated and record.rated.reason
+        ).most_common()
+    )
 
 
 def reasons_of(searches: Iterable[SearchRecord]) -> dict[str, int]:
     """Why bad searches are bad, the most frequent reasons first."""
-    return dict(Counter(record.reason for record in searches if record.outcome == "bad").most_common())
+    return dict(
+        Counter(record.reason for record in searches if record.outcome == "bad").most_common()
+    )
 
 
 def read_lines(path: Path, kind: type[Any]) -> list[Any]:

@@ -7,4 +7,11 @@ from mlip_kmc.potential.driven import DrivenPotential, ace_of
 
 Potential = AcePotential | BuiltinPotential | DrivenPotential
 
-__all__ = ["AcePotential", "AsePotential", "BuiltinPotential", "DrivenPotential", "Potential", "ace_of"]
+__all__ = [
+    "AcePotential",
+    "AsePotential",
+    "BuiltinPotential",
+    "DrivenPotential",
+    "Potential",
+    "ace_of",
+]

@@ -106,17 +106,31 @@ class AcePotential:
         yace = yace.absolute()  # search directories link to it from elsewhere
         outline = Outline.read(yace)
         basis, active_set = _gamma_files(yace, basis, active_set)
-        gamma = {} if basis is None or active_set is None else _gamma_facts(
-            yace, outline, basis, active_set, allow_blind=allow_blind)
-        potential = cls(yace=yace, elements=outline.elements, cutoff_A=outline.cutoff_A, digest=outline.digest, basis=basis,
-                        active_set=active_set, evaluator=evaluator, functions=outline.functions, **gamma,
-                        core_repulsion=outline.core_repulsion,
-                        record=read_record(record_path(yace)) if check_record else None)
+        gamma = (
+            {}
+            if basis is None or active_set is None
+            else _gamma_facts(yace, outline, basis, active_set, allow_blind=allow_blind)
+        )
+        potential = cls(
+            yace=yace,
+            elements=outline.elements,
+            cutoff_A=outline.cutoff_A,
+            digest=outline.digest,
+            basis=basis,
+            active_set=active_set,
+            evaluator=evaluator,
+            functions=outline.functions,
+            **gamma,
+            core_repulsion=outline.core_repulsion,
+            record=read_record(record_path(yace)) if check_record else None,
+        )
         if potential.record is not None:
             potential.check_against(potential.record)
         return potential
 
-    def guarded(self, *, baseline: Baseline | None, minimum_distance_A: Mapping[str, float]) -> "AcePotential":
+    def guarded(
+        self, *, baseline: Baseline | None, minimum_distance_A: Mapping[str, float]
+    ) -> "AcePotential":
         """The same with what holds at short distances, after checking that it fits the potential.
 
         Args:
@@ -129,22 +143,42 @@ class AcePotential:
         """
         for name, least_A in minimum_distance_A.items():
             if not least_A < self.cutoff_A:  # LAMMPS counts neighbours within the cutoff only
-                raise PotentialError(f"the minimum distance of {name} ({least_A:g} A) is not less than the cutoff of {self.yace} "
-                                     f"({self.cutoff_A:g} A); give one between atoms that overlap and atoms that are bonded")
+                raise PotentialError(
+                    f"the minimum distance of {name} ({least_A:g} A) is not less than the cutoff of {self.yace} "
+                    f"({self.cutoff_A:g} A); give one between atoms that overlap and atoms that are bonded"
+                )
         training = self.record.training if self.record else None
-        warning = check_training(baseline, subtracted=self.record.baseline if self.record else None,
-                                 smallest_A=training.smallest_distance_A if training else None, potential=str(self.yace))
-        core = core_warning(str(self.yace)) if baseline is not None and self.core_repulsion else None
-        return replace(self, baseline=baseline, minimum_distance_A=minimum_distance_A,
-                       warnings=tuple(line for line in (warning, core) if line))
+        warning = check_training(
+            baseline,
+            subtracted=self.record.baseline if self.record else None,
+            smallest_A=training.smallest_distance_A if training else None,
+            potential=str(self.yace),
+        )
+        core = (
+            core_warning(str(self.yace)) if baseline is not None and self.core_repulsion else None
+        )
+        return replace(
+            self,
+            baseline=baseline,
+            minimum_distance_A=minimum_distance_A,
+            warnings=tuple(line for line in (warning, core) if line),
+        )
 
     def facts(self) -> dict[str, str | None]:
         """What decides its numbers, by dotted key; files count by content."""
-        guards = {"potential.baseline": self.baseline.facts() if self.baseline else None,
-                  "potential.minimum_distance_A": canonical(self.minimum_distance_A) if self.minimum_distance_A else None}
-        return {"potential.ace": self.digest, "potential.evaluator": self.evaluator,
-                "potential.basis": self.basis_digest, "potential.active_set": self.active_set_digest,
-                **{key: value for key, value in guards.items() if value}}
+        guards = {
+            "potential.baseline": self.baseline.facts() if self.baseline else None,
+            "potential.minimum_distance_A": canonical(self.minimum_distance_A)
+            if self.minimum_distance_A
+            else None,
+        }
+        return {
+            "potential.ace": self.digest,
+            "potential.evaluator": self.evaluator,
+            "potential.basis": self.basis_digest,
+            "potential.active_set": self.active_set_digest,
+            **{key: value for key, value in guards.items() if value},
+        }
 
     @property
     def digests(self) -> Digests:
@@ -162,20 +196,29 @@ class AcePotential:
         Raises:
             PotentialError: one is another, missing, or one too many; or the record says of them what is not so.
         """
-        files = {"yace": (self.yace, self.digest), "yaml": (self.basis, self.basis_digest),
-                 "asi": (self.active_set, self.active_set_digest)}
+        files = {
+            "yace": (self.yace, self.digest),
+            "yaml": (self.basis, self.basis_digest),
+            "asi": (self.active_set, self.active_set_digest),
+        }
         check_digests(record_path(self.yace), record, files)
         for key, found in self.new_record().model_dump(include=_READ_OFF).items():
             if record.model_dump()[key] != found:
                 path = record_path(self.yace)
-                raise PotentialError(f"the potential's record {path} was altered: its {key} is not what the files hold; "
-                                     f"{advice(path)}")
+                raise PotentialError(
+                    f"the potential's record {path} was altered: its {key} is not what the files hold; "
+                    f"{advice(path)}"
+                )
 
     def new_record(self) -> PotentialRecord:
         """A record of the files as they are; where the potential comes from is not known."""
-        return PotentialRecord(elements=self.elements, cutoff_A=self.cutoff_A, functions=dict(self.functions),
-                               basis_functions=None if self.basis_functions is None else dict(self.basis_functions),
-                               digests=self.digests)
+        return PotentialRecord(
+            elements=self.elements,
+            cutoff_A=self.cutoff_A,
+            functions=dict(self.functions),
+            basis_functions=None if self.basis_functions is None else dict(self.basis_functions),
+            digests=self.digests,
+        )
 
     def lammps_input(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> str:
         """The `in.lammps` of a search directory.
@@ -184,25 +227,41 @@ class AcePotential:
             species: elements in the order of LAMMPS' types.
             gamma: what is written beside the search where the potential knows gamma.
         """
-        unknown = [symbol for symbol in species if symbol not in self.elements or not _SYMBOL.fullmatch(symbol)]
+        unknown = [
+            symbol
+            for symbol in species
+            if symbol not in self.elements or not _SYMBOL.fullmatch(symbol)
+        ]
         if unknown or not species:
             names = ", ".join(map(repr, unknown)) or "a structure without atoms"
-            raise PotentialError(f"{self.yace} does not know {names}; it knows {', '.join(self.elements)}; "
-                                 "use another structure or potential")
+            raise PotentialError(
+                f"{self.yace} does not know {names}; it knows {', '.join(self.elements)}; "
+                "use another structure or potential"
+            )
         if self.evaluator not in ("product", "recursive"):
-            raise PotentialError(f"LAMMPS' pair_style pace has no evaluator {self.evaluator!r}: product or recursive")
+            raise PotentialError(
+                f"LAMMPS' pair_style pace has no evaluator {self.evaluator!r}: product or recursive"
+            )
         style, files = f"pace {self.evaluator}", LINKED_NAME
         watched = gamma if self.knows_gamma else None
         if watched is not None:
             style, files = "pace/extrapolation", f"{LINKED_BASIS} {LINKED_ACTIVE_SET}"
         styles, lines = self.baseline.lammps(species) if self.baseline else ([], [])
         overlay, name = ("hybrid/overlay ", f"{style.split()[0]} ") if styles else ("", "")
-        return "\n".join([f"pair_style {overlay}{' '.join([style, *styles])}",
-                          f"pair_coeff * * {name}{files} {' '.join(species)}", *lines,
-                          *near_commands(self.minimum_distance_A, species),
-                          *(commands(watched) if watched is not None else []), ""])
+        return "\n".join(
+            [
+                f"pair_style {overlay}{' '.join([style, *styles])}",
+                f"pair_coeff * * {name}{files} {' '.join(species)}",
+                *lines,
+                *near_commands(self.minimum_distance_A, species),
+                *(commands(watched) if watched is not None else []),
+                "",
+            ]
+        )
 
-    def job_files(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> dict[str, str]:
+    def job_files(
+        self, species: tuple[str, ...], *, gamma: GammaSection | None = None
+    ) -> dict[str, str]:
         """Text files that a search directory needs, by name."""
         return {"in.lammps": self.lammps_input(species, gamma=gamma)}
 
@@ -222,10 +281,16 @@ class AcePotential:
             return ace
         from mlip_kmc.evaluate.calculator import Guarded
 
-        return Guarded(ace, pairs=self.baseline.to_driver() if self.baseline else {}, minimum_A=self.minimum_distance_A)
+        return Guarded(
+            ace,
+            pairs=self.baseline.to_driver() if self.baseline else {},
+            minimum_A=self.minimum_distance_A,
+        )
 
 
-def _gamma_files(yace: Path, basis: Path | None, active_set: Path | None) -> tuple[Path | None, Path | None]:
+def _gamma_files(
+    yace: Path, basis: Path | None, active_set: Path | None
+) -> tuple[Path | None, Path | None]:
     """B-basis and active set: those named, or those beside the `.yace`, or neither."""
     if basis is None and active_set is None:
         beside = yace.with_suffix(".yaml"), yace.with_suffix(".asi")
@@ -233,7 +298,9 @@ def _gamma_files(yace: Path, basis: Path | None, active_set: Path | None) -> tup
     for path, what in ((basis, "B-basis (.yaml)"), (active_set, "active set (.asi)")):
         if not (path and path.is_file()):
             missing = f"there is no file {path}" if path else "none is named"
-            raise PotentialError(f"the extrapolation grade of {yace} needs its {what}, but {missing}; name both or neither")
+            raise PotentialError(
+                f"the extrapolation grade of {yace} needs its {what}, but {missing}; name both or neither"
+            )
     return basis and basis.absolute(), active_set and active_set.absolute()
 
 
@@ -243,11 +310,19 @@ def _gamma_facts(
     """What B-basis and active set add to the potential, after checking that the three are of one potential."""
     basis = BBasis.read(basis_path)
     if set(basis.elements) != set(outline.elements):
-        raise PotentialError(f"the B-basis {basis.path} is of {', '.join(basis.elements)}, but {yace} is of "
-                             f"{', '.join(outline.elements)}; give the .yaml that the .yace was made from")
+        raise PotentialError(
+            f"the B-basis {basis.path} is of {', '.join(basis.elements)}, but {yace} is of "
+            f"{', '.join(outline.elements)}; give the .yaml that the .yace was made from"
+        )
     if not abs(basis.cutoff_A - outline.cutoff_A) <= 1e-6 * outline.cutoff_A:
-        raise PotentialError(f"the B-basis {basis.path} has a cutoff of {basis.cutoff_A} A, but {yace} one of "
-                             f"{outline.cutoff_A} A; give the .yaml that the .yace was made from")
+        raise PotentialError(
+            f"the B-basis {basis.path} has a cutoff of {basis.cutoff_A} A, but {yace} one of "
+            f"{outline.cutoff_A} A; give the .yaml that the .yace was made from"
+        )
     active_set = ActiveSet.read(active_set_path, basis=basis, allow_blind=allow_blind)
-    return {"basis_functions": basis.functions, "active_set_kind": active_set.kind, "basis_digest": basis.digest,
-            "active_set_digest": active_set.digest}
+    return {
+        "basis_functions": basis.functions,
+        "active_set_kind": active_set.kind,
+        "basis_digest": basis.digest,
+        "active_set_digest": active_set.digest,
+    }

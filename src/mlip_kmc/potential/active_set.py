@@ -29,8 +29,10 @@ from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.rank import Rank, rank_of_inverse
 
 _ADVICE = "make it again with mlip-kmc potential activeset"
-BLIND_ADVICE = ("make it again with mlip-kmc potential activeset from more kinds of structures, or with --complete, which makes "
-                "gamma huge where the training set says nothing")
+BLIND_ADVICE = (
+    "make it again with mlip-kmc potential activeset from more kinds of structures, or with --complete, which makes "
+    "gamma huge where the training set says nothing"
+)
 _FLOAT64 = np.dtype("<f8")
 
 
@@ -53,9 +55,16 @@ class ActiveSet:
     @property
     def blindness(self) -> str:
         """What a set of deficient rank does not see, in one line without advice; empty where it sees every direction."""
-        short = [f"{element} ({rank.independent} independent environments for {rank.functions} functions)"
-                 for element, rank in self.ranks.items() if not rank.full]
-        return f"the active set {self.path} is rank-deficient in {', '.join(short)}: its gammas are too small" if short else ""
+        short = [
+            f"{element} ({rank.independent} independent environments for {rank.functions} functions)"
+            for element, rank in self.ranks.items()
+            if not rank.full
+        ]
+        return (
+            f"the active set {self.path} is rank-deficient in {', '.join(short)}: its gammas are too small"
+            if short
+            else ""
+        )
 
     @classmethod
     def read(cls, path: Path, *, basis: BBasis, allow_blind: bool = False) -> Self:
@@ -72,7 +81,9 @@ class ActiveSet:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise PotentialError(f"cannot read the active set {path}: {error.strerror}; {_ADVICE}") from error
+            raise PotentialError(
+                f"cannot read the active set {path}: {error.strerror}; {_ADVICE}"
+            ) from error
         inverses = {}
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -80,10 +91,18 @@ class ActiveSet:
                 for element, entry in entries.items():
                     inverses[element] = _checked(path, archive, entry, element)
         except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
-            raise PotentialError(f"{path} is not an active set, or a truncated or damaged one; {_ADVICE}") from error
+            raise PotentialError(
+                f"{path} is not an active set, or a truncated or damaged one; {_ADVICE}"
+            ) from error
         kind = _kind(path, {element: len(inverse) for element, inverse in inverses.items()}, basis)
-        found = cls(path=path, kind=kind, digest=hashlib.sha256(data).hexdigest(),
-                    ranks={element: rank_of_inverse(inverse) for element, inverse in sorted(inverses.items())})
+        found = cls(
+            path=path,
+            kind=kind,
+            digest=hashlib.sha256(data).hexdigest(),
+            ranks={
+                element: rank_of_inverse(inverse) for element, inverse in sorted(inverses.items())
+            },
+        )
         if found.blindness and not allow_blind:
             raise PotentialError(f"{found.blindness}, and nothing would halt; {BLIND_ADVICE}")
         return found
@@ -109,13 +128,19 @@ def _entries(path: Path, archive: zipfile.ZipFile, basis: BBasis) -> dict[str, z
             f"the active set {path} is of {found}, but the B-basis {basis.path} is of {', '.join(map(repr, basis.elements))}; "
             f"{_ADVICE}"
         )
-    packed = [element for element, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]
+    packed = [
+        element for element, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED
+    ]
     if packed:
-        raise PotentialError(f"the active set {path} is compressed, and LAMMPS would not see {', '.join(packed)}; {_ADVICE}")
+        raise PotentialError(
+            f"the active set {path} is compressed, and LAMMPS would not see {', '.join(packed)}; {_ADVICE}"
+        )
     return entries
 
 
-def _checked(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, element: str) -> npt.NDArray[np.float64]:
+def _checked(
+    path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, element: str
+) -> npt.NDArray[np.float64]:
     """An element's array (n, n), after a look at all its numbers."""
     data = archive.read(entry)
     stream = io.BytesIO(data)
@@ -124,13 +149,17 @@ def _checked(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, eleme
     shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
     where = f"the array of {element} in the active set {path}"
     if dtype.hasobject:
-        raise PotentialError(f"{where} holds pickled Python objects, which are never loaded; {_ADVICE}")
+        raise PotentialError(
+            f"{where} holds pickled Python objects, which are never loaded; {_ADVICE}"
+        )
     if dtype != _FLOAT64:
         raise PotentialError(f"{where} is of the type {dtype}, but LAMMPS reads float64; {_ADVICE}")
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
         raise PotentialError(f"{where} has the shape {shape}, which is not square; {_ADVICE}")
     if by_columns and shape[0] > 1:
-        raise PotentialError(f"{where} is stored by columns, and LAMMPS would read it transposed; {_ADVICE}")
+        raise PotentialError(
+            f"{where} is stored by columns, and LAMMPS would read it transposed; {_ADVICE}"
+        )
     numbers: npt.NDArray[np.float64] = np.frombuffer(data, dtype=_FLOAT64, offset=stream.tell())
     if numbers.size != shape[0] * shape[1]:
         raise ValueError("fewer or more numbers than its shape says")
@@ -143,7 +172,10 @@ def _kind(path: Path, sizes: dict[str, int], basis: BBasis) -> Literal["linear",
     """Linear or full, the same for all elements, as LAMMPS tells them apart."""
     if all(size == basis.functions[element] for element, size in sizes.items()):
         return "linear"
-    if all(size == basis.functions[element] * basis.densities[element] for element, size in sizes.items()):
+    if all(
+        size == basis.functions[element] * basis.densities[element]
+        for element, size in sizes.items()
+    ):
         return "full"
     element = next(element for element, size in sizes.items() if size != basis.functions[element])
     raise PotentialError(

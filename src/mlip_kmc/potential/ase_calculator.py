@@ -35,7 +35,10 @@ class AsePotential:
 
     def facts(self) -> dict[str, str | None]:
         """What decides its numbers, by dotted key; files that its arguments name are not looked at."""
-        return {"potential.ase": self.name, "potential.kwargs": json.dumps(self.arguments, sort_keys=True)}
+        return {
+            "potential.ase": self.name,
+            "potential.kwargs": json.dumps(self.arguments, sort_keys=True),
+        }
 
     def recipe(self) -> dict[str, str]:
         """The driver's options."""
@@ -51,5 +54,7 @@ class AsePotential:
         try:
             return getattr(import_module(module), kind)(**self.arguments)
         except Exception as error:  # somebody else's code
-            raise PotentialError(f"the ASE calculator {self.name} cannot be made: {type(error).__name__}: {error}; check that it "
-                                 "is installed where mlip-kmc runs") from error
+            raise PotentialError(
+                f"the ASE calculator {self.name} cannot be made: {type(error).__name__}: {error}; check that it "
+                "is installed where mlip-kmc runs"
+            ) from error

@@ -35,7 +35,9 @@ class _Repulsion(BaseModel):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not self.inner_A < self.outer_A:
-            raise ValueError(f"inner_A ({self.inner_A:g}) must be less than outer_A ({self.outer_A:g})")
+            raise ValueError(
+                f"inner_A ({self.inner_A:g}) must be less than outer_A ({self.outer_A:g})"
+            )
         return self
 
 
@@ -56,14 +58,18 @@ class LennardJones(_Repulsion):
     def _repulsive(self) -> Self:
         lowest_A = 2 ** (1 / 6) * self.sigma_A
         if not self.outer_A <= lowest_A:
-            raise ValueError(f"outer_A ({self.outer_A:g}) must be at most 2^(1/6) sigma_A ({lowest_A:.4f}), where attraction "
-                             "begins")
+            raise ValueError(
+                f"outer_A ({self.outer_A:g}) must be at most 2^(1/6) sigma_A ({lowest_A:.4f}), where attraction "
+                "begins"
+            )
         sixth = (self.sigma_A / self.inner_A) ** 6
         # beyond this width the force of third order, which ends it at outer_A, changes its sign
         widest_A = 3.0 * self.inner_A * (2.0 * sixth - 1.0) / (26.0 * sixth - 7.0)
         if not self.outer_A - self.inner_A <= widest_A:
-            raise ValueError(f"outer_A must be at most {self.inner_A + widest_A:.4f} with this inner_A and sigma_A, else the "
-                             "force becomes attractive between the two")
+            raise ValueError(
+                f"outer_A must be at most {self.inner_A + widest_A:.4f} with this inner_A and sigma_A, else the "
+                "force becomes attractive between the two"
+            )
         return self
 
 
@@ -83,7 +89,13 @@ class Baseline:
     pairs: Mapping[str, Zbl | LennardJones]
 
     @classmethod
-    def of(cls, default: Zbl | LennardJones | None, pairs: Mapping[str, Zbl | LennardJones], *, elements: Iterable[str]) -> Self:
+    def of(
+        cls,
+        default: Zbl | LennardJones | None,
+        pairs: Mapping[str, Zbl | LennardJones],
+        *,
+        elements: Iterable[str],
+    ) -> Self:
         """A baseline from what all pairs of the elements have, and what some have instead.
 
         Raises:
@@ -91,7 +103,9 @@ class Baseline:
         """
         found = by_pair(default, pairs, elements=elements, what="baseline")
         if not found:
-            raise PotentialError("the baseline is of no pair; give 'zbl', 'lj' or 'pairs' in it, or leave it out")
+            raise PotentialError(
+                "the baseline is of no pair; give 'zbl', 'lj' or 'pairs' in it, or leave it out"
+            )
         return cls(pairs=found)
 
     def lammps(self, species: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -100,21 +114,32 @@ class Baseline:
         Args:
             species: elements in the order of LAMMPS' types.
         """
-        present = [(i, j, self.pairs[name]) for i, j, name in _typed_pairs(species) if name in self.pairs]
+        present = [
+            (i, j, self.pairs[name]) for i, j, name in _typed_pairs(species) if name in self.pairs
+        ]
         styles = list(dict.fromkeys(_style(pair) for _, _, pair in present))
         kinds = [style.split()[0] for style in styles]
         lines = []
         for i, j, pair in present:
             place = styles.index(_style(pair))
-            name = f"zbl {kinds[: place + 1].count('zbl')}" if kinds.count("zbl") > 1 and pair.kind == "zbl" else kinds[place]
-            lines.append(f"pair_coeff {i} {j} {name} {_coefficients(pair, species[i - 1], species[j - 1])}")
+            name = (
+                f"zbl {kinds[: place + 1].count('zbl')}"
+                if kinds.count("zbl") > 1 and pair.kind == "zbl"
+                else kinds[place]
+            )
+            lines.append(
+                f"pair_coeff {i} {j} {name} {_coefficients(pair, species[i - 1], species[j - 1])}"
+            )
         if "lj/smooth" in kinds:
             lines.append("pair_modify pair lj/smooth shift yes")
         return styles, lines
 
     def to_driver(self) -> dict[str, dict[str, Any]]:
         """The same for `short_range`, and as JSON."""
-        return {name: pair.model_dump(mode="json", exclude_none=True) for name, pair in sorted(self.pairs.items())}
+        return {
+            name: pair.model_dump(mode="json", exclude_none=True)
+            for name, pair in sorted(self.pairs.items())
+        }
 
     def facts(self) -> str:
         """What decides its numbers, in one line."""
@@ -135,7 +160,10 @@ def _coefficients(pair: Zbl | LennardJones, first: str, second: str) -> str:
 def _typed_pairs(species: Sequence[str]) -> list[tuple[int, int, str]]:
     """Pairs of LAMMPS' types, which count from 1, with their names."""
     types = list(enumerate(species, start=1))
-    return [(i, j, pair_name(one, other)) for (i, one), (j, other) in combinations_with_replacement(types, 2)]
+    return [
+        (i, j, pair_name(one, other))
+        for (i, one), (j, other) in combinations_with_replacement(types, 2)
+    ]
 
 
 def pair_name(first: str, second: str) -> str:
@@ -148,7 +176,9 @@ def pair_names(elements: Iterable[str]) -> list[str]:
     return ["-".join(pair) for pair in combinations_with_replacement(sorted(set(elements)), 2)]
 
 
-def by_pair(default: T | None, pairs: Mapping[str, T], *, elements: Iterable[str], what: str) -> dict[str, T]:
+def by_pair(
+    default: T | None, pairs: Mapping[str, T], *, elements: Iterable[str], what: str
+) -> dict[str, T]:
     """A value for every pair of elements: its own, or the default; without either the pair is left out.
 
     Raises:
@@ -160,8 +190,10 @@ def by_pair(default: T | None, pairs: Mapping[str, T], *, elements: Iterable[str
     for given, value in pairs.items():
         name = "-".join(sorted(part.strip() for part in str(given).split("-")))
         if name not in known:
-            raise PotentialError(f"the {what} has a pair {str(given)!r}, which the potential has not; "
-                                 f"{closest(name, known, 'it has ' + ', '.join(known))}")
+            raise PotentialError(
+                f"the {what} has a pair {str(given)!r}, which the potential has not; "
+                f"{closest(name, known, 'it has ' + ', '.join(known))}"
+            )
         if name in seen:
             raise PotentialError(f"the {what} has the pair '{name}' twice; leave one of them out")
         seen.add(name)
@@ -175,7 +207,10 @@ def canonical(value: object) -> str:
 
 
 def check_training(
-    baseline: Baseline | None, *, subtracted: Mapping[str, Zbl | LennardJones] | None, smallest_A: Mapping[str, float] | None,
+    baseline: Baseline | None,
+    *,
+    subtracted: Mapping[str, Zbl | LennardJones] | None,
+    smallest_A: Mapping[str, float] | None,
     potential: str,
 ) -> str | None:
     """May the baseline stand beside a potential that was fitted as its record says?
@@ -199,8 +234,10 @@ def check_training(
         return None
     if smallest_A is None:
         outer_A = max(pair.outer_A for pair in baseline.pairs.values())
-        return (f"the training distances of {potential} are not known (it has no record with them), so nothing shows that the "
-                f"baseline, which ends at {outer_A:g} A, is zero where the potential was fitted")
+        return (
+            f"the training distances of {potential} are not known (it has no record with them), so nothing shows that the "
+            f"baseline, which ends at {outer_A:g} A, is zero where the potential was fitted"
+        )
     for name, pair in baseline.pairs.items():
         if not smallest_A.get(name, math.inf) >= pair.outer_A:
             raise PotentialError(
@@ -211,21 +248,29 @@ def check_training(
     return None
 
 
-def _check_same(baseline: Baseline | None, subtracted: Mapping[str, Zbl | LennardJones], potential: str) -> None:
+def _check_same(
+    baseline: Baseline | None, subtracted: Mapping[str, Zbl | LennardJones], potential: str
+) -> None:
     wanted = Baseline(pairs=subtracted)
     if baseline is None:
-        raise PotentialError(f"{potential} was fitted with a baseline subtracted, and is wrong without it; "
-                             f"set 'potential.baseline' to what its record says: {wanted.facts()}")
+        raise PotentialError(
+            f"{potential} was fitted with a baseline subtracted, and is wrong without it; "
+            f"set 'potential.baseline' to what its record says: {wanted.facts()}"
+        )
     for name in sorted({*baseline.pairs, *subtracted}):
         if baseline.pairs.get(name) != subtracted.get(name):
-            raise PotentialError(f"the baseline of {name} is not the one that {potential} was fitted with; "
-                                 f"set 'potential.baseline' to what its record says: {wanted.facts()}")
+            raise PotentialError(
+                f"the baseline of {name} is not the one that {potential} was fitted with; "
+                f"set 'potential.baseline' to what its record says: {wanted.facts()}"
+            )
 
 
 def core_warning(potential: str) -> str:
     """The warning about a baseline beside ACE core repulsion."""
-    return (f"{potential} has a core repulsion of its own (prehc, or an inner cutoff of type zbl), and the baseline is added to "
-            "it: atoms that come near repel each other twice; leave one of the two out")
+    return (
+        f"{potential} has a core repulsion of its own (prehc, or an inner cutoff of type zbl), and the baseline is added to "
+        "it: atoms that come near repel each other twice; leave one of the two out"
+    )
 
 
 def baseline_of(section: BaselineSection | None, *, elements: Iterable[str]) -> Baseline | None:
@@ -236,12 +281,19 @@ def baseline_of(section: BaselineSection | None, *, elements: Iterable[str]) -> 
     """
     if section is None:
         return None
-    pairs = {name: _repulsion(own, f"the baseline of {name}") for name, own in section.pairs.items()}
+    pairs = {
+        name: _repulsion(own, f"the baseline of {name}") for name, own in section.pairs.items()
+    }
     empty = [name for name, repulsion in pairs.items() if repulsion is None]
     if empty:
-        raise PotentialError(f"the baseline of {empty[0]} needs one of 'zbl' and 'lj'; add one, or leave {empty[0]} out")
-    return Baseline.of(_repulsion(section, "the baseline"), {name: pair for name, pair in pairs.items() if pair},
-                       elements=elements)
+        raise PotentialError(
+            f"the baseline of {empty[0]} needs one of 'zbl' and 'lj'; add one, or leave {empty[0]} out"
+        )
+    return Baseline.of(
+        _repulsion(section, "the baseline"),
+        {name: pair for name, pair in pairs.items() if pair},
+        elements=elements,
+    )
 
 
 def _repulsion(section: RepulsionSection, what: str) -> Zbl | LennardJones | None:

@@ -52,23 +52,31 @@ class BBasis:
         """
         try:
             data = path.read_bytes()
-            raw = yaml.load(data.decode("utf-8"), Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - text
+            raw = yaml.load(
+                data.decode("utf-8"),
+                Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader),  # noqa: S506 - text
+            )
         except OSError as error:
-            raise PotentialError(f"cannot read the B-basis {path}: {error.strerror}; {_ADVICE}") from error
+            raise PotentialError(
+                f"cannot read the B-basis {path}: {error.strerror}; {_ADVICE}"
+            ) from error
         except UnicodeDecodeError as error:
             raise PotentialError(f"{path} is not a B-basis: it is not text; {_ADVICE}") from error
         except (yaml.YAMLError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             where = f" at line {mark.line + 1}" if mark else ""
-            raise PotentialError(f"the B-basis {path} is truncated or damaged{where}; {_ADVICE}") from error
+            raise PotentialError(
+                f"the B-basis {path} is truncated or damaged{where}; {_ADVICE}"
+            ) from error
         blocks = raw.get("species") if isinstance(raw, dict) else None
         if not isinstance(blocks, list) or not blocks:
             raise PotentialError(f"{path} is not a B-basis: it has no species blocks; {_ADVICE}")
         try:
             return cls._of(path, blocks, hashlib.sha256(data).hexdigest())
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise PotentialError(f"{path} is not a whole B-basis: a species block has no usable {_missing(error)}; {_ADVICE}"
-                                 ) from error
+            raise PotentialError(
+                f"{path} is not a whole B-basis: a species block has no usable {_missing(error)}; {_ADVICE}"
+            ) from error
 
     @classmethod
     def _of(cls, path: Path, blocks: list[dict[str, Any]], digest: str) -> Self:
@@ -87,14 +95,23 @@ class BBasis:
                 cutoffs_A.append(float(block["rcutij"]))
                 by_distance = str(block.get("inner_cutoff_type", "distance")) == "distance"
                 pair = "-".join(sorted((species[0], species[-1])))
-                core_A[pair] = max(core_A.get(pair, 0.0), float(block.get("r_in", 0.0)) if by_distance else 0.0)
+                core_A[pair] = max(
+                    core_A.get(pair, 0.0), float(block.get("r_in", 0.0)) if by_distance else 0.0
+                )
         for element in functions:
             if element not in densities:
                 raise KeyError(f"embedding of {element}")
         if not cutoffs_A or not 0.0 < max(cutoffs_A) < 100.0:
             raise KeyError("rcutij")
-        return cls(path=path, elements=tuple(sorted(functions)), cutoff_A=max(cutoffs_A), functions=functions,
-                   densities=densities, core_A=core_A, digest=digest)
+        return cls(
+            path=path,
+            elements=tuple(sorted(functions)),
+            cutoff_A=max(cutoffs_A),
+            functions=functions,
+            densities=densities,
+            core_A=core_A,
+            digest=digest,
+        )
 
 
 def _skipped(entry: dict[str, Any]) -> bool:

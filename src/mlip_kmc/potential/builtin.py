@@ -1,8 +1,8 @@
 """One of eOn's built-in potentials, named; for checks against eOn's published values.
 
-    potential = BuiltinPotential.named("eam_al")
-    potential.elements                     # ('Al',): eOn itself evaluates any element as if it were aluminium
-    potential.check(prepared.atoms)        # the cell, where the potential asks for a certain one
+potential = BuiltinPotential.named("eam_al")
+potential.elements                     # ('Al',): eOn itself evaluates any element as if it were aluminium
+potential.check(prepared.atoms)        # the cell, where the potential asks for a certain one
 """
 
 from collections.abc import Mapping
@@ -38,26 +38,40 @@ class _Rules:
     cutoff_A: float | None = None
 
 
-_EMT_RADII_BOHR = {"Al": 3.0, "Cu": 2.67, "Ag": 3.01, "Au": 3.0, "Ni": 2.6, "Pd": 2.87, "Pt": 2.9, "Mg": 1.7664 / BOHR_A,
-                   "H": 0.530015 / BOHR_A}
+_EMT_RADII_BOHR = {
+    "Al": 3.0,
+    "Cu": 2.67,
+    "Ag": 3.01,
+    "Au": 3.0,
+    "Ni": 2.6,
+    "Pd": 2.87,
+    "Pt": 2.9,
+    "Mg": 1.7664 / BOHR_A,
+    "H": 0.530015 / BOHR_A,
+}
 """Neutral-sphere radii, as eOn's EMT (Jacobsen, Stoltze, Norskov, Surf. Sci. 366, 394 (1996)) has them."""
-_EMT_WIDTHS_A = {symbol: radius * BOHR_A * 1.809 * (3**0.5 + 2.0) * 1.045 * 1.1 for symbol, radius in _EMT_RADII_BOHR.items()}
+_EMT_WIDTHS_A = {
+    symbol: radius * BOHR_A * 1.809 * (3**0.5 + 2.0) * 1.045 * 1.1
+    for symbol, radius in _EMT_RADII_BOHR.items()
+}
 """Twice the neighbour list's cutoff: between the third and the fourth shell, and what the list has in excess of it."""
 _SILICON = _Rules(elements=("Si",))
 # eOn potentials that need no files, no other program and no licence of their own, and that the image's eOn was built with (it has
 # none for water)
-_USABLE: Mapping[str, _Rules] = MappingProxyType({
-    "eam_al": _Rules(elements=("Al",)),
-    "edip": _Rules(elements=("Si",), narrowest_A={"Si": 3.1213820}),
-    "emt": _Rules(elements=tuple(_EMT_RADII_BOHR), narrowest_A=_EMT_WIDTHS_A),
-    "fehe": _Rules(elements=("Fe", "He")),
-    "lenosky_Si": _SILICON,
-    "lj": _Rules(elements=None, orthogonal=True, cutoff_A=15.0),
-    "ljcluster": _Rules(elements=None),
-    "morse_pt": _Rules(elements=("Pt",), orthogonal=True, cutoff_A=9.5),
-    "sw_si": _SILICON,
-    "tersoff_si": _SILICON,
-})
+_USABLE: Mapping[str, _Rules] = MappingProxyType(
+    {
+        "eam_al": _Rules(elements=("Al",)),
+        "edip": _Rules(elements=("Si",), narrowest_A={"Si": 3.1213820}),
+        "emt": _Rules(elements=tuple(_EMT_RADII_BOHR), narrowest_A=_EMT_WIDTHS_A),
+        "fehe": _Rules(elements=("Fe", "He")),
+        "lenosky_Si": _SILICON,
+        "lj": _Rules(elements=None, orthogonal=True, cutoff_A=15.0),
+        "ljcluster": _Rules(elements=None),
+        "morse_pt": _Rules(elements=("Pt",), orthogonal=True, cutoff_A=9.5),
+        "sw_si": _SILICON,
+        "tersoff_si": _SILICON,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,9 @@ class BuiltinPotential:
             PotentialError: eOn has no such built-in.
         """
         if name not in _USABLE:
-            raise PotentialError(f"eOn has no built-in potential '{name}'; it has {', '.join(_USABLE)}")
+            raise PotentialError(
+                f"eOn has no built-in potential '{name}'; it has {', '.join(_USABLE)}"
+            )
         rules = _USABLE[name]
         return cls(eon_name=name, elements=rules.elements, cutoff_A=rules.cutoff_A)
 
@@ -93,9 +109,15 @@ class BuiltinPotential:
 
     def described(self) -> str:
         """One line for people."""
-        known = "any element, in reduced units (1 eV, 1 A)" if self.elements is None else ", ".join(self.elements)
+        known = (
+            "any element, in reduced units (1 eV, 1 A)"
+            if self.elements is None
+            else ", ".join(self.elements)
+        )
         rules = _USABLE[self.eon_name]
-        return f"eOn's built-in {self.eon_name}: {known}" + ("; cells with right angles only" if rules.orthogonal else "")
+        return f"eOn's built-in {self.eon_name}: {known}" + (
+            "; cells with right angles only" if rules.orthogonal else ""
+        )
 
     def check(self, atoms: Atoms) -> None:
         """Refuse a cell that it evaluates wrongly or not at all.
@@ -109,16 +131,28 @@ class BuiltinPotential:
         rules = _USABLE[self.eon_name]
         tilt = float(np.abs(np.tril(np.asarray(atoms.cell.array), -1)).max())
         if rules.orthogonal and not tilt <= _ORTHOGONAL:
-            raise StructureError(f"eOn's built-in {self.eon_name} knows only cells with right angles, but this one is "
-                                 f"tilted by {tilt:.3g} A; choose vectors of the same lattice that are at right angles, as of "
-                                 "a cubic supercell")
+            raise StructureError(
+                f"eOn's built-in {self.eon_name} knows only cells with right angles, but this one is "
+                f"tilted by {tilt:.3g} A; choose vectors of the same lattice that are at right angles, as of "
+                "a cubic supercell"
+            )
         width = float((1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)).min())
-        least = max((rules.narrowest_A.get(symbol, 0.0) for symbol in set(atoms.get_chemical_symbols())), default=0.0)
+        least = max(
+            (rules.narrowest_A.get(symbol, 0.0) for symbol in set(atoms.get_chemical_symbols())),
+            default=0.0,
+        )
         if not width > least:
-            raise StructureError(f"the cell is {width:.3f} A wide, and eOn's built-in {self.eon_name} ends with an error below "
-                                 f"{least:.3f} A; use a larger cell")
+            raise StructureError(
+                f"the cell is {width:.3f} A wide, and eOn's built-in {self.eon_name} ends with an error below "
+                f"{least:.3f} A; use a larger cell"
+            )
 
-    def job_files(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> dict[str, str]:  # noqa: ARG002 - as AcePotential's
+    def job_files(
+        self,
+        species: tuple[str, ...],
+        *,
+        gamma: GammaSection | None = None,  # noqa: ARG002 - as AcePotential's
+    ) -> dict[str, str]:
         """Text files that a search directory needs: none."""
         return {}
 

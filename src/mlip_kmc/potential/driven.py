@@ -48,7 +48,11 @@ class DrivenPotential:
     @property
     def name(self) -> str:
         """For people: the file, or the calculator."""
-        return f"the ASE calculator {self.inner.name}" if isinstance(self.inner, AsePotential) else self.inner.yace.name
+        return (
+            f"the ASE calculator {self.inner.name}"
+            if isinstance(self.inner, AsePotential)
+            else self.inner.yace.name
+        )
 
     def at(self, program: Path) -> "DrivenPotential":
         """The same, served."""
@@ -66,7 +70,9 @@ class DrivenPotential:
         if self.inner.baseline is not None:
             found["baseline"] = self.inner.baseline.facts()
         if self.inner.minimum_distance_A:
-            found["minimum-distance"] = ",".join(f"{pair}={least!r}" for pair, least in self.inner.minimum_distance_A.items())
+            found["minimum-distance"] = ",".join(
+                f"{pair}={least!r}" for pair, least in self.inner.minimum_distance_A.items()
+            )
         return found
 
     def gamma_recipe(self) -> dict[str, str]:
@@ -75,16 +81,27 @@ class DrivenPotential:
             return {}
         return {"basis": str(self.inner.basis), "active-set": str(self.inner.active_set)}
 
-    def job_files(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> dict[str, str]:  # noqa: ARG002
+    def job_files(
+        self,
+        species: tuple[str, ...],
+        *,
+        gamma: GammaSection | None = None,  # noqa: ARG002
+    ) -> dict[str, str]:
         """Text files that a search directory needs: none; the driver halts searches by itself."""
-        if self.elements is not None and (unknown := [symbol for symbol in species if symbol not in self.elements]):
-            raise PotentialError(f"the potential does not know {', '.join(unknown)}; it knows {', '.join(self.elements)}")
+        if self.elements is not None and (
+            unknown := [symbol for symbol in species if symbol not in self.elements]
+        ):
+            raise PotentialError(
+                f"the potential does not know {', '.join(unknown)}; it knows {', '.join(self.elements)}"
+            )
         return {}
 
     def job_links(self) -> dict[str, Path]:
         """Files that a search directory links: the program, under the name that eOn looks for."""
         if self.program is None:
-            raise PotentialError("the potential has no server; use it inside `with served(potential, ...)`")
+            raise PotentialError(
+                "the potential has no server; use it inside `with served(potential, ...)`"
+            )
         return {"ext_pot": self.program}
 
     def calculator(self) -> Any:

@@ -42,10 +42,19 @@ class Products:
 def products_of(basis: Any, *, index: int) -> Products:
     """Those of one element of python-ace's `ACEBBasisSet`, by its index."""
     functions = [*basis.basis_rank1[index], *basis.basis[index]]
-    chosen = [place for place, function in enumerate(functions) if function.rank >= 2 and not any(function.ls)]
+    chosen = [
+        place
+        for place, function in enumerate(functions)
+        if function.rank >= 2 and not any(function.ls)
+    ]
     keys: dict[tuple[int, int], int] = {}
-    counts = [[keys.setdefault((int(mu), int(n)), len(keys))
-               for mu, n in zip(functions[place].mus, functions[place].ns, strict=True)] for place in chosen]
+    counts = [
+        [
+            keys.setdefault((int(mu), int(n)), len(keys))
+            for mu, n in zip(functions[place].mus, functions[place].ns, strict=True)
+        ]
+        for place in chosen
+    ]
     factors = np.zeros((len(chosen), len(keys)))
     for row, columns in enumerate(counts):
         np.add.at(factors[row], columns, 1.0)

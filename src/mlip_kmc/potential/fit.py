@@ -1,6 +1,6 @@
 """Whether a structure and a potential fit each other: one check for every command.
 
-    prepared = fitted(atoms, potential, config.structure)
+prepared = fitted(atoms, potential, config.structure)
 """
 
 from ase import Atoms
@@ -14,7 +14,9 @@ from mlip_kmc.potential.driven import DrivenPotential
 
 
 def fitted(
-    atoms: Atoms, potential: AcePotential | BuiltinPotential | DrivenPotential | None, section: StructureSection
+    atoms: Atoms,
+    potential: AcePotential | BuiltinPotential | DrivenPotential | None,
+    section: StructureSection,
 ) -> Prepared:
     """The structure as eOn sees it, checked against what the potential knows and asks of cells.
 
@@ -27,8 +29,13 @@ def fitted(
         StructureError: one line that says what to change.
     """
     elements, cutoff_A = (potential.elements, potential.cutoff_A) if potential else (None, None)
-    prepared = prepare(atoms, elements=elements, cutoff_A=cutoff_A,
-                       minimum_distance_A=section.minimum_distance_A, allow_small_cell=section.allow_small_cell)
+    prepared = prepare(
+        atoms,
+        elements=elements,
+        cutoff_A=cutoff_A,
+        minimum_distance_A=section.minimum_distance_A,
+        allow_small_cell=section.allow_small_cell,
+    )
     if isinstance(potential, BuiltinPotential):
         try:
             potential.check(prepared.atoms)

@@ -19,7 +19,9 @@ NEAR_FILE, NEAR_FRAMES = "near.txt", "near.dump"
 _ANY = "any"
 
 
-def minimum_distances_of(given: float | Mapping[str, float], *, elements: Iterable[str]) -> dict[str, float]:
+def minimum_distances_of(
+    given: float | Mapping[str, float], *, elements: Iterable[str]
+) -> dict[str, float]:
     """For each pair of elements the distance in A that a configuration gives: one for all, or their own.
 
     Raises:
@@ -49,8 +51,10 @@ def near_commands(minimum_A: Mapping[str, float], species: Sequence[str]) -> lis
             first, second = (species.index(symbol) + 1 for symbol in name.split("-"))
             group, types = f"mk_type{first}", f" {second}"
             lines.append(f"group {group} type {first}")  # once more for another pair does no harm
-        lines += [f"compute mk_near{number} {group} coord/atom cutoff {least_A!r}{types}",
-                  f"compute mk_count{number} all reduce sum c_mk_near{number}"]
+        lines += [
+            f"compute mk_near{number} {group} coord/atom cutoff {least_A!r}{types}",
+            f"compute mk_count{number} all reduce sum c_mk_near{number}",
+        ]
         head.append(f"{name}<{least_A!r}")
         columns.append(f"$(c_mk_count{number}:%.0f)")
     if not lines:
@@ -69,7 +73,11 @@ def _counted(minimum_A: Mapping[str, float], species: Sequence[str]) -> list[tup
     """The pairs that are counted apart, with their minima: `any` alone where one minimum holds for several."""
     names = pair_names(species)
     present = [(name, float(minimum_A[name])) for name in names if name in minimum_A]
-    alike = len(names) > 1 and len(present) == len(names) and len({least_A for _, least_A in present}) == 1
+    alike = (
+        len(names) > 1
+        and len(present) == len(names)
+        and len({least_A for _, least_A in present}) == 1
+    )
     return [(_ANY, present[0][1])] if alike else present
 
 
@@ -99,10 +107,16 @@ def read_too_near(text: str) -> Iterator[TooNear]:
     for line in text.split("\n")[:-1]:
         step, *words = line.split() or [""]
         if step == "#":
-            pairs = [(name, float(least_A)) for name, _, least_A in (word.partition("<") for word in words[1:])]
+            pairs = [
+                (name, float(least_A))
+                for name, _, least_A in (word.partition("<") for word in words[1:])
+            ]
         elif step.isdecimal() and len(words) == len(pairs):
-            yield from (TooNear(step=int(step), pair=name, minimum_A=least_A)
-                        for (name, least_A), count in zip(pairs, words, strict=True) if count != "0")
+            yield from (
+                TooNear(step=int(step), pair=name, minimum_A=least_A)
+                for (name, least_A), count in zip(pairs, words, strict=True)
+                if count != "0"
+            )
 
 
 def comes_too_near(directory: Path) -> bool:

@@ -52,7 +52,10 @@ def rank_of_inverse(inverse: Array) -> Rank:
 
 def rank_of(scaled: Array) -> Rank:
     """The rank of a scaled matrix (m, n), m environments of n functions."""
-    return rank_from(np.asarray(np.linalg.svd(scaled, compute_uv=False), dtype=np.float64), functions=scaled.shape[1])
+    return rank_from(
+        np.asarray(np.linalg.svd(scaled, compute_uv=False), dtype=np.float64),
+        functions=scaled.shape[1],
+    )
 
 
 def rank_from(values: Array, *, functions: int) -> Rank:
@@ -60,8 +63,11 @@ def rank_from(values: Array, *, functions: int) -> Rank:
     largest = float(values[0]) if len(values) else 0.0
     independent = int(np.sum(values > TOLERANCE * largest)) if largest > 0.0 else 0
     full = independent >= functions > 0
-    return Rank(functions=functions, independent=independent,
-                condition=largest / float(values[functions - 1]) if full else float("inf"))
+    return Rank(
+        functions=functions,
+        independent=independent,
+        condition=largest / float(values[functions - 1]) if full else float("inf"),
+    )
 
 
 def equilibrated(matrix: Array) -> tuple[Array, Array, Array]:

@@ -84,7 +84,9 @@ class Training(_Section):
             for pair in combinations_with_replacement(sorted(set(symbols)), 2):
                 found = distance[(symbols[first] == pair[0]) & (symbols[second] == pair[1])]
                 if len(found):
-                    smallest["-".join(pair)] = min(smallest.get("-".join(pair), np.inf), float(found.min()))
+                    smallest["-".join(pair)] = min(
+                        smallest.get("-".join(pair), np.inf), float(found.min())
+                    )
         rounded = {pair: round(smallest[pair], 4) for pair in sorted(smallest)}
         return cls(structures=count, atoms=atoms, smallest_distance_A=rounded)
 
@@ -138,17 +140,25 @@ def read_record(path: Path) -> PotentialRecord | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise PotentialError(f"cannot read the potential's record {path}: {error.strerror}; {advice(path)}") from error
+        raise PotentialError(
+            f"cannot read the potential's record {path}: {error.strerror}; {advice(path)}"
+        ) from error
     except JsonError as error:
-        raise PotentialError(f"the potential's record {path} is damaged or truncated: {error}; {advice(path)}") from error
+        raise PotentialError(
+            f"the potential's record {path} is damaged or truncated: {error}; {advice(path)}"
+        ) from error
     if not known:
-        raise PotentialError(f"the potential's record {path} has a format that is not {FORMAT}: it was written by another "
-                             f"version of mlip-kmc; {advice(path)}")
+        raise PotentialError(
+            f"the potential's record {path} has a format that is not {FORMAT}: it was written by another "
+            f"version of mlip-kmc; {advice(path)}"
+        )
     try:
         return PotentialRecord.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         said = explain(error, PotentialRecord)[0]
-        raise PotentialError(f"the potential's record {path} is not a whole one: {said}; {advice(path)}") from error
+        raise PotentialError(
+            f"the potential's record {path} is not a whole one: {said}; {advice(path)}"
+        ) from error
 
 
 def advice(record: Path) -> str:
@@ -157,7 +167,9 @@ def advice(record: Path) -> str:
     return f"restore it, or write a new one with `mlip-kmc potential record --force {shlex.quote(str(yace))}`"
 
 
-def check_digests(path: Path, record: PotentialRecord, files: dict[str, tuple[Path | None, str | None]]) -> None:
+def check_digests(
+    path: Path, record: PotentialRecord, files: dict[str, tuple[Path | None, str | None]]
+) -> None:
     """Refuse files that are not those of the record.
 
     Args:
@@ -173,9 +185,15 @@ def check_digests(path: Path, record: PotentialRecord, files: dict[str, tuple[Pa
         if digest == expected:
             continue
         if file is None:
-            raise PotentialError(f"the .{kind} file {path.name.removesuffix('.record.json')}.{kind} that the record {path} "
-                                 f"names ({short(expected)}) is not in use; {_restore(path)}")
-        wanted = f"the record {path} is of {short(expected)}" if expected else f"the record {path} knows of none"
+            raise PotentialError(
+                f"the .{kind} file {path.name.removesuffix('.record.json')}.{kind} that the record {path} "
+                f"names ({short(expected)}) is not in use; {_restore(path)}"
+            )
+        wanted = (
+            f"the record {path} is of {short(expected)}"
+            if expected
+            else f"the record {path} knows of none"
+        )
         raise PotentialError(f"{file} is {short(str(digest))}, but {wanted}; {_restore(path)}")
 
 

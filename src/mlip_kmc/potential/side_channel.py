@@ -79,7 +79,11 @@ def read_grades(text: str) -> Iterator[Grade]:
     """The grades in what LAMMPS printed; an unfinished last line is left out."""
     for line in text.split("\n")[:-1]:
         step, *values = line.split() or ["#"]
-        if step.isdecimal() and len(values) == 2 and all(_NUMBER.fullmatch(value) for value in values):
+        if (
+            step.isdecimal()
+            and len(values) == 2
+            and all(_NUMBER.fullmatch(value) for value in values)
+        ):
             yield Grade(step=int(step), gamma=float(values[0]), energy_eV=float(values[1]))
 
 
@@ -92,5 +96,12 @@ def read_frames(text: str) -> Iterator[Frame]:
             rows = np.array([line.split() for line in lines[8 : 8 + count]], dtype=np.float64)
         except (ValueError, IndexError):
             continue
-        if rows.ndim == 2 and rows.shape[1] in (4, 5) and len(rows) == count and len(lines) > 8 + count:
-            yield Frame(step=step, positions=rows[:, 1:4], gammas=rows[:, 4] if rows.shape[1] > 4 else None)
+        if (
+            rows.ndim == 2
+            and rows.shape[1] in (4, 5)
+            and len(rows) == count
+            and len(lines) > 8 + count
+        ):
+            yield Frame(
+                step=step, positions=rows[:, 1:4], gammas=rows[:, 4] if rows.shape[1] > 4 else None
+            )

@@ -1,8 +1,8 @@
 """Where a run's potential lies, noted in the run's directory: what works on a run later finds the files without being told.
 
-    note_whereabouts(Path("my-run"), potential)          # my-run/potential.json
-    noted_potential(Path("my-run"))                      # the AcePotential, or None where nothing is noted
-    noted_blindness(Path("my-run"), digest=...)          # '', or what the run's active set did not see
+note_whereabouts(Path("my-run"), potential)          # my-run/potential.json
+noted_potential(Path("my-run"))                      # the AcePotential, or None where nothing is noted
+noted_blindness(Path("my-run"), digest=...)          # '', or what the run's active set did not see
 """
 
 import json
@@ -27,7 +27,9 @@ def note_whereabouts(run_dir: Path, potential: AcePotential | BuiltinPotential) 
     if isinstance(potential, BuiltinPotential):
         return
     names = {"ace": potential.yace, "basis": potential.basis, "active_set": potential.active_set}
-    data = (json.dumps({name: path and str(path) for name, path in names.items()}, indent=1) + "\n").encode()
+    data = (
+        json.dumps({name: path and str(path) for name, path in names.items()}, indent=1) + "\n"
+    ).encode()
     path = run_dir / NOTE
     if not (path.is_file() and path.read_bytes() == data):
         write_durably(path, data)
@@ -56,7 +58,13 @@ def noted_blindness(run_dir: Path, *, digest: str | None) -> str:
     """
     try:
         noted = _noted(run_dir)
-        if noted is None or noted[1] is None or noted[2] is None or digest is None or sha256_of(noted[2]) != digest:
+        if (
+            noted is None
+            or noted[1] is None
+            or noted[2] is None
+            or digest is None
+            or sha256_of(noted[2]) != digest
+        ):
             return ""
     except (OSError, RunStateError):
         return ""
@@ -75,7 +83,11 @@ def _noted(run_dir: Path) -> tuple[Path, Path | None, Path | None] | None:
         return None
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        ace, basis, active_set = (raw[name] and Path(raw[name]) for name in ("ace", "basis", "active_set"))
+        ace, basis, active_set = (
+            raw[name] and Path(raw[name]) for name in ("ace", "basis", "active_set")
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunStateError(f"{path} is damaged ({error}); remove it, and say which potential: --potential") from error
+        raise RunStateError(
+            f"{path} is damaged ({error}); remove it, and say which potential: --potential"
+        ) from error
     return ace, basis, active_set

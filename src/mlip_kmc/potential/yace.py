@@ -28,9 +28,24 @@ _WHOLE = re.compile(r"-?\d+")
 _RADIAL = ("ChebExpCos", "ChebPow", "ChebLinear", "SBessel", "TEST_SBessel")
 _INNER = ("density", "distance", "zbl")
 _EMBEDDING = ("ndensity", "FS_parameters", "npoti", "rho_core_cutoff", "drho_core_cutoff")
-_BOND = ("nradmax", "lmax", "nradbasemax", "radparameters", "radcoefficients", "prehc", "lambdahc", "rcut", "dcut")
-_LISTS = {"mus": ("rank",), "ns": ("rank",), "ls": ("rank",), "ms_combs": ("rank", "num_ms_combs"),
-          "ctildes": ("ndensity", "num_ms_combs")}
+_BOND = (
+    "nradmax",
+    "lmax",
+    "nradbasemax",
+    "radparameters",
+    "radcoefficients",
+    "prehc",
+    "lambdahc",
+    "rcut",
+    "dcut",
+)
+_LISTS = {
+    "mus": ("rank",),
+    "ns": ("rank",),
+    "ls": ("rank",),
+    "ms_combs": ("rank", "num_ms_combs"),
+    "ctildes": ("ndensity", "num_ms_combs"),
+}
 """Lists of a function, and whose product their length is."""
 _FOREIGN = "ACE.jl"
 """Radial functions of this kind have other parameters, and no pair of elements needs its own."""
@@ -65,9 +80,13 @@ class Outline:
             data = path.read_bytes()
             text = data.decode("utf-8")
         except OSError as error:
-            raise PotentialError(f"cannot read the potential {path}: {error.strerror}; name a .yace file") from error
+            raise PotentialError(
+                f"cannot read the potential {path}: {error.strerror}; name a .yace file"
+            ) from error
         except UnicodeDecodeError as error:
-            raise PotentialError(f"{path} is not a .yace potential: it is not text; {_FETCH}") from error
+            raise PotentialError(
+                f"{path} is not a .yace potential: it is not text; {_FETCH}"
+            ) from error
         try:
             sections = _Reader(text).sections()
         except (yaml.YAMLError, RecursionError) as error:
@@ -78,8 +97,10 @@ class Outline:
             raise PotentialError(f"LAMMPS cannot read {path}: {error}; {_FETCH}") from error
         missing = [name for name in ("elements", "bonds", "functions") if name not in sections]
         if missing:
-            raise PotentialError(f"{path} is not a .yace potential, or a truncated one (it has no {', '.join(missing)}); "
-                                 "pace_yaml2yace makes one from a B-basis .yaml")
+            raise PotentialError(
+                f"{path} is not a .yace potential, or a truncated one (it has no {', '.join(missing)}); "
+                "pace_yaml2yace makes one from a B-basis .yaml"
+            )
         try:
             return cls._of(sections, hashlib.sha256(data).hexdigest())
         except _RefusedError as error:
@@ -96,17 +117,31 @@ class Outline:
         _check_numbers(sections["E0"], "E0")
         _check_embeddings(sections["embeddings"], len(elements))
         bonds = _bonds(sections, len(elements))
-        cutoffs_A = [_number(bond.get("rcut"), f"rcut of the bond {list(pair)}") for pair, bond in bonds.items()]
+        cutoffs_A = [
+            _number(bond.get("rcut"), f"rcut of the bond {list(pair)}")
+            for pair, bond in bonds.items()
+        ]
         if not 0.0 < max(cutoffs_A) < 100.0:
-            raise _RefusedError(f"its largest cutoff (rcut) is {max(cutoffs_A):g}, not between 0 and 100 A")
-        functions = {element: sections["functions"].get(str(index)) for index, element in enumerate(elements)}
+            raise _RefusedError(
+                f"its largest cutoff (rcut) is {max(cutoffs_A):g}, not between 0 and 100 A"
+            )
+        functions = {
+            element: sections["functions"].get(str(index)) for index, element in enumerate(elements)
+        }
         without = [element for element, count in functions.items() if count is None]
         if without:
             raise _RefusedError(f"it is truncated: no functions of {', '.join(without)}")
         if len(sections["functions"]) > len(elements):
-            raise _RefusedError(f"it has functions of {len(sections['functions'])} elements, but names {len(elements)}")
-        return cls(elements=elements, cutoff_A=max(cutoffs_A), functions=functions, digest=digest,
-                   core_repulsion=any(_has_core(bond) for bond in bonds.values()))
+            raise _RefusedError(
+                f"it has functions of {len(sections['functions'])} elements, but names {len(elements)}"
+            )
+        return cls(
+            elements=elements,
+            cutoff_A=max(cutoffs_A),
+            functions=functions,
+            digest=digest,
+            core_repulsion=any(_has_core(bond) for bond in bonds.values()),
+        )
 
 
 class _RefusedError(Exception):
@@ -117,7 +152,9 @@ class _Reader:
     """YAML's events as values: mappings, lists and text; functions are counted, not kept."""
 
     def __init__(self, text: str) -> None:
-        self._events: Iterator[Any] = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        self._events: Iterator[Any] = yaml.parse(
+            text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
         self._anchors: dict[str, Any] = {}
 
     def sections(self) -> dict[str, Any]:
@@ -126,7 +163,9 @@ class _Reader:
         for event in self._events:
             if isinstance(event, yaml.MappingStartEvent):
                 for key, start in self._pairs():
-                    found[str(key)] = self._functions(start) if key == "functions" else self._value(start)
+                    found[str(key)] = (
+                        self._functions(start) if key == "functions" else self._value(start)
+                    )
                 break
             if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
                 break
@@ -184,7 +223,9 @@ def _elements(given: Any) -> tuple[str, ...]:
     names = tuple(str(name) for name in _list(given, "elements"))
     bad = [name for name in names if name not in atomic_numbers or not _SYMBOL.fullmatch(name)]
     if bad or not names:
-        raise _RefusedError(f"it names elements that do not exist: {', '.join(map(repr, bad)) or 'none at all'}")
+        raise _RefusedError(
+            f"it names elements that do not exist: {', '.join(map(repr, bad)) or 'none at all'}"
+        )
     return names
 
 
@@ -203,7 +244,9 @@ def _section(given: Any, name: str) -> Mapping[Any, Any]:
 def _number(given: Any, name: str) -> float:
     value = float(given) if isinstance(given, str) and _NUMBER.fullmatch(given) else math.nan
     if not math.isfinite(value):
-        raise _RefusedError(f"its {name} is no number" if given is not None else f"it has no {name}")
+        raise _RefusedError(
+            f"its {name} is no number" if given is not None else f"it has no {name}"
+        )
     return value
 
 
@@ -234,7 +277,11 @@ def _bonds(sections: Mapping[str, Any], count: int) -> dict[tuple[int, int], Map
     """Bonds by the two indices of their elements."""
     found: dict[tuple[int, int], Mapping[Any, Any]] = {}
     for key, given in _section(sections["bonds"], "bonds").items():
-        pair = tuple(int(part) for part in key if str(part).isdecimal()) if isinstance(key, tuple) else ()
+        pair = (
+            tuple(int(part) for part in key if str(part).isdecimal())
+            if isinstance(key, tuple)
+            else ()
+        )
         if len(pair) != 2 or max(pair) >= count:
             name = key if isinstance(key, str) else f"[{', '.join(map(str, key))}]"
             raise _RefusedError(f"its bond {name} is not of two of its {count} elements")
@@ -259,18 +306,30 @@ def _check_bond(bond: Mapping[Any, Any], name: str) -> None:
         if key not in bond:
             raise _RefusedError(f"its {name} has no {key}")
     if bond["radbasename"] not in _RADIAL:
-        raise _RefusedError(f"its {name} has the radial basis {bond['radbasename']!r}, which LAMMPS does not know")
+        raise _RefusedError(
+            f"its {name} has the radial basis {bond['radbasename']!r}, which LAMMPS does not know"
+        )
     if bond.get("inner_cutoff_type", "density") not in _INNER:
-        raise _RefusedError(f"its {name} has the inner_cutoff_type {bond['inner_cutoff_type']!r}, which LAMMPS does not know")
+        raise _RefusedError(
+            f"its {name} has the inner_cutoff_type {bond['inner_cutoff_type']!r}, which LAMMPS does not know"
+        )
     for key in (*_BOND, "rcut_in", "dcut_in"):
         _check_numbers(bond.get(key, "0"), f"{key} of the {name}")
-    sizes = [int(_number(bond[key], f"{key} of the {name}")) for key in ("nradmax", "lmax", "nradbasemax")]
+    sizes = [
+        int(_number(bond[key], f"{key} of the {name}"))
+        for key in ("nradmax", "lmax", "nradbasemax")
+    ]
     rows = _list(bond["radcoefficients"], f"radcoefficients of the {name}")
     enough = len(rows) >= sizes[0] and all(
-        isinstance(row, list) and len(row) > sizes[1] and all(isinstance(line, list) and len(line) >= sizes[2] for line in row)
-        for row in rows[: sizes[0]])
+        isinstance(row, list)
+        and len(row) > sizes[1]
+        and all(isinstance(line, list) and len(line) >= sizes[2] for line in row)
+        for row in rows[: sizes[0]]
+    )
     if not enough:
-        raise _RefusedError(f"its {name} has fewer radcoefficients than nradmax, lmax and nradbasemax ask for")
+        raise _RefusedError(
+            f"its {name} has fewer radcoefficients than nradmax, lmax and nradbasemax ask for"
+        )
     if not _list(bond["radparameters"], f"radparameters of the {name}"):
         raise _RefusedError(f"its {name} has no radparameters")
 
@@ -292,4 +351,6 @@ def _check_function(given: Any, name: str) -> None:
 
 
 def _has_core(bond: Mapping[Any, Any]) -> bool:
-    return bond.get("inner_cutoff_type") == "zbl" or ("prehc" in bond and _number(bond["prehc"], "prehc") != 0.0)
+    return bond.get("inner_cutoff_type") == "zbl" or (
+        "prehc" in bond and _number(bond["prehc"], "prehc") != 0.0
+    )

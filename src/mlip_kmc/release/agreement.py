@@ -54,10 +54,21 @@ def agreement_check(
         "the driver with LAMMPS": _by_driver(potential, example, "lammps", folder),
         "the driver with python-ace": _by_driver(potential, example, "pyace", folder),
     }
-    differences = {f"{one} and {other}": _difference(ways[one], ways[other]) for one, other in combinations(ways, 2)}
-    pair = max(differences, key=lambda name: np.inf if np.isnan(differences[name]) else differences[name])
-    found = measured("paths", differences[pair], limit=LIMITS["paths"], unit="eV, eV/A", detail=f"worst between {pair}",
-                     about=f"energy and forces of the example by {', '.join(ways)}")
+    differences = {
+        f"{one} and {other}": _difference(ways[one], ways[other])
+        for one, other in combinations(ways, 2)
+    }
+    pair = max(
+        differences, key=lambda name: np.inf if np.isnan(differences[name]) else differences[name]
+    )
+    found = measured(
+        "paths",
+        differences[pair],
+        limit=LIMITS["paths"],
+        unit="eV, eV/A",
+        detail=f"worst between {pair}",
+        about=f"energy and forces of the example by {', '.join(ways)}",
+    )
     return found, ways["LAMMPS"][0]
 
 
@@ -68,8 +79,13 @@ def gamma_check(potential: AcePotential, example: Atoms, *, folder: Path) -> tup
         the check, and that gamma by python-ace.
     """
     one, other = both_gammas(potential, example, folder=folder)
-    check = measured("gamma", apart(one, other), limit=LIMITS["gamma"], unit="",
-                     about=f"largest extrapolation grade of the example ({one:.3g}) by LAMMPS and by python-ace, relative")
+    check = measured(
+        "gamma",
+        apart(one, other),
+        limit=LIMITS["gamma"],
+        unit="",
+        about=f"largest extrapolation grade of the example ({one:.3g}) by LAMMPS and by python-ace, relative",
+    )
     return check, one
 
 
@@ -81,10 +97,16 @@ def both_gammas(potential: AcePotential, example: Atoms, *, folder: Path) -> tup
     """
     grade = Extrapolation.of(potential)
     if grade is None or potential.basis is None or potential.active_set is None:
-        raise PotentialError("a release needs the potential's B-basis .yaml and active set .asi: without them a recipient cannot "
-                             "know where it extrapolates; mlip-kmc potential activeset makes the latter")
-    return (float(grade.gamma_of(example).max()),
-            largest_gamma(example, basis=potential.basis, active_set=potential.active_set, folder=folder))
+        raise PotentialError(
+            "a release needs the potential's B-basis .yaml and active set .asi: without them a recipient cannot "
+            "know where it extrapolates; mlip-kmc potential activeset makes the latter"
+        )
+    return (
+        float(grade.gamma_of(example).max()),
+        largest_gamma(
+            example, basis=potential.basis, active_set=potential.active_set, folder=folder
+        ),
+    )
 
 
 def apart(one: float, other: float) -> float:
@@ -108,9 +130,17 @@ def by_lammps(folder: Path, *, atoms: int) -> Evaluation:
     Raises:
         PotentialError: LAMMPS fails, or tells no numbers.
     """
-    done = Program.find("lmp").run(["-in", members.IN_EXAMPLE, "-log", "none", "-nocite"], cwd=folder, time_limit_s=_TIME_LIMIT_S)
+    done = Program.find("lmp").run(
+        ["-in", members.IN_EXAMPLE, "-log", "none", "-nocite"],
+        cwd=folder,
+        time_limit_s=_TIME_LIMIT_S,
+    )
     text = done.stdout.read_text(encoding="utf-8", errors="replace")
-    energies = [line.split()[1] for line in text.splitlines() if line.startswith(_ENERGY) and line.endswith(" eV")]
+    energies = [
+        line.split()[1]
+        for line in text.splitlines()
+        if line.startswith(_ENERGY) and line.endswith(" eV")
+    ]
     if done.end is not ProgramEnd.EXITED or done.returncode != 0 or not energies:
         said = next((line for line in done.tail().splitlines() if "ERROR" in line), done.end.value)
         raise PotentialError(f"LAMMPS does not run {members.IN_EXAMPLE}: {said}")
@@ -118,7 +148,9 @@ def by_lammps(folder: Path, *, atoms: int) -> Evaluation:
         forces = np.loadtxt(folder / "forces.txt", skiprows=9, ndmin=2)[:, 1:]
         return float(energies[-1]), _checked(forces, atoms)
     except (OSError, ValueError, IndexError) as error:
-        raise PotentialError(f"LAMMPS ran {members.IN_EXAMPLE} and told no numbers: {error}") from error
+        raise PotentialError(
+            f"LAMMPS ran {members.IN_EXAMPLE} and told no numbers: {error}"
+        ) from error
 
 
 def _by_eon(potential: AcePotential, example: Atoms) -> Evaluation:
@@ -140,15 +172,35 @@ def _by_driver(potential: AcePotential, example: Atoms, engine: str, folder: Pat
     own = folder / f"driver-{engine}"
     own.mkdir(parents=True)
     rows = [" ".join(map(repr, row)) for row in example.cell.array.tolist()]
-    rows += [f"{number} {' '.join(map(repr, place))}" for number, place in
-             zip(example.numbers.tolist(), example.positions.tolist(), strict=True)]
+    rows += [
+        f"{number} {' '.join(map(repr, place))}"
+        for number, place in zip(example.numbers.tolist(), example.positions.tolist(), strict=True)
+    ]
     (own / "structure.txt").write_text("\n".join([*rows, ""]), encoding="utf-8")
-    options = [word for key, value in DrivenPotential(potential).recipe().items() for word in (f"--{key}", value)]
+    options = [
+        word
+        for key, value in DrivenPotential(potential).recipe().items()
+        for word in (f"--{key}", value)
+    ]
     done = Program.of_python().run(
-        [str(Path(driver.__file__)), *options, "--engine", engine, "--input", "structure.txt", "--output", "answer.txt",
-         "--quiet"], cwd=own, time_limit_s=_TIME_LIMIT_S)
+        [
+            str(Path(driver.__file__)),
+            *options,
+            "--engine",
+            engine,
+            "--input",
+            "structure.txt",
+            "--output",
+            "answer.txt",
+            "--quiet",
+        ],
+        cwd=own,
+        time_limit_s=_TIME_LIMIT_S,
+    )
     if done.end is not ProgramEnd.EXITED or done.returncode != 0:
-        raise PotentialError(f"the driver with {engine} does not evaluate the example: {(done.tail() or done.end.value)[:300]}")
+        raise PotentialError(
+            f"the driver with {engine} does not evaluate the example: {(done.tail() or done.end.value)[:300]}"
+        )
     lines = (own / "answer.txt").read_text(encoding="utf-8").split("\n")
     forces = np.array([line.split() for line in lines[1:] if line.strip()], dtype=np.float64)
     return float(lines[0]), _checked(forces, len(example))
@@ -172,6 +224,13 @@ def by_shipped_ase(folder: Path) -> float:
     """
     done = Program.of_python().run([members.ASE_EXAMPLE], cwd=folder, time_limit_s=_TIME_LIMIT_S)
     words = done.stdout.read_text(encoding="utf-8", errors="replace").split()
-    if done.end is not ProgramEnd.EXITED or done.returncode != 0 or len(words) < 2 or words[-1] != "eV":
-        raise PotentialError(f"{members.ASE_EXAMPLE} does not run: {(done.tail().splitlines() or [done.end.value])[-1]}")
+    if (
+        done.end is not ProgramEnd.EXITED
+        or done.returncode != 0
+        or len(words) < 2
+        or words[-1] != "eV"
+    ):
+        raise PotentialError(
+            f"{members.ASE_EXAMPLE} does not run: {(done.tail().splitlines() or [done.end.value])[-1]}"
+        )
     return float(words[-2])

@@ -18,7 +18,11 @@ from datetime import UTC, datetime
 
 from mlip_kmc.release.members import MEMBERS
 
-_LOCAL, _CENTRAL, _END = struct.Struct("<4s5H3I2H"), struct.Struct("<4s4B4H3I5H2I"), struct.Struct("<4s4H2IH")
+_LOCAL, _CENTRAL, _END = (
+    struct.Struct("<4s5H3I2H"),
+    struct.Struct("<4s4B4H3I5H2I"),
+    struct.Struct("<4s4H2IH"),
+)
 _LOCAL_MARK, _CENTRAL_MARK, _END_MARK = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _MODE = stat.S_IFREG | 0o644
 _STORED = 0
@@ -55,7 +59,17 @@ def packed(files: Mapping[str, bytes], *, at: datetime) -> bytes:
     with zipfile.ZipFile(stream, "w", compression=zipfile.ZIP_STORED, allowZip64=False) as archive:
         for name in MEMBERS:
             if name in files:
-                entry = zipfile.ZipInfo(name, (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second))
+                entry = zipfile.ZipInfo(
+                    name,
+                    (
+                        moment.year,
+                        moment.month,
+                        moment.day,
+                        moment.hour,
+                        moment.minute,
+                        moment.second,
+                    ),
+                )
                 entry.create_system, entry.external_attr = _UNIX, _MODE << 16
                 archive.writestr(entry, files[name])
     return stream.getvalue()
@@ -73,16 +87,22 @@ def unpacked(data: bytes) -> dict[str, bytes]:
     position = 0
     for entry in entries:
         if entry.offset != position:
-            raise ArchiveError(f"{entry.name} begins at byte {entry.offset}, where the members before it end at {position}")
+            raise ArchiveError(
+                f"{entry.name} begins at byte {entry.offset}, where the members before it end at {position}"
+            )
         begin = _check_local(data, entry, limit=start)
         position = begin + entry.size
         if position > start:
             raise ArchiveError(f"{entry.name} reaches beyond the members' part of the archive")
         files[entry.name] = data[begin:position]
         if zlib.crc32(files[entry.name]) != entry.crc:
-            raise ArchiveError(f"the content of {entry.name} has another checksum than the archive says")
+            raise ArchiveError(
+                f"the content of {entry.name} has another checksum than the archive says"
+            )
     if position != start:
-        raise ArchiveError(f"{start - position} bytes between the last member and the archive's directory belong to nothing")
+        raise ArchiveError(
+            f"{start - position} bytes between the last member and the archive's directory belong to nothing"
+        )
     _check_rebuilt(data, files, entries)
     return files
 
@@ -90,17 +110,24 @@ def unpacked(data: bytes) -> dict[str, bytes]:
 def _end_of(data: bytes) -> tuple[int, int]:
     """Where the central directory starts, and how many members it has."""
     if not data.startswith(_LOCAL_MARK):
-        raise ArchiveError("it does not begin with a member: data was put before the archive, or it is no zip")
+        raise ArchiveError(
+            "it does not begin with a member: data was put before the archive, or it is no zip"
+        )
     if len(data) < _END.size or not data[-_END.size :].startswith(_END_MARK):
-        raise ArchiveError("it has a zip comment, which a release has not" if _has_comment(data) else
-                           "it does not end with a zip's end record: data was put after the archive, or it was cut off")
+        raise ArchiveError(
+            "it has a zip comment, which a release has not"
+            if _has_comment(data)
+            else "it does not end with a zip's end record: data was put after the archive, or it was cut off"
+        )
     _, disk, start_disk, here, total, size, start, comment = _END.unpack(data[-_END.size :])
     if comment or disk or start_disk or here != total:
         raise ArchiveError("its end record has a comment, or tells of several parts")
     if total > len(MEMBERS):
         raise ArchiveError(f"it has {total} members, more than a release can have")
     if start + size + _END.size != len(data):
-        raise ArchiveError("its directory is not where its end record says: data was put before, into or after the archive")
+        raise ArchiveError(
+            "its directory is not where its end record says: data was put before, into or after the archive"
+        )
     return start, total
 
 
@@ -126,18 +153,43 @@ def _entries(data: bytes, position: int, count: int) -> Iterator[_Entry]:
         end = position + _CENTRAL.size
         if end > len(data) - _END.size or data[position : position + 4] != _CENTRAL_MARK:
             raise ArchiveError("its directory is damaged")
-        (_, made, system, needed, _, flags, method, clock, day, crc, packed_size, size, name_length, extra, comment, disk,
-         internal, external, offset) = _CENTRAL.unpack(data[position:end])
+        (
+            _,
+            made,
+            system,
+            needed,
+            _,
+            flags,
+            method,
+            clock,
+            day,
+            crc,
+            packed_size,
+            size,
+            name_length,
+            extra,
+            comment,
+            disk,
+            internal,
+            external,
+            offset,
+        ) = _CENTRAL.unpack(data[position:end])
         raw = data[end : end + name_length]
         name = _checked_name(raw, seen)
         _check_kind(name, system=system, external=external, flags=flags, method=method)
         if extra or comment or disk or internal or made != 20 or needed != 20:
-            raise ArchiveError(f"{name} has an extra field, a comment or attributes that a release has not")
+            raise ArchiveError(
+                f"{name} has an extra field, a comment or attributes that a release has not"
+            )
         if packed_size != size or size > MEMBERS[name].most_bytes:
-            raise ArchiveError(f"{name} claims {size} bytes in {packed_size}; it may have {MEMBERS[name].most_bytes}, stored as "
-                               "they are")
+            raise ArchiveError(
+                f"{name} claims {size} bytes in {packed_size}; it may have {MEMBERS[name].most_bytes}, stored as "
+                "they are"
+            )
         seen.add(name)
-        yield _Entry(name=name, crc=crc, size=size, offset=offset, raw_name=raw, moment=(clock, day))
+        yield _Entry(
+            name=name, crc=crc, size=size, offset=offset, raw_name=raw, moment=(clock, day)
+        )
         position = end + name_length
     if position != len(data) - _END.size:
         raise ArchiveError("its directory holds more than its members")
@@ -180,10 +232,22 @@ def _check_local(data: bytes, entry: _Entry, *, limit: int) -> int:
     end = entry.offset + _LOCAL.size
     if end > limit or data[entry.offset : entry.offset + 4] != _LOCAL_MARK:
         raise ArchiveError(f"{entry.name} has no header where the directory says")
-    _, needed, flags, method, clock, day, crc, packed_size, size, name_length, extra = _LOCAL.unpack(data[entry.offset : end])
+    _, needed, flags, method, clock, day, crc, packed_size, size, name_length, extra = (
+        _LOCAL.unpack(data[entry.offset : end])
+    )
     name = data[end : end + name_length]
     found = (name, needed, flags, method, (clock, day), crc, packed_size, size, extra)
-    if found != (entry.raw_name, 20, 0, _STORED, entry.moment, entry.crc, entry.size, entry.size, 0):
+    if found != (
+        entry.raw_name,
+        20,
+        0,
+        _STORED,
+        entry.moment,
+        entry.crc,
+        entry.size,
+        entry.size,
+        0,
+    ):
         raise ArchiveError(f"{entry.name} has a header that differs from the archive's directory")
     return end + int(name_length)
 
@@ -201,6 +265,14 @@ def _check_rebuilt(data: bytes, files: Mapping[str, bytes], entries: list[_Entry
 
 def _moment(clock: int, day: int) -> datetime:
     try:
-        return datetime((day >> 9) + 1980, day >> 5 & 15, day & 31, clock >> 11, clock >> 5 & 63, (clock & 31) * 2, tzinfo=UTC)
+        return datetime(
+            (day >> 9) + 1980,
+            day >> 5 & 15,
+            day & 31,
+            clock >> 11,
+            clock >> 5 & 63,
+            (clock & 31) * 2,
+            tzinfo=UTC,
+        )
     except ValueError as error:
         raise ArchiveError("its members have a time that does not exist") from error

@@ -22,7 +22,10 @@ _SAME_DISTANCE_A = 2e-4
 
 
 def forces_check(
-    atoms: Atoms, potential: AcePotential, *, evaluate: Callable[[Atoms, Potential], Evaluation] = evaluate
+    atoms: Atoms,
+    potential: AcePotential,
+    *,
+    evaluate: Callable[[Atoms, Potential], Evaluation] = evaluate,
 ) -> Check:
     """Are forces the energy's gradient? By the run's own path: eOn's client and its LAMMPS.
 
@@ -32,21 +35,44 @@ def forces_check(
         evaluate: gives energy and forces.
     """
     deviation = gradient(atoms, potential, evaluate=evaluate)[0][0].values["deviation_eV_per_A"]
-    return measured("forces", float(deviation) if isinstance(deviation, float) else float("nan"), limit=LIMITS["forces"],
-                    unit="eV/A", about="forces against central differences of the energy, by eOn and LAMMPS")
+    return measured(
+        "forces",
+        float(deviation) if isinstance(deviation, float) else float("nan"),
+        limit=LIMITS["forces"],
+        unit="eV/A",
+        about="forces against central differences of the energy, by eOn and LAMMPS",
+    )
 
 
-def training_check(training: LabelledSet, record: PotentialRecord | None, *, cutoff_A: float) -> Check:
+def training_check(
+    training: LabelledSet, record: PotentialRecord | None, *, cutoff_A: float
+) -> Check:
     """Is it the set that the potential's record tells of?"""
     about = "structures, atoms and shortest distances of the training set, against the potential's record"
     if record is None or record.training is None:
-        return not_tested("training-set", about=about, why="the potential has no record that tells of its training set")
-    found, told = Training.of([one.atoms for one in training.structures], cutoff_A=cutoff_A), record.training
+        return not_tested(
+            "training-set",
+            about=about,
+            why="the potential has no record that tells of its training set",
+        )
+    found, told = (
+        Training.of([one.atoms for one in training.structures], cutoff_A=cutoff_A),
+        record.training,
+    )
     apart = [found.structures != told.structures, found.atoms != told.atoms]
-    apart += [not abs(found.smallest_distance_A.get(name, 0.0) - told.smallest_distance_A.get(name, 0.0)) <= _SAME_DISTANCE_A
-              for name in {*found.smallest_distance_A, *told.smallest_distance_A}]
-    return measured("training-set", float(sum(apart)), limit=LIMITS["training-set"], unit="differences", about=about,
-                    detail=f"{found.structures} structures, {found.atoms} atoms; the record has {told.structures}, {told.atoms}")
+    apart += [
+        not abs(found.smallest_distance_A.get(name, 0.0) - told.smallest_distance_A.get(name, 0.0))
+        <= _SAME_DISTANCE_A
+        for name in {*found.smallest_distance_A, *told.smallest_distance_A}
+    ]
+    return measured(
+        "training-set",
+        float(sum(apart)),
+        limit=LIMITS["training-set"],
+        unit="differences",
+        about=about,
+        detail=f"{found.structures} structures, {found.atoms} atoms; the record has {told.structures}, {told.atoms}",
+    )
 
 
 def image_check(image: Image, *, made_of: str | None = None) -> Check:
@@ -58,8 +84,20 @@ def image_check(image: Image, *, made_of: str | None = None) -> Check:
     """
     about = "the recipe in the named image's file, against that of the image that the release was computed in"
     if image.sha256 is None:
-        return not_tested("image", about=about, why="the image's file is not at hand: set release.image")
+        return not_tested(
+            "image", about=about, why="the image's file is not at hand: set release.image"
+        )
     if image.recipe is None or made_of is None:
-        return not_tested("image", about=about, why="the file, or what this runs in, tells no recipe: is it mlip-kmc's?")
-    return measured("image", float(made_of != image.recipe), limit=LIMITS["image"], unit="differences", about=about,
-                    detail=f"the file is of the recipe {made_of[:12]}, this runs in {image.recipe[:12]}")
+        return not_tested(
+            "image",
+            about=about,
+            why="the file, or what this runs in, tells no recipe: is it mlip-kmc's?",
+        )
+    return measured(
+        "image",
+        float(made_of != image.recipe),
+        limit=LIMITS["image"],
+        unit="differences",
+        about=about,
+        detail=f"the file is of the recipe {made_of[:12]}, this runs in {image.recipe[:12]}",
+    )

@@ -35,8 +35,12 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
     names = tuple(check.name for check in manifest.checks)
     if names != CHECKS:
         missing = [name for name in CHECKS if name not in names]
-        yield (f"its gate lacks {', '.join(missing)}" if missing else f"its gate has {len(names)} checks, a release has these "
-               f"{len(CHECKS)} in their order: {', '.join(CHECKS)}")
+        yield (
+            f"its gate lacks {', '.join(missing)}"
+            if missing
+            else f"its gate has {len(names)} checks, a release has these "
+            f"{len(CHECKS)} in their order: {', '.join(CHECKS)}"
+        )
     for check in manifest.checks:
         yield from _of_check(check, manifest)
     if not manifest.gamma.select < manifest.gamma.halt:
@@ -71,10 +75,16 @@ def _of_check(check: Check, manifest: Manifest) -> Iterator[str]:
 def _needs_no_limit(check: Check, manifest: Manifest) -> bool:
     """Checks that had nothing to measure; in the first format those, too, that could not fail."""
     metrics = manifest.validation_metrics
-    rules: dict[str, Callable[[], bool]] = {"baseline": lambda: manifest.baseline is None and check.number is None}
+    rules: dict[str, Callable[[], bool]] = {
+        "baseline": lambda: manifest.baseline is None and check.number is None
+    }
     if isinstance(manifest, FirstManifest):
-        rules |= {"image": lambda: manifest.image.sha256 is not None and check.number is None,
-                  "validation": lambda: metrics is not None and check.number == metrics.force_rmse_eV_per_A}
+        rules |= {
+            "image": lambda: manifest.image.sha256 is not None and check.number is None,
+            "validation": lambda: (
+                metrics is not None and check.number == metrics.force_rmse_eV_per_A
+            ),
+        }
     return check.verdict is Verdict.PASSED and check.name in rules and rules[check.name]()
 
 
@@ -89,7 +99,9 @@ def _of_reference(check: Check) -> Iterator[str]:
             yield f"the check {check.name} tells only one of value and number"
         return
     apart = abs(check.value - check.reference)
-    if not math.isclose(apart, check.number, rel_tol=_SHOWN, abs_tol=_VALUES * abs(check.value) + 1e-9):
+    if not math.isclose(
+        apart, check.number, rel_tol=_SHOWN, abs_tol=_VALUES * abs(check.value) + 1e-9
+    ):
         yield f"the check {check.name} tells of {check.number:g} between {check.value:g} and {check.reference:g}"
 
 
@@ -102,9 +114,13 @@ def _of_validation(manifest: ProductionManifest) -> Iterator[str]:
     if metrics is None:
         yield "the check validation has a number, and there are no errors"
         return
-    errors = {row.group: _errors(row) for row in rows} or {ANY_GROUP: SetErrors(
-        structures=metrics.structures, energy_eV_per_atom=metrics.energy_rmse_eV_per_atom,
-        force_eV_per_A=metrics.force_rmse_eV_per_A)}
+    errors = {row.group: _errors(row) for row in rows} or {
+        ANY_GROUP: SetErrors(
+            structures=metrics.structures,
+            energy_eV_per_atom=metrics.energy_rmse_eV_per_atom,
+            force_eV_per_A=metrics.force_rmse_eV_per_A,
+        )
+    }
     try:
         worst = rounded(worst_error(errors, manifest.validation_limits)[0], check.limit)
     except ValueError as error:
@@ -115,5 +131,8 @@ def _of_validation(manifest: ProductionManifest) -> Iterator[str]:
 
 
 def _errors(row: GroupErrors) -> SetErrors:
-    return SetErrors(structures=row.structures, energy_eV_per_atom=row.energy_rmse_eV_per_atom,
-                     force_eV_per_A=row.force_rmse_eV_per_A)
+    return SetErrors(
+        structures=row.structures,
+        energy_eV_per_atom=row.energy_rmse_eV_per_atom,
+        force_eV_per_A=row.force_rmse_eV_per_A,
+    )

@@ -55,34 +55,84 @@ def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
     """
     kept = [name for name in MEMBERS if name in set(files) and name != CRATE]
     date = f"{facts.date:{TIME}}"
-    tools: list[dict[str, Any]] = [{"@id": f"#part-{name}", "@type": "SoftwareApplication", "name": name, "version": version}
-                                   for name, version in facts.parts.items()]
+    tools: list[dict[str, Any]] = [
+        {"@id": f"#part-{name}", "@type": "SoftwareApplication", "name": name, "version": version}
+        for name, version in facts.parts.items()
+    ]
     people = _people(facts)
     graph: list[dict[str, Any]] = [
-        {"@id": CRATE, "@type": "CreativeWork", "conformsTo": {"@id": _CONFORMS}, "about": {"@id": "./"}},
-        {"@id": "./", "@type": "Dataset", "name": facts.title, "description": facts.description, "version": facts.version,
-         "datePublished": date, "author": {"@id": people[0]["@id"]}, "publisher": {"@id": people[-1]["@id"]},
-         "license": {"@id": "#licence"}, "creditText": facts.citation,
-         "keywords": ["interatomic potential", "atomic cluster expansion", *facts.elements],
-         "hasPart": _value([{"@id": name} for name in kept]), "mentions": {"@id": "#run"}},
+        {
+            "@id": CRATE,
+            "@type": "CreativeWork",
+            "conformsTo": {"@id": _CONFORMS},
+            "about": {"@id": "./"},
+        },
+        {
+            "@id": "./",
+            "@type": "Dataset",
+            "name": facts.title,
+            "description": facts.description,
+            "version": facts.version,
+            "datePublished": date,
+            "author": {"@id": people[0]["@id"]},
+            "publisher": {"@id": people[-1]["@id"]},
+            "license": {"@id": "#licence"},
+            "creditText": facts.citation,
+            "keywords": ["interatomic potential", "atomic cluster expansion", *facts.elements],
+            "hasPart": _value([{"@id": name} for name in kept]),
+            "mentions": {"@id": "#run"},
+        },
         *people,
-        {"@id": "#licence", "@type": "CreativeWork", "name": facts.licence, "description": facts.licence},
-        *({"@id": name, "@type": "File", "name": name, "description": MEMBERS[name].about,
-           "encodingFormat": MEMBERS[name].media_type} for name in kept),
-        {"@id": "#run", "@type": "CreateAction", "name": f"adaptive kinetic Monte Carlo run {facts.run[:12]}",
-         "instrument": _value([{"@id": tool["@id"]} for tool in tools]), "result": {"@id": "report.html"}},
+        {
+            "@id": "#licence",
+            "@type": "CreativeWork",
+            "name": facts.licence,
+            "description": facts.licence,
+        },
+        *(
+            {
+                "@id": name,
+                "@type": "File",
+                "name": name,
+                "description": MEMBERS[name].about,
+                "encodingFormat": MEMBERS[name].media_type,
+            }
+            for name in kept
+        ),
+        {
+            "@id": "#run",
+            "@type": "CreateAction",
+            "name": f"adaptive kinetic Monte Carlo run {facts.run[:12]}",
+            "instrument": _value([{"@id": tool["@id"]} for tool in tools]),
+            "result": {"@id": "report.html"},
+        },
         *tools,
     ]
-    return (json.dumps({"@context": list(_CONTEXT), "@graph": graph}, indent=1, ensure_ascii=False) + "\n").encode()
+    return (
+        json.dumps({"@context": list(_CONTEXT), "@graph": graph}, indent=1, ensure_ascii=False)
+        + "\n"
+    ).encode()
 
 
 def _people(facts: CrateFacts) -> list[dict[str, Any]]:
     """The author first, the organization last; one entity where they are the same."""
-    organization = {"@id": "#organization", "@type": "Organization", "name": facts.organization.name,
-                    "url": facts.organization.url}
+    organization = {
+        "@id": "#organization",
+        "@type": "Organization",
+        "name": facts.organization.name,
+        "url": facts.organization.url,
+    }
     if facts.author == facts.organization.name:
         return [organization]
-    return [{"@id": "#author", "@type": "Person", "name": facts.author, "affiliation": {"@id": "#organization"}}, organization]
+    return [
+        {
+            "@id": "#author",
+            "@type": "Person",
+            "name": facts.author,
+            "affiliation": {"@id": "#organization"},
+        },
+        organization,
+    ]
 
 
 def _value(entries: list[dict[str, Any]]) -> Any:

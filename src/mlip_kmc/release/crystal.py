@@ -70,10 +70,16 @@ class CubicCrystal:
             return float(scaled.get_potential_energy()) / len(scaled)
 
         lowest_A, highest_A = 0.9 * wanted.a_A, 1.1 * wanted.a_A
-        found = float(minimize_scalar(energy, bounds=(lowest_A, highest_A), method="bounded", options={"xatol": 1e-7}).x)
+        found = float(
+            minimize_scalar(
+                energy, bounds=(lowest_A, highest_A), method="bounded", options={"xatol": 1e-7}
+            ).x
+        )
         if not lowest_A + 1e-3 < found < highest_A - 1e-3:
-            raise PotentialError(f"the potential has no {wanted.lattice} {wanted.formula} with a lattice constant within 10 % of "
-                                 f"{wanted.a_A:g} A; correct release.references.crystal")
+            raise PotentialError(
+                f"the potential has no {wanted.lattice} {wanted.formula} with a lattice constant within 10 % of "
+                f"{wanted.a_A:g} A; correct release.references.crystal"
+            )
         cell.set_cell(cell.cell.array * (found / wanted.a_A), scale_atoms=True)
         return cls(atoms=cell, a_A=found, calculator=calculator, rigid=wanted.lattice in _RIGID)
 
@@ -84,7 +90,11 @@ class CubicCrystal:
         shear[1, 2] = shear[2, 1] = STRAIN / 2.0
         stretched = (self._stress(along) - self._stress(-along)) / (2.0 * STRAIN) * GPA_PER_EV_A3
         sheared = (self._stress(shear) - self._stress(-shear)) / (2.0 * STRAIN) * GPA_PER_EV_A3
-        return ElasticConstants(C11=float(stretched[0]), C12=float((stretched[1] + stretched[2]) / 2.0), C44=float(sheared[3]))
+        return ElasticConstants(
+            C11=float(stretched[0]),
+            C12=float((stretched[1] + stretched[2]) / 2.0),
+            C44=float(sheared[3]),
+        )
 
     def vacancy_eV(self, *, cutoff_A: float) -> float:  # noqa: N802 - a unit
         """Formation energy of a vacancy in a cell that is at least twice the cutoff wide.
@@ -114,4 +124,6 @@ class CubicCrystal:
     @staticmethod
     def _relax(atoms: Atoms) -> None:
         if not BFGS(atoms, logfile=None).run(fmax=_FORCE_EV_PER_A, steps=_MOST_STEPS):
-            raise PotentialError(f"a strained crystal or a vacancy does not relax in {_MOST_STEPS} steps under the potential")
+            raise PotentialError(
+                f"a strained crystal or a vacancy does not relax in {_MOST_STEPS} steps under the potential"
+            )

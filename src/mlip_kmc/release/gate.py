@@ -17,11 +17,41 @@ from mlip_kmc.config.eon_schema import closest
 from mlip_kmc.ground.errors import ReleaseError
 from mlip_kmc.release.settings import Line, Section
 
-CHECKS = ("forces", "rotation", "translation", "permutation", "cutoff", "baseline", "paths", "gamma", "lattice-constant", "c11",
-          "c12", "c44", "vacancy", "barrier", "halts", "training-set", "validation", "image")
+CHECKS = (
+    "forces",
+    "rotation",
+    "translation",
+    "permutation",
+    "cutoff",
+    "baseline",
+    "paths",
+    "gamma",
+    "lattice-constant",
+    "c11",
+    "c12",
+    "c44",
+    "vacancy",
+    "barrier",
+    "halts",
+    "training-set",
+    "validation",
+    "image",
+)
 """All of them, in the order in which they are made."""
-LIMITS = {"forces": 1e-3, "rotation": 1e-6, "translation": 1e-6, "permutation": 1e-6, "cutoff": 1e-3, "baseline": 1e-3,
-          "paths": 1e-8, "gamma": 1e-4, "halts": 0.0, "training-set": 0.0, "validation": 1.0, "image": 0.0}
+LIMITS = {
+    "forces": 1e-3,
+    "rotation": 1e-6,
+    "translation": 1e-6,
+    "permutation": 1e-6,
+    "cutoff": 1e-3,
+    "baseline": 1e-3,
+    "paths": 1e-8,
+    "gamma": 1e-4,
+    "halts": 0.0,
+    "training-set": 0.0,
+    "validation": 1.0,
+    "image": 0.0,
+}
 """What `number` may not be above, in the check's own unit; those of reference values are the settings' tolerances.
 
 `forces`, `cutoff` and `baseline` in eV/A: a tenth of the force at which saddles are converged. `rotation` and the like in eV and
@@ -68,13 +98,32 @@ class Check(Section):
     """Why the release went out although this did not pass."""
 
 
-def measured(name: str, number: float, *, limit: float, unit: str, about: str, detail: str | None = None,
-             source: str | None = None) -> Check:
+def measured(
+    name: str,
+    number: float,
+    *,
+    limit: float,
+    unit: str,
+    about: str,
+    detail: str | None = None,
+    source: str | None = None,
+) -> Check:
     """A check that was made: passed if the number is finite and not above its limit."""
     finite = math.isfinite(number)
-    return Check(name=name, about=about, verdict=Verdict.PASSED if finite and number <= limit else Verdict.FAILED,
-                 number=rounded(number, limit) if finite else None, limit=limit, unit=unit, source=source,
-                 detail="the number is not finite" if not finite else detail if abs(number) > FLOOR or not limit else None)
+    return Check(
+        name=name,
+        about=about,
+        verdict=Verdict.PASSED if finite and number <= limit else Verdict.FAILED,
+        number=rounded(number, limit) if finite else None,
+        limit=limit,
+        unit=unit,
+        source=source,
+        detail="the number is not finite"
+        if not finite
+        else detail
+        if abs(number) > FLOOR or not limit
+        else None,
+    )
 
 
 def rounded(number: float, limit: float) -> float:
@@ -85,7 +134,9 @@ def rounded(number: float, limit: float) -> float:
 
 def not_tested(name: str, *, about: str, why: str) -> Check:
     """A check that could not be made."""
-    return Check(name=name, about=about, verdict=Verdict.NOT_TESTED, detail=" ".join(why.split())[:_LONGEST])
+    return Check(
+        name=name, about=about, verdict=Verdict.NOT_TESTED, detail=" ".join(why.split())[:_LONGEST]
+    )
 
 
 def check_allowed(names: Iterable[str]) -> None:
@@ -96,7 +147,9 @@ def check_allowed(names: Iterable[str]) -> None:
     """
     for name in names:
         if name not in CHECKS:
-            raise ReleaseError(f"there is no check {name!r} to allow; {closest(name, CHECKS, 'there are ' + ', '.join(CHECKS))}")
+            raise ReleaseError(
+                f"there is no check {name!r} to allow; {closest(name, CHECKS, 'there are ' + ', '.join(CHECKS))}"
+            )
 
 
 def pass_gate(checks: Iterable[Check], *, allowed: Mapping[str, str]) -> tuple[Check, ...]:
@@ -109,13 +162,23 @@ def pass_gate(checks: Iterable[Check], *, allowed: Mapping[str, str]) -> tuple[C
     Raises:
         ReleaseError: one has not passed; a line for each, with its number.
     """
-    marked = tuple(check.model_copy(update={"because": allowed[check.name]})
-                   if check.name in allowed and check.verdict is not Verdict.PASSED else check for check in checks)
-    refused = [check for check in marked if check.verdict is not Verdict.PASSED and check.because is None]
+    marked = tuple(
+        check.model_copy(update={"because": allowed[check.name]})
+        if check.name in allowed and check.verdict is not Verdict.PASSED
+        else check
+        for check in checks
+    )
+    refused = [
+        check for check in marked if check.verdict is not Verdict.PASSED and check.because is None
+    ]
     if refused:
-        raise ReleaseError("\n".join(f"no release: {sentence(check)}; mend that, or give its reason to "
-                                     f"`mlip-kmc release build --allow {check.name} --because TEXT`"
-                                     for check in refused))
+        raise ReleaseError(
+            "\n".join(
+                f"no release: {sentence(check)}; mend that, or give its reason to "
+                f"`mlip-kmc release build --allow {check.name} --because TEXT`"
+                for check in refused
+            )
+        )
     return marked
 
 
@@ -124,6 +187,10 @@ def sentence(check: Check) -> str:
     if check.verdict is Verdict.NOT_TESTED:
         return f"{check.name} is not tested ({check.detail})"
     unit = f" {check.unit}" if check.unit else ""
-    parts = [check.about, "" if check.number is None else f": {check.number:g}{unit}",
-             "" if check.limit is None else f", allowed {check.limit:g}", f" ({check.detail})" if check.detail else ""]
+    parts = [
+        check.about,
+        "" if check.number is None else f": {check.number:g}{unit}",
+        "" if check.limit is None else f", allowed {check.limit:g}",
+        f" ({check.detail})" if check.detail else "",
+    ]
     return f"{check.name} {check.verdict}: {''.join(parts)}"

@@ -66,7 +66,8 @@ atoms.calc = ace_with_baseline("potential.yace")
 print(atoms.get_potential_energy(), "eV")
 """
 EON_OPTIONS: dict[str, Mapping[str, Any]] = {
-    "Main": {"job": "minimization", "quiet": True, "write_con_forces": True}, "Potential": {"potential": "lammps"},
+    "Main": {"job": "minimization", "quiet": True, "write_con_forces": True},
+    "Potential": {"potential": "lammps"},
     "Optimizer": {"converged_force": 0.001},
 }
 """eOn minimises pos.con and writes min.con."""
@@ -79,8 +80,12 @@ def example_of(atoms: Atoms) -> Atoms:
         atoms: restricted triclinic, as eOn has it.
     """
     moved = shaken(atoms)
-    example = Atoms(moved.get_chemical_symbols(), positions=np.round(moved.positions, _DIGITS),
-                    cell=np.round(moved.cell.array, _DIGITS), pbc=True)
+    example = Atoms(
+        moved.get_chemical_symbols(),
+        positions=np.round(moved.positions, _DIGITS),
+        cell=np.round(moved.cell.array, _DIGITS),
+        pbc=True,
+    )
     example.wrap()
     example.positions = np.round(example.positions, _DIGITS)
     return example
@@ -88,39 +93,62 @@ def example_of(atoms: Atoms) -> Atoms:
 
 def ready_inputs(potential: AcePotential, example: Atoms) -> dict[str, bytes]:
     """Files by name."""
-    plain = replace(potential, minimum_distance_A={})  # what halts a search of ours is no part of the energy
+    plain = replace(
+        potential, minimum_distance_A={}
+    )  # what halts a search of ours is no part of the energy
     files = {
-        members.IN_POTENTIAL: in_potential(plain), members.IN_EXAMPLE: _EXAMPLE,
-        members.DATA: data_text(example, species=potential.elements), members.STRUCTURE: xyz_text(example),
+        members.IN_POTENTIAL: in_potential(plain),
+        members.IN_EXAMPLE: _EXAMPLE,
+        members.DATA: data_text(example, species=potential.elements),
+        members.STRUCTURE: xyz_text(example),
         members.ASE_EXAMPLE: _ASE if potential.baseline is None else _ASE_WITH_BASELINE,
-        members.EON_CONFIG: ini_text(EON_OPTIONS), members.EON_LAMMPS: plain.lammps_input(species_of(example)),
+        members.EON_CONFIG: ini_text(EON_OPTIONS),
+        members.EON_LAMMPS: plain.lammps_input(species_of(example)),
         members.EON_STRUCTURE: to_con(example),
     }
     if potential.baseline is not None:
         own = resources.files("mlip_kmc")
-        template = (own / "release" / "templates" / "ase_baseline.py.txt").read_text(encoding="utf-8")
-        files[members.BASELINE] = template.replace("PAIRS = {}", f"PAIRS = {potential.baseline.to_driver()!r}")
-        files[members.SHORT_RANGE] = (own / "potential" / "short_range.py").read_text(encoding="utf-8")
+        template = (own / "release" / "templates" / "ase_baseline.py.txt").read_text(
+            encoding="utf-8"
+        )
+        files[members.BASELINE] = template.replace(
+            "PAIRS = {}", f"PAIRS = {potential.baseline.to_driver()!r}"
+        )
+        files[members.SHORT_RANGE] = (own / "potential" / "short_range.py").read_text(
+            encoding="utf-8"
+        )
     return {name: text.encode() for name, text in files.items()}
 
 
 def in_potential(potential: AcePotential) -> str:
     """LAMMPS commands for all elements of the potential, in its order."""
     elements = " ".join(potential.elements)
-    masses = "".join(f"mass {number} {float(atomic_masses[atomic_numbers[symbol]])!r}\n"
-                     for number, symbol in enumerate(potential.elements, start=1))
-    return _POTENTIAL.format(count=len(potential.elements), elements=elements, masses=masses,
-                             commands=potential.lammps_input(potential.elements), graded=_remarks(_graded(potential)),
-                             now=_remarks(_GRADE_NOW.splitlines()))
+    masses = "".join(
+        f"mass {number} {float(atomic_masses[atomic_numbers[symbol]])!r}\n"
+        for number, symbol in enumerate(potential.elements, start=1)
+    )
+    return _POTENTIAL.format(
+        count=len(potential.elements),
+        elements=elements,
+        masses=masses,
+        commands=potential.lammps_input(potential.elements),
+        graded=_remarks(_graded(potential)),
+        now=_remarks(_GRADE_NOW.splitlines()),
+    )
 
 
 def _graded(potential: AcePotential) -> list[str]:
     """The same potential by the pair style that knows gamma."""
     elements = " ".join(potential.elements)
-    styles, lines = potential.baseline.lammps(potential.elements) if potential.baseline else ([], [])
+    styles, lines = (
+        potential.baseline.lammps(potential.elements) if potential.baseline else ([], [])
+    )
     overlay, name = ("hybrid/overlay ", "pace/extrapolation ") if styles else ("", "")
-    return [f"pair_style {overlay}{' '.join(['pace/extrapolation', *styles])}",
-            f"pair_coeff * * {name}{members.BASIS} {members.ACTIVE_SET} {elements}", *lines]
+    return [
+        f"pair_style {overlay}{' '.join(['pace/extrapolation', *styles])}",
+        f"pair_coeff * * {name}{members.BASIS} {members.ACTIVE_SET} {elements}",
+        *lines,
+    ]
 
 
 def _remarks(lines: Sequence[str]) -> str:
@@ -130,6 +158,17 @@ def _remarks(lines: Sequence[str]) -> str:
 def xyz_text(atoms: Atoms) -> str:
     """Extended XYZ with as many digits as `example_of` leaves."""
     lattice = " ".join(map(repr, atoms.cell.array.ravel().tolist()))
-    rows = (f"{symbol} {x:.{_DIGITS}f} {y:.{_DIGITS}f} {z:.{_DIGITS}f}" for symbol, (x, y, z) in
-            zip(atoms.get_chemical_symbols(), atoms.positions.tolist(), strict=True))
-    return "\n".join([str(len(atoms)), f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"', *rows, ""])
+    rows = (
+        f"{symbol} {x:.{_DIGITS}f} {y:.{_DIGITS}f} {z:.{_DIGITS}f}"
+        for symbol, (x, y, z) in zip(
+            atoms.get_chemical_symbols(), atoms.positions.tolist(), strict=True
+        )
+    )
+    return "\n".join(
+        [
+            str(len(atoms)),
+            f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"',
+            *rows,
+            "",
+        ]
+    )

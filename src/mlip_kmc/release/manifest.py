@@ -162,7 +162,9 @@ class Manifest(Section):
     """UTC, whole seconds."""
     citation: Line
     licences: Licences
-    elements: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")], ...], Field(min_length=1)]
+    elements: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")], ...], Field(min_length=1)
+    ]
     cutoff_A: Positive
     baseline: Pairs | None
     """By pair, `Cu-Ni`: the repulsion that is added to the ACE; null where there is none."""
@@ -203,14 +205,21 @@ class Manifest(Section):
     @model_validator(mode="after")
     def _named_from_version(self) -> Self:
         if self.name != release_name(self.version):
-            raise ValueError(f"the name {self.name} is not that of version {self.version}, {release_name(self.version)}")
+            raise ValueError(
+                f"the name {self.name} is not that of version {self.version}, {release_name(self.version)}"
+            )
         if self.training_set_size != self.training_set.structures:
             raise ValueError("training_set_size and training_set.structures differ")
         return self
 
     def to_json(self) -> bytes:
         """Its file's content: the same manifest gives the same bytes."""
-        text = json.dumps(self.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(
+            self.model_dump(mode="json", by_alias=True),
+            indent=2,
+            ensure_ascii=False,
+            allow_nan=False,
+        )
         return f"{text}\n".encode()
 
     @classmethod
@@ -226,26 +235,42 @@ class Manifest(Section):
         try:
             return cls.model_validate_json(json.dumps(raw), strict=True)
         except ValidationError as error:
-            raise ReleaseError(f"the manifest does not follow its schema: {explain(error, cls)[0]}") from error
+            raise ReleaseError(
+                f"the manifest does not follow its schema: {explain(error, cls)[0]}"
+            ) from error
 
 
 class FirstManifest(Manifest):
     """Of earlier releases: the example's gamma and the allowed errors are not known."""
 
-    schema_id: Literal["urn:mlip-kmc:release-manifest:1"] = Field(default="urn:mlip-kmc:release-manifest:1", alias="$schema")
+    schema_id: Literal["urn:mlip-kmc:release-manifest:1"] = Field(
+        default="urn:mlip-kmc:release-manifest:1", alias="$schema"
+    )
 
 
 class ProductionManifest(Manifest):
     """What a release is."""
 
-    schema_id: Literal["urn:mlip-kmc:release-manifest:2"] = Field(default="urn:mlip-kmc:release-manifest:2", alias="$schema")
+    schema_id: Literal["urn:mlip-kmc:release-manifest:2"] = Field(
+        default="urn:mlip-kmc:release-manifest:2", alias="$schema"
+    )
     organization: Organization
     """Of the author; the publisher."""
     validation_limits: dict[str, ErrorLimit]
     """How large errors on structures that it was not fitted to might be, by group; `all` is for groups without their own."""
-    checks: Annotated[tuple[Check, ...], Field(json_schema_extra={
-        "minItems": len(CHECKS), "maxItems": len(CHECKS), "allOf": [
-            {"contains": {"properties": {"name": {"const": name}}, "required": ["name"]}} for name in CHECKS]})]
+    checks: Annotated[
+        tuple[Check, ...],
+        Field(
+            json_schema_extra={
+                "minItems": len(CHECKS),
+                "maxItems": len(CHECKS),
+                "allOf": [
+                    {"contains": {"properties": {"name": {"const": name}}, "required": ["name"]}}
+                    for name in CHECKS
+                ],
+            }
+        ),
+    ]
     """The gate: each check with its number, and why it was allowed not to pass; always the same ones."""
     example: GradedExample
 
@@ -279,21 +304,29 @@ def _raw(data: bytes) -> dict[str, Any]:
 
 def _unknown(found: object) -> ReleaseError:
     known = ", ".join(f"{_SCHEMA}{number}" for number in range(1, FORMAT + 1))
-    return ReleaseError(f"the manifest follows the schema {str(found)[:80]!r}, which this version does not know; it knows "
-                        f"{known}")
+    return ReleaseError(
+        f"the manifest follows the schema {str(found)[:80]!r}, which this version does not know; it knows "
+        f"{known}"
+    )
 
 
 def release_name(version: str) -> str:
     """The package's name without `.zip`: `release_v1.0` for 1.0.0, `release_v1.0.2` for 1.0.2, `release_v2.0-rc.1`."""
     numbers, dash, pre = version.partition("-")
-    return f"{PREFIX}{numbers.removesuffix('.0') if numbers.count('.') == 2 else numbers}{dash}{pre}"
+    return (
+        f"{PREFIX}{numbers.removesuffix('.0') if numbers.count('.') == 2 else numbers}{dash}{pre}"
+    )
 
 
 def manifest_schema(kind: type[Manifest] = ProductionManifest) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a format."""
     found = kind.model_json_schema(mode="serialization", by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": kind.model_fields["schema_id"].default, **found,
-            "title": "mlip-kmc release manifest"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": kind.model_fields["schema_id"].default,
+        **found,
+        "title": "mlip-kmc release manifest",
+    }
 
 
 def schema_bytes(kind: type[Manifest] = ProductionManifest) -> bytes:
@@ -312,8 +345,11 @@ def same_schema(data: bytes, kind: type[Manifest] = ProductionManifest) -> bool:
 
 def _without_words(schema: Any) -> Any:
     if isinstance(schema, dict):
-        return {key: _without_words(value) for key, value in schema.items()
-                if not (key in ("description", "title") and isinstance(value, str))}
+        return {
+            key: _without_words(value)
+            for key, value in schema.items()
+            if not (key in ("description", "title") and isinstance(value, str))
+        }
     return [_without_words(entry) for entry in schema] if isinstance(schema, list) else schema
 
 

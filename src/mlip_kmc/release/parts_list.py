@@ -49,14 +49,24 @@ class ImageParts:
         etc = Path(sys.prefix) / "etc"
         parts, image = _object(etc / "parts.json"), _object(etc / "image.json")
         found = metadata.distributions(path=[sysconfig.get_paths()["purelib"]])
-        packages = {entry.metadata["Name"]: entry.version for entry in found if entry.metadata["Name"]}
-        return cls(programs={name: str(parts[key]) for key, name in _PROGRAMS.items() if key in parts},
-                   packages={name: packages[name] for name in sorted(packages, key=str.lower)}, recipe=image.get("recipe"))
+        packages = {
+            entry.metadata["Name"]: entry.version for entry in found if entry.metadata["Name"]
+        }
+        return cls(
+            programs={name: str(parts[key]) for key, name in _PROGRAMS.items() if key in parts},
+            packages={name: packages[name] for name in sorted(packages, key=str.lower)},
+            recipe=image.get("recipe"),
+        )
 
     def told(self) -> dict[str, str]:
         """What the manifest says of them."""
         packages = {name: self.packages[name] for name in _TOLD if name in self.packages}
-        return {"mlip-kmc": __version__, **self.programs, **packages, "Python": sys.version.split()[0]}
+        return {
+            "mlip-kmc": __version__,
+            **self.programs,
+            **packages,
+            "Python": sys.version.split()[0],
+        }
 
 
 def parts_list(parts: ImageParts, *, image: Image, at: datetime) -> bytes:
@@ -68,14 +78,31 @@ def parts_list(parts: ImageParts, *, image: Image, at: datetime) -> bytes:
         at: the document's time.
     """
     hashes = [HashType(alg=HashAlgorithm.SHA_256, content=image.sha256)] if image.sha256 else []
-    whole = Component(name="mlip-kmc image", type=ComponentType.CONTAINER, version=__version__, bom_ref="image", hashes=hashes)
-    components = [Component(name=name, version=version, type=ComponentType.APPLICATION, bom_ref=f"program:{name}")
-                  for name, version in parts.programs.items()]
+    whole = Component(
+        name="mlip-kmc image",
+        type=ComponentType.CONTAINER,
+        version=__version__,
+        bom_ref="image",
+        hashes=hashes,
+    )
+    components = [
+        Component(
+            name=name, version=version, type=ComponentType.APPLICATION, bom_ref=f"program:{name}"
+        )
+        for name, version in parts.programs.items()
+    ]
     packages = {"mlip-kmc": __version__, **parts.packages}
     for name, version in packages.items():
         address = PackageURL(type="pypi", name=name.lower().replace("_", "-"), version=version)
-        components.append(Component(name=name, version=version, type=ComponentType.LIBRARY, purl=address,
-                                    bom_ref=f"package:{name}"))
+        components.append(
+            Component(
+                name=name,
+                version=version,
+                type=ComponentType.LIBRARY,
+                purl=address,
+                bom_ref=f"package:{name}",
+            )
+        )
     bom = Bom(components=components, metadata=BomMetaData(timestamp=at, component=whole))
     bom.register_dependency(whole, components)
     document: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())

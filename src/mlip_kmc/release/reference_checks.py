@@ -31,8 +31,15 @@ _KINDS = {
 class _Values:
     """The potential's values, each computed when it is asked for, and once."""
 
-    def __init__(self, references: References, calculator: Any, elements: tuple[str, ...], cutoff_A: float) -> None:
-        self._references, self._calculator, self._elements, self._cutoff_A = references, calculator, elements, cutoff_A
+    def __init__(
+        self, references: References, calculator: Any, elements: tuple[str, ...], cutoff_A: float
+    ) -> None:
+        self._references, self._calculator, self._elements, self._cutoff_A = (
+            references,
+            calculator,
+            elements,
+            cutoff_A,
+        )
 
     @cached_property
     def crystal(self) -> CubicCrystal:
@@ -40,7 +47,9 @@ class _Values:
             raise ValueError("the settings name no crystal (release.references.crystal)")
         unknown = set(string2symbols(self._references.crystal.formula)) - set(self._elements)
         if unknown:
-            raise ValueError(f"the potential does not know {', '.join(sorted(unknown))} of release.references.crystal")
+            raise ValueError(
+                f"the potential does not know {', '.join(sorted(unknown))} of release.references.crystal"
+            )
         return CubicCrystal.relaxed(self._references.crystal, self._calculator)
 
     @cached_property
@@ -52,13 +61,19 @@ class _Values:
             return self.crystal.a_A
         if name == "vacancy":
             if len(set(self.crystal.atoms.get_chemical_symbols())) > 1:
-                raise ValueError("a compound's vacancy needs chemical potentials, which are not known")
+                raise ValueError(
+                    "a compound's vacancy needs chemical potentials, which are not known"
+                )
             return self.crystal.vacancy_eV(cutoff_A=self._cutoff_A)
         return {"c11": self.elastic.C11, "c12": self.elastic.C12, "c44": self.elastic.C44}[name]
 
 
 def reference_checks(
-    references: References, *, calculator: Any, elements: tuple[str, ...], cutoff_A: float,
+    references: References,
+    *,
+    calculator: Any,
+    elements: tuple[str, ...],
+    cutoff_A: float,
     lowest_barrier_eV: Mapping[int, float],
 ) -> Iterator[Check]:
     """A check for each kind of reference; its number is the distance from the reference.
@@ -85,14 +100,31 @@ def reference_checks(
     yield _compared("barrier", f"lowest barrier of state {state} of the run", barrier, "eV", lowest)
 
 
-def _compared(name: str, what: str, wanted: Reference | None, unit: str, value: Callable[[], float]) -> Check:
+def _compared(
+    name: str, what: str, wanted: Reference | None, unit: str, value: Callable[[], float]
+) -> Check:
     if wanted is None:
         return not_tested(name, about=what, why=_NO_REFERENCE)
     try:
         found = value()
-    except (MlipKmcError, ValueError, RuntimeError) as error:  # ASE's own, of a lattice that a formula has not
+    except (
+        MlipKmcError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # ASE's own, of a lattice that a formula has not
         return not_tested(name, about=what, why=str(error))
-    check = measured(name, abs(found - wanted.value), limit=wanted.tolerance, unit=unit, source=wanted.source, about=what,
-                     detail=f"{found:.4g} {unit}, reference {wanted.value:g} {unit}")
-    return check.model_copy(update={"value": float(f"{found:.5g}") if math.isfinite(found) else None,
-                                    "reference": wanted.value})
+    check = measured(
+        name,
+        abs(found - wanted.value),
+        limit=wanted.tolerance,
+        unit=unit,
+        source=wanted.source,
+        about=what,
+        detail=f"{found:.4g} {unit}, reference {wanted.value:g} {unit}",
+    )
+    return check.model_copy(
+        update={
+            "value": float(f"{found:.5g}") if math.isfinite(found) else None,
+            "reference": wanted.value,
+        }
+    )

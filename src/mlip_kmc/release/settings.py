@@ -28,14 +28,20 @@ from mlip_kmc.ground.files import why_no_file
 
 SEMVER = r"^(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})(-[0-9A-Za-z]{1,20}(\.[0-9A-Za-z]{1,20}){0,4})?$"
 """Semantic versioning 2.0.0, without build metadata, which does not order releases."""
-Lattice = Literal["sc", "bcc", "fcc", "diamond", "rocksalt", "cesiumchloride", "zincblende", "fluorite"]
+Lattice = Literal[
+    "sc", "bcc", "fcc", "diamond", "rocksalt", "cesiumchloride", "zincblende", "fluorite"
+]
 
 
 def full_version(given: Any) -> Any:
     """`1` and `1.0` become `1.0.0`; everything else stays."""
     text = str(given)
     parts = text.split(".")
-    return ".".join([*parts, *["0"] * (3 - len(parts))]) if len(parts) < 3 and all(part.isdecimal() for part in parts) else text
+    return (
+        ".".join([*parts, *["0"] * (3 - len(parts))])
+        if len(parts) < 3 and all(part.isdecimal() for part in parts)
+        else text
+    )
 
 
 def _one_line(text: str) -> str:
@@ -200,7 +206,9 @@ class ReleaseSettings(Section):
             try:
                 value = datetime.fromisoformat(value)
             except ValueError:
-                raise ValueError("must be a date, as '2026-11-25' or '2026-11-25T12:00:00Z'") from None
+                raise ValueError(
+                    "must be a date, as '2026-11-25' or '2026-11-25T12:00:00Z'"
+                ) from None
         if isinstance(value, date) and not isinstance(value, datetime):
             value = datetime(value.year, value.month, value.day, tzinfo=UTC)
         if isinstance(value, datetime):
@@ -241,10 +249,11 @@ def load_settings(path: Path) -> ReleaseSettings:
 
 def settings_schema() -> dict[str, Any]:
     """The JSON Schema of the file, for editors."""
-    return {**_File.model_json_schema(), "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "title": "mlip-kmc release settings"}
-
-
+    return {
+        **_File.model_json_schema(),
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "mlip-kmc release settings",
+    }
 
 
 def with_overrides(settings: ReleaseSettings, **given: Any) -> ReleaseSettings:
@@ -258,4 +267,6 @@ def with_overrides(settings: ReleaseSettings, **given: Any) -> ReleaseSettings:
     try:
         return ReleaseSettings.model_validate({**settings.model_dump(), **changed})
     except ValidationError as error:
-        raise ConfigError("\n".join(f"the release's {line}" for line in explain(error, ReleaseSettings))) from error
+        raise ConfigError(
+            "\n".join(f"the release's {line}" for line in explain(error, ReleaseSettings))
+        ) from error

@@ -44,8 +44,9 @@ def recipe_of(image: Path) -> str | None:
                 if found is not None:
                     return found
     except OSError as error:
-        raise ReleaseError(f"cannot read the image {image}: {error.strerror}; name the SIF file that the run was made in"
-                           ) from error
+        raise ReleaseError(
+            f"cannot read the image {image}: {error.strerror}; name the SIF file that the run was made in"
+        ) from error
     return None
 
 

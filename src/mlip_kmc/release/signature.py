@@ -58,17 +58,24 @@ def sign(package: Path, *, key: Path) -> Path:
     key = key.expanduser().absolute()
     wrong = why_no_file(key)
     if wrong:
-        raise ReleaseError(f"{wrong.replace('there is no file', 'there is no key')}; {HOW_TO_MAKE_A_KEY}")
+        raise ReleaseError(
+            f"{wrong.replace('there is no file', 'there is no key')}; {HOW_TO_MAKE_A_KEY}"
+        )
     target = package.with_name(package.name + SUFFIX)
     target.unlink(missing_ok=True)  # ssh-keygen would ask
     with temporary("sign") as folder:
         done = Program.find("ssh-keygen").run(
-            ["-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(package.absolute())], cwd=folder,
-            time_limit_s=_SIGN_LIMIT_S, keep=("SSH_AUTH_SOCK",))
+            ["-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(package.absolute())],
+            cwd=folder,
+            time_limit_s=_SIGN_LIMIT_S,
+            keep=("SSH_AUTH_SOCK",),
+        )
         said = _last_line(done)
     if done.returncode != 0 or not target.is_file():
-        raise ReleaseError(f"ssh-keygen did not sign {package.name} with {key}: {said}; sign it by hand: ssh-keygen -Y sign "
-                           f"-f KEY -n {NAMESPACE} {package}")
+        raise ReleaseError(
+            f"ssh-keygen did not sign {package.name} with {key}: {said}; sign it by hand: ssh-keygen -Y sign "
+            f"-f KEY -n {NAMESPACE} {package}"
+        )
     return target
 
 
@@ -85,16 +92,28 @@ def signer_of(data: bytes, *, signature: bytes, signers: Path) -> Signer:
     """
     seal = _Seal.read(signature)
     if seal.namespace != NAMESPACE:
-        raise ReleaseError(f"the signature is for the namespace {seal.namespace!r}, not for {NAMESPACE!r}")
+        raise ReleaseError(
+            f"the signature is for the namespace {seal.namespace!r}, not for {NAMESPACE!r}"
+        )
     lines = _allowed(signers)
     with temporary("verify") as folder:
         with storage_errors(folder, place="MLIP_KMC_SCRATCH"):
             (folder / _MESSAGE).write_bytes(data)
             (folder / _SIGNATURE).write_bytes(signature)
-        done = _keygen("check-novalidate", "-n", NAMESPACE, "-s", _SIGNATURE, cwd=folder, stdin=folder / _MESSAGE)
+        done = _keygen(
+            "check-novalidate",
+            "-n",
+            NAMESPACE,
+            "-s",
+            _SIGNATURE,
+            cwd=folder,
+            stdin=folder / _MESSAGE,
+        )
         if done.end is not ProgramEnd.EXITED or done.returncode != 0:
-            raise ReleaseError(f"the signature is of other bytes: the package is damaged, altered, or another release "
-                               f"({_last_line(done)})")
+            raise ReleaseError(
+                f"the signature is of other bytes: the package is damaged, altered, or another release "
+                f"({_last_line(done)})"
+            )
         reasons = []
         for number, line in lines:
             if seal.may_be_of(line):
@@ -102,7 +121,10 @@ def signer_of(data: bytes, *, signature: bytes, signers: Path) -> Signer:
                 if isinstance(found, Signer):
                     return found
                 reasons.append(found)
-    raise ReleaseError("; ".join(reasons) or f"the key that signed ({seal.fingerprint}) is none of those in {signers}")
+    raise ReleaseError(
+        "; ".join(reasons)
+        or f"the key that signed ({seal.fingerprint}) is none of those in {signers}"
+    )
 
 
 def _signer_by(line: str, seal: "_Seal", folder: Path, *, where: str) -> Signer | str:
@@ -113,22 +135,41 @@ def _signer_by(line: str, seal: "_Seal", folder: Path, *, where: str) -> Signer 
     with storage_errors(folder, place="MLIP_KMC_SCRATCH"):
         (folder / _ALLOWED).write_text(f"{line}\n", encoding="utf-8")
     named = _keygen("find-principals", "-s", _SIGNATURE, "-f", _ALLOWED, cwd=folder)
-    principals = [name for name in named.stdout.read_text(encoding="utf-8", errors="replace").splitlines()
-                  if name and not name.startswith("!")]  # a pattern that excludes is nobody's name
+    principals = [
+        name
+        for name in named.stdout.read_text(encoding="utf-8", errors="replace").splitlines()
+        if name and not name.startswith("!")
+    ]  # a pattern that excludes is nobody's name
     if named.returncode != 0 or not principals:
         return f"{where} is not valid now: {_without_place(_last_line(named))}"
     said = ""
     for principal in principals:
-        done = _keygen("verify", "-f", _ALLOWED, "-I", principal, "-n", NAMESPACE, "-s", _SIGNATURE, cwd=folder,
-                       stdin=folder / _MESSAGE)
+        done = _keygen(
+            "verify",
+            "-f",
+            _ALLOWED,
+            "-I",
+            principal,
+            "-n",
+            NAMESPACE,
+            "-s",
+            _SIGNATURE,
+            cwd=folder,
+            stdin=folder / _MESSAGE,
+        )
         if done.end is ProgramEnd.EXITED and done.returncode == 0:
             return Signer(principal=principal, key=seal.fingerprint)
-        said = said or f"{principal} may not sign releases by {where}: {_without_place(_last_line(done))}"
+        said = (
+            said
+            or f"{principal} may not sign releases by {where}: {_without_place(_last_line(done))}"
+        )
     return said
 
 
 def _keygen(what: str, *options: str, cwd: Path, stdin: Path = Path(os.devnull)) -> Finished:
-    return Program.find("ssh-keygen").run(["-Y", what, *options], cwd=cwd, time_limit_s=_VERIFY_LIMIT_S, stdin=stdin)
+    return Program.find("ssh-keygen").run(
+        ["-Y", what, *options], cwd=cwd, time_limit_s=_VERIFY_LIMIT_S, stdin=stdin
+    )
 
 
 def _allowed(signers: Path) -> list[tuple[int, str]]:
@@ -139,7 +180,9 @@ def _allowed(signers: Path) -> list[tuple[int, str]]:
     try:
         text = read_at_most(signers, _MOST_SIGNERS_BYTES).decode("utf-8", "replace")
     except OSError as error:
-        raise ReleaseError(f"cannot read the allowed signers {signers}: {error.strerror}") from error
+        raise ReleaseError(
+            f"cannot read the allowed signers {signers}: {error.strerror}"
+        ) from error
     numbered = enumerate((line.strip() for line in text.split("\n")), start=1)
     return [(number, line) for number, line in numbered if line and not line.startswith("#")]
 
@@ -178,7 +221,9 @@ class _Seal:
         if not (text.startswith(_BEGIN) and text.endswith(_END)):
             raise ReleaseError(_NOT_WHOLE)
         try:
-            blob = base64.b64decode("".join(text.removeprefix(_BEGIN).removesuffix(_END).split()), validate=True)
+            blob = base64.b64decode(
+                "".join(text.removeprefix(_BEGIN).removesuffix(_END).split()), validate=True
+            )
             if blob[:6] != b"SSHSIG":
                 raise ReleaseError(_NOT_WHOLE)
             key, position = _string(blob, 10)  # after magic and version
@@ -195,7 +240,9 @@ class _Seal:
     def may_be_of(self, line: str) -> bool:
         """Does a line of the allowed signers hold this key, or could it be the authority of this certificate?"""
         is_certificate = _string(self.key, 0)[0].endswith(b"-cert-v01@openssh.com")
-        return base64.b64encode(self.key).decode() in line.split() or (is_certificate and "cert-authority" in line)
+        return base64.b64encode(self.key).decode() in line.split() or (
+            is_certificate and "cert-authority" in line
+        )
 
 
 def _string(blob: bytes, position: int) -> tuple[bytes, int]:

@@ -38,7 +38,9 @@ def cutoffs_of(potential: AcePotential) -> dict[str, tuple[float, ...]]:
     try:
         bonds = ACECTildeBasisSet(str(potential.yace)).map_bond_specifications
     except Exception as error:  # python-ace raises anything
-        raise PotentialError(f"python-ace cannot read {potential.yace}: {error}; fit it again") from error
+        raise PotentialError(
+            f"python-ace cannot read {potential.yace}: {error}; fit it again"
+        ) from error
     found: dict[str, set[float]] = {}
     for (first, second), bond in bonds.items():
         pair = "-".join(sorted((potential.elements[first], potential.elements[second])))
@@ -58,10 +60,18 @@ def cutoff_check(cutoffs_A: Mapping[str, Sequence[float]], *, calculator: Any) -
         first, second = name.split("-")
         for distance_A in distances:
             third = [(0.45 * distance_A, 0.3 * distance_A, 0.0)]
-            found[f"{name} at {distance_A:g} A"] = largest_jump(first, second, distance_A, calculator, others=third)
+            found[f"{name} at {distance_A:g} A"] = largest_jump(
+                first, second, distance_A, calculator, others=third
+            )
     pair = _worst(found)
-    return measured("cutoff", found[pair], limit=LIMITS["cutoff"], unit="eV/A", detail=f"worst for {pair}",
-                    about="jump of force and energy across the cutoffs of each pair of elements")
+    return measured(
+        "cutoff",
+        found[pair],
+        limit=LIMITS["cutoff"],
+        unit="eV/A",
+        detail=f"worst for {pair}",
+        about="jump of force and energy across the cutoffs of each pair of elements",
+    )
 
 
 def baseline_check(pairs: Mapping[str, tuple[float, float]], *, calculator: Any) -> Check:
@@ -73,18 +83,37 @@ def baseline_check(pairs: Mapping[str, tuple[float, float]], *, calculator: Any)
     """
     about = "jump of force and energy where the baseline's switch begins and ends"
     if not pairs:
-        return Check(name="baseline", about=about, verdict=Verdict.PASSED, detail="the potential has no baseline")
+        return Check(
+            name="baseline",
+            about=about,
+            verdict=Verdict.PASSED,
+            detail="the potential has no baseline",
+        )
     found = {}
     for name, distances in pairs.items():
         first, second = name.split("-")
         for distance_A in distances:
-            found[f"{name} at {distance_A:g} A"] = largest_jump(first, second, distance_A, calculator)
+            found[f"{name} at {distance_A:g} A"] = largest_jump(
+                first, second, distance_A, calculator
+            )
     pair = _worst(found)
-    return measured("baseline", found[pair], limit=LIMITS["baseline"], unit="eV/A", about=about, detail=f"worst for {pair}")
+    return measured(
+        "baseline",
+        found[pair],
+        limit=LIMITS["baseline"],
+        unit="eV/A",
+        about=about,
+        detail=f"worst for {pair}",
+    )
 
 
 def largest_jump(
-    first: str, second: str, distance_A: float, calculator: Any, *, others: Iterable[Sequence[float]] = ()
+    first: str,
+    second: str,
+    distance_A: float,
+    calculator: Any,
+    *,
+    others: Iterable[Sequence[float]] = (),
 ) -> float:
     """In eV/A: how much force and energy of two atoms jump across a distance.
 
@@ -99,7 +128,9 @@ def largest_jump(
     energies, forces = np.empty(_POINTS), np.empty(_POINTS)
     rest = list(others)
     for index, place in enumerate(places):
-        atoms = Atoms([first, second, *[first] * len(rest)], positions=[(0, 0, 0), (place, 0, 0), *rest])
+        atoms = Atoms(
+            [first, second, *[first] * len(rest)], positions=[(0, 0, 0), (place, 0, 0), *rest]
+        )
         energies[index], found = evaluated(atoms, calculator)
         forces[index] = found[1, 0]
     curvature = np.abs(np.diff(forces, 2))

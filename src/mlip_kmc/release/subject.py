@@ -57,7 +57,9 @@ class Subject:
 
     @classmethod
     @contextmanager
-    def read(cls, run_dir: Path, *, image: Path | None, potential: AcePotential | None = None) -> Iterator[Self]:
+    def read(
+        cls, run_dir: Path, *, image: Path | None, potential: AcePotential | None = None
+    ) -> Iterator[Self]:
         """Read a run; its structures are there until the block ends.
 
         Args:
@@ -72,28 +74,52 @@ class Subject:
         digest = None if image is None else _digest_of(image)
         with RunView.read(run_dir) as view:
             if not view.states:
-                raise RunStateError(f"the run in {run_dir} has no state yet; release one that has made its steps")
-            found = _as_in_run(potential or noted_potential(run_dir), view.raw.get("facts", {}), run_dir)
+                raise RunStateError(
+                    f"the run in {run_dir} has no state yet; release one that has made its steps"
+                )
+            found = _as_in_run(
+                potential or noted_potential(run_dir), view.raw.get("facts", {}), run_dir
+            )
             parts = ImageParts.here()
-            software = {"mlip-kmc": __version__, **{name: metadata.version(name) for name in _REPORTED},
-                        "Python": sys.version.split()[0]}
-            yield cls(view=view, potential=found, atoms=read_structure(view.states[0].structure), parts=parts,
-                      report=collect(view, etc=Path(sys.prefix) / "etc", software=software),
-                      image=Image(sha256=digest, recipe=parts.recipe),
-                      image_recipe=None if image is None else recipe_of(image))
+            software = {
+                "mlip-kmc": __version__,
+                **{name: metadata.version(name) for name in _REPORTED},
+                "Python": sys.version.split()[0],
+            }
+            yield cls(
+                view=view,
+                potential=found,
+                atoms=read_structure(view.states[0].structure),
+                parts=parts,
+                report=collect(view, etc=Path(sys.prefix) / "etc", software=software),
+                image=Image(sha256=digest, recipe=parts.recipe),
+                image_recipe=None if image is None else recipe_of(image),
+            )
 
     @property
     def run(self) -> Run:
         """What the manifest says of the run."""
         outcomes, grade = self.report.numbers.outcomes, self.report.grade
-        return Run(id=self.view.identity, temperature_K=self.view.settings.temperature_K, kmc_steps=len(self.view.events),
-                   simulated_time_s=self.view.numbers.time_s, states=len(self.view.states), searches=sum(outcomes.values()),
-                   halted_searches=grade.halted_searches, gamma_state_0=_short(grade.state_0), gamma_saddle=_short(grade.saddle),
-                   gamma_path=_short(grade.path))
+        return Run(
+            id=self.view.identity,
+            temperature_K=self.view.settings.temperature_K,
+            kmc_steps=len(self.view.events),
+            simulated_time_s=self.view.numbers.time_s,
+            states=len(self.view.states),
+            searches=sum(outcomes.values()),
+            halted_searches=grade.halted_searches,
+            gamma_state_0=_short(grade.state_0),
+            gamma_saddle=_short(grade.saddle),
+            gamma_path=_short(grade.path),
+        )
 
     def lowest_barriers(self) -> dict[int, float]:
         """In eV, of each state that has a process."""
-        return {state.number: min(row.barrier for row in state.processes) for state in self.view.states if state.processes}
+        return {
+            state.number: min(row.barrier for row in state.processes)
+            for state in self.view.states
+            if state.processes
+        }
 
     def for_short_range(self) -> Any:
         """An ASE calculator that does not refuse atoms that are near."""
@@ -109,30 +135,46 @@ def _digest_of(image: Path) -> str:
         with image.open("rb") as stream:
             good = is_sif(stream)
     except OSError as error:
-        raise ReleaseError(f"cannot read the image {image}: {error.strerror}; name the SIF file that the run was made in"
-                           ) from error
+        raise ReleaseError(
+            f"cannot read the image {image}: {error.strerror}; name the SIF file that the run was made in"
+        ) from error
     if not good:
-        raise ReleaseError(f"{image} is no Apptainer image (SIF); name the file that the run was made in")
+        raise ReleaseError(
+            f"{image} is no Apptainer image (SIF); name the file that the run was made in"
+        )
     return sha256_of(image)
 
 
-def _as_in_run(potential: AcePotential | None, facts: Mapping[str, Any], run_dir: Path) -> AcePotential:
+def _as_in_run(
+    potential: AcePotential | None, facts: Mapping[str, Any], run_dir: Path
+) -> AcePotential:
     """The potential with the baseline and the distances of the run, after a look at the digests."""
     if potential is None:
         raise RunStateError(f"the run in {run_dir} notes no ACE potential; a release is of one")
-    now = {"ace": potential.digest, "basis": potential.basis_digest, "active_set": potential.active_set_digest}
+    now = {
+        "ace": potential.digest,
+        "basis": potential.basis_digest,
+        "active_set": potential.active_set_digest,
+    }
     for key, digest in now.items():
         if facts.get(f"potential.{key}") != digest:
-            raise RunStateError(f"the run in {run_dir} was made with another {key} than {potential.yace} has now; restore the "
-                                "files, or make a run with these")
+            raise RunStateError(
+                f"the run in {run_dir} was made with another {key} than {potential.yace} has now; restore the "
+                "files, or make a run with these"
+            )
     if not potential.knows_gamma:
-        raise PotentialError(f"{potential.yace} has no B-basis .yaml and active set .asi: a recipient could not know where it "
-                             "extrapolates; mlip-kmc potential activeset makes the latter; then make a run with them")
+        raise PotentialError(
+            f"{potential.yace} has no B-basis .yaml and active set .asi: a recipient could not know where it "
+            "extrapolates; mlip-kmc potential activeset makes the latter; then make a run with them"
+        )
     baseline, distances = facts.get("potential.baseline"), facts.get("potential.minimum_distance_A")
     try:
         pairs = TypeAdapter(Pairs).validate_json(baseline) if baseline else None
         nearest = TypeAdapter(dict[str, float]).validate_json(distances) if distances else {}
     except ValidationError as error:
-        raise RunStateError(f"the run in {run_dir} has a baseline or minimum distances that this version cannot read") from error
+        raise RunStateError(
+            f"the run in {run_dir} has a baseline or minimum distances that this version cannot read"
+        ) from error
     return replace(potential, evaluator=facts.get("potential.evaluator") or "product").guarded(
-        baseline=Baseline(pairs=pairs) if pairs else None, minimum_distance_A=nearest)
+        baseline=Baseline(pairs=pairs) if pairs else None, minimum_distance_A=nearest
+    )

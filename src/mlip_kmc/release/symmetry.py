@@ -38,12 +38,27 @@ def symmetry_checks(atoms: Atoms, calculator: Any) -> tuple[Check, ...]:
         return float(np.max(differences))  # NaN, where there is one
 
     return (
-        measured("rotation", worst(_rotated(atoms, forces)), limit=LIMITS["rotation"], unit=_UNIT,
-                 about="energy and forces of the cell and its atoms turned at random"),
-        measured("translation", worst(_moved(atoms, forces)), limit=LIMITS["translation"], unit=_UNIT,
-                 about="energy and forces of all atoms moved together, and wrapped"),
-        measured("permutation", worst(_permuted(atoms, forces)), limit=LIMITS["permutation"], unit=_UNIT,
-                 about="energy and forces with the atoms in another order"),
+        measured(
+            "rotation",
+            worst(_rotated(atoms, forces)),
+            limit=LIMITS["rotation"],
+            unit=_UNIT,
+            about="energy and forces of the cell and its atoms turned at random",
+        ),
+        measured(
+            "translation",
+            worst(_moved(atoms, forces)),
+            limit=LIMITS["translation"],
+            unit=_UNIT,
+            about="energy and forces of all atoms moved together, and wrapped",
+        ),
+        measured(
+            "permutation",
+            worst(_permuted(atoms, forces)),
+            limit=LIMITS["permutation"],
+            unit=_UNIT,
+            about="energy and forces with the atoms in another order",
+        ),
     )
 
 

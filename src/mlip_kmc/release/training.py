@@ -47,9 +47,11 @@ class Labelled:
         rows = np.hstack([self.atoms.positions, self.forces])
         numbers = [*self.atoms.cell.array.ravel().tolist(), self.energy_eV]
         lines = [" ".join("TF"[not flag] for flag in self.atoms.pbc), _row(numbers)]
-        lines += [f"{symbol} {_row(row)}" for symbol, row in zip(self.atoms.get_chemical_symbols(), rows.tolist(), strict=True)]
+        lines += [
+            f"{symbol} {_row(row)}"
+            for symbol, row in zip(self.atoms.get_chemical_symbols(), rows.tolist(), strict=True)
+        ]
         return "\n".join([*lines, ""])
-
 
     def geometry(self) -> tuple[object, ...]:
         """What is equal for structures whose atoms are in the same places, to 1e-6 A."""
@@ -95,7 +97,9 @@ class LabelledSet:
         files: dict[str, str] = {}
         for path in paths:
             if path.name in files:
-                raise StructureError(f"there are two files named {path.name}; give them different names")
+                raise StructureError(
+                    f"there are two files named {path.name}; give them different names"
+                )
             structures += _read(path)
             files[path.name] = sha256_of(path)
         return cls(structures=tuple(structures), files=files)
@@ -108,7 +112,9 @@ class LabelledSet:
     @property
     def fingerprint(self) -> str:
         """Of the whole set."""
-        digests = sorted(hashlib.sha256(one.canonical().encode()).hexdigest() for one in self.structures)
+        digests = sorted(
+            hashlib.sha256(one.canonical().encode()).hexdigest() for one in self.structures
+        )
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
     def shared_with(self, other: Self) -> int:
@@ -129,13 +135,26 @@ class LabelledSet:
         for one in self.structures:
             probe = one.atoms.copy()
             probe.calc = calculator
-            energies[one.group].append((float(probe.get_potential_energy()) - one.energy_eV) / len(probe))
+            energies[one.group].append(
+                (float(probe.get_potential_energy()) - one.energy_eV) / len(probe)
+            )
             forces[one.group].append(np.ravel(np.asarray(probe.get_forces()) - one.forces))
         for group in energies:
-            if not (np.isfinite(energies[group]).all() and all(np.isfinite(rows).all() for rows in forces[group])):
-                raise PotentialError(f"the potential's energy or forces for a structure of the group {group} are not finite")
-        return {group: SetErrors(structures=len(energies[group]), energy_eV_per_atom=_rms(np.array(energies[group])),
-                                 force_eV_per_A=_rms(np.concatenate(forces[group]))) for group in energies}
+            if not (
+                np.isfinite(energies[group]).all()
+                and all(np.isfinite(rows).all() for rows in forces[group])
+            ):
+                raise PotentialError(
+                    f"the potential's energy or forces for a structure of the group {group} are not finite"
+                )
+        return {
+            group: SetErrors(
+                structures=len(energies[group]),
+                energy_eV_per_atom=_rms(np.array(energies[group])),
+                force_eV_per_A=_rms(np.concatenate(forces[group])),
+            )
+            for group in energies
+        }
 
     def to_xyz(self) -> bytes:
         """The set as one extended XYZ file, which reads as the same set."""
@@ -143,11 +162,15 @@ class LabelledSet:
         for one in self.structures:
             lattice = " ".join(map(repr, one.atoms.cell.array.ravel().tolist()))
             periodic = " ".join("FT"[int(flag)] for flag in one.atoms.pbc)
-            stream.write(f'{len(one.atoms)}\nLattice="{lattice}" Properties=species:S:1:pos:R:3:forces:R:3 '
-                         f'energy={one.energy_eV!r} group={_quoted(one.group)} pbc="{periodic}"\n')
+            stream.write(
+                f'{len(one.atoms)}\nLattice="{lattice}" Properties=species:S:1:pos:R:3:forces:R:3 '
+                f'energy={one.energy_eV!r} group={_quoted(one.group)} pbc="{periodic}"\n'
+            )
             rows = np.hstack([one.atoms.positions, one.forces]).tolist()
-            stream.writelines(f"{symbol} {' '.join(map(repr, row))}\n"
-                              for symbol, row in zip(one.atoms.get_chemical_symbols(), rows, strict=True))
+            stream.writelines(
+                f"{symbol} {' '.join(map(repr, row))}\n"
+                for symbol, row in zip(one.atoms.get_chemical_symbols(), rows, strict=True)
+            )
         return stream.getvalue().encode()
 
 
@@ -156,27 +179,52 @@ def _read(path: Path) -> list[Labelled]:
         frames = read_frames(path)
     except Exception as error:  # ASE raises anything, its own OSErrors, too
         if isinstance(error, OSError) and error.strerror:
-            raise StructureError(f"cannot read the set {path}: {error.strerror}; name an extended XYZ file") from error
-        raise StructureError(f"{path} is no extended XYZ: {str(error).strip() or type(error).__name__}") from error
-    return [_labelled(atoms, f"structure {number} (from 1) of {path}") for number, atoms in enumerate(frames, start=1)]
+            raise StructureError(
+                f"cannot read the set {path}: {error.strerror}; name an extended XYZ file"
+            ) from error
+        raise StructureError(
+            f"{path} is no extended XYZ: {str(error).strip() or type(error).__name__}"
+        ) from error
+    return [
+        _labelled(atoms, f"structure {number} (from 1) of {path}")
+        for number, atoms in enumerate(frames, start=1)
+    ]
 
 
 def _labelled(atoms: Atoms, where: str) -> Labelled:
     results = dict(getattr(atoms.calc, "results", {}))
     energy, forces = results.get("energy"), results.get("forces")
     if energy is None or forces is None:
-        raise StructureError(f"{where} has no energy and forces (keys energy, forces); give the labels that were fitted")
-    bare = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
-    found = Labelled(atoms=bare, energy_eV=float(energy), forces=np.asarray(forces, dtype=np.float64),
-                     group=_group(text_of(atoms, "group") or ""))
-    if not (np.isfinite(found.energy_eV) and np.isfinite(found.forces).all() and np.isfinite(bare.positions).all()):
+        raise StructureError(
+            f"{where} has no energy and forces (keys energy, forces); give the labels that were fitted"
+        )
+    bare = Atoms(
+        atoms.get_chemical_symbols(),
+        positions=atoms.positions,
+        cell=atoms.cell.array,
+        pbc=atoms.pbc,
+    )
+    found = Labelled(
+        atoms=bare,
+        energy_eV=float(energy),
+        forces=np.asarray(forces, dtype=np.float64),
+        group=_group(text_of(atoms, "group") or ""),
+    )
+    if not (
+        np.isfinite(found.energy_eV)
+        and np.isfinite(found.forces).all()
+        and np.isfinite(bare.positions).all()
+    ):
         raise StructureError(f"{where} has numbers that are not finite")
     return found
 
 
 def _group(given: str) -> str:
     """The name as the file has it, on one line; `all` where there is none."""
-    return "".join(character if character.isprintable() else " " for character in given).strip()[:1000] or ANY_GROUP
+    return (
+        "".join(character if character.isprintable() else " " for character in given).strip()[:1000]
+        or ANY_GROUP
+    )
 
 
 def _quoted(name: str) -> str:
@@ -186,7 +234,9 @@ def _quoted(name: str) -> str:
 
 
 def _row(numbers: Sequence[float]) -> str:
-    return " ".join(f"{number:.{_DIGITS}f}" for number in (round(number, _DIGITS) + 0.0 for number in numbers))
+    return " ".join(
+        f"{number:.{_DIGITS}f}" for number in (round(number, _DIGITS) + 0.0 for number in numbers)
+    )
 
 
 def _rms(values: Array) -> float:

@@ -17,7 +17,11 @@ from mlip_kmc.release.training import ANY_GROUP, SetErrors
 
 
 def validation_check(
-    metrics: ValidationMetrics | None, errors: Mapping[str, SetErrors], *, limits: Mapping[str, ErrorLimit], shared: int = 0,
+    metrics: ValidationMetrics | None,
+    errors: Mapping[str, SetErrors],
+    *,
+    limits: Mapping[str, ErrorLimit],
+    shared: int = 0,
     from_set: bool = True,
 ) -> Check:
     """Are the errors on structures that the potential was not fitted to as small as the settings say they must be?
@@ -44,8 +48,15 @@ def validation_check(
         why = f"release.validation_limits has no limit of {', '.join(without)}, and none of {ANY_GROUP}"
     else:
         share, detail, reason = worst_error(errors, limits)
-        found = measured("validation", share, limit=LIMITS["validation"], unit="", about=about, source=reason,
-                         detail=f"{detail}; {metrics.structures} structures, from {metrics.source}")
+        found = measured(
+            "validation",
+            share,
+            limit=LIMITS["validation"],
+            unit="",
+            about=about,
+            source=reason,
+            detail=f"{detail}; {metrics.structures} structures, from {metrics.source}",
+        )
         if not shared:
             return found
         why = f"{shared} of {metrics.structures} structures are in the training set, too"
@@ -58,7 +69,9 @@ def limit_of(group: str, limits: Mapping[str, ErrorLimit]) -> ErrorLimit | None:
     return limits.get(group, limits.get(ANY_GROUP))
 
 
-def worst_error(errors: Mapping[str, SetErrors], limits: Mapping[str, ErrorLimit]) -> tuple[float, str, str]:
+def worst_error(
+    errors: Mapping[str, SetErrors], limits: Mapping[str, ErrorLimit]
+) -> tuple[float, str, str]:
     """The largest part that an error is of its limit, which that is, and why its limit is what it is.
 
     Args:
@@ -71,8 +84,16 @@ def worst_error(errors: Mapping[str, SetErrors], limits: Mapping[str, ErrorLimit
         if limit is None:
             raise ValueError(f"there is no limit of {group}")
         energy_meV = 1e3 * error.energy_eV_per_atom
-        found += [(energy_meV / limit.energy_meV_per_atom,
-                   f"energy of {group}: {energy_meV:.3g} of {limit.energy_meV_per_atom:g} meV/atom", limit.reason),
-                  (error.force_eV_per_A / limit.force_eV_per_A,
-                   f"forces of {group}: {error.force_eV_per_A:.3g} of {limit.force_eV_per_A:g} eV/A", limit.reason)]
+        found += [
+            (
+                energy_meV / limit.energy_meV_per_atom,
+                f"energy of {group}: {energy_meV:.3g} of {limit.energy_meV_per_atom:g} meV/atom",
+                limit.reason,
+            ),
+            (
+                error.force_eV_per_A / limit.force_eV_per_A,
+                f"forces of {group}: {error.force_eV_per_A:.3g} of {limit.force_eV_per_A:g} eV/A",
+                limit.reason,
+            ),
+        ]
     return max(found, key=lambda entry: np.inf if np.isnan(entry[0]) else entry[0])

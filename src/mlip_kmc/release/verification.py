@@ -54,7 +54,17 @@ from mlip_kmc.release.members import MEMBERS, MOST_BYTES
 from mlip_kmc.release.signature import MOST_BYTES as MOST_SIGNATURE_BYTES
 from mlip_kmc.release.signature import SUFFIX, Signer, signer_of
 
-STEPS = ("package", "signature", "archive", "members", "digests", "manifest", "potential", "image", "try")
+STEPS = (
+    "package",
+    "signature",
+    "archive",
+    "members",
+    "digests",
+    "manifest",
+    "potential",
+    "image",
+    "try",
+)
 """By number, from 1."""
 _ZIP_STEP_S = 2.0
 """A zip counts in steps of so much."""
@@ -112,15 +122,21 @@ class Verified:
             ReleaseError: there is something in it. StorageError: it cannot be written.
         """
         with storage_errors(directory, place="--unpack"):
-            if directory.is_symlink() or (directory.exists() and (not directory.is_dir() or any(directory.iterdir()))):
-                raise ReleaseError(f"{directory} is there and not empty; name another directory to unpack into")
+            if directory.is_symlink() or (
+                directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
+            ):
+                raise ReleaseError(
+                    f"{directory} is there and not empty; name another directory to unpack into"
+                )
             make_directory(directory)
             for name, content in self.files.items():
                 write_durably(directory / name, content, sync_directory=False)
             fsync_directory(directory)
 
 
-def verify(package: Path, *, policy: Policy, on_step: Callable[[int, str, str], None] = lambda *_: None) -> Verified:
+def verify(
+    package: Path, *, policy: Policy, on_step: Callable[[int, str, str], None] = lambda *_: None
+) -> Verified:
     """Take a package through all steps.
 
     Args:
@@ -138,7 +154,9 @@ def verify(package: Path, *, policy: Policy, on_step: Callable[[int, str, str], 
     with _step("package"):
         version = named_version(package)
         data = _bounded(package, MOST_BYTES)
-        signature = _bounded(policy.signature or package.with_name(package.name + SUFFIX), MOST_SIGNATURE_BYTES)
+        signature = _bounded(
+            policy.signature or package.with_name(package.name + SUFFIX), MOST_SIGNATURE_BYTES
+        )
     held("package", f"{package.name}, {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
     with _step("signature"):
         signer = signer_of(data, signature=signature, signers=policy.signers)
@@ -154,12 +172,19 @@ def verify(package: Path, *, policy: Policy, on_step: Callable[[int, str, str], 
     held("digests", f"{len(files) - 1} files are those of {members.SUMS}")
     with _step("manifest"):
         manifest = _checked_manifest(files, version, at=written_at(data))
-    held("manifest", f"{manifest.title}, version {manifest.version}, of {manifest.creation_date:%Y-%m-%d}, by {manifest.author}")
+    held(
+        "manifest",
+        f"{manifest.title}, version {manifest.version}, of {manifest.creation_date:%Y-%m-%d}, by {manifest.author}",
+    )
     return _verified(files, signer, manifest, policy=policy, held=held)
 
 
 def _verified(
-    files: Mapping[str, bytes], signer: Signer, manifest: Manifest, *, policy: Policy,
+    files: Mapping[str, bytes],
+    signer: Signer,
+    manifest: Manifest,
+    *,
+    policy: Policy,
     held: Callable[[str, str], None],
 ) -> Verified:
     """The steps that look at the content."""
@@ -169,7 +194,10 @@ def _verified(
                 for member, content in files.items():
                     (folder / member).write_bytes(content)
             _check_potential(folder, manifest)
-        held("potential", f"{', '.join(manifest.elements)}, cutoff {manifest.cutoff_A:g} A, gamma known")
+        held(
+            "potential",
+            f"{', '.join(manifest.elements)}, cutoff {manifest.cutoff_A:g} A, gamma known",
+        )
         if policy.image is not None:
             with _step("image"):
                 _check_image(policy.image, manifest)
@@ -207,38 +235,61 @@ def _check_members(files: Mapping[str, bytes]) -> None:
     if missing:
         raise ReleaseError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     if (members.BASELINE in files) != (members.SHORT_RANGE in files):
-        raise ReleaseError(f"{members.BASELINE} and {members.SHORT_RANGE} come together, and one of them is missing")
+        raise ReleaseError(
+            f"{members.BASELINE} and {members.SHORT_RANGE} come together, and one of them is missing"
+        )
 
 
 def _check_sums(files: Mapping[str, bytes]) -> None:
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != members.SUMS}
+    digests = {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in files.items()
+        if name != members.SUMS
+    }
     said: dict[str, str] = {}
     for line in files[members.SUMS].decode("ascii", "replace").splitlines():
         digest, gap, name = line.partition("  ")
         if not gap or name in said:
-            raise ReleaseError(f"{members.SUMS} has a line that is none of sha256sum, or one twice: {line[:80]!r}")
+            raise ReleaseError(
+                f"{members.SUMS} has a line that is none of sha256sum, or one twice: {line[:80]!r}"
+            )
         said[name] = digest
     for name in dict.fromkeys([*digests, *said]):
         if digests.get(name) != said.get(name):
-            what = "is not listed in" if name not in said else "is listed, and missing, in" if name not in digests else \
-                "has another digest than in"
+            what = (
+                "is not listed in"
+                if name not in said
+                else "is listed, and missing, in"
+                if name not in digests
+                else "has another digest than in"
+            )
             raise ReleaseError(f"{name[:80]} {what} {members.SUMS}")
 
 
 def _checked_manifest(files: Mapping[str, bytes], version: str, *, at: datetime) -> Manifest:
     manifest = read_manifest(files[members.MANIFEST])
     if not same_schema(files[members.SCHEMA], type(manifest)):
-        raise ReleaseError(f"{members.SCHEMA} is another schema than {manifest.schema_id}, as this version knows it")
+        raise ReleaseError(
+            f"{members.SCHEMA} is another schema than {manifest.schema_id}, as this version knows it"
+        )
     if release_name(manifest.version).removeprefix("release_v") != version:
-        raise ReleaseError(f"the manifest is of version {manifest.version}, but the package is named as version {version}")
+        raise ReleaseError(
+            f"the manifest is of version {manifest.version}, but the package is named as version {version}"
+        )
     if not 0.0 <= (manifest.creation_date - at).total_seconds() < _ZIP_STEP_S:
-        raise ReleaseError(f"the manifest is of {manifest.creation_date:%Y-%m-%d %H:%M:%S}, and the archive's files are of "
-                           f"{at:%Y-%m-%d %H:%M:%S} UTC: a release has one time")
+        raise ReleaseError(
+            f"the manifest is of {manifest.creation_date:%Y-%m-%d %H:%M:%S}, and the archive's files are of "
+            f"{at:%Y-%m-%d %H:%M:%S} UTC: a release has one time"
+        )
     listed, there = set(manifest.files), set(files) - {members.MANIFEST, members.SUMS}
     if listed != there:
-        raise ReleaseError(f"the manifest tells of other files than there are: {', '.join(sorted(listed ^ there))[:200]}")
+        raise ReleaseError(
+            f"the manifest tells of other files than there are: {', '.join(sorted(listed ^ there))[:200]}"
+        )
     for name, entry in manifest.files.items():
-        if entry.sha256 != hashlib.sha256(files[name]).hexdigest() or entry.bytes != len(files[name]):
+        if entry.sha256 != hashlib.sha256(files[name]).hexdigest() or entry.bytes != len(
+            files[name]
+        ):
             raise ReleaseError(f"{name} is not the file that the manifest tells of")
     if manifest.training_set.included != (members.TRAINING in files):
         raise ReleaseError(f"the manifest says of {members.TRAINING} what is not so")
@@ -257,7 +308,11 @@ def _check_crate(files: Mapping[str, bytes], manifest: Manifest) -> None:
             found[name] = read_json(files[name])
         except JsonError as error:
             raise ReleaseError(f"{name} cannot be read: {error}") from error
-    told = {"name": manifest.title, "version": manifest.version, "datePublished": f"{manifest.creation_date:{TIME}}"}
+    told = {
+        "name": manifest.title,
+        "version": manifest.version,
+        "datePublished": f"{manifest.creation_date:{TIME}}",
+    }
     try:
         (root,) = [entity for entity in found[members.CRATE]["@graph"] if entity["@id"] == "./"]
         differing = [key for key, value in told.items() if root[key] != value]
@@ -271,12 +326,20 @@ def _check_potential(folder: Path, manifest: Manifest) -> None:
     from mlip_kmc.potential import AcePotential
 
     try:
-        found = AcePotential.read(folder / members.YACE, basis=folder / members.BASIS, active_set=folder / members.ACTIVE_SET)
+        found = AcePotential.read(
+            folder / members.YACE,
+            basis=folder / members.BASIS,
+            active_set=folder / members.ACTIVE_SET,
+        )
     except PotentialError as error:  # its advice is for the owner of the files, and would have others bless what was altered
-        raise ReleaseError(f"{error.fault.replace(f'{folder}/', '')}; have the signer release it anew") from error
+        raise ReleaseError(
+            f"{error.fault.replace(f'{folder}/', '')}; have the signer release it anew"
+        ) from error
     if (found.elements, found.cutoff_A) != (manifest.elements, manifest.cutoff_A):
-        raise ReleaseError(f"the potential is of {', '.join(found.elements)} with a cutoff of {found.cutoff_A:g} A, the manifest "
-                           f"of {', '.join(manifest.elements)} with {manifest.cutoff_A:g} A")
+        raise ReleaseError(
+            f"the potential is of {', '.join(found.elements)} with a cutoff of {found.cutoff_A:g} A, the manifest "
+            f"of {', '.join(manifest.elements)} with {manifest.cutoff_A:g} A"
+        )
 
 
 def _check_image(image: Path, manifest: Manifest) -> None:
@@ -287,7 +350,9 @@ def _check_image(image: Path, manifest: Manifest) -> None:
         raise ReleaseError(wrong)
     digest = sha256_of(image)
     if digest != manifest.image.sha256:
-        raise ReleaseError(f"{image} has the sha256 {digest[:12]}..., the release was made in {manifest.image.sha256[:12]}...")
+        raise ReleaseError(
+            f"{image} has the sha256 {digest[:12]}..., the release was made in {manifest.image.sha256[:12]}..."
+        )
 
 
 def _try(folder: Path, manifest: Manifest) -> str:
@@ -295,14 +360,21 @@ def _try(folder: Path, manifest: Manifest) -> str:
     from mlip_kmc.release.agreement import by_lammps, by_shipped_ase
 
     limit = manifest.example.tolerance_eV
-    found = {"LAMMPS": by_lammps(folder, atoms=manifest.example.atoms)[0], "python-ace": by_shipped_ase(folder)}
+    found = {
+        "LAMMPS": by_lammps(folder, atoms=manifest.example.atoms)[0],
+        "python-ace": by_shipped_ase(folder),
+    }
     for name, energy_eV in found.items():
         off = abs(energy_eV - manifest.example.energy_eV)
         if not off <= limit:
-            raise ReleaseError(f"{name} gives {members.STRUCTURE} {energy_eV:.10f} eV, the manifest "
-                               f"{manifest.example.energy_eV:.10f} eV: they differ by {off:.1e} eV, more than {limit:g}")
-    return (f"LAMMPS and python-ace give the example {manifest.example.energy_eV:.8f} eV, as the manifest says, and "
-            f"{_try_gamma(folder, manifest)}")
+            raise ReleaseError(
+                f"{name} gives {members.STRUCTURE} {energy_eV:.10f} eV, the manifest "
+                f"{manifest.example.energy_eV:.10f} eV: they differ by {off:.1e} eV, more than {limit:g}"
+            )
+    return (
+        f"LAMMPS and python-ace give the example {manifest.example.energy_eV:.8f} eV, as the manifest says, and "
+        f"{_try_gamma(folder, manifest)}"
+    )
 
 
 def _try_gamma(folder: Path, manifest: Manifest) -> str:
@@ -311,17 +383,30 @@ def _try_gamma(folder: Path, manifest: Manifest) -> str:
     from mlip_kmc.potential import AcePotential
     from mlip_kmc.release.agreement import apart, both_gammas
 
-    potential = AcePotential.read(folder / members.YACE, basis=folder / members.BASIS, active_set=folder / members.ACTIVE_SET)
-    found = dict(zip(("python-ace", "LAMMPS"), both_gammas(potential, read_structure(folder / members.STRUCTURE),
-                                                           folder=folder / "gamma"), strict=True))
+    potential = AcePotential.read(
+        folder / members.YACE, basis=folder / members.BASIS, active_set=folder / members.ACTIVE_SET
+    )
+    found = dict(
+        zip(
+            ("python-ace", "LAMMPS"),
+            both_gammas(
+                potential, read_structure(folder / members.STRUCTURE), folder=folder / "gamma"
+            ),
+            strict=True,
+        )
+    )
     told = manifest.example.gamma if isinstance(manifest.example, GradedExample) else None
     wanted = found["LAMMPS"] if told is None else told
     for name, gamma in found.items():
         if not apart(gamma, wanted) <= LIMITS["gamma"]:
             by = "LAMMPS" if told is None else "the manifest"
-            raise ReleaseError(f"{name} gives {members.STRUCTURE} a largest gamma of {gamma:.6g}, {by} {wanted:.6g}: the active "
-                               "set is not this potential's")
-    return f"a largest gamma of {wanted:.4g}" + (", which this manifest does not tell" if told is None else ", likewise")
+            raise ReleaseError(
+                f"{name} gives {members.STRUCTURE} a largest gamma of {gamma:.6g}, {by} {wanted:.6g}: the active "
+                "set is not this potential's"
+            )
+    return f"a largest gamma of {wanted:.4g}" + (
+        ", which this manifest does not tell" if told is None else ", likewise"
+    )
 
 
 def old_results(manifest: Manifest) -> tuple[str, ...]:
@@ -330,6 +415,9 @@ def old_results(manifest: Manifest) -> tuple[str, ...]:
         return ()
     return (
         "made before errors had limits: its check validation passed whatever they were; errors_by_group has them",
-        ("made when times in superbasins and eOn's own harmonic prefactors were wrong: where its run had them (report.html), its "
-         "rates and times are not to be relied on"),
+        (
+            "made when times in superbasins and eOn's own harmonic prefactors were wrong: where its run "
+            "had them (report.html), its "
+            "rates and times are not to be relied on"
+        ),
     )

@@ -46,8 +46,10 @@ class Scale:
         step = max(1.0, step) if self.integers else step
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return tuple((index * step, f"{index * step:.{decimals}f}".replace("-", "\u2212") if index else "0")
-                     for index in range(first, last + 1))
+        return tuple(
+            (index * step, f"{index * step:.{decimals}f}".replace("-", "\u2212") if index else "0")
+            for index in range(first, last + 1)
+        )
 
 
 def nice_step(least: float) -> float:
@@ -78,8 +80,10 @@ class Chart:
         """Where a data point is drawn."""
         across = (point[0] - self.x.low) / ((self.x.high - self.x.low) or 1.0)
         up = (point[1] - self.y.low) / ((self.y.high - self.y.low) or 1.0)
-        return (self.left + across * (self.width - self.left - self.right),
-                self.height - self.bottom - up * (self.height - self.top - self.bottom))
+        return (
+            self.left + across * (self.width - self.left - self.right),
+            self.height - self.bottom - up * (self.height - self.top - self.bottom),
+        )
 
     def line(self, points: Iterable[Point], *, css: str) -> None:
         """Straight lines through points."""
@@ -108,23 +112,41 @@ class Chart:
         """A disc; the note shows on hovering."""
         x, y = self.at(point)
         inside = f"<title>{escape(note)}</title>" if note else ""
-        self.marks.append(f'<circle class="{css}" cx="{px(x)}" cy="{px(y)}" r="{px(radius)}">{inside}</circle>')
+        self.marks.append(
+            f'<circle class="{css}" cx="{px(x)}" cy="{px(y)}" r="{px(radius)}">{inside}</circle>'
+        )
 
     def bar(self, low: Point, high: Point, *, css: str, note: str = "") -> None:
         """A box between two corners."""
         (left, bottom), (right, top) = self.at(low), self.at(high)
         inside = f"<title>{escape(note)}</title>" if note else ""
-        self.marks.append(f'<rect class="{css}" x="{px(left)}" y="{px(top)}" width="{px(max(right - left, 0.5))}" '
-                          f'height="{px(max(bottom - top, 0.0))}">{inside}</rect>')
+        self.marks.append(
+            f'<rect class="{css}" x="{px(left)}" y="{px(top)}" width="{px(max(right - left, 0.5))}" '
+            f'height="{px(max(bottom - top, 0.0))}">{inside}</rect>'
+        )
 
-    def text(self, point: Point, text: str, *, css: str = "", anchor: str = "start", dx: float = 0, dy: float = 0) -> None:
+    def text(
+        self,
+        point: Point,
+        text: str,
+        *,
+        css: str = "",
+        anchor: str = "start",
+        dx: float = 0,
+        dy: float = 0,
+    ) -> None:
         """Words at a data point."""
         x, y = self.at(point)
         self.marks.append(label(x + dx, y + dy, text, css=css, anchor=anchor))
 
     def svg(self, alternative: str) -> str:
         """The whole drawing."""
-        return wrap([*self._frame(), *self.marks], width=self.width, height=self.height, alternative=alternative)
+        return wrap(
+            [*self._frame(), *self.marks],
+            width=self.width,
+            height=self.height,
+            alternative=alternative,
+        )
 
     def _frame(self) -> list[str]:
         floor, parts = self.height - self.bottom, []
@@ -138,7 +160,9 @@ class Chart:
             parts.append(label(x, floor + 19, text, anchor="middle"))
         parts.append(f'<path class="axis" d="M{self.left},{floor}H{self.width - self.right}"/>')
         parts.append(label(4, self.top - 16, self.y_label, css="name"))
-        parts.append(label(self.width - self.right, self.height - 6, self.x_label, css="name", anchor="end"))
+        parts.append(
+            label(self.width - self.right, self.height - 6, self.x_label, css="name", anchor="end")
+        )
         return parts
 
     def _fitting(self, scale: Scale) -> tuple[tuple[float, str], ...]:
@@ -146,7 +170,10 @@ class Chart:
         room = self.width - self.left - self.right
         for count in (8, 6, 5, 4, 3, 2):
             found = scale.marks(count)
-            if len(found) * (max((len(text) for _, text in found), default=0) + 2) * _GLYPH_PX <= room:
+            if (
+                len(found) * (max((len(text) for _, text in found), default=0) + 2) * _GLYPH_PX
+                <= room
+            ):
                 return found
         return found[:: max(1, len(found) // 2)]
 
@@ -160,11 +187,15 @@ def label(x: float, y: float, text: str, *, css: str = "", anchor: str = "start"
 
 def wrap(parts: Iterable[str], *, width: float, height: float, alternative: str) -> str:
     """An SVG that assistive programs read as one picture."""
-    return (f'<svg role="img" aria-label="{escape(alternative)}" viewBox="0 0 {px(width)} {px(height)}" '
-            f'width="{px(width)}" height="{px(height)}">{"".join(parts)}</svg>')
+    return (
+        f'<svg role="img" aria-label="{escape(alternative)}" viewBox="0 0 {px(width)} {px(height)}" '
+        f'width="{px(width)}" height="{px(height)}">{"".join(parts)}</svg>'
+    )
 
 
-def padded(values: Sequence[float], *, least: float, floor: float | None = None) -> tuple[float, float]:
+def padded(
+    values: Sequence[float], *, least: float, floor: float | None = None
+) -> tuple[float, float]:
     """The range of values with a margin of a twentieth, at least so wide; from `floor` where that is given."""
     low, high = min(values), max(values)
     if high - low < least:
@@ -182,7 +213,10 @@ def thinned(points: Sequence[Point], most: int) -> list[Point]:
     kept: list[Point] = []
     for start in range(0, len(points), size):
         stretch = range(start, min(start + size, len(points)))
-        ends = {min(stretch, key=lambda index: points[index][1]), max(stretch, key=lambda index: points[index][1])}
+        ends = {
+            min(stretch, key=lambda index: points[index][1]),
+            max(stretch, key=lambda index: points[index][1]),
+        }
         kept += [points[index] for index in sorted(ends)]
     if kept[-1] != points[-1]:
         kept.append(points[-1])

@@ -39,7 +39,9 @@ def confidence_curve(
         one value a search. Where superbasins are on, eOn also leaves out processes that stay inside one; this does not.
     """
     found = {record.process for record in searches if record.outcome == "new"}
-    barriers = {process.process: process.barrier for process in processes if process.process not in found}
+    barriers = {
+        process.process: process.barrier for process in processes if process.process not in found
+    }
     lowest = min(barriers.values(), default=float("inf"))
     counts: dict[int, int] = {}
     repeats = 0
@@ -48,15 +50,21 @@ def confidence_curve(
         if record.barrier is not None:
             lowest = min(lowest, record.barrier)
         if record.process is not None:
-            known = barriers.setdefault(record.process, record.barrier if record.barrier is not None else lowest)
+            known = barriers.setdefault(
+                record.process, record.barrier if record.barrier is not None else lowest
+            )
             counted = record.kind in _COUNTED
             counts[record.process] = counts.get(record.process, 0) + counted
             if record.outcome == "new":
                 repeats = 0
             elif counted and known <= lowest + window_eV:
                 repeats += 1
-        relevant = [process for process, barrier in barriers.items() if barrier <= lowest + window_eV]
-        curve.append(_value(scheme, repeats, {process: counts.get(process, 0) for process in relevant}))
+        relevant = [
+            process for process, barrier in barriers.items() if barrier <= lowest + window_eV
+        ]
+        curve.append(
+            _value(scheme, repeats, {process: counts.get(process, 0) for process in relevant})
+        )
     return tuple(curve)
 
 

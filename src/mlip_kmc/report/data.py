@@ -1,7 +1,7 @@
 """Tables that a reader can take out of the page: CSV in a `data:` link, no network, no second file.
 
-    link = table_link("energy.csv", ("time_s", "energy_eV"), rows)
-    link.href, link.note                     # 'data:text/csv;base64,...', 'every 3rd of 9000 rows'
+link = table_link("energy.csv", ("time_s", "energy_eV"), rows)
+link.href, link.note                     # 'data:text/csv;base64,...', 'every 3rd of 9000 rows'
 """
 
 import base64
@@ -28,7 +28,9 @@ class Link:
     note: str
 
 
-def table_link(name: str, header: Sequence[str], rows: Iterable[Sequence[Any]], *, most: int = MOST_ROWS) -> Link:
+def table_link(
+    name: str, header: Sequence[str], rows: Iterable[Sequence[Any]], *, most: int = MOST_ROWS
+) -> Link:
     """A CSV file; of more than `most` rows it holds every second, third, ... one, and the last."""
     every = list(rows)
     stride = max(1, math.ceil(len(every) / most))
@@ -40,5 +42,7 @@ def table_link(name: str, header: Sequence[str], rows: Iterable[Sequence[Any]], 
     writer.writerow(header)
     writer.writerows(kept)
     content = base64.b64encode(stream.getvalue().encode()).decode()
-    note = f"one row in {stride} of {len(every)}; all are in the run's results" if stride > 1 else ""
+    note = (
+        f"one row in {stride} of {len(every)}; all are in the run's results" if stride > 1 else ""
+    )
     return Link(name=name, href=f"data:text/csv;charset=utf-8;base64,{content}", note=note)

@@ -96,7 +96,9 @@ def follow(states: Sequence[StateRecord], events: Sequence[Event], *, time_s: fl
     if not states or not events or not time_s > 0:
         return None
     start = read_structure(states[0].structure)
-    path = AtomPath.start(np.asarray(start.cell.array), start.get_chemical_symbols(), anchored=bool(start.constraints))
+    path = AtomPath.start(
+        np.asarray(start.cell.array), start.get_chemical_symbols(), anchored=bool(start.constraints)
+    )
     size = _GRID * max(1, min(5, _GRID_ATOMS // (len(start) * _GRID)))
     times = np.linspace(0.0, time_s, size + 1)
     begins = np.array([0.0, *(event.time_s for event in events)])
@@ -109,10 +111,19 @@ def follow(states: Sequence[StateRecord], events: Sequence[Event], *, time_s: fl
         if before is not None:
             hops += (now - before) ** 2
         before = now
-    return Walk(species=path.species, time_s=time_s, steps=len(events), grid=grid, hops_A2=hops, anchored=path.anchored)
+    return Walk(
+        species=path.species,
+        time_s=time_s,
+        steps=len(events),
+        grid=grid,
+        hops_A2=hops,
+        anchored=path.anchored,
+    )
 
 
-def _positions(states: Sequence[StateRecord], events: Sequence[Event], path: AtomPath) -> Iterator[Array]:
+def _positions(
+    states: Sequence[StateRecord], events: Sequence[Event], path: AtomPath
+) -> Iterator[Array]:
     structures = {state.number: state.structure for state in states}
     kept: dict[int, Array] = {}
 
@@ -132,7 +143,10 @@ def _positions(states: Sequence[StateRecord], events: Sequence[Event], path: Ato
 def diffusion(walk: Walk) -> tuple[SpeciesDiffusion, ...]:
     """Estimates for every species, in the order of first appearance."""
     kinds = np.asarray(walk.species)
-    return tuple(_of_species(walk, name, np.flatnonzero(kinds == name)) for name in dict.fromkeys(walk.species))
+    return tuple(
+        _of_species(walk, name, np.flatnonzero(kinds == name))
+        for name in dict.fromkeys(walk.species)
+    )
 
 
 def _of_species(walk: Walk, name: str, atoms: npt.NDArray[np.intp]) -> SpeciesDiffusion:
@@ -144,8 +158,14 @@ def _of_species(walk: Walk, name: str, atoms: npt.NDArray[np.intp]) -> SpeciesDi
     msd, error = _msd(places, lags, blocks)
     tracer: Mapping[str, object] = _tracer(places, walk.time_s, blocks)
     return SpeciesDiffusion(
-        species=name, atoms=count, hop_m2_per_s=hop, hop_error_m2_per_s=hop / float(np.sqrt(walk.steps)), blocks=blocks,
-        lags_s=tuple(map(float, lags * walk.time_s / size)), msd_A2=tuple(map(float, msd)), msd_error_A2=tuple(map(float, error)),
+        species=name,
+        atoms=count,
+        hop_m2_per_s=hop,
+        hop_error_m2_per_s=hop / float(np.sqrt(walk.steps)),
+        blocks=blocks,
+        lags_s=tuple(map(float, lags * walk.time_s / size)),
+        msd_A2=tuple(map(float, msd)),
+        msd_error_A2=tuple(map(float, error)),
         **tracer,  # type: ignore[arg-type]
     )
 
@@ -163,15 +183,23 @@ def _tracer(places: Array, time_s: float, blocks: int) -> dict[str, object]:
     axes = squares.mean(axis=0) / (2 * time_s / blocks) * M2_PER_A2
     values = squares.sum(axis=1) / (6 * time_s / blocks) * M2_PER_A2
     error = values.std(ddof=1) / np.sqrt(blocks)
-    return {"tracer_m2_per_s": float(values.mean()), "tracer_error_m2_per_s": float(error),
-            "axes_m2_per_s": tuple(map(float, axes))}
+    return {
+        "tracer_m2_per_s": float(values.mean()),
+        "tracer_error_m2_per_s": float(error),
+        "axes_m2_per_s": tuple(map(float, axes)),
+    }
 
 
 def _msd(places: Array, lags: npt.NDArray[np.intp], blocks: int) -> tuple[Array, Array]:
     """Mean over origins, and the delete-one-block jackknife error of it, in A^2 summed over the atoms."""
     means, errors = np.empty(len(lags)), np.empty(len(lags) if blocks else 0)
     for index, lag in enumerate(lags):
-        squares = np.array([((after - before) ** 2).sum() for before, after in zip(places, places[lag:], strict=False)])
+        squares = np.array(
+            [
+                ((after - before) ** 2).sum()
+                for before, after in zip(places, places[lag:], strict=False)
+            ]
+        )
         means[index] = squares.mean()
         if blocks:
             errors[index] = _jackknife(np.array_split(squares, blocks))
@@ -179,7 +207,10 @@ def _msd(places: Array, lags: npt.NDArray[np.intp], blocks: int) -> tuple[Array,
 
 
 def _jackknife(groups: Sequence[Array]) -> float:
-    sums, counts = np.array([group.sum() for group in groups]), np.array([len(group) for group in groups])
+    sums, counts = (
+        np.array([group.sum() for group in groups]),
+        np.array([len(group) for group in groups]),
+    )
     without = (sums.sum() - sums) / (counts.sum() - counts)
     size = len(groups)
     return float(np.sqrt((size - 1) / size * ((without - without.mean()) ** 2).sum()))

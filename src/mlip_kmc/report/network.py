@@ -30,7 +30,9 @@ def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure
     if not numbers.edges:
         return None
     visits = {state.state: state.visits for state in numbers.states}
-    shown = sorted(numbers.visited, key=lambda state: (-visits.get(state, 0), numbers.visited.index(state)))[:MOST_NODES]
+    shown = sorted(
+        numbers.visited, key=lambda state: (-visits.get(state, 0), numbers.visited.index(state))
+    )[:MOST_NODES]
     nodes = [state for state in numbers.visited if state in set(shown)]
     places = {state: index for index, state in enumerate(nodes)}
     edges = [edge for edge in numbers.edges if edge.reactant in places and edge.product in places]
@@ -38,30 +40,86 @@ def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure
     energies = {state: found[state] - found.get(0, 0.0) for state in nodes if state in found}
 
     def draw(width: int) -> str:
-        return _draw(width, nodes=nodes, places=places, edges=edges, energies=energies, visits=visits, numbers=numbers)
+        return _draw(
+            width,
+            nodes=nodes,
+            places=places,
+            edges=edges,
+            energies=energies,
+            visits=visits,
+            numbers=numbers,
+        )
 
-    left_out = ((f"Drawn are the {len(nodes)} most visited of {len(numbers.visited)} states and the {len(edges)} of "
-                 f"{len(numbers.edges)} pairs between them; the data has all."),) if len(nodes) < len(numbers.visited) else ()
-    basin = ("Dashed: at least one of these steps left a superbasin.",) if any(edge.superbasin for edge in edges) else ()
+    left_out = (
+        (
+            (
+                f"Drawn are the {len(nodes)} most visited of {len(numbers.visited)} states and the {len(edges)} of "
+                f"{len(numbers.edges)} pairs between them; the data has all."
+            ),
+        )
+        if len(nodes) < len(numbers.visited)
+        else ()
+    )
+    basin = (
+        ("Dashed: at least one of these steps left a superbasin.",)
+        if any(edge.superbasin for edge in edges)
+        else ()
+    )
     return Figure(
-        key="network", title="Which states led where", drawings=tuple((css, draw(width)) for css, width in WIDTHS),
+        key="network",
+        title="Which states led where",
+        drawings=tuple((css, draw(width)) for css, width in WIDTHS),
         legend=(("s1", "to a state first visited later"), ("s2", "back")),
-        caption=((f"n = {words.steps(numbers.steps)} between {words.count(len(numbers.visited), 'state')}. Discs: states in the "
-                  "order of their first visit, larger for more visits. Arcs: steps, wider for more, with their number and the "
-                  "lowest barrier taken where there is room. Below: energy of each state above state 0."), *basin, *left_out),
-        link=table_link("events_by_pair.csv", ("reactant", "product", "kmc_steps", "lowest_barrier_eV", "superbasin"),
-                        ((edge.reactant, edge.product, edge.count, edge.lowest_barrier_eV, int(edge.superbasin))
-                         for edge in numbers.edges)),
+        caption=(
+            (
+                f"n = {words.steps(numbers.steps)} between {words.count(len(numbers.visited), 'state')}. Discs: states in the "
+                "order of their first visit, larger for more visits. Arcs: steps, wider for more, with their number and the "
+                "lowest barrier taken where there is room. Below: energy of each state above state 0."
+            ),
+            *basin,
+            *left_out,
+        ),
+        link=table_link(
+            "events_by_pair.csv",
+            ("reactant", "product", "kmc_steps", "lowest_barrier_eV", "superbasin"),
+            (
+                (
+                    edge.reactant,
+                    edge.product,
+                    edge.count,
+                    edge.lowest_barrier_eV,
+                    int(edge.superbasin),
+                )
+                for edge in numbers.edges
+            ),
+        ),
     )
 
 
-def _draw(width: int, *, nodes: Sequence[int], places: Mapping[int, int], edges: Sequence[Edge], energies: Mapping[int, float],
-          visits: Mapping[int, int], numbers: RunNumbersSummary) -> str:
+def _draw(
+    width: int,
+    *,
+    nodes: Sequence[int],
+    places: Mapping[int, int],
+    edges: Sequence[Edge],
+    energies: Mapping[int, float],
+    visits: Mapping[int, int],
+    numbers: RunNumbersSummary,
+) -> str:
     low, high = padded(list(energies.values()) or [0.0], least=0.1)
     every = max(1, math.ceil(len(nodes) * 26 / (width - 80)))
-    ticks = tuple((float(index), str(state)) for index, state in enumerate(nodes) if index % every == 0)
-    chart = Chart(width=width, height=_HEIGHT_PX, x=Scale(-0.5, len(nodes) - 0.5, ticks=ticks), y=Scale(low, high), top=_TOP_PX,
-                  x_label="State", y_label="Energy above state 0 (eV)")
+    ticks = tuple(
+        (float(index), str(state)) for index, state in enumerate(nodes) if index % every == 0
+    )
+    chart = Chart(
+        width=width,
+        height=_HEIGHT_PX,
+        x=Scale(-0.5, len(nodes) - 0.5, ticks=ticks),
+        y=Scale(low, high),
+        top=_TOP_PX,
+        x_label="State",
+        y_label="Energy above state 0 (eV)",
+    )
     across = [chart.at((index, low))[0] for index in range(len(nodes))]
     spacing = across[1] - across[0] if len(across) > 1 else float(width)
     order = sorted(edges, key=lambda one: -one.count)
@@ -74,13 +132,19 @@ def _draw(width: int, *, nodes: Sequence[int], places: Mapping[int, int], edges:
     for index, state in enumerate(nodes):
         radius = min(0.4 * spacing, 4 + 5 * math.sqrt(visits.get(state, 0) / busiest))
         note = f"state {state}: {visits.get(state, 0)} visits"
-        chart.marks.append(f'<circle class="node" cx="{px(across[index])}" cy="{_BASE_PX}" r="{px(radius)}">'
-                           f"<title>{note}</title></circle>")
+        chart.marks.append(
+            f'<circle class="node" cx="{px(across[index])}" cy="{_BASE_PX}" r="{px(radius)}">'
+            f"<title>{note}</title></circle>"
+        )
         if state in energies:
             half = min(0.35, 12 / spacing)
-            chart.line([(index - half, energies[state]), (index + half, energies[state])], css="level")
-    return chart.svg(f"Arc diagram of {len(nodes)} states and {len(edges)} pairs of states that {words.steps(numbers.steps)} "
-                     f"connect, {max((edge.count for edge in edges), default=0)} of them one pair. Below: the states' energies.")
+            chart.line(
+                [(index - half, energies[state]), (index + half, energies[state])], css="level"
+            )
+    return chart.svg(
+        f"Arc diagram of {len(nodes)} states and {len(edges)} pairs of states that {words.steps(numbers.steps)} "
+        f"connect, {max((edge.count for edge in edges), default=0)} of them one pair. Below: the states' energies."
+    )
 
 
 def _rises(spans: set[int]) -> dict[int, float]:
@@ -90,22 +154,38 @@ def _rises(spans: set[int]) -> dict[int, float]:
     return {span: _LEAST_ARC_PX + gap * index for index, span in enumerate(longer)}
 
 
-def _arc(edge: Edge, across: Sequence[float], places: Mapping[int, int], rises: Mapping[int, float], *, most: int) -> list[str]:
+def _arc(
+    edge: Edge,
+    across: Sequence[float],
+    places: Mapping[int, int],
+    rises: Mapping[int, float],
+    *,
+    most: int,
+) -> list[str]:
     start, end = places[edge.reactant], places[edge.product]
     weight = 1.2 + 3.0 * math.log1p(edge.count) / math.log1p(most)
     css = f"arc {'s1' if end >= start else 's2'}{' dashed' if edge.superbasin else ''}"
-    note = (f"<title>state {edge.reactant} to {edge.product}: {words.steps(edge.count)}, lowest barrier "
-            f"{edge.lowest_barrier_eV:.3f} eV</title>")
+    note = (
+        f"<title>state {edge.reactant} to {edge.product}: {words.steps(edge.count)}, lowest barrier "
+        f"{edge.lowest_barrier_eV:.3f} eV</title>"
+    )
     x0, x1 = across[start], across[end]
     if start == end:
-        return [f'<circle class="{css}" cx="{px(x0)}" cy="{_BASE_PX - 16}" r="10" stroke-width="{px(weight)}">{note}</circle>']
+        return [
+            f'<circle class="{css}" cx="{px(x0)}" cy="{_BASE_PX - 16}" r="10" stroke-width="{px(weight)}">{note}</circle>'
+        ]
     # a cubic with both handles at the same height peaks at three quarters of it
     bend = px(_BASE_PX + (-1 if end > start else 1) * rises[abs(end - start)] * 4 / 3)
     path = f"M{px(x0)},{_BASE_PX}C{px(x0)},{bend} {px(x1)},{bend} {px(x1)},{_BASE_PX}"
     return [f'<path class="{css}" stroke-width="{px(weight)}" d="{path}">{note}</path>']
 
 
-def _labels(edges: Sequence[Edge], across: Sequence[float], places: Mapping[int, int], rises: Mapping[int, float]) -> list[str]:
+def _labels(
+    edges: Sequence[Edge],
+    across: Sequence[float],
+    places: Mapping[int, int],
+    rises: Mapping[int, float],
+) -> list[str]:
     """Counts and barriers at the arcs' peaks; one that would cover another is left out."""
     letter, line = _LABEL_PX
     taken: list[tuple[float, float, float]] = []
@@ -116,8 +196,15 @@ def _labels(edges: Sequence[Edge], across: Sequence[float], places: Mapping[int,
             continue
         said = f"{edge.count}× {words.fixed(edge.lowest_barrier_eV, 2)} eV"
         x, half = (across[start] + across[end]) / 2, len(said) * letter / 2
-        y = _BASE_PX - rises[abs(end - start)] - 6 if end > start else _BASE_PX + rises[abs(end - start)] + 15
-        if any(abs(x - other_x) < half + other_half and abs(y - other_y) < line for other_x, other_y, other_half in taken):
+        y = (
+            _BASE_PX - rises[abs(end - start)] - 6
+            if end > start
+            else _BASE_PX + rises[abs(end - start)] + 15
+        )
+        if any(
+            abs(x - other_x) < half + other_half and abs(y - other_y) < line
+            for other_x, other_y, other_half in taken
+        ):
             continue
         taken.append((x, y, half))
         parts.append(label(x, y, said, css="halo", anchor="middle"))

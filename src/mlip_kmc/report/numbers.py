@@ -142,70 +142,143 @@ class RunNumbersSummary:
 
 
 def summarise(
-    *, states: Sequence[StateRecord], events: Sequence[Event], searches: Sequence[SearchRecord], settings: RunSettings,
+    *,
+    states: Sequence[StateRecord],
+    events: Sequence[Event],
+    searches: Sequence[SearchRecord],
+    settings: RunSettings,
     time_s: float,
 ) -> RunNumbersSummary:
     """All numbers of a run but its diffusion."""
     kT = settings.temperature_K / EON_KELVIN_PER_EV if settings.temperature_K else None
-    window = (settings.thermal_window_kT or 0.0) * kT if kT and settings.thermal_window_kT else float("inf")
+    window = (
+        (settings.thermal_window_kT or 0.0) * kT
+        if kT and settings.thermal_window_kT
+        else float("inf")
+    )
     by_state: dict[int, list[SearchRecord]] = defaultdict(list)
     for record in searches:
         by_state[record.state].append(record)
-    curves = {state.number: confidence_curve(by_state[state.number], state.processes, scheme=settings.confidence_scheme,
-                                             window_eV=window) for state in states if by_state[state.number]}
+    curves = {
+        state.number: confidence_curve(
+            by_state[state.number],
+            state.processes,
+            scheme=settings.confidence_scheme,
+            window_eV=window,
+        )
+        for state in states
+        if by_state[state.number]
+    }
     where = [0, *(event.product for event in events)] if states else []
     used = Counter((event.reactant, event.process) for event in events)
     residence: Counter[int] = Counter()
     for event in events:
         residence[event.reactant] += event.step_time_s  # type: ignore[assignment]
-    visits, first = Counter(where), {state: step for step, state in reversed(list(enumerate(where)))}
+    visits, first = (
+        Counter(where),
+        {state: step for step, state in reversed(list(enumerate(where)))},
+    )
     return RunNumbersSummary(
-        kT_eV=kT, window_eV=window, steps=len(events), time_s=time_s,
+        kT_eV=kT,
+        window_eV=window,
+        steps=len(events),
+        time_s=time_s,
         returns=sum(after.product == before.reactant for before, after in pairwise(events)),
         superbasin_steps=sum(event.superbasin is not None for event in events),
         unsound_superbasin_steps=len(unsound_steps(events)),
-        states=tuple(_state(state, by_state[state.number], used=used, window_eV=window, visits=visits[state.number],
-                            first_step=first.get(state.number), residence_s=float(residence[state.number]),
-                            curve=curves.get(state.number)) for state in states),
-        visited=tuple(dict.fromkeys(where)), edges=_edges(events),
-        outcomes={outcome: sum(record.outcome == outcome for record in searches) for outcome in OUTCOMES},
-        reasons=_reasons(searches), curves=curves,
-        force_calls=sum(record.force_calls for record in searches), seconds=sum(record.seconds for record in searches),
+        states=tuple(
+            _state(
+                state,
+                by_state[state.number],
+                used=used,
+                window_eV=window,
+                visits=visits[state.number],
+                first_step=first.get(state.number),
+                residence_s=float(residence[state.number]),
+                curve=curves.get(state.number),
+            )
+            for state in states
+        ),
+        visited=tuple(dict.fromkeys(where)),
+        edges=_edges(events),
+        outcomes={
+            outcome: sum(record.outcome == outcome for record in searches) for outcome in OUTCOMES
+        },
+        reasons=_reasons(searches),
+        curves=curves,
+        force_calls=sum(record.force_calls for record in searches),
+        seconds=sum(record.seconds for record in searches),
     )
 
 
 def _state(
-    state: StateRecord, searches: Sequence[SearchRecord], *, used: Mapping[tuple[int, int], int], window_eV: float, visits: int,
-    first_step: int | None, residence_s: float, curve: tuple[float, ...] | None,
+    state: StateRecord,
+    searches: Sequence[SearchRecord],
+    *,
+    used: Mapping[tuple[int, int], int],
+    window_eV: float,
+    visits: int,
+    first_step: int | None,
+    residence_s: float,
+    curve: tuple[float, ...] | None,
 ) -> StateNumbers:
     processes = _processes(state, used, window_eV)
     table = [process for process in processes if process.in_rate_table]
     return StateNumbers(
-        state=state.number, energy_eV=state.energy, visits=visits, first_step=first_step, residence_s=residence_s,
-        lowest_barrier_eV=table[0].barrier_eV if table else None, rate_per_s=sum(process.rate_per_s for process in table),
-        searches=len(searches), outcomes={name: sum(record.outcome == name for record in searches) for name in OUTCOMES},
-        force_calls=sum(record.force_calls for record in searches), seconds=sum(record.seconds for record in searches),
-        confidence=curve[-1] if curve else None, processes=processes,
+        state=state.number,
+        energy_eV=state.energy,
+        visits=visits,
+        first_step=first_step,
+        residence_s=residence_s,
+        lowest_barrier_eV=table[0].barrier_eV if table else None,
+        rate_per_s=sum(process.rate_per_s for process in table),
+        searches=len(searches),
+        outcomes={name: sum(record.outcome == name for record in searches) for name in OUTCOMES},
+        force_calls=sum(record.force_calls for record in searches),
+        seconds=sum(record.seconds for record in searches),
+        confidence=curve[-1] if curve else None,
+        processes=processes,
     )
 
 
-def _processes(state: StateRecord, used: Mapping[tuple[int, int], int], window_eV: float) -> tuple[ProcessNumbers, ...]:
+def _processes(
+    state: StateRecord, used: Mapping[tuple[int, int], int], window_eV: float
+) -> tuple[ProcessNumbers, ...]:
     """By barrier; in the rate table is what is within the window above the lowest barrier, as in eOn's `get_ratetable`."""
     rows = sorted(state.processes, key=lambda row: (row.barrier, row.process))
     if not rows:
         return ()
     highest = rows[0].barrier + window_eV
     total = sum(row.rate for row in rows if row.barrier <= highest)
-    return tuple(_process(row, rank, used=used.get((state.number, row.process), 0),
-                          inside=row.barrier <= highest, total=total) for rank, row in enumerate(rows, start=1))
+    return tuple(
+        _process(
+            row,
+            rank,
+            used=used.get((state.number, row.process), 0),
+            inside=row.barrier <= highest,
+            total=total,
+        )
+        for rank, row in enumerate(rows, start=1)
+    )
 
 
 def _process(row: Process, rank: int, *, used: int, inside: bool, total: float) -> ProcessNumbers:
     return ProcessNumbers(
-        state=row.state, process=row.process, rank=rank, product=row.product, barrier_eV=row.barrier,
-        reverse_barrier_eV=row.saddle_energy - row.product_energy, prefactor_per_s=row.prefactor, rate_per_s=row.rate,
-        share=row.rate / total if inside and total > 0 else 0.0, in_rate_table=inside, repeats=row.repeats, used=used,
-        gamma_saddle=row.gamma_saddle, gamma_path=row.gamma_path, prefactor_kind=row.prefactor_kind,
+        state=row.state,
+        process=row.process,
+        rank=rank,
+        product=row.product,
+        barrier_eV=row.barrier,
+        reverse_barrier_eV=row.saddle_energy - row.product_energy,
+        prefactor_per_s=row.prefactor,
+        rate_per_s=row.rate,
+        share=row.rate / total if inside and total > 0 else 0.0,
+        in_rate_table=inside,
+        repeats=row.repeats,
+        used=used,
+        gamma_saddle=row.gamma_saddle,
+        gamma_path=row.gamma_path,
+        prefactor_kind=row.prefactor_kind,
     )
 
 
@@ -213,22 +286,40 @@ def _edges(events: Sequence[Event]) -> tuple[Edge, ...]:
     grouped: dict[tuple[int, int], list[Event]] = defaultdict(list)
     for event in events:
         grouped[event.reactant, event.product].append(event)
-    return tuple(Edge(reactant=reactant, product=product, count=len(group),
-                      lowest_barrier_eV=min(event.barrier for event in group),
-                      superbasin=any(event.superbasin is not None for event in group))
-                 for (reactant, product), group in grouped.items())
+    return tuple(
+        Edge(
+            reactant=reactant,
+            product=product,
+            count=len(group),
+            lowest_barrier_eV=min(event.barrier for event in group),
+            superbasin=any(event.superbasin is not None for event in group),
+        )
+        for (reactant, product), group in grouped.items()
+    )
 
 
 def _reasons(searches: Sequence[SearchRecord]) -> tuple[tuple[str, str, int], ...]:
     """(outcome, reason, count); a superbasin's number at the end of eOn's words is left out."""
-    counts = Counter((record.outcome, "gamma above the threshold" if record.outcome == "halted" else
-                      record.reason.split(" [", maxsplit=1)[0]) for record in searches if record.reason)
+    counts = Counter(
+        (
+            record.outcome,
+            "gamma above the threshold"
+            if record.outcome == "halted"
+            else record.reason.split(" [", maxsplit=1)[0],
+        )
+        for record in searches
+        if record.reason
+    )
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     return tuple((outcome, reason, count) for (outcome, reason), count in ordered)
 
 
 def energies_of(states: Sequence[StateRecord]) -> dict[int, float]:
     """Energies in eV by state; of one that was not searched yet, as the process that leads there has it."""
-    found = {process.product: process.product_energy for state in states for process in state.processes
-             if process.product is not None}
+    found = {
+        process.product: process.product_energy
+        for state in states
+        for process in state.processes
+        if process.product is not None
+    }
     return {**found, **{state.number: state.energy for state in states if state.energy is not None}}

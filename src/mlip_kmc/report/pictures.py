@@ -58,7 +58,9 @@ class Motion:
         start = own if own.is_file() else process.saddle.parents[1] / "reactant.con"
         if not all(path.is_file() for path in (start, process.saddle, process.product_structure)):
             return None
-        reactant, saddle, product = map(read_structure, (start, process.saddle, process.product_structure))
+        reactant, saddle, product = map(
+            read_structure, (start, process.saddle, process.product_structure)
+        )
         if not len(reactant) == len(saddle) == len(product):
             return None
         cell = np.asarray(reactant.cell.array)
@@ -66,9 +68,17 @@ class Motion:
         there = minimum_image(np.asarray(product.positions) - positions, cell)
         lengths = np.linalg.norm(there, axis=1)
         order = np.argsort(-lengths, kind="stable")
-        moved = [int(atom) for atom in order[:_MOST_MOVED] if lengths[atom] > MOVED_A] or [int(order[0])]
-        return cls(species=tuple(reactant.get_chemical_symbols()), positions=positions, product=there, cell=cell,
-                   saddle=minimum_image(np.asarray(saddle.positions) - positions, cell), moved=tuple(moved))
+        moved = [int(atom) for atom in order[:_MOST_MOVED] if lengths[atom] > MOVED_A] or [
+            int(order[0])
+        ]
+        return cls(
+            species=tuple(reactant.get_chemical_symbols()),
+            positions=positions,
+            product=there,
+            cell=cell,
+            saddle=minimum_image(np.asarray(saddle.positions) - positions, cell),
+            moved=tuple(moved),
+        )
 
     @property
     def axis(self) -> int:
@@ -99,7 +109,9 @@ class _View:
     scale: float
 
     def px(self, place: Array) -> tuple[float, float]:
-        return SIZE_PX / 2 + self.scale * float(place[0]), SIZE_PX / 2 - self.scale * float(place[1])
+        return SIZE_PX / 2 + self.scale * float(place[0]), SIZE_PX / 2 - self.scale * float(
+            place[1]
+        )
 
 
 def picture(motion: Motion, *, alternative: str) -> str:
@@ -107,8 +119,10 @@ def picture(motion: Motion, *, alternative: str) -> str:
     view = _view(motion)
     parts = [_atom(motion, view, atom) for atom in view.shown]
     parts += [_ring(motion, view, atom) for atom in motion.moved]
-    parts += [_arrow(view, view.places[atom], view.places[atom] + motion.product[atom][list(view.across)])
-              for atom in reversed(motion.moved)]
+    parts += [
+        _arrow(view, view.places[atom], view.places[atom] + motion.product[atom][list(view.across)])
+        for atom in reversed(motion.moved)
+    ]
     return wrap(parts, width=SIZE_PX, height=SIZE_PX, alternative=alternative)
 
 
@@ -132,9 +146,21 @@ def _view(motion: Motion) -> _View:
     depth = np.abs(heights - np.median(heights[moving]))
     near = (np.abs(places).max(axis=1) < reach + 1.0) & (depth < _SLAB_A)
     near[moving] = True
-    candidates = sorted(np.flatnonzero(near), key=lambda atom: (atom not in motion.moved, float(depth[atom]), int(atom)))
-    shown = sorted(map(int, candidates[:_MOST_ATOMS]), key=lambda atom: (atom in motion.moved, float(heights[atom]), atom))
-    return _View(places=places, heights=heights, shown=tuple(shown), across=across, scale=SIZE_PX / (2 * reach))
+    candidates = sorted(
+        np.flatnonzero(near),
+        key=lambda atom: (atom not in motion.moved, float(depth[atom]), int(atom)),
+    )
+    shown = sorted(
+        map(int, candidates[:_MOST_ATOMS]),
+        key=lambda atom: (atom in motion.moved, float(heights[atom]), atom),
+    )
+    return _View(
+        places=places,
+        heights=heights,
+        shown=tuple(shown),
+        across=across,
+        scale=SIZE_PX / (2 * reach),
+    )
 
 
 def _radius_px(species: str, scale: float) -> float:
@@ -149,8 +175,10 @@ def _atom(motion: Motion, view: _View, atom: int) -> str:
     depth = min(1.0, max(0.0, (top - view.heights[atom]) / (2 * _SLAB_A)))
     css = "atom moved" if moved else f"atom k{kind}"
     fade = "" if moved else f' opacity="{1 - 0.55 * depth:.2f}"'
-    return (f'<circle class="{css}" cx="{px(x)}" cy="{px(y)}" r="{px(_radius_px(motion.species[atom], view.scale))}"{fade}>'
-            f"<title>{motion.species[atom]} {atom}</title></circle>")
+    return (
+        f'<circle class="{css}" cx="{px(x)}" cy="{px(y)}" r="{px(_radius_px(motion.species[atom], view.scale))}"{fade}>'
+        f"<title>{motion.species[atom]} {atom}</title></circle>"
+    )
 
 
 def _ring(motion: Motion, view: _View, atom: int) -> str:
@@ -169,5 +197,7 @@ def _arrow(view: _View, start: Array, end: Array) -> str:
     head = min(8.0, length / 2)
     neck = np.array([x1, y1]) - head * along
     left, right = neck + 0.45 * head * side, neck - 0.45 * head * side
-    return (f'<path class="arrow" d="M{px(x0)},{px(y0)}L{px(neck[0])},{px(neck[1])}"/>'
-            f'<path class="head" d="M{px(x1)},{px(y1)}L{px(left[0])},{px(left[1])}L{px(right[0])},{px(right[1])}Z"/>')
+    return (
+        f'<path class="arrow" d="M{px(x0)},{px(y0)}L{px(neck[0])},{px(neck[1])}"/>'
+        f'<path class="head" d="M{px(x1)},{px(y1)}L{px(left[0])},{px(left[1])}L{px(right[0])},{px(right[1])}Z"/>'
+    )

@@ -142,7 +142,8 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     numbers, limits = view.numbers, view.raw.get("limits", {})
     steps_wanted, time_wanted_s = limits.get("stop.kmc_steps"), limits.get("stop.simulated_time_s")
     done = (steps_wanted is not None and numbers.steps >= steps_wanted) or (
-        time_wanted_s is not None and numbers.time_s >= time_wanted_s)
+        time_wanted_s is not None and numbers.time_s >= time_wanted_s
+    )
     condition = Condition.DONE if done else _condition(live, now_s=now_s)
     if numbers.halt and condition is not Condition.RUNNING:
         condition = Condition.HALTED
@@ -154,30 +155,56 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     commit = view.path / "generations" / f"{view.generation:08d}.json"
     run_bytes, free_bytes = _disk(view.path)
     return RunStatus(
-        path=str(view.path), condition=condition, halt=numbers.halt,
+        path=str(view.path),
+        condition=condition,
+        halt=numbers.halt,
         phase=live.phase if live and condition is Condition.RUNNING else "",
         host=live.host if live else view.starts[-1].host if view.starts else None,
         pid=live.pid if live else view.starts[-1].pid if view.starts else None,
         seen_s=max(now_s - live.time_s, 0.0) if live else None,
-        kmc_steps=numbers.steps, kmc_steps_wanted=steps_wanted,
-        simulated_time_s=numbers.time_s, simulated_time_wanted_s=time_wanted_s,
-        temperature_K=limits.get("temperature_K", view.settings.temperature_K), state=numbers.state,
-        states=1 + max((number for event in view.events for number in (event.reactant, event.product)), default=numbers.state),
-        confidence=numbers.confidence, confidence_wanted=view.settings.confidence,
+        kmc_steps=numbers.steps,
+        kmc_steps_wanted=steps_wanted,
+        simulated_time_s=numbers.time_s,
+        simulated_time_wanted_s=time_wanted_s,
+        temperature_K=limits.get("temperature_K", view.settings.temperature_K),
+        state=numbers.state,
+        states=1
+        + max(
+            (number for event in view.events for number in (event.reactant, event.product)),
+            default=numbers.state,
+        ),
+        confidence=numbers.confidence,
+        confidence_wanted=view.settings.confidence,
         confidence_scheme=view.settings.confidence_scheme,
         searches=dict(Counter(record.outcome for record in view.searches)),
-        searches_here=sum(record.state == numbers.state for record in view.searches), reasons=reasons_of(view.searches),
+        searches_here=sum(record.state == numbers.state for record in view.searches),
+        reasons=reasons_of(view.searches),
         prefactors=dict(Counter(record.rated.kind for record in view.searches if record.rated)),
-        prefactor_reasons=prefactor_reasons(view.searches), outdated=view.outdated,
-        bad_in_a_row=numbers.bad_in_a_row, pending=len(numbers.pending), workers=workers,
-        busy=live.busy if live and running else 0, nodes=live.nodes if live and running else {},
-        utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0), discarded=numbers.discarded,
-        wall_s=numbers.wall_s, events_a_day=numbers.events_a_day,
-        force_calls=calls, force_calls_per_s=sum(record.force_calls for record in recent) / worked_s if worked_s > 0 else None,
-        search_s=_median([record.seconds for record in recent if record.outcome != "bad"]), starts=numbers.starts,
-        unsound_superbasin_steps=len(unsound_steps(view.events)), unsound=unsound(view.events),
-        last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0), run_bytes=run_bytes, free_bytes=free_bytes,
-        active_set_blind=noted_blindness(view.path, digest=view.raw.get("facts", {}).get("potential.active_set")),
+        prefactor_reasons=prefactor_reasons(view.searches),
+        outdated=view.outdated,
+        bad_in_a_row=numbers.bad_in_a_row,
+        pending=len(numbers.pending),
+        workers=workers,
+        busy=live.busy if live and running else 0,
+        nodes=live.nodes if live and running else {},
+        utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0),
+        discarded=numbers.discarded,
+        wall_s=numbers.wall_s,
+        events_a_day=numbers.events_a_day,
+        force_calls=calls,
+        force_calls_per_s=sum(record.force_calls for record in recent) / worked_s
+        if worked_s > 0
+        else None,
+        search_s=_median([record.seconds for record in recent if record.outcome != "bad"]),
+        starts=numbers.starts,
+        unsound_superbasin_steps=len(unsound_steps(view.events)),
+        unsound=unsound(view.events),
+        last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0),
+        run_bytes=run_bytes,
+        free_bytes=free_bytes,
+        active_set_blind=noted_blindness(
+            view.path, digest=view.raw.get("facts", {}).get("potential.active_set")
+        ),
     )
 
 

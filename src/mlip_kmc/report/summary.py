@@ -121,21 +121,45 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
     """
     walk = follow(view.states, view.events, time_s=view.numbers.time_s)
     return Report(
-        name=view.path.name, view=view, walk=walk, diffusion=diffusion(walk) if walk else (), sample=_sample(view),
-        numbers=summarise(states=view.states, events=view.events, searches=view.searches, settings=view.settings,
-                          time_s=view.numbers.time_s),
-        grade=_grade(view), software={**software, **_notes(etc)}, inputs=_texts(view.raw.get("inputs")),
+        name=view.path.name,
+        view=view,
+        walk=walk,
+        diffusion=diffusion(walk) if walk else (),
+        sample=_sample(view),
+        numbers=summarise(
+            states=view.states,
+            events=view.events,
+            searches=view.searches,
+            settings=view.settings,
+            time_s=view.numbers.time_s,
+        ),
+        grade=_grade(view),
+        software={**software, **_notes(etc)},
+        inputs=_texts(view.raw.get("inputs")),
         prefactors=_prefactors(view),
     )
 
 
 def _grade(view: RunView) -> Grade:
-    facts, kept = view.raw.get("facts", {}), [record for record in view.searches if record.outcome != "halted"]
-    saddles = [row.gamma_saddle for state in view.states for row in state.processes if row.gamma_saddle is not None]
+    facts, kept = (
+        view.raw.get("facts", {}),
+        [record for record in view.searches if record.outcome != "halted"],
+    )
+    saddles = [
+        row.gamma_saddle
+        for state in view.states
+        for row in state.processes
+        if row.gamma_saddle is not None
+    ]
     return Grade(
-        state_0=view.minimised.gamma if view.minimised else None, saddle=max(saddles, default=None),
-        path=max((record.gamma_path for record in kept if record.gamma_path is not None), default=None),
-        halted_searches=len(view.searches) - len(kept), select=facts.get("gamma.select"), halt=facts.get("gamma.halt"),
+        state_0=view.minimised.gamma if view.minimised else None,
+        saddle=max(saddles, default=None),
+        path=max(
+            (record.gamma_path for record in kept if record.gamma_path is not None), default=None
+        ),
+        halted_searches=len(view.searches) - len(kept),
+        select=facts.get("gamma.select"),
+        halt=facts.get("gamma.halt"),
         active_set_blind=noted_blindness(view.path, digest=facts.get("potential.active_set")),
     )
 
@@ -143,9 +167,13 @@ def _grade(view: RunView) -> Grade:
 def _prefactors(view: RunView) -> PrefactorNumbers:
     rated = [record.rated for record in view.searches if record.rated]
     return PrefactorNumbers(
-        kind=view.settings.prefactors, rated=len(rated), constant=sum(one.kind == "constant" for one in rated),
-        reasons=prefactor_reasons(view.searches), fewest_atoms=min((one.atoms for one in rated), default=None),
-        of_atoms=max((one.of_atoms for one in rated), default=None))
+        kind=view.settings.prefactors,
+        rated=len(rated),
+        constant=sum(one.kind == "constant" for one in rated),
+        reasons=prefactor_reasons(view.searches),
+        fewest_atoms=min((one.atoms for one in rated), default=None),
+        of_atoms=max((one.of_atoms for one in rated), default=None),
+    )
 
 
 def _sample(view: RunView) -> Sample | None:
@@ -154,8 +182,11 @@ def _sample(view: RunView) -> Sample | None:
     atoms = read_structure(view.states[0].structure)
     cell = atoms.cell.cellpar()
     return Sample(
-        formula=atoms.get_chemical_formula(), elements=tuple(dict.fromkeys(atoms.get_chemical_symbols())), atoms=len(atoms),
-        fixed=len(fixed_atoms(atoms)), lengths_A=tuple(map(float, np.round(cell[:3], 6))),
+        formula=atoms.get_chemical_formula(),
+        elements=tuple(dict.fromkeys(atoms.get_chemical_symbols())),
+        atoms=len(atoms),
+        fixed=len(fixed_atoms(atoms)),
+        lengths_A=tuple(map(float, np.round(cell[:3], 6))),
         angles_deg=tuple(map(float, np.round(cell[3:], 6))),
     )
 
@@ -177,7 +208,11 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _texts(raw: Any) -> dict[str, str]:
-    return {str(key): str(value) for key, value in raw.items() if value is not None} if isinstance(raw, Mapping) else {}
+    return (
+        {str(key): str(value) for key, value in raw.items() if value is not None}
+        if isinstance(raw, Mapping)
+        else {}
+    )
 
 
 def _plain(report: Report) -> dict[str, Any]:
@@ -185,28 +220,58 @@ def _plain(report: Report) -> dict[str, Any]:
     total = sum(numbers.outcomes.values())
     return {
         "format": FORMAT,
-        "run": {"name": report.name, "generation": view.generation, "identity": view.identity, "kmc_steps": numbers.steps,
-                "simulated_time_s": numbers.time_s, "present_state": view.numbers.state, "starts": view.numbers.starts,
-                "searches_in_flight_at_commit": len(view.numbers.pending), "bad_searches_in_a_row": view.numbers.bad_in_a_row},
-        "computation": {"wall_s": round(view.numbers.wall_s, 3), "busy_s": round(view.numbers.busy_s, 3),
-                        "capacity_s": round(view.numbers.capacity_s, 3), "searches_made_useless": view.numbers.discarded,
-                        "kmc_steps_a_day": view.numbers.events_a_day, "starts": [asdict(start) for start in view.starts]},
-        "inputs": dict(report.inputs), "outdated": list(view.outdated),
+        "run": {
+            "name": report.name,
+            "generation": view.generation,
+            "identity": view.identity,
+            "kmc_steps": numbers.steps,
+            "simulated_time_s": numbers.time_s,
+            "present_state": view.numbers.state,
+            "starts": view.numbers.starts,
+            "searches_in_flight_at_commit": len(view.numbers.pending),
+            "bad_searches_in_a_row": view.numbers.bad_in_a_row,
+        },
+        "computation": {
+            "wall_s": round(view.numbers.wall_s, 3),
+            "busy_s": round(view.numbers.busy_s, 3),
+            "capacity_s": round(view.numbers.capacity_s, 3),
+            "searches_made_useless": view.numbers.discarded,
+            "kmc_steps_a_day": view.numbers.events_a_day,
+            "starts": [asdict(start) for start in view.starts],
+        },
+        "inputs": dict(report.inputs),
+        "outdated": list(view.outdated),
         "prefactors": {**asdict(report.prefactors), "reasons": dict(report.prefactors.reasons)},
-        "settings": {**asdict(view.settings), "kT_eV": numbers.kT_eV,
-                     "thermal_window_eV": numbers.window_eV if np.isfinite(numbers.window_eV) else None},
+        "settings": {
+            **asdict(view.settings),
+            "kT_eV": numbers.kT_eV,
+            "thermal_window_eV": numbers.window_eV if np.isfinite(numbers.window_eV) else None,
+        },
         "structure": asdict(report.sample) if report.sample else None,
         "minimised": asdict(view.minimised) if view.minimised else None,
         "software": dict(report.software),
         "extrapolation_grade": None if report.grade.state_0 is None else asdict(report.grade),
-        "diffusion": [{key: value for key, value in asdict(one).items() if not key.startswith(("lags", "msd"))}
-                      for one in report.diffusion],
-        "returns": numbers.returns, "superbasin_steps": numbers.superbasin_steps,
+        "diffusion": [
+            {
+                key: value
+                for key, value in asdict(one).items()
+                if not key.startswith(("lags", "msd"))
+            }
+            for one in report.diffusion
+        ],
+        "returns": numbers.returns,
+        "superbasin_steps": numbers.superbasin_steps,
         "unsound_superbasin_steps": numbers.unsound_superbasin_steps,
-        "searches": {"registered": total, "outcomes": dict(numbers.outcomes), "force_calls_without_dimer_rotations":
-                     numbers.force_calls, "seconds": round(numbers.seconds, 3),
-                     "reasons": [{"outcome": outcome, "reason": reason, "count": count}
-                                 for outcome, reason, count in numbers.reasons]},
+        "searches": {
+            "registered": total,
+            "outcomes": dict(numbers.outcomes),
+            "force_calls_without_dimer_rotations": numbers.force_calls,
+            "seconds": round(numbers.seconds, 3),
+            "reasons": [
+                {"outcome": outcome, "reason": reason, "count": count}
+                for outcome, reason, count in numbers.reasons
+            ],
+        },
         "visited": list(numbers.visited),
         "edges": [asdict(edge) for edge in numbers.edges],
         "states": [_state(asdict(state)) for state in numbers.states],
@@ -215,4 +280,9 @@ def _plain(report: Report) -> dict[str, Any]:
 
 def _state(raw: dict[str, Any]) -> dict[str, Any]:
     processes = [{**row, "process": str(row["process"])} for row in raw.pop("processes")]
-    return {**raw, "outcomes": dict(raw["outcomes"]), "seconds": round(raw["seconds"], 3), "processes": processes}
+    return {
+        **raw,
+        "outcomes": dict(raw["outcomes"]),
+        "seconds": round(raw["seconds"], 3),
+        "processes": processes,
+    }

@@ -28,8 +28,10 @@ from mlip_kmc.search.watch import Graded, Watch, Watched, near_frames
 
 PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
 # what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
-_EVALUATION_ERROR = re.compile(rb"worker reported an evaluation error|worker died during force eval|send to worker failed"
-                               rb"|LAMMPS potential requested but|pace_driver: ")
+_EVALUATION_ERROR = re.compile(
+    rb"worker reported an evaluation error|worker died during force eval|send to worker failed"
+    rb"|LAMMPS potential requested but|pace_driver: "
+)
 # its worker had not answered after 90 s: it hangs, or was stopped, and the client with it; the client then goes on, with a wall
 _EVALUATION_TIMED_OUT = b"worker force eval timed out"
 _DRIVER_HALT = re.compile(rb"^pace_driver: halt: (.*)$", re.MULTILINE)
@@ -161,29 +163,59 @@ def _run(job: ClientJob, cancelled: threading.Event) -> tuple[ClientDone, bool]:
             for name, target in job.links.items():
                 (directory / name).symlink_to(target)
         watched = Watched(job.watch, directory, search=job.name) if job.watch else None
-        finished = Program.find("eonclient").run([], cwd=directory, time_limit_s=job.time_limit_s, cancelled=cancelled,
-                                                 look=partial(_crossed, watched, directory))
+        finished = Program.find("eonclient").run(
+            [],
+            cwd=directory,
+            time_limit_s=job.time_limit_s,
+            cancelled=cancelled,
+            look=partial(_crossed, watched, directory),
+        )
         end, message = _judge(job, directory, finished)
-        judged = end not in (End.CANCELLED, End.TIMED_OUT)  # the latter is run again: then the same will be seen, and in time
+        judged = end not in (
+            End.CANCELLED,
+            End.TIMED_OUT,
+        )  # the latter is run again: then the same will be seen, and in time
         near = too_near_in(directory)
         if near and judged:  # whatever became of the search after that
             end, message = End.HALTED, str(near)
-        files = {name: (directory / name).read_text(encoding="utf-8") for name in job.returns
-                 if end is End.FINISHED and (directory / name).is_file()}
+        files = {
+            name: (directory / name).read_text(encoding="utf-8")
+            for name in job.returns
+            if end is End.FINISHED and (directory / name).is_file()
+        }
         ended_well = parse_results(files.get("results.dat", "")).get("termination_reason") == 0
         until = near.step if near else None
-        graded = watched.judge(files if ended_well else {}, until=until) if watched and judged else Graded()
+        graded = (
+            watched.judge(files if ended_well else {}, until=until)
+            if watched and judged
+            else Graded()
+        )
         if graded.halt:  # whatever became of the search after that
             end, message = End.HALTED, graded.halt
         if end is End.HALTED:
             digest = job.watch.digest if job.watch else "0" * 64
-            near_ones = near_frames(directory, search=job.name, digest=digest) if near and not graded.halt else ()
+            near_ones = (
+                near_frames(directory, search=job.name, digest=digest)
+                if near and not graded.halt
+                else ()
+            )
             files, graded = {}, replace(graded, halt=message, frames=(*graded.frames, *near_ones))
         frames_tell = end is End.HALTED and job.watch is not None
-        if end not in (End.FINISHED, End.CANCELLED) and not frames_tell and job.evidence is not None:
+        if (
+            end not in (End.FINISHED, End.CANCELLED)
+            and not frames_tell
+            and job.evidence is not None
+        ):
             _keep(directory, job.evidence)
         files = job.distil(files) if job.distil is not None and end is End.FINISHED else files
-        done = ClientDone(name=job.name, end=end, files=files, message=message, seconds=time.monotonic() - started, graded=graded)
+        done = ClientDone(
+            name=job.name,
+            end=end,
+            files=files,
+            message=message,
+            seconds=time.monotonic() - started,
+            graded=graded,
+        )
         return done, finished.slept_s > 0
     finally:
         remove(directory)
@@ -252,8 +284,11 @@ def _told(log: bytes, tail: str) -> tuple[End, str] | None:
     found = _EVALUATION_ERROR.search(log)
     if found is None:
         return None
-    lammps = [line for line in (tail + "\n" + log.decode(errors="replace")).splitlines()
-              if "ERROR" in line or line.startswith("pace_driver: ")]
+    lammps = [
+        line
+        for line in (tail + "\n" + log.decode(errors="replace")).splitlines()
+        if "ERROR" in line or line.startswith("pace_driver: ")
+    ]
     return End.EVALUATION_ERROR, (lammps[0] if lammps else found.group().decode()).strip()
 
 

@@ -46,16 +46,34 @@ def moving_atoms(reactant: Atoms, saddle: Atoms, product: Atoms, *, most: int) -
     if len(free) <= most:
         return free
     cell = np.asarray(saddle.cell.array, dtype=np.float64)
-    moved = np.max([np.linalg.norm(minimum_image(saddle.positions - end.positions, cell), axis=1) for end in (reactant, product)],
-                   axis=0)
+    moved = np.max(
+        [
+            np.linalg.norm(minimum_image(saddle.positions - end.positions, cell), axis=1)
+            for end in (reactant, product)
+        ],
+        axis=0,
+    )
     centres = np.flatnonzero(moved >= _MOVES * moved[free].max())
-    distances = np.min([np.linalg.norm(minimum_image(saddle.positions[free] - saddle.positions[centre], cell), axis=1)
-                        for centre in centres], axis=0)
+    distances = np.min(
+        [
+            np.linalg.norm(
+                minimum_image(saddle.positions[free] - saddle.positions[centre], cell), axis=1
+            )
+            for centre in centres
+        ],
+        axis=0,
+    )
     return np.sort(free[np.argsort(distances.round(6), kind="stable")[:most]])
 
 
 def hessian_job(
-    name: str, *, atoms: Atoms, moving: Indices, recipe: Mapping[str, str], links: dict[str, Path], time_limit_s: float,
+    name: str,
+    *,
+    atoms: Atoms,
+    moving: Indices,
+    recipe: Mapping[str, str],
+    links: dict[str, Path],
+    time_limit_s: float,
     evidence: Path | None = None,
 ) -> ClientJob:
     """The job of one Hessian.
@@ -73,8 +91,15 @@ def hessian_job(
     others = np.setdiff1d(np.arange(len(atoms)), moving)
     held.set_constraint([FixAtoms(indices=others)] if len(others) else None)
     con = to_con(held)
-    return ClientJob(name=name, files={**recipe, "pos.con": con}, links=links, returns=("results.dat", _MATRIX),
-                     time_limit_s=time_limit_s, evidence=evidence, distil=partial(_distilled, con=con))
+    return ClientJob(
+        name=name,
+        files={**recipe, "pos.con": con},
+        links=links,
+        returns=("results.dat", _MATRIX),
+        time_limit_s=time_limit_s,
+        evidence=evidence,
+        distil=partial(_distilled, con=con),
+    )
 
 
 def spectrum_in(done: ClientDone) -> Spectrum | None:
@@ -104,6 +129,7 @@ def _distilled(files: Mapping[str, str], *, con: str) -> dict[str, str]:
     if values.shape != (3 * len(free), 3 * len(free)):
         return kept
     places = gathered(np.asarray(atoms.positions), np.asarray(atoms.cell.array))
-    found = spectrum(values, masses_u=atoms.get_masses()[free], positions_A=places[free],
-                     held_A=places[fixed])
+    found = spectrum(
+        values, masses_u=atoms.get_masses()[free], positions_A=places[free], held_A=places[fixed]
+    )
     return {**kept, _SPECTRUM: found.to_json()}

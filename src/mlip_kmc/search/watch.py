@@ -117,29 +117,50 @@ class Watched:
             until: the force call that ended it otherwise; how far it went on depends on when that was seen.
         """
         grades = list(read_grades(self._text(GRADES)))
-        if until is not None and all(one.step < other.step for one, other in pairwise(grades)):  # not those of several instances
+        if until is not None and all(
+            one.step < other.step for one, other in pairwise(grades)
+        ):  # not those of several instances
             grades = [grade for grade in grades if grade.step <= until]
         path = max((grade.gamma for grade in grades), default=None)
-        first = next((grade for grade in grades if self.watch.thresholds.reaches_halt(grade.gamma)), None)
+        first = next(
+            (grade for grade in grades if self.watch.thresholds.reaches_halt(grade.gamma)), None
+        )
         if first is not None:
             said = f"gamma {plain(first.gamma)} at force call {first.step}"
             # how far the search went beyond depends on when it was looked at
             path = max(grade.gamma for grade in grades[: grades.index(first) + 1])
             return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first, until))
-        points = {stage: from_con(files[name]) for stage, name in _POINTS.items() if files.get(name)}
+        points = {
+            stage: from_con(files[name]) for stage, name in _POINTS.items() if files.get(name)
+        }
         gammas = {stage: _gammas(atoms, self.watch) for stage, atoms in points.items()}
         largest = {stage: float(np.max(found)) for stage, found in gammas.items()}
-        frames, halt, last = list(self._frames(grades, None, until)), "", grades[-1].step if grades else 0
+        frames, halt, last = (
+            list(self._frames(grades, None, until)),
+            "",
+            grades[-1].step if grades else 0,
+        )
         for number, (stage, gamma) in enumerate(largest.items(), start=1):
             if self.watch.thresholds.reaches_select(gamma):
                 beyond = self.watch.thresholds.reaches_halt(gamma)
                 halt = halt or (f"gamma {plain(gamma)} at the {stage}" if beyond else "")
-                frames.append(self._halt(points[stage], gammas[stage], stage=stage, step=last + number,
-                                         kind=Kind.HALT if beyond else Kind.CANDIDATE))
+                frames.append(
+                    self._halt(
+                        points[stage],
+                        gammas[stage],
+                        stage=stage,
+                        step=last + number,
+                        kind=Kind.HALT if beyond else Kind.CANDIDATE,
+                    )
+                )
         return Graded(
-            gamma_path=path, gamma_saddle=largest.get(Stage.SADDLE), gamma_product=largest.get(Stage.PRODUCT),
+            gamma_path=path,
+            gamma_saddle=largest.get(Stage.SADDLE),
+            gamma_product=largest.get(Stage.PRODUCT),
             # the reactant is the state's own minimum, the same for all of its searches
-            gamma_reactant=_largest_of(self._text("pos.con"), self.watch) if points else None, frames=tuple(frames), halt=halt,
+            gamma_reactant=_largest_of(self._text("pos.con"), self.watch) if points else None,
+            frames=tuple(frames),
+            halt=halt,
         )
 
     def _text(self, name: str) -> str:
@@ -148,10 +169,16 @@ class Watched:
         except FileNotFoundError:
             return ""
 
-    def _frames(self, grades: list[Grade], first: Grade | None, until: int | None) -> tuple[str, ...]:
+    def _frames(
+        self, grades: list[Grade], first: Grade | None, until: int | None
+    ) -> tuple[str, ...]:
         """The frame that crossed, and the last ones between the thresholds; without a crossing the largest of those."""
-        between = [frame for path in sorted(self.directory.glob(SELECT_FRAMES), key=_step_of)
-                   for frame in read_frames(self._text(path.name)) if until is None or frame.step <= until]
+        between = [
+            frame
+            for path in sorted(self.directory.glob(SELECT_FRAMES), key=_step_of)
+            for frame in read_frames(self._text(path.name))
+            if until is None or frame.step <= until
+        ]
         halts = []
         if first is not None:
             between = [frame for frame in between if frame.step < first.step]
@@ -164,14 +191,33 @@ class Watched:
         ceiling = grades[0].energy_eV + self.watch.max_energy_eV if grades else np.inf
         start = from_con(self._text("pos.con"))
         return tuple(
-            self._halt(_placed(start, frame), frame.gammas, stage=Stage.SEARCH, step=frame.step,
-                       kind=kind if energies.get(frame.step, np.inf) <= ceiling else Kind.EVIDENCE)
-            for kind, frames in ((Kind.CANDIDATE, between), (Kind.HALT, halts)) for frame in frames
-            if len(start) == len(frame.positions) and np.isfinite(_largest(frame)))
+            self._halt(
+                _placed(start, frame),
+                frame.gammas,
+                stage=Stage.SEARCH,
+                step=frame.step,
+                kind=kind if energies.get(frame.step, np.inf) <= ceiling else Kind.EVIDENCE,
+            )
+            for kind, frames in ((Kind.CANDIDATE, between), (Kind.HALT, halts))
+            for frame in frames
+            if len(start) == len(frame.positions) and np.isfinite(_largest(frame))
+        )
 
-    def _halt(self, atoms: Atoms, gammas: Array | None, *, stage: Stage, step: int, kind: Kind) -> str:
-        return to_text(Halt(atoms=atoms, gammas=gammas, search=self.search, state=_state_of(self.search), stage=stage, step=step,
-                            kind=kind, potential=self.watch.digest))
+    def _halt(
+        self, atoms: Atoms, gammas: Array | None, *, stage: Stage, step: int, kind: Kind
+    ) -> str:
+        return to_text(
+            Halt(
+                atoms=atoms,
+                gammas=gammas,
+                search=self.search,
+                state=_state_of(self.search),
+                stage=stage,
+                step=step,
+                kind=kind,
+                potential=self.watch.digest,
+            )
+        )
 
 
 def near_frames(directory: Path, *, search: str, digest: str) -> tuple[str, ...]:
@@ -181,9 +227,22 @@ def near_frames(directory: Path, *, search: str, digest: str) -> tuple[str, ...]
     except FileNotFoundError:
         return ()
     start = from_con((directory / "pos.con").read_text(encoding="utf-8"))
-    return tuple(to_text(Halt(atoms=_placed(start, frame), gammas=None, search=search, state=_state_of(search), step=frame.step,
-                              stage=Stage.SEARCH, kind=Kind.EVIDENCE, potential=digest))
-                 for frame in list(read_frames(text))[:1] if len(frame.positions) == len(start))
+    return tuple(
+        to_text(
+            Halt(
+                atoms=_placed(start, frame),
+                gammas=None,
+                search=search,
+                state=_state_of(search),
+                step=frame.step,
+                stage=Stage.SEARCH,
+                kind=Kind.EVIDENCE,
+                potential=digest,
+            )
+        )
+        for frame in list(read_frames(text))[:1]
+        if len(frame.positions) == len(start)
+    )
 
 
 def _largest(frame: Frame) -> float:
@@ -199,7 +258,9 @@ def _placed(start: Atoms, frame: Frame) -> Atoms:
     """The frame's atoms next to where the search started: LAMMPS wraps them into the cell."""
     atoms = start.copy()
     atoms.set_constraint()
-    atoms.positions = start.positions + wrap(frame.positions - start.positions, np.asarray(start.cell.array, dtype=np.float64))
+    atoms.positions = start.positions + wrap(
+        frame.positions - start.positions, np.asarray(start.cell.array, dtype=np.float64)
+    )
     return atoms
 
 

@@ -62,7 +62,10 @@ class RunDirectory:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self.claim is not None:
             self.claim.release()
@@ -99,13 +102,21 @@ class Checkpoints:
         self._base = directory.path
         self._claim = directory.claim
         self.root = self._base / root
-        if not (self._base / "generations").exists() and self.root.is_dir() and any(self.root.iterdir()):
-            raise RunStateError(f"{self.root} is there already and no part of a run; choose another --dir")
+        if (
+            not (self._base / "generations").exists()
+            and self.root.is_dir()
+            and any(self.root.iterdir())
+        ):
+            raise RunStateError(
+                f"{self.root} is there already and no part of a run; choose another --dir"
+            )
         self._generations = make_directory(self._base / "generations")
         self._objects = make_directory(self._base / "objects")
         make_directory(self._base / "journal")
         make_directory(self.root)
-        self._journals = {name: _Journal(self._base / "journal" / f"{name}.jsonl") for name in JOURNALS}
+        self._journals = {
+            name: _Journal(self._base / "journal" / f"{name}.jsonl") for name in JOURNALS
+        }
         self._folders: dict[str, dict[str, str]] = {}
         self._listings: dict[str, str] = {}
         self._stamps: dict[str, tuple[int, int, int]] = {}
@@ -115,7 +126,12 @@ class Checkpoints:
     # -- reading
 
     def restore(
-        self, identity: str, *, difference: Callable[[dict[str, Any]], str] = lambda _: "physics, structure or potential differ"
+        self,
+        identity: str,
+        *,
+        difference: Callable[[dict[str, Any]], str] = lambda _: (
+            "physics, structure or potential differ"
+        ),
     ) -> Saved | None:
         """Make the live tree and the journals those of the newest whole generation.
 
@@ -145,12 +161,17 @@ class Checkpoints:
             except _NotWholeError as error:
                 reasons.append(f"generation {number} is damaged: {error}")
                 continue
-            damage = [f"{reason}; generation {number} is taken, and what came after it is made again" for reason in reasons]
+            damage = [
+                f"{reason}; generation {number} is taken, and what came after it is made again"
+                for reason in reasons
+            ]
             damage += self._make_live(manifest, files)
             self._number = number
             return Saved(number=number, state=manifest["state"], damage=(*damage, *self._sweep()))
         if reasons:
-            raise RunStateError(f"no generation in {self._generations} is whole ({'; '.join(reasons)}); restore it from a backup")
+            raise RunStateError(
+                f"no generation in {self._generations} is whole ({'; '.join(reasons)}); restore it from a backup"
+            )
         self._begin_anew()
         return None
 
@@ -161,8 +182,10 @@ class Checkpoints:
         """
         for name, journal in self._journals.items():
             if name != "starts" and journal.path.exists() and journal.path.stat().st_size:
-                raise RunStateError(f"the generations of {self._base} are gone, but {journal.path} has records; restore "
-                                    f"{self._generations} from a backup, or choose another --dir")
+                raise RunStateError(
+                    f"the generations of {self._base} are gone, but {journal.path} has records; restore "
+                    f"{self._generations} from a backup, or choose another --dir"
+                )
         self._clear_live({})
         for journal in self._journals.values():
             self._truncate(journal, 0)
@@ -195,7 +218,9 @@ class Checkpoints:
             present = self._present([folder]).get(folder, {})
             text = _listed({name: _digest_or_none(path) or "" for name, path in present.items()})
         if hashlib.sha256(text).hexdigest() != digest:
-            raise _NotWholeError(f"the listing of {folder or 'the top'} ({self._object(digest)}) is lost")
+            raise _NotWholeError(
+                f"the listing of {folder or 'the top'} ({self._object(digest)}) is lost"
+            )
         return text
 
     def _check(self, manifest: dict[str, Any], files: dict[str, str]) -> None:
@@ -207,14 +232,18 @@ class Checkpoints:
             length = committed["length"]
             data = (_bytes_or_none(self._journals[name].path) or b"")[:length]
             if len(data) != length or hashlib.sha256(data).hexdigest() != committed["sha256"]:
-                raise _NotWholeError(f"the journal of {name} ({self._journals[name].path}) is torn or altered")
+                raise _NotWholeError(
+                    f"the journal of {name} ({self._journals[name].path}) is torn or altered"
+                )
 
     def _make_live(self, manifest: dict[str, Any], files: dict[str, str]) -> list[str]:
         """The live tree and the journals of a whole generation; answer what of its stored contents had to be mended."""
         mended = []
         with storage_errors(self.root):
             for folder, digest in manifest["folders"].items():
-                mended += self._mend(digest, self._listing(folder, digest), f"the listing of {folder or 'the top'}")
+                mended += self._mend(
+                    digest, self._listing(folder, digest), f"the listing of {folder or 'the top'}"
+                )
             self._clear_live(files)
             for name, digest in files.items():
                 live = self.root / name
@@ -302,15 +331,27 @@ class Checkpoints:
                 now: dict[str, str] = {}
                 for name, path in found.items():
                     stamps[name] = _stamp(path)
-                    now[name] = known[name] if known.get(name) and self._stamps.get(name) == stamps[name] else self._store(path)
+                    now[name] = (
+                        known[name]
+                        if known.get(name) and self._stamps.get(name) == stamps[name]
+                        else self._store(path)
+                    )
                 if now != known:
-                    replaced += [digest for name, digest in known.items() if now.get(name) != digest]
+                    replaced += [
+                        digest for name, digest in known.items() if now.get(name) != digest
+                    ]
                     replaced += [listings[folder]] if folder in listings else []
                     folders[folder] = now
                     listings[folder] = self._store_bytes(_listed(now))
         journals = {name: self._flush(journal) for name, journal in self._journals.items()}
-        manifest = {"format": FORMAT, "identity": identity, "number": number, "state": state, "journals": journals,
-                    "folders": listings}
+        manifest = {
+            "format": FORMAT,
+            "identity": identity,
+            "number": number,
+            "state": state,
+            "journals": journals,
+            "folders": listings,
+        }
         text = json.dumps(manifest, separators=(",", ":")).encode()
         create_durably(self._generations / f"{number:08d}.json", sealed(text))
         self._folders, self._listings, self._number = folders, listings, number
@@ -321,9 +362,15 @@ class Checkpoints:
     def _present(self, touched: Iterable[str]) -> dict[str, dict[str, Path]]:
         """The files that are there now, of every folder that holds a touched place; by folder and name."""
         found: dict[str, dict[str, Path]] = {}
-        for folder in {_folder_of(place if (self.root / place).is_file() else f"{place}/") for place in touched}:
+        for folder in {
+            _folder_of(place if (self.root / place).is_file() else f"{place}/") for place in touched
+        }:
             names = found.setdefault(folder, {})
-            inside = (self.root / folder).rglob("*") if folder else (*self.root.glob("*"), *self.root.glob("*/*"))
+            inside = (
+                (self.root / folder).rglob("*")
+                if folder
+                else (*self.root.glob("*"), *self.root.glob("*/*"))
+            )
             for path in inside:
                 name = path.relative_to(self.root).as_posix()
                 if path.is_file() and not path.name.startswith(".") and _folder_of(name) == folder:
@@ -370,7 +417,9 @@ class Checkpoints:
         if len(due) >= 256:
             self._superseded = [entry for entry in self._superseded if entry[0] > number - KEPT + 1]
             recent = {digest for _, digest in self._superseded}
-            used = {digest for files in self._folders.values() for digest in files.values()} | set(self._listings.values())
+            used = {digest for files in self._folders.values() for digest in files.values()} | set(
+                self._listings.values()
+            )
             for digest in set(due) - used - recent:
                 self._object(digest).unlink(missing_ok=True)
 
@@ -381,14 +430,19 @@ class Checkpoints:
         with storage_errors(self._generations):
             for entry in sorted(path.name for path in self._generations.iterdir()):
                 match = _MANIFEST.match(entry)
-                if match is None or not self._number - KEPT < (number := int(match.group(1))) <= self._number:
+                if (
+                    match is None
+                    or not self._number - KEPT < (number := int(match.group(1))) <= self._number
+                ):
                     (self._generations / entry).unlink(missing_ok=True)
                     continue
                 try:
                     manifest = self._read_manifest(number)
                     used.update(manifest["folders"].values(), self._files_of(manifest).values())
                 except _NotWholeError as error:
-                    dropped.append(f"generation {number} is damaged: {error}; it is not needed, and removed")
+                    dropped.append(
+                        f"generation {number} is damaged: {error}; it is not needed, and removed"
+                    )
                     (self._generations / entry).unlink(missing_ok=True)
         with storage_errors(self._objects):
             for folder in self._objects.iterdir():
@@ -426,7 +480,9 @@ def _bytes_or_none(path: Path) -> bytes | None:
     except OSError as error:
         if error.errno in _LOST:
             return None
-        raise RunStateError(f"cannot read {path}: {error.strerror}; correct that and run the same command again") from error
+        raise RunStateError(
+            f"cannot read {path}: {error.strerror}; correct that and run the same command again"
+        ) from error
 
 
 def _digest_or_none(path: Path) -> str | None:

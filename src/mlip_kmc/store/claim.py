@@ -55,7 +55,9 @@ class Holder:
     job: str
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}" + (f" (Slurm job {self.job})" if self.job else "")
+        return f"process {self.pid} on {self.host}" + (
+            f" (Slurm job {self.job})" if self.job else ""
+        )
 
 
 class Claim:
@@ -72,8 +74,13 @@ class Claim:
         self._path = directory / FILE
         self._dead_after_s = dead_after_s
         self._lock = FileLock(directory / "lock", mode=0o644)
-        self._holder = Holder(token=secrets.token_hex(16), host=node_name() or socket.gethostname(), pid=os.getpid(),
-                              boot=boot_id(), job=job_name())
+        self._holder = Holder(
+            token=secrets.token_hex(16),
+            host=node_name() or socket.gethostname(),
+            pid=os.getpid(),
+            boot=boot_id(),
+            job=job_name(),
+        )
         self._ended = threading.Event()
 
     def take(self) -> None:
@@ -122,7 +129,9 @@ class Claim:
                 os.link(own, self._path)
             except FileExistsError:
                 return False
-            except OSError as error:  # a network file system may have done it all the same; some know no links
+            except (
+                OSError
+            ) as error:  # a network file system may have done it all the same; some know no links
                 if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
                     return self._create(own)
                 if own.stat().st_nlink != 2:
@@ -145,7 +154,9 @@ class Claim:
         if there.boot == self._holder.boot:
             return True  # the kernel's lock is ours, so it is not that process's
         seen = self._sign_of_life(there)
-        clock = AwakeClock()  # where both were stopped, the other must have its time to show that it lives
+        clock = (
+            AwakeClock()
+        )  # where both were stopped, the other must have its time to show that it lives
         while clock.now() < self._dead_after_s:
             time.sleep(_LOOK_S)
             if self._sign_of_life(there) != seen:
@@ -193,8 +204,10 @@ class Claim:
         there = self._read()
         if there != self._holder:
             who = there or "another process"
-            raise RunStateError(f"the run directory {self._directory} was taken over by {who} while this process gave no sign of "
-                                "life; this one stops and leaves it alone")
+            raise RunStateError(
+                f"the run directory {self._directory} was taken over by {who} while this process gave no sign of "
+                "life; this one stops and leaves it alone"
+            )
 
     def release(self) -> None:
         """Give it up; a claim that is not ours stays."""
@@ -219,8 +232,10 @@ class Claim:
 
     def _in_use(self, holder: Holder | None) -> RunStateError:
         who = holder or "another process"
-        return RunStateError(f"the run directory {self._directory} is in use by {who}; wait for it, stop it, or choose another "
-                             "--dir")
+        return RunStateError(
+            f"the run directory {self._directory} is in use by {who}; wait for it, stop it, or choose another "
+            "--dir"
+        )
 
 
 def _holder_of(path: Path) -> Holder | None:
@@ -229,4 +244,3 @@ def _holder_of(path: Path) -> Holder | None:
         return Holder(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
-

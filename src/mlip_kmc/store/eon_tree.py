@@ -1,7 +1,7 @@
 """eOn's tree of a run, and its journals, as typed records.
 
-    result = read_result(run_dir, status=Status.DONE, reason="10 KMC steps are done")
-    result.states[0].processes[0].barrier
+result = read_result(run_dir, status=Status.DONE, reason="10 KMC steps are done")
+result.states[0].processes[0].barrier
 """
 
 import configparser
@@ -32,10 +32,17 @@ def read_states(root: Path, searches: Iterable[SearchRecord] = ()) -> tuple[Stat
         root: of eOn's tree.
         searches: the journal, which knows the gammas of each process.
     """
-    numbers = sorted(int(entry.name) for entry in (root / "states").glob("*") if entry.name.isdigit())
-    found_by = {(record.state, record.process): record for record in searches if record.outcome == "new"}
+    numbers = sorted(
+        int(entry.name) for entry in (root / "states").glob("*") if entry.name.isdigit()
+    )
+    found_by = {
+        (record.state, record.process): record for record in searches if record.outcome == "new"
+    }
     constant_per_s = default_prefactor_per_s(root / "config.ini")
-    return tuple(_graded(_state(root / "states" / str(number), number, constant_per_s), found_by) for number in numbers)
+    return tuple(
+        _graded(_state(root / "states" / str(number), number, constant_per_s), found_by)
+        for number in numbers
+    )
 
 
 def default_prefactor_per_s(path: Path) -> float | None:
@@ -52,12 +59,26 @@ def _kind(prefactor_per_s: float, constant_per_s: float | None) -> str:
     return "harmonic" if constant_per_s > 0 else "eon"
 
 
-def _graded(state: StateRecord, found_by: Mapping[tuple[int, int | None], SearchRecord]) -> StateRecord:
-    processes = [(process, found_by.get((state.number, process.process))) for process in state.processes]
-    return replace(state, processes=tuple(
-        process if record is None else replace(process, gamma_saddle=record.gamma_saddle, gamma_product=record.gamma_product,
-                                               gamma_path=record.gamma_path)
-        for process, record in processes))
+def _graded(
+    state: StateRecord, found_by: Mapping[tuple[int, int | None], SearchRecord]
+) -> StateRecord:
+    processes = [
+        (process, found_by.get((state.number, process.process))) for process in state.processes
+    ]
+    return replace(
+        state,
+        processes=tuple(
+            process
+            if record is None
+            else replace(
+                process,
+                gamma_saddle=record.gamma_saddle,
+                gamma_product=record.gamma_product,
+                gamma_path=record.gamma_path,
+            )
+            for process, record in processes
+        ),
+    )
 
 
 def _state(folder: Path, number: int, constant_per_s: float | None) -> StateRecord:
@@ -66,9 +87,12 @@ def _state(folder: Path, number: int, constant_per_s: float | None) -> StateReco
     section: Any = info["MetaData"] if info.has_section("MetaData") else {}
     energy = section.get("reactant energy")
     return StateRecord(
-        number=number, energy=None if energy is None else float(energy),
-        good=int(section.get("good_saddles", 0)), bad=int(section.get("bad_saddles", 0)),
-        structure=folder / "reactant.con", processes=tuple(_processes(folder, number, constant_per_s)),
+        number=number,
+        energy=None if energy is None else float(energy),
+        good=int(section.get("good_saddles", 0)),
+        bad=int(section.get("bad_saddles", 0)),
+        structure=folder / "reactant.con",
+        processes=tuple(_processes(folder, number, constant_per_s)),
     )
 
 
@@ -79,9 +103,16 @@ def _processes(folder: Path, number: int, constant_per_s: float | None) -> Itera
         if len(fields) == 9:
             process = int(fields[0])
             yield Process(
-                state=number, process=process, product=int(fields[3]) if int(fields[3]) >= 0 else None,
-                barrier=float(fields[6]), prefactor=float(fields[2]), rate=float(fields[7]), saddle_energy=float(fields[1]),
-                product_energy=float(fields[4]), repeats=int(fields[8]), saddle=folder / "procdata" / f"saddle_{process}.con",
+                state=number,
+                process=process,
+                product=int(fields[3]) if int(fields[3]) >= 0 else None,
+                barrier=float(fields[6]),
+                prefactor=float(fields[2]),
+                rate=float(fields[7]),
+                saddle_energy=float(fields[1]),
+                product_energy=float(fields[4]),
+                repeats=int(fields[8]),
+                saddle=folder / "procdata" / f"saddle_{process}.con",
                 product_structure=folder / "procdata" / f"product_{process}.con",
                 prefactor_kind=_kind(float(fields[2]), constant_per_s),
             )
@@ -98,29 +129,55 @@ def search_record(result: Mapping[str, Any], *, state: int, comment: str) -> Sea
     word, _, process = comment.split(" [", maxsplit=1)[0].partition("-")
     numbers = result["results"]
     good = process.isdigit() and word in ("good", "repeat")
-    outcome = {"good": "new", "repeat": "repeat"}[word] if good else "high" if comment.startswith("barrier >") else "bad"
+    outcome = (
+        {"good": "new", "repeat": "repeat"}[word]
+        if good
+        else "high"
+        if comment.startswith("barrier >")
+        else "bad"
+    )
     graded = result["graded"]
     if graded.halt:
         outcome = "halted"
-    calls = sum(int(numbers[f"force_calls_{part}"]) for part in ("saddle", "minimization", "prefactors"))
+    calls = sum(
+        int(numbers[f"force_calls_{part}"]) for part in ("saddle", "minimization", "prefactors")
+    )
     return SearchRecord(
-        state=state, index=result["wuid"], outcome=outcome, reason="" if good else comment,
+        state=state,
+        index=result["wuid"],
+        outcome=outcome,
+        reason="" if good else comment,
         process=int(process) if good else None,
-        barrier=None if outcome in ("bad", "halted") else float(numbers["barrier_reactant_to_product"]), force_calls=calls,
-        seconds=round(float(result.get("seconds", 0.0)), 3), kind=result["type"], gamma_reactant=graded.gamma_reactant,
-        gamma_saddle=graded.gamma_saddle, gamma_product=graded.gamma_product, gamma_path=graded.gamma_path,
+        barrier=None
+        if outcome in ("bad", "halted")
+        else float(numbers["barrier_reactant_to_product"]),
+        force_calls=calls,
+        seconds=round(float(result.get("seconds", 0.0)), 3),
+        kind=result["type"],
+        gamma_reactant=graded.gamma_reactant,
+        gamma_saddle=graded.gamma_saddle,
+        gamma_product=graded.gamma_product,
+        gamma_path=graded.gamma_path,
         rated=result.get("rated") if outcome == "new" else None,
     )
 
 
-def read_result(run_dir: Path, *, status: Status, reason: str, minimised: Minimised | None) -> EonResult:
+def read_result(
+    run_dir: Path, *, status: Status, reason: str, minimised: Minimised | None
+) -> EonResult:
     """Everything that a run has come to; the run directory must be at rest, at a committed generation."""
     events = tuple(read_lines(run_dir / "journal" / "events.jsonl", Event))
     searches = read_lines(run_dir / "journal" / "searches.jsonl", SearchRecord)
     return EonResult(
-        status=status, reason=reason, run_dir=run_dir, kmc_steps=len(events),
-        simulated_time_s=events[-1].time_s if events else 0.0, minimised=minimised, states=read_states(run_dir / "eon", searches),
-        events=events, searches=dict(Counter(record.outcome for record in searches)),
+        status=status,
+        reason=reason,
+        run_dir=run_dir,
+        kmc_steps=len(events),
+        simulated_time_s=events[-1].time_s if events else 0.0,
+        minimised=minimised,
+        states=read_states(run_dir / "eon", searches),
+        events=events,
+        searches=dict(Counter(record.outcome for record in searches)),
         prefactor_reasons=prefactor_reasons(searches),
         reasons=reasons_of(searches),
     )

@@ -24,10 +24,34 @@ from mlip_kmc.model.structure import read_structure
 
 Array = npt.NDArray[np.float64]
 
-_EVENTS = ("step", "reactant", "process", "product", "step_time_s", "time_s", "barrier_eV", "rate_per_s", "energy_eV",
-           "superbasin", "temperature_K")
-_PROCESSES = ("state", "process", "product", "barrier_eV", "prefactor_per_s", "rate_per_s", "saddle_energy_eV",
-              "product_energy_eV", "repeats", "gamma_saddle", "gamma_product", "gamma_path", "prefactor_kind")
+_EVENTS = (
+    "step",
+    "reactant",
+    "process",
+    "product",
+    "step_time_s",
+    "time_s",
+    "barrier_eV",
+    "rate_per_s",
+    "energy_eV",
+    "superbasin",
+    "temperature_K",
+)
+_PROCESSES = (
+    "state",
+    "process",
+    "product",
+    "barrier_eV",
+    "prefactor_per_s",
+    "rate_per_s",
+    "saddle_energy_eV",
+    "product_energy_eV",
+    "repeats",
+    "gamma_saddle",
+    "gamma_product",
+    "gamma_path",
+    "prefactor_kind",
+)
 _STATES = ("state", "energy_eV", "processes", "good_searches", "bad_searches")
 
 
@@ -40,16 +64,54 @@ def export(result: EonResult, *, rotation: Array, directory: Path) -> None:
         directory: where to; made if missing.
     """
     make_directory(directory)
-    _table(directory / "events.csv", _EVENTS, (
-        (e.step, e.reactant, e.process, e.product, e.step_time_s, e.time_s, e.barrier, e.rate, e.energy, e.superbasin,
-         e.temperature_K)
-        for e in result.events))
-    _table(directory / "processes.csv", _PROCESSES, (
-        (p.state, p.process, p.product, p.barrier, p.prefactor, p.rate, p.saddle_energy, p.product_energy, p.repeats,
-         p.gamma_saddle, p.gamma_product, p.gamma_path, p.prefactor_kind)
-        for state in result.states for p in state.processes))
-    _table(directory / "states.csv", _STATES, (
-        (s.number, s.energy, len(s.processes), s.good, s.bad) for s in result.states))
+    _table(
+        directory / "events.csv",
+        _EVENTS,
+        (
+            (
+                e.step,
+                e.reactant,
+                e.process,
+                e.product,
+                e.step_time_s,
+                e.time_s,
+                e.barrier,
+                e.rate,
+                e.energy,
+                e.superbasin,
+                e.temperature_K,
+            )
+            for e in result.events
+        ),
+    )
+    _table(
+        directory / "processes.csv",
+        _PROCESSES,
+        (
+            (
+                p.state,
+                p.process,
+                p.product,
+                p.barrier,
+                p.prefactor,
+                p.rate,
+                p.saddle_energy,
+                p.product_energy,
+                p.repeats,
+                p.gamma_saddle,
+                p.gamma_product,
+                p.gamma_path,
+                p.prefactor_kind,
+            )
+            for state in result.states
+            for p in state.processes
+        ),
+    )
+    _table(
+        directory / "states.csv",
+        _STATES,
+        ((s.number, s.energy, len(s.processes), s.good, s.bad) for s in result.states),
+    )
     _frames(directory / "trajectory.xyz", trajectory(result, rotation=rotation))
     _frames(directory / "processes.xyz", _process_frames(result, rotation))
 
@@ -68,12 +130,28 @@ def trajectory(result: EonResult, *, rotation: Array) -> Iterator[Atoms]:
     start = read_structure(structures[0])
     cell = np.asarray(start.cell.array)
     path = AtomPath.start(cell, start.get_chemical_symbols(), anchored=bool(start.constraints))
-    yield _frame(start, path.unwrapped(positions(0)), rotation, energies[0], {"step": 0, "time_s": 0.0, "state": 0})
+    yield _frame(
+        start,
+        path.unwrapped(positions(0)),
+        rotation,
+        energies[0],
+        {"step": 0, "time_s": 0.0, "state": 0},
+    )
     for event in result.events:
         path = path.changed(event.mapping, event.images, event.drift_A)
-        yield _frame(start, path.unwrapped(positions(event.product)), rotation, energies[event.product],
-                     {"step": event.step + 1, "time_s": event.time_s, "state": event.product, "barrier_eV": event.barrier,
-                      **({"temperature_K": event.temperature_K} if event.temperature_K else {})})
+        yield _frame(
+            start,
+            path.unwrapped(positions(event.product)),
+            rotation,
+            energies[event.product],
+            {
+                "step": event.step + 1,
+                "time_s": event.time_s,
+                "state": event.product,
+                "barrier_eV": event.barrier,
+                **({"temperature_K": event.temperature_K} if event.temperature_K else {}),
+            },
+        )
 
 
 def _process_frames(result: EonResult, rotation: Array) -> Iterator[Atoms]:
@@ -86,12 +164,29 @@ def _process_frames(result: EonResult, rotation: Array) -> Iterator[Atoms]:
             for kind, path, energy in named:
                 if path.is_file():
                     atoms = read_structure(path)
-                    yield _frame(atoms, np.asarray(atoms.positions), rotation, energy,
-                                 {"kind": kind, "state": state.number, "process": process.process, "barrier_eV": process.barrier})
+                    yield _frame(
+                        atoms,
+                        np.asarray(atoms.positions),
+                        rotation,
+                        energy,
+                        {
+                            "kind": kind,
+                            "state": state.number,
+                            "process": process.process,
+                            "barrier_eV": process.barrier,
+                        },
+                    )
 
 
-def _frame(like: Atoms, positions: Array, rotation: Array, energy: float | None, info: dict[str, Any]) -> Atoms:
-    frame = Atoms(like.get_chemical_symbols(), positions=positions @ rotation, cell=like.cell.array @ rotation, pbc=True)
+def _frame(
+    like: Atoms, positions: Array, rotation: Array, energy: float | None, info: dict[str, Any]
+) -> Atoms:
+    frame = Atoms(
+        like.get_chemical_symbols(),
+        positions=positions @ rotation,
+        cell=like.cell.array @ rotation,
+        pbc=True,
+    )
     frame.set_constraint(like.constraints)
     frame.info.update(info)
     if energy is not None:

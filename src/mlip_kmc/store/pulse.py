@@ -34,7 +34,9 @@ class Pulse:
         self._workers = workers
         self._last = (float("-inf"), "")
 
-    def beat(self, phase: str, *, roll: "Roll | None" = None, busy: int = 0, waiting: int = 0) -> None:
+    def beat(
+        self, phase: str, *, roll: "Roll | None" = None, busy: int = 0, waiting: int = 0
+    ) -> None:
         """Say so, unless it was said a moment ago.
 
         Args:
@@ -47,14 +49,25 @@ class Pulse:
         if phase == self._last[1] and now - self._last[0] < INTERVAL_S:
             return
         self._last = now, phase
-        live = Live(time_s=round(time.time(), 3), host=socket.gethostname(), pid=os.getpid(), phase=phase,
-                    workers=self._workers if roll is None else roll.total, busy=busy, waiting=waiting, interval_s=INTERVAL_S,
-                    nodes={} if roll is None else dict(roll.nodes()))
+        live = Live(
+            time_s=round(time.time(), 3),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            phase=phase,
+            workers=self._workers if roll is None else roll.total,
+            busy=busy,
+            waiting=waiting,
+            interval_s=INTERVAL_S,
+            nodes={} if roll is None else dict(roll.nodes()),
+        )
         text = live.to_json().encode()
         try:
             write_whole(self._path, text)
         except StorageError:
-            with contextlib.suppress(OSError), self._path.open("r+b") as stream:  # a full disk has room for it where it is
+            with (
+                contextlib.suppress(OSError),
+                self._path.open("r+b") as stream,
+            ):  # a full disk has room for it where it is
                 stream.write(text)
                 stream.truncate()
 
@@ -62,7 +75,10 @@ class Pulse:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)

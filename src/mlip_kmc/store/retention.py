@@ -1,6 +1,6 @@
 """Bounds what is kept only for looking into failures.
 
-    prune(run / "evidence", limit_MB=200.0)
+prune(run / "evidence", limit_MB=200.0)
 """
 
 import shutil
@@ -24,7 +24,9 @@ def prune(folder: Path, *, limit_MB: float) -> list[str]:
     """
     try:
         with storage_errors(folder):
-            entries = sorted((entry.lstat().st_mtime, entry.name, _size(entry)) for entry in folder.iterdir())
+            entries = sorted(
+                (entry.lstat().st_mtime, entry.name, _size(entry)) for entry in folder.iterdir()
+            )
     except StorageError:
         return []  # missing, or gone meanwhile: the next time
     total = sum(size for _, _, size in entries)
@@ -44,4 +46,6 @@ def prune(folder: Path, *, limit_MB: float) -> list[str]:
 def _size(entry: Path) -> int:
     if not entry.is_dir():
         return entry.lstat().st_size
-    return sum(path.lstat().st_size for path in entry.rglob("*") if path.is_file() or path.is_symlink())
+    return sum(
+        path.lstat().st_size for path in entry.rglob("*") if path.is_file() or path.is_symlink()
+    )

@@ -1,7 +1,7 @@
 """Room on the run directory's disk: one rule for starting, for going on, and for going on after a pause.
 
-    require_room(run_dir)                                       # StorageError, of the kind that a pause mends
-    wait_for_room(error, run_dir=run_dir, limit_min=None, ...)  # True when there is room again
+require_room(run_dir)                                       # StorageError, of the kind that a pause mends
+wait_for_room(error, run_dir=run_dir, limit_min=None, ...)  # True when there is room again
 """
 
 import math
@@ -27,15 +27,23 @@ def require_room(run_dir: Path) -> None:
         StorageError: it cannot.
     """
     if not has_room(run_dir, probe_bytes=ROOM_BYTES):
-        error = StorageError(f"there is no room for {size(ROOM_BYTES)} in {run_dir}, which a run needs to start and to go on"
-                             f"{_RUN_AGAIN}")
+        error = StorageError(
+            f"there is no room for {size(ROOM_BYTES)} in {run_dir}, which a run needs to start and to go on"
+            f"{_RUN_AGAIN}"
+        )
         error.full = True
         raise error
 
 
 def wait_for_room(
-    error: StorageError, *, run_dir: Path, limit_min: float | None, stop: threading.Event, drain: threading.Event,
-    on_note: Callable[[str], None], beat: Callable[[str], None],
+    error: StorageError,
+    *,
+    run_dir: Path,
+    limit_min: float | None,
+    stop: threading.Event,
+    drain: threading.Event,
+    on_note: Callable[[str], None],
+    beat: Callable[[str], None],
 ) -> bool:
     """Wait until there is room; False when that takes longer than it may, or the run is to stop.
 
@@ -49,10 +57,14 @@ def wait_for_room(
         beat: takes the run's phase, for `status`.
     """
     deadline = math.inf if limit_min is None else time.monotonic() + limit_min * 60
-    on_note(f"paused: {str(error).replace(_RUN_AGAIN, '')}; it goes on when there are {size(ROOM_BYTES)}")
+    on_note(
+        f"paused: {str(error).replace(_RUN_AGAIN, '')}; it goes on when there are {size(ROOM_BYTES)}"
+    )
     while time.monotonic() < deadline and not drain.is_set():
         beat("paused: the disk is full")
-        if stop.wait(_POLL_S):  # also before the first look: there may seem to be room where writing fails again
+        if stop.wait(
+            _POLL_S
+        ):  # also before the first look: there may seem to be room where writing fails again
             return False
         if has_room(run_dir, probe_bytes=ROOM_BYTES):
             on_note("there is room again: the run goes on from its last commit")

@@ -42,8 +42,10 @@ from mlip_kmc.model.structure import read_structure
 from mlip_kmc.store.checkpoints import FORMAT
 from mlip_kmc.store.eon_tree import read_states
 
-EON_PREFACTORS = ("its harmonic rates are of eOn's own kind, from Hessians of some atoms with translations left in: they may be "
-                  "wrong by a factor of two, and searches were lost; make the run again in a new run directory")
+EON_PREFACTORS = (
+    "its harmonic rates are of eOn's own kind, from Hessians of some atoms with translations left in: they may be "
+    "wrong by a factor of two, and searches were lost; make the run again in a new run directory"
+)
 Array = npt.NDArray[np.float64]
 Detail = Literal["structures", "tables", "numbers"]
 
@@ -127,49 +129,76 @@ class RunView:
         """
         generations = path / "generations"
         if not generations.is_dir():
-            raise RunStateError(f"{path} is no run directory (it has no generations); name one that `mlip-kmc run --dir` made")
+            raise RunStateError(
+                f"{path} is no run directory (it has no generations); name one that `mlip-kmc run --dir` made"
+            )
         with temporary("view", parent=Path(tempfile.gettempdir())) as folder:
             yield cls._newest(path.absolute(), generations, folder, detail=detail)
 
     @classmethod
     def _newest(cls, path: Path, generations: Path, folder: Path, *, detail: Detail) -> Self:
         for attempt in range(_ATTEMPTS):
-            names = sorted((entry.name for entry in generations.iterdir() if _MANIFEST.match(entry.name)), reverse=True)
+            names = sorted(
+                (entry.name for entry in generations.iterdir() if _MANIFEST.match(entry.name)),
+                reverse=True,
+            )
             if not names:
-                raise RunStateError(f"nothing is committed yet in {path}; wait until its first searches run")
+                raise RunStateError(
+                    f"nothing is committed yet in {path}; wait until its first searches run"
+                )
             reasons = []
             for name in names:
                 try:
-                    return cls._at(path, generations / name, folder / f"{attempt}-{name}", detail=detail)
+                    return cls._at(
+                        path, generations / name, folder / f"{attempt}-{name}", detail=detail
+                    )
                 except _NotWholeError as error:
                     reasons.append(f"{name}: {error}")
             time.sleep(_PAUSE_S)
-        raise RunStateError(f"no generation in {generations} is whole ({'; '.join(reasons)}); restore it from a backup")
+        raise RunStateError(
+            f"no generation in {generations} is whole ({'; '.join(reasons)}); restore it from a backup"
+        )
 
     @classmethod
     def _at(cls, path: Path, manifest_path: Path, root: Path, *, detail: Detail) -> Self:
         manifest = _manifest(manifest_path)
         state = manifest["state"]
-        journals = {name: _journal(path / "journal" / f"{name}.jsonl", entry) for name, entry in manifest["journals"].items()}
+        journals = {
+            name: _journal(path / "journal" / f"{name}.jsonl", entry)
+            for name, entry in manifest["journals"].items()
+        }
         _lay_out(path, manifest["folders"], root, detail=detail)
         searches = tuple(SearchRecord.from_json(line) for line in journals.get("searches", []))
         return cls(
-            path=path, generation=manifest["number"], identity=manifest["identity"], numbers=_numbers(state.get("numbers", {})),
+            path=path,
+            generation=manifest["number"],
+            identity=manifest["identity"],
+            numbers=_numbers(state.get("numbers", {})),
             settings=_settings(root / "config.ini", state.get("facts", {})),
             minimised=_minimised(state.get("minimised")),
             events=tuple(Event.from_json(line) for line in journals.get("events", [])),
             searches=searches,
             starts=tuple(Start.from_json(line) for line in journals.get("starts", [])),
-            states=read_states(root, searches) if detail != "numbers" else (), raw=state,
+            states=read_states(root, searches) if detail != "numbers" else (),
+            raw=state,
         )
 
-    def result(self, *, status: Status = Status.MORE_TO_DO, reason: str = "read from its directory") -> EonResult:
+    def result(
+        self, *, status: Status = Status.MORE_TO_DO, reason: str = "read from its directory"
+    ) -> EonResult:
         """The run as `export` takes it; whether it is done is not written in a run directory."""
         outcomes = [record.outcome for record in self.searches]
         return EonResult(
-            status=status, reason=reason, run_dir=self.path, kmc_steps=len(self.events),
-            simulated_time_s=self.numbers.time_s, minimised=self.minimised, states=self.states, events=self.events,
-            searches={outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}, reasons=reasons_of(self.searches),
+            status=status,
+            reason=reason,
+            run_dir=self.path,
+            kmc_steps=len(self.events),
+            simulated_time_s=self.numbers.time_s,
+            minimised=self.minimised,
+            states=self.states,
+            events=self.events,
+            searches={outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)},
+            reasons=reasons_of(self.searches),
             prefactor_reasons=prefactor_reasons(self.searches),
         )
 
@@ -209,7 +238,9 @@ def _manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise _NotWholeError(str(error)) from error
     if manifest.get("format") != FORMAT:
-        raise RunStateError(f"{path} was written by another version of mlip-kmc; read the run with that version")
+        raise RunStateError(
+            f"{path} was written by another version of mlip-kmc; read the run with that version"
+        )
     return manifest
 
 
@@ -237,7 +268,9 @@ def _lay_out(path: Path, folders: Mapping[str, str], root: Path, *, detail: Deta
         files: dict[str, str] = json.loads(_content(path, digest, live=None))
         for name, file_digest in files.items():
             place = root / name
-            if place.parent.name == "procdata" and not (detail == "structures" and place.suffix == ".con"):
+            if place.parent.name == "procdata" and not (
+                detail == "structures" and place.suffix == ".con"
+            ):
                 continue
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.suffix == ".con":
@@ -283,11 +316,20 @@ def _settings(path: Path, facts: Mapping[str, Any]) -> RunSettings:
         return ini.getfloat(section, key, fallback=None)
 
     default_per_s = number("Prefactor", "default_value")
-    prefactors = "eon" if default_per_s == 0 else "harmonic" if facts.get("prefactor.harmonic") else "constant"
+    prefactors = (
+        "eon"
+        if default_per_s == 0
+        else "harmonic"
+        if facts.get("prefactor.harmonic")
+        else "constant"
+    )
     return RunSettings(
-        potential=ini.get("Potential", "potential", fallback=""), temperature_K=number("Main", "temperature"),
-        confidence_scheme=ini.get("AKMC", "confidence_scheme", fallback=""), confidence=number("AKMC", "confidence"),
-        prefactor_per_s=default_per_s if prefactors == "constant" else None, prefactors=prefactors,
+        potential=ini.get("Potential", "potential", fallback=""),
+        temperature_K=number("Main", "temperature"),
+        confidence_scheme=ini.get("AKMC", "confidence_scheme", fallback=""),
+        confidence=number("AKMC", "confidence"),
+        prefactor_per_s=default_per_s if prefactors == "constant" else None,
+        prefactors=prefactors,
         fallback_per_s=default_per_s if prefactors == "harmonic" else None,
         thermal_window_kT=number("AKMC", "thermally_accessible_window"),
         seed=ini.getint("Main", "random_seed", fallback=None),

@@ -107,8 +107,11 @@ class Attendance(SchedulerPlugin):  # type: ignore[misc]
     def roll(self) -> Roll:
         """Who is there, by name."""
         with self._lock:
-            return Roll(slots={self._names[address]: slots for address, slots in self._slots.items()},
-                        joined=self._counts["joined"], left=self._counts["left"])
+            return Roll(
+                slots={self._names[address]: slots for address, slots in self._slots.items()},
+                joined=self._counts["joined"],
+                left=self._counts["left"],
+            )
 
     def capacity_s(self) -> float:
         """Slots times seconds so far."""
@@ -127,8 +130,13 @@ class Silence:
             limit_s: of silence; no less than four of dask's heartbeats, which come from every 0.5 s (up to 10 workers) on.
             clock: of the scheduler's waking time.
         """
-        self._limit_s, self._clock = limit_s, clock or AwakeClock(longest_gap_s=min(LONGEST_GAP_S, limit_s / 10))
-        self._heard: dict[str, tuple[float, float]] = {}  # by address: its last heartbeat, and when we knew of it
+        self._limit_s, self._clock = (
+            limit_s,
+            clock or AwakeClock(longest_gap_s=min(LONGEST_GAP_S, limit_s / 10)),
+        )
+        self._heard: dict[
+            str, tuple[float, float]
+        ] = {}  # by address: its last heartbeat, and when we knew of it
         self._gone: dict[str, float] = {}  # by address: how long it had been silent
         self._slept_s, self._woke = 0.0, -math.inf
 
@@ -139,16 +147,30 @@ class Silence:
             last_seen: when the last heartbeat of each worker came, by whatever clock.
         """
         now = self._now()
-        self._gone |= {address: now - since for address, (_, since) in self._heard.items() if address not in last_seen}
-        self._heard = {address: self._heard[address] if self._heard.get(address, (None,))[0] == seen else (seen, now)
-                       for address, seen in last_seen.items()}
+        self._gone |= {
+            address: now - since
+            for address, (_, since) in self._heard.items()
+            if address not in last_seen
+        }
+        self._heard = {
+            address: self._heard[address]
+            if self._heard.get(address, (None,))[0] == seen
+            else (seen, now)
+            for address, seen in last_seen.items()
+        }
         limit_s = self._at_least(self._limit_s)
-        return [address for address, (_, since) in self._heard.items() if not now - since <= limit_s]
+        return [
+            address for address, (_, since) in self._heard.items() if not now - since <= limit_s
+        ]
 
     def explains(self, address: str) -> bool:
         """Was the worker that is gone silent before, or this process asleep: is its end no sign of what it ran?"""
         now = self._now()
-        silent_s = now - self._heard[address][1] if address in self._heard else self._gone.get(address, 0.0)
+        silent_s = (
+            now - self._heard[address][1]
+            if address in self._heard
+            else self._gone.get(address, 0.0)
+        )
         return silent_s > self._at_least(self._limit_s / 4) or now - self._woke < self._limit_s
 
     def _now(self) -> float:

@@ -55,7 +55,12 @@ class SearchCluster:
     """Runs client jobs and hands back what is done, in any order."""
 
     def __init__(
-        self, cluster: LocalCluster, *, announced: Path | None = None, spare: int = 0, silent_s: float | None = None
+        self,
+        cluster: LocalCluster,
+        *,
+        announced: Path | None = None,
+        spare: int = 0,
+        silent_s: float | None = None,
     ) -> None:
         """Take up a dask cluster; use `local` or `joined`."""
         self._cluster = cluster
@@ -88,12 +93,26 @@ class SearchCluster:
             workers: how many clients run at a time; each uses one processor.
         """
         settle()
-        return cls(LocalCluster(n_workers=1, threads_per_worker=workers, processes=False, dashboard_address=None,
-                                protocol="inproc", silence_logs=logging.CRITICAL), spare=1)
+        return cls(
+            LocalCluster(
+                n_workers=1,
+                threads_per_worker=workers,
+                processes=False,
+                dashboard_address=None,
+                protocol="inproc",
+                silence_logs=logging.CRITICAL,
+            ),
+            spare=1,
+        )
 
     @classmethod
     def joined(
-        cls, *, file: Path, files: Mapping[str, str], interface: str | None = None, silent_s: float = SILENT_S
+        cls,
+        *,
+        file: Path,
+        files: Mapping[str, str],
+        interface: str | None = None,
+        silent_s: float = SILENT_S,
     ) -> Self:
         """No worker yet; whoever reads `file` joins.
 
@@ -110,13 +129,26 @@ class SearchCluster:
         keys = Keys.make()
         where = {"interface": interface} if interface else {"host": "0.0.0.0"}  # noqa: S104 - TLS, certificates asked of both
         try:
-            cluster = LocalCluster(n_workers=0, dashboard_address=None, protocol="tls://", security=keys.security(),
-                                   silence_logs=logging.CRITICAL, **where)
+            cluster = LocalCluster(
+                n_workers=0,
+                dashboard_address=None,
+                protocol="tls://",
+                security=keys.security(),
+                silence_logs=logging.CRITICAL,
+                **where,
+            )
         except (OSError, RuntimeError, ValueError) as error:
-            raise ProgramError(f"cannot listen for workers{f' on {interface}' if interface else ''}: {error}") from error
+            raise ProgramError(
+                f"cannot listen for workers{f' on {interface}' if interface else ''}: {error}"
+            ) from error
         found = cls(cluster, announced=file, silent_s=silent_s)
-        Connection(start=secrets.token_hex(16), version=metadata.version("mlip-kmc"), credential=keys.worker, files=dict(files),
-                   addresses=_addresses(cluster.scheduler.address)).write(file)
+        Connection(
+            start=secrets.token_hex(16),
+            version=metadata.version("mlip-kmc"),
+            credential=keys.worker,
+            files=dict(files),
+            addresses=_addresses(cluster.scheduler.address),
+        ).write(file)
         return found
 
     # -- jobs
@@ -138,7 +170,9 @@ class SearchCluster:
         """What has come back; waits up to `timeout_s` for the first."""
         found = []
         with contextlib.suppress(queue.Empty):
-            found.append(self._done.get(timeout=timeout_s) if timeout_s > 0 else self._done.get_nowait())
+            found.append(
+                self._done.get(timeout=timeout_s) if timeout_s > 0 else self._done.get_nowait()
+            )
             while True:
                 found.append(self._done.get_nowait())
         with self._lock:
@@ -245,7 +279,9 @@ class SearchCluster:
         scheduler = self._cluster.scheduler
         while not self._closing:
             await asyncio.sleep(interval_s)
-            for address in silence.look({address: worker.last_seen for address, worker in scheduler.workers.items()}):
+            for address in silence.look(
+                {address: worker.last_seen for address, worker in scheduler.workers.items()}
+            ):
                 await scheduler.remove_worker(address, stimulus_id=f"{_KEY}silent")
 
     def _put(self, job: ClientJob) -> None:
@@ -265,7 +301,9 @@ class SearchCluster:
                 number = self._wanted[name]
                 self._tries += 1  # in the key: dask would answer a search that is tried again with its first result
                 key = f"{_KEY}{name}-{self._tries}"
-                future = self._client.submit(run_job, job, tag=key, key=key, pure=False, retries=2, priority=-number)
+                future = self._client.submit(
+                    run_job, job, tag=key, key=key, pure=False, retries=2, priority=-number
+                )
                 self._sent[name] = future
                 self._client.loop.add_callback(self._bring, job, number, future)
 
@@ -279,12 +317,16 @@ class SearchCluster:
         except KilledWorker as error:
             done = self._after_a_death(name, str(error.last_worker.address))
         except Exception as error:  # noqa: BLE001 - whatever a worker raises is the search's end, not the run's
-            done = ClientDone(name=name, end=End.CRASHED, message=f"{error}" or type(error).__name__)
+            done = ClientDone(
+                name=name, end=End.CRASHED, message=f"{error}" or type(error).__name__
+            )
         with self._lock:
             if self._sent.get(name) is not future:
                 return  # it was taken back
             del self._sent[name]
-            if done.end is End.CANCELLED:  # not by us: the worker that ran it leaves or has gone, or dask has lost it
+            if (
+                done.end is End.CANCELLED
+            ):  # not by us: the worker that ran it leaves or has gone, or dask has lost it
                 self._put(job)
             else:
                 self._deaths.pop(name, None)
@@ -298,13 +340,19 @@ class SearchCluster:
             self._deaths[name] += 1
         if self._deaths[name] < MOST_DEATHS:
             return ClientDone(name=name, end=End.CANCELLED)
-        return ClientDone(name=name, end=End.KILLED_WORKERS, message=f"{MOST_DEATHS} workers died while they ran it")
+        return ClientDone(
+            name=name,
+            end=End.KILLED_WORKERS,
+            message=f"{MOST_DEATHS} workers died while they ran it",
+        )
 
     def close(self) -> None:
         """End everything that runs, and the workers."""
         self._closing = True
         if self._announced is not None:
-            self._announced.unlink(missing_ok=True)  # first: workers that see it gone do not wait for another start
+            self._announced.unlink(
+                missing_ok=True
+            )  # first: workers that see it gone do not wait for another start
         self.cancel_all()
         with contextlib.suppress(TimeoutError):
             self._client.sync(self._dismiss, callback_timeout=5)
@@ -321,7 +369,10 @@ class SearchCluster:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -331,4 +382,8 @@ def _addresses(address: str) -> tuple[str, ...]:
     import socket
 
     port = address.rsplit(":", 1)[1]
-    return tuple(dict.fromkeys([address, f"tls://{socket.getfqdn()}:{port}", f"tls://{socket.gethostname()}:{port}"]))
+    return tuple(
+        dict.fromkeys(
+            [address, f"tls://{socket.getfqdn()}:{port}", f"tls://{socket.gethostname()}:{port}"]
+        )
+    )

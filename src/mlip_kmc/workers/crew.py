@@ -111,7 +111,9 @@ class Crew:
                 if there is not None and there != joined:
                     self._dismiss()
                     self._check(there)
-                    self.say(f"joining the run at {there.addresses[0]}, {counted(self.slots, 'search')} at a time")
+                    self.say(
+                        f"joining the run at {there.addresses[0]}, {counted(self.slots, 'search')} at a time"
+                    )
                     joined = there
                 now = clock.now()
                 if joined is not None and self._keep_up(joined):
@@ -124,16 +126,22 @@ class Crew:
 
     def _check(self, connection: Connection) -> None:
         if connection.version != metadata.version("mlip-kmc"):
-            raise RunStateError(f"the run is of mlip-kmc {connection.version}, this worker of {metadata.version('mlip-kmc')}; "
-                                "run workers from the run's own image")
+            raise RunStateError(
+                f"the run is of mlip-kmc {connection.version}, this worker of {metadata.version('mlip-kmc')}; "
+                "run workers from the run's own image"
+            )
         for name, digest in connection.files.items():
             try:
                 same = sha256_of(Path(name)) == digest
             except OSError as error:
-                raise RunStateError(f"this node cannot read {name}, which the searches need: {error.strerror}; bind its folder "
-                                    "into the container") from error
+                raise RunStateError(
+                    f"this node cannot read {name}, which the searches need: {error.strerror}; bind its folder "
+                    "into the container"
+                ) from error
             if not same:
-                raise RunStateError(f"{name} has another content here than where the run is; give all nodes the same files")
+                raise RunStateError(
+                    f"{name} has another content here than where the run is; give all nodes the same files"
+                )
 
     def _keep_up(self, connection: Connection) -> bool:
         """Start the members that are missing; True while any of them is connected or on its way."""
@@ -150,17 +158,24 @@ class Crew:
             for slot in range(self.slots):
                 if slot not in self._members:
                     self._members[slot] = self._hire(connection, slot)
-        return any(member.is_alive() and (Path(self._marks) / str(slot)).exists() for slot, member in self._members.items())
+        return any(
+            member.is_alive() and (Path(self._marks) / str(slot)).exists()
+            for slot, member in self._members.items()
+        )
 
     def _note_death(self, exitcode: int, now: float) -> None:
         self._deaths.append(now)
         while self._deaths and now - self._deaths[0] > _RAPID_S * self.slots:
             self._deaths.popleft()
-        how = f"signal {signal.Signals(-exitcode).name}" if exitcode < 0 else f"exit code {exitcode}"
+        how = (
+            f"signal {signal.Signals(-exitcode).name}" if exitcode < 0 else f"exit code {exitcode}"
+        )
         self.say(f"a worker process died ({how}); it is started again")
         if len(self._deaths) >= _MOST_RAPID_DEATHS * self.slots:
-            raise ProgramError(f"worker processes on {_machine()} died {len(self._deaths)} times in a short time, the "
-                               f"last by {how}; check the node's memory and scratch, then start its worker again")
+            raise ProgramError(
+                f"worker processes on {_machine()} died {len(self._deaths)} times in a short time, the "
+                f"last by {how}; check the node's memory and scratch, then start its worker again"
+            )
 
     @property
     def _marks(self) -> str:
@@ -175,7 +190,9 @@ class Crew:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         name = f"{_machine()}:{os.getpid()}:{slot}"
-        member = context.Process(target=work, args=(connection, name, mark, self.interface), name=name, daemon=True)
+        member = context.Process(
+            target=work, args=(connection, name, mark, self.interface), name=name, daemon=True
+        )
         member.start()
         return member
 
@@ -212,8 +229,10 @@ def _check_scratch() -> None:
     with storage_errors(scratch, place=PLACE):
         left = os.statvfs(scratch)
     if left.f_bavail * left.f_frsize < LEAST_SCRATCH_BYTES:
-        raise StorageError(f"{scratch} on {_machine()} has {left.f_bavail * left.f_frsize / 1e6:.0f} MB left, a search "
-                           f"may need {LEAST_SCRATCH_BYTES / 1e6:.0f} MB; set MLIP_KMC_SCRATCH to a larger node-local folder")
+        raise StorageError(
+            f"{scratch} on {_machine()} has {left.f_bavail * left.f_frsize / 1e6:.0f} MB left, a search "
+            f"may need {LEAST_SCRATCH_BYTES / 1e6:.0f} MB; set MLIP_KMC_SCRATCH to a larger node-local folder"
+        )
 
 
 def work(connection: Connection, name: str, mark: Path, interface: str | None) -> None:
@@ -228,8 +247,17 @@ def work(connection: Connection, name: str, mark: Path, interface: str | None) -
 
 async def _work(connection: Connection, name: str, mark: Path, interface: str | None) -> int:
     for address in connection.addresses:
-        worker = Worker(address, nthreads=1, name=name, security=connection.security(), memory_limit=0, nanny=None,
-                        local_directory=str(mark.parent / f"{mark.name}.dask"), death_timeout=_CONNECT_S, interface=interface)
+        worker = Worker(
+            address,
+            nthreads=1,
+            name=name,
+            security=connection.security(),
+            memory_limit=0,
+            nanny=None,
+            local_directory=str(mark.parent / f"{mark.name}.dask"),
+            death_timeout=_CONNECT_S,
+            interface=interface,
+        )
         try:
             async with asyncio.timeout(_CONNECT_S * 2):
                 await worker

@@ -10,16 +10,25 @@ def settle() -> None:
     import dask
     from distributed.node import ServerNode
 
-    ServerNode.start_http_server = lambda *_, **__: None  # no dashboard: it would listen to the whole network
+    ServerNode.start_http_server = lambda *_, **__: (
+        None
+    )  # no dashboard: it would listen to the whole network
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    dask.config.set({
-        "distributed.worker.memory.terminate": False, "distributed.worker.memory.pause": False,
-        "distributed.worker.memory.spill": False, "distributed.worker.memory.target": False,
-        "distributed.admin.tick.limit": "1h", "distributed.admin.system-monitor.disk": False,
-        "distributed.scheduler.allowed-failures": 0,  # it would send all that ran to the first worker that comes back
-        "distributed.scheduler.worker-ttl": None,  # see attendance.py
-        "distributed.scheduler.work-stealing": False,  # only what can run at once is with dask
-        "distributed.worker.profile.enabled": False, "distributed.worker.use-file-locking": False,
-        "distributed.comm.timeouts.connect": "15s", "distributed.comm.timeouts.tcp": "45s",
-        "distributed.comm.compression": None,
-    })
+    dask.config.set(
+        {
+            "distributed.worker.memory.terminate": False,
+            "distributed.worker.memory.pause": False,
+            "distributed.worker.memory.spill": False,
+            "distributed.worker.memory.target": False,
+            "distributed.admin.tick.limit": "1h",
+            "distributed.admin.system-monitor.disk": False,
+            "distributed.scheduler.allowed-failures": 0,  # it would send all that ran to the first worker that comes back
+            "distributed.scheduler.worker-ttl": None,  # see attendance.py
+            "distributed.scheduler.work-stealing": False,  # only what can run at once is with dask
+            "distributed.worker.profile.enabled": False,
+            "distributed.worker.use-file-locking": False,
+            "distributed.comm.timeouts.connect": "15s",
+            "distributed.comm.timeouts.tcp": "45s",
+            "distributed.comm.compression": None,
+        }
+    )

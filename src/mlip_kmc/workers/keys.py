@@ -59,16 +59,26 @@ class Keys:
 
         key = ec.generate_private_key(ec.SECP256R1())
         authority = _certificate("mlip-kmc run", key=key, signer=None)
-        return cls(scheduler=_credential("scheduler", authority, key), worker=_credential("worker", authority, key))
+        return cls(
+            scheduler=_credential("scheduler", authority, key),
+            worker=_credential("worker", authority, key),
+        )
 
     def security(self) -> Any:
         """dask's `Security` for the scheduler and the client beside it."""
         from distributed.security import Security
 
         own = self.scheduler
-        return Security(require_encryption=True, tls_ca_file=own.authority, tls_scheduler_cert=own.certificate,
-                        tls_scheduler_key=own.key, tls_client_cert=own.certificate, tls_client_key=own.key,
-                        tls_worker_cert=own.certificate, tls_worker_key=own.key)
+        return Security(
+            require_encryption=True,
+            tls_ca_file=own.authority,
+            tls_scheduler_cert=own.certificate,
+            tls_scheduler_key=own.key,
+            tls_client_cert=own.certificate,
+            tls_client_key=own.key,
+            tls_worker_cert=own.certificate,
+            tls_worker_key=own.key,
+        )
 
 
 @dataclass(frozen=True)
@@ -113,28 +123,48 @@ class Connection:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise RunStateError(f"cannot read {path}: {error.strerror}; run workers as the user that runs the run") from error
+            raise RunStateError(
+                f"cannot read {path}: {error.strerror}; run workers as the user that runs the run"
+            ) from error
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
-            raise RunStateError(f"{path} belongs to another user or is open to others; it is not trusted: stop the run and "
-                                "start it again")
+            raise RunStateError(
+                f"{path} belongs to another user or is open to others; it is not trusted: stop the run and "
+                "start it again"
+            )
         try:
             body = json.loads(data)
             if body.pop("format") != FORMAT:
-                raise RunStateError(f"{path} is of another version of mlip-kmc; run workers from the run's own image")
-            return cls(**{**body, "addresses": tuple(body["addresses"]), "credential": Credential(**body["credential"])})
+                raise RunStateError(
+                    f"{path} is of another version of mlip-kmc; run workers from the run's own image"
+                )
+            return cls(
+                **{
+                    **body,
+                    "addresses": tuple(body["addresses"]),
+                    "credential": Credential(**body["credential"]),
+                }
+            )
         except (ValueError, KeyError, TypeError) as error:
-            raise RunStateError(f"{path} is damaged ({error}); stop the run and start it again") from error
+            raise RunStateError(
+                f"{path} is damaged ({error}); stop the run and start it again"
+            ) from error
 
     def security(self) -> Any:
         """dask's `Security` for a worker."""
         from distributed.security import Security
 
         own = self.credential
-        return Security(require_encryption=True, tls_ca_file=own.authority, tls_worker_cert=own.certificate,
-                        tls_worker_key=own.key)
+        return Security(
+            require_encryption=True,
+            tls_ca_file=own.authority,
+            tls_worker_cert=own.certificate,
+            tls_worker_key=own.key,
+        )
 
 
-def _credential(role: str, authority: "x509.Certificate", signer: "ec.EllipticCurvePrivateKey") -> Credential:
+def _credential(
+    role: str, authority: "x509.Certificate", signer: "ec.EllipticCurvePrivateKey"
+) -> Credential:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -142,13 +172,19 @@ def _credential(role: str, authority: "x509.Certificate", signer: "ec.EllipticCu
     certificate = _certificate(f"mlip-kmc {role}", key=key, signer=signer, authority=authority)
     pem = serialization.Encoding.PEM
     return Credential(
-        authority=authority.public_bytes(pem).decode(), certificate=certificate.public_bytes(pem).decode(),
-        key=key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode(),
+        authority=authority.public_bytes(pem).decode(),
+        certificate=certificate.public_bytes(pem).decode(),
+        key=key.private_bytes(
+            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode(),
     )
 
 
 def _certificate(
-    name: str, *, key: "ec.EllipticCurvePrivateKey", signer: "ec.EllipticCurvePrivateKey | None",
+    name: str,
+    *,
+    key: "ec.EllipticCurvePrivateKey",
+    signer: "ec.EllipticCurvePrivateKey | None",
     authority: "x509.Certificate | None" = None,
 ) -> "x509.Certificate":
     """A certificate of `key`, signed by the authority; without one, the authority itself."""
@@ -158,10 +194,18 @@ def _certificate(
     subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(tz=dt.UTC)
     builder = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(authority.subject if authority else subject)
-        .public_key(key.public_key()).serial_number(x509.random_serial_number())
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(authority.subject if authority else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=_CLOCK_SKEW_DAYS))
         .not_valid_after(now + dt.timedelta(days=_VALID_DAYS))
-        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=0 if authority is None else None), critical=True)
+        .add_extension(
+            x509.BasicConstraints(
+                ca=authority is None, path_length=0 if authority is None else None
+            ),
+            critical=True,
+        )
     )
     return builder.sign(signer or key, hashes.SHA256())

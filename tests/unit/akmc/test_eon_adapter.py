@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-adapter = pytest.importorskip("mlip_kmc.akmc.eon_adapter", reason="eOn's server is not installed: run the tests in the image")
+adapter = pytest.importorskip(
+    "mlip_kmc.akmc.eon_adapter", reason="eOn's server is not installed: run the tests in the image"
+)
 
 from mlip_kmc.ground.errors import ProgramError  # noqa: E402
 
@@ -27,7 +29,10 @@ def test_the_installed_eon_is_the_one_that_the_changes_were_made_for():
 
 def test_another_version_is_refused(monkeypatch):
     monkeypatch.setattr(adapter.eon, "__version__", "3.7.0")
-    with pytest.raises(ProgramError, match=r"eOn 3\.7\.0 is installed; this mlip-kmc changes functions of eOn 3\.6\.0"):
+    with pytest.raises(
+        ProgramError,
+        match=r"eOn 3\.7\.0 is installed; this mlip-kmc changes functions of eOn 3\.6\.0",
+    ):
         adapter.verify()
 
 
@@ -57,8 +62,11 @@ def test_each_function_with_another_source_has_another_digest(changed, name):
 def test_a_function_with_another_source_is_refused_by_name(changed):
     changed("eon.superbasin:Superbasin")
     changed("eon.akmcstate:AKMCState.processtable_line")
-    with pytest.raises(ProgramError, match=r"is not as it was released: eon\.akmcstate:AKMCState\.processtable_line, "
-                                           r"eon\.superbasin:Superbasin differ"):
+    with pytest.raises(
+        ProgramError,
+        match=r"is not as it was released: eon\.akmcstate:AKMCState\.processtable_line, "
+        r"eon\.superbasin:Superbasin differ",
+    ):
         adapter.verify()
 
 
@@ -70,14 +78,27 @@ def test_a_function_that_is_gone_is_refused():
 def test_nothing_else_imports_eon():
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(
-                node, ast.ImportFrom) and not node.level else []
-            assert path.name == "adapter.py" or not any(name.split(".")[0] == "eon" for name in names), path
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom) and not node.level
+                else []
+            )
+            assert path.name == "adapter.py" or not any(
+                name.split(".")[0] == "eon" for name in names
+            ), path
 
 
 def test_every_method_of_eons_that_a_class_of_ours_replaces_is_in_the_table():
     plumbing = {"__doc__", "__module__", "__static_attributes__", "__firstlineno__"}
-    for ours in (adapter.NotingInfo, adapter.RecordingState, adapter.StateList, adapter.Explorer, adapter.Communicator):
+    for ours in (
+        adapter.NotingInfo,
+        adapter.RecordingState,
+        adapter.StateList,
+        adapter.Explorer,
+        adapter.Communicator,
+    ):
         for base in ours.__mro__[1:]:
             for member in (vars(ours).keys() & vars(base).keys()) - plumbing:
                 if base.__module__.startswith("eon."):

@@ -19,7 +19,12 @@ def test_an_info_file_is_written_as_eon_writes_it(path, tmp_path):
     ours.noted = lambda: noted.append(1)
     for info in (theirs, ours):
         info.set("MetaData", "previous state", -1)
-        for name, value in (("searches", 3), ("reactant energy", -1.25), ("proc repeat count", {4: 1}), ("searches", 4)):
+        for name, value in (
+            ("searches", 3),
+            ("reactant energy", -1.25),
+            ("proc repeat count", {4: 1}),
+            ("searches", 4),
+        ):
             info.set("MetaData", name, value)
     assert len(noted) == 5
     assert path.read_text() != (tmp_path / "theirs").read_text()

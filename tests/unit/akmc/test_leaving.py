@@ -18,7 +18,9 @@ SITES, CELL = np.array(CRYSTAL.positions), np.array(CRYSTAL.cell)
 
 
 def neighbours(site):
-    return np.flatnonzero(np.abs(np.linalg.norm(wrap(SITES - SITES[site], CELL), axis=1) - 3.6 / np.sqrt(2)) < 0.1)
+    return np.flatnonzero(
+        np.abs(np.linalg.norm(wrap(SITES - SITES[site], CELL), axis=1) - 3.6 / np.sqrt(2)) < 0.1
+    )
 
 
 TRAP = next((0, int(b), int(c)) for b in neighbours(0) for c in neighbours(0) if c in neighbours(b))
@@ -57,9 +59,14 @@ class Model:
                 product -= jump / len(product)
             self.files[f"{site}/r{process}"], self.files[f"{site}/p{process}"] = reactant, product
             procs[process] = {"product": int(end), "rate": rate(site, end)}
-        return SimpleNamespace(number=site, procs=procs, load_process_table=lambda: None, reactant_path=f"{site}",
-                               proc_reactant_path=lambda process: f"{site}/r{process}",
-                               proc_product_path=lambda process: f"{site}/p{process}")
+        return SimpleNamespace(
+            number=site,
+            procs=procs,
+            load_process_table=lambda: None,
+            reactant_path=f"{site}",
+            proc_reactant_path=lambda process: f"{site}/r{process}",
+            proc_product_path=lambda process: f"{site}/p{process}",
+        )
 
     def start(self):
         return Path.start(CELL, ["Cu"] * (len(SITES) - 1), anchored=self.anchored)
@@ -104,7 +111,13 @@ def by_superbasin(model, rng, *, exits, explicit_hops):
         state = model.states[site]
         if site in TRAP:
             way = leaving.draw(model.basin(), entered=state, path=path, rng=rng)
-            path, state, index, residence, made = way.path, way.left, way.process, way.time_s, way.hops
+            path, state, index, residence, made = (
+                way.path,
+                way.left,
+                way.process,
+                way.time_s,
+                way.hops,
+            )
             exits -= 1
         else:
             index, residence = draw_step([row["rate"] for row in state.procs.values()], rng)
@@ -119,16 +132,28 @@ def by_superbasin(model, rng, *, exits, explicit_hops):
 def walked():
     with pytest.MonkeyPatch.context() as patch:
         model = made(patch)
-        return np.array([hop_by_hop(model, np.random.default_rng([1, i]), exits=1) for i in range(250)])
+        return np.array(
+            [hop_by_hop(model, np.random.default_rng([1, i]), exits=1) for i in range(250)]
+        )
 
 
 @pytest.mark.parametrize("explicit_hops", [1e6, 0.0], ids=["explicit", "samples"])
-def test_squared_displacements_with_and_without_superbasins_agree(model, walked, monkeypatch, explicit_hops):
+def test_squared_displacements_with_and_without_superbasins_agree(
+    model, walked, monkeypatch, explicit_hops
+):
     """Mean hops, time, and squared displacement of all atoms at the first exit: within their standard errors."""
     monkeypatch.setattr(samples, "SAMPLES", 256)  # mean squares are right for any number
-    left = np.array([by_superbasin(model, np.random.default_rng([2, i]), exits=1, explicit_hops=explicit_hops)
-                     for i in range(400)])
-    error = np.hypot(walked.std(axis=0) / np.sqrt(len(walked)), left.std(axis=0) / np.sqrt(len(left)))
+    left = np.array(
+        [
+            by_superbasin(
+                model, np.random.default_rng([2, i]), exits=1, explicit_hops=explicit_hops
+            )
+            for i in range(400)
+        ]
+    )
+    error = np.hypot(
+        walked.std(axis=0) / np.sqrt(len(walked)), left.std(axis=0) / np.sqrt(len(left))
+    )
     assert walked[:, 0].mean() > 30
     assert (error < 0.12 * walked.mean(axis=0)).all()
     assert (np.abs(walked.mean(axis=0) - left.mean(axis=0)) < 3.5 * error).all()
@@ -152,7 +177,9 @@ def test_the_path_leads_to_the_state_that_is_left(monkeypatch, anchored):
     """Every atom stands on a site of the state that is left, whatever images and frames it went through."""
     model = made(monkeypatch, anchored=anchored)
     leaving, rng = Leaving(), np.random.default_rng(4)
-    path = leaving.follow(model.start(), model.states[TRAP[0]], 0, model.states[int(neighbours(TRAP[0])[0])])
+    path = leaving.follow(
+        model.start(), model.states[TRAP[0]], 0, model.states[int(neighbours(TRAP[0])[0])]
+    )
     entered = model.states[int(neighbours(TRAP[0])[0])]
     basin = model.basin((*TRAP, entered.number))
     for _ in range(30):
@@ -167,20 +194,51 @@ def test_the_path_leads_to_the_state_that_is_left(monkeypatch, anchored):
 
 
 def test_the_same_stream_draws_the_same(model):
-    ways = [Leaving().draw(model.basin(), entered=model.states[TRAP[1]], path=model.start(), rng=np.random.default_rng(9))
-            for _ in range(2)]
-    assert len({(way.left.number, way.process, way.time_s, way.hops, tuple(way.path.mapping)) for way in ways}) == 1
+    ways = [
+        Leaving().draw(
+            model.basin(),
+            entered=model.states[TRAP[1]],
+            path=model.start(),
+            rng=np.random.default_rng(9),
+        )
+        for _ in range(2)
+    ]
+    assert (
+        len(
+            {
+                (way.left.number, way.process, way.time_s, way.hops, tuple(way.path.mapping))
+                for way in ways
+            }
+        )
+        == 1
+    )
 
 
 def test_no_known_way_out_is_told_with_the_way_on(model):
     for site in TRAP:
-        model.states[site].procs = {process: row for process, row in model.states[site].procs.items() if row["product"] in TRAP}
-    with pytest.raises(SearchesFailedError, match=r"no way out of superbasin 3 .*thermal_window_kT") as caught:
-        Leaving().draw(model.basin(), entered=model.states[TRAP[0]], path=model.start(), rng=np.random.default_rng(0))
+        model.states[site].procs = {
+            process: row
+            for process, row in model.states[site].procs.items()
+            if row["product"] in TRAP
+        }
+    with pytest.raises(
+        SearchesFailedError, match=r"no way out of superbasin 3 .*thermal_window_kT"
+    ) as caught:
+        Leaving().draw(
+            model.basin(),
+            entered=model.states[TRAP[0]],
+            path=model.start(),
+            rng=np.random.default_rng(0),
+        )
     assert isinstance(caught.value.__cause__, NoWayOutError)
 
 
 def test_a_rate_that_is_no_number_stops_the_run(model):
     model.states[TRAP[1]].procs[0]["rate"] = float("nan")
     with pytest.raises(SearchesFailedError, match=r"no step out of superbasin 3: .*finite rates"):
-        Leaving().draw(model.basin(), entered=model.states[TRAP[0]], path=model.start(), rng=np.random.default_rng(0))
+        Leaving().draw(
+            model.basin(),
+            entered=model.states[TRAP[0]],
+            path=model.start(),
+            rng=np.random.default_rng(0),
+        )

@@ -18,8 +18,26 @@ from mlip_kmc.model.structure import fixed_atoms, from_con, to_con
 from mlip_kmc.search.client import ClientDone, End
 from mlip_kmc.search.hessian import hessian_job, moving_atoms, spectrum_in
 
-MINIMUM = Spectrum(modes=3, negative=0, lowest=0.1, softest=0.1, largest=1.0, log_positive=0.0, rotations=0, log_inertia=0.0)
-SADDLE = Spectrum(modes=3, negative=1, lowest=-0.1, softest=0.1, largest=1.0, log_positive=0.0, rotations=0, log_inertia=0.0)
+MINIMUM = Spectrum(
+    modes=3,
+    negative=0,
+    lowest=0.1,
+    softest=0.1,
+    largest=1.0,
+    log_positive=0.0,
+    rotations=0,
+    log_inertia=0.0,
+)
+SADDLE = Spectrum(
+    modes=3,
+    negative=1,
+    lowest=-0.1,
+    softest=0.1,
+    largest=1.0,
+    log_positive=0.0,
+    rotations=0,
+    log_inertia=0.0,
+)
 
 
 class Cluster:
@@ -45,8 +63,14 @@ def structure():
 
 @pytest.fixture
 def desk(tmp_path):
-    recipe = PrefactorRecipe(files={"config.ini": "", "in.lammps": ""}, links={}, time_limit_s=9.0, evidence=tmp_path,
-                             most_atoms=100, fallback_per_s=1e13)
+    recipe = PrefactorRecipe(
+        files={"config.ini": "", "in.lammps": ""},
+        links={},
+        time_limit_s=9.0,
+        evidence=tmp_path,
+        most_atoms=100,
+        fallback_per_s=1e13,
+    )
     return PrefactorDesk(Cluster(), recipe)
 
 
@@ -56,8 +80,14 @@ def ask(desk, name, atoms=None):
 
 
 def done(name, spectrum, *, end=End.FINISHED):
-    files = {"spectrum.json": spectrum.to_json(), "results.dat": "12 force_calls\n"} if spectrum else {"results.dat": ""}
-    return ClientDone(name=name, end=end, files=files, message="something" if end is not End.FINISHED else "")
+    files = (
+        {"spectrum.json": spectrum.to_json(), "results.dat": "12 force_calls\n"}
+        if spectrum
+        else {"results.dat": ""}
+    )
+    return ClientDone(
+        name=name, end=end, files=files, message="something" if end is not End.FINISHED else ""
+    )
 
 
 def test_a_process_takes_two_hessians_and_a_state_one(desk):
@@ -68,7 +98,13 @@ def test_a_process_takes_two_hessians_and_a_state_one(desk):
     for name in ("3.reactant", "3_7.product", "3_7.saddle"):
         assert desk.take(done(name, SADDLE if name.endswith("saddle") else MINIMUM))
     found = desk.answer("3_7")
-    assert (found.kind, found.reason, found.atoms, found.of_atoms, found.force_calls) == ("harmonic", "", 31, 31, 24)
+    assert (found.kind, found.reason, found.atoms, found.of_atoms, found.force_calls) == (
+        "harmonic",
+        "",
+        31,
+        31,
+        24,
+    )
     assert found.forward_per_s == pytest.approx(1.5633e13, rel=1e-4)
     assert found.back_per_s == found.forward_per_s
     desk.forget("3_7")
@@ -85,7 +121,12 @@ def test_a_failure_on_either_side_gives_both_directions_the_constant(desk, side,
         return
     ask(desk, "0_1")
     for name in list(desk.cluster.jobs):
-        desk.take(done(name, spoilt if name.endswith(side) else SADDLE if name.endswith("saddle") else MINIMUM))
+        desk.take(
+            done(
+                name,
+                spoilt if name.endswith(side) else SADDLE if name.endswith("saddle") else MINIMUM,
+            )
+        )
     found = desk.answer("0_1")
     assert (found.forward_per_s, found.back_per_s, found.kind) == (1e13, 1e13, "constant")
     assert found.reason.startswith(f"{side}: ")
@@ -95,20 +136,34 @@ def test_a_failure_on_either_side_gives_both_directions_the_constant(desk, side,
 def test_what_says_nothing_of_the_structure_decides_no_rate(desk, end):
     ask(desk, "0_1")
     for name in list(desk.cluster.jobs):
-        desk.take(done(name, MINIMUM if name.endswith("reactant") else None, end=End.FINISHED if "reactant" in name else end))
+        desk.take(
+            done(
+                name,
+                MINIMUM if name.endswith("reactant") else None,
+                end=End.FINISHED if "reactant" in name else end,
+            )
+        )
     if end is not End.KILLED_WORKERS:  # once: a node's fault does not come back
         assert desk.waiting("0_1")
         for name in ("0_1.saddle", "0_1.product"):
             desk.take(done(name, None, end=end))
-    with pytest.raises(SearchesFailedError, match=r"the saddle of search 0_1 was not made .* same command tries again"):
+    with pytest.raises(
+        SearchesFailedError,
+        match=r"the saddle of search 0_1 was not made .* same command tries again",
+    ):
         desk.answer("0_1")
 
 
 def test_a_halt_is_an_answer(desk):
     ask(desk, "0_1")
     for name in list(desk.cluster.jobs):
-        desk.take(done(name, SADDLE if name.endswith("saddle") else MINIMUM,
-                       end=End.HALTED if name.endswith("product") else End.FINISHED))
+        desk.take(
+            done(
+                name,
+                SADDLE if name.endswith("saddle") else MINIMUM,
+                end=End.HALTED if name.endswith("product") else End.FINISHED,
+            )
+        )
     assert desk.answer("0_1").reason == "product: forces could not be evaluated (something)"
 
 
@@ -135,23 +190,40 @@ def test_a_large_structure_is_rated_by_the_atoms_nearest_to_what_moves():
     distances = saddle.get_distances(50, few, mic=True)
     others = np.setdiff1d(np.arange(2, 108), few)
     assert distances.max() <= saddle.get_distances(50, others, mic=True).min() + 1e-6
-    held = from_con(hessian_job("0_0.saddle", atoms=saddle, moving=few, recipe={}, links={}, time_limit_s=1.0).files["pos.con"])
+    held = from_con(
+        hessian_job(
+            "0_0.saddle", atoms=saddle, moving=few, recipe={}, links={}, time_limit_s=1.0
+        ).files["pos.con"]
+    )
     assert np.setdiff1d(np.arange(108), fixed_atoms(held)).tolist() == few.tolist()
 
 
 def test_where_a_worker_has_the_matrix_its_spectrum_is_made():
     atoms = structure()
-    job = hessian_job("0_0.saddle", atoms=atoms, moving=np.array([3, 4]), recipe={}, links={}, time_limit_s=1.0)
+    job = hessian_job(
+        "0_0.saddle", atoms=atoms, moving=np.array([3, 4]), recipe={}, links={}, time_limit_s=1.0
+    )
     matrix = np.diag([-0.5, 1.0, 2.0, 3.0, 4.0, 5.0])
     text = "\n".join(" ".join(f"{value:g}" for value in row) for row in matrix)
-    files = job.distil({"hessian.dat": text, "results.dat": "0 termination_reason\n13 force_calls\n"})
+    files = job.distil(
+        {"hessian.dat": text, "results.dat": "0 termination_reason\n13 force_calls\n"}
+    )
     found = spectrum_in(ClientDone(name="x", end=End.FINISHED, files=files))
     assert (found.modes, found.negative, found.lowest, found.rotations) == (6, 1, -0.5, 0)
     assert found.log_positive == pytest.approx(np.log(120.0))
-    for damaged in ({}, {"hessian.dat": "1 2"}, {"hessian.dat": text.replace("4", "1_")}, {"hessian.dat": text.replace("4", "")},
-                    {"hessian.dat": text, "results.dat": "11 termination_reason\n"}):
-        assert spectrum_in(ClientDone(name="x", end=End.FINISHED, files=job.distil(damaged))) is None
-    nan = spectrum_in(ClientDone(name="x", end=End.FINISHED, files=job.distil({"hessian.dat": f"{text[:-1]}nan"})))
+    for damaged in (
+        {},
+        {"hessian.dat": "1 2"},
+        {"hessian.dat": text.replace("4", "1_")},
+        {"hessian.dat": text.replace("4", "")},
+        {"hessian.dat": text, "results.dat": "11 termination_reason\n"},
+    ):
+        assert (
+            spectrum_in(ClientDone(name="x", end=End.FINISHED, files=job.distil(damaged))) is None
+        )
+    nan = spectrum_in(
+        ClientDone(name="x", end=End.FINISHED, files=job.distil({"hessian.dat": f"{text[:-1]}nan"}))
+    )
     assert not nan.finite
 
 
@@ -159,8 +231,17 @@ def test_a_record_keeps_where_its_prefactor_comes_from(desk):
     ask(desk, "0_1")
     for name in list(desk.cluster.jobs):
         desk.take(done(name, MINIMUM))
-    record = SearchRecord(state=0, index=1, outcome="new", reason="", process=5, barrier=0.5, force_calls=9, seconds=1.0,
-                          rated=desk.answer("0_1"))
+    record = SearchRecord(
+        state=0,
+        index=1,
+        outcome="new",
+        reason="",
+        process=5,
+        barrier=0.5,
+        force_calls=9,
+        seconds=1.0,
+        rated=desk.answer("0_1"),
+    )
     assert SearchRecord.from_json(record.to_json()) == record
     older = {key: value for key, value in json.loads(record.to_json()).items() if key != "rated"}
     assert SearchRecord.from_json(json.dumps(older)).rated is None

@@ -37,7 +37,16 @@ def unknown(seed):
 
 
 def frame(atoms, *, step=0, kind=Kind.HALT):
-    return Halt(atoms=atoms, gammas=None, search="0_3", state=0, stage=Stage.SEARCH, step=step, kind=kind, potential="0" * 64)
+    return Halt(
+        atoms=atoms,
+        gammas=None,
+        search="0_3",
+        state=0,
+        stage=Stage.SEARCH,
+        step=step,
+        kind=kind,
+        potential="0" * 64,
+    )
 
 
 def result(status, reason="as the test wants it"):
@@ -62,15 +71,24 @@ class Explorer:
 @pytest.fixture
 def config(tmp_path):
     path = tmp_path / "akmc.yaml"
-    path.write_text((EXAMPLE / "akmc.yaml").read_text().replace("vacancy.xyz", str(EXAMPLE / "vacancy.xyz"))
-                    .replace("cu.yace", str(EXAMPLE / "cu.yace")))
+    path.write_text(
+        (EXAMPLE / "akmc.yaml")
+        .read_text()
+        .replace("vacancy.xyz", str(EXAMPLE / "vacancy.xyz"))
+        .replace("cu.yace", str(EXAMPLE / "cu.yace"))
+    )
     return load_config(path)
 
 
 @pytest.fixture
 def campaign(tmp_path, config):
     def made(explorer, **options):
-        return Campaign(config, directory=tmp_path / "campaign", explorers={ExplorationMethod.AKMC: explorer}, **options)
+        return Campaign(
+            config,
+            directory=tmp_path / "campaign",
+            explorers={ExplorationMethod.AKMC: explorer},
+            **options,
+        )
 
     return made
 
@@ -79,7 +97,9 @@ def saved(tmp_path):
     return CampaignState.read(tmp_path / "campaign" / STATE)
 
 
-@pytest.mark.parametrize(("status", "code"), [(Status.DONE, EXIT_DONE), (Status.MORE_TO_DO, EXIT_MORE_TO_DO)])
+@pytest.mark.parametrize(
+    ("status", "code"), [(Status.DONE, EXIT_DONE), (Status.MORE_TO_DO, EXIT_MORE_TO_DO)]
+)
 def test_without_a_halt_it_comes_back_as_its_run_did(tmp_path, campaign, status, code):
     explorer = Explorer(result(status), result(Status.DONE))
     ending = campaign(explorer).run()
@@ -92,13 +112,22 @@ def test_without_a_halt_it_comes_back_as_its_run_did(tmp_path, campaign, status,
 
 
 def test_a_halt_leads_to_a_selection_and_the_campaign_says_where_it_stops(tmp_path, campaign):
-    explorer = Explorer(result(Status.HALTED), frames=[frame(unknown(4)), frame(KNOWN, step=7, kind=Kind.CANDIDATE)])
+    explorer = Explorer(
+        result(Status.HALTED), frames=[frame(unknown(4)), frame(KNOWN, step=7, kind=Kind.CANDIDATE)]
+    )
     notes = []
     ending = campaign(explorer, on_note=notes.append).run()
     assert ending.exit_code == EXIT_HALTED
     assert ending.line.startswith("stops here today: 1 structure waits for labels in ")
-    assert ending.line.endswith("selection/selected.xyz; labels, refit and refresh are done by hand")
-    assert notes == ["round 1: explore", "halted: as the test wants it", "round 1: select", "round 1: label"]
+    assert ending.line.endswith(
+        "selection/selected.xyz; labels, refit and refresh are done by hand"
+    )
+    assert notes == [
+        "round 1: explore",
+        "halted: as the test wants it",
+        "round 1: select",
+        "round 1: label",
+    ]
     report = read_selection(tmp_path / "campaign" / "run" / "selection")
     assert report["counts"] == {"selected": 1, "low": 1}
     assert saved(tmp_path) == CampaignState(step=Step.LABEL, potential=report["potential"])
@@ -107,13 +136,19 @@ def test_a_halt_leads_to_a_selection_and_the_campaign_says_where_it_stops(tmp_pa
 def test_the_same_command_again_says_the_same_and_explores_no_more(tmp_path, campaign):
     explorer = Explorer(result(Status.HALTED), frames=[frame(unknown(4))])
     first = campaign(explorer).run()
-    written = {path: path.read_bytes() for path in (tmp_path / "campaign").rglob("*") if path.is_file()}
+    written = {
+        path: path.read_bytes() for path in (tmp_path / "campaign").rglob("*") if path.is_file()
+    }
     assert campaign(explorer).run().line == first.line
     assert explorer.calls == 1
-    assert {path: path.read_bytes() for path in (tmp_path / "campaign").rglob("*") if path.is_file()} == written
+    assert {
+        path: path.read_bytes() for path in (tmp_path / "campaign").rglob("*") if path.is_file()
+    } == written
 
 
-@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-5])])
+@pytest.mark.parametrize(
+    "spoil", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-5])]
+)
 @pytest.mark.parametrize("name", ["selected.xyz", "selection.json"])
 def test_a_torn_selection_is_made_again(tmp_path, campaign, name, spoil):
     explorer = Explorer(result(Status.HALTED), frames=[frame(unknown(4))])
@@ -171,7 +206,9 @@ def test_a_kill_after_any_durable_write_loses_nothing(tmp_path, campaign, monkey
 
 
 def test_nothing_to_label_is_said_with_its_reasons(tmp_path, campaign):
-    explorer = Explorer(result(Status.HALTED), frames=[frame(KNOWN), frame(unknown(2), step=4, kind=Kind.EVIDENCE)])
+    explorer = Explorer(
+        result(Status.HALTED), frames=[frame(KNOWN), frame(unknown(2), step=4, kind=Kind.EVIDENCE)]
+    )
     ending = campaign(explorer).run()
     assert ending.exit_code == EXIT_HALTED
     assert "no structure in" in ending.line
@@ -183,12 +220,22 @@ def test_a_refitted_potential_is_told_that_refresh_is_not_there_yet(tmp_path):
     """At first with an active set that knows one crystal only, and was completed; then with the true one."""
     for name in ("cu.yace", "cu.yaml"):
         shutil.copy(EXAMPLE / name, tmp_path)
-    write_active_set(tmp_path / "cu.asi", make_active_set(EXAMPLE / "cu.yaml", [bulk("Cu", a=3.6, cubic=True)], complete=True))
+    write_active_set(
+        tmp_path / "cu.asi",
+        make_active_set(EXAMPLE / "cu.yaml", [bulk("Cu", a=3.6, cubic=True)], complete=True),
+    )
     path = tmp_path / "akmc.yaml"
-    path.write_text((EXAMPLE / "akmc.yaml").read_text().replace("vacancy.xyz", str(EXAMPLE / "vacancy.xyz")))
+    path.write_text(
+        (EXAMPLE / "akmc.yaml").read_text().replace("vacancy.xyz", str(EXAMPLE / "vacancy.xyz"))
+    )
     explorer = Explorer(result(Status.HALTED), frames=[frame(KNOWN)])
     explorers = {ExplorationMethod.AKMC: explorer}
-    assert "1 structure waits" in Campaign(load_config(path), directory=tmp_path / "campaign", explorers=explorers).run().line
+    assert (
+        "1 structure waits"
+        in Campaign(load_config(path), directory=tmp_path / "campaign", explorers=explorers)
+        .run()
+        .line
+    )
     shutil.copy(EXAMPLE / "cu.asi", tmp_path / "cu.asi")
     ending = Campaign(load_config(path), directory=tmp_path / "campaign", explorers=explorers).run()
     assert ending.exit_code == EXIT_HALTED
@@ -204,8 +251,17 @@ def test_later_steps_are_named_and_not_made_up(tmp_path, campaign):
         campaign(Explorer()).run()
 
 
-@pytest.mark.parametrize("content", [
-    "", "{", "[]", "null", '{"format": 1}', '{"format": 1, "step": "dance", "round": 0, "method": "akmc", "potential": ""}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"format": 1}',
+        '{"format": 1, "step": "dance", "round": 0, "method": "akmc", "potential": ""}',
+    ],
+)
 def test_a_damaged_state_is_one_line(tmp_path, campaign, content):
     (tmp_path / "campaign").mkdir()
     (tmp_path / "campaign" / STATE).write_text(content)
@@ -243,11 +299,19 @@ def test_one_process_a_campaign(tmp_path, campaign):
 def test_a_potential_without_gamma_is_refused_before_anything_is_explored(tmp_path):
     (tmp_path / "alone.yace").write_bytes((EXAMPLE / "cu.yace").read_bytes())
     path = tmp_path / "akmc.yaml"
-    path.write_text((EXAMPLE / "akmc.yaml").read_text().replace("vacancy.xyz", str(EXAMPLE / "vacancy.xyz"))
-                    .replace("cu.yace", "alone.yace"))
+    path.write_text(
+        (EXAMPLE / "akmc.yaml")
+        .read_text()
+        .replace("vacancy.xyz", str(EXAMPLE / "vacancy.xyz"))
+        .replace("cu.yace", "alone.yace")
+    )
     explorer = Explorer(result(Status.DONE))
     with pytest.raises(PotentialError, match="a campaign needs the potential's gamma"):
-        Campaign(load_config(path), directory=tmp_path / "campaign", explorers={ExplorationMethod.AKMC: explorer}).run()
+        Campaign(
+            load_config(path),
+            directory=tmp_path / "campaign",
+            explorers={ExplorationMethod.AKMC: explorer},
+        ).run()
     assert explorer.calls == 0
 
 
@@ -272,7 +336,9 @@ def test_the_target_reached_the_release_is_the_last_step(tmp_path, campaign):
     assert "ssh-keygen -Y sign" in ending.line
     assert deployer.runs == [tmp_path / "campaign" / "run"]
     assert saved(tmp_path).step is Step.FINALIZE
-    again = campaign(explorer, deployer=deployer).run()  # the explorer has no second result: it is not asked
+    again = campaign(
+        explorer, deployer=deployer
+    ).run()  # the explorer has no second result: it is not asked
     assert (again.line, explorer.calls) == (ending.line, 1)
 
 
@@ -294,5 +360,8 @@ def test_without_the_settings_of_a_release_it_explores_on(tmp_path, campaign):
 
 def test_a_paused_exploration_is_not_released(campaign):
     deployer = Deployer()
-    assert campaign(Explorer(result(Status.MORE_TO_DO)), deployer=deployer).run().exit_code == EXIT_MORE_TO_DO
+    assert (
+        campaign(Explorer(result(Status.MORE_TO_DO)), deployer=deployer).run().exit_code
+        == EXIT_MORE_TO_DO
+    )
     assert deployer.runs == []

@@ -34,7 +34,9 @@ def test_the_coupon_collector(processes, draws):
     assert estimates.coupon_collector(processes) == pytest.approx(draws, abs=1e-4)
 
 
-@pytest.mark.parametrize(("confidence", "repeats"), [(0.5, 2), (0.9, 10), (0.95, 20), (0.99, 100), (0.999, 1000)])
+@pytest.mark.parametrize(
+    ("confidence", "repeats"), [(0.5, 2), (0.9, 10), (0.95, 20), (0.99, 100), (0.999, 1000)]
+)
 def test_scheme_old_wants_so_many_repeats_in_a_row(confidence, repeats):
     assert estimates.repeats_wanted(confidence) == repeats
     assert 1 - 1 / repeats >= confidence - 1e-12
@@ -59,7 +61,9 @@ def test_expected_searches_by_drawing():
             in_a_row = in_a_row + 1 if drawn in known else 0
             known.add(drawn)
         taken.append(draws)
-    assert estimates.expected_searches("old", processes=4, confidence=0.8) == pytest.approx(np.mean(taken), rel=0.02)
+    assert estimates.expected_searches("old", processes=4, confidence=0.8) == pytest.approx(
+        np.mean(taken), rel=0.02
+    )
 
 
 def test_one_process_needs_itself_and_the_repeats():
@@ -111,9 +115,13 @@ def test_ratios_of_pairs():
 def test_a_gradient_is_told_from_another_force():
     direction = np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
     forces = np.array([[3.0, 5.0, 5.0], [5.0, -1.0, 5.0]])  # along the direction: 3 - 2 = 1
-    right = estimates.gradient_deviation(forces, direction, ahead_eV=-0.01, behind_eV=0.01, step_A=0.01)
+    right = estimates.gradient_deviation(
+        forces, direction, ahead_eV=-0.01, behind_eV=0.01, step_A=0.01
+    )
     assert right == pytest.approx(0.0, abs=1e-12)
-    wrong = estimates.gradient_deviation(forces, direction, ahead_eV=0.01, behind_eV=-0.01, step_A=0.01)
+    wrong = estimates.gradient_deviation(
+        forces, direction, ahead_eV=0.01, behind_eV=-0.01, step_A=0.01
+    )
     assert abs(wrong) == pytest.approx(2 / math.sqrt(5))
 
 
@@ -139,13 +147,31 @@ def test_the_first_failure_decides():
 
 
 def test_the_object_is_json_without_infinities():
-    found = report((Finding("a", Level.OK, "t", values={"x_eV": math.nan, "y_A": (1.0, math.inf), "z": None}),),
-                   config=Path("akmc.yaml"))
+    found = report(
+        (
+            Finding(
+                "a", Level.OK, "t", values={"x_eV": math.nan, "y_A": (1.0, math.inf), "z": None}
+            ),
+        ),
+        config=Path("akmc.yaml"),
+    )
     text = json.dumps(found, allow_nan=False)
     assert json.loads(text) == {
-        "format": 1, "config": "akmc.yaml", "verdict": "ready to start", "exit_code": 0,
-        "findings": [{"name": "a", "level": "ok", "text": "t", "advice": "", "exit_code": 0,
-                      "values": {"x_eV": None, "y_A": [1.0, None], "z": None}}]}
+        "format": 1,
+        "config": "akmc.yaml",
+        "verdict": "ready to start",
+        "exit_code": 0,
+        "findings": [
+            {
+                "name": "a",
+                "level": "ok",
+                "text": "t",
+                "advice": "",
+                "exit_code": 0,
+                "values": {"x_eV": None, "y_A": [1.0, None], "z": None},
+            }
+        ],
+    }
 
 
 def test_the_notebook_goes_on_after_an_error():
@@ -159,7 +185,10 @@ def test_the_notebook_goes_on_after_an_error():
     assert book.attempt("searches", lambda: ([], 1), needs={"a minimum": first}) is None
     assert book.attempt("speed", lambda: ([Finding("speed", Level.OK, "")], 5)) == 5
     assert [(found.name, found.level) for found in seen] == [
-        ("minimum", Level.FAIL), ("searches", Level.NOT_DONE), ("speed", Level.OK)]
+        ("minimum", Level.FAIL),
+        ("searches", Level.NOT_DONE),
+        ("speed", Level.OK),
+    ]
     assert seen[1].text == "needs a minimum"
     assert book.findings == seen
 
@@ -172,14 +201,17 @@ def test_lines_fit_the_terminal(width):
     assert lines[0].startswith("warn     saddle gamma word")
     assert sum("->" in line for line in lines) == 1
     assert list(finding_lines(finding, width=None)) == [
-        f"warn     saddle gamma {finding.text} -> {finding.advice}"]
+        f"warn     saddle gamma {finding.text} -> {finding.advice}"
+    ]
 
 
 # -- parts and room
 
 
 def test_versions_of_an_image_and_outside_of_one(tmp_path):
-    (tmp_path / "parts.json").write_text('{"eon": "3.6.0", "lammps": "4Feb2025", "python-ace": "0.4"}')
+    (tmp_path / "parts.json").write_text(
+        '{"eon": "3.6.0", "lammps": "4Feb2025", "python-ace": "0.4"}'
+    )
     (tmp_path / "image.json").write_text('{"recipe": "abc", "source": "def"}')
     found, _ = parts.versions(tmp_path)
     assert [finding.level for finding in found] == [Level.OK, Level.OK]
@@ -194,8 +226,11 @@ def test_versions_of_an_image_and_outside_of_one(tmp_path):
     (1e6, 0.5, "ext4", Level.FAIL),
 ])  # fmt: skip
 def test_scratch(size_MB, free_MB, kind, level):
-    found, _ = room.scratch(workers=4, con_bytes=10_000,
-                            look=lambda path: room.Disk(path=path, size_MB=size_MB, free_MB=free_MB, kind=kind))
+    found, _ = room.scratch(
+        workers=4,
+        con_bytes=10_000,
+        look=lambda path: room.Disk(path=path, size_MB=size_MB, free_MB=free_MB, kind=kind),
+    )
     assert found[0].level is level
     assert ("MLIP_KMC_SCRATCH" in found[0].advice) == (level is not Level.OK)
     assert found[0].exit_code == (StorageError.exit_code if level is Level.FAIL else 0)
@@ -210,9 +245,14 @@ def test_the_file_system_of_a_folder_that_is_not_there_yet(tmp_path):
 
 
 def test_a_full_run_disk(tmp_path):
-    found, _ = room.run_disk(tmp_path / "run", look=lambda path: room.Disk(path=path.parent, size_MB=9e5, free_MB=20.0))
+    found, _ = room.run_disk(
+        tmp_path / "run", look=lambda path: room.Disk(path=path.parent, size_MB=9e5, free_MB=20.0)
+    )
     assert (found[0].level, found[0].exit_code) == (Level.FAIL, StorageError.exit_code)
-    assert found[0].advice == "a run starts, and goes on, only with 50 MB: make room, or choose another --dir"
+    assert (
+        found[0].advice
+        == "a run starts, and goes on, only with 50 MB: make room, or choose another --dir"
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -230,7 +270,9 @@ def test_room_for_a_run(tmp_path, free_MB, free_files, level):
 # -- subjects
 
 
-@pytest.mark.parametrize(("count", "load", "word"), [(1, 0.0, ""), (10_000, 0.0, "share"), (1, 1e6, "quiet")])
+@pytest.mark.parametrize(
+    ("count", "load", "word"), [(1, 0.0, ""), (10_000, 0.0, "share"), (1, 1e6, "quiet")]
+)
 def test_workers(count, load, word):
     (finding,), _ = workers(count, load=load)
     assert (finding.level is Level.WARN) == bool(word)
@@ -251,29 +293,59 @@ def test_forces_that_are_no_gradient_fail():
     assert found[0].values["deviation_eV_per_A"] < 1e-9
     found, _ = gradient.gradient(atoms, None, evaluate=lambda *given: spring(*given, wrong=0.01))
     assert (found[0].level, found[0].exit_code) == (Level.FAIL, 4)
-    found, _ = gradient.gradient(atoms, None, evaluate=lambda *given: spring(*given, wrong=math.nan))
+    found, _ = gradient.gradient(
+        atoms, None, evaluate=lambda *given: spring(*given, wrong=math.nan)
+    )
     assert found[0].level is Level.FAIL
 
 
-@pytest.mark.parametrize(("gamma", "level"), [(0.5, Level.OK), (3.0, Level.WARN), (15.0, Level.WARN), (1e7, Level.WARN),
-                                              (math.nan, Level.WARN)])
+@pytest.mark.parametrize(
+    ("gamma", "level"),
+    [
+        (0.5, Level.OK),
+        (3.0, Level.WARN),
+        (15.0, Level.WARN),
+        (1e7, Level.WARN),
+        (math.nan, Level.WARN),
+    ],
+)
 def test_levels_of_gamma(gamma, level):
     assert level_of(gamma, GammaSection())[0] is level
     assert level_of(1e7, GammaSection())[1].startswith("FAR")
 
 
 def test_gamma_is_unknown_and_never_zero_where_there_is_none(tmp_path):
-    found, had = grade(bulk("Al"), BuiltinPotential.named("eam_al"), where="here", energy_eV=0.0, folder=tmp_path,
-                       thresholds=GammaSection())
+    found, had = grade(
+        bulk("Al"),
+        BuiltinPotential.named("eam_al"),
+        where="here",
+        energy_eV=0.0,
+        folder=tmp_path,
+        thresholds=GammaSection(),
+    )
     assert (found[0].level, found[0].values["largest_gamma"], had) == (Level.UNKNOWN, None, None)
 
 
 def test_the_report_of_a_minimum():
-    fine = Minimised(energy=-3.0, energy_drop=0.1, largest_displacement_A=0.1, largest_force_eV_per_A=1e-4, pressure_GPa=0.1,
-                     lowest_eigenvalue_eV_per_A2=0.4, force_calls=7)
+    fine = Minimised(
+        energy=-3.0,
+        energy_drop=0.1,
+        largest_displacement_A=0.1,
+        largest_force_eV_per_A=1e-4,
+        pressure_GPa=0.1,
+        lowest_eigenvalue_eV_per_A2=0.4,
+        force_calls=7,
+    )
     assert {finding.level for finding in minimum.findings_of(fine)} == {Level.OK}
-    odd = Minimised(energy=-3.0, energy_drop=9.0, largest_displacement_A=1.1, largest_force_eV_per_A=1e-4, pressure_GPa=-8.0,
-                    lowest_eigenvalue_eV_per_A2=math.nan, force_calls=7)
+    odd = Minimised(
+        energy=-3.0,
+        energy_drop=9.0,
+        largest_displacement_A=1.1,
+        largest_force_eV_per_A=1e-4,
+        pressure_GPa=-8.0,
+        lowest_eigenvalue_eV_per_A2=math.nan,
+        force_calls=7,
+    )
     assert {finding.level for finding in minimum.findings_of(odd)} == {Level.WARN}
 
 
@@ -296,16 +368,37 @@ def test_evaluators_are_judged_by_their_spread():
     ratio = estimates.Ratio(middle=1.1, low=0.98, high=1.3)
     unclear = speed.judge(ratio, chosen="recursive", product_ms=1, recursive_ms=1.1)
     assert (unclear.level, unclear.values["faster"]) == (Level.UNKNOWN, None)
-    assert unclear.text == ("which is the faster is not to be told: recursive takes 1.1 of product's time, 0.98 to 1.3 in 5 "
-                            "pairs, which disagree")
-    for middle in (0.8, 1.25):  # a fifth faster is not "no difference", even where the pairs disagree
-        unclear = speed.judge(estimates.Ratio(middle=middle, low=0.7, high=1.4), chosen="product", product_ms=1, recursive_ms=1)
+    assert unclear.text == (
+        "which is the faster is not to be told: recursive takes 1.1 of product's time, 0.98 to 1.3 in 5 "
+        "pairs, which disagree"
+    )
+    for middle in (
+        0.8,
+        1.25,
+    ):  # a fifth faster is not "no difference", even where the pairs disagree
+        unclear = speed.judge(
+            estimates.Ratio(middle=middle, low=0.7, high=1.4),
+            chosen="product",
+            product_ms=1,
+            recursive_ms=1,
+        )
         assert "no difference" not in unclear.text
-    same = speed.judge(estimates.Ratio(middle=1.02, low=0.98, high=1.03), chosen="recursive", product_ms=1, recursive_ms=1)
+    same = speed.judge(
+        estimates.Ratio(middle=1.02, low=0.98, high=1.03),
+        chosen="recursive",
+        product_ms=1,
+        recursive_ms=1,
+    )
     assert same.level is Level.OK
-    assert same.text.startswith("no difference worth a change: recursive takes 1 of product's time, 0.98 to 1 in")
-    unclear = speed.judge(estimates.Ratio(middle=math.nan, low=math.nan, high=math.nan), chosen="product", product_ms=1,
-                          recursive_ms=1)
+    assert same.text.startswith(
+        "no difference worth a change: recursive takes 1 of product's time, 0.98 to 1 in"
+    )
+    unclear = speed.judge(
+        estimates.Ratio(middle=math.nan, low=math.nan, high=math.nan),
+        chosen="product",
+        product_ms=1,
+        recursive_ms=1,
+    )
     assert unclear.level is Level.UNKNOWN
     ratio = estimates.Ratio(middle=1.2, low=1.15, high=1.3)
     slow = speed.judge(ratio, chosen="recursive", product_ms=1, recursive_ms=1.2)
@@ -328,14 +421,32 @@ def test_lammps_data_keeps_a_tilted_cell():
 
 
 def record(index, outcome="new", process=0, barrier=0.79, seconds=2.0):
-    return SearchRecord(state=0, index=index, outcome=outcome, reason="barrier high" if outcome == "bad" else "", process=process,
-                        barrier=barrier, force_calls=100, seconds=seconds)
+    return SearchRecord(
+        state=0,
+        index=index,
+        outcome=outcome,
+        reason="barrier high" if outcome == "bad" else "",
+        process=process,
+        barrier=barrier,
+        force_calls=100,
+        seconds=seconds,
+    )
 
 
 def process(number, barrier, back=None):
-    return Process(state=0, process=number, product=None, barrier=barrier, prefactor=1e13, rate=1.0, saddle_energy=barrier,
-                   product_energy=barrier - (barrier if back is None else back), repeats=0, saddle=Path(),
-                   product_structure=Path())
+    return Process(
+        state=0,
+        process=number,
+        product=None,
+        barrier=barrier,
+        prefactor=1e13,
+        rate=1.0,
+        saddle_energy=barrier,
+        product_energy=barrier - (barrier if back is None else back),
+        repeats=0,
+        saddle=Path(),
+        product_structure=Path(),
+    )
 
 
 def test_outcomes():
@@ -349,11 +460,19 @@ def test_outcomes():
 
 def seen(found, good, bad=0):
     """Records of good searches that found so many different processes, one after the other, and of bad ones."""
-    return [*(record(k, process=k % found) for k in range(good)), *(record(good + k, "bad", None, None) for k in range(bad))]
+    return [
+        *(record(k, process=k % found) for k in range(good)),
+        *(record(good + k, "bad", None, None) for k in range(bad)),
+    ]
 
 
 def barriers(records, *barriers_eV):
-    return trial.barriers([process(k, barrier) for k, barrier in enumerate(barriers_eV)], records, temperature_K=500, workers=2)
+    return trial.barriers(
+        [process(k, barrier) for k, barrier in enumerate(barriers_eV)],
+        records,
+        temperature_K=500,
+        workers=2,
+    )
 
 
 def test_four_searches_bound_nothing():
@@ -361,7 +480,9 @@ def test_four_searches_bound_nothing():
     few = barriers(seen(4, 4), 0.828, 0.835, 0.9, 1.1)
     assert few.level is Level.WARN
     assert "4 processes in 4 good searches, nothing came twice, there may be any number" in few.text
-    assert few.values["searches_that_bound"] == 23  # five processes, the fewest that would all differ in four draws
+    assert (
+        few.values["searches_that_bound"] == 23
+    )  # five processes, the fewest that would all differ in four draws
     assert "--searches 23 (23 s) is the least that could show nine processes in ten" in few.advice
     some_bad = barriers(seen(4, 4, bad=4), 0.828, 0.835, 0.9, 1.1)
     assert some_bad.values["searches_that_bound"] == 46
@@ -369,7 +490,11 @@ def test_four_searches_bound_nothing():
     assert (more.level, more.values["searches_that_bound"]) == (Level.WARN, 35)
     assert "there may be 10 to 17" in more.text
     enough = barriers(seen(12, 60), *[0.8] * 12)
-    assert (enough.level, enough.advice, enough.values["searches_that_bound"]) == (Level.OK, "", None)
+    assert (enough.level, enough.advice, enough.values["searches_that_bound"]) == (
+        Level.OK,
+        "",
+        None,
+    )
     one = barriers(seen(1, 6), 0.8)
     assert (one.level, one.text.endswith("1 process in 6 good searches")) == (Level.OK, True)
 
@@ -402,17 +527,26 @@ def test_the_cost_is_a_range_and_open_when_nothing_came_twice():
     assert cost.level is Level.UNKNOWN
     assert cost.values["searches_most"] is None
     assert cost.values["searches_least"] >= 100
-    assert cost.text.startswith("a step out of a new state takes at least 111 searches and 1.9 min with 2 workers (if at least 5 "
-                                "processes are equally likely: ")
+    assert cost.text.startswith(
+        "a step out of a new state takes at least 111 searches and 1.9 min with 2 workers (if at least 5 "
+        "processes are equally likely: "
+    )
     assert cost.text.endswith("; no upper end: nothing was found twice")
     assert cost.advice == "--searches 23 narrows it"
     quick = trial.cost([record(k, process=0, seconds=0.081) for k in range(8)], asked, workers=1)
-    assert "takes 101 to 151 searches, 8.2 to 12 s with 1 worker (if there is one process: scheme old" in quick.text
+    assert (
+        "takes 101 to 151 searches, 8.2 to 12 s with 1 worker (if there is one process: scheme old"
+        in quick.text
+    )
     cost = trial.cost([record(k, process=k % 12) for k in range(120)], asked, workers=2)
     assert cost.level is Level.OK
     assert cost.values["searches_least"] <= 137.3 <= cost.values["searches_most"]
-    assert cost.values["step_h_least"] == pytest.approx(cost.values["searches_least"] * 2 / 3600 / 2)
-    slow = trial.cost([record(k, process=k % 2, seconds=9000.0) for k in range(9)], asked, workers=1)
+    assert cost.values["step_h_least"] == pytest.approx(
+        cost.values["searches_least"] * 2 / 3600 / 2
+    )
+    slow = trial.cost(
+        [record(k, process=k % 2, seconds=9000.0) for k in range(9)], asked, workers=1
+    )
     assert slow.level is Level.WARN
     assert trial.cost([record(0, "bad", None, None)], asked, workers=1).level is Level.UNKNOWN
 
@@ -439,7 +573,9 @@ def test_flicker_says_how_high_ways_out_of_a_superbasin_are_searched_for():
 
 
 def test_a_low_barrier_hides_others():
-    found = estimates.thermal_barriers([0.05, 0.95, 1.0], [0.05, 0.95, 1.0], kT_eV=500 / 11604.5, window_kT=20)
+    found = estimates.thermal_barriers(
+        [0.05, 0.95, 1.0], [0.05, 0.95, 1.0], kT_eV=500 / 11604.5, window_kT=20
+    )
     assert found.hidden == 2
     assert trial.window(found, 20, found_count=3, beyond=0).level is Level.WARN
     alone = estimates.thermal_barriers([0.05], [0.05], kT_eV=500 / 11604.5, window_kT=20)
@@ -449,9 +585,16 @@ def test_a_low_barrier_hides_others():
 
 def test_all_of_a_trial(tmp_path):
     config = load_config(EXAMPLE / "akmc.yaml")
-    found = trial.Trial(records=(record(0), record(1, "repeat")), processes=(process(0, 0.79),), saddles=())
+    found = trial.Trial(
+        records=(record(0), record(1, "repeat")), processes=(process(0, 0.79),), saddles=()
+    )
     assert [finding.name for finding in trial.judge(found, config)] == [
-        "searches", "barriers", "cost", "window", "flicker"]
+        "searches",
+        "barriers",
+        "cost",
+        "window",
+        "flicker",
+    ]
 
 
 def test_without_programs_the_rest_is_still_told(tmp_path, monkeypatch):
@@ -461,7 +604,11 @@ def test_without_programs_the_rest_is_still_told(tmp_path, monkeypatch):
     found = examine(config, run_dir=tmp_path / "run", searches=2, on_finding=seen.append)
     levels = {finding.name: finding.level for finding in found}
     assert tuple(seen) == found
-    assert (levels["structure"], levels["potential"], levels["scratch"]) == (Level.OK, Level.OK, Level.OK)
+    assert (levels["structure"], levels["potential"], levels["scratch"]) == (
+        Level.OK,
+        Level.OK,
+        Level.OK,
+    )
     assert levels["energy"] is Level.FAIL
     assert {levels[name] for name in ("forces", "minimum", "gamma", "searches")} == {Level.NOT_DONE}
     assert exit_code_of(found) == ProgramError.exit_code
@@ -495,7 +642,9 @@ def test_a_hidden_api_is_called_as_agreed(tmp_path, monkeypatch):
             return SimpleNamespace(states=())
 
     monkeypatch.setattr(trial, "EonWrapper", Wrapper)
-    found = trial.run_searches(load_config(EXAMPLE / "akmc.yaml"), None, None, count=3, run_dir=tmp_path / "run")
+    found = trial.run_searches(
+        load_config(EXAMPLE / "akmc.yaml"), None, None, count=3, run_dir=tmp_path / "run"
+    )
     assert called == {"dir": tmp_path / "run", "count": 3}
     assert found.records == (record(0),)
     assert found.processes == ()

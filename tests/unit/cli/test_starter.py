@@ -17,7 +17,14 @@ TEXT = starter_text(structure="vacancy.xyz", potential="cu.yace")
 
 def test_without_a_structure_the_example_is_copied_and_the_configuration_is_valid(tmp_path):
     written = write_starter(tmp_path / "new", structure=None, potential=None)
-    assert {path.name for path in written} >= {CONFIG, SCHEMA, "vacancy.xyz", "cu.yace", "cu.yaml", "cu.asi"}
+    assert {path.name for path in written} >= {
+        CONFIG,
+        SCHEMA,
+        "vacancy.xyz",
+        "cu.yace",
+        "cu.yaml",
+        "cu.asi",
+    }
     config = load_config(tmp_path / "new" / CONFIG)
     assert config.structure.file == tmp_path / "new" / "vacancy.xyz"
 
@@ -25,7 +32,9 @@ def test_without_a_structure_the_example_is_copied_and_the_configuration_is_vali
 def test_your_own_files_are_named_not_copied(tmp_path):
     (tmp_path / "my slab: #1.xyz").write_text("x")
     (tmp_path / "a.yace").write_text("x")
-    write_starter(tmp_path / "new", structure=tmp_path / "my slab: #1.xyz", potential=tmp_path / "a.yace")
+    write_starter(
+        tmp_path / "new", structure=tmp_path / "my slab: #1.xyz", potential=tmp_path / "a.yace"
+    )
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [SCHEMA, CONFIG]
     config = load_config(tmp_path / "new" / CONFIG)
     assert config.structure.file == tmp_path / "my slab: #1.xyz"
@@ -50,7 +59,9 @@ def test_every_key_is_in_it():
     for name, field in Config.model_fields.items():
         assert name in mentioned
         for section in _sections_in(field.annotation):
-            missing = set(section.model_fields) - mentioned - ({"eon"} if name == "potential" else set())
+            missing = (
+                set(section.model_fields) - mentioned - ({"eon"} if name == "potential" else set())
+            )
             assert not missing, f"{name}: {missing}"
 
 
@@ -58,10 +69,17 @@ def test_the_defaults_in_comments_are_the_defaults():
     defaults = {"evaluator": "product", "allow_small_cell": False, "minimum_distance_A": 1.0}
     for section in ("search", "confidence", "stop"):
         defaults.update(Config.model_fields[section].default.model_dump())
-    defaults.update({name: Config.model_fields[name].default for name in ("workers", "seed", "superbasins", "recycling")})
+    defaults.update(
+        {
+            name: Config.model_fields[name].default
+            for name in ("workers", "seed", "superbasins", "recycling")
+        }
+    )
     defaults["constant_per_s"] = Config.model_fields["prefactor"].default.constant_per_s
-    shown = {key: yaml.safe_load(value) for key, value in
-             re.findall(r"^ *# +([A-Za-z_]+): *([^#\n\s]+)", TEXT, re.MULTILINE)}
+    shown = {
+        key: yaml.safe_load(value)
+        for key, value in re.findall(r"^ *# +([A-Za-z_]+): *([^#\n\s]+)", TEXT, re.MULTILINE)
+    }
     bracketed = re.findall(r"^ *([A-Za-z_]+):.*\[([^]\n]+)\]$", TEXT, re.MULTILINE)
     shown.update({key: yaml.safe_load(value) for key, value in bracketed})
     checked = {key for key in shown if key in defaults and defaults[key] is not None}
@@ -76,7 +94,9 @@ def test_the_schema_takes_the_starter_and_refuses_what_the_model_refuses():
     assert sorted(found["required"]) == ["potential", "structure", "temperature_K"]
     assert "Optimizer" in found["properties"]["eon"]["properties"]
     assert "Communicator" not in found["properties"]["eon"]["properties"]
-    assert found["$defs"]["SearchSection"]["properties"]["max_energy_eV"]["description"].startswith("A search that climbs")
+    assert found["$defs"]["SearchSection"]["properties"]["max_energy_eV"]["description"].startswith(
+        "A search that climbs"
+    )
 
 
 def test_the_command_prints_the_schema():
@@ -88,7 +108,10 @@ def test_the_command_prints_the_schema():
 def test_every_help_has_an_example(command):
     pages = [CliRunner().invoke(cli, [command, "--help"])]
     group = cli.get_command(None, command)
-    pages += [CliRunner().invoke(cli, [command, name, "--help"]) for name in getattr(group, "commands", {})]
+    pages += [
+        CliRunner().invoke(cli, [command, name, "--help"])
+        for name in getattr(group, "commands", {})
+    ]
     for page in pages:
         assert page.exit_code == 0
         assert "Example:" in page.output

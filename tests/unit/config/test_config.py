@@ -100,7 +100,9 @@ recycling: no
     assert (config.superbasins, config.recycling) == (False, False)
 
 
-@pytest.mark.parametrize("number", ["1e13", "1E13", "1.0e13", "1e+13", "10000000000000", "+1e13", '"1e13"'])
+@pytest.mark.parametrize(
+    "number", ["1e13", "1E13", "1.0e13", "1e+13", "10000000000000", "+1e13", '"1e13"']
+)
 def test_numbers_with_an_exponent_are_numbers(folder, number):
     config = load(folder, f"{yaml.safe_dump(MINIMAL)}prefactor: {{constant_per_s: {number}}}\n")
     assert config.prefactor.constant_per_s == 1e13
@@ -110,7 +112,8 @@ def test_numbers_with_an_exponent_are_numbers(folder, number):
 def test_exponents_are_numbers_for_eon_too(folder):
     pytest.importorskip("eon")
     config = load(
-        folder, f"{yaml.safe_dump(MINIMAL)}eon: {{Lanczos: {{tolerance: 1e-3}}, Optimizer: {{max_iterations: 1e3}}}}"
+        folder,
+        f"{yaml.safe_dump(MINIMAL)}eon: {{Lanczos: {{tolerance: 1e-3}}, Optimizer: {{max_iterations: 1e3}}}}",
     )
     assert config.eon == {"Lanczos": {"tolerance": 1e-3}, "Optimizer": {"max_iterations": 1000}}
     assert type(config.eon["Optimizer"]["max_iterations"]) is int
@@ -119,12 +122,16 @@ def test_exponents_are_numbers_for_eon_too(folder):
 @pytest.mark.parametrize("value", ["1:30", "0x10", "0o17", "300 K", "true", "yes", "", "[300]", "{a: 1}", "2001-01-01",
                                    ".nan", ".inf", "-.inf", "nan", "inf", "0", "-5", "1e999", "3,0", "-0"])  # fmt: skip
 def test_a_temperature_that_is_none_is_refused(folder, value):
-    lines = refused(folder, f"structure: cu.xyz\npotential: {{ace: cu.yace}}\ntemperature_K: {value}\n")
+    lines = refused(
+        folder, f"structure: cu.xyz\npotential: {{ace: cu.yace}}\ntemperature_K: {value}\n"
+    )
     assert len(lines) == 1
     assert lines[0].startswith("'temperature_K'")
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", "true", "[1]", "99999999999", "9" * 5000, "{}"])
+@pytest.mark.parametrize(
+    "value", ["0", "-1", "1.5", "many", "true", "[1]", "99999999999", "9" * 5000, "{}"]
+)
 @pytest.mark.parametrize("key", ["workers", "stop: {kmc_steps", "search: {max_iterations"])
 def test_a_count_that_is_none_is_refused(folder, key, value):
     lines = refused(folder, f"{yaml.safe_dump(MINIMAL)}{key}: {value}{'}' if '{' in key else ''}\n")
@@ -148,7 +155,10 @@ def test_a_count_that_is_none_is_refused(folder, key, value):
     ({"a\nb": 1}, "unknown key 'a\\nb'; known here"),
 ])  # fmt: skip
 def test_unknown_keys_get_the_closest_name(folder, given_, line):
-    assert any(found.startswith(line) for found in refused_keys(folder, **{str(k): v for k, v in given_.items()}))
+    assert any(
+        found.startswith(line)
+        for found in refused_keys(folder, **{str(k): v for k, v in given_.items()})
+    )
 
 
 @pytest.mark.parametrize(("given_", "line"), [
@@ -209,7 +219,9 @@ def test_eons_options_are_checked(folder, options, words):
 
 
 def test_all_that_is_wrong_is_said_at_once(folder):
-    lines = refused(folder, "structure: no.xyz\ntemperature_K: -1\nserach: {}\nstop: {kmc_steps: 0}\n")
+    lines = refused(
+        folder, "structure: no.xyz\ntemperature_K: -1\nserach: {}\nstop: {kmc_steps: 0}\n"
+    )
     assert len(lines) == 5
     assert "'potential' is missing; add it" in lines
 
@@ -242,7 +254,14 @@ def test_bombs_end_early(folder):
 def test_unreadable_configurations(folder):
     (folder / "binary").write_bytes(bytes(range(256)))
     (folder / "latin").write_bytes("temperature_K: 300 # gr\xfc\xdfe".encode("latin-1"))
-    for path in (folder, folder / "missing.yaml", folder / "binary", folder / "latin", folder / "cu.xyz" / "x", "a\0b"):
+    for path in (
+        folder,
+        folder / "missing.yaml",
+        folder / "binary",
+        folder / "latin",
+        folder / "cu.xyz" / "x",
+        "a\0b",
+    ):
         with pytest.raises(ConfigError) as caught:
             load_config(path)
         assert len(str(caught.value).splitlines()) == 1
@@ -257,15 +276,22 @@ def test_a_byte_order_mark_and_windows_lines_are_fine(folder):
 def test_paths_count_from_the_file_not_from_here(folder, monkeypatch):
     sub = folder / "sub"
     sub.mkdir()
-    (sub / "link.yaml").write_text("structure: ../cu.xyz\npotential: {ace: ../cu.yace}\ntemperature_K: 300\n")
+    (sub / "link.yaml").write_text(
+        "structure: ../cu.xyz\npotential: {ace: ../cu.yace}\ntemperature_K: 300\n"
+    )
     monkeypatch.chdir(folder.parent)
-    assert load_config(str((sub / "link.yaml").relative_to(folder.parent))).structure.file == folder / "cu.xyz"
+    assert (
+        load_config(str((sub / "link.yaml").relative_to(folder.parent))).structure.file
+        == folder / "cu.xyz"
+    )
 
 
 def test_empty_sections_are_absent(folder):
     config = load(folder, f"{yaml.safe_dump(MINIMAL)}search:\nstop:\neon:\nworkers:\n")
     assert (config.workers, config.eon, config.search.max_iterations) == ("auto", {}, 1000)
-    assert refused(folder, "structure:\npotential: {ace: cu.yace}\ntemperature_K: 1\n") == ["'structure' is missing; add it"]
+    assert refused(folder, "structure:\npotential: {ace: cu.yace}\ntemperature_K: 1\n") == [
+        "'structure' is missing; add it"
+    ]
 
 
 def test_it_is_frozen(folder):
@@ -279,7 +305,10 @@ def test_it_is_frozen(folder):
 def test_python_values_are_taken_too(folder):
     section = AcePotentialSection(ace=folder / "cu.yace")
     config = Config(
-        structure=folder / "cu.xyz", potential=section, temperature_K=300, prefactor=HarmonicPrefactor(harmonic=True)
+        structure=folder / "cu.xyz",
+        potential=section,
+        temperature_K=300,
+        prefactor=HarmonicPrefactor(harmonic=True),
     )
     assert config.potential == section
     assert Config.model_validate(config.model_dump()) == config
@@ -302,9 +331,17 @@ def test_physics_leaves_out_what_may_change(folder):
     physics = load_keys(folder).physics()
     same = [
         load(folder, "# a comment\n" + yaml.safe_dump(dict(reversed(MINIMAL.items())))),
-        load_keys(folder, temperature_K=301, structure={"file": str(folder / "cu.xyz"), "allow_small_cell": True}),
-        load_keys(folder, workers=7, stop={"kmc_steps": 3, "wall_time_min": 2},
-                  search={"max_bad_in_a_row": 9, "time_limit_min": 3}),
+        load_keys(
+            folder,
+            temperature_K=301,
+            structure={"file": str(folder / "cu.xyz"), "allow_small_cell": True},
+        ),
+        load_keys(
+            folder,
+            workers=7,
+            stop={"kmc_steps": 3, "wall_time_min": 2},
+            search={"max_bad_in_a_row": 9, "time_limit_min": 3},
+        ),
         load_keys(folder, prefactor={"constant_per_s": 1e13}, seed=1, eon={}),
     ]
     assert all(config.physics() == physics for config in same)
@@ -322,7 +359,9 @@ def test_physics_knows_all_that_decides_the_trajectory(folder):
 
 def test_a_key_that_is_younger_than_a_run_keeps_it(folder):
     """Runs of versions without `superbasin_lead` go on: their facts are those of its default."""
-    assert "search.superbasin_lead" not in load_keys(folder, search={"superbasin_lead": 24}).physics()
+    assert (
+        "search.superbasin_lead" not in load_keys(folder, search={"superbasin_lead": 24}).physics()
+    )
 
 
 def test_limits_are_what_physics_leaves_out(folder):
@@ -331,15 +370,25 @@ def test_limits_are_what_physics_leaves_out(folder):
     assert not limits.keys() & config.physics().keys()
     assert limits["stop.kmc_steps"] == 3
     assert limits["temperature_K"] == 300.0
-    assert set(limits) == {"temperature_K", "workers", "stop.kmc_steps", "stop.simulated_time_s", "stop.wall_time_min",
-                           "stop.wait_for_room_min", "retention.evidence_MB",
-                           "search.max_bad_in_a_row", "search.time_limit_min", "gamma.on_halt"}
+    assert set(limits) == {
+        "temperature_K",
+        "workers",
+        "stop.kmc_steps",
+        "stop.simulated_time_s",
+        "stop.wall_time_min",
+        "stop.wait_for_room_min",
+        "retention.evidence_MB",
+        "search.max_bad_in_a_row",
+        "search.time_limit_min",
+        "gamma.on_halt",
+    }
 
 
 def test_eons_options_are_in_the_digest_by_value(folder):
     pytest.importorskip("eon")
     found = [
-        load_keys(folder, eon={"Optimizer": {"max_move": value}}).physics() for value in (1, 1.0, "1", "1e0", 2)
+        load_keys(folder, eon={"Optimizer": {"max_move": value}}).physics()
+        for value in (1, 1.0, "1", "1e0", 2)
     ]
     assert found[0] == found[1] == found[2] == found[3]
     assert found[4] != found[0]
@@ -367,7 +416,9 @@ def test_source_date_epoch(monkeypatch):
     assert source_date_epoch() == 1_700_000_000
 
 
-@pytest.mark.parametrize("given", ["yesterday", "-1", "1.5", "0", "99999999999", "9" * 400, "\N{ARABIC-INDIC DIGIT ONE}"])
+@pytest.mark.parametrize(
+    "given", ["yesterday", "-1", "1.5", "0", "99999999999", "9" * 400, "\N{ARABIC-INDIC DIGIT ONE}"]
+)
 def test_a_source_date_epoch_that_is_none(monkeypatch, given):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", given)
     with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH must be whole seconds"):

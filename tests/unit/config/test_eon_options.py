@@ -19,9 +19,9 @@ from mlip_kmc.config.eon_options import (
 
 pytest.importorskip("eon")
 
-NAMES = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=12).filter(
-    lambda x: x != "DEFAULT"
-)
+NAMES = st.text(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=12
+).filter(lambda x: x != "DEFAULT")
 TEXTS = st.text("abcXYZ019 _.,/()+-", max_size=20).map(str.strip)
 VALUES = st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
 
@@ -32,7 +32,11 @@ def configured(tmp_path):
         (tmp_path / name).write_text("")
 
     def make(**keys):
-        least = {"structure": tmp_path / "cu.xyz", "potential": {"ace": tmp_path / "cu.yace"}, "temperature_K": 300}
+        least = {
+            "structure": tmp_path / "cu.xyz",
+            "potential": {"ace": tmp_path / "cu.yace"},
+            "temperature_K": 300,
+        }
         return Config(**least | keys)
 
     return make
@@ -92,10 +96,26 @@ def test_a_whole_configuration_arrives_as_meant(tmp_path, configured):
     text = config_ini(config, potential_name="lammps", jobs_ahead=4)
     found = as_eon_reads(tmp_path, text)
     assert (found.main_job, found.main_temperature, found.main_random_seed) == ("akmc", 431.25, 7)
-    assert (found.akmc_confidence, found.akmc_confidence_scheme, found.akmc_thermal_window) == (0.975, "new", 17.5)
-    assert (found.comm_type, found.comm_job_buffer_size, found.comm_job_bundle_size) == ("local", 4, 1)
-    assert (found.process_search_default_prefactor, found.process_search_minimize_first) == (3.7e12, True)
-    assert (found.recycling_on, found.sb_on, found.sb_scheme, found.askmc_on) == (True, True, "energy_level", False)
+    assert (found.akmc_confidence, found.akmc_confidence_scheme, found.akmc_thermal_window) == (
+        0.975,
+        "new",
+        17.5,
+    )
+    assert (found.comm_type, found.comm_job_buffer_size, found.comm_job_bundle_size) == (
+        "local",
+        4,
+        1,
+    )
+    assert (found.process_search_default_prefactor, found.process_search_minimize_first) == (
+        3.7e12,
+        True,
+    )
+    assert (found.recycling_on, found.sb_on, found.sb_scheme, found.askmc_on) == (
+        True,
+        True,
+        "energy_level",
+        False,
+    )
     assert (found.displace_least_coordinated_weight, found.displace_random_weight) == (1.0, 0.0)
     assert (found.disp_max_coord, found.disp_magnitude, found.disp_radius) == (8, 0.123, 3.25)
     assert (found.saddle_search_max_iterations, found.akmc_max_kmc_steps) == (321, 0)
@@ -116,7 +136,8 @@ def test_eon_takes_every_kind_of_configuration(tmp_path, configured, displace, p
     config = configured(search={"displace": displace}, prefactor=prefactor)
     found = as_eon_reads(tmp_path, config_ini(config, potential_name=name, jobs_ahead=1))
     weights = {
-        kind: getattr(found, f"displace_{kind}_weight") for kind in ("random", "under_coordinated", "least_coordinated")
+        kind: getattr(found, f"displace_{kind}_weight")
+        for kind in ("random", "under_coordinated", "least_coordinated")
     }
     assert weights == dict.fromkeys(weights, 0.0) | {displace: 1.0}
     assert found.process_search_default_prefactor == 1e13, "with 0 eOn would make its own"
@@ -127,7 +148,11 @@ def test_eon_takes_every_default_of_its_own(tmp_path, configured):
 
     def plain(described):
         default, values = described["default"], described.get("values")
-        return isinstance(default, str) and not set(default) & set("%#;") and (not values or default in values)
+        return (
+            isinstance(default, str)
+            and not set(default) & set("%#;")
+            and (not values or default in values)
+        )
 
     options = {
         section: {

@@ -30,14 +30,26 @@ GOOD = f"{CELL}29\t0.1\t0.2\t0.3\n29 2 2 2\n"
 def as_eon(cell, numbers, positions):
     """A structure as eOn's `ExtPot::passToSystem` prints it."""
     rows = ["\t".join(f"{value:.19f}" for value in row) for row in cell]
-    rows += [f"{number}\t" + "\t".join(f"{value:.19f}" for value in row) for number, row in zip(numbers, positions, strict=True)]
+    rows += [
+        f"{number}\t" + "\t".join(f"{value:.19f}" for value in row)
+        for number, row in zip(numbers, positions, strict=True)
+    ]
     return "\n".join([*rows, ""]).encode()
 
 
-def command(*arguments, stdin=b"", cwd=None, environment=(), largest_file_bytes=resource.RLIM_INFINITY):
-    return subprocess.run([sys.executable, str(SOURCE), *map(str, arguments)], input=stdin, capture_output=True, cwd=cwd,
-                          check=False, timeout=120, env={**os.environ, **dict(environment)},
-                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes,) * 2))
+def command(
+    *arguments, stdin=b"", cwd=None, environment=(), largest_file_bytes=resource.RLIM_INFINITY
+):
+    return subprocess.run(
+        [sys.executable, str(SOURCE), *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        check=False,
+        timeout=120,
+        env={**os.environ, **dict(environment)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes,) * 2),
+    )
 
 
 # -- reading
@@ -111,7 +123,10 @@ MALFORMED = {
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_input_has_its_own_code_and_one_line(name, tmp_path, capfd):
     (tmp_path / "in").write_bytes(MALFORMED[name].encode())
-    assert driver.main(["--input", str(tmp_path / "in"), "--potential", "/nowhere.yace"]) == driver.MALFORMED
+    assert (
+        driver.main(["--input", str(tmp_path / "in"), "--potential", "/nowhere.yace"])
+        == driver.MALFORMED
+    )
     found = capfd.readouterr()
     assert found.out == ""
     (line,) = found.err.splitlines()
@@ -158,7 +173,9 @@ STRUCTURES = st.tuples(
 def test_what_is_written_with_all_digits_is_read_with_all_digits(made, end, last):
     (ax, bx, by, cx, cy, cz), atoms = made
     cell = [[ax, 0.0, 0.0], [bx, by, 0.0], [cx, cy, cz]]
-    rows = [" ".join(map(repr, row)) for row in cell] + [" ".join([str(z), *map(repr, place)]) for z, *place in atoms]
+    rows = [" ".join(map(repr, row)) for row in cell] + [
+        " ".join([str(z), *map(repr, place)]) for z, *place in atoms
+    ]
     try:
         found = driver.parse((end.join(rows) + last).encode())
     except driver.DriverError as error:
@@ -171,7 +188,9 @@ def test_what_is_written_with_all_digits_is_read_with_all_digits(made, end, last
 
 
 @settings(deadline=None, max_examples=500)
-@given(st.binary(max_size=200) | st.text("0123456789.eE+-naif_ \t\r\n", max_size=200).map(str.encode))
+@given(
+    st.binary(max_size=200) | st.text("0123456789.eE+-naif_ \t\r\n", max_size=200).map(str.encode)
+)
 @example(b"4 0 0\n0 4 0\n0 0 4\n29 0 0 \xff\n")
 def test_no_input_does_anything_but_parse_or_be_refused(data):
     try:
@@ -198,7 +217,11 @@ def test_a_changed_byte_is_never_a_crash(place, change):
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=4, max_size=40).filter(lambda x: len(x) % 3 == 1))
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=4, max_size=40).filter(
+        lambda x: len(x) % 3 == 1
+    )
+)
 def test_the_answer_is_what_eon_reads_to_the_last_bit(values):
     text = driver.formatted(driver.Answer(values[0], values[1:]))
     words = text.split()  # eOn reads with >>: words
@@ -209,7 +232,10 @@ def test_the_answer_is_what_eon_reads_to_the_last_bit(values):
 
 def test_gamma_that_is_not_known_is_not_a_number():
     assert driver.gamma_rows(driver.Answer(0.0, [0.0] * 3)) == b"unknown\n"
-    assert driver.gamma_rows(driver.Answer(0.0, [0.0] * 6, [0.0, 1 / 3])) == b"0.0\n0.3333333333333333\n"
+    assert (
+        driver.gamma_rows(driver.Answer(0.0, [0.0] * 6, [0.0, 1 / 3]))
+        == b"0.0\n0.3333333333333333\n"
+    )
 
 
 @pytest.mark.parametrize("answer", [
@@ -234,26 +260,48 @@ def structure():
 
 
 @settings(deadline=None)
-@given(STRUCTURES, st.fixed_dictionaries({}, optional={
-    "search": st.text("abZ_07.+-", min_size=1, max_size=200), "state": st.integers(0, 10**17).map(str),
-    "stage": st.sampled_from(driver.STAGES), "step": st.integers(0, 10**17).map(str)}))
+@given(
+    STRUCTURES,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "search": st.text("abZ_07.+-", min_size=1, max_size=200),
+            "state": st.integers(0, 10**17).map(str),
+            "stage": st.sampled_from(driver.STAGES),
+            "step": st.integers(0, 10**17).map(str),
+        },
+    ),
+)
 def test_questions_come_through_whole(made, source):
     (ax, bx, by, cx, cy, cz), atoms = made
-    sent = driver.Structure([ax, 0, 0, bx, by, 0, cx, cy, cz], [row[0] for row in atoms],
-                            [value for row in atoms for value in row[1:]])
+    sent = driver.Structure(
+        [ax, 0, 0, bx, by, 0, cx, cy, cz],
+        [row[0] for row in atoms],
+        [value for row in atoms for value in row[1:]],
+    )
     try:
         came, told = driver.unpacked_question(driver.packed_question(sent, source))
     except driver.DriverError as error:
         assert "no volume" in str(error)  # noqa: PT017
         return
-    assert (came.cell, came.numbers, came.positions, told) == (sent.cell, sent.numbers, sent.positions, source)
+    assert (came.cell, came.numbers, came.positions, told) == (
+        sent.cell,
+        sent.numbers,
+        sent.positions,
+        source,
+    )
 
 
 @pytest.mark.parametrize("gamma", [None, [0.5, 7.25]])
 def test_answers_come_through_whole(gamma):
     sent = driver.Answer(-1 / 3, [1 / 7] * 6, gamma, "gamma 7.25 of atom 1")
     came = driver.unpacked_answer(driver.packed_answer(sent), 2)
-    assert (came.energy, came.forces, came.gamma, came.halt) == (sent.energy, sent.forces, sent.gamma, sent.halt)
+    assert (came.energy, came.forces, came.gamma, came.halt) == (
+        sent.energy,
+        sent.forces,
+        sent.gamma,
+        sent.halt,
+    )
     with pytest.raises(driver.DriverError, match="3 were asked for"):
         driver.unpacked_answer(driver.packed_answer(sent), 3)
 
@@ -359,7 +407,9 @@ def test_a_server_that_breaks_off_is_asked_again(replying):
             hello(connection)
             driver.receive(connection)  # and is gone
         else:
-            answering(lambda _: driver.frame(driver.ANSWER, driver.packed_answer(right)))(connection)
+            answering(lambda _: driver.frame(driver.ANSWER, driver.packed_answer(right)))(
+                connection
+            )
 
     server = replying(act)
     assert driver.ask(server.path, structure(), wait_s=5).energy == -1.5
@@ -367,7 +417,9 @@ def test_a_server_that_breaks_off_is_asked_again(replying):
 
 
 def test_without_a_server_it_waits_and_says_so(tmp_path):
-    with pytest.raises(driver.DriverError, match=r"no server answers at .* start one with `mlip-kmc serve`") as caught:
+    with pytest.raises(
+        driver.DriverError, match=r"no server answers at .* start one with `mlip-kmc serve`"
+    ) as caught:
         driver.ask(str(tmp_path / "socket"), structure(), wait_s=0.2)
     assert caught.value.code == driver.NO_SERVER
 
@@ -385,11 +437,25 @@ DIGEST = "ab" * 32
     (driver.EVIDENCE, None, "a.b+c-d"),
 ])  # fmt: skip
 def test_what_is_kept_is_what_the_package_would_have_written(tmp_path, kind, gamma, search):
-    path = Path(driver.keep(str(tmp_path / "halts"), kind, structure(), gamma=gamma, source={**SOURCE_OF, "search": search},
-                            potential=DIGEST))
+    path = Path(
+        driver.keep(
+            str(tmp_path / "halts"),
+            kind,
+            structure(),
+            gamma=gamma,
+            source={**SOURCE_OF, "search": search},
+            potential=DIGEST,
+        )
+    )
     (found,), warnings = halts.read_halts(tmp_path / "halts")
     assert warnings == ()
-    assert (found.search, found.state, found.stage, found.step, found.kind) == (search, 3, "saddle", 240, kind)
+    assert (found.search, found.state, found.stage, found.step, found.kind) == (
+        search,
+        3,
+        "saddle",
+        240,
+        kind,
+    )
     assert found.potential == DIGEST
     assert found.atoms.positions.ravel().tolist() == list(structure().positions)
     assert (found.gammas is None) if gamma is None else (found.gammas.tolist() == gamma)
@@ -403,12 +469,22 @@ def test_kinds_and_stages_are_those_of_the_package():
 
 
 def kept_by_hand(folder, x):
-    return driver.keep(str(folder), driver.HALTED_ON, driver.parse(GOOD.replace("0.1", x).encode()), gamma=[9.0, 1.0], source={},
-                       potential=DIGEST)
+    return driver.keep(
+        str(folder),
+        driver.HALTED_ON,
+        driver.parse(GOOD.replace("0.1", x).encode()),
+        gamma=[9.0, 1.0],
+        source={},
+        potential=DIGEST,
+    )
 
 
 def test_without_a_search_each_structure_has_a_name_of_its_own(tmp_path):
-    assert kept_by_hand(tmp_path, "0.1") == kept_by_hand(tmp_path, "0.10") != kept_by_hand(tmp_path, "0.11")
+    assert (
+        kept_by_hand(tmp_path, "0.1")
+        == kept_by_hand(tmp_path, "0.10")
+        != kept_by_hand(tmp_path, "0.11")
+    )
     found, warnings = halts.read_halts(tmp_path)
     assert (len(found), warnings) == (2, ())
 
@@ -416,11 +492,23 @@ def test_without_a_search_each_structure_has_a_name_of_its_own(tmp_path):
 def test_candidates_of_a_search_are_bounded_and_halts_are_not(tmp_path, monkeypatch):
     monkeypatch.setattr(driver, "MOST_FRAMES", 3)
     for step in range(6):
-        driver.keep(str(tmp_path), driver.CANDIDATE, structure(), gamma=[1.0, 2.0], source={"search": "0_1", "step": str(step)},
-                    potential=DIGEST)
+        driver.keep(
+            str(tmp_path),
+            driver.CANDIDATE,
+            structure(),
+            gamma=[1.0, 2.0],
+            source={"search": "0_1", "step": str(step)},
+            potential=DIGEST,
+        )
     assert len(list(tmp_path.iterdir())) == 3
-    assert driver.keep(str(tmp_path), driver.HALTED_ON, structure(), gamma=[1.0, 2.0], source={"search": "0_1", "step": "9"},
-                       potential=DIGEST)
+    assert driver.keep(
+        str(tmp_path),
+        driver.HALTED_ON,
+        structure(),
+        gamma=[1.0, 2.0],
+        source={"search": "0_1", "step": "9"},
+        potential=DIGEST,
+    )
     assert len(list(tmp_path.iterdir())) == 4
 
 
@@ -470,16 +558,28 @@ def test_the_formulae_come_from_the_file_beside_it(tmp_path):
     assert b"short_range.py; copy it there" in done.stderr
     copy_driver(tmp_path)
     assert (tmp_path / "short_range.py").read_bytes() == FORMULAE.read_bytes()
-    assert subprocess.run(words, input=GOOD.encode(), capture_output=True, check=False, timeout=120).returncode == 0
+    assert (
+        subprocess.run(
+            words, input=GOOD.encode(), capture_output=True, check=False, timeout=120
+        ).returncode
+        == 0
+    )
 
 
 def test_the_thin_client_imports_next_to_nothing():
-    code = ("import sys; before = set(sys.modules); sys.path.append(sys.argv[1]); import pace_driver as d;"
-            "s = d.parse(sys.argv[2].encode());\ntry: d.ask('/nowhere', s, wait_s=0.01)\nexcept d.DriverError: pass\n"
-            "print(*sorted(set(sys.modules) - before))")
+    code = (
+        "import sys; before = set(sys.modules); sys.path.append(sys.argv[1]); import pace_driver as d;"
+        "s = d.parse(sys.argv[2].encode());\ntry: d.ask('/nowhere', s, wait_s=0.01)\nexcept d.DriverError: pass\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
     words = [sys.executable, "-IS", "-c", code, str(SOURCE.parent), GOOD]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    allowed = {"_socket", "_struct", "pace_driver", "struct"}  # not even os, which takes longer than all the rest
+    allowed = {
+        "_socket",
+        "_struct",
+        "pace_driver",
+        "struct",
+    }  # not even os, which takes longer than all the rest
     assert set(done.stdout.split()) <= allowed
 
 
@@ -511,7 +611,9 @@ def test_options_that_make_no_sense(arguments, words, tmp_path, capfd):
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["nothing", "not-a-number first", "text for a number", "binary", "a cut last line"])
+@pytest.mark.parametrize(
+    "name", ["nothing", "not-a-number first", "text for a number", "binary", "a cut last line"]
+)
 def test_the_command_refuses_malformed_input_before_anything_is_loaded(name):
     done = command("--potential", "/nowhere.yace", stdin=MALFORMED[name].encode())
     assert (done.returncode, done.stdout) == (driver.MALFORMED, b"")
@@ -525,8 +627,18 @@ def test_what_cannot_be_read_or_written_has_one_line(tmp_path):
     done = command("--potential", tmp_path / "none.yace", stdin=GOOD.encode())
     assert (done.returncode, len(done.stderr.splitlines())) == (driver.UNUSABLE, 1)
     out = tmp_path / "out"
-    done = command("--ase", "ase.calculators.emt:EMT", "--output", out, stdin=GOOD.encode(), largest_file_bytes=10)
-    assert (done.returncode, done.stderr) == (driver.DISK, f"pace_driver: cannot write {out}: File too large\n".encode())
+    done = command(
+        "--ase",
+        "ase.calculators.emt:EMT",
+        "--output",
+        out,
+        stdin=GOOD.encode(),
+        largest_file_bytes=10,
+    )
+    assert (done.returncode, done.stderr) == (
+        driver.DISK,
+        f"pace_driver: cannot write {out}: File too large\n".encode(),
+    )
     assert not out.exists(), "half an answer is none"
     done = command("--ase", "no.such.module:EMT", stdin=GOOD.encode())
     assert (done.returncode, len(done.stderr.splitlines())) == (driver.UNUSABLE, 1)
@@ -538,37 +650,67 @@ def test_an_ase_calculator_as_eon_calls_it(tmp_path):
     from ase.calculators.emt import EMT
 
     (tmp_path / driver.TO_DRIVER).write_text(GOOD)
-    done = command("--ase", "ase.calculators.emt:EMT", cwd=tmp_path, environment={driver.RUN_DIR: str(tmp_path)}.items())
+    done = command(
+        "--ase",
+        "ase.calculators.emt:EMT",
+        cwd=tmp_path,
+        environment={driver.RUN_DIR: str(tmp_path)}.items(),
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     words = (tmp_path / driver.FROM_DRIVER).read_text().split()
     atoms = driver.atoms_of(structure())
     atoms.calc = EMT()
-    assert [float(word) for word in words] == [atoms.get_potential_energy(), *atoms.get_forces().ravel()]
+    assert [float(word) for word in words] == [
+        atoms.get_potential_energy(),
+        *atoms.get_forces().ravel(),
+    ]
 
 
 def test_atoms_that_are_too_near_halt(tmp_path):
     near = GOOD.replace("2 2 2", "0.1 0.2 1.3")
-    done = command("--ase", "ase.calculators.emt:EMT", "--minimum-distance", "1.5", "--halts", tmp_path / "h", "--search", "0_1",
-                   stdin=near.encode())
+    done = command(
+        "--ase",
+        "ase.calculators.emt:EMT",
+        "--minimum-distance",
+        "1.5",
+        "--halts",
+        tmp_path / "h",
+        "--search",
+        "0_1",
+        stdin=near.encode(),
+    )
     assert done.returncode == driver.HALTED
     assert b"Cu-Cu atoms are 1.0000 A apart, nearer than 1.5 A; kept at" in done.stderr
     (found,), _ = halts.read_halts(tmp_path / "h")
     assert (found.search, found.kind, found.gammas) == ("0_1", halts.Kind.EVIDENCE, None)
     assert done.stdout == b"", "no numbers come out of it"
-    assert command("--ase", "ase.calculators.emt:EMT", "--minimum-distance", "Cu-Cu=0.9", stdin=near.encode()).returncode == 0
+    assert (
+        command(
+            "--ase",
+            "ase.calculators.emt:EMT",
+            "--minimum-distance",
+            "Cu-Cu=0.9",
+            stdin=near.encode(),
+        ).returncode
+        == 0
+    )
 
 
 def test_a_baseline_is_added(tmp_path):
     near = GOOD.replace("2 2 2", "0.1 0.2 1.3")
     (tmp_path / "b.json").write_text('{"Cu-Cu": {"kind": "zbl", "inner_A": 0.8, "outer_A": 1.4}}')
-    with_it, without = (command("--ase", "ase.calculators.emt:EMT", *more, stdin=near.encode())
-                        for more in (("--baseline", tmp_path / "b.json"), ()))
+    with_it, without = (
+        command("--ase", "ase.calculators.emt:EMT", *more, stdin=near.encode())
+        for more in (("--baseline", tmp_path / "b.json"), ())
+    )
     added = np.array(with_it.stdout.split(), float) - np.array(without.stdout.split(), float)
     assert added[0] > 0.1
     assert added[1:].reshape(2, 3)[0, 2] == pytest.approx(-added[1:].reshape(2, 3)[1, 2])
     assert added[1:].reshape(2, 3)[0, 2] < -1
     (tmp_path / "b.json").write_text('{"Cu-Cu": {"kind": "zbl", "inner_A": 0.8}}')
-    done = command("--ase", "ase.calculators.emt:EMT", "--baseline", tmp_path / "b.json", stdin=near.encode())
+    done = command(
+        "--ase", "ase.calculators.emt:EMT", "--baseline", tmp_path / "b.json", stdin=near.encode()
+    )
     assert (done.returncode, len(done.stderr.splitlines())) == (driver.UNUSABLE, 1)
 
 

@@ -40,7 +40,9 @@ def pair():
 def test_a_question_is_greeted_and_answered(pair):
     here, there = pair
     evaluator = Evaluator()
-    here.sendall(driver.frame(driver.QUESTION, driver.packed_question(STRUCTURE, {"search": "0_1"})))
+    here.sendall(
+        driver.frame(driver.QUESTION, driver.packed_question(STRUCTURE, {"search": "0_1"}))
+    )
     server._converse(there, evaluator)
     assert driver.greet(here, "d" * 64) == "d" * 64
     assert driver.unpacked_answer(driver.body_of(here, driver.ANSWER), 2).energy == -1.0
@@ -81,7 +83,9 @@ def test_a_server_of_another_user_is_not_asked(tmp_path, monkeypatch):
         listener.bind("socket")
         listener.listen()
         monkeypatch.setattr(driver, "_user", lambda: os.geteuid() + 1)
-        with pytest.raises(driver.DriverError, match=f"runs as user {os.geteuid()}, not as you") as caught:
+        with pytest.raises(
+            driver.DriverError, match=f"runs as user {os.geteuid()}, not as you"
+        ) as caught:
             driver.ask("socket", STRUCTURE, wait_s=1)
     assert caught.value.code == driver.NO_SERVER
 
@@ -121,7 +125,9 @@ def test_a_runs_directory_of_a_socket_is_short_and_private(tmp_path, monkeypatch
     deep = tmp_path / ("x" * 90)
     deep.mkdir()
     with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as short:
-        monkeypatch.setattr(runtime, "runtime_directories", lambda: [deep, tmp_path / "missing", Path(short)])
+        monkeypatch.setattr(
+            runtime, "runtime_directories", lambda: [deep, tmp_path / "missing", Path(short)]
+        )
         found = runtime._private_directory()
         assert found.parent.parent == Path(short)
         assert stat.S_IMODE(found.stat().st_mode) == 0o700
@@ -132,7 +138,9 @@ def test_a_runs_directory_of_a_socket_is_short_and_private(tmp_path, monkeypatch
 
 def test_clients_are_told_why_a_server_stays_down(tmp_path):
     path = tmp_path / "socket"
-    (tmp_path / f"socket{driver.DOWN}").write_text("the server is down after 5 restarts: it crashes")
+    (tmp_path / f"socket{driver.DOWN}").write_text(
+        "the server is down after 5 restarts: it crashes"
+    )
     with pytest.raises(driver.DriverError, match="down after 5 restarts") as caught:
         driver.ask(str(path), STRUCTURE, wait_s=60)
     assert caught.value.code == driver.NO_SERVER

@@ -24,9 +24,23 @@ OTHERS = Path(__file__).resolve().parents[4] / "shared" / "data" / "potentials"
 ALLOY = {
     "global": {"DeltaSplineBins": 0.001},
     "species": [
-        {"speciesblock": "Ni", "ndensityi": 2, "rcutij": 4.5, "nbody": [{"type": "Ni Ni"}, {"type": "Ni Ni Ni"}]},
-        {"speciesblock": "Al", "ndensityi": 1, "rcutij": 5, "nbody": [{"type": "Al Al"}, {"type": "Al Al", "skip": True}]},
-        {"speciesblock": "Al Ni", "rcutij": 5.5, "nbody": [{"type": "Al Ni"}, {"type": "Al Ni Ni"}]},
+        {
+            "speciesblock": "Ni",
+            "ndensityi": 2,
+            "rcutij": 4.5,
+            "nbody": [{"type": "Ni Ni"}, {"type": "Ni Ni Ni"}],
+        },
+        {
+            "speciesblock": "Al",
+            "ndensityi": 1,
+            "rcutij": 5,
+            "nbody": [{"type": "Al Al"}, {"type": "Al Al", "skip": True}],
+        },
+        {
+            "speciesblock": "Al Ni",
+            "rcutij": 5.5,
+            "nbody": [{"type": "Al Ni"}, {"type": "Al Ni Ni"}],
+        },
         {"speciesblock": "Ni Al", "nbody": [{"type": "Ni Al", "skip": False}]},
     ],
 }
@@ -63,10 +77,21 @@ def refused(folder):
 def test_the_example_and_the_time_that_reading_takes():
     potential = AcePotential.read(EXAMPLE / "cu.yace")
     assert potential.knows_gamma
-    assert (potential.functions, potential.basis_functions, potential.active_set_kind) == ({"Cu": 35}, {"Cu": 35}, "linear")
-    assert set(potential.facts()) == {"potential.ace", "potential.evaluator", "potential.basis", "potential.active_set"}
+    assert (potential.functions, potential.basis_functions, potential.active_set_kind) == (
+        {"Cu": 35},
+        {"Cu": 35},
+        "linear",
+    )
+    assert set(potential.facts()) == {
+        "potential.ace",
+        "potential.evaluator",
+        "potential.basis",
+        "potential.active_set",
+    }
     assert (potential.facts()["potential.basis"], potential.facts()["potential.active_set"]) == (
-        potential.digests.yaml, potential.digests.asi)
+        potential.digests.yaml,
+        potential.digests.asi,
+    )
     times = []
     for _ in range(3):
         begin = time.perf_counter()
@@ -78,7 +103,11 @@ def test_the_example_and_the_time_that_reading_takes():
 def test_without_an_active_set_gamma_is_unknown(folder):
     (folder / "cu.asi").unlink()
     potential = AcePotential.read(folder / "cu.yace")
-    assert (potential.knows_gamma, potential.basis, potential.basis_functions) == (False, None, None)
+    assert (potential.knows_gamma, potential.basis, potential.basis_functions) == (
+        False,
+        None,
+        None,
+    )
     assert potential.facts()["potential.active_set"] is None
 
 
@@ -89,7 +118,11 @@ def test_functions_are_counted_by_the_element_at_their_centre(tmp_path):
     assert (basis.functions, basis.densities) == ({"Ni": 3, "Al": 3}, {"Ni": 2, "Al": 1})
 
 
-@pytest.mark.parametrize("path", [EXAMPLE / "cu.yaml", OTHERS / "Cu-I.yaml", OTHERS / "Cu-III.yaml"], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [EXAMPLE / "cu.yaml", OTHERS / "Cu-I.yaml", OTHERS / "Cu-III.yaml"],
+    ids=lambda path: path.stem,
+)
 def test_python_ace_counts_the_same_functions(path):
     pytest.importorskip("pyace")
     if not path.exists():
@@ -97,7 +130,9 @@ def test_python_ace_counts_the_same_functions(path):
     from pyace import ACEBBasisSet
     from pyace.activelearning import compute_number_of_functions
 
-    assert list(BBasis.read(path).functions.values()) == compute_number_of_functions(ACEBBasisSet(str(path)))
+    assert list(BBasis.read(path).functions.values()) == compute_number_of_functions(
+        ACEBBasisSet(str(path))
+    )
 
 
 def test_python_ace_counts_the_same_functions_of_an_alloy(tmp_path):
@@ -105,22 +140,43 @@ def test_python_ace_counts_the_same_functions_of_an_alloy(tmp_path):
     from pyace import ACEBBasisSet, create_multispecies_basis_config
     from pyace.activelearning import compute_number_of_functions
 
-    bond = {"radbase": "ChebExpCos", "radparameters": [3.0], "rcut": 4.5, "dcut": 0.01, "NameOfCutoffFunction": "cos"}
-    embedding = {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1, 1, 0.5], "ndensity": 2}
-    functions = {"UNARY": {"nradmax_by_orders": [4, 2, 1], "lmax_by_orders": [0, 2, 1]},
-                 "BINARY": {"nradmax_by_orders": [3, 1], "lmax_by_orders": [0, 1]}}
-    create_multispecies_basis_config({
-        "deltaSplineBins": 0.001, "elements": ["Ni", "Al", "Cu"], "embeddings": {"ALL": embedding}, "bonds": {"ALL": bond},
-        "functions": functions,
-    }).save(str(tmp_path / "a.yaml"))
+    bond = {
+        "radbase": "ChebExpCos",
+        "radparameters": [3.0],
+        "rcut": 4.5,
+        "dcut": 0.01,
+        "NameOfCutoffFunction": "cos",
+    }
+    embedding = {
+        "npot": "FinnisSinclairShiftedScaled",
+        "fs_parameters": [1, 1, 1, 0.5],
+        "ndensity": 2,
+    }
+    functions = {
+        "UNARY": {"nradmax_by_orders": [4, 2, 1], "lmax_by_orders": [0, 2, 1]},
+        "BINARY": {"nradmax_by_orders": [3, 1], "lmax_by_orders": [0, 1]},
+    }
+    create_multispecies_basis_config(
+        {
+            "deltaSplineBins": 0.001,
+            "elements": ["Ni", "Al", "Cu"],
+            "embeddings": {"ALL": embedding},
+            "bonds": {"ALL": bond},
+            "functions": functions,
+        }
+    ).save(str(tmp_path / "a.yaml"))
     expected = ACEBBasisSet(str(tmp_path / "a.yaml"))
     expected.to_ACECTildeBasisSet().save_yaml(str(tmp_path / "a.yace"))
     basis = BBasis.read(tmp_path / "a.yaml")
     assert basis.elements == tuple(expected.elements_name)
-    assert [basis.functions[element] for element in basis.elements] == compute_number_of_functions(expected)
+    assert [basis.functions[element] for element in basis.elements] == compute_number_of_functions(
+        expected
+    )
     sizes = basis.functions
     for factor, kind in ((1, "linear"), (2, "full")):
-        saved(tmp_path / "a.asi", {element: matrix(factor * size) for element, size in sizes.items()})
+        saved(
+            tmp_path / "a.asi", {element: matrix(factor * size) for element, size in sizes.items()}
+        )
         potential = AcePotential.read(tmp_path / "a.yace")
         assert (potential.active_set_kind, potential.basis_functions) == (kind, sizes)
 
@@ -129,7 +185,10 @@ def test_a_published_active_set_of_others_is_blind():
     """Its training set spans less than the basis has, and python-ace's pseudo-inverse does not say so."""
     if not (OTHERS / "Cu-I.asi").exists():
         pytest.skip("not here")
-    with pytest.raises(PotentialError, match=r"rank-deficient in Cu \(58 independent environments for 82 functions\)"):
+    with pytest.raises(
+        PotentialError,
+        match=r"rank-deficient in Cu \(58 independent environments for 82 functions\)",
+    ):
         ActiveSet.read(OTHERS / "Cu-I.asi", basis=BBasis.read(OTHERS / "Cu-I.yaml"))
 
 
@@ -199,7 +258,9 @@ def test_an_active_set_that_is_torn(folder, change):
     assert "is not an active set, or a truncated or damaged one; make it again" in refused(folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"no npy", b"\x93NUMPY\x01\x00\xff\xff{", pickle.dumps(Harmful())])
+@pytest.mark.parametrize(
+    "content", [b"", b"no npy", b"\x93NUMPY\x01\x00\xff\xff{", pickle.dumps(Harmful())]
+)
 def test_an_entry_that_is_no_array(folder, content):
     with zipfile.ZipFile(folder / "cu.asi", "w") as archive:
         archive.writestr("Cu.npy", content)
@@ -231,8 +292,12 @@ def test_any_damage_is_refused_in_words_or_harmless(tmp_path_factory, data, star
 
 
 @settings(deadline=None, max_examples=60)
-@given(array=hnp.arrays(dtype=hnp.floating_dtypes() | hnp.integer_dtypes() | hnp.boolean_dtypes(),
-                        shape=hnp.array_shapes(max_dims=3, max_side=4)))
+@given(
+    array=hnp.arrays(
+        dtype=hnp.floating_dtypes() | hnp.integer_dtypes() | hnp.boolean_dtypes(),
+        shape=hnp.array_shapes(max_dims=3, max_side=4),
+    )
+)
 def test_any_array_is_refused_in_words(tmp_path_factory, array):
     path = saved(tmp_path_factory.getbasetemp() / "array.asi", {"Cu": array})
     with pytest.raises(PotentialError) as caught:
@@ -240,7 +305,10 @@ def test_any_array_is_refused_in_words(tmp_path_factory, array):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(("array", "same"), [(lambda a: a, True), (np.asfortranarray, False), (lambda a: a.astype("f4"), False)])
+@pytest.mark.parametrize(
+    ("array", "same"),
+    [(lambda a: a, True), (np.asfortranarray, False), (lambda a: a.astype("f4"), False)],
+)
 def test_what_is_refused_would_give_another_gamma(tmp_path, array, same):
     """python-ace and LAMMPS read `.asi` with the same code: it takes columns for rows, and any type for float64."""
     pytest.importorskip("pyace")

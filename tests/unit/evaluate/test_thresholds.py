@@ -31,7 +31,13 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "cu-vacancy"
 THRESHOLDS = GammaSection(select=3.0, halt=15.0)
 BELOW_SELECT, BELOW_HALT = math.nextafter(3.0, 0.0), math.nextafter(15.0, 0.0)
 NOTHING, SELECTED, HALTED = "nothing", "candidate", "halt"
-CASES = [(BELOW_SELECT, NOTHING), (3.0, SELECTED), (BELOW_HALT, SELECTED), (15.0, HALTED), (16.0, HALTED)]
+CASES = [
+    (BELOW_SELECT, NOTHING),
+    (3.0, SELECTED),
+    (BELOW_HALT, SELECTED),
+    (15.0, HALTED),
+    (16.0, HALTED),
+]
 WITH_NAN = [*CASES, (math.nan, HALTED)]
 
 
@@ -44,8 +50,15 @@ def test_the_configuration_says_it_for_all(gamma, outcome):
 @pytest.mark.parametrize(("gamma", "outcome"), CASES)
 def test_the_driver(tmp_path, gamma, outcome):
     driver = object.__new__(pace_driver.Evaluator)
-    driver._halt, driver._select, driver._halts, driver._graded_by = 15.0, 3.0, str(tmp_path), "0" * 64
-    structure = pace_driver.Structure([4.0, 0, 0, 0, 4.0, 0, 0, 0, 4.0], [29, 29], [0.0, 0, 0, 2.0, 2.0, 2.0])
+    driver._halt, driver._select, driver._halts, driver._graded_by = (
+        15.0,
+        3.0,
+        str(tmp_path),
+        "0" * 64,
+    )
+    structure = pace_driver.Structure(
+        [4.0, 0, 0, 0, 4.0, 0, 0, 0, 4.0], [29, 29], [0.0, 0, 0, 2.0, 2.0, 2.0]
+    )
     answer = pace_driver.Answer(-1.0, [0.0] * 6, [0.5, gamma])
     driver._judge(structure, answer, {"search": "0_1", "step": "4"})
     frames, warnings = read_halts(tmp_path)
@@ -62,8 +75,13 @@ def test_the_driver_refuses_a_gamma_that_is_no_number():
 @pytest.fixture
 def watched(tmp_path):
     (tmp_path / "pos.con").write_text(to_con(bulk("Cu", "fcc", a=3.6, cubic=True)))
-    what = watch.Watch(thresholds=THRESHOLDS, basis=tmp_path / "cu.yaml", active_set=tmp_path / "cu.asi", digest="0" * 64,
-                       max_energy_eV=20.0)
+    what = watch.Watch(
+        thresholds=THRESHOLDS,
+        basis=tmp_path / "cu.yaml",
+        active_set=tmp_path / "cu.asi",
+        digest="0" * 64,
+        max_energy_eV=20.0,
+    )
     return watch.Watched(what, tmp_path, search="3_17")
 
 
@@ -76,9 +94,13 @@ def test_a_search_that_runs(watched, gamma, outcome):
 
 @pytest.mark.parametrize(("gamma", "outcome"), CASES)
 def test_a_saddle_of_a_search(watched, monkeypatch, gamma, outcome):
-    monkeypatch.setattr(watch, "_gammas", lambda atoms, _: np.array([gamma, *[0.5] * (len(atoms) - 1)]))
+    monkeypatch.setattr(
+        watch, "_gammas", lambda atoms, _: np.array([gamma, *[0.5] * (len(atoms) - 1)])
+    )
     found = watched.judge({"saddle.con": to_con(bulk("Cu", "fcc", a=3.6, cubic=True))})
-    assert [str(from_text(text).kind) for text in found.frames] == ([] if outcome == NOTHING else [outcome])
+    assert [str(from_text(text).kind) for text in found.frames] == (
+        [] if outcome == NOTHING else [outcome]
+    )
     assert bool(found.halt) == (outcome == HALTED)
 
 
@@ -101,10 +123,22 @@ class Grade:
 @pytest.mark.parametrize(("gamma", "outcome"), CASES)
 def test_state_0(tmp_path, monkeypatch, gamma, outcome):
     monkeypatch.setattr(Extrapolation, "of", classmethod(lambda *_: Grade(gamma)))
-    report = Minimised(energy=0.0, energy_drop=0.0, largest_displacement_A=0.0, largest_force_eV_per_A=0.0, pressure_GPa=0.0,
-                       lowest_eigenvalue_eV_per_A2=1.0, force_calls=1)
-    found = grading.graded(bulk("Cu", cubic=True), report, AcePotential.read(EXAMPLE / "cu.yace"), thresholds=THRESHOLDS,
-                           halts=tmp_path)
+    report = Minimised(
+        energy=0.0,
+        energy_drop=0.0,
+        largest_displacement_A=0.0,
+        largest_force_eV_per_A=0.0,
+        pressure_GPa=0.0,
+        lowest_eigenvalue_eV_per_A2=1.0,
+        force_calls=1,
+    )
+    found = grading.graded(
+        bulk("Cu", cubic=True),
+        report,
+        AcePotential.read(EXAMPLE / "cu.yace"),
+        thresholds=THRESHOLDS,
+        halts=tmp_path,
+    )
     assert found.gamma == gamma
     frames, _ = read_halts(tmp_path)
     assert [str(frame.kind) for frame in frames] == ([] if outcome == NOTHING else [outcome])
@@ -119,7 +153,9 @@ def test_check(gamma, outcome):
 
 @pytest.mark.parametrize(("gamma", "outcome"), WITH_NAN)
 def test_eyesight(gamma, outcome):
-    assert bool(Look(name="outside", gammas={"Cu": gamma}).blind(halt=15.0)) == (outcome != HALTED or math.isnan(gamma))
+    assert bool(Look(name="outside", gammas={"Cu": gamma}).blind(halt=15.0)) == (
+        outcome != HALTED or math.isnan(gamma)
+    )
 
 
 @pytest.mark.parametrize(("gamma", "outcome"), CASES)
@@ -133,8 +169,19 @@ def test_the_reason_of_a_selection_names_the_limit_that_is_reached(tmp_path):
     grade = Extrapolation.of(AcePotential.read(EXAMPLE / "cu.yace"))
     atoms = bulk("Cu", "fcc", a=3.2, cubic=True)
     gamma = float(grade.gamma_of(atoms).max())
-    halts = grading.Halt(atoms=atoms, gammas=None, search="0_1", state=0, stage="search", step=1, kind=Kind.CANDIDATE,
-                         potential="0" * 64)
-    for halt, word in ((gamma, "reaches halt"), (math.nextafter(gamma, math.inf), "reaches select")):
+    halts = grading.Halt(
+        atoms=atoms,
+        gammas=None,
+        search="0_1",
+        state=0,
+        stage="search",
+        step=1,
+        kind=Kind.CANDIDATE,
+        potential="0" * 64,
+    )
+    for halt, word in (
+        (gamma, "reaches halt"),
+        (math.nextafter(gamma, math.inf), "reaches select"),
+    ):
         selection = select_frames((replace(halts),), grade=grade, select=3.0, halt=halt)
         assert word in selection.decisions[0].reason

@@ -42,7 +42,9 @@ def test_it_starts_at_zero():
 def test_a_program_that_ended_while_this_process_was_stopped_ended_by_itself(tmp_path, monkeypatch):
     """The limit is over when we wake, and nobody has yet read that the program is done: it is no time limit."""
     hand, release = Hand(), tmp_path / "release"
-    monkeypatch.setattr("mlip_kmc.ground.programs.program.AwakeClock", lambda: AwakeClock(monotonic=hand))
+    monkeypatch.setattr(
+        "mlip_kmc.ground.programs.program.AwakeClock", lambda: AwakeClock(monotonic=hand)
+    )
     os.mkfifo(release)
     looked = threading.Event()
 
@@ -54,7 +56,9 @@ def test_a_program_that_ended_while_this_process_was_stopped_ended_by_itself(tmp
         return False
 
     python = Program(name="python", path=sys.executable, guard=None)
-    done = python.run(["-c", "open('release').read()"], cwd=tmp_path, time_limit_s=LONG_S, look=look)
+    done = python.run(
+        ["-c", "open('release').read()"], cwd=tmp_path, time_limit_s=LONG_S, look=look
+    )
     assert (done.end, done.returncode) == (ProgramEnd.EXITED, 0)
     assert done.slept_s == pytest.approx(1e6, abs=3.0)
 

@@ -60,7 +60,9 @@ def test_exit_codes_and_words(python, tmp_path, status):
 
 def test_a_program_that_dies_by_a_signal(python, tmp_path):
     done = python.run(
-        code("import os, signal; os.kill(os.getpid(), signal.SIGABRT)"), cwd=tmp_path, time_limit_s=LONG_S
+        code("import os, signal; os.kill(os.getpid(), signal.SIGABRT)"),
+        cwd=tmp_path,
+        time_limit_s=LONG_S,
     )
     assert (done.end, done.returncode) == (ProgramEnd.EXITED, -6)
 
@@ -77,13 +79,18 @@ def test_a_relative_path_is_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"bin{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "elsewhere").mkdir()
-    assert Program.find("mine").run([], cwd=tmp_path / "elsewhere", time_limit_s=LONG_S).returncode == 0
+    assert (
+        Program.find("mine").run([], cwd=tmp_path / "elsewhere", time_limit_s=LONG_S).returncode
+        == 0
+    )
 
 
 def test_arguments_are_not_interpreted(python, tmp_path):
     odd = ["a b", "$HOME", "`ls`", "--", "-x", "*", "\n", ""]
     done = python.run(
-        [*code("import sys, json; print(json.dumps(sys.argv[1:]))"), *odd], cwd=tmp_path, time_limit_s=LONG_S
+        [*code("import sys, json; print(json.dumps(sys.argv[1:]))"), *odd],
+        cwd=tmp_path,
+        time_limit_s=LONG_S,
     )
     assert json.loads(done.stdout.read_text()) == odd
 
@@ -91,7 +98,9 @@ def test_arguments_are_not_interpreted(python, tmp_path):
 def test_directory_environment_and_input(python, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     monkeypatch.setenv("SECRET_OF_THE_USER", "x")
-    text = "import os, sys, json; print(json.dumps([os.getcwd(), dict(os.environ), sys.stdin.read()]))"
+    text = (
+        "import os, sys, json; print(json.dumps([os.getcwd(), dict(os.environ), sys.stdin.read()]))"
+    )
     done = python.run(code(text), cwd=tmp_path, time_limit_s=LONG_S)
     where, environment, given = json.loads(done.stdout.read_text())
     assert (where, given, environment["OMP_NUM_THREADS"]) == (str(tmp_path), "", "1")
@@ -107,7 +116,10 @@ def test_the_limit_ends_the_program(python, tmp_path):
 @pytest.mark.parametrize("limit", [LONG_S, 1e12, float("inf")])
 def test_limits_without_end_are_fine(python, tmp_path, limit):
     for cancelled in (None, threading.Event()):
-        assert python.run(code(""), cwd=tmp_path, time_limit_s=limit, cancelled=cancelled).end is ProgramEnd.EXITED
+        assert (
+            python.run(code(""), cwd=tmp_path, time_limit_s=limit, cancelled=cancelled).end
+            is ProgramEnd.EXITED
+        )
 
 
 GRANDCHILD = """
@@ -135,7 +147,9 @@ def cancel_when_ready(folder, cancelled):
 def test_children_of_children_are_gone_after_the_end_or_a_cancellation(python, tmp_path, last):
     cancelled = threading.Event()
     thread = cancel_when_ready(tmp_path, cancelled)
-    done = python.run(code(GRANDCHILD + last), cwd=tmp_path, time_limit_s=LONG_S, cancelled=cancelled)
+    done = python.run(
+        code(GRANDCHILD + last), cwd=tmp_path, time_limit_s=LONG_S, cancelled=cancelled
+    )
     thread.join()
     assert done.end is ProgramEnd.CANCELLED or (last != FOREVER and done.returncode == 3)
     assert gone(int((tmp_path / "grandchild").read_text()))
@@ -155,7 +169,10 @@ def test_children_of_children_are_gone_after_the_limit(python, tmp_path):
 def test_a_program_cancelled_before_it_starts_is_ended(python, tmp_path):
     cancelled = threading.Event()
     cancelled.set()
-    assert python.run(code(FOREVER), cwd=tmp_path, time_limit_s=LONG_S, cancelled=cancelled).end is ProgramEnd.CANCELLED
+    assert (
+        python.run(code(FOREVER), cwd=tmp_path, time_limit_s=LONG_S, cancelled=cancelled).end
+        is ProgramEnd.CANCELLED
+    )
 
 
 def test_an_interrupt_leaves_nothing_behind(python, tmp_path, monkeypatch):
@@ -186,12 +203,18 @@ def test_missing_programs(python, tmp_path):
     with pytest.raises(ProgramError, match="no_such_program is not on PATH"):
         Program.find("no_such_program")
     with pytest.raises(ProgramError, match=r"cannot start python: .*No such file") as caught:
-        dataclasses.replace(python, path=str(tmp_path / "none")).run([], cwd=tmp_path, time_limit_s=LONG_S)
+        dataclasses.replace(python, path=str(tmp_path / "none")).run(
+            [], cwd=tmp_path, time_limit_s=LONG_S
+        )
     assert len(str(caught.value).splitlines()) == 1
     (tmp_path / "text").write_text("not a program")
     (tmp_path / "text").chmod(0o755)
-    with pytest.raises(ProgramError, match=r"cannot start python: .*format"):  # setpriv would have a shell try it
-        dataclasses.replace(python, path=str(tmp_path / "text"), guard=None).run([], cwd=tmp_path, time_limit_s=LONG_S)
+    with pytest.raises(
+        ProgramError, match=r"cannot start python: .*format"
+    ):  # setpriv would have a shell try it
+        dataclasses.replace(python, path=str(tmp_path / "text"), guard=None).run(
+            [], cwd=tmp_path, time_limit_s=LONG_S
+        )
 
 
 def test_a_directory_that_is_not_there(python, tmp_path):
@@ -200,7 +223,9 @@ def test_a_directory_that_is_not_there(python, tmp_path):
 
 
 def doctored(tmp_path, flags, march="x86-64-v3"):
-    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nvmx flags\t: a b\nflags\t\t: {' '.join(flags)}\nbugs\t: none\n")
+    (tmp_path / "cpuinfo").write_text(
+        f"processor\t: 0\nvmx flags\t: a b\nflags\t\t: {' '.join(flags)}\nbugs\t: none\n"
+    )
     (tmp_path / "parts.json").write_text(json.dumps({"march": march}))
     return {"cpuinfo": tmp_path / "cpuinfo", "parts": tmp_path / "parts.json"}
 
@@ -217,13 +242,16 @@ def test_a_processor_with_all_instructions_is_taken(tmp_path):
 @pytest.mark.parametrize("lacking", sorted(_LEVELS["x86-64-v2"] | _LEVELS["x86-64-v3"]))
 def test_a_processor_that_lacks_one_is_refused(tmp_path, lacking):
     flags = (_LEVELS["x86-64-v2"] | _LEVELS["x86-64-v3"]) - {lacking}
-    with pytest.raises(ProgramError, match=rf"lacks {lacking}, which .*x86-64-v3.*--march x86-64-v2") as caught:
+    with pytest.raises(
+        ProgramError, match=rf"lacks {lacking}, which .*x86-64-v3.*--march x86-64-v2"
+    ) as caught:
         check_cpu(**doctored(tmp_path, flags))
     assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    "parts", ["", "[]", "{}", "3", '{"march": 5}', '{"march": ["x86-64-v3"]}', '{"march": "armv8"}', "\xff"]
+    "parts",
+    ["", "[]", "{}", "3", '{"march": 5}', '{"march": ["x86-64-v3"]}', '{"march": "armv8"}', "\xff"],
 )
 def test_what_is_not_known_is_not_refused(tmp_path, parts):
     places = doctored(tmp_path, {"fpu"})
@@ -238,10 +266,17 @@ def test_other_architectures_are_not_refused(tmp_path):
     check_cpu(**places)
 
 
-def test_it_reads_what_it_is_given_and_sees_no_more_of_the_environment_than_it_may(tmp_path, monkeypatch):
+def test_it_reads_what_it_is_given_and_sees_no_more_of_the_environment_than_it_may(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("SSH_AUTH_SOCK", "/a/socket")
     monkeypatch.setenv("SOMETHING_ELSE", "secret")
     (tmp_path / "given").write_text("words")
-    done = Program.find("sh").run(["-c", 'cat; echo "$SSH_AUTH_SOCK$SOMETHING_ELSE"'], cwd=tmp_path, time_limit_s=10,
-                                  stdin=tmp_path / "given", keep=("SSH_AUTH_SOCK",))
+    done = Program.find("sh").run(
+        ["-c", 'cat; echo "$SSH_AUTH_SOCK$SOMETHING_ELSE"'],
+        cwd=tmp_path,
+        time_limit_s=10,
+        stdin=tmp_path / "given",
+        keep=("SSH_AUTH_SOCK",),
+    )
     assert done.stdout.read_text() == "words/a/socket\n"

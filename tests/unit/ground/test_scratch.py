@@ -54,8 +54,12 @@ def parent(tmp_path):
 
 
 def living(parent, program=LIVING):
-    process = subprocess.Popen([sys.executable, "-c", program, str(parent)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout.readline() == "made\n"
     return process
 
@@ -147,7 +151,12 @@ def test_where_locks_are_unknown_nothing_is_swept_and_folders_are_made(parent, m
 
 def test_other_names_links_and_other_users_stay(parent, tmp_path, monkeypatch):
     boot = scratch.boot_id()[:8]
-    kept = [f"mlip-kmc-{os.getuid()}-123-r0-n1-main.abcdef", "mlip-kmc-0_17-abcdefgh", f"mlip-kmc.{boot}.file1234", "other"]
+    kept = [
+        f"mlip-kmc-{os.getuid()}-123-r0-n1-main.abcdef",
+        "mlip-kmc-0_17-abcdefgh",
+        f"mlip-kmc.{boot}.file1234",
+        "other",
+    ]
     for name in kept:
         (parent / name).mkdir() if "file" not in name else (parent / name).write_text("")
     target = tmp_path / "target"
@@ -192,12 +201,18 @@ def test_sweepers_and_makers_at_once(parent):
 
     sweeper = threading.Thread(target=sweeping)
     sweeper.start()
-    code = ("import sys\nfrom pathlib import Path\nfrom mlip_kmc.ground.scratch import make, leave\nparent = Path(sys.argv[1])\n"
-            "for turn in range(100):\n    folder = make('0_1', parent=parent)\n    (folder / 'a').write_text('x')\n"
-            "    assert (folder / 'a').exists()\n    leave()\n")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom mlip_kmc.ground.scratch import make, leave\nparent = Path(sys.argv[1])\n"
+        "for turn in range(100):\n    folder = make('0_1', parent=parent)\n    (folder / 'a').write_text('x')\n"
+        "    assert (folder / 'a').exists()\n    leave()\n"
+    )
     try:
-        makers = [subprocess.Popen([sys.executable, "-c", code, str(parent)], stderr=subprocess.PIPE, text=True)
-                  for _ in range(2)]
+        makers = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, str(parent)], stderr=subprocess.PIPE, text=True
+            )
+            for _ in range(2)
+        ]
         errors = [maker.communicate()[1] for maker in makers]
     finally:
         stop.set()
@@ -225,6 +240,9 @@ def test_the_block_leaves_nothing(parent):
 def test_no_temporary_folder_is_made_elsewhere():
     """One made by `tempfile` itself stays after a kill; the driver stands alone."""
     source = Path(scratch.__file__).parent
-    found = [path.relative_to(source).as_posix() for path in source.rglob("*.py")
-             if "mkdtemp(" in (text := path.read_text(encoding="utf-8")) or "TemporaryDirectory(" in text]
+    found = [
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if "mkdtemp(" in (text := path.read_text(encoding="utf-8")) or "TemporaryDirectory(" in text
+    ]
     assert sorted(found) == ["driver/standalone/pace_driver.py", "ground/scratch.py"]

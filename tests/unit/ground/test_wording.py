@@ -52,7 +52,15 @@ def test_sizes(count, text):
 def test_nothing_that_a_person_reads_is_formatted_by_hand():
     """`:.2g` gives 2.2e+02; where a person reads it, `plain` does. Tables of rates, files and the report have their own ways."""
     by_hand = re.compile(r"\{[^{}]*:\.[1-4]g\}")
-    people = [*(SOURCE / "check").glob("*.py"), *(SOURCE / "cli").glob("*.py"), SOURCE / "report/status.py"]
-    found = [f"{path.name}: {line.strip()}" for path in people for line in path.read_text(encoding="utf-8").splitlines()
-             if by_hand.search(line)]
+    people = [
+        *(SOURCE / "check").glob("*.py"),
+        *(SOURCE / "cli").glob("*.py"),
+        SOURCE / "report/status.py",
+    ]
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in people
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if by_hand.search(line)
+    ]
     assert found == []

@@ -78,6 +78,7 @@ def potential_folder(tmp_path):
 
 # ---- rank
 
+
 def test_rank_and_condition_do_not_depend_on_scales():
     rng = np.random.default_rng(0)
     left, right = (np.linalg.qr(rng.normal(size=(20, 20)))[0] for _ in range(2))
@@ -105,8 +106,10 @@ def test_the_inverse_of_a_badly_scaled_matrix():
     inverse, off = inverse_of(matrix)
     scaled, rows, columns = equilibrated(matrix)
     np.testing.assert_allclose(scaled, matrix * rows[:, None] * columns, rtol=1e-12)
-    print(f"\nactive set x inverse is 1 within {off:.1e}; numpy.linalg.pinv would keep "
-          f"{np.linalg.matrix_rank(np.linalg.pinv(matrix))} of 30 directions")
+    print(
+        f"\nactive set x inverse is 1 within {off:.1e}; numpy.linalg.pinv would keep "
+        f"{np.linalg.matrix_rank(np.linalg.pinv(matrix))} of 30 directions"
+    )
     assert off < 1e-10
     assert rank_of_inverse(inverse).full
     assert not rank_of_inverse(np.linalg.pinv(matrix)).full, "the fault that this is made for"
@@ -114,10 +117,16 @@ def test_the_inverse_of_a_badly_scaled_matrix():
 
 # ---- one element: a perfect crystal
 
+
 def test_python_ace_takes_a_perfect_crystal_and_then_sees_no_surface():
     inverses = by_python_ace(BASIS, [crystal()])
-    of_surface, right = gammas(BASIS, inverses, surface(), "Cu").max(), example_grade().gamma_of(surface()).max()
-    print(f"\nCu(100): gamma {of_surface:.3g} by the crystal's active set, {right:.3g} by the example's")
+    of_surface, right = (
+        gammas(BASIS, inverses, surface(), "Cu").max(),
+        example_grade().gamma_of(surface()).max(),
+    )
+    print(
+        f"\nCu(100): gamma {of_surface:.3g} by the crystal's active set, {right:.3g} by the example's"
+    )
     assert of_surface < 0.1
     assert right > 50
     assert rank_of_inverse(inverses["Cu"]).independent == 1
@@ -128,7 +137,10 @@ def example_grade():
 
 
 def test_a_perfect_crystal_is_refused_with_both_numbers():
-    with pytest.raises(PotentialError, match=r"Cu: 256 atoms, 1 independent environment for 35 functions.*--complete") as caught:
+    with pytest.raises(
+        PotentialError,
+        match=r"Cu: 256 atoms, 1 independent environment for 35 functions.*--complete",
+    ) as caught:
         make_active_set(BASIS, [crystal()])
     assert len(str(caught.value).splitlines()) == 1
 
@@ -136,7 +148,9 @@ def test_a_perfect_crystal_is_refused_with_both_numbers():
 def test_lattice_constants_alone_do_not_span_either():
     """A curve in 35 dimensions: its points are independent to some digits only."""
     frames = [bulk("Cu", "fcc", a=a, cubic=True) for a in np.linspace(3.4, 3.8, 70)]
-    with pytest.raises(PotentialError, match=r"Cu: 280 atoms, 1\d independent environments for 35 functions"):
+    with pytest.raises(
+        PotentialError, match=r"Cu: 280 atoms, 1\d independent environments for 35 functions"
+    ):
         make_active_set(BASIS, frames)
     made = make_active_set(BASIS, frames, complete=True)
     assert made.largest_gamma <= 1.01
@@ -161,25 +175,34 @@ def test_completing_what_is_complete_changes_nothing():
 
 
 def test_more_of_the_same_does_not_span():
-    span = span_of(np.array(Projector(BASIS).evaluate(crystal()).rows), scales=natural_scales(Projector(BASIS))["Cu"])
+    span = span_of(
+        np.array(Projector(BASIS).evaluate(crystal()).rows),
+        scales=natural_scales(Projector(BASIS))["Cu"],
+    )
     assert (span.environments, span.rank.independent) == (256, 1)
 
 
 # ---- two elements: a solute that was seen in one place
+
 
 def test_python_ace_s_gamma_of_a_solute_is_small_everywhere(blind_alloy):
     basis, _, inverses = blind_alloy
     rng = np.random.default_rng(9)
     others = [copper(rng, solutes=[0], rattle_A=0.3), copper(rng, solutes=[0, 1]), alloy(rng)]
     largest = [float(gammas(basis, inverses, atoms, "Ni").max()) for atoms in others]
-    print(f"\ngamma of Ni rattled by 0.3 A, beside another, in an alloy: {', '.join(f'{gamma:.3f}' for gamma in largest)}")
+    print(
+        f"\ngamma of Ni rattled by 0.3 A, beside another, in an alloy: {', '.join(f'{gamma:.3f}' for gamma in largest)}"
+    )
     assert max(largest) < 0.1
     assert rank_of_inverse(inverses["Ni"]).independent == 1
 
 
 def test_a_solute_seen_in_one_place_is_refused_and_what_it_lacks_is_named(blind_alloy):
     basis, frames, _ = blind_alloy
-    with pytest.raises(PotentialError, match=r"Ni: 40 atoms, none with a neighbour Ni, 1 independent environment for 28"):
+    with pytest.raises(
+        PotentialError,
+        match=r"Ni: 40 atoms, none with a neighbour Ni, 1 independent environment for 28",
+    ):
         make_active_set(basis, frames)
 
 
@@ -187,7 +210,10 @@ def test_a_completed_solute_is_seen_by_element(blind_alloy, tmp_path):
     basis, frames, _ = blind_alloy
     made = make_active_set(basis, frames, complete=True)
     write_active_set(tmp_path / "cuni.asi", made)
-    grade, rng = Extrapolation.read(basis=basis, active_set=tmp_path / "cuni.asi"), np.random.default_rng(9)
+    grade, rng = (
+        Extrapolation.read(basis=basis, active_set=tmp_path / "cuni.asi"),
+        np.random.default_rng(9),
+    )
     assert grade.gamma_of(solute(rng)).max() < 1.01
     for atoms in (copper(rng, solutes=[0], rattle_A=0.1), copper(rng, solutes=[0, 1]), alloy(rng)):
         of_nickel = np.array(atoms.get_chemical_symbols()) == "Ni"
@@ -199,7 +225,10 @@ def test_an_element_without_a_single_atom(tmp_path):
     basis = alloy_basis(tmp_path / "cuni.yaml")
     rng = np.random.default_rng(4)
     frames = [copper(rng) for _ in range(30)]
-    with pytest.raises(PotentialError, match="Ni: 0 atoms, none with a neighbour Cu or Ni, 0 independent environments for 28"):
+    with pytest.raises(
+        PotentialError,
+        match="Ni: 0 atoms, none with a neighbour Cu or Ni, 0 independent environments for 28",
+    ):
         make_active_set(basis, frames)
     write_active_set(tmp_path / "cuni.asi", make_active_set(basis, frames, complete=True))
     grade = Extrapolation.read(basis=basis, active_set=tmp_path / "cuni.asi")
@@ -208,27 +237,47 @@ def test_an_element_without_a_single_atom(tmp_path):
 
 # ---- a `.asi` of others
 
+
 def test_an_active_set_of_deficient_rank_is_refused_when_it_is_read(potential_folder):
     save(potential_folder / "cu.asi", by_python_ace(BASIS, [crystal()]))
-    with pytest.raises(PotentialError, match=r"rank-deficient in Cu \(1 independent environments for 35 functions\).*--complete"):
+    with pytest.raises(
+        PotentialError,
+        match=r"rank-deficient in Cu \(1 independent environments for 35 functions\).*--complete",
+    ):
         AcePotential.read(potential_folder / "cu.yace")
-    assert AcePotential.read(potential_folder / "cu.yace", allow_blind=True).active_set_kind == "linear"
+    assert (
+        AcePotential.read(potential_folder / "cu.yace", allow_blind=True).active_set_kind
+        == "linear"
+    )
     said = blindness_of(potential_folder / "cu.asi", basis=BASIS)
     assert "Cu (1 independent environments for 35 functions)" in said
     assert blindness_of(EXAMPLE / "cu.asi", basis=BASIS) == ""
     assert blindness_of(potential_folder / "gone.asi", basis=BASIS) == ""
 
 
-@pytest.mark.parametrize("turned", [np.transpose, lambda a: a[::-1], lambda a: np.roll(a, 3, axis=0)],
-                         ids=["transposed", "functions in the other order", "functions shifted"])
+@pytest.mark.parametrize(
+    "turned",
+    [np.transpose, lambda a: a[::-1], lambda a: np.roll(a, 3, axis=0)],
+    ids=["transposed", "functions in the other order", "functions shifted"],
+)
 def test_rows_that_are_no_environments_of_the_basis_are_refused(potential_folder, turned):
     with np.load(EXAMPLE / "cu.asi") as archive:
         inverse = archive["Cu"]
     save(potential_folder / "cu.asi", {"Cu": np.ascontiguousarray(turned(inverse))})
-    with pytest.raises(PotentialError, match=r"rows of Cu in the active set .* are no environments of the B-basis .*transposed"):
+    with pytest.raises(
+        PotentialError,
+        match=r"rows of Cu in the active set .* are no environments of the B-basis .*transposed",
+    ):
         Extrapolation.read(basis=BASIS, active_set=potential_folder / "cu.asi")
-    save(potential_folder / "cu.asi", {"Cu": np.ascontiguousarray(inverse[:, ::-1])})  # which row is first means nothing
-    assert Extrapolation.read(basis=BASIS, active_set=potential_folder / "cu.asi").gamma_of(surface()).max() > HALT
+    save(
+        potential_folder / "cu.asi", {"Cu": np.ascontiguousarray(inverse[:, ::-1])}
+    )  # which row is first means nothing
+    assert (
+        Extrapolation.read(basis=BASIS, active_set=potential_folder / "cu.asi")
+        .gamma_of(surface())
+        .max()
+        > HALT
+    )
 
 
 def test_a_transposed_set_of_an_alloy_is_refused(blind_alloy, tmp_path):
@@ -237,7 +286,9 @@ def test_a_transposed_set_of_an_alloy_is_refused(blind_alloy, tmp_path):
     inverses = dict(make_active_set(basis, [alloy(rng) for _ in range(40)]).inverses)
     save(tmp_path / "right.asi", inverses)
     Extrapolation.read(basis=basis, active_set=tmp_path / "right.asi")
-    save(tmp_path / "wrong.asi", {"Cu": inverses["Cu"], "Ni": np.ascontiguousarray(inverses["Ni"].T)})
+    save(
+        tmp_path / "wrong.asi", {"Cu": inverses["Cu"], "Ni": np.ascontiguousarray(inverses["Ni"].T)}
+    )
     with pytest.raises(PotentialError, match="rows of Ni in the active set"):
         Extrapolation.read(basis=basis, active_set=tmp_path / "wrong.asi")
 
@@ -254,11 +305,16 @@ def test_where_the_training_set_is_there_it_says_whether_they_belong_together(tm
 
 # ---- eyesight
 
+
 def test_the_example_sees_and_says_what_was_not_tried():
     atoms, potential = ase.io.read(EXAMPLE / "vacancy.xyz"), AcePotential.read(EXAMPLE / "cu.yace")
     looks = look_around(atoms, potential, grade=Extrapolation.of(potential))
     print("\n" + "\n".join(f"{look.name}: {dict(look.gammas)} {look.why_not}" for look in looks))
-    assert [look.name for look in looks] == ["20 % more volume", "20 % less volume", "a Cu-Cu pair pushed together"]
+    assert [look.name for look in looks] == [
+        "20 % more volume",
+        "20 % less volume",
+        "a Cu-Cu pair pushed together",
+    ]
     assert all(look.gammas["Cu"] >= HALT for look in looks[:2])
     assert "reaches down to 1.3291 A" in looks[2].why_not
     assert not any(look.blind(halt=HALT) for look in looks)
@@ -274,9 +330,17 @@ def test_a_blind_set_is_found_by_what_it_does_not_see():
 
 def alloy_potential(basis, inverses):
     """As far as eyesight asks for it; without a record."""
-    grade = Extrapolation(basis=basis, active_set=basis.with_suffix(".asi"), inverses=inverses, digest="",
-                          projector=Projector(basis), full=False)
-    return AcePotential(yace=basis.with_suffix(".yace"), elements=("Cu", "Ni"), cutoff_A=5.0, digest="", basis=basis), grade
+    grade = Extrapolation(
+        basis=basis,
+        active_set=basis.with_suffix(".asi"),
+        inverses=inverses,
+        digest="",
+        projector=Projector(basis),
+        full=False,
+    )
+    return AcePotential(
+        yace=basis.with_suffix(".yace"), elements=("Cu", "Ni"), cutoff_A=5.0, digest="", basis=basis
+    ), grade
 
 
 def test_blindness_is_told_by_element(blind_alloy):
@@ -286,10 +350,20 @@ def test_blindness_is_told_by_element(blind_alloy):
     atoms = copper(np.random.default_rng(3), solutes=[0, 1], rattle_A=0.0)
     potential, grade = alloy_potential(basis, {"Cu": completed["Cu"], "Ni": inverses["Ni"]})
     looks = {look.name: look for look in look_around(atoms, potential, grade=grade)}
-    print("\n" + "\n".join(f"{name}: {({e: float(f'{g:.3g}') for e, g in look.gammas.items()})}" for name, look in looks.items()))
+    print(
+        "\n"
+        + "\n".join(
+            f"{name}: { ({e: float(f'{g:.3g}') for e, g in look.gammas.items()}) }"
+            for name, look in looks.items()
+        )
+    )
     assert "Cu and Ni exchanged" in looks
     pairs = [name for name in looks if "pair" in name]
-    assert [name[: len("a Cu-Cu pair")] for name in pairs] == ["a Cu-Cu pair", "a Cu-Ni pair", "a Ni-Ni pair"]
+    assert [name[: len("a Cu-Cu pair")] for name in pairs] == [
+        "a Cu-Cu pair",
+        "a Cu-Ni pair",
+        "a Ni-Ni pair",
+    ]
     for name, look in looks.items():
         if "Ni" in look.gammas:
             assert set(look.blind(halt=HALT)) == {"Ni"}, name
@@ -301,8 +375,14 @@ def test_blindness_is_told_by_element(blind_alloy):
 def with_training(basis, shortest):
     potential, _ = alloy_potential(basis, {})
     record = AcePotential.read(EXAMPLE / "cu.yace").record
-    return replace(potential, record=record.model_copy(update={
-        "training": record.training.model_copy(update={"smallest_distance_A": shortest})}))
+    return replace(
+        potential,
+        record=record.model_copy(
+            update={
+                "training": record.training.model_copy(update={"smallest_distance_A": shortest})
+            }
+        ),
+    )
 
 
 def pair_look(potential, grade):
@@ -311,12 +391,23 @@ def pair_look(potential, grade):
     return look
 
 
-@pytest.mark.parametrize(("shortest", "least_A", "name"), [
-    ({"Cu-Cu": 2.0}, {}, "a Cu-Cu pair 1.40 A apart"),  # 0.7 of the training set's
-    ({"Cu-Cu": 2.0}, {"Cu-Cu": 1.8}, "a Cu-Cu pair 1.82 A apart"),  # a tenth of the way above where it halts anyway
-    ({}, {}, "a Cu-Cu pair 2.04 A apart"),  # no such pair in the set: 0.8 of the present distance
-    ({"Cu-Cu": 2.0}, {"Cu-Cu": 1.95}, "a Cu-Cu pair pushed together"),
-])
+@pytest.mark.parametrize(
+    ("shortest", "least_A", "name"),
+    [
+        ({"Cu-Cu": 2.0}, {}, "a Cu-Cu pair 1.40 A apart"),  # 0.7 of the training set's
+        (
+            {"Cu-Cu": 2.0},
+            {"Cu-Cu": 1.8},
+            "a Cu-Cu pair 1.82 A apart",
+        ),  # a tenth of the way above where it halts anyway
+        (
+            {},
+            {},
+            "a Cu-Cu pair 2.04 A apart",
+        ),  # no such pair in the set: 0.8 of the present distance
+        ({"Cu-Cu": 2.0}, {"Cu-Cu": 1.95}, "a Cu-Cu pair pushed together"),
+    ],
+)
 def test_how_near_a_pair_is_pushed(blind_alloy, shortest, least_A, name):
     basis, _, inverses = blind_alloy
     _, grade = alloy_potential(basis, inverses)
@@ -327,6 +418,7 @@ def test_how_near_a_pair_is_pushed(blind_alloy, shortest, least_A, name):
 
 # ---- the commands
 
+
 def run(*arguments):
     done = CliRunner().invoke(cli, ["potential", *map(str, arguments)])
     return done.exit_code, done.output, done.exception
@@ -334,11 +426,21 @@ def run(*arguments):
 
 def test_the_command_refuses_and_completes(tmp_path):
     ase.io.write(tmp_path / "crystal.xyz", crystal(), format="extxyz")
-    code, _, error = run("activeset", tmp_path / "crystal.xyz", "--basis", BASIS, "--output", tmp_path / "cu.asi")
+    code, _, error = run(
+        "activeset", tmp_path / "crystal.xyz", "--basis", BASIS, "--output", tmp_path / "cu.asi"
+    )
     assert code != 0
     assert "independent environment" in str(error)
     assert not (tmp_path / "cu.asi").exists()
-    code, output, _ = run("activeset", tmp_path / "crystal.xyz", "--basis", BASIS, "--output", tmp_path / "cu.asi", "--complete")
+    code, output, _ = run(
+        "activeset",
+        tmp_path / "crystal.xyz",
+        "--basis",
+        BASIS,
+        "--output",
+        tmp_path / "cu.asi",
+        "--complete",
+    )
     assert code == 0, output
     assert "Cu: 256 atoms" in output
     assert "small rows span the rest, where gamma is huge" in output
@@ -364,28 +466,49 @@ def test_info_names_a_blind_set_and_what_the_example_s_rests_on(potential_folder
 
 # ---- what is told of old runs, and by check and run
 
+
 @pytest.fixture
 def old_run(potential_folder):
     """A run that was made with a crystal's pseudo-inverse, whose files are still there."""
     save(potential_folder / "cu.asi", by_python_ace(BASIS, [crystal()]))
     digest = hashlib.sha256((potential_folder / "cu.asi").read_bytes()).hexdigest()
-    minimised = {"energy": -10.0, "energy_drop": 0.1, "largest_displacement_A": 0.01, "largest_force_eV_per_A": 1e-4,
-                 "pressure_GPa": 0.1, "lowest_eigenvalue_eV_per_A2": 1.0, "force_calls": 10, "gamma": 0.02}
-    run_dir = commit(potential_folder / "run", potential_note={
-        "facts": {"potential.active_set": digest, "gamma.select": 3.0, "gamma.halt": 15.0}, "minimised": minimised})
+    minimised = {
+        "energy": -10.0,
+        "energy_drop": 0.1,
+        "largest_displacement_A": 0.01,
+        "largest_force_eV_per_A": 1e-4,
+        "pressure_GPa": 0.1,
+        "lowest_eigenvalue_eV_per_A2": 1.0,
+        "force_calls": 10,
+        "gamma": 0.02,
+    }
+    run_dir = commit(
+        potential_folder / "run",
+        potential_note={
+            "facts": {"potential.active_set": digest, "gamma.select": 3.0, "gamma.halt": 15.0},
+            "minimised": minimised,
+        },
+    )
     names = {"ace": "cu.yace", "basis": "cu.yaml", "active_set": "cu.asi"}
-    (run_dir / NOTE).write_text(json.dumps({key: str(potential_folder / name) for key, name in names.items()}))
+    (run_dir / NOTE).write_text(
+        json.dumps({key: str(potential_folder / name) for key, name in names.items()})
+    )
     return run_dir
 
 
 def test_status_and_report_name_a_run_whose_active_set_is_blind(old_run):
     said = CliRunner().invoke(cli, ["status", str(old_run)])
     assert said.exit_code == 0
-    assert "is rank-deficient in Cu (1 independent environments for 35 functions)" in " ".join(said.output.split())
+    assert "is rank-deficient in Cu (1 independent environments for 35 functions)" in " ".join(
+        said.output.split()
+    )
     assert "rank-deficient in Cu" in read_status(old_run).active_set_blind
     with RunView.read(old_run) as view:
         report = collect(view, etc=old_run, software={})
-    assert "rank-deficient in Cu" in json.loads(report.as_json())["extrapolation_grade"]["active_set_blind"]
+    assert (
+        "rank-deficient in Cu"
+        in json.loads(report.as_json())["extrapolation_grade"]["active_set_blind"]
+    )
     assert "WARNING: the active set" in render(report)
 
 
@@ -401,8 +524,13 @@ def test_nothing_is_said_where_the_active_set_sees_or_is_another(old_run):
 
 def configured(training=None):
     named = {} if training is None else {"training": str(training)}
-    return Config.model_validate({"structure": str(EXAMPLE / "vacancy.xyz"), "temperature_K": 500,
-                                  "potential": {"ace": str(EXAMPLE / "cu.yace"), **named}})
+    return Config.model_validate(
+        {
+            "structure": str(EXAMPLE / "vacancy.xyz"),
+            "temperature_K": 500,
+            "potential": {"ace": str(EXAMPLE / "cu.yace"), **named},
+        }
+    )
 
 
 def test_a_run_warns_of_what_its_active_set_does_not_see(tmp_path, monkeypatch):
@@ -410,7 +538,10 @@ def test_a_run_warns_of_what_its_active_set_does_not_see(tmp_path, monkeypatch):
     assert list(sight_lines(atoms, potential, configured())) == [], "the example sees"
     ase.io.write(tmp_path / "train.xyz", rattled(), format="extxyz")
     lines = list(sight_lines(atoms, potential, configured(tmp_path / "train.xyz")))
-    assert lines[0] == "the active set rests on Cu: 240 atoms, 35 independent environments for 35 functions"
+    assert (
+        lines[0]
+        == "the active set rests on Cu: 240 atoms, 35 independent environments for 35 functions"
+    )
     assert "made from another training set" in lines[1]
     blind = replace(Extrapolation.of(potential), inverses=by_python_ace(BASIS, [crystal()]))
     monkeypatch.setattr(Extrapolation, "of", classmethod(lambda *_: blind))

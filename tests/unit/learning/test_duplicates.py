@@ -38,11 +38,26 @@ def rewritten(atoms, rng, *, shift=True, wrap=True, permute=True, displaced_A=0.
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 10**6), cell=st.sampled_from([None, TRICLINIC]), shift=st.booleans(), wrap=st.booleans(),
-       permute=st.booleans(), displaced_A=st.floats(0, 0.009))
-def test_permuted_translated_wrapped_and_displaced_copies_are_the_same(seed, cell, shift, wrap, permute, displaced_A):  # noqa: PLR0917
+@given(
+    seed=st.integers(0, 10**6),
+    cell=st.sampled_from([None, TRICLINIC]),
+    shift=st.booleans(),
+    wrap=st.booleans(),
+    permute=st.booleans(),
+    displaced_A=st.floats(0, 0.009),
+)
+def test_permuted_translated_wrapped_and_displaced_copies_are_the_same(  # noqa: PLR0917
+    seed, cell, shift, wrap, permute, displaced_A
+):
     atoms = structure(seed % 7, cell=cell)
-    other = rewritten(atoms, np.random.default_rng(seed), shift=shift, wrap=wrap, permute=permute, displaced_A=displaced_A)
+    other = rewritten(
+        atoms,
+        np.random.default_rng(seed),
+        shift=shift,
+        wrap=wrap,
+        permute=permute,
+        displaced_A=displaced_A,
+    )
     assert same_structure(atoms, other)
     assert same_structure(other, atoms)
 
@@ -105,7 +120,9 @@ def test_small_cells_and_molecules():
 def test_each_names_the_first_that_it_repeats():
     first, second = structure(1), structure(2)
     rng = np.random.default_rng(0)
-    found = duplicates_of([first, rewritten(first, rng), second, rewritten(second, rng), rewritten(first, rng)])
+    found = duplicates_of(
+        [first, rewritten(first, rng), second, rewritten(second, rng), rewritten(first, rng)]
+    )
     assert found == [None, 0, None, 2, 0]
 
 

@@ -16,13 +16,18 @@ def volume(rows):
 
 def best_volume(rows):
     """Of all ways to take as many rows as there are columns."""
-    return max(volume(rows[list(chosen)]) for chosen in itertools.combinations(range(len(rows)), rows.shape[1]))
+    return max(
+        volume(rows[list(chosen)])
+        for chosen in itertools.combinations(range(len(rows)), rows.shape[1])
+    )
 
 
 def random_case(seed, size, outside):
     rng = np.random.default_rng(seed)
     present = rng.normal(size=(size, size)) * np.exp(rng.normal(0, 2, size))
-    return present, rng.normal(size=(outside, size)) * np.exp(rng.normal(0, 2, size)) * rng.choice([0.1, 1, 10])
+    return present, rng.normal(size=(outside, size)) * np.exp(rng.normal(0, 2, size)) * rng.choice(
+        [0.1, 1, 10]
+    )
 
 
 @settings(max_examples=150, deadline=None)
@@ -47,8 +52,10 @@ def test_the_largest_volume_is_found_almost_always():
         pool = Pool(size=3)
         pool.add(others @ np.linalg.inv(present), owner=0)
         reached.append(volume(pool.inside @ present) / best_volume(np.vstack([present, others])))
-    print(f"\nMaxVol over brute force, 300 cases, 3 columns, 8 rows: the largest in {np.mean(np.array(reached) > 0.999):.0%}, "
-          f"lowest ratio {min(reached):.3f}")
+    print(
+        f"\nMaxVol over brute force, 300 cases, 3 columns, 8 rows: the largest in {np.mean(np.array(reached) > 0.999):.0%}, "
+        f"lowest ratio {min(reached):.3f}"
+    )
     assert np.mean(np.array(reached) > 0.999) > 0.9
 
 
@@ -85,7 +92,10 @@ def test_owners_follow_their_rows():
     assert sorted(pool.inside_owners) == [PRESENT, 4]
     assert sorted(pool.outside_owners) == [PRESENT, 3]
     for rows, owners in ((pool.inside, pool.inside_owners), (pool.outside, pool.outside_owners)):
-        assert [abs(row[0]) for row, owner in zip(rows, owners, strict=True) if owner == 3] in ([], [5.0])
+        assert [abs(row[0]) for row, owner in zip(rows, owners, strict=True) if owner == 3] in (
+            [],
+            [5.0],
+        )
 
 
 def test_nothing_outside_changes_nothing():

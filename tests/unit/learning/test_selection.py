@@ -12,7 +12,9 @@ from mlip_kmc.learning.selection import choose, gammas_after
 
 def candidates(seed, *, count=7, atoms=3, size=3, spread=3.0):
     rng = np.random.default_rng(seed)
-    return [{"Cu": rng.normal(size=(atoms, size)) * rng.uniform(0.2, spread) ** 2} for _ in range(count)]
+    return [
+        {"Cu": rng.normal(size=(atoms, size)) * rng.uniform(0.2, spread) ** 2} for _ in range(count)
+    ]
 
 
 def unit(size=3):
@@ -30,10 +32,17 @@ def fewest(structures, inverses, select):
 
 def log_volume_of(structures, inverses, chosen):
     """By brute force: the largest |det| of rows of the active set and the chosen structures."""
-    rows = np.vstack([np.eye(len(inverses["Cu"])), *(structures[index]["Cu"] @ inverses["Cu"] for index in chosen)])
+    rows = np.vstack(
+        [
+            np.eye(len(inverses["Cu"])),
+            *(structures[index]["Cu"] @ inverses["Cu"] for index in chosen),
+        ]
+    )
     size = rows.shape[1]
-    return max(np.log(max(abs(np.linalg.det(rows[list(some)])), 1e-300))
-               for some in itertools.combinations(range(len(rows)), size))
+    return max(
+        np.log(max(abs(np.linalg.det(rows[list(some)])), 1e-300))
+        for some in itertools.combinations(range(len(rows)), size)
+    )
 
 
 def test_as_few_as_brute_force_finds():
@@ -46,8 +55,10 @@ def test_as_few_as_brute_force_finds():
         ours.append(len(choice.chosen))
         least.append(fewest(structures, unit(), 2.0))
     more = np.array(ours) - np.array(least)
-    print(f"\n60 small cases: {sum(ours)} labels, fewest by brute force {sum(least)}; as few in {np.mean(more == 0):.0%}, "
-          f"at most {more.max()} more")
+    print(
+        f"\n60 small cases: {sum(ours)} labels, fewest by brute force {sum(least)}; as few in {np.mean(more == 0):.0%}, "
+        f"at most {more.max()} more"
+    )
     assert np.mean(more == 0) > 0.85
     assert more.max() <= 1
 
@@ -59,9 +70,13 @@ def test_the_first_choice_is_that_of_the_largest_volume():
         structures = candidates(seed)
         choice = choose(structures, inverses=unit(), select=1.5, most=1)
         if choice.chosen:
-            best = max(log_volume_of(structures, unit(), [index]) for index in range(len(structures)))
+            best = max(
+                log_volume_of(structures, unit(), [index]) for index in range(len(structures))
+            )
             ratios.append(log_volume_of(structures, unit(), [choice.chosen[0].index]) - best)
-    print(f"\nfirst choice, log volume under the best: 0 in {np.mean(np.array(ratios) > -1e-6):.0%}, at most {-min(ratios):.3f}")
+    print(
+        f"\nfirst choice, log volume under the best: 0 in {np.mean(np.array(ratios) > -1e-6):.0%}, at most {-min(ratios):.3f}"
+    )
     assert np.mean(np.array(ratios) > -1e-6) > 0.9
     assert min(ratios) > -0.5
 
@@ -76,8 +91,12 @@ def test_what_always_holds(seed, select, most):
     assert most is None or len(chosen) <= most
     assert choice.complete == (choice.gammas_after.max() < select)
     assert most is not None or choice.complete
-    np.testing.assert_allclose(choice.gammas_before, [np.abs(entry["Cu"]).max() for entry in structures])
-    np.testing.assert_allclose(choice.gammas_after, gammas_after(structures, inverses=unit(), chosen=chosen))
+    np.testing.assert_allclose(
+        choice.gammas_before, [np.abs(entry["Cu"]).max() for entry in structures]
+    )
+    np.testing.assert_allclose(
+        choice.gammas_after, gammas_after(structures, inverses=unit(), chosen=chosen)
+    )
     for entry in choice.chosen:
         assert entry.log_volume > 0
         assert entry.rows >= 1
@@ -118,8 +137,11 @@ def test_ties_go_to_the_first_whatever_the_rounding():
 
 
 def test_elements_have_active_sets_of_their_own():
-    structures = [{"Cu": np.array([[5.0, 0]]), "Ni": np.array([[0.5]])}, {"Ni": np.array([[4.0]])},
-                  {"Cu": np.array([[0.0, 0.1]])}]
+    structures = [
+        {"Cu": np.array([[5.0, 0]]), "Ni": np.array([[0.5]])},
+        {"Ni": np.array([[4.0]])},
+        {"Cu": np.array([[0.0, 0.1]])},
+    ]
     choice = choose(structures, inverses={"Cu": np.eye(2), "Ni": np.eye(1)})
     assert sorted(entry.index for entry in choice.chosen) == [0, 1]
     assert choice.gammas_before.tolist() == [5.0, 4.0, 0.1]
@@ -146,7 +168,11 @@ def test_what_cannot_end_or_is_no_number_is_refused():
 
 def test_order_is_explained_by_volume():
     """The rows of the second add less once the first is in."""
-    structures = [{"Cu": np.array([[6.0, 0, 0]])}, {"Cu": np.array([[10.0, 0.1, 0]])}, {"Cu": np.array([[0, 0, 4.0]])}]
+    structures = [
+        {"Cu": np.array([[6.0, 0, 0]])},
+        {"Cu": np.array([[10.0, 0.1, 0]])},
+        {"Cu": np.array([[0, 0, 4.0]])},
+    ]
     choice = choose(structures, inverses=unit())
     assert [entry.index for entry in choice.chosen] == [1, 2]
     assert choice.gammas_after[0] == pytest.approx(0.6)

@@ -20,7 +20,9 @@ def crystal(skew=0.0):
 
 
 @settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 2**32 - 1), skew=st.sampled_from([0.0, 0.3, -0.45]), kinds=st.integers(1, 3))
+@given(
+    seed=st.integers(0, 2**32 - 1), skew=st.sampled_from([0.0, 0.3, -0.45]), kinds=st.integers(1, 3)
+)
 def test_matching_finds_any_permutation_under_wraps_and_noise(seed, skew, kinds):
     rng = np.random.default_rng(seed)
     here, cell = crystal(skew)
@@ -56,7 +58,9 @@ def test_matching_refuses_two_atoms_in_one_place():
 def test_wrap_takes_the_minimum_image():
     _, cell = crystal(0.3)
     vectors = np.array([[0.3, -0.2, 0.1], [1.0, 0.5, -0.9]])
-    np.testing.assert_allclose(wrap(vectors + np.array([[1, -2, 3], [0, 4, -1]]) @ cell, cell), vectors, atol=1e-12)
+    np.testing.assert_allclose(
+        wrap(vectors + np.array([[1, -2, 3], [0, 4, -1]]) @ cell, cell), vectors, atol=1e-12
+    )
 
 
 @settings(deadline=None, max_examples=15)
@@ -87,7 +91,9 @@ def test_a_vacancy_walk_over_relabelled_states_is_followed_atom_by_atom(seed):
         product = reactant + in_state + rng.integers(-1, 2, state.shape) @ cell
         relabel = rng.permutation(len(truth))
         reached = np.empty_like(truth)
-        reached[relabel] = state + in_state + rng.integers(-1, 2, state.shape) @ cell + rng.normal(0, 0.01, 3)
+        reached[relabel] = (
+            state + in_state + rng.integers(-1, 2, state.shape) @ cell + rng.normal(0, 0.01, 3)
+        )
         following = path.follow(state=state, reactant=reactant, product=product, reached=reached)
         mapping, images = path.changes_to(following)
         replayed = replayed.changed(mapping, images, following.drift_A.tolist())

@@ -26,8 +26,16 @@ from mlip_kmc.model.frames import (
 def halt(**changes):
     atoms = bulk("Cu", cubic=True)
     atoms.positions += np.random.default_rng(1).normal(0, 0.1, (4, 3))
-    given = {"atoms": atoms, "gammas": np.array([1.0, 17.25, 0.1, 1 / 3]), "search": "0_17", "state": 0,
-             "stage": Stage.SEARCH, "step": 240, "kind": Kind.HALT, "potential": "ab" * 32}
+    given = {
+        "atoms": atoms,
+        "gammas": np.array([1.0, 17.25, 0.1, 1 / 3]),
+        "search": "0_17",
+        "state": 0,
+        "stage": Stage.SEARCH,
+        "step": 240,
+        "kind": Kind.HALT,
+        "potential": "ab" * 32,
+    }
     return Halt(**{**given, **changes})
 
 
@@ -35,7 +43,9 @@ def same(first, second):
     assert first.atoms == second.atoms
     assert (first.gammas is None) == (second.gammas is None)
     assert first.gammas is None or first.gammas.tolist() == second.gammas.tolist()
-    rest = [field.name for field in dataclasses.fields(Halt) if field.name not in ("atoms", "gammas")]
+    rest = [
+        field.name for field in dataclasses.fields(Halt) if field.name not in ("atoms", "gammas")
+    ]
     assert [getattr(first, name) for name in rest] == [getattr(second, name) for name in rest]
     return True
 
@@ -65,7 +75,16 @@ def test_what_others_write_can_be_read(tmp_path):
     atoms = halt().atoms.copy()
     atoms.arrays["gamma"] = halt().gammas
     atoms.arrays["forces"] = np.zeros((4, 3))
-    atoms.info.update(format=1, search="0_17", state=0, stage="search", step=240, gamma=17.25, kind="halt", potential="ab" * 32)
+    atoms.info.update(
+        format=1,
+        search="0_17",
+        state=0,
+        stage="search",
+        step=240,
+        gamma=17.25,
+        kind="halt",
+        potential="ab" * 32,
+    )
     ase.io.write(tmp_path / "0_17-240.xyz", atoms, format="extxyz")
     (found,), warnings = read_halts(tmp_path)
     assert warnings == ()
@@ -83,11 +102,18 @@ def test_unknown_gamma_is_not_zero(tmp_path):
 
 def test_torn_and_foreign_files_are_named_and_left_out(tmp_path):
     whole = write_halt(tmp_path, halt()).read_bytes()
-    for name, content in {"torn-1.xyz": whole[:-20], "torn-2.xyz": whole[:100], "empty.xyz": b"", "binary.xyz": b"\xff\xfe\0",
-                          "notes.txt": b"hello", "other-3.xyz": whole, "plain.xyz": b"1\n\nCu 0 0 0\n",
-                          "unknown.xyz": whole.replace(b"format=1", b"format=2"),
-                          "kind.xyz": whole.replace(b"kind=halt", b"kind=what"),
-                          "nan.xyz": whole.replace(b"17.25\n", b"nan\n")}.items():
+    for name, content in {
+        "torn-1.xyz": whole[:-20],
+        "torn-2.xyz": whole[:100],
+        "empty.xyz": b"",
+        "binary.xyz": b"\xff\xfe\0",
+        "notes.txt": b"hello",
+        "other-3.xyz": whole,
+        "plain.xyz": b"1\n\nCu 0 0 0\n",
+        "unknown.xyz": whole.replace(b"format=1", b"format=2"),
+        "kind.xyz": whole.replace(b"kind=halt", b"kind=what"),
+        "nan.xyz": whole.replace(b"17.25\n", b"nan\n"),
+    }.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "folder.xyz").mkdir()
     (tmp_path / ".0_18-1.xyz.ab.tmp").write_bytes(whole[:50])
@@ -111,9 +137,23 @@ def test_a_missing_directory_holds_none(tmp_path):
 
 
 def test_they_come_in_the_order_of_searches_and_steps(tmp_path):
-    for search, step in (("0_10", 5), ("0_2", 30), ("0_2", 4), ("10_0", 1), ("point", 1), ("2_0", 1)):
+    for search, step in (
+        ("0_10", 5),
+        ("0_2", 30),
+        ("0_2", 4),
+        ("10_0", 1),
+        ("point", 1),
+        ("2_0", 1),
+    ):
         write_halt(tmp_path, halt(search=search, step=step))
-    assert [found.name for found in read_halts(tmp_path)[0]] == ["0_2-4", "0_2-30", "0_10-5", "2_0-1", "10_0-1", "point-1"]
+    assert [found.name for found in read_halts(tmp_path)[0]] == [
+        "0_2-4",
+        "0_2-30",
+        "0_10-5",
+        "2_0-1",
+        "10_0-1",
+        "point-1",
+    ]
 
 
 @pytest.mark.parametrize("search", ["x" * 200, "a.b", "a-b", "a+b", "x" * 65])
@@ -124,9 +164,21 @@ def test_file_names_are_bounded_and_do_not_collide(tmp_path, search):
     assert {found.search for found in read_halts(tmp_path)[0]} == {search, "a_b"}
 
 
-@pytest.mark.parametrize("changes", [{"search": ""}, {"search": "../x"}, {"search": "a b"}, {"search": "x" * 201}, {"step": -1},
-                                     {"state": -1}, {"potential": "none"}, {"gammas": np.ones(3)},
-                                     {"gammas": np.array([1, 2, np.nan, 1])}, {"atoms": Atoms()}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"search": ""},
+        {"search": "../x"},
+        {"search": "a b"},
+        {"search": "x" * 201},
+        {"step": -1},
+        {"state": -1},
+        {"potential": "none"},
+        {"gammas": np.ones(3)},
+        {"gammas": np.array([1, 2, np.nan, 1])},
+        {"atoms": Atoms()},
+    ],
+)
 def test_what_would_not_read_back_is_refused(tmp_path, changes):
     with pytest.raises(StructureError):
         write_halt(tmp_path, halt(**changes))

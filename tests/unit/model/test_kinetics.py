@@ -27,7 +27,9 @@ def test_branches_follow_their_rates(draws):
     counts = np.bincount([index for index, _ in draws], minlength=len(RATES))
     expected = DRAWS * np.array(RATES) / sum(RATES)
     merged = slice(3, None)  # the rarest branch alone has too few draws for chi-square
-    found = stats.chisquare([*counts[:3], counts[merged].sum()], [*expected[:3], expected[merged].sum()])
+    found = stats.chisquare(
+        [*counts[:3], counts[merged].sum()], [*expected[:3], expected[merged].sum()]
+    )
     assert found.pvalue > 0.01
 
 
@@ -53,7 +55,9 @@ def test_mean_squared_displacement_of_the_twelve_hop_walk():
         squares.append(float((hops[[index for index, _ in drawn]].sum(axis=0) ** 2).sum()))
         times.append(sum(time for _, time in drawn))
     length_squared = 2.0
-    assert np.mean(squares) == pytest.approx(steps * length_squared, rel=4 * np.sqrt(2 / 3) / np.sqrt(walks))
+    assert np.mean(squares) == pytest.approx(
+        steps * length_squared, rel=4 * np.sqrt(2 / 3) / np.sqrt(walks)
+    )
     diffusion = np.mean(squares) / (6 * np.mean(times))
     assert diffusion == pytest.approx(12 * rate * length_squared / 6, rel=0.12)
 
@@ -70,7 +74,9 @@ def test_rates_that_make_no_sense_are_refused(rates):
 
 
 def test_streams_are_reproducible_and_distinct():
-    seeds = {search_seed(seed=1, state=state, index=index) for state in range(50) for index in range(50)}
+    seeds = {
+        search_seed(seed=1, state=state, index=index) for state in range(50) for index in range(50)
+    }
     assert len(seeds) == 2500
     assert search_seed(seed=1, state=3, index=4) == search_seed(seed=1, state=3, index=4)
     assert search_seed(seed=2, state=3, index=4) != search_seed(seed=1, state=3, index=4)

@@ -26,6 +26,7 @@ MASSES = np.array([12.0, 16.0, 1.5])
 
 def by_energy(energy):
     """Forces by central differences of an energy, good to 1e-9 where it is of order 1."""
+
     def forces(positions):
         found = np.zeros_like(positions)
         for index in np.ndindex(positions.shape):
@@ -46,27 +47,40 @@ def weighted(hessian, masses):
 def spectrum_of(forces, positions, masses, *, held=()):
     free = np.setdiff1d(np.arange(len(positions)), held)
     hessian = weighted(dense_hessian(forces, positions, free=free, step_A=2e-4), masses[free])
-    return spectrum(hessian, masses_u=masses[free], positions_A=positions[free], held_A=positions[list(held)])
+    return spectrum(
+        hessian, masses_u=masses[free], positions_A=positions[free], held_A=positions[list(held)]
+    )
 
 
 def bent(positions):
     """Bond lengths and angle of a molecule B-A-C, A the first atom."""
     left, right = positions[1] - positions[0], positions[2] - positions[0]
-    return np.array([np.linalg.norm(left), np.linalg.norm(right),
-                     math.acos(left @ right / np.linalg.norm(left) / np.linalg.norm(right))])
+    return np.array(
+        [
+            np.linalg.norm(left),
+            np.linalg.norm(right),
+            math.acos(left @ right / np.linalg.norm(left) / np.linalg.norm(right)),
+        ]
+    )
 
 
 def placed(left, right, angle):
     """The molecule anywhere, turned by something without symmetry."""
     turn = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
-    return np.array([[0, 0, 0], [left, 0, 0], [right * math.cos(angle), right * math.sin(angle), 0]]) @ turn + [7.0, -3.0, 2.0]
+    return np.array(
+        [[0, 0, 0], [left, 0, 0], [right * math.cos(angle), right * math.sin(angle), 0]]
+    ) @ turn + [7.0, -3.0, 2.0]
 
 
 def wells(positions):
     """Two minima in the second bond, 1.2 and 2.0 A, and a saddle between; the angle goes with it."""
     left, right, angle = bent(positions)
-    return (1.5 * ((right - 1.6) ** 2 / 0.16 - 1) ** 2 + 8 * (left - 1.1) ** 2 + 2 * (angle - 1.9) ** 2
-            + 0.4 * (left - 1.1) * (angle - 1.9))
+    return (
+        1.5 * ((right - 1.6) ** 2 / 0.16 - 1) ** 2
+        + 8 * (left - 1.1) ** 2
+        + 2 * (angle - 1.9) ** 2
+        + 0.4 * (left - 1.1) * (angle - 1.9)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +110,11 @@ def test_a_free_cluster_has_the_rate_of_its_internal_coordinates(molecule):
         return FREQUENCY_PER_S * math.sqrt(-np.linalg.eigvals(kinetic @ forces).real.min())
 
     for right, per_s in ((1.2, found.forward_per_s), (2.0, found.back_per_s)):
-        exact = (reaction_coordinate_per_s() * (1.6 / right) ** 2
-                 * math.sqrt(force_constant[right] / -force_constant[1.6]))
+        exact = (
+            reaction_coordinate_per_s()
+            * (1.6 / right) ** 2
+            * math.sqrt(force_constant[right] / -force_constant[1.6])
+        )
         print(f"bond {right} A: {per_s:.6e} per s, exactly {exact:.6e}")
         assert per_s == pytest.approx(exact, rel=1e-4)
     assert [found.rotations for found in molecule] == [3, 3, 3]
@@ -112,7 +129,11 @@ def test_the_ratio_of_moments_of_inertia_matters_here(molecule):
 def linear(positions):
     """A linear molecule B-A-C with the same two wells in its second bond."""
     left, right, angle = bent(positions)
-    return 1.5 * ((right - 1.6) ** 2 / 0.16 - 1) ** 2 + 8 * (left - 1.1) ** 2 + 2 * (1 + math.cos(angle))
+    return (
+        1.5 * ((right - 1.6) ** 2 / 0.16 - 1) ** 2
+        + 8 * (left - 1.1) ** 2
+        + 2 * (1 + math.cos(angle))
+    )
 
 
 def test_a_linear_molecule_turns_in_two_ways():
@@ -131,7 +152,9 @@ def test_a_linear_molecule_turns_in_two_ways():
 
 def test_what_turns_in_another_number_of_ways_is_refused(molecule):
     straight = spectrum_of(by_energy(linear), placed(1.1, 1.2, math.pi - 1e-9), MASSES)
-    with pytest.raises(PrefactorFailure, match="product: it turns in another number of ways") as refused:
+    with pytest.raises(
+        PrefactorFailure, match="product: it turns in another number of ways"
+    ) as refused:
         prefactors(molecule[0], molecule[1], straight)
     assert refused.value.kind is FailureKind.OTHER_ROTATIONS
 
@@ -142,14 +165,19 @@ def harmonic(hessian, rest):
 
 def test_one_atom_in_a_held_frame_has_its_own_frequencies():
     """nu = nu_1 nu_2 nu_3 / (nu'_2 nu'_3) with wave numbers that one can compute by hand."""
-    rest, masses = np.array([[1.0, 2.0, 3.0], [4.0, 4.0, 4.0], [0.0, 0.0, 0.0], [0.0, 3.0, 0.0]]), np.array([63.546] * 4)
+    rest, masses = (
+        np.array([[1.0, 2.0, 3.0], [4.0, 4.0, 4.0], [0.0, 0.0, 0.0], [0.0, 3.0, 0.0]]),
+        np.array([63.546] * 4),
+    )
     points = []
     for constants_eV_per_A2 in ([2.0, 3.0, 5.0], [-1.0, 4.0, 6.0], [2.5, 3.0, 4.0]):
         whole = np.zeros((12, 12))
         whole[:3, :3] = np.diag(constants_eV_per_A2)
         points.append(spectrum_of(harmonic(whole, rest), rest, masses, held=(1, 2, 3)))
     found = prefactors(*points)
-    unit = math.sqrt(constants.e / (constants.angstrom**2 * constants.atomic_mass * 63.546)) / (2 * math.pi)
+    unit = math.sqrt(constants.e / (constants.angstrom**2 * constants.atomic_mass * 63.546)) / (
+        2 * math.pi
+    )
     assert found.forward_per_s == pytest.approx(unit * math.sqrt(30 / 24), rel=1e-9)
     assert found.back_per_s == pytest.approx(unit * math.sqrt(30 / 24), rel=1e-9)
     assert points[0].rotations == 0
@@ -173,11 +201,18 @@ def test_atoms_that_are_held_leave_the_turns_that_do_not_move_them(held, rotatio
 
 def test_a_crystal_does_not_turn_and_a_wire_turns_about_its_axis():
     crystal = bulk("Cu", cubic=True).repeat(2)
-    wire = Atoms("Cu6", positions=[[x, y, 0.1 * x] for x in (0.0, 2.0) for y in (-1.2, 0.0, 1.2)], cell=[4.2, 20, 20], pbc=True)
+    wire = Atoms(
+        "Cu6",
+        positions=[[x, y, 0.1 * x] for x in (0.0, 2.0) for y in (-1.2, 0.0, 1.2)],
+        cell=[4.2, 20, 20],
+        pbc=True,
+    )
     wire.positions = relaxed(forces_of(wire), wire.positions)
     for atoms, expected in ((crystal, 0), (wire, 1)):
         forces, masses = forces_of(atoms), atoms.get_masses()
-        hessian = weighted(dense_hessian(forces, atoms.positions, free=np.arange(len(atoms))), masses)
+        hessian = weighted(
+            dense_hessian(forces, atoms.positions, free=np.arange(len(atoms))), masses
+        )
         found = rigid_motions(hessian, masses_u=masses, positions_A=atoms.positions, held_A=NOBODY)
         assert (found.rotations, found.vectors.shape[1]) == (expected, 3 + expected)
 
@@ -196,8 +231,12 @@ def forces_of(atoms):
 def relaxed(forces, positions):
     from scipy.optimize import root
 
-    return root(lambda flat: forces(flat.reshape(-1, 3)).ravel(), positions.ravel(), method="krylov",
-                options={"fatol": 1e-5, "maxiter": 200}).x.reshape(-1, 3)
+    return root(
+        lambda flat: forces(flat.reshape(-1, 3)).ravel(),
+        positions.ravel(),
+        method="krylov",
+        options={"fatol": 1e-5, "maxiter": 200},
+    ).x.reshape(-1, 3)
 
 
 def test_a_cluster_that_the_boundary_cuts_is_put_together():
@@ -208,7 +247,9 @@ def test_a_cluster_that_the_boundary_cuts_is_put_together():
     cut = (scaled - np.floor(scaled)) @ cell
     assert np.ptp(cut, axis=0).max() > 5
     found = gathered(cut, cell)
-    assert np.linalg.norm(found[:, None] - found, axis=2) == pytest.approx(np.linalg.norm(whole[:, None] - whole, axis=2))
+    assert np.linalg.norm(found[:, None] - found, axis=2) == pytest.approx(
+        np.linalg.norm(whole[:, None] - whole, axis=2)
+    )
 
 
 def vacancy():
@@ -231,15 +272,25 @@ def test_iterations_find_the_lowest_eigenvalue_of_the_whole_hessian():
 
 def test_too_few_iterations_are_no_answer():
     atoms = vacancy()
-    found = lowest_eigenvalue(forces_of(atoms), atoms.positions, free=np.arange(31), rigid=np.empty((93, 0)), most_products=5)
+    found = lowest_eigenvalue(
+        forces_of(atoms),
+        atoms.positions,
+        free=np.arange(31),
+        rigid=np.empty((93, 0)),
+        most_products=5,
+    )
     assert not found.converged
     assert found.products == 5
 
 
 @pytest.mark.parametrize("count", [3, 31])
 def test_forces_that_are_no_numbers_are_no_answer(count):
-    found = lowest_eigenvalue(lambda positions: positions * np.nan, np.zeros((count, 3)), free=np.arange(count),
-                              rigid=np.empty((3 * count, 0)))
+    found = lowest_eigenvalue(
+        lambda positions: positions * np.nan,
+        np.zeros((count, 3)),
+        free=np.arange(count),
+        rigid=np.empty((3 * count, 0)),
+    )
     assert not found.converged
     assert math.isnan(found.eV_per_A2)
 
@@ -248,8 +299,12 @@ def test_a_negative_eigenvalue_among_a_thousand_is_found():
     rng = np.random.default_rng(4)
     frame = np.linalg.qr(rng.normal(size=(999, 999)))[0]
     hessian = frame * np.concatenate([[-0.01], rng.uniform(0.1, 20, 998)]) @ frame.T
-    found = lowest_eigenvalue(harmonic(hessian, np.zeros((333, 3))), np.zeros((333, 3)), free=np.arange(333),
-                              rigid=np.empty((999, 0)))
+    found = lowest_eigenvalue(
+        harmonic(hessian, np.zeros((333, 3))),
+        np.zeros((333, 3)),
+        free=np.arange(333),
+        rigid=np.empty((999, 0)),
+    )
     assert found.converged
     assert found.eV_per_A2 == pytest.approx(-0.01, rel=0.02)
 
@@ -283,7 +338,9 @@ def held():
 
 
 def test_a_hessian_that_is_not_finite_says_so():
-    found = spectrum(np.full((6, 6), np.nan), masses_u=np.ones(2), positions_A=np.zeros((2, 3)), held_A=NOBODY)
+    found = spectrum(
+        np.full((6, 6), np.nan), masses_u=np.ones(2), positions_A=np.zeros((2, 3)), held_A=NOBODY
+    )
     assert not found.finite
 
 

@@ -51,7 +51,9 @@ def structures(draw, *, triangular=True):
     count = draw(st.integers(1, 9))
     symbols = draw(st.lists(st.sampled_from(SPECIES), min_size=count, max_size=count))
     place = st.floats(-60.0, 60.0, allow_subnormal=False)
-    positions = np.array(draw(st.lists(st.tuples(place, place, place), min_size=count, max_size=count)))
+    positions = np.array(
+        draw(st.lists(st.tuples(place, place, place), min_size=count, max_size=count))
+    )
     atoms = Atoms(symbols, positions=positions, cell=draw(cells(triangular=triangular)), pbc=True)
     masses = {symbol: draw(st.floats(0.5, 300.0)) for symbol in SPECIES}
     atoms.set_masses([masses[symbol] for symbol in symbols])
@@ -62,7 +64,9 @@ def structures(draw, *, triangular=True):
 
 
 def fixed_of(atoms):
-    return sorted({int(index) for constraint in atoms.constraints for index in constraint.get_indices()})
+    return sorted(
+        {int(index) for constraint in atoms.constraints for index in constraint.get_indices()}
+    )
 
 
 def copper(**changes):
@@ -92,7 +96,9 @@ def test_con_brings_everything_back(atoms):
     assert_allclose(back.get_masses(), atoms.get_masses(), rtol=0, atol=1e-10)
     assert fixed_of(back) == fixed_of(atoms)
     assert all(back.pbc)
-    assert to_con(back).splitlines()[8:] == to_con(atoms).splitlines()[8:], "positions do not drift when written again"
+    assert to_con(back).splitlines()[8:] == to_con(atoms).splitlines()[8:], (
+        "positions do not drift when written again"
+    )
 
 
 @given(structures())
@@ -125,7 +131,9 @@ def test_con_groups_species_and_the_ids_bring_the_order_back():
 
 def test_con_with_repeated_ids_keeps_the_order_of_the_file():
     atoms = Atoms("CuAg", positions=[[0, 0, 0], [3, 0, 0]], cell=[6, 6, 6], pbc=True)
-    lines = [line[:-1] + "1" if len(line.split()) == 5 else line for line in to_con(atoms).splitlines()]
+    lines = [
+        line[:-1] + "1" if len(line.split()) == 5 else line for line in to_con(atoms).splitlines()
+    ]
     assert from_con("\n".join(lines) + "\n").get_chemical_symbols() == ["Cu", "Ag"]
 
 
@@ -135,7 +143,9 @@ def test_con_takes_other_positions_and_the_last_frame():
     assert_array_equal(from_con(to_con(atoms) + to_con(atoms, moved)).positions, moved)
 
 
-@pytest.mark.parametrize("positions", [np.zeros((3, 3)), np.full((2, 3), np.nan), np.full((2, 3), np.inf)])
+@pytest.mark.parametrize(
+    "positions", [np.zeros((3, 3)), np.full((2, 3), np.nan), np.full((2, 3), np.inf)]
+)
 def test_con_refuses_positions_that_do_not_fit(positions):
     atoms = Atoms("Cu2", positions=[[0, 0, 0], [3, 0, 0]], cell=[6, 6, 6], pbc=True)
     with pytest.raises(StructureError, match=r"2 finite positions"):
@@ -143,7 +153,8 @@ def test_con_refuses_positions_that_do_not_fit(positions):
 
 
 @pytest.mark.parametrize(
-    "cell", [[[0, 6, 0], [6, 0, 0], [0, 0, 6]], np.diag([6, 6, -6]), [[6, 1, 0], [0, 6, 0], [0, 0, 6]]]
+    "cell",
+    [[[0, 6, 0], [6, 0, 0], [0, 0, 6]], np.diag([6, 6, -6]), [[6, 1, 0], [0, 6, 0], [0, 0, 6]]],
 )
 def test_con_refuses_a_cell_that_it_cannot_hold(cell):
     with pytest.raises(StructureError, match="a along x"):
@@ -158,8 +169,15 @@ def test_con_refuses_two_masses_of_one_element():
 
 
 def con_text(**changes):
-    parts = {"lengths": "6.0 6.0 6.0", "angles": "90.0 90.0 90.0", "symbol": "Cu", "row": "0.0 0.0 0.0 0 1"} | changes
-    return "a\nb\n{lengths}\n{angles}\n\n\n1\n1\n63.5\n{symbol}\nCoordinates of Component 1\n{row}\n".format(**parts)
+    parts = {
+        "lengths": "6.0 6.0 6.0",
+        "angles": "90.0 90.0 90.0",
+        "symbol": "Cu",
+        "row": "0.0 0.0 0.0 0 1",
+    } | changes
+    return "a\nb\n{lengths}\n{angles}\n\n\n1\n1\n63.5\n{symbol}\nCoordinates of Component 1\n{row}\n".format(
+        **parts
+    )
 
 
 @pytest.mark.parametrize(
@@ -178,8 +196,12 @@ def test_con_that_is_none_is_refused_in_one_line(text):
 
 
 def test_con_says_which_atom_is_partly_fixed():
-    text = to_con(Atoms("CuAg", positions=[[0, 0, 0], [3, 0, 0]], cell=[6, 6, 6], pbc=True)).replace(" 0 2", " 3 2")
-    with pytest.raises(StructureError, match=r"atom 1 \(from 0\) is fixed along some directions only"):
+    text = to_con(
+        Atoms("CuAg", positions=[[0, 0, 0], [3, 0, 0]], cell=[6, 6, 6], pbc=True)
+    ).replace(" 0 2", " 3 2")
+    with pytest.raises(
+        StructureError, match=r"atom 1 \(from 0\) is fixed along some directions only"
+    ):
         from_con(text)
 
 
@@ -255,7 +277,10 @@ def test_rotation_is_proper_and_goes_back(atoms):
     assert_allclose(prepared.to_user(prepared.atoms.positions), atoms.positions, rtol=0, atol=1e-10)
     assert_allclose(prepared.to_user(cell), atoms.cell.array, rtol=0, atol=1e-10)
     pairs = np.array(
-        [np.linalg.norm(x.positions[:, None] - x.positions[None], axis=-1) for x in (atoms, prepared.atoms)]
+        [
+            np.linalg.norm(x.positions[:, None] - x.positions[None], axis=-1)
+            for x in (atoms, prepared.atoms)
+        ]
     )
     assert_allclose(pairs[0], pairs[1], rtol=0, atol=1e-10)
     assert_array_equal(prepared.atoms.get_masses(), atoms.get_masses())
@@ -293,7 +318,9 @@ def test_vectors_of_any_shape_rotate_to_the_user():
     assert_allclose(prepared.to_user(vectors)[1, 2], vectors[1, 2] @ prepared.rotation)
 
 
-@given(cells(triangular=False), st.lists(st.tuples(*[st.floats(-30, 30)] * 3), min_size=1, max_size=6))
+@given(
+    cells(triangular=False), st.lists(st.tuples(*[st.floats(-30, 30)] * 3), min_size=1, max_size=6)
+)
 @settings(deadline=None)
 def test_minimum_image_is_the_shortest_of_all_images(cell, vectors):
     vectors = np.array(vectors)
@@ -346,7 +373,10 @@ def test_what_cannot_be_used_is_refused(atoms, arguments, words):
     ("constraint", "words"),
     [
         (FixAtoms(indices=range(108)), "all atoms"),
-        (FixCartesian(3, mask=(True, False, False)), "atom 3 (from 0) is fixed along some directions only (F T T"),
+        (
+            FixCartesian(3, mask=(True, False, False)),
+            "atom 3 (from 0) is fixed along some directions only (F T T",
+        ),
         (FixBondLength(0, 1), "FixBondLengths (atoms 0, 1), but eOn knows only FixAtoms"),
         (FixAtoms(indices=[108]), "does not have"),
         ([FixAtoms(indices=range(60)), FixAtoms(indices=range(60, 108))], "all atoms"),
@@ -368,7 +398,9 @@ def test_atoms_fixed_from_the_end_and_twice_stay_fixed():
 
 def test_small_cells_and_short_distances_can_be_allowed():
     atoms = Atoms("Cu2", cell=[4, 4, 4], pbc=True, positions=[[0, 0, 0], [0.7, 0, 0]])
-    prepared = prepare(atoms, elements=("Cu",), cutoff_A=5.0, minimum_distance_A=0.5, allow_small_cell=True)
+    prepared = prepare(
+        atoms, elements=("Cu",), cutoff_A=5.0, minimum_distance_A=0.5, allow_small_cell=True
+    )
     assert len(prepared.atoms) == 2
 
 

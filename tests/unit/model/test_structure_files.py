@@ -67,7 +67,9 @@ def test_a_turned_cell_of_a_con_keeps_every_distance(tmp_path, degrees, axis):
     atoms = copper()
     wanted = distances(atoms)
     atoms.rotate(degrees, axis, rotate_cell=True)
-    path = written(tmp_path / "turned.con", readcon.write_con_string([readcon.ConFrame.from_ase(atoms)]))
+    path = written(
+        tmp_path / "turned.con", readcon.write_con_string([readcon.ConFrame.from_ase(atoms)])
+    )
     found = read_structure(path)
     assert_allclose(found.cell.array, atoms.cell.array, rtol=0, atol=1e-12)
     assert_allclose(distances(found), wanted, rtol=0, atol=1e-9)
@@ -83,14 +85,18 @@ def test_a_turned_tilted_cell_of_a_con_keeps_every_distance(tmp_path):
     turn = Rotation.from_rotvec([0.3, -1.2, 0.8]).as_matrix()
     atoms.set_cell(atoms.cell.array @ turn)
     atoms.positions = atoms.positions @ turn
-    found = read_structure(written(tmp_path / "a.con", readcon.write_con_string([readcon.ConFrame.from_ase(atoms)])))
+    found = read_structure(
+        written(tmp_path / "a.con", readcon.write_con_string([readcon.ConFrame.from_ase(atoms)]))
+    )
     assert_allclose(distances(found), wanted, rtol=0, atol=1e-9)
 
 
 def test_a_direction_without_period_in_a_con_is_treated_as_in_an_xyz(tmp_path):
     atoms = copper(3)
     atoms.pbc = (True, True, False)
-    con = written(tmp_path / "slab.con", readcon.write_con_string([readcon.ConFrame.from_ase(atoms)]))
+    con = written(
+        tmp_path / "slab.con", readcon.write_con_string([readcon.ConFrame.from_ase(atoms)])
+    )
     ase.io.write(tmp_path / "slab.xyz", atoms)
     told = {refusal(path).removeprefix(f"{path}: ") for path in (con, tmp_path / "slab.xyz")}
     assert len(told) == 1
@@ -103,21 +109,37 @@ def test_lengths_of_a_con_in_other_units_are_refused(tmp_path):
     assert "'bohr'; give them in A" in refusal(written(tmp_path / "a.con", text))
 
 
-@given(st.lists(st.tuples(*[st.floats(-50, 50, allow_subnormal=False)] * 3), min_size=1, max_size=5))
+@given(
+    st.lists(st.tuples(*[st.floats(-50, 50, allow_subnormal=False)] * 3), min_size=1, max_size=5)
+)
 @settings(deadline=None)
 def test_a_con_keeps_every_bit(places):
-    atoms = Atoms(f"Cu{len(places)}", positions=places, cell=[[7.1, 0, 0], [0.3, 9.0, 0], [0.1, 0.2, 8.3]], pbc=True)
+    atoms = Atoms(
+        f"Cu{len(places)}",
+        positions=places,
+        cell=[[7.1, 0, 0], [0.3, 9.0, 0], [0.1, 0.2, 8.3]],
+        pbc=True,
+    )
     assert_array_equal(from_con(to_con(atoms)).positions, atoms.positions)
 
 
 def test_a_con_keeps_small_coordinates():
-    atoms = Atoms("Cu2", positions=[[1.2345678901234567e-9, 0, 0], [2.5, 1 / 3, 1e-20]], cell=[9, 9, 9], pbc=True)
+    atoms = Atoms(
+        "Cu2",
+        positions=[[1.2345678901234567e-9, 0, 0], [2.5, 1 / 3, 1e-20]],
+        cell=[9, 9, 9],
+        pbc=True,
+    )
     assert_array_equal(from_con(to_con(atoms)).positions, atoms.positions)
-    assert (from_con(to_con(atoms, decimals=17)).positions != atoms.positions).any(), "so many decimals lose bits"
+    assert (from_con(to_con(atoms, decimals=17)).positions != atoms.positions).any(), (
+        "so many decimals lose bits"
+    )
 
 
-@pytest.mark.parametrize(("symbol", "words"), [("Cu1", "atom 1 (from 0) is 'Cu1', which is no element: write Cu"),
-                                               ("D", "write H")])
+@pytest.mark.parametrize(
+    ("symbol", "words"),
+    [("Cu1", "atom 1 (from 0) is 'Cu1', which is no element: write Cu"), ("D", "write H")],
+)
 def test_a_label_in_a_con_is_named_with_its_atom(tmp_path, symbol, words):
     text = to_con(Atoms("AgCu", positions=[[0, 0, 0], [3, 0, 0]], cell=[6, 6, 6], pbc=True))
     assert words in refusal(written(tmp_path / "a.con", text.replace("\nCu\n", f"\n{symbol}\n")))
@@ -133,9 +155,14 @@ def test_elements_in_any_case_and_by_number(given, symbol):
     assert element_of(given, where="it") == symbol
 
 
-@pytest.mark.parametrize("given", ["Cu1", "Cu2+", "D", "T", "0", "119", "9" * 30, "29.0", "Qq", "", "type", "-1", "²"])
+@pytest.mark.parametrize(
+    "given", ["Cu1", "Cu2+", "D", "T", "0", "119", "9" * 30, "29.0", "Qq", "", "type", "-1", "²"]
+)
 def test_what_is_no_element_is_named_with_the_rule(given):
-    with pytest.raises(StructureError, match=r"^atom 3 is .* which is no element: .*symbol or its atomic number, as Cu or 29"):
+    with pytest.raises(
+        StructureError,
+        match=r"^atom 3 is .* which is no element: .*symbol or its atomic number, as Cu or 29",
+    ):
         element_of(given, where="atom 3")
 
 
@@ -143,34 +170,52 @@ XYZ = '{count}\nLattice="20 0 0 0 20 0 0 0 20" Properties={columns} {keys}pbc="T
 
 
 def xyz(path, rows, *, columns="species:S:1:pos:R:3", keys=""):
-    return written(path, XYZ.format(count=len(rows), columns=columns, keys=keys, rows="\n".join(rows)))
+    return written(
+        path, XYZ.format(count=len(rows), columns=columns, keys=keys, rows="\n".join(rows))
+    )
 
 
 def test_species_of_an_xyz(tmp_path):
     rows = [f"{name} {4 * index} 0 0" for index, name in enumerate(["Cu", "cu", "29", "CU"])]
     assert read_structure(xyz(tmp_path / "a.xyz", rows)).get_chemical_symbols() == ["Cu"] * 4
-    for name, words in (("Cu1", "write Cu"), ("D", "write H, and 2.014 as the mass"), ("Xx", "correct it")):
+    for name, words in (
+        ("Cu1", "write Cu"),
+        ("D", "write H, and 2.014 as the mass"),
+        ("Xx", "correct it"),
+    ):
         told = refusal(xyz(tmp_path / "a.xyz", [*rows, f"{name} 18 0 0"]))
         assert f"atom 4 (from 0) is '{name}', which is no element: {words}" in told
-    assert read_structure(xyz(tmp_path / "a.xyz", ["29 0 0 0"], columns="Z:I:1:pos:R:3")).get_chemical_symbols() == ["Cu"]
+    assert read_structure(
+        xyz(tmp_path / "a.xyz", ["29 0 0 0"], columns="Z:I:1:pos:R:3")
+    ).get_chemical_symbols() == ["Cu"]
 
 
 def test_types_of_lammps_in_an_xyz_are_no_elements(tmp_path):
     path = written(tmp_path / "dump.xyz", "2\nAtoms. Timestep: 100\n1 0 0 0\n2 3 0 0\n")
-    assert "types of atoms (1, 2) and no elements; name the elements of types 1, 2, ... in structure.species" in refusal(path)
+    assert (
+        "types of atoms (1, 2) and no elements; name the elements of types 1, 2, ... in structure.species"
+        in refusal(path)
+    )
     assert read_structure(path, species=("Cu", "Ni")).get_chemical_symbols() == ["Cu", "Ni"]
 
 
 # --- fixed atoms
 
 
-@pytest.mark.parametrize("words", [("T", "F"), ("True", "False"), ("true", "false"), ("TRUE", "FALSE"), ("1", "0")])
+@pytest.mark.parametrize(
+    "words", [("T", "F"), ("True", "False"), ("true", "false"), ("TRUE", "FALSE"), ("1", "0")]
+)
 @pytest.mark.parametrize("kind", ["L", "S", "I"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_move_mask_of_one_or_three_equal_columns(tmp_path, words, kind, count):
     moves = [True, False, False, True]
-    rows = [f"Cu {4 * index} 0 0 {' '.join([words[not moving]] * count)}" for index, moving in enumerate(moves)]
-    found = read_structure(xyz(tmp_path / "a.xyz", rows, columns=f"species:S:1:pos:R:3:move_mask:{kind}:{count}"))
+    rows = [
+        f"Cu {4 * index} 0 0 {' '.join([words[not moving]] * count)}"
+        for index, moving in enumerate(moves)
+    ]
+    found = read_structure(
+        xyz(tmp_path / "a.xyz", rows, columns=f"species:S:1:pos:R:3:move_mask:{kind}:{count}")
+    )
     assert fixed_atoms(found).tolist() == [1, 2]
     assert [type(constraint) for constraint in found.constraints] == [FixAtoms]
 
@@ -188,12 +233,19 @@ def test_a_move_mask_with_partial_rows_is_refused_with_the_atom(tmp_path):
     (["Cu 0 0 0 F"], "L:1", "all atoms of the structure are fixed"),
 ])  # fmt: skip
 def test_a_move_mask_that_is_none_is_refused(tmp_path, rows, columns, words):
-    assert words in refusal(xyz(tmp_path / "a.xyz", rows, columns=f"species:S:1:pos:R:3:move_mask:{columns}"))
+    assert words in refusal(
+        xyz(tmp_path / "a.xyz", rows, columns=f"species:S:1:pos:R:3:move_mask:{columns}")
+    )
 
 
 def test_what_ase_writes_of_fixed_atoms_comes_back(tmp_path):
-    for constraint, wanted in ((FixAtoms([1, 5]), [1, 5]), (FixCartesian([1, 5]), [1, 5]), (FixScaled([2]), [2]),
-                               ([FixAtoms([0]), FixCartesian([3])], [0, 3]), (FixCartesian([4], mask=(0, 0, 0)), [])):
+    for constraint, wanted in (
+        (FixAtoms([1, 5]), [1, 5]),
+        (FixCartesian([1, 5]), [1, 5]),
+        (FixScaled([2]), [2]),
+        ([FixAtoms([0]), FixCartesian([3])], [0, 3]),
+        (FixCartesian([4], mask=(0, 0, 0)), []),
+    ):
         atoms = copper()
         atoms.set_constraint(constraint)
         assert fixed_atoms(atoms).tolist() == wanted
@@ -201,7 +253,10 @@ def test_what_ase_writes_of_fixed_atoms_comes_back(tmp_path):
             if name == "a.xyz" and not isinstance(constraint, FixAtoms):
                 continue  # ASE's writer does not know them
             ase.io.write(tmp_path / name, atoms)
-            assert fixed_atoms(read_structure(tmp_path / name)).tolist() == wanted, (constraint, name)
+            assert fixed_atoms(read_structure(tmp_path / name)).tolist() == wanted, (
+                constraint,
+                name,
+            )
 
 
 def test_constraints_along_some_directions_name_their_atom():
@@ -212,7 +267,10 @@ def test_constraints_along_some_directions_name_their_atom():
             fixed_atoms(atoms)
 
 
-FREE, FIXED = ("T", "t", ".TRUE.", ".true.", "True", "true", ".T."), ("F", "f", ".FALSE.", ".false.", "False", "false", ".F.")
+FREE, FIXED = (
+    ("T", "t", ".TRUE.", ".true.", "True", "true", ".T."),
+    ("F", "f", ".FALSE.", ".false.", "False", "false", ".F."),
+)
 
 
 def poscar(flags, *, names="Cu\n"):
@@ -224,7 +282,11 @@ def poscar(flags, *, names="Cu\n"):
 @pytest.mark.parametrize("name", ["POSCAR", "CONTCAR_1", "slab.vasp", "slab.txt", "slab.dat"])
 def test_flags_of_selective_dynamics_follow_vasps_rule(tmp_path, free, fixed, name):
     """The first letter after an optional dot, in either case."""
-    flags = [f"{fixed} {fixed} {fixed}", f"{free} {free} {free}  Cu", f" {fixed}\t{fixed}   {fixed} ! held"]
+    flags = [
+        f"{fixed} {fixed} {fixed}",
+        f"{free} {free} {free}  Cu",
+        f" {fixed}\t{fixed}   {fixed} ! held",
+    ]
     assert fixed_atoms(read_structure(written(tmp_path / name, poscar(flags)))).tolist() == [0, 2]
 
 
@@ -261,7 +323,11 @@ def test_what_ase_writes_as_poscar_is_read_the_same(tmp_path):
 def test_what_a_file_says_that_is_not_used_is_named(tmp_path):
     columns = "species:S:1:pos:R:3:fixed:I:1:forces:R:3:tag2:I:1"
     rows = ["Cu 0 0 0 1 0.1 0 0 5", "Cu 4 0 0 0 0 0 0 6"]
-    unused = unused_in(read_structure(xyz(tmp_path / "a.xyz", rows, columns=columns, keys="energy=-7.0 config_type=slab ")))
+    unused = unused_in(
+        read_structure(
+            xyz(tmp_path / "a.xyz", rows, columns=columns, keys="energy=-7.0 config_type=slab ")
+        )
+    )
     assert set(unused.names) == {"fixed", "forces", "tag2", "energy", "config_type"}
     assert unused.doubtful == ("fixed",)
     assert "name that column move_mask" in str(unused)
@@ -276,7 +342,9 @@ def test_velocities_and_calculated_values_are_named(tmp_path):
     atoms.set_velocities(np.ones((len(atoms), 3)))
     for name in ("POSCAR", "a.traj", "a.con"):
         if name == "a.con":
-            (tmp_path / name).write_text(readcon.write_con_string([readcon.ConFrame.from_ase(atoms)]))
+            (tmp_path / name).write_text(
+                readcon.write_con_string([readcon.ConFrame.from_ase(atoms)])
+            )
         else:
             ase.io.write(tmp_path / name, atoms)
         assert set(unused_in(read_structure(tmp_path / name)).names) <= {"velocities", "momenta"}
@@ -324,8 +392,13 @@ def test_sites_that_are_not_whole_are_refused(tmp_path, rows, words, name):
 
 def test_whole_sites_are_read(tmp_path):
     for value in ("1", "1.0", "1.00(1)", ".", "?"):
-        found = read_structure(written(tmp_path / "cu.cif", CIF.format(rows=f"Cu1 Cu 0 0 0 {value}")))
-        assert (found.get_chemical_symbols(), found.cell.cellpar().tolist()) == (["Cu"] * 4, [3.6, 3.6, 3.6, 90, 90, 90])
+        found = read_structure(
+            written(tmp_path / "cu.cif", CIF.format(rows=f"Cu1 Cu 0 0 0 {value}"))
+        )
+        assert (found.get_chemical_symbols(), found.cell.cellpar().tolist()) == (
+            ["Cu"] * 4,
+            [3.6, 3.6, 3.6, 90, 90, 90],
+        )
         assert distances(found)[0, 1] == pytest.approx(3.6 / ROOT_2)
 
 
@@ -345,7 +418,15 @@ def test_occupancies_of_other_formats_are_refused(tmp_path):
 # --- LAMMPS
 
 
-def data(box, rows, *, head="2 atoms\n2 atom types\n", sections="", style=" # atomic", first="# made by hand"):
+def data(
+    box,
+    rows,
+    *,
+    head="2 atoms\n2 atom types\n",
+    sections="",
+    style=" # atomic",
+    first="# made by hand",
+):
     return f"{first}\n\n{head}\n{box}\n\n{sections}Atoms{style}\n\n" + "\n".join(rows) + "\n"
 
 
@@ -365,7 +446,10 @@ def test_lammps_data_is_read_whatever_its_name(tmp_path, name):
 
 def test_types_of_lammps_data_are_no_elements(tmp_path):
     path = written(tmp_path / "cu.data", data(BOX, ROWS))
-    assert "type 1 has no mass, so its element is not known; name the elements of types 1, 2, ... in" in refusal(path)
+    assert (
+        "type 1 has no mass, so its element is not known; name the elements of types 1, 2, ... in"
+        in refusal(path)
+    )
     assert "2 types of atoms, but structure.species names 1" in refusal(path, species=("Cu",))
     with pytest.raises(StructureError, match=r"structure.species is 'Qq', which is no element"):
         read_structure(path, species=("Qq", "Cu"))
@@ -382,7 +466,9 @@ def test_types_of_lammps_data_are_no_elements(tmp_path):
     ("Atom Type Labels\n\n1 bulk\n2 surface\n\nMasses\n\nbulk 63.546\nsurface 63.546\n\n", (), ["Cu", "Cu"]),
 ])  # fmt: skip
 def test_elements_of_types(tmp_path, sections, species, symbols):
-    found = read_structure(written(tmp_path / "cu.data", data(BOX, ROWS, sections=sections)), species=species)
+    found = read_structure(
+        written(tmp_path / "cu.data", data(BOX, ROWS, sections=sections)), species=species
+    )
     assert found.get_chemical_symbols() == symbols
     if "62.9296" in sections:
         assert_array_equal(found.get_masses(), [62.9296, 57.9353])
@@ -396,14 +482,20 @@ def test_elements_of_types(tmp_path, sections, species, symbols):
     ("Atom Type Labels\n\n1 bulk\n2 surface\n\n", (), "type 1 is 'bulk', which is no element"),
 ])  # fmt: skip
 def test_elements_of_types_that_are_not_known_or_do_not_agree(tmp_path, sections, species, words):
-    assert words in refusal(written(tmp_path / "cu.data", data(BOX, ROWS, sections=sections)), species=species)
+    assert words in refusal(
+        written(tmp_path / "cu.data", data(BOX, ROWS, sections=sections)), species=species
+    )
 
 
 def test_atoms_by_type_label(tmp_path):
     rows = ["1 Cu 0.5 0.5 0.5", "2 Ni 4.0 0.5 0.5"]
-    path = written(tmp_path / "cu.data", data(BOX, rows, sections="Atom Type Labels\n\n1 Ni\n2 Cu\n\n"))
+    path = written(
+        tmp_path / "cu.data", data(BOX, rows, sections="Atom Type Labels\n\n1 Ni\n2 Cu\n\n")
+    )
     assert read_structure(path).get_chemical_symbols() == ["Cu", "Ni"]
-    path.write_text(data(BOX, ["1 Cu 0 0 0", "2 Zn 4 0 0"], sections="Atom Type Labels\n\n1 Ni\n2 Cu\n\n"))
+    path.write_text(
+        data(BOX, ["1 Cu 0 0 0", "2 Zn 4 0 0"], sections="Atom Type Labels\n\n1 Ni\n2 Cu\n\n")
+    )
     assert "a type 'Zn', which is neither a number nor one of its type labels" in refusal(path)
 
 
@@ -418,8 +510,11 @@ def test_shifted_and_tilted_boxes_and_image_flags_keep_every_distance(tmp_path, 
     places = np.random.default_rng(1).uniform(size=(6, 3)) @ cell + [-1, 2, -5]
     atoms = Atoms("Cu3Ni3", positions=places, cell=cell, pbc=True)
     images = np.array([[1, -2, 0], [0, 0, 3], [0, 0, 0], [-1, -1, -1], [5, 0, 0], [0, 1, 0]])
-    rows = [f"{index + 1} {1 + index // 3} {' '.join(map(repr, place))}" + (" " + " ".join(map(str, image)) if flags else "")
-            for index, (place, image) in enumerate(zip(places.tolist(), images.tolist(), strict=True))]
+    rows = [
+        f"{index + 1} {1 + index // 3} {' '.join(map(repr, place))}"
+        + (" " + " ".join(map(str, image)) if flags else "")
+        for index, (place, image) in enumerate(zip(places.tolist(), images.tolist(), strict=True))
+    ]
     path = written(tmp_path / "a.data", data(box, rows[::-1], head="6 atoms\n2 atom types\n"))
     found = read_structure(path, species=("Cu", "Ni"))
     assert_allclose(distances(found), distances(atoms), rtol=0, atol=1e-12)
@@ -432,9 +527,16 @@ def test_a_general_triclinic_box_in_any_frame(tmp_path):
     wanted = distances(atoms)
     turn = Rotation.from_rotvec([0.3, -1.2, 0.8]).as_matrix()
     cell, places = atoms.cell.array @ turn, atoms.positions @ turn + [3, -4, 5]
-    box = "\n".join(" ".join(map(repr, row)) + f" {name}" for row, name in
-                    zip([*cell.tolist(), [3, -4, 5]], ["avec", "bvec", "cvec", "abc origin"], strict=True))
-    rows = [f"{index} 1 {' '.join(map(repr, place))}" for index, place in enumerate(places.tolist(), start=1)]
+    box = "\n".join(
+        " ".join(map(repr, row)) + f" {name}"
+        for row, name in zip(
+            [*cell.tolist(), [3, -4, 5]], ["avec", "bvec", "cvec", "abc origin"], strict=True
+        )
+    )
+    rows = [
+        f"{index} 1 {' '.join(map(repr, place))}"
+        for index, place in enumerate(places.tolist(), start=1)
+    ]
     path = written(tmp_path / "a.data", data(box, rows, head="32 atoms\n1 atom types\n"))
     prepared = prepare(read_structure(path, species=("Cu",)), elements=("Cu",), cutoff_A=None)
     assert_allclose(distances(prepared.atoms), wanted, rtol=0, atol=1e-9)
@@ -450,7 +552,9 @@ def test_a_general_triclinic_box_in_any_frame(tmp_path):
     ("", ["1 7 1 0.0 0.5 0.5 0.5 0 0 0", "2 7 2 -1.0 4.0 0.5 0.5 0 0 0"]),
 ])  # fmt: skip
 def test_styles_of_atoms(tmp_path, style, rows):
-    found = read_structure(written(tmp_path / "a.data", data(BOX, rows, style=style)), species=("Cu", "Ni"))
+    found = read_structure(
+        written(tmp_path / "a.data", data(BOX, rows, style=style)), species=("Cu", "Ni")
+    )
     assert found.get_chemical_symbols() == ["Cu", "Ni"]
     assert_array_equal(found.positions, [[0.5, 0.5, 0.5], [4.0, 0.5, 0.5]])
 
@@ -469,8 +573,13 @@ def test_lammps_data_that_cannot_be_used_is_refused(tmp_path, text, words):
 
 
 def test_sections_that_are_not_used_are_named(tmp_path):
-    text = data(BOX, ["1 1 0.0 0.5 0.5 0.5", "2 2 -1.0 4.0 0.5 0.5"], style=" # charge") + "\nVelocities\n\n1 0 0 0\n2 1 0 0\n"
-    assert unused_in(read_structure(written(tmp_path / "a.data", text), species=("Cu", "Ni"))).names == ("charges", "Velocities")
+    text = (
+        data(BOX, ["1 1 0.0 0.5 0.5 0.5", "2 2 -1.0 4.0 0.5 0.5"], style=" # charge")
+        + "\nVelocities\n\n1 0 0 0\n2 1 0 0\n"
+    )
+    assert unused_in(
+        read_structure(written(tmp_path / "a.data", text), species=("Cu", "Ni"))
+    ).names == ("charges", "Velocities")
 
 
 def dump(columns, rows, *, bounds="BOX BOUNDS pp pp pp\n0 8\n0 9\n0 10"):
@@ -484,7 +593,9 @@ DUMPED = dump("id type x y z", ["2 2 4.0 0.5 0.5", "1 1 0.5 0.5 0.5"])
 @pytest.mark.parametrize("name", ["last.dump", "last.lammpstrj", "last", "last.txt"])
 def test_a_dump_without_elements_is_no_hydrogen(tmp_path, name):
     path = written(tmp_path / name, dump("id type x y z", ["1 1 1 1 1"]) + DUMPED)
-    assert "no column element, and its types (1, 2) are no elements; name the elements" in refusal(path)
+    assert "no column element, and its types (1, 2) are no elements; name the elements" in refusal(
+        path
+    )
     found = read_structure(path, species=("Cu", "Ni"))
     assert found.get_chemical_symbols() == ["Cu", "Ni"], "the last frame, in the order of ids"
     assert_allclose(found.positions, [[0.5, 0.5, 0.5], [4.0, 0.5, 0.5]])
@@ -496,8 +607,12 @@ def test_a_dump_with_elements(tmp_path):
     path = written(tmp_path / "a.dump", dump("id type element x y z c_pe", rows))
     found = read_structure(path)
     assert (found.get_chemical_symbols(), unused_in(found).names) == (["Cu", "Ni"], ("c_pe",))
-    assert "is Ni by its column element, but Cu by structure.species" in refusal(path, species=("Cu", "Cu"))
-    assert "atom 1 (from 0) is 'N1'" in refusal(written(path, dump("id element x y z", ["1 Cu 0 0 0", "2 N1 3 0 0"])))
+    assert "is Ni by its column element, but Cu by structure.species" in refusal(
+        path, species=("Cu", "Cu")
+    )
+    assert "atom 1 (from 0) is 'N1'" in refusal(
+        written(path, dump("id element x y z", ["1 Cu 0 0 0", "2 N1 3 0 0"]))
+    )
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -515,14 +630,26 @@ def test_a_dump_that_cannot_be_used_is_refused(tmp_path, text, words):
 def test_a_format_that_nobody_can_tell_is_asked_for(tmp_path):
     path = written(tmp_path / "a.lmp", "nothing\n")
     assert "name it in structure.format" in refusal(path)
-    with pytest.raises(StructureError, match="reads no format 'lammps_data'; did you mean lammps-data"):
+    with pytest.raises(
+        StructureError, match="reads no format 'lammps_data'; did you mean lammps-data"
+    ):
         read_structure(path, file_format="lammps_data")
     assert "structure.species names types of atoms, but the format con has elements" in refusal(
-        written(tmp_path / "a.con", to_con(copper())), species=("Cu",))
+        written(tmp_path / "a.con", to_con(copper())), species=("Cu",)
+    )
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a.xyz", "extxyz"), ("POSCAR", "vasp"), ("a.con", "con"), ("a.cif", "cif"),
-                                            ("a.lammps-data", "lammps-data"), ("a.json", "json")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.xyz", "extxyz"),
+        ("POSCAR", "vasp"),
+        ("a.con", "con"),
+        ("a.cif", "cif"),
+        ("a.lammps-data", "lammps-data"),
+        ("a.json", "json"),
+    ],
+)
 def test_a_named_format_goes_before_the_name(tmp_path, name, kind):
     atoms = copper()
     if kind == "con":
@@ -533,24 +660,58 @@ def test_a_named_format_goes_before_the_name(tmp_path, name, kind):
         (tmp_path / other).write_bytes((tmp_path / name).read_bytes())
         if said is None and kind == "json":
             continue
-        found = read_structure(tmp_path / other, file_format=said, species=("Cu",) if kind == "lammps-data" else ())
+        found = read_structure(
+            tmp_path / other, file_format=said, species=("Cu",) if kind == "lammps-data" else ()
+        )
         assert_allclose(distances(found), distances(atoms), rtol=0, atol=1e-5)
 
 
 # --- keys of extended XYZ
 
 
-@pytest.mark.parametrize("text", ["007", "T", "1e3", "true", "0_17", "3 4", "1.50", "bulk", "a=b", "[1, 2]", "_JSON 5", "ümlaut"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "007",
+        "T",
+        "1e3",
+        "true",
+        "0_17",
+        "3 4",
+        "1.50",
+        "bulk",
+        "a=b",
+        "[1, 2]",
+        "_JSON 5",
+        "ümlaut",
+    ],
+)
 @pytest.mark.parametrize("quotes", ['"{}"', "'{}'", "{}"])
 def test_keys_keep_their_words(tmp_path, text, quotes):
     if quotes == "{}" and not text.replace(".", "").replace("_", "").isalnum():
         return
-    atoms = read_structure(xyz(tmp_path / "a.xyz", ["Cu 0 0 0"], keys=f"other=5 group={quotes.format(text)} last=x "))
-    assert [text_of(atoms, key) for key in ("other", "group", "last", "none")] == ["5", text, "x", None]
+    atoms = read_structure(
+        xyz(tmp_path / "a.xyz", ["Cu 0 0 0"], keys=f"other=5 group={quotes.format(text)} last=x ")
+    )
+    assert [text_of(atoms, key) for key in ("other", "group", "last", "none")] == [
+        "5",
+        text,
+        "x",
+        None,
+    ]
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z][a-z_0-9]{0,8}", fullmatch=True), st.text(
-    st.characters(codec="ascii", exclude_categories=["C"], exclude_characters="\\"), min_size=1, max_size=12), max_size=4))
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z][a-z_0-9]{0,8}", fullmatch=True),
+        st.text(
+            st.characters(codec="ascii", exclude_categories=["C"], exclude_characters="\\"),
+            min_size=1,
+            max_size=12,
+        ),
+        max_size=4,
+    )
+)
 @settings(deadline=None)
 def test_words_that_ase_writes_are_read(info):
     from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict

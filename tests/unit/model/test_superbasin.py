@@ -28,7 +28,9 @@ ORDERS = 40.0
 def solved(chain, entry, number):
     """Mean time and probabilities of the ways out by plain Gaussian elimination, subtractions and all, in another arithmetic."""
     size = len(chain.out)
-    rows = [[number(0)] * size for _ in range(size)]  # transposed generator: the unknowns are mean times spent in each state
+    rows = [
+        [number(0)] * size for _ in range(size)
+    ]  # transposed generator: the unknowns are mean times spent in each state
     for start, end in zip(*np.nonzero(chain.inside), strict=True):
         if start != end:
             rate = number(float(chain.inside[start, end]))
@@ -47,9 +49,18 @@ def solved(chain, entry, number):
                 right[row] -= factor * right[pivot]
     spent = [number(0)] * size
     for state in reversed(range(size)):
-        rest = sum((rows[state][other] * spent[other] for other in range(state + 1, size) if rows[state][other]), number(0))
+        rest = sum(
+            (
+                rows[state][other] * spent[other]
+                for other in range(state + 1, size)
+                if rows[state][other]
+            ),
+            number(0),
+        )
         spent[state] = (right[state] - rest) / rows[state][state]
-    return sum(spent, number(0)), [share * number(float(out)) for share, out in zip(spent, chain.out, strict=True)]
+    return sum(spent, number(0)), [
+        share * number(float(out)) for share, out in zip(spent, chain.out, strict=True)
+    ]
 
 
 def assert_exact(chain, entry, number):
@@ -94,7 +105,9 @@ def test_full_chains_against_rational_arithmetic(size):
         assert_exact(Chain(inside=rates(rng, size, size), out=rates(rng, size)), 0, Fraction)
 
 
-@pytest.mark.parametrize(("size", "chords", "digits"), [(100, 0, 800), (200, 0, 800), (200, 12, 800), (60, 3600, 200)])
+@pytest.mark.parametrize(
+    ("size", "chords", "digits"), [(100, 0, 800), (200, 0, 800), (200, 12, 800), (60, 3600, 200)]
+)
 def test_long_ladders_against_hundreds_of_digits(size, chords, digits):
     """More than 200 digits where plain elimination itself loses that many."""
     rng = np.random.default_rng(size + chords)
@@ -130,7 +143,10 @@ def test_a_walk_that_never_leaves_is_named():
 def test_states_out_of_reach_change_nothing():
     inside = np.array([[0, 2.0, 0], [1.0, 0, 0], [5.0, 0, 0]])
     chain = Chain(inside=inside, out=np.array([0.5, 0.25, 9.0]))
-    found, alone = absorption(chain, entry=0), absorption(Chain(inside=inside[:2, :2], out=chain.out[:2]), entry=0)
+    found, alone = (
+        absorption(chain, entry=0),
+        absorption(Chain(inside=inside[:2, :2], out=chain.out[:2]), entry=0),
+    )
     assert (found.mean_time_s, found.hops) == (alone.mean_time_s, alone.hops)
     assert found.exits.tolist() == [*alone.exits.tolist(), 0.0]
     visits = draw_counts(eliminate(chain, entry=0, kept=1), np.random.default_rng(0)).visits
@@ -160,7 +176,10 @@ def test_probabilities_that_do_not_sum_to_one_stop_the_run(monkeypatch):
 @pytest.mark.parametrize("steps", [10, 300])
 def test_times_beyond_what_a_number_holds_are_refused(steps):
     up = np.full(steps, 1e-40)
-    chain = Chain(inside=np.diag(up, 1) + np.diag(np.full(steps, 1.0), -1), out=np.append(np.zeros(steps), 1e-40))
+    chain = Chain(
+        inside=np.diag(up, 1) + np.diag(np.full(steps, 1.0), -1),
+        out=np.append(np.zeros(steps), 1e-40),
+    )
     with pytest.raises(ArithmeticError, match=r"beyond what a number holds|sum to"):
         absorption(chain, entry=0)
 
@@ -172,17 +191,31 @@ def basin_of(chain, effects=None):
     """One process for each rate."""
     start, end = np.nonzero(chain.inside)
     out = np.flatnonzero(chain.out)
-    return Basin(states=len(chain.out), start=start, end=end, rate_per_s=chain.inside[start, end],
-                 effects=Effects.none(count=len(start), atoms=2) if effects is None else effects, exit_start=out,
-                 exit_rate_per_s=chain.out[out])
+    return Basin(
+        states=len(chain.out),
+        start=start,
+        end=end,
+        rate_per_s=chain.inside[start, end],
+        effects=Effects.none(count=len(start), atoms=2) if effects is None else effects,
+        exit_start=out,
+        exit_rate_per_s=chain.out[out],
+    )
 
 
-MIXED = Chain(inside=np.array([[0.5, 3.0, 0.2], [2.0, 0.0, 4.0], [0.1, 6.0, 1.0]]), out=np.array([0.3, 0.02, 0.1]))
+MIXED = Chain(
+    inside=np.array([[0.5, 3.0, 0.2], [2.0, 0.0, 4.0], [0.1, 6.0, 1.0]]),
+    out=np.array([0.3, 0.02, 0.1]),
+)
 
 
 @pytest.fixture(scope="module", params=[1e6, 0.0], ids=["explicit", "counts"])
 def draws(request):
-    return [draw(basin_of(MIXED), entry=2, rng=np.random.default_rng([7, i]), explicit_hops=request.param) for i in range(2500)]
+    return [
+        draw(
+            basin_of(MIXED), entry=2, rng=np.random.default_rng([7, i]), explicit_hops=request.param
+        )
+        for i in range(2500)
+    ]
 
 
 def moments(chain, entry):
@@ -203,11 +236,15 @@ def test_times_have_their_phase_type_law(draws):
     times = np.array([leave.time_s for leave in draws])
     first, second = moments(MIXED, 2)
     assert draws[0].mean_time_s == pytest.approx(first, rel=1e-12)
-    assert times.mean() == pytest.approx(first, abs=4 * np.sqrt(second - first**2) / np.sqrt(len(times)))
+    assert times.mean() == pytest.approx(
+        first, abs=4 * np.sqrt(second - first**2) / np.sqrt(len(times))
+    )
     edges = np.quantile(times, np.linspace(0, 1, 21)[1:-1])
     expected = -np.diff([1.0, *survival(MIXED, 2)(edges), 0.0])
     found = np.histogram(times, bins=[0, *edges, np.inf])[0]
-    assert np.abs(np.cumsum(found) / len(times) - np.cumsum(expected)).max() < 1.63 / np.sqrt(len(times))
+    assert np.abs(np.cumsum(found) / len(times) - np.cumsum(expected)).max() < 1.63 / np.sqrt(
+        len(times)
+    )
 
 
 def test_ways_out_have_their_probabilities(draws):
@@ -218,28 +255,47 @@ def test_ways_out_have_their_probabilities(draws):
 def test_the_number_of_hops_has_its_mean(draws):
     hops = np.array([leave.hops for leave in draws])
     assert (hops == np.round(hops)).all()
-    assert hops.mean() == pytest.approx(absorption(MIXED, entry=2).hops, abs=4 * hops.std() / np.sqrt(len(hops)))
+    assert hops.mean() == pytest.approx(
+        absorption(MIXED, entry=2).hops, abs=4 * hops.std() / np.sqrt(len(hops))
+    )
 
 
 def test_counting_and_walking_agree_in_the_joint_law():
     """Exit, hops and time together: of walks hop by hop, and by kinetic path sampling."""
+
     def sample(explicit_hops):
-        return [draw(basin_of(MIXED), entry=0, rng=np.random.default_rng([3, int(explicit_hops), i]), explicit_hops=explicit_hops)
-                for i in range(1200)]
+        return [
+            draw(
+                basin_of(MIXED),
+                entry=0,
+                rng=np.random.default_rng([3, int(explicit_hops), i]),
+                explicit_hops=explicit_hops,
+            )
+            for i in range(1200)
+        ]
 
     walked, counted = sample(1e6), sample(0.0)
     for way in range(3):
         pair = [[leave for leave in some if leave.exit == way] for some in (walked, counted)]
         assert stats.ks_2samp(*([leave.hops for leave in some] for some in pair)).pvalue > 1e-3
-        assert stats.ks_2samp(*([leave.time_s / leave.hops for leave in some] for some in pair)).pvalue > 1e-3
+        assert (
+            stats.ks_2samp(*([leave.time_s / leave.hops for leave in some] for some in pair)).pvalue
+            > 1e-3
+        )
 
 
 @pytest.mark.parametrize("explicit_hops", [1e6, 0.0])
 def test_the_spread_of_a_pair_that_is_left_from_its_other_state(explicit_hops):
     """A <-> B with the exit at B, all rates equal, entered at A: sqrt(7)/3 = 0.882 of the mean, not the exponential's 1."""
     pair = basin_of(Chain(inside=np.array([[0.0, 1.0], [1.0, 0.0]]), out=np.array([0.0, 1.0])))
-    times = np.array([draw(pair, entry=0, rng=np.random.default_rng([1, i]), explicit_hops=explicit_hops).time_s
-                      for i in range(2500)])
+    times = np.array(
+        [
+            draw(
+                pair, entry=0, rng=np.random.default_rng([1, i]), explicit_hops=explicit_hops
+            ).time_s
+            for i in range(2500)
+        ]
+    )
     assert times.mean() == pytest.approx(3.0, rel=0.07)
     assert times.std() / times.mean() == pytest.approx(np.sqrt(7) / 3, abs=0.06)
 
@@ -262,8 +318,12 @@ def test_more_hops_than_can_be_walked(ratio):
 def test_rare_and_numerous_kinds_are_counted_right():
     rng = np.random.default_rng(2)
     many = np.full(20000, 1e30)
-    for yes, no, mean, spread in ((1e-30, 1.0, 1.0, 1.0), (1.0, 1e-30, 1e30, None), (1.0, 3.0, 2.5e29, np.sqrt(3e30) / 4),
-                                  (1e-18, 1.0, 1e12, 1e6)):
+    for yes, no, mean, spread in (
+        (1e-30, 1.0, 1.0, 1.0),
+        (1.0, 1e-30, 1e30, None),
+        (1.0, 3.0, 2.5e29, np.sqrt(3e30) / 4),
+        (1e-18, 1.0, 1e12, 1e6),
+    ):
         found = _binomial(many, yes, no, rng)
         assert found.mean() == pytest.approx(mean, rel=0.04)
         if spread is not None and spread > 1e-16 * mean:
@@ -271,17 +331,25 @@ def test_rare_and_numerous_kinds_are_counted_right():
     rare = _binomial(many, 1.0, 1e-30, rng)
     assert (rare <= many).all()
     small = _binomial(np.full(20000, 40.0), 1.0, 3.0, rng)
-    assert (small.mean(), small.var()) == (pytest.approx(10.0, rel=0.02), pytest.approx(7.5, rel=0.05))
+    assert (small.mean(), small.var()) == (
+        pytest.approx(10.0, rel=0.02),
+        pytest.approx(7.5, rel=0.05),
+    )
     failures = _failures(np.full(20000, 3.0), 0.75, 0.25, rng)
-    assert (failures.mean(), failures.var()) == (pytest.approx(9.0, rel=0.03), pytest.approx(36.0, rel=0.06))
+    assert (failures.mean(), failures.var()) == (
+        pytest.approx(9.0, rel=0.03),
+        pytest.approx(36.0, rel=0.06),
+    )
 
 
 # -- what becomes of the atoms
 
 
 def random_effects(rng, count, atoms):
-    return Effects(mapping=np.array([rng.permutation(atoms) for _ in range(count)]),
-                   images=rng.integers(-2, 3, (count, atoms, 3)))
+    return Effects(
+        mapping=np.array([rng.permutation(atoms) for _ in range(count)]),
+        images=rng.integers(-2, 3, (count, atoms, 3)),
+    )
 
 
 def test_effects_are_a_group():
@@ -343,8 +411,15 @@ def triangle(*, way_out):
     effects.mapping[4, [0, 1]], effects.images[4, 0, 0] = [1, 0], 1  # 2 -> 0, seen from state 0
     effects.mapping[5, [0, 1]], effects.images[5, 1, 0] = [1, 0], -1  # its reverse
     rate = np.array([1.0, 2.0, 1.0, 1.0, 2.0, 1.0])
-    return Basin(states=3, start=start, end=end, rate_per_s=rate, effects=effects, exit_start=np.array([1]),
-                 exit_rate_per_s=np.array([way_out]))
+    return Basin(
+        states=3,
+        start=start,
+        end=end,
+        rate_per_s=rate,
+        effects=effects,
+        exit_start=np.array([1]),
+        exit_rate_per_s=np.array([way_out]),
+    )
 
 
 def square(effect):
@@ -366,7 +441,10 @@ def test_samples_and_walks_agree_in_what_becomes_of_the_atoms(few_samples):
     """Where both can be had: mean squares of images, and how often atoms have changed places."""
     basin = triangle(way_out=0.01)
     walked = [draw(basin, entry=0, rng=np.random.default_rng([5, i])) for i in range(700)]
-    sampled = [draw(basin, entry=0, rng=np.random.default_rng([6, i]), explicit_hops=0.0) for i in range(500)]
+    sampled = [
+        draw(basin, entry=0, rng=np.random.default_rng([6, i]), explicit_hops=0.0)
+        for i in range(500)
+    ]
     assert all(leave.effect.mapping[0, 3] == 3 for leave in (*walked, *sampled))
     for of in (square, lambda effect: float(effect.mapping[0, 0] == 1)):
         one, other = ([of(leave.effect) for leave in some] for some in (walked, sampled))
@@ -377,8 +455,15 @@ def test_samples_and_walks_agree_in_what_becomes_of_the_atoms(few_samples):
 def test_images_accumulate_by_the_number_of_hops(few_samples):
     """1e10 hops: the mean square grows in proportion, and atoms have changed places in half the walks."""
     few, many = triangle(way_out=0.01), triangle(way_out=1e-10)
-    squares = [np.mean([square(draw(basin, entry=0, rng=np.random.default_rng([8, i])).effect) for i in range(count)])
-               for basin, count in ((few, 700), (many, 150))]
+    squares = [
+        np.mean(
+            [
+                square(draw(basin, entry=0, rng=np.random.default_rng([8, i])).effect)
+                for i in range(count)
+            ]
+        )
+        for basin, count in ((few, 700), (many, 150))
+    ]
     hops = [absorption(basin.chain, entry=0).hops for basin in (few, many)]
     assert squares[1] / squares[0] == pytest.approx(hops[1] / hops[0], rel=0.45)
 
@@ -405,7 +490,9 @@ def test_a_walk_that_never_comes_to_the_kept_state_has_its_effect_too():
     basin = triangle(way_out=5.0)
     found = eliminate(basin.chain, entry=1, kept=2)
     rng = np.random.default_rng(3)
-    links = Links(start=basin.start, end=basin.end, rate_per_s=basin.rate_per_s, effects=basin.effects)
+    links = Links(
+        start=basin.start, end=basin.end, rate_per_s=basin.rate_per_s, effects=basin.effects
+    )
     seen = [draw_counts(found, rng) for _ in range(50)]
     assert {walk.first for walk in seen} == {True, False}
     assert all(len(effect_of_walk(walk, links, found=found, rng=rng)) == 1 for walk in seen)

@@ -54,7 +54,9 @@ def test_gamma_is_at_most_one_in_the_set_itself(tmp_path):
     assert ActiveSet.read(tmp_path / "cu.asi", basis=BBasis.read(BASIS)).kind == "linear"
     grade = Extrapolation.read(basis=BASIS, active_set=tmp_path / "cu.asi")
     gammas = np.array([grade.gamma_of(atoms) for atoms in frames()])
-    print(f"\nlargest gamma in the set: {gammas.max():.6f}; atoms with gamma 1 to 1e-3: {np.sum(np.abs(gammas - 1) < 1e-3)}")
+    print(
+        f"\nlargest gamma in the set: {gammas.max():.6f}; atoms with gamma 1 to 1e-3: {np.sum(np.abs(gammas - 1) < 1e-3)}"
+    )
     assert gammas.max() == pytest.approx(made.largest_gamma, rel=1e-6)
     assert gammas.max() <= 1.001 + 1e-6
     assert np.sum(np.abs(gammas - 1) < 1e-3) >= 35
@@ -65,7 +67,11 @@ def test_lengths_of_other_units_are_the_same_structures(tmp_path, training):
     for atoms in scaled:
         atoms.set_cell(atoms.cell.array / Bohr, scale_atoms=True)
     ase.io.write(tmp_path / "bohr.xyz", scaled, format="extxyz")
-    for first, second in zip(read_training(training), read_training(tmp_path / "bohr.xyz", length_unit="bohr"), strict=True):
+    for first, second in zip(
+        read_training(training),
+        read_training(tmp_path / "bohr.xyz", length_unit="bohr"),
+        strict=True,
+    ):
         np.testing.assert_allclose(first.positions, second.positions, atol=1e-7)
         np.testing.assert_allclose(first.cell.array, second.cell.array, atol=1e-7)
 
@@ -76,7 +82,14 @@ def test_structures_are_left_out_by_their_keys(tmp_path):
         atoms.info["config_type"] = "bulk" if number else "isolated_atom"
         atoms.info["round"] = number
     ase.io.write(tmp_path / "train.xyz", found, format="extxyz")
-    assert len(read_training(tmp_path / "train.xyz", leave_out=[("config_type", "isolated_atom"), ("round", "3")])) == 2
+    assert (
+        len(
+            read_training(
+                tmp_path / "train.xyz", leave_out=[("config_type", "isolated_atom"), ("round", "3")]
+            )
+        )
+        == 2
+    )
     with pytest.raises(StructureError, match="besides those left out"):
         read_training(tmp_path / "train.xyz", leave_out=[("config_type", "bulk"), ("round", "0")])
 
@@ -133,15 +146,23 @@ def test_a_trusted_pickle_is_pacemaker_s_table(tmp_path, compression):
     table = pd.DataFrame({"ase_atoms": found, "forces": [np.full((4, 3), 2.0)] * 5})
     table.to_pickle(tmp_path / "t.pckl", compression=compression)
     read = read_training(tmp_path / "t.pckl", trust_pickle=True)
-    assert [atoms.positions.tolist() for atoms in read] == [atoms.positions.tolist() for atoms in found]
+    assert [atoms.positions.tolist() for atoms in read] == [
+        atoms.positions.tolist() for atoms in found
+    ]
     assert forces_of(read[0], "forces").tolist() == np.full((4, 3), 2.0).tolist()
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    (b"", "not extended XYZ but binary"), (b"\x80\x04", "not extended XYZ but binary"), (b"hello\n", "not extended XYZ"),
-    (b"3\n\nCu 0 0 0\n", "cannot read"), (b'1\nLattice="1 0 0"\nCu 0 0 0\n', "cannot read"),
-    (b"1\n\nQq 0 0 0\n", "cannot read"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "not extended XYZ but binary"),
+        (b"\x80\x04", "not extended XYZ but binary"),
+        (b"hello\n", "not extended XYZ"),
+        (b"3\n\nCu 0 0 0\n", "cannot read"),
+        (b'1\nLattice="1 0 0"\nCu 0 0 0\n', "cannot read"),
+        (b"1\n\nQq 0 0 0\n", "cannot read"),
+    ],
+)
 def test_what_is_no_training_set_is_one_line(tmp_path, content, said):
     (tmp_path / "t.xyz").write_bytes(content)
     with pytest.raises(StructureError, match=said) as caught:
@@ -159,22 +180,32 @@ def test_forces_go_by_the_name_and_unit_that_the_set_gives_them():
     atoms = bulk("Cu", cubic=True)
     atoms.arrays["dft_force"] = np.ones((4, 3))
     np.testing.assert_allclose(forces_of(atoms, "dft_force", unit="Ha/bohr"), Hartree / Bohr)
-    with pytest.raises(StructureError, match=r"no forces of the name 'forces' \(it has dft_force\)"):
+    with pytest.raises(
+        StructureError, match=r"no forces of the name 'forces' \(it has dft_force\)"
+    ):
         forces_of(atoms, "forces")
 
 
 def test_atoms_whose_force_is_missed_stay_out():
     """Their forces are wrong by 9 eV/A in every fifth structure."""
     projector = Projector(BASIS)
-    forces = [projector.evaluate(atoms)[1] + (9.0 if number % 5 == 0 else 0.0) for number, atoms in enumerate(frames(60))]
+    forces = [
+        projector.evaluate(atoms)[1] + (9.0 if number % 5 == 0 else 0.0)
+        for number, atoms in enumerate(frames(60))
+    ]
     made = make_active_set(BASIS, frames(60), forces=forces, most_force_error_eV_per_A=1.0)
     assert made.left_out == 12 * 4
 
 
 def test_a_set_that_does_not_span_the_basis_is_refused():
-    with pytest.raises(PotentialError, match=r"Cu: 4 atoms, 4 independent environments for 35 functions\), .* add structures"):
+    with pytest.raises(
+        PotentialError,
+        match=r"Cu: 4 atoms, 4 independent environments for 35 functions\), .* add structures",
+    ):
         make_active_set(BASIS, frames(1))
-    with pytest.raises(PotentialError, match="Cu: 80 atoms, 1 independent environment for 35 functions"):
+    with pytest.raises(
+        PotentialError, match="Cu: 80 atoms, 1 independent environment for 35 functions"
+    ):
         make_active_set(BASIS, [bulk("Cu", a=3.6, cubic=True)] * 20)
 
 
@@ -191,7 +222,10 @@ def run(*arguments):
 def test_the_command_writes_what_python_ace_reads_and_the_same_again(tmp_path, training):
     code, output, _ = run(training, "--basis", BASIS, "--output", tmp_path / "new.asi")
     assert code == 0, output
-    assert f"wrote {tmp_path}/new.asi: 35 of Cu, from 40 structures, 160 atoms; largest gamma in them 1.0" in output
+    assert (
+        f"wrote {tmp_path}/new.asi: 35 of Cu, from 40 structures, 160 atoms; largest gamma in them 1.0"
+        in output
+    )
     before = (tmp_path / "new.asi").read_bytes()
     assert before == active_set_bytes(make_active_set(BASIS, read_training(training)))
     assert run(training, "--basis", BASIS, "--output", tmp_path / "new.asi")[0] == 0
@@ -215,7 +249,10 @@ def test_another_active_set_gives_way_to_force_only_and_its_record_is_told_of(tm
     assert (tmp_path / "cu.asi").read_bytes() == (EXAMPLE / "cu.asi").read_bytes()
     code, output, _ = run(training, "--basis", tmp_path / "cu.yaml", "--force")
     assert code == 0
-    assert f"its record is of another active set: mlip-kmc potential record --force {tmp_path}/cu.yace" in output
+    assert (
+        f"its record is of another active set: mlip-kmc potential record --force {tmp_path}/cu.yace"
+        in output
+    )
 
 
 def test_options_that_need_each_other(training):

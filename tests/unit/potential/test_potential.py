@@ -43,13 +43,21 @@ def test_the_example(yace):
     assert (potential.elements, potential.cutoff_A, potential.eon_name) == (("Cu",), 5.0, "lammps")
     assert potential.digest == hashlib.sha256(yace.read_bytes()).hexdigest()
     assert (potential.basis, potential.active_set) == (EXAMPLE / "cu.yaml", EXAMPLE / "cu.asi")
-    assert potential.lammps_input(("Cu",)) == f"pair_style pace recursive\npair_coeff * * {LINKED_NAME} Cu\n"
+    assert (
+        potential.lammps_input(("Cu",))
+        == f"pair_style pace recursive\npair_coeff * * {LINKED_NAME} Cu\n"
+    )
     assert potential.job_files(("Cu",)) == {"in.lammps": potential.lammps_input(("Cu",))}
-    assert potential.job_links() == {LINKED_NAME: EXAMPLE / "cu.yace", LINKED_BASIS: EXAMPLE / "cu.yaml",
-                                     LINKED_ACTIVE_SET: EXAMPLE / "cu.asi"}
+    assert potential.job_links() == {
+        LINKED_NAME: EXAMPLE / "cu.yace",
+        LINKED_BASIS: EXAMPLE / "cu.yaml",
+        LINKED_ACTIVE_SET: EXAMPLE / "cu.asi",
+    }
     alone = AcePotential.read(yace)
     assert alone.job_links() == {LINKED_NAME: yace}
-    assert alone.lammps_input(("Cu",), gamma=GammaSection(select=3, halt=15, every=10)) == alone.lammps_input(("Cu",))
+    assert alone.lammps_input(
+        ("Cu",), gamma=GammaSection(select=3, halt=15, every=10)
+    ) == alone.lammps_input(("Cu",))
     assert (alone.basis, alone.active_set, alone.digest) == (None, None, potential.digest)
 
 
@@ -57,7 +65,9 @@ def test_elements_and_the_largest_cutoff_of_an_alloy(tmp_path):
     (tmp_path / "a.yace").write_text(ALLOY)
     potential = AcePotential.read(tmp_path / "a.yace")
     assert (potential.elements, potential.cutoff_A) == (("Cu", "N"), 6.25)
-    assert potential.lammps_input(("N", "Cu")).endswith(f" {LINKED_NAME} N Cu\n"), "in the order of LAMMPS' types"
+    assert potential.lammps_input(("N", "Cu")).endswith(f" {LINKED_NAME} N Cu\n"), (
+        "in the order of LAMMPS' types"
+    )
 
 
 @pytest.mark.parametrize("write", [flow_text, block_text, json_text])
@@ -66,7 +76,11 @@ def test_every_way_to_write_a_potential_is_read_as_lammps_reads_it(tmp_path, wri
     path = tmp_path / "a.yace"
     path.write_text(write())
     outline = Outline.read(path)
-    assert (outline.elements, outline.cutoff_A, outline.functions) == (("Cu", "N"), 6.25, {"Cu": 1, "N": 1})
+    assert (outline.elements, outline.cutoff_A, outline.functions) == (
+        ("Cu", "N"),
+        6.25,
+        {"Cu": 1, "N": 1},
+    )
     assert not outline.core_repulsion
     theirs = pytest.importorskip("pyace").ACECTildeBasisSet(str(path))
     assert (tuple(theirs.elements_name), theirs.cutoffmax) == (outline.elements, outline.cutoff_A)
@@ -88,7 +102,13 @@ def test_what_is_written_once_and_named_twice_is_read(tmp_path):
 
 
 def _leaves(node, at=()):
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+    for key, value in (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    ):
         yield (*at, key)
         yield from _leaves(value, (*at, key))
 
@@ -120,7 +140,9 @@ def test_what_lammps_refuses_is_refused(tmp_path, change):
             AcePotential.read(path)
             continue
         stricter.append(place)
-    assert {place[0] for place in stricter} <= ({"E0", "embeddings"} if change == "taken out" else {"elements", "bonds"})
+    assert {place[0] for place in stricter} <= (
+        {"E0", "embeddings"} if change == "taken out" else {"elements", "bonds"}
+    )
     assert len(stricter) < 6
 
 
@@ -212,12 +234,15 @@ def test_links_lead_to_the_potential_from_anywhere(yace, tmp_path, monkeypatch):
 @settings(deadline=None)
 @given(
     st.lists(
-        st.sampled_from(["Cu", "Cu\n", "Cu\nshell rm -rf x", "Cu #", "$x", "N", "", "cu", "*"]) | st.text(max_size=5),
+        st.sampled_from(["Cu", "Cu\n", "Cu\nshell rm -rf x", "Cu #", "$x", "N", "", "cu", "*"])
+        | st.text(max_size=5),
         max_size=3,
     )
 )
 def test_only_known_elements_reach_lammps(species):
-    potential = AcePotential(yace=Path("x"), elements=("Cu", "N", "Cu\n", "*", ""), cutoff_A=5.0, digest="")
+    potential = AcePotential(
+        yace=Path("x"), elements=("Cu", "N", "Cu\n", "*", ""), cutoff_A=5.0, digest=""
+    )
     try:
         text = potential.lammps_input(tuple(species))
     except PotentialError:
@@ -229,7 +254,9 @@ def test_only_known_elements_reach_lammps(species):
 
 
 def test_only_known_evaluators_reach_lammps():
-    potential = AcePotential(yace=Path("x"), elements=("Cu",), cutoff_A=5.0, digest="", evaluator="product\nshell ls")
+    potential = AcePotential(
+        yace=Path("x"), elements=("Cu",), cutoff_A=5.0, digest="", evaluator="product\nshell ls"
+    )
     with pytest.raises(PotentialError, match="no evaluator"):
         potential.lammps_input(("Cu",))
 
@@ -237,7 +264,9 @@ def test_only_known_evaluators_reach_lammps():
 def test_names_of_files_never_reach_lammps(tmp_path, yace):
     odd = tmp_path / "a b\nshell ls $HOME.yace"
     yace.rename(odd)
-    assert AcePotential.read(odd).lammps_input(("Cu",)).splitlines()[1:] == [f"pair_coeff * * {LINKED_NAME} Cu"]
+    assert AcePotential.read(odd).lammps_input(("Cu",)).splitlines()[1:] == [
+        f"pair_coeff * * {LINKED_NAME} Cu"
+    ]
 
 
 def test_builtin_potentials_are_eons():
@@ -246,7 +275,9 @@ def test_builtin_potentials_are_eons():
         assert builtin.eon_name == name
         assert name in builtin.described()
         assert (builtin.job_files(("Al",)), builtin.job_links()) == ({}, {})
-    assert len({BuiltinPotential.named(name).facts()["potential.eon"] for name in _USABLE}) == len(_USABLE)
+    assert len({BuiltinPotential.named(name).facts()["potential.eon"] for name in _USABLE}) == len(
+        _USABLE
+    )
     with pytest.raises(PotentialError, match="no built-in potential 'lammps'; it has eam_al"):
         BuiltinPotential.named("lammps")
     pytest.importorskip("eon")

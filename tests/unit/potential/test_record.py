@@ -137,7 +137,11 @@ def test_a_record_that_is_a_directory(yace):
        st.sampled_from([*PotentialRecord.model_fields, "else"]))  # fmt: skip
 def test_any_value_of_any_key_is_taken_or_refused_in_one_line(tmp_path_factory, value, key):
     path = tmp_path_factory.getbasetemp() / "fuzz.record.json"
-    right = AcePotential.read(EXAMPLE / "cu.yace", check_record=False).new_record().model_dump(mode="json")
+    right = (
+        AcePotential.read(EXAMPLE / "cu.yace", check_record=False)
+        .new_record()
+        .model_dump(mode="json")
+    )
     path.write_text(json.dumps(right | {key: value}), encoding="utf-8")
     try:
         assert isinstance(read_record(path), PotentialRecord)
@@ -158,7 +162,11 @@ def test_smallest_distances_are_those_of_brute_force(symbols, places):
             distance = float(np.linalg.norm(atoms.positions[i] - atoms.positions[j]))
             if 1e-3 < distance < 3.0:
                 expected[pair] = min(expected.get(pair, np.inf), distance)
-    if any(np.linalg.norm(a - b) <= 1e-3 for i, a in enumerate(atoms.positions) for b in atoms.positions[:i]):
+    if any(
+        np.linalg.norm(a - b) <= 1e-3
+        for i, a in enumerate(atoms.positions)
+        for b in atoms.positions[:i]
+    ):
         return  # nothing is recorded of atoms in one place
     found = Training.of([atoms], cutoff_A=3.0)
     assert (found.structures, found.atoms) == (1, len(atoms))
@@ -194,7 +202,11 @@ def test_info_of_the_example_tells_its_history():
 def test_info_as_json(yace, record):
     facts = json.loads(run("info", yace, "--json").output)
     assert (facts["elements"], facts["cutoff_A"], facts["gamma"]) == (["Cu"], 5.0, "available")
-    assert (facts["functions"], facts["basis_functions"], facts["active_set_kind"]) == ({"Cu": 35}, {"Cu": 35}, "linear")
+    assert (facts["functions"], facts["basis_functions"], facts["active_set_kind"]) == (
+        {"Cu": 35},
+        {"Cu": 35},
+        "linear",
+    )
     assert facts["record"]["state"] == "valid"
     assert facts["digests"] == facts["record"]["content"]["digests"]
 

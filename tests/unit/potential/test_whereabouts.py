@@ -34,7 +34,9 @@ def test_built_in_ones_and_runs_without_a_note_have_none(tmp_path):
     assert noted_potential(tmp_path) is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"ace": 3, "basis": null, "active_set": null}', '{"ace": null}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"ace": 3, "basis": null, "active_set": null}', '{"ace": null}']
+)
 def test_a_damaged_note_is_one_line(tmp_path, content):
     (tmp_path / NOTE).write_text(content)
     with pytest.raises(RunStateError, match=r"is damaged .* remove it"):
@@ -42,6 +44,8 @@ def test_a_damaged_note_is_one_line(tmp_path, content):
 
 
 def test_files_that_are_gone_are_named(tmp_path):
-    (tmp_path / NOTE).write_text(json.dumps({"ace": str(tmp_path / "gone.yace"), "basis": None, "active_set": None}))
+    (tmp_path / NOTE).write_text(
+        json.dumps({"ace": str(tmp_path / "gone.yace"), "basis": None, "active_set": None})
+    )
     with pytest.raises(PotentialError, match=r"gone\.yace"):
         noted_potential(tmp_path)

@@ -22,15 +22,27 @@ EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "cu-vacancy"
 AT = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 IMAGE = b"#!/bin/sh\n".ljust(32, b"\0") + b"SIF_MAGIC" + b"an image"
 CENTRAL, LOCAL, END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
-POTENTIAL = {"potential.yace": "cu.yace", "potential.yaml": "cu.yaml", "potential.asi": "cu.asi",
-             "potential.record.json": "cu.record.json"}
+POTENTIAL = {
+    "potential.yace": "cu.yace",
+    "potential.yaml": "cu.yaml",
+    "potential.asi": "cu.asi",
+    "potential.record.json": "cu.record.json",
+}
 
 
 def check_of(name, /, **changes):
     """A check of the gate that passed, as a JSON object."""
-    known = {"name": name, "about": f"what {name} compares", "verdict": "passed", "number": 0.0, "limit": LIMITS.get(name, 0.5)}
-    extra = {"validation": {"number": 0.5, "source": "a tenth of kT"},
-             "baseline": {"number": None, "limit": None, "detail": "there is no baseline"}}
+    known = {
+        "name": name,
+        "about": f"what {name} compares",
+        "verdict": "passed",
+        "number": 0.0,
+        "limit": LIMITS.get(name, 0.5),
+    }
+    extra = {
+        "validation": {"number": 0.5, "source": "a tenth of kT"},
+        "baseline": {"number": None, "limit": None, "detail": "there is no baseline"},
+    }
     reference = {} if name in LIMITS else {"value": 3.5, "reference": 3.5, "source": "a paper"}
     return {**known, **extra.get(name, {}), **reference, **changes}
 
@@ -38,43 +50,101 @@ def check_of(name, /, **changes):
 def checks_of(**changes):
     """The whole gate; `changes` are by name, with _ for -, what another check says, or None to leave it out."""
     found = [check_of(name, **(changes.get(name.replace("-", "_"), {}) or {})) for name in CHECKS]
-    return [check for name, check in zip(CHECKS, found, strict=True) if changes.get(name.replace("-", "_"), {}) is not None]
+    return [
+        check
+        for name, check in zip(CHECKS, found, strict=True)
+        if changes.get(name.replace("-", "_"), {}) is not None
+    ]
 
 
 def first_checks(**changes):
     """As the first format has it: two checks that had no limit."""
-    return checks_of(**{"image": {"number": None, "limit": None}, "validation": {"number": 0.01, "limit": None}, **changes})
+    return checks_of(
+        **{
+            "image": {"number": None, "limit": None},
+            "validation": {"number": 0.01, "limit": None},
+            **changes,
+        }
+    )
 
 
 def first_format(raw):
     """A manifest of the first format, from one of the present one."""
-    kept = {key: value for key, value in raw.items() if key not in {"organization", "validation_limits"}}
+    kept = {
+        key: value for key, value in raw.items() if key not in {"organization", "validation_limits"}
+    }
     kept["example"] = {key: value for key, value in raw["example"].items() if key != "gamma"}
     return {**kept, "$schema": "urn:mlip-kmc:release-manifest:1", "checks": first_checks()}
 
 
 def manifest_of(files, /, **changes):
     """The manifest of some files, as a JSON object."""
-    entries = {name: {"sha256": hashlib.sha256(files[name]).hexdigest(), "bytes": len(files[name])}
-               for name in MEMBERS if name in files and name not in {MANIFEST, SUMS}}
+    entries = {
+        name: {"sha256": hashlib.sha256(files[name]).hexdigest(), "bytes": len(files[name])}
+        for name in MEMBERS
+        if name in files and name not in {MANIFEST, SUMS}
+    }
     raw = {
-        "$schema": "urn:mlip-kmc:release-manifest:2", "name": "release_v1.0", "title": "ACE of copper", "version": "1.0.0",
-        "author": "Jane Doe", "creation_date": "2026-11-25T12:00:00Z", "citation": "Doe, 2026",
-        "licences": {"potential": "MIT"}, "elements": ["Cu"], "cutoff_A": 5.0, "baseline": None, "minimum_distance_A": {},
-        "gamma": {"select": 3.0, "halt": 15.0}, "training_set_size": 430,
-        "training_set": {"fingerprint": "0" * 64, "files": {"train.xyz": "1" * 64}, "structures": 430, "atoms": 12796,
-                         "smallest_distance_A": {"Cu-Cu": 1.3291}, "included": TRAINING in files},
-        "validation_metrics": {"structures": 10, "energy_rmse_eV_per_atom": 0.002, "force_rmse_eV_per_A": 0.01,
-                               "source": "a set"},
-        "errors_by_group": [{"set": "validation", "group": group, "structures": 5, "energy_rmse_eV_per_atom": 0.002,
-                             "force_rmse_eV_per_A": 0.01} for group in ("bulk", "hop")],
+        "$schema": "urn:mlip-kmc:release-manifest:2",
+        "name": "release_v1.0",
+        "title": "ACE of copper",
+        "version": "1.0.0",
+        "author": "Jane Doe",
+        "creation_date": "2026-11-25T12:00:00Z",
+        "citation": "Doe, 2026",
+        "licences": {"potential": "MIT"},
+        "elements": ["Cu"],
+        "cutoff_A": 5.0,
+        "baseline": None,
+        "minimum_distance_A": {},
+        "gamma": {"select": 3.0, "halt": 15.0},
+        "training_set_size": 430,
+        "training_set": {
+            "fingerprint": "0" * 64,
+            "files": {"train.xyz": "1" * 64},
+            "structures": 430,
+            "atoms": 12796,
+            "smallest_distance_A": {"Cu-Cu": 1.3291},
+            "included": TRAINING in files,
+        },
+        "validation_metrics": {
+            "structures": 10,
+            "energy_rmse_eV_per_atom": 0.002,
+            "force_rmse_eV_per_A": 0.01,
+            "source": "a set",
+        },
+        "errors_by_group": [
+            {
+                "set": "validation",
+                "group": group,
+                "structures": 5,
+                "energy_rmse_eV_per_atom": 0.002,
+                "force_rmse_eV_per_A": 0.01,
+            }
+            for group in ("bulk", "hop")
+        ],
         "validation_limits": {"all": LIMIT, "hop": {**LIMIT, "force_eV_per_A": 0.02}},
-        "organization": {"name": "Example University", "url": "https://example.org"}, "oracle": {"name": "EMT"},
-        "run": {"id": "2" * 64, "temperature_K": 500.0, "kmc_steps": 10, "simulated_time_s": 1e-6, "states": 8, "searches": 100,
-                "halted_searches": 0, "gamma_state_0": 0.6, "gamma_saddle": 0.7, "gamma_path": 2.5},
-        "image": {"sha256": hashlib.sha256(IMAGE).hexdigest(), "recipe": None}, "parts": {"mlip-kmc": "0.1.0"},
-        "checks": checks_of(), "good_for": [], "not_for": [],
-        "example": {"atoms": 107, "energy_eV": -372.0, "gamma": 0.6}, "files": entries,
+        "organization": {"name": "Example University", "url": "https://example.org"},
+        "oracle": {"name": "EMT"},
+        "run": {
+            "id": "2" * 64,
+            "temperature_K": 500.0,
+            "kmc_steps": 10,
+            "simulated_time_s": 1e-6,
+            "states": 8,
+            "searches": 100,
+            "halted_searches": 0,
+            "gamma_state_0": 0.6,
+            "gamma_saddle": 0.7,
+            "gamma_path": 2.5,
+        },
+        "image": {"sha256": hashlib.sha256(IMAGE).hexdigest(), "recipe": None},
+        "parts": {"mlip-kmc": "0.1.0"},
+        "checks": checks_of(),
+        "good_for": [],
+        "not_for": [],
+        "example": {"atoms": 107, "energy_eV": -372.0, "gamma": 0.6},
+        "files": entries,
     }
     return {**raw, **changes}
 
@@ -84,7 +154,11 @@ def good_files(**changes):
     files = {name: f"{name}\n".encode() for name, member in MEMBERS.items() if member.required}
     files |= {name: (EXAMPLE / source).read_bytes() for name, source in POTENTIAL.items()}
     files[SCHEMA] = schema_bytes()
-    told = {"name": "ACE of copper", "version": changes.get("version", "1.0.0"), "datePublished": "2026-11-25T12:00:00Z"}
+    told = {
+        "name": "ACE of copper",
+        "version": changes.get("version", "1.0.0"),
+        "datePublished": "2026-11-25T12:00:00Z",
+    }
     files[CRATE] = json.dumps({"@graph": [{"@id": "./", **told}]}).encode()
     files[PARTS] = b"{}"
     return sealed(files, **changes)
@@ -126,7 +200,9 @@ def with_entry(files, given, content=b"x"):
 
 def renamed(files, old, new):
     """One member under another name."""
-    return raw_zip([(new if name == old else name, files[name]) for name in MEMBERS if name in files])
+    return raw_zip(
+        [(new if name == old else name, files[name]) for name in MEMBERS if name in files]
+    )
 
 
 def header(data, mark, *, which=0):
@@ -168,7 +244,10 @@ class Signers:
     def key(self, name):
         path = self.folder / name
         if not path.exists():
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)], check=True)
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)],
+                check=True,
+            )
         return path
 
     def line(self, name, options=f'namespaces="{NAMESPACE}"'):
@@ -180,8 +259,21 @@ class Signers:
             message = self.folder / "message"
             message.write_bytes(data)
             message.with_suffix(".sig").unlink(missing_ok=True)
-            subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", str(self.key(name)), "-n", namespace, str(message)],
-                           check=True, capture_output=True)
+            subprocess.run(
+                [
+                    "ssh-keygen",
+                    "-q",
+                    "-Y",
+                    "sign",
+                    "-f",
+                    str(self.key(name)),
+                    "-n",
+                    namespace,
+                    str(message),
+                ],
+                check=True,
+                capture_output=True,
+            )
             self.made[known] = message.with_suffix(".sig").read_bytes()
         return self.made[known]
 

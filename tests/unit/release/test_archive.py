@@ -18,12 +18,16 @@ ZIP = zip_of(FILES)
 def test_what_is_packed_is_unpacked():
     assert unpacked(ZIP) == FILES
     assert packed(dict(reversed(FILES.items())), at=AT) == ZIP, "the order of a dict does not count"
-    assert packed(FILES, at=AT.astimezone(timezone(timedelta(hours=9)))) == ZIP, "nor does the time zone"
+    assert packed(FILES, at=AT.astimezone(timezone(timedelta(hours=9)))) == ZIP, (
+        "nor does the time zone"
+    )
     assert packed(FILES, at=AT + timedelta(seconds=2)) != ZIP
 
 
-@given(st.dictionaries(st.sampled_from(sorted(MEMBERS)), st.binary(max_size=300), min_size=1),
-       st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2107, 12, 31)))  # noqa: DTZ001 - UTC follows
+@given(
+    st.dictionaries(st.sampled_from(sorted(MEMBERS)), st.binary(max_size=300), min_size=1),
+    st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2107, 12, 31)),  # noqa: DTZ001 - UTC follows
+)
 @settings(max_examples=100, deadline=None)
 def test_any_files_and_any_time(files, moment):
     assert unpacked(packed(files, at=moment.replace(tzinfo=UTC))) == files

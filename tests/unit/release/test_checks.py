@@ -52,8 +52,16 @@ class Around(Calculator):
         super().calculate(atoms, properties, system_changes)
         self.inner.calculate(self.atoms, properties, system_changes)
         energy, forces = self.change(self.atoms)
-        found = {name: value for name, value in self.inner.results.items() if name in self.implemented_properties}
-        self.results = {**found, "energy": found["energy"] + energy, "forces": found["forces"] * (1.0 + forces)}
+        found = {
+            name: value
+            for name, value in self.inner.results.items()
+            if name in self.implemented_properties
+        }
+        self.results = {
+            **found,
+            "energy": found["energy"] + energy,
+            "forces": found["forces"] * (1.0 + forces),
+        }
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +95,10 @@ def refused(check, *, says=""):
     assert check.verdict is Verdict.FAILED
     assert check.number is not None
     assert check.number > check.limit
-    with pytest.raises(ReleaseError, match=f"no release: {check.name} failed: .*{check.number:g}".replace("+", r"\+")) as error:
+    with pytest.raises(
+        ReleaseError,
+        match=f"no release: {check.name} failed: .*{check.number:g}".replace("+", r"\+"),
+    ) as error:
         pass_gate([check], allowed={})
     assert says in str(error.value)
     allowed = pass_gate([check], allowed={check.name: "the test wants it"})
@@ -124,8 +135,9 @@ def test_forces_across_the_kinks_of_a_real_potential(copy, example):
 
 
 def test_the_example_has_all_symmetries(example, potential):
-    assert {check.name: check.verdict for check in symmetry_checks(example, potential.calculator())} == {
-        "rotation": Verdict.PASSED, "translation": Verdict.PASSED, "permutation": Verdict.PASSED}
+    assert {
+        check.name: check.verdict for check in symmetry_checks(example, potential.calculator())
+    } == {"rotation": Verdict.PASSED, "translation": Verdict.PASSED, "permutation": Verdict.PASSED}
 
 
 def field(atoms):
@@ -144,9 +156,14 @@ def order(atoms):
     return 0.0, 1e-5 * np.arange(len(atoms))[:, None]
 
 
-@pytest.mark.parametrize(("name", "change"), [("rotation", field), ("translation", place), ("permutation", order)])
+@pytest.mark.parametrize(
+    ("name", "change"), [("rotation", field), ("translation", place), ("permutation", order)]
+)
 def test_a_broken_symmetry(example, potential, name, change):
-    checks = {check.name: check for check in symmetry_checks(example, Around(potential.calculator(), change))}
+    checks = {
+        check.name: check
+        for check in symmetry_checks(example, Around(potential.calculator(), change))
+    }
     refused(checks.pop(name))
     assert {check.verdict for check in checks.values()} == {Verdict.PASSED}, "one fault, one check"
 
@@ -160,7 +177,10 @@ def test_the_example_is_smooth_at_its_cutoff(potential):
 
 def test_a_cutoff_with_a_kink(copy):
     broken = copy(("cu.yace", "ChebExpCos", "ChebLinear"), ("cu.yaml", "ChebExpCos", "ChebLinear"))
-    refused(cutoff_check(cutoffs_of(broken), calculator=broken.calculator()), says="worst for Cu-Cu at 5 A")
+    refused(
+        cutoff_check(cutoffs_of(broken), calculator=broken.calculator()),
+        says="worst for Cu-Cu at 5 A",
+    )
 
 
 def test_a_cutoff_with_a_step_that_forces_do_not_know(potential):
@@ -186,8 +206,13 @@ def test_a_baseline_that_is_cut_off(potential, distance_A):
     def cut(atoms):
         return 0.0, 1e-2 * float(distance_A - 0.1 < atoms.get_distance(0, 1) < distance_A)
 
-    calculator = Around(potential.guarded(baseline=BASELINE, minimum_distance_A={}).calculator(), cut)
-    refused(baseline_check({"Cu-Cu": (0.8, 1.2)}, calculator=calculator), says=f"Cu-Cu at {distance_A:g} A")
+    calculator = Around(
+        potential.guarded(baseline=BASELINE, minimum_distance_A={}).calculator(), cut
+    )
+    refused(
+        baseline_check({"Cu-Cu": (0.8, 1.2)}, calculator=calculator),
+        says=f"Cu-Cu at {distance_A:g} A",
+    )
 
 
 def test_all_paths_agree(potential, example, tmp_path):
@@ -210,7 +235,9 @@ def test_all_paths_agree_on_a_baseline(potential, tmp_path):
 
 def test_a_basis_of_another_potential(copy, example, tmp_path):
     broken = copy(("cu.yaml", "107.136496764", "107.136497764"))
-    found, _ = agreement_check(broken, example, inputs=ready_inputs(broken, example), folder=tmp_path / "paths")
+    found, _ = agreement_check(
+        broken, example, inputs=ready_inputs(broken, example), folder=tmp_path / "paths"
+    )
     refused(found, says="python-ace on the B-basis")
 
 
@@ -234,17 +261,32 @@ def test_without_gamma_there_is_no_release(example, tmp_path):
 
 
 def reference(**values):
-    return References.model_validate({"crystal": CU, **{key: {"value": value, "tolerance": tolerance, "source": "the test"}
-                                                         for key, (value, tolerance) in values.items()}})
+    return References.model_validate(
+        {
+            "crystal": CU,
+            **{
+                key: {"value": value, "tolerance": tolerance, "source": "the test"}
+                for key, (value, tolerance) in values.items()
+            },
+        }
+    )
 
 
 def found_by(references, calculator, **options):
     given = {"elements": ("Cu",), "cutoff_A": 5.0, "lowest_barrier_eV": {0: 0.79}, **options}
-    return {check.name: check for check in reference_checks(references, calculator=calculator, **given)}
+    return {
+        check.name: check for check in reference_checks(references, calculator=calculator, **given)
+    }
 
 
-GOOD_VALUES = {"lattice_constant_A": (3.59, 0.01), "C11_GPa": (172.6, 17), "C12_GPa": (115.4, 12), "C44_GPa": (89.9, 9),
-               "vacancy_formation_eV": (1.22, 0.06), "barrier_eV": (0.79, 0.03)}
+GOOD_VALUES = {
+    "lattice_constant_A": (3.59, 0.01),
+    "C11_GPa": (172.6, 17),
+    "C12_GPa": (115.4, 12),
+    "C44_GPa": (89.9, 9),
+    "vacancy_formation_eV": (1.22, 0.06),
+    "barrier_eV": (0.79, 0.03),
+}
 
 
 def test_reference_values_that_the_example_has(potential):
@@ -254,9 +296,17 @@ def test_reference_values_that_the_example_has(potential):
     assert {check.source for check in checks.values()} == {"the test"}
 
 
-@pytest.mark.parametrize(("key", "name", "value"), [
-    ("lattice_constant_A", "lattice-constant", 3.7), ("C11_GPa", "c11", 230.0), ("C12_GPa", "c12", 150.0),
-    ("C44_GPa", "c44", 50.0), ("vacancy_formation_eV", "vacancy", 1.5), ("barrier_eV", "barrier", 0.6)])
+@pytest.mark.parametrize(
+    ("key", "name", "value"),
+    [
+        ("lattice_constant_A", "lattice-constant", 3.7),
+        ("C11_GPa", "c11", 230.0),
+        ("C12_GPa", "c12", 150.0),
+        ("C44_GPa", "c44", 50.0),
+        ("vacancy_formation_eV", "vacancy", 1.5),
+        ("barrier_eV", "barrier", 0.6),
+    ],
+)
 def test_a_reference_value_that_it_has_not(potential, key, name, value):
     _, tolerance = GOOD_VALUES[key]
     checks = found_by(reference(**{key: (value, tolerance)}), potential.calculator())
@@ -277,17 +327,23 @@ def test_a_reference_without_a_crystal_is_not_tested(potential):
     assert "no crystal" in found_by(alone, potential.calculator())["c11"].detail
 
 
-@pytest.mark.parametrize(("formula", "lattice", "why"), [("Ni", "fcc", "does not know Ni"), ("Cu", "rocksalt", "")])
+@pytest.mark.parametrize(
+    ("formula", "lattice", "why"), [("Ni", "fcc", "does not know Ni"), ("Cu", "rocksalt", "")]
+)
 def test_a_crystal_that_cannot_be_is_not_tested(potential, formula, lattice, why):
     crystal = {"formula": formula, "lattice": lattice, "a_A": 3.6}
-    wrong = References.model_validate({"crystal": crystal, "C11_GPa": {"value": 1, "tolerance": 1, "source": "x"}})
+    wrong = References.model_validate(
+        {"crystal": crystal, "C11_GPa": {"value": 1, "tolerance": 1, "source": "x"}}
+    )
     found = found_by(wrong, potential.calculator())["c11"]
     assert found.verdict is Verdict.NOT_TESTED
     assert why in found.detail
 
 
 def test_a_state_without_a_process_has_no_barrier(potential):
-    checks = found_by(reference(barrier_eV=(0.79, 0.03)), potential.calculator(), lowest_barrier_eV={})
+    checks = found_by(
+        reference(barrier_eV=(0.79, 0.03)), potential.calculator(), lowest_barrier_eV={}
+    )
     assert checks["barrier"].verdict is Verdict.NOT_TESTED
 
 
@@ -304,11 +360,17 @@ def test_a_crystal_that_the_potential_does_not_have(potential):
 
 
 def steps(count, **options):
-    return [event(number, time_s=float(number + 1), reactant=number, product=number + 1, **options) for number in range(count)]
+    return [
+        event(number, time_s=float(number + 1), reactant=number, product=number + 1, **options)
+        for number in range(count)
+    ]
 
 
 def test_no_halt_in_the_last_steps():
-    searches = [search(0, state=0, outcome="halted"), *(search(number, state=9) for number in range(1, 6))]
+    searches = [
+        search(0, state=0, outcome="halted"),
+        *(search(number, state=9) for number in range(1, 6)),
+    ]
     found = halts_check(events=steps(10), searches=searches, present=10, halt="", steps=5)
     assert found.verdict is Verdict.PASSED
     assert found.number == 0
@@ -316,7 +378,10 @@ def test_no_halt_in_the_last_steps():
 
 def test_a_halt_in_the_last_steps():
     searches = [search(0, state=7, outcome="halted"), search(1, state=7)]
-    refused(halts_check(events=steps(10), searches=searches, present=10, halt="", steps=5), says="1 searches")
+    refused(
+        halts_check(events=steps(10), searches=searches, present=10, halt="", steps=5),
+        says="1 searches",
+    )
 
 
 def test_too_few_steps_are_not_tested():
@@ -326,13 +391,17 @@ def test_too_few_steps_are_not_tested():
 
 
 def test_states_without_a_search_on_record_are_not_tested():
-    found = halts_check(events=steps(10), searches=[search(0, state=0)], present=10, halt="", steps=5)
+    found = halts_check(
+        events=steps(10), searches=[search(0, state=0)], present=10, halt="", steps=5
+    )
     assert found.verdict is Verdict.NOT_TESTED
     assert "no search of these 6 states is on record" in found.detail
 
 
 def test_a_run_that_stands_halted():
-    found = halts_check(events=steps(10), searches=[], present=10, halt="gamma 17 in search 10_0", steps=5)
+    found = halts_check(
+        events=steps(10), searches=[], present=10, halt="gamma 17 in search 10_0", steps=5
+    )
     assert found.verdict is Verdict.FAILED
 
 
@@ -340,7 +409,9 @@ def labelled(tmp_path, count):
     rng = np.random.default_rng(5)
     lines = []
     for number in range(count):
-        rows = [f"Cu {x!r} {y!r} {z!r} 0.0 0.1 -0.1" for x, y, z in rng.uniform(0, 6, (4, 3)).tolist()]
+        rows = [
+            f"Cu {x!r} {y!r} {z!r} 0.0 0.1 -0.1" for x, y, z in rng.uniform(0, 6, (4, 3)).tolist()
+        ]
         head = 'Lattice="6 0 0 0 6 0 0 0 6" Properties=species:S:1:pos:R:3:forces:R:3 pbc="T T T"'
         lines += ["4", f"{head} energy=-{number}.5 group=g{number % 2}", *rows]
     path = tmp_path / f"set-{count}.xyz"
@@ -350,14 +421,21 @@ def labelled(tmp_path, count):
 
 def test_a_training_set_that_is_not_the_records(tmp_path):
     record = read_record(EXAMPLE / "cu.record.json")
-    refused(training_check(labelled(tmp_path, 3), record, cutoff_A=5.0), says="the record has 430, 12796")
+    refused(
+        training_check(labelled(tmp_path, 3), record, cutoff_A=5.0),
+        says="the record has 430, 12796",
+    )
     assert training_check(labelled(tmp_path, 3), None, cutoff_A=5.0).verdict is Verdict.NOT_TESTED
 
 
-@pytest.mark.parametrize(("image", "made_of", "why"), [
-    (Image(sha256=None, recipe=None), None, "set release.image"),
-    (Image(sha256="a" * 64, recipe=None), "b" * 64, "tells no recipe"),
-    (Image(sha256="a" * 64, recipe="b" * 64), None, "tells no recipe")])
+@pytest.mark.parametrize(
+    ("image", "made_of", "why"),
+    [
+        (Image(sha256=None, recipe=None), None, "set release.image"),
+        (Image(sha256="a" * 64, recipe=None), "b" * 64, "tells no recipe"),
+        (Image(sha256="a" * 64, recipe="b" * 64), None, "tells no recipe"),
+    ],
+)
 def test_an_image_that_is_not_known_is_not_tested(image, made_of, why):
     check = image_check(image, made_of=made_of)
     assert check.verdict is Verdict.NOT_TESTED
@@ -368,7 +446,10 @@ def test_an_image_that_is_not_known_is_not_tested(image, made_of, why):
 def test_the_image_that_this_runs_in_and_another():
     image = Image(sha256="a" * 64, recipe="b" * 64)
     assert image_check(image, made_of="b" * 64).verdict is Verdict.PASSED
-    refused(image_check(image, made_of="c" * 64), says="the file is of the recipe cccccccccccc, this runs in bbbbbbbbbbbb")
+    refused(
+        image_check(image, made_of="c" * 64),
+        says="the file is of the recipe cccccccccccc, this runs in bbbbbbbbbbbb",
+    )
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
@@ -384,7 +465,9 @@ def test_the_limit_of_forces_is_that_of_the_check_before_a_run():
 
 def test_to_allow_what_is_no_check():
     check_allowed(CHECKS)
-    with pytest.raises(ReleaseError, match="there is no check 'cutof' to allow; did you mean 'cutoff'"):
+    with pytest.raises(
+        ReleaseError, match="there is no check 'cutof' to allow; did you mean 'cutoff'"
+    ):
         check_allowed(["c44", "cutof"])
 
 

@@ -23,16 +23,30 @@ from mlip_kmc.release.members import MANIFEST
 from .packages import first_format, good_files, good_manifest, manifest_of
 
 
-@pytest.mark.parametrize(("version", "name"), [
-    ("1.0.0", "release_v1.0"), ("1.0.1", "release_v1.0.1"), ("10.20.0", "release_v10.20"), ("0.0.0", "release_v0.0"),
-    ("2.0.0-rc.1", "release_v2.0-rc.1"), ("2.0.10-rc.1.0", "release_v2.0.10-rc.1.0")])
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        ("1.0.0", "release_v1.0"),
+        ("1.0.1", "release_v1.0.1"),
+        ("10.20.0", "release_v10.20"),
+        ("0.0.0", "release_v0.0"),
+        ("2.0.0-rc.1", "release_v2.0-rc.1"),
+        ("2.0.10-rc.1.0", "release_v2.0.10-rc.1.0"),
+    ],
+)
 def test_the_name_follows_from_the_version(tmp_path, version, name):
     assert release_name(version) == name
     assert f"release_v{named_version(tmp_path / f'{name}.zip')}" == name
 
 
 def test_no_two_versions_have_one_name():
-    versions = [f"{a}.{b}.{c}{pre}" for a in range(3) for b in range(3) for c in range(3) for pre in ("", "-0", "-rc.0")]
+    versions = [
+        f"{a}.{b}.{c}{pre}"
+        for a in range(3)
+        for b in range(3)
+        for c in range(3)
+        for pre in ("", "-0", "-rc.0")
+    ]
     assert len({release_name(version) for version in versions}) == len(versions)
 
 
@@ -64,7 +78,10 @@ def test_the_schema_holds_the_set_of_checks():
 def test_the_first_formats_schema_is_the_one_that_was_shipped():
     """Its digest without words, of what releases of the first format hold."""
     bare = json.dumps(_without_words(manifest_schema(FirstManifest)), sort_keys=True).encode()
-    assert hashlib.sha256(bare).hexdigest() == "53eeb4af0537242a8c0e85b6a834d761d5148c93614ce4c18d76e90a91126c81"
+    assert (
+        hashlib.sha256(bare).hexdigest()
+        == "53eeb4af0537242a8c0e85b6a834d761d5148c93614ce4c18d76e90a91126c81"
+    )
     assert same_schema(schema_bytes(FirstManifest), FirstManifest)
     assert not same_schema(schema_bytes(FirstManifest))
 
@@ -75,8 +92,14 @@ def test_both_formats_are_read_as_what_they_are():
     first = read_manifest(json.dumps(first_format(raw)).encode())
     assert isinstance(first, FirstManifest)
     assert read_manifest(first.to_json()) == first
-    for strange in ({**raw, "$schema": "urn:mlip-kmc:release-manifest:3"}, {**raw, "$schema": 2}, {}):
-        with pytest.raises(ReleaseError, match="does not know; it knows urn:mlip-kmc:release-manifest:1, urn"):
+    for strange in (
+        {**raw, "$schema": "urn:mlip-kmc:release-manifest:3"},
+        {**raw, "$schema": 2},
+        {},
+    ):
+        with pytest.raises(
+            ReleaseError, match="does not know; it knows urn:mlip-kmc:release-manifest:1, urn"
+        ):
             read_manifest(json.dumps(strange).encode())
 
 

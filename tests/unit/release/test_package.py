@@ -22,14 +22,24 @@ from .test_settings import LEAST
 def whole(tmp_path):
     (tmp_path / "train.xyz").write_text("")
     organization = {"name": "Example University", "url": "https://example.org"}
-    return {**LEAST, "organization": organization, "version": "1.0", "author": "Jane Doe",
-            "training_sets": [tmp_path / "train.xyz"]}
+    return {
+        **LEAST,
+        "organization": organization,
+        "version": "1.0",
+        "author": "Jane Doe",
+        "training_sets": [tmp_path / "train.xyz"],
+    }
 
 
-@pytest.mark.parametrize(("without", "said"), [
-    ("version", "set release.version, or give it to `mlip-kmc release build --version`"),
-    ("author", "set release.author, or give it to"), ("organization", "set release.organization, as"),
-    ("training_sets", "set release.training_sets, or give it to")])
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        ("version", "set release.version, or give it to `mlip-kmc release build --version`"),
+        ("author", "set release.author, or give it to"),
+        ("organization", "set release.organization, as"),
+        ("training_sets", "set release.training_sets, or give it to"),
+    ],
+)
 def test_what_it_needs(whole, without, said):
     del whole[without]
     with pytest.raises(ReleaseError, match=said):
@@ -42,15 +52,29 @@ def test_an_unknown_check_is_not_allowed_before_anything_is_computed(whole):
 
 
 def start(number, time_s, kmc_step):
-    return Start(number=number, time_s=time_s, host="n1", pid=1, version="0.1.0", workers=2, temperature_K=500.0,
-                 kmc_step=kmc_step)
+    return Start(
+        number=number,
+        time_s=time_s,
+        host="n1",
+        pid=1,
+        version="0.1.0",
+        workers=2,
+        temperature_K=500.0,
+        kmc_step=kmc_step,
+    )
 
 
 def test_the_time_is_never_the_clocks(whole, monkeypatch):
-    starts = [start(1, 1.7e9, 0), start(2, 1.75e9 + 0.9, 4), start(3, 1.8e9, 10)]  # the third found the run done already
+    starts = [
+        start(1, 1.7e9, 0),
+        start(2, 1.75e9 + 0.9, 4),
+        start(3, 1.8e9, 10),
+    ]  # the third found the run done already
     subject = SimpleNamespace(view=SimpleNamespace(starts=starts, events=range(10)))
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    assert ProductionDeployer(ReleaseSettings.model_validate(whole))._date(subject) == datetime.fromtimestamp(1.75e9, UTC)
+    assert ProductionDeployer(ReleaseSettings.model_validate(whole))._date(
+        subject
+    ) == datetime.fromtimestamp(1.75e9, UTC)
     dated = ProductionDeployer(ReleaseSettings.model_validate({**whole, "date": "2026-01-02"}))
     assert dated._date(subject) == datetime(2026, 1, 2, tzinfo=UTC)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000001")
@@ -68,7 +92,10 @@ def test_what_is_released_stays(whole, tmp_path):
     (tmp_path / "run" / "release").mkdir(parents=True)
     package = tmp_path / "run" / "release" / "release_v1.0.zip"
     package.write_bytes(b"as it was given away")
-    assert ProductionDeployer(ReleaseSettings.model_validate(whole)).finalize(tmp_path / "run") == package
+    assert (
+        ProductionDeployer(ReleaseSettings.model_validate(whole)).finalize(tmp_path / "run")
+        == package
+    )
     assert package.read_bytes() == b"as it was given away"
 
 
@@ -91,9 +118,13 @@ def test_errors_of_groups_together():
         return SimpleNamespace(group=group, atoms=range(atoms))
 
     whole = LabelledSet(structures=(labelled("a", 2), labelled("a", 2), labelled("b", 4)), files={})
-    errors = {"a": SetErrors(structures=2, energy_eV_per_atom=0.3, force_eV_per_A=1.0),
-              "b": SetErrors(structures=1, energy_eV_per_atom=0.0, force_eV_per_A=3.0)}
+    errors = {
+        "a": SetErrors(structures=2, energy_eV_per_atom=0.3, force_eV_per_A=1.0),
+        "b": SetErrors(structures=1, energy_eV_per_atom=0.0, force_eV_per_A=3.0),
+    }
     found = _together(errors, whole)
     assert found.structures == 3
-    assert found.energy_eV_per_atom == pytest.approx(0.245)  # sqrt(2/3) 0.3: energies count by structure
+    assert found.energy_eV_per_atom == pytest.approx(
+        0.245
+    )  # sqrt(2/3) 0.3: energies count by structure
     assert found.force_eV_per_A == pytest.approx(2.24)  # sqrt((4 + 36) / 8): forces by atom

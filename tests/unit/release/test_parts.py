@@ -11,11 +11,24 @@ from mlip_kmc.release.parts_list import ImageParts, parts_list
 from mlip_kmc.release.settings import Organization
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
-PARTS = ImageParts(programs={"eOn": "3.6.0", "LAMMPS": "4Feb2025"}, packages={"ase": "3.29.0", "Jinja2": "3.1.6"},
-                   recipe="a" * 64)
-FACTS = CrateFacts(title="ACE of copper", description="a test", version="1.0.0", author="Jane Doe", licence="MIT",
-                   citation="Doe, 2026", date=AT, elements=("Cu",), parts={"LAMMPS": "4Feb2025"}, run="c" * 64,
-                   organization=Organization(name="Example University", url="https://example.org"))
+PARTS = ImageParts(
+    programs={"eOn": "3.6.0", "LAMMPS": "4Feb2025"},
+    packages={"ase": "3.29.0", "Jinja2": "3.1.6"},
+    recipe="a" * 64,
+)
+FACTS = CrateFacts(
+    title="ACE of copper",
+    description="a test",
+    version="1.0.0",
+    author="Jane Doe",
+    licence="MIT",
+    citation="Doe, 2026",
+    date=AT,
+    elements=("Cu",),
+    parts={"LAMMPS": "4Feb2025"},
+    run="c" * 64,
+    organization=Organization(name="Example University", url="https://example.org"),
+)
 
 
 def test_the_list_of_parts():
@@ -28,7 +41,10 @@ def test_the_list_of_parts():
     assert found["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": "b" * 64}]
     versions = {part["name"]: part["version"] for part in found["components"]}
     assert (versions["eOn"], versions["LAMMPS"], versions["ase"]) == ("3.6.0", "4Feb2025", "3.29.0")
-    assert {part.get("purl") for part in found["components"]} >= {"pkg:pypi/ase@3.29.0", "pkg:pypi/jinja2@3.1.6"}
+    assert {part.get("purl") for part in found["components"]} >= {
+        "pkg:pypi/ase@3.29.0",
+        "pkg:pypi/jinja2@3.1.6",
+    }
     known = {part["bom-ref"] for part in found["components"]} | {"image"}
     assert {entry["ref"] for entry in found["dependencies"]} <= known
 
@@ -53,12 +69,23 @@ def test_the_crate():
     author, publisher = graph[root["author"]["@id"]], graph[root["publisher"]["@id"]]
     assert (author["@type"], author["name"]) == ("Person", "Jane Doe")
     assert author["affiliation"] == {"@id": publisher["@id"]}
-    assert (publisher["@type"], publisher["name"], publisher["url"]) == ("Organization", "Example University", "https://example.org")
-    assert (root["creditText"], found["@context"][1]["creditText"]) == ("Doe, 2026", "http://schema.org/creditText")
+    assert (publisher["@type"], publisher["name"], publisher["url"]) == (
+        "Organization",
+        "Example University",
+        "https://example.org",
+    )
+    assert (root["creditText"], found["@context"][1]["creditText"]) == (
+        "Doe, 2026",
+        "http://schema.org/creditText",
+    )
     assert graph[root["license"]["@id"]]["name"] == "MIT"
     assert root["datePublished"] == "2026-11-25T12:00:00Z"
     assert graph["#run"]["instrument"]["@id"] in graph, "a single value stands alone"
-    assert not any(isinstance(value, list) and len(value) == 1 for entity in found["@graph"] for value in entity.values())
+    assert not any(
+        isinstance(value, list) and len(value) == 1
+        for entity in found["@graph"]
+        for value in entity.values()
+    )
 
 
 def test_an_author_that_is_an_organization_is_one_entity():

@@ -15,9 +15,15 @@ def sif(content, *, kind=0x4006, used=True, mark=b"SIF_MAGIC\0", at=128, size=No
     data_at = at + 2 * 585
     header = b"#!/bin/sh\n".ljust(32, b"\0") + mark + b"01\0" + b"02\0" + b"\0" * 16
     header += struct.pack("<8q", 1, 1, 0, count, at, 2 * 585, data_at, len(content))
-    descriptors = [struct.pack("<i?IIIqq", 0x4004, True, 1, 0, 0, data_at, 3),
-                   struct.pack("<i?IIIqq", kind, used, 2, 0, 0, data_at, len(content) if size is None else size)]
-    return header.ljust(128, b"\0") + b"".join(row.ljust(585, b"\0") for row in descriptors) + content
+    descriptors = [
+        struct.pack("<i?IIIqq", 0x4004, True, 1, 0, 0, data_at, 3),
+        struct.pack(
+            "<i?IIIqq", kind, used, 2, 0, 0, data_at, len(content) if size is None else size
+        ),
+    ]
+    return (
+        header.ljust(128, b"\0") + b"".join(row.ljust(585, b"\0") for row in descriptors) + content
+    )
 
 
 def labels(**found):
@@ -36,12 +42,25 @@ def test_the_recipe_of_an_image(tmp_path):
         assert is_sif(stream)
 
 
-@pytest.mark.parametrize("data", [
-    sif(labels(other="x")), sif(labels(**{"mlip-kmc.recipe": 5})), sif(b"{"), sif(b"[" * 100_000), sif(b"[]"),
-    sif(labels(**{"mlip-kmc.recipe": RECIPE}), used=False), sif(labels(**{"mlip-kmc.recipe": RECIPE}), kind=0x4007),
-    sif(labels(**{"mlip-kmc.recipe": RECIPE}), size=-5), sif(labels(**{"mlip-kmc.recipe": RECIPE}), size=2**62),
-    sif(labels(**{"mlip-kmc.recipe": RECIPE}), count=0), sif(labels(**{"mlip-kmc.recipe": RECIPE}), mark=b"another\0\0\0"),
-    sif(labels(**{"mlip-kmc.recipe": RECIPE}))[:700], b"", b"#!/bin/sh\n".ljust(32, b"\0") + b"SIF_MAGIC" + b"an image"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        sif(labels(other="x")),
+        sif(labels(**{"mlip-kmc.recipe": 5})),
+        sif(b"{"),
+        sif(b"[" * 100_000),
+        sif(b"[]"),
+        sif(labels(**{"mlip-kmc.recipe": RECIPE}), used=False),
+        sif(labels(**{"mlip-kmc.recipe": RECIPE}), kind=0x4007),
+        sif(labels(**{"mlip-kmc.recipe": RECIPE}), size=-5),
+        sif(labels(**{"mlip-kmc.recipe": RECIPE}), size=2**62),
+        sif(labels(**{"mlip-kmc.recipe": RECIPE}), count=0),
+        sif(labels(**{"mlip-kmc.recipe": RECIPE}), mark=b"another\0\0\0"),
+        sif(labels(**{"mlip-kmc.recipe": RECIPE}))[:700],
+        b"",
+        b"#!/bin/sh\n".ljust(32, b"\0") + b"SIF_MAGIC" + b"an image",
+    ],
+)
 def test_files_that_tell_none(tmp_path, data):
     assert read(tmp_path, data) is None
 

@@ -42,7 +42,9 @@ def test_the_fingerprint_is_of_the_structures_not_of_the_file(tmp_path):
     assert again.files != first.files
 
 
-@pytest.mark.parametrize("change", ["position", "energy", "force", "element", "one less", "one twice"])
+@pytest.mark.parametrize(
+    "change", ["position", "energy", "force", "element", "one less", "one twice"]
+)
 def test_another_set_has_another_fingerprint(tmp_path, change):
     there = list(structures())
     results = there[0].calc.results
@@ -61,7 +63,10 @@ def test_another_set_has_another_fingerprint(tmp_path, change):
     if change in {"position", "element"}:
         there[0].calc = SinglePointCalculator(there[0], **results)
     found = LabelledSet.read((written(tmp_path / "a.xyz", there),))
-    assert found.fingerprint != LabelledSet.read((written(tmp_path / "b.xyz", structures()),)).fingerprint
+    assert (
+        found.fingerprint
+        != LabelledSet.read((written(tmp_path / "b.xyz", structures()),)).fingerprint
+    )
 
 
 class Shifted(EMT):
@@ -84,14 +89,32 @@ def test_errors_by_group(tmp_path):
 def test_what_is_no_set(tmp_path):
     (tmp_path / "noise.xyz").write_text("this is no structure\n")
     bare = written(tmp_path / "bare.xyz", [Atoms("Cu")])
-    for paths, said in (((tmp_path / "none.xyz",), "cannot read"), ((tmp_path / "noise.xyz",), "no extended XYZ"),
-                        ((bare,), "structure 1 .* has no energy and forces"), ((bare, bare), "has no energy|two files")):
+    for paths, said in (
+        ((tmp_path / "none.xyz",), "cannot read"),
+        ((tmp_path / "noise.xyz",), "no extended XYZ"),
+        ((bare,), "structure 1 .* has no energy and forces"),
+        ((bare, bare), "has no energy|two files"),
+    ):
         with pytest.raises(StructureError, match=said):
             LabelledSet.read(paths)
 
 
-@pytest.mark.parametrize("name", ["007", "T", "1e3", "0_17", "True", "fcc bulk", 'a "b" c', "back\\slash", "ümlaut", "a=b",
-                                  "x" * 80])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "007",
+        "T",
+        "1e3",
+        "0_17",
+        "True",
+        "fcc bulk",
+        'a "b" c',
+        "back\\slash",
+        "ümlaut",
+        "a=b",
+        "x" * 80,
+    ],
+)
 def test_groups_keep_their_names(tmp_path, name):
     there = list(structures(2))
     for atoms, group in zip(there, (name, "other"), strict=True):
@@ -100,7 +123,10 @@ def test_groups_keep_their_names(tmp_path, name):
     assert [one.group for one in first.structures] == [name, "other"]
     assert list(first.errors(EMT())) == [name, "other"]
     (tmp_path / "own.xyz").write_bytes(first.to_xyz())
-    assert [one.group for one in LabelledSet.read((tmp_path / "own.xyz",)).structures] == [name, "other"]
+    assert [one.group for one in LabelledSet.read((tmp_path / "own.xyz",)).structures] == [
+        name,
+        "other",
+    ]
 
 
 def test_groups_that_look_alike_stay_apart(tmp_path):

@@ -13,7 +13,9 @@ from mlip_kmc.release.validation import validation_check
 
 from .test_settings import LEAST, load
 
-METRICS = ValidationMetrics(structures=30, energy_rmse_eV_per_atom=0.002, force_rmse_eV_per_A=0.05, source="a set")
+METRICS = ValidationMetrics(
+    structures=30, energy_rmse_eV_per_atom=0.002, force_rmse_eV_per_A=0.05, source="a set"
+)
 ERRORS = {"bulk": SetErrors(20, 0.001, 0.02), "hop": SetErrors(10, 0.003, 0.09)}
 
 
@@ -32,10 +34,18 @@ def test_errors_within_their_limits():
     assert found.source == "a hop's barrier to 10 %"
 
 
-@pytest.mark.parametrize(("limits", "worst", "number"), [
-    ({"all": limit(10, 0.05)}, "forces of hop: 0.09 of 0.05 eV/A", 1.8),
-    ({"all": limit(10, 0.05), "hop": limit(10, 0.1), "bulk": limit(0.5, 1)}, "energy of bulk: 1 of 0.5 meV/atom", 2.0),
-    ({"all": limit(2.9999999, 1)}, "energy of hop: 3 of 3 meV/atom", None)])
+@pytest.mark.parametrize(
+    ("limits", "worst", "number"),
+    [
+        ({"all": limit(10, 0.05)}, "forces of hop: 0.09 of 0.05 eV/A", 1.8),
+        (
+            {"all": limit(10, 0.05), "hop": limit(10, 0.1), "bulk": limit(0.5, 1)},
+            "energy of bulk: 1 of 0.5 meV/atom",
+            2.0,
+        ),
+        ({"all": limit(2.9999999, 1)}, "energy of hop: 3 of 3 meV/atom", None),
+    ],
+)
 def test_an_error_beyond_its_limit(limits, worst, number):
     found = check(limits)
     assert found.verdict is Verdict.FAILED
@@ -46,9 +56,14 @@ def test_an_error_beyond_its_limit(limits, worst, number):
         pass_gate([found], allowed={})
 
 
-@pytest.mark.parametrize(("limits", "why"), [
-    ({}, "no limits are given: set release.validation_limits"), ({"bulk": limit(1, 1)}, "no limit of hop, and none of all"),
-    ({"all": limit(1, 1), "hopp": limit(1, 1)}, "names hopp; the validation set has bulk, hop")])
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        ({}, "no limits are given: set release.validation_limits"),
+        ({"bulk": limit(1, 1)}, "no limit of hop, and none of all"),
+        ({"all": limit(1, 1), "hopp": limit(1, 1)}, "names hopp; the validation set has bulk, hop"),
+    ],
+)
 def test_what_has_no_limit_is_not_tested_and_does_not_pass(limits, why):
     found = check(limits)
     assert found.verdict is Verdict.NOT_TESTED
@@ -104,16 +119,26 @@ def test_a_potential_that_gives_no_number_has_no_errors():
             return np.zeros((2, 3))
 
     atoms = Atoms("Cu2", positions=[(0, 0, 0), (0, 0, 2.5)], cell=[9, 9, 9], pbc=True)
-    there = LabelledSet(structures=(Labelled(atoms=atoms, energy_eV=0.0, forces=np.zeros((2, 3)), group="hop"),), files={})
+    there = LabelledSet(
+        structures=(Labelled(atoms=atoms, energy_eV=0.0, forces=np.zeros((2, 3)), group="hop"),),
+        files={},
+    )
     with pytest.raises(PotentialError, match="of the group hop are not finite"):
         there.errors(Nothing())
 
 
 def test_limits_in_the_settings(tmp_path):
-    found = load(tmp_path, validation_limits={"all": {"energy_meV_per_atom": 5, "force_eV_per_A": 0.1, "reason": "x"}})
+    found = load(
+        tmp_path,
+        validation_limits={"all": {"energy_meV_per_atom": 5, "force_eV_per_A": 0.1, "reason": "x"}},
+    )
     assert found.validation_limits["all"] == limit(5, 0.1, "x")
-    for wrong in ({"all": {"energy_meV_per_atom": 5, "force_eV_per_A": 0.1}}, {"all": {"energy_meV_per_atom": float("nan")}},
-                  {"all": {**LEAST}}, {"a\nb": {"energy_meV_per_atom": 5, "force_eV_per_A": 0.1, "reason": "x"}},
-                  {"all": {"energy_meV_per_atom": 0, "force_eV_per_A": 0.1, "reason": "x"}}):
+    for wrong in (
+        {"all": {"energy_meV_per_atom": 5, "force_eV_per_A": 0.1}},
+        {"all": {"energy_meV_per_atom": float("nan")}},
+        {"all": {**LEAST}},
+        {"a\nb": {"energy_meV_per_atom": 5, "force_eV_per_A": 0.1, "reason": "x"}},
+        {"all": {"energy_meV_per_atom": 0, "force_eV_per_A": 0.1, "reason": "x"}},
+    ):
         with pytest.raises(ConfigError):
             load(tmp_path, validation_limits=wrong)

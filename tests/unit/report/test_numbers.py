@@ -15,20 +15,42 @@ from mlip_kmc.store.view import RunSettings, RunView
 from ..synthetic import KT_EV, State, commit, event, search, walker
 
 CELL_A = 3.0
-SETTINGS = RunSettings(temperature_K=500, confidence_scheme="old", confidence=0.99, thermal_window_kT=20)
+SETTINGS = RunSettings(
+    temperature_K=500, confidence_scheme="old", confidence=0.99, thermal_window_kT=20
+)
 
 
 def process(number, barrier, tmp_path, state=0):
-    return Process(state=state, process=number, product=None, barrier=barrier, prefactor=1e13, rate=1.0, saddle_energy=0.0,
-                   product_energy=0.0, repeats=0, saddle=tmp_path, product_structure=tmp_path)
+    return Process(
+        state=state,
+        process=number,
+        product=None,
+        barrier=barrier,
+        prefactor=1e13,
+        rate=1.0,
+        saddle_energy=0.0,
+        product_energy=0.0,
+        repeats=0,
+        saddle=tmp_path,
+        product_structure=tmp_path,
+    )
 
 
 def walk_events(places, times, superbasin=None):
     """A walk of atom 0 by whole cells: places are (n, 3) integers after each event."""
     times = [0.0, *times]
-    return [event(step, time_s=after, before_s=before, reactant=0, product=0, images={"0": tuple(map(int, place))},
-                  superbasin=superbasin)
-            for step, (place, before, after) in enumerate(zip(places, times, times[1:], strict=False))]
+    return [
+        event(
+            step,
+            time_s=after,
+            before_s=before,
+            reactant=0,
+            product=0,
+            images={"0": tuple(map(int, place))},
+            superbasin=superbasin,
+        )
+        for step, (place, before, after) in enumerate(zip(places, times, times[1:], strict=False))
+    ]
 
 
 def diffusion_of(tmp_path, events):
@@ -39,7 +61,9 @@ def diffusion_of(tmp_path, events):
 
 def test_displacement_of_a_known_walk(tmp_path):
     """One cell further along x every second: after a lag of k s, (3 k)^2."""
-    found = diffusion_of(tmp_path, walk_events([(k, 0, 0) for k in range(1, 201)], np.arange(1.0, 201.0)))
+    found = diffusion_of(
+        tmp_path, walk_events([(k, 0, 0) for k in range(1, 201)], np.arange(1.0, 201.0))
+    )
     for lag, msd in zip(found.lags_s, found.msd_A2, strict=True):
         assert msd == pytest.approx((CELL_A * lag) ** 2, rel=1e-9)
     assert found.blocks == 20
@@ -82,7 +106,16 @@ def test_hops_that_undo_each_other_do_not_count_as_diffusion(tmp_path):
 
 
 def test_few_steps_make_no_blocks():
-    assert [blocks_for(steps) for steps in (0, 39, 40, 50, 99, 100, 200, 10_000)] == [0, 0, 4, 5, 8, 10, 20, 20]
+    assert [blocks_for(steps) for steps in (0, 39, 40, 50, 99, 100, 200, 10_000)] == [
+        0,
+        0,
+        4,
+        5,
+        8,
+        10,
+        20,
+        20,
+    ]
 
 
 def test_nothing_to_follow(tmp_path):
@@ -99,13 +132,23 @@ def test_histogram_counts():
 
 
 def test_the_old_confidence_counts_repeats_in_a_row(tmp_path):
-    table = [process(1, 0.5, tmp_path), process(2, 0.6, tmp_path), process(3, 0.5 + 25 * KT_EV, tmp_path)]
-    searches = [search(0, outcome="new", process=1, barrier=0.5), search(1, process=1, barrier=0.5),
-                search(2, process=1, barrier=0.5), search(3, outcome="bad"),
-                search(4, outcome="new", process=2, barrier=0.6), search(5, process=2, barrier=0.6),
-                search(6, outcome="new", process=3, barrier=0.5 + 25 * KT_EV),
-                *[search(7 + k, process=1, barrier=0.5) for k in range(4)],
-                search(11, process=3, barrier=0.5 + 25 * KT_EV), search(12, process=1, kind="recycling")]
+    table = [
+        process(1, 0.5, tmp_path),
+        process(2, 0.6, tmp_path),
+        process(3, 0.5 + 25 * KT_EV, tmp_path),
+    ]
+    searches = [
+        search(0, outcome="new", process=1, barrier=0.5),
+        search(1, process=1, barrier=0.5),
+        search(2, process=1, barrier=0.5),
+        search(3, outcome="bad"),
+        search(4, outcome="new", process=2, barrier=0.6),
+        search(5, process=2, barrier=0.6),
+        search(6, outcome="new", process=3, barrier=0.5 + 25 * KT_EV),
+        *[search(7 + k, process=1, barrier=0.5) for k in range(4)],
+        search(11, process=3, barrier=0.5 + 25 * KT_EV),
+        search(12, process=1, kind="recycling"),
+    ]
     curve = confidence_curve(searches, table, scheme="old", window_eV=20 * KT_EV)
     assert curve == pytest.approx((0, 0, 0.5, 0.5, 0, 0, 0, 0, 0.5, 2 / 3, 0.75, 0.75, 0.75))
 
@@ -113,30 +156,52 @@ def test_the_old_confidence_counts_repeats_in_a_row(tmp_path):
 def test_the_other_confidences(tmp_path):
     """Two processes, ten searches each: Ns/Nf = 10; 1 - (1 - 1/2)^20. Values of eOn's own formulas."""
     table = [process(1, 0.5, tmp_path), process(2, 0.6, tmp_path)]
-    searches = [search(k, outcome="new" if k < 2 else "repeat", process=1 + k % 2, barrier=0.5 + 0.1 * (k % 2))
-                for k in range(20)]
+    searches = [
+        search(
+            k, outcome="new" if k < 2 else "repeat", process=1 + k % 2, barrier=0.5 + 0.1 * (k % 2)
+        )
+        for k in range(20)
+    ]
     new = confidence_curve(searches, table, scheme="new", window_eV=20 * KT_EV)
     assert new[-1] == pytest.approx(1 - 4.5420e-5, abs=1e-8)  # 1 + W(-10 exp(-10))/10
-    assert confidence_curve(searches, table, scheme="sampling", window_eV=20 * KT_EV)[-1] == pytest.approx(1 - 0.5**20)
+    assert confidence_curve(searches, table, scheme="sampling", window_eV=20 * KT_EV)[
+        -1
+    ] == pytest.approx(1 - 0.5**20)
     assert confidence_curve(searches[:9], table, scheme="sampling", window_eV=20 * KT_EV)[-1] == 0
 
 
 def test_summary_of_states_and_edges(tmp_path):
-    states = [State(processes=[(11, 0.5, 1, 3), (12, 0.5 + 25 * KT_EV, -1, 0)], good=4, bad=1),
-              State(energy=-9.9, processes=[(13, 0.4, 0, 1)])]
-    events = [event(0, time_s=1.0, reactant=0, process=11, product=1, barrier=0.5),
-              event(1, time_s=3.0, before_s=1.0, reactant=1, process=13, product=0, barrier=0.4),
-              event(2, time_s=6.0, before_s=3.0, reactant=0, process=11, product=1, barrier=0.5)]
-    searches = [search(0, outcome="new", process=11, barrier=0.5), search(1, outcome="bad", reason="Not Connected [3]"),
-                search(2, outcome="bad", reason="Not Connected"),
-                search(3, outcome="high", reason="barrier > max_thermal_window"),
-                search(0, state=1, process=13, barrier=0.4)]
+    states = [
+        State(processes=[(11, 0.5, 1, 3), (12, 0.5 + 25 * KT_EV, -1, 0)], good=4, bad=1),
+        State(energy=-9.9, processes=[(13, 0.4, 0, 1)]),
+    ]
+    events = [
+        event(0, time_s=1.0, reactant=0, process=11, product=1, barrier=0.5),
+        event(1, time_s=3.0, before_s=1.0, reactant=1, process=13, product=0, barrier=0.4),
+        event(2, time_s=6.0, before_s=3.0, reactant=0, process=11, product=1, barrier=0.5),
+    ]
+    searches = [
+        search(0, outcome="new", process=11, barrier=0.5),
+        search(1, outcome="bad", reason="Not Connected [3]"),
+        search(2, outcome="bad", reason="Not Connected"),
+        search(3, outcome="high", reason="barrier > max_thermal_window"),
+        search(0, state=1, process=13, barrier=0.4),
+    ]
     run = commit(tmp_path / "run", states=states, events=events, searches=searches)
     with RunView.read(run) as view:
-        found = summarise(states=view.states, events=view.events, searches=view.searches, settings=view.settings, time_s=6.0)
+        found = summarise(
+            states=view.states,
+            events=view.events,
+            searches=view.searches,
+            settings=view.settings,
+            time_s=6.0,
+        )
     assert found.kT_eV == pytest.approx(KT_EV)
     assert (found.steps, found.returns, found.visited) == (3, 2, (0, 1))
-    assert [(edge.reactant, edge.product, edge.count) for edge in found.edges] == [(0, 1, 2), (1, 0, 1)]
+    assert [(edge.reactant, edge.product, edge.count) for edge in found.edges] == [
+        (0, 1, 2),
+        (1, 0, 1),
+    ]
     first, second = found.states
     assert (first.visits, first.residence_s, second.visits, second.residence_s) == (2, 4.0, 2, 2.0)
     rows = [(row.process, row.rank, row.used, row.in_rate_table) for row in first.processes]
@@ -144,7 +209,10 @@ def test_summary_of_states_and_edges(tmp_path):
     assert [row.share for row in first.processes] == [1.0, 0.0]
     assert second.processes[0].reverse_barrier_eV == pytest.approx(0.4)
     assert found.outcomes == {"new": 1, "repeat": 1, "high": 1, "bad": 2, "halted": 0}
-    assert found.reasons == (("bad", "Not Connected", 2), ("high", "barrier > max_thermal_window", 1))
+    assert found.reasons == (
+        ("bad", "Not Connected", 2),
+        ("high", "barrier > max_thermal_window", 1),
+    )
     assert (found.force_calls, found.seconds) == (500, 2.5)
 
 

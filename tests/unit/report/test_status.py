@@ -17,27 +17,51 @@ from ..synthetic import State, commit, event, search
 
 
 def live(seen_s, **changes):
-    return Live(**{"time_s": time.time() - seen_s, "host": "n7", "pid": 42, "phase": "searching", "workers": 4, "busy": 3,
-                   "waiting": 5, "interval_s": 2.0, **changes}).to_json()
+    return Live(
+        **{
+            "time_s": time.time() - seen_s,
+            "host": "n7",
+            "pid": 42,
+            "phase": "searching",
+            "workers": 4,
+            "busy": 3,
+            "waiting": 5,
+            "interval_s": 2.0,
+            **changes,
+        }
+    ).to_json()
 
 
 @pytest.fixture
 def run(tmp_path):
-    return commit(tmp_path / "run", states=[State(processes=[(7, 0.8, 1, 3)], good=4, bad=1), State()],
-                  events=[event(0, time_s=1e-6)],
-                  searches=[search(0, outcome="new"), search(1), search(2, outcome="bad", reason="nonlocal abort")])
+    return commit(
+        tmp_path / "run",
+        states=[State(processes=[(7, 0.8, 1, 3)], good=4, bad=1), State()],
+        events=[event(0, time_s=1e-6)],
+        searches=[
+            search(0, outcome="new"),
+            search(1),
+            search(2, outcome="bad", reason="nonlocal abort"),
+        ],
+    )
 
 
 def test_what_was_committed(run):
     status = read_status(run)
-    assert (status.condition, status.kmc_steps, status.simulated_time_s) == (Condition.STOPPED, 1, 1e-6)
+    assert (status.condition, status.kmc_steps, status.simulated_time_s) == (
+        Condition.STOPPED,
+        1,
+        1e-6,
+    )
     assert status.searches == {"new": 1, "repeat": 1, "bad": 1}
     assert status.reasons == {"nonlocal abort": 1}
     assert (status.busy, status.seen_s) == (0, None)
 
 
-@pytest.mark.parametrize(("seen_s", "condition", "busy"),
-                         [(1, "running", 3), (25, "running", 3), (31, "lost", 0), (1e6, "lost", 0)])
+@pytest.mark.parametrize(
+    ("seen_s", "condition", "busy"),
+    [(1, "running", 3), (25, "running", 3), (31, "lost", 0), (1e6, "lost", 0)],
+)
 def test_signs_of_life(run, seen_s, condition, busy):
     (run / "live.json").write_text(live(seen_s))
     status = read_status(run)
@@ -71,7 +95,14 @@ def test_json_is_all_of_it(run):
     assert done.exit_code == 0
     found = json.loads(done.output)
     assert found["searches"] == {"new": 1, "repeat": 1, "bad": 1}
-    assert {"utilisation", "events_a_day", "force_calls_per_s", "run_bytes", "free_bytes", "starts"} <= found.keys()
+    assert {
+        "utilisation",
+        "events_a_day",
+        "force_calls_per_s",
+        "run_bytes",
+        "free_bytes",
+        "starts",
+    } <= found.keys()
 
 
 def test_work_is_two_integers_for_scripts(run, tmp_path):
@@ -101,8 +132,16 @@ def test_superbasin_steps_of_the_first_versions_are_named(tmp_path):
     status = read_status(commit(tmp_path / "new", events=[sound, event(1, time_s=2e-6)]))
     assert (status.unsound_superbasin_steps, status.unsound) == (0, "")
     assert "not sound" not in render(status)
-    status = read_status(commit(tmp_path / "old", events=[sound, event(1, time_s=2e-6, superbasin=1),
-                                                          event(2, time_s=3e-6, superbasin=2)]))
+    status = read_status(
+        commit(
+            tmp_path / "old",
+            events=[
+                sound,
+                event(1, time_s=2e-6, superbasin=1),
+                event(2, time_s=3e-6, superbasin=2),
+            ],
+        )
+    )
     assert status.unsound_superbasin_steps == 2
     text = " ".join(render(status, width=200).split())
     assert "not sound 2 superbasin steps were made by an earlier version" in text

@@ -26,8 +26,13 @@ THRESHOLDS = GammaSection(select=3.0, halt=15.0, every=10)
 def seen(tmp_path):
     atoms = bulk("Cu", "fcc", a=3.6, cubic=True)
     (tmp_path / "pos.con").write_text(to_con(atoms))
-    watch = Watch(thresholds=THRESHOLDS, basis=tmp_path / "cu.yaml", active_set=tmp_path / "cu.asi", digest="0" * 64,
-                  max_energy_eV=20.0)
+    watch = Watch(
+        thresholds=THRESHOLDS,
+        basis=tmp_path / "cu.yaml",
+        active_set=tmp_path / "cu.asi",
+        digest="0" * 64,
+        max_energy_eV=20.0,
+    )
     return Watched(watch, tmp_path, search="3_17")
 
 
@@ -38,10 +43,16 @@ def line(step, gamma, energy_eV=-10.0):
 def dump(step, gammas, shift=0.0):
     atoms = bulk("Cu", "fcc", a=3.6, cubic=True)
     atoms.wrap()
-    rows = "".join(f"{index + 1} {x + shift!r} {y!r} {z!r} {gamma!r}\n"
-                   for index, ((x, y, z), gamma) in enumerate(zip(atoms.positions.tolist(), gammas, strict=True)))
-    return (f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{len(atoms)}\nITEM: BOX BOUNDS pp pp pp\n0 3.6\n0 3.6\n0 3.6\n"
-            f"ITEM: ATOMS id x y z f_mk_gamma\n{rows}")
+    rows = "".join(
+        f"{index + 1} {x + shift!r} {y!r} {z!r} {gamma!r}\n"
+        for index, ((x, y, z), gamma) in enumerate(
+            zip(atoms.positions.tolist(), gammas, strict=True)
+        )
+    )
+    return (
+        f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{len(atoms)}\nITEM: BOX BOUNDS pp pp pp\n0 3.6\n0 3.6\n0 3.6\n"
+        f"ITEM: ATOMS id x y z f_mk_gamma\n{rows}"
+    )
 
 
 def append(seen, name, text):
@@ -69,7 +80,11 @@ def test_not_a_number_is_beyond(seen):
 
 
 def test_the_first_crossing_counts_also_when_nobody_looked_in_time(seen):
-    append(seen, GRADES, line(0, 0.6) + line(10, 4.0) + line(20, 17.0) + line(30, 900.0) + line(40, 2.0))
+    append(
+        seen,
+        GRADES,
+        line(0, 0.6) + line(10, 4.0) + line(20, 17.0) + line(30, 900.0) + line(40, 2.0),
+    )
     append(seen, "select.10.dump", dump(10, [4.0, 1.0, 1.0, 1.0]))
     append(seen, "select.50.dump", dump(50, [3.5, 1.0, 1.0, 1.0]))  # after the crossing
     append(seen, HALT_FRAMES, dump(20, [17.0, 1.0, 1.0, 1.0]) + dump(30, [900.0, 1.0, 1.0, 1.0]))
@@ -77,14 +92,20 @@ def test_the_first_crossing_counts_also_when_nobody_looked_in_time(seen):
     assert (found.halt, found.gamma_path) == ("gamma 17 at force call 20", 17.0)
     halts = [from_text(text) for text in found.frames]
     assert [(halt.step, halt.kind, halt.stage, halt.gamma) for halt in halts] == [
-        (10, Kind.CANDIDATE, Stage.SEARCH, 4.0), (20, Kind.HALT, Stage.SEARCH, 17.0)]
+        (10, Kind.CANDIDATE, Stage.SEARCH, 4.0),
+        (20, Kind.HALT, Stage.SEARCH, 17.0),
+    ]
     assert {(halt.search, halt.state, halt.potential) for halt in halts} == {("3_17", 3, "0" * 64)}
 
 
 def test_what_came_after_the_end_by_another_reason_does_not_count(seen):
     """Atoms were too near at call 15; that the search came as far as the crossing is chance."""
     append(seen, GRADES, line(0, 0.6) + line(10, 4.0) + line(20, 17.0))
-    for until, halt, path in ((15, "", 4.0), (20, "gamma 17 at force call 20", 17.0), (None, "gamma 17 at force call 20", 17.0)):
+    for until, halt, path in (
+        (15, "", 4.0),
+        (20, "gamma 17 at force call 20", 17.0),
+        (None, "gamma 17 at force call 20", 17.0),
+    ):
         found = seen.judge({}, until=until)
         assert (found.halt, found.gamma_path) == (halt, path)
 
@@ -125,7 +146,10 @@ def test_a_torn_frame_is_left_out():
     assert np.array_equal(next(read_frames(whole)).gammas, [1.0, 2.0, 3.0, 4.0])
 
 
-@given(st.lists(st.tuples(st.integers(0, 10**9), st.floats(0, 1e9), st.floats(-1e6, 1e6))), st.integers(0, 200))
+@given(
+    st.lists(st.tuples(st.integers(0, 10**9), st.floats(0, 1e9), st.floats(-1e6, 1e6))),
+    st.integers(0, 200),
+)
 def test_grades_come_back_as_they_were_written(values, cut):
     text = "".join(f"{step} {gamma:.17g} {energy:.17g}\n" for step, gamma, energy in values)
     assert list(read_grades(text)) == [Grade(*value) for value in values]

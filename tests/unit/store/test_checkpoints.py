@@ -41,7 +41,10 @@ def again(run):
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     (tmp_path / "eon").mkdir()
     (tmp_path / "eon" / "thesis.tex").write_text("mine")
-    with RunDirectory(tmp_path) as directory, pytest.raises(RunStateError, match="no part of a run"):
+    with (
+        RunDirectory(tmp_path) as directory,
+        pytest.raises(RunStateError, match="no part of a run"),
+    ):
         Checkpoints(directory)
     assert (tmp_path / "eon" / "thesis.tex").read_text() == "mine"
 
@@ -116,7 +119,11 @@ def test_content_that_is_lost_everywhere_gives_way_too(run):
 def test_damaged_content_is_taken_from_the_live_tree_and_mended(run):
     store, _ = again(run)
     commit(store, 0)
-    damaged = next(p for p in (run.path / "objects").rglob("*") if p.is_file() and p.read_text() == "searches 0")
+    damaged = next(
+        p
+        for p in (run.path / "objects").rglob("*")
+        if p.is_file() and p.read_text() == "searches 0"
+    )
     damaged.chmod(0o644)
     damaged.write_text("rotten")
     assert again(run)[1].state == {"n": 0}
@@ -153,10 +160,17 @@ def test_old_generations_and_their_contents_go(run):
 
 def test_two_processes_cannot_use_one_directory(run):
     code = (
-        "import sys, pathlib\nfrom mlip_kmc.store.checkpoints import RunDirectory\nfrom mlip_kmc.ground.errors import RunStateError\n"
+        "import sys, pathlib\nfrom mlip_kmc.store.checkpoints import RunDirectory\n"
+        "from mlip_kmc.ground.errors import RunStateError\n"
         "try:\n  RunDirectory(pathlib.Path(sys.argv[1])).__enter__()\nexcept RunStateError as e: print(e)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run.path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     assert f"in use by process {os.getpid()}" in done.stdout
 
 

@@ -44,7 +44,10 @@ def test_a_clean_end_leaves_nothing(tmp_path):
 
 def test_the_second_on_this_machine_is_refused_by_name(tmp_path):
     claim = taken(tmp_path)
-    with pytest.raises(RunStateError, match=rf"is in use by process {os.getpid()} on .*; wait for it, stop it, or choose"):
+    with pytest.raises(
+        RunStateError,
+        match=rf"is in use by process {os.getpid()} on .*; wait for it, stop it, or choose",
+    ):
         taken(tmp_path)
     claim.check()
     claim.release()
@@ -125,7 +128,10 @@ def test_who_was_taken_over_commits_nothing(tmp_path):
         store = Checkpoints(directory)
         store.commit({"n": 1}, identity="i", touched=[])
         claimed_by(ELSEWHERE, tmp_path)  # a process that was suspended for long finds this
-        with pytest.raises(RunStateError, match=r"was taken over by process 41 on n7 .*; this one stops and leaves it alone"):
+        with pytest.raises(
+            RunStateError,
+            match=r"was taken over by process 41 on n7 .*; this one stops and leaves it alone",
+        ):
             store.commit({"n": 2}, identity="i", touched=[])
     assert json.loads((tmp_path / claims.FILE).read_text()) == asdict(ELSEWHERE)
     assert sorted(path.name for path in (tmp_path / "generations").iterdir()) == ["00000001.json"]

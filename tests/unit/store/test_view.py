@@ -14,13 +14,22 @@ from ..synthetic import State, commit, event, search
 
 @pytest.fixture
 def run(tmp_path):
-    return commit(tmp_path / "run", states=[State(processes=[(7, 0.8, 1, 3)], good=4, bad=1), State()],
-                  events=[event(0, time_s=1e-6)], searches=[search(0, outcome="new"), search(1)])
+    return commit(
+        tmp_path / "run",
+        states=[State(processes=[(7, 0.8, 1, 3)], good=4, bad=1), State()],
+        events=[event(0, time_s=1e-6)],
+        searches=[search(0, outcome="new"), search(1)],
+    )
 
 
 def snapshot(path):
-    return {entry.relative_to(path): (entry.stat().st_mtime_ns, entry.read_bytes() if entry.is_file() else None)
-            for entry in path.rglob("*")}
+    return {
+        entry.relative_to(path): (
+            entry.stat().st_mtime_ns,
+            entry.read_bytes() if entry.is_file() else None,
+        )
+        for entry in path.rglob("*")
+    }
 
 
 def test_what_was_committed_is_read_and_nothing_is_changed(run):

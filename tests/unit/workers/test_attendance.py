@@ -39,8 +39,14 @@ def orders(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
     def job(name, order):
-        return ClientJob(name=name, files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")}, links={},
-                         returns=("results.dat",), time_limit_s=3600, evidence=tmp_path / "evidence" / name)
+        return ClientJob(
+            name=name,
+            files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")},
+            links={},
+            returns=("results.dat",),
+            time_limit_s=3600,
+            evidence=tmp_path / "evidence" / name,
+        )
 
     return job
 
@@ -122,7 +128,11 @@ def test_a_death_is_blamed_on_the_search_only_where_all_were_awake():
     assert not watch.explains("killed")
     assert watch.explains("paused")
     watch.look({"later": 46.0})  # both are gone
-    assert [watch.explains(name) for name in ("killed", "paused", "never there")] == [False, True, False]
+    assert [watch.explains(name) for name in ("killed", "paused", "never there")] == [
+        False,
+        True,
+        False,
+    ]
     hand.s += 46.0  # this machine was paused, and connections have ended meanwhile
     assert watch.explains("later")
     for second in range(61):
@@ -135,7 +145,9 @@ def test_a_death_is_blamed_on_the_search_only_where_all_were_awake():
 
 
 def test_dasks_own_check_of_silence_is_off(tmp_path, monkeypatch):
-    monkeypatch.setattr("importlib.metadata.version", lambda _: "1")  # the package need not be installed
+    monkeypatch.setattr(
+        "importlib.metadata.version", lambda _: "1"
+    )  # the package need not be installed
     with SearchCluster.local(workers=1) as cluster:
         assert "worker-ttl" not in cluster._cluster.scheduler.periodic_callbacks
     with SearchCluster.joined(file=connection_file(tmp_path), files={}) as cluster:
@@ -144,7 +156,9 @@ def test_dasks_own_check_of_silence_is_off(tmp_path, monkeypatch):
 
 async def give_up(scheduler):
     """As dask's check does with a worker that it thinks dead."""
-    await scheduler.restart_workers(list(scheduler.workers), wait_for_workers=False, stimulus_id="test")
+    await scheduler.restart_workers(
+        list(scheduler.workers), wait_for_workers=False, stimulus_id="test"
+    )
 
 
 def test_a_worker_that_dask_gives_up_is_replaced_and_its_searches_run_again(tmp_path, orders):
@@ -153,12 +167,21 @@ def test_a_worker_that_dask_gives_up_is_replaced_and_its_searches_run_again(tmp_
         for name in ("0_0", "0_1", "0_2"):
             cluster.submit(orders(name, "sleep"))
         for left in range(1, 3):
-            until(lambda: (tmp_path / "0_0.pid").exists() and (tmp_path / "0_1.pid").exists(), what="two clients")
+            until(
+                lambda: (tmp_path / "0_0.pid").exists() and (tmp_path / "0_1.pid").exists(),
+                what="two clients",
+            )
             (tmp_path / "0_0.pid").unlink()
             (tmp_path / "0_1.pid").unlink()
             cluster._client.sync(give_up, scheduler)
-            until(lambda left=left: cluster.roll.left == left and cluster.slots == 2, what="another worker")
-        until(lambda: (tmp_path / "0_0.pid").exists() and (tmp_path / "0_1.pid").exists(), what="the same searches")
+            until(
+                lambda left=left: cluster.roll.left == left and cluster.slots == 2,
+                what="another worker",
+            )
+        until(
+            lambda: (tmp_path / "0_0.pid").exists() and (tmp_path / "0_1.pid").exists(),
+            what="the same searches",
+        )
         assert (cluster.running, cluster.waiting, cluster.lost) == (2, 0, False)
         assert cluster.cancel(["0_0", "0_1", "0_2"]) == 2
         cluster.submit(orders("0_3", "finish"))
@@ -190,7 +213,9 @@ def test_a_lost_scheduler_is_told(orders):
 def test_a_crew_does_not_lose_patience_while_it_is_stopped(tmp_path, monkeypatch):
     """It waits for a run that has not begun, and that may have been stopped with it."""
     hand, said, looks = Hand(), [], []
-    monkeypatch.setattr("mlip_kmc.workers.crew.AwakeClock", lambda **keys: AwakeClock(**keys, monotonic=hand))
+    monkeypatch.setattr(
+        "mlip_kmc.workers.crew.AwakeClock", lambda **keys: AwakeClock(**keys, monotonic=hand)
+    )
     crew = Crew(tmp_path, slots=1, say=said.append)
 
     def wait(timeout_s):

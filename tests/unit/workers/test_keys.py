@@ -10,8 +10,13 @@ import pytest
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.workers.keys import Connection, Keys, connection_file
 
-CONNECTION = Connection(start="s", version="1", addresses=("tls://10.0.0.1:9", "tls://n1:9"), credential=Keys.make().worker,
-                        files={"/a/cu.yace": "0" * 64})
+CONNECTION = Connection(
+    start="s",
+    version="1",
+    addresses=("tls://10.0.0.1:9", "tls://n1:9"),
+    credential=Keys.make().worker,
+    files={"/a/cu.yace": "0" * 64},
+)
 
 
 def test_the_file_is_read_as_written_and_private(tmp_path):
@@ -26,7 +31,9 @@ def test_no_file_is_no_connection(tmp_path):
     assert Connection.read(connection_file(tmp_path)) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 2}', b"\xff\xfe", b'{"format": 1, "start": "s"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"format": 2}', b"\xff\xfe", b'{"format": 1, "start": "s"}']
+)
 def test_a_damaged_file_is_named(tmp_path, content):
     path = connection_file(tmp_path)
     CONNECTION.write(path)
@@ -94,5 +101,8 @@ def test_a_client_without_a_certificate_is_not():
 
 def test_the_authoritys_key_is_forgotten():
     keys = Keys.make()
-    assert all("PRIVATE" not in text for text in (keys.worker.authority, keys.worker.certificate, keys.scheduler.authority))
+    assert all(
+        "PRIVATE" not in text
+        for text in (keys.worker.authority, keys.worker.certificate, keys.scheduler.authority)
+    )
     assert keys.worker.key != keys.scheduler.key

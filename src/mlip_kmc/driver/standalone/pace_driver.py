@@ -50,7 +50,17 @@ else:
 
     os = _Late()
 
-DONE, USAGE, MALFORMED, UNUSABLE, DISK, FAILED, NO_SERVER, CHANGED, HALTED = 0, 2, 3, 4, 8, 10, 11, 12, 100
+DONE, USAGE, MALFORMED, UNUSABLE, DISK, FAILED, NO_SERVER, CHANGED, HALTED = (
+    0,
+    2,
+    3,
+    4,
+    8,
+    10,
+    11,
+    12,
+    100,
+)
 TO_DRIVER, FROM_DRIVER, RUN_DIR = "from_eon_to_extpot", "from_extpot_to_eon", "EON_EXTPOT_RUN_DIR"
 SEARCH_FILE, CALLS_FILE = "search.txt", "calls.txt"
 """In eOn's run directory: the search's name, if somebody wrote it there; a byte for each force call."""
@@ -60,9 +70,30 @@ FARTHEST_A = 1e6
 _FLATTEST = 1e-6
 _SAME_EV_PER_ATOM, _SAME_EV_PER_A, _RATTLE_A = 1e-6, 1e-5, 0.05  # as of mlip_kmc.evaluate.agreement
 """Least volume over the product of the cell vectors' lengths."""
-_OPTIONS = ("--potential", "--engine", "--evaluator", "--basis", "--active-set", "--baseline", "--ase", "--ase-arguments",
-            "--socket", "--wait-s", "--digest", "--halt", "--select", "--minimum-distance", "--halts", "--search", "--state",
-            "--stage", "--step", "--input", "--output", "--gamma")
+_OPTIONS = (
+    "--potential",
+    "--engine",
+    "--evaluator",
+    "--basis",
+    "--active-set",
+    "--baseline",
+    "--ase",
+    "--ase-arguments",
+    "--socket",
+    "--wait-s",
+    "--digest",
+    "--halt",
+    "--select",
+    "--minimum-distance",
+    "--halts",
+    "--search",
+    "--state",
+    "--stage",
+    "--step",
+    "--input",
+    "--output",
+    "--gamma",
+)
 
 
 class DriverError(Exception):
@@ -99,7 +130,9 @@ class Answer:
         halt: why the search must stop, or nothing.
     """
 
-    def __init__(self, energy: float, forces: list[float], gamma: list[float] | None = None, halt: str = "") -> None:
+    def __init__(
+        self, energy: float, forces: list[float], gamma: list[float] | None = None, halt: str = ""
+    ) -> None:
         self.energy, self.forces, self.gamma, self.halt = energy, forces, gamma, halt
 
 
@@ -119,13 +152,17 @@ def parse(data: bytes) -> Structure:
     rows = [line.split() for line in data.rstrip().split(b"\n")]
     if len(rows) < 4:
         count = len(rows) if rows[0] else 0
-        raise DriverError(MALFORMED, f"the structure has {count} lines; it needs 3 of the cell and 1 an atom")
+        raise DriverError(
+            MALFORMED, f"the structure has {count} lines; it needs 3 of the cell and 1 an atom"
+        )
     if len(rows) - 3 > MOST_ATOMS:
         raise DriverError(MALFORMED, f"the structure has more than {MOST_ATOMS} atoms")
     for index, row in enumerate(rows):
         if len(row) != (3 if index < 3 else 4):
             wanted = "3 numbers of a cell vector" if index < 3 else "Z x y z of an atom"
-            raise DriverError(MALFORMED, f"line {index + 1} of the structure has {len(row)} words, not {wanted}")
+            raise DriverError(
+                MALFORMED, f"line {index + 1} of the structure has {len(row)} words, not {wanted}"
+            )
     cell = _numbers(rows, 0, 3, 0)
     positions = _numbers(rows, 3, len(rows), 1)
     _check_cell(cell)
@@ -139,7 +176,12 @@ def _numbers(rows: list[list[bytes]], first: int, last: int, column: int) -> lis
     except ValueError:
         found = []
     # not-a-number compares with nothing
-    if len(found) == 3 * (last - first) and max(found) <= FARTHEST_A and min(found) >= -FARTHEST_A and sum(found) == sum(found):
+    if (
+        len(found) == 3 * (last - first)
+        and max(found) <= FARTHEST_A
+        and min(found) >= -FARTHEST_A
+        and sum(found) == sum(found)
+    ):
         return found
     for index in range(first, last):
         for word in rows[index][column:]:
@@ -149,8 +191,11 @@ def _numbers(rows: list[list[bytes]], first: int, last: int, column: int) -> lis
                 fine = False
             if not fine:
                 shown = word[:40].decode("ascii")
-                raise DriverError(MALFORMED, f"line {index + 1} of the structure has {shown!r} where a number of at most "
-                                             f"{FARTHEST_A:g} A belongs")
+                raise DriverError(
+                    MALFORMED,
+                    f"line {index + 1} of the structure has {shown!r} where a number of at most "
+                    f"{FARTHEST_A:g} A belongs",
+                )
     raise DriverError(MALFORMED, "the structure has numbers that cannot be read")
 
 
@@ -159,14 +204,21 @@ def _elements(rows: list[list[bytes]]) -> list[int]:
         word = rows[index][0]
         if not (word.isdigit() and len(word) < 4 and 1 <= int(word) <= 118):
             shown = word[:40].decode("ascii")
-            raise DriverError(MALFORMED, f"line {index + 1} of the structure has {shown!r} where an atomic number from 1 to "
-                                         "118 belongs")
+            raise DriverError(
+                MALFORMED,
+                f"line {index + 1} of the structure has {shown!r} where an atomic number from 1 to "
+                "118 belongs",
+            )
     return [int(row[0]) for row in rows[3:]]
 
 
 def _check_cell(cell: list[float]) -> None:
     a, b, c = cell[0:3], cell[3:6], cell[6:9]
-    volume = (a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0]))
+    volume = (
+        a[0] * (b[1] * c[2] - b[2] * c[1])
+        - a[1] * (b[0] * c[2] - b[2] * c[0])
+        + a[2] * (b[0] * c[1] - b[1] * c[0])
+    )
     edges = 1.0
     for vector in (a, b, c):
         edges *= (vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2) ** 0.5
@@ -200,8 +252,12 @@ def atoms_of(structure: Structure) -> "Any":
     import numpy as np
     from ase import Atoms
 
-    return Atoms(numbers=np.array(structure.numbers), positions=np.array(structure.positions).reshape(-1, 3),
-                 cell=np.array(structure.cell).reshape(3, 3), pbc=True)
+    return Atoms(
+        numbers=np.array(structure.numbers),
+        positions=np.array(structure.positions).reshape(-1, 3),
+        cell=np.array(structure.cell).reshape(3, 3),
+        pbc=True,
+    )
 
 
 # ---- the frames between a thin client and its server
@@ -237,8 +293,11 @@ def receive(connection: "Any") -> tuple[int, bytes]:
 
     magic, version, kind, length = unpack(HEAD, _exactly(connection, HEAD_BYTES))
     if magic != MAGIC or version != VERSION:
-        raise DriverError(NO_SERVER, f"what answers is no mlip-kmc server of version {VERSION}; use the same mlip-kmc on both "
-                                     "sides")
+        raise DriverError(
+            NO_SERVER,
+            f"what answers is no mlip-kmc server of version {VERSION}; use the same mlip-kmc on both "
+            "sides",
+        )
     if length > LARGEST_FRAME:
         raise DriverError(NO_SERVER, f"a frame of {length} bytes came, more than {LARGEST_FRAME}")
     return kind, _exactly(connection, length)
@@ -252,7 +311,9 @@ def body_of(connection: "Any", wanted: int) -> bytes:
     """
     kind, body = receive(connection)
     if kind != wanted:
-        raise DriverError(MALFORMED, f"a frame of kind {kind} came where one of kind {wanted} belongs")
+        raise DriverError(
+            MALFORMED, f"a frame of kind {kind} came where one of kind {wanted} belongs"
+        )
     return body
 
 
@@ -273,8 +334,15 @@ def packed_question(structure: Structure, source: dict[str, str]) -> bytes:
 
     texts = "\n".join(f"{key}={value}" for key, value in source.items()).encode()
     count = len(structure)
-    return b"".join((pack("<II", count, len(texts)), texts, pack("<9d", *structure.cell), pack(f"<{count}i", *structure.numbers),
-                     pack(f"<{3 * count}d", *structure.positions)))
+    return b"".join(
+        (
+            pack("<II", count, len(texts)),
+            texts,
+            pack("<9d", *structure.cell),
+            pack(f"<{count}i", *structure.numbers),
+            pack(f"<{3 * count}d", *structure.positions),
+        )
+    )
 
 
 def unpacked_question(body: bytes) -> tuple[Structure, dict[str, str]]:
@@ -294,8 +362,12 @@ def unpacked_question(body: bytes) -> tuple[Structure, dict[str, str]]:
     numbers = list(unpack_from(f"<{count}i", body, 80 + length))
     positions = list(unpack_from(f"<{3 * count}d", body, 80 + length + 4 * count))
     for found in (cell, positions):
-        if not (max(found) <= FARTHEST_A and min(found) >= -FARTHEST_A and sum(found) == sum(found)):
-            raise DriverError(MALFORMED, f"the question has numbers that are not at most {FARTHEST_A:g} A")
+        if not (
+            max(found) <= FARTHEST_A and min(found) >= -FARTHEST_A and sum(found) == sum(found)
+        ):
+            raise DriverError(
+                MALFORMED, f"the question has numbers that are not at most {FARTHEST_A:g} A"
+            )
     if not (min(numbers) >= 1 and max(numbers) <= 118):
         raise DriverError(MALFORMED, "the question has atomic numbers that are not from 1 to 118")
     _check_cell(cell)
@@ -309,8 +381,14 @@ def packed_answer(answer: Answer) -> bytes:
     from struct import pack
 
     text, gamma, size = answer.halt.encode(), answer.gamma or [], len(answer.forces)
-    return b"".join((pack("<IIId", size // 3, len(text), len(gamma), answer.energy), text, pack(f"<{size}d", *answer.forces),
-                     pack(f"<{len(gamma)}d", *gamma)))
+    return b"".join(
+        (
+            pack("<IIId", size // 3, len(text), len(gamma), answer.energy),
+            text,
+            pack(f"<{size}d", *answer.forces),
+            pack(f"<{len(gamma)}d", *gamma),
+        )
+    )
 
 
 def unpacked_answer(body: bytes, atoms: int) -> Answer:
@@ -324,11 +402,19 @@ def unpacked_answer(body: bytes, atoms: int) -> Answer:
     if len(body) < 20:
         raise DriverError(FAILED, "the server's answer is cut off")
     count, length, grades, energy = unpack_from("<IIId", body)
-    if count != atoms or grades not in (0, atoms) or len(body) != 20 + length + 24 * count + 8 * grades:
-        raise DriverError(FAILED, f"the server's answer is of {count} atoms, and {atoms} were asked for")
+    if (
+        count != atoms
+        or grades not in (0, atoms)
+        or len(body) != 20 + length + 24 * count + 8 * grades
+    ):
+        raise DriverError(
+            FAILED, f"the server's answer is of {count} atoms, and {atoms} were asked for"
+        )
     forces = list(unpack_from(f"<{3 * count}d", body, 20 + length))
     gamma = list(unpack_from(f"<{grades}d", body, 20 + length + 24 * count)) if grades else None
-    return checked(Answer(energy, forces, gamma, body[20 : 20 + length].decode(errors="replace")), atoms)
+    return checked(
+        Answer(energy, forces, gamma, body[20 : 20 + length].decode(errors="replace")), atoms
+    )
 
 
 def checked(answer: Answer, atoms: int) -> Answer:
@@ -338,10 +424,16 @@ def checked(answer: Answer, atoms: int) -> Answer:
         DriverError: they are not.
     """
     if len(answer.forces) != 3 * atoms or (answer.gamma is not None and len(answer.gamma) != atoms):
-        raise DriverError(FAILED, f"the potential gave {len(answer.forces) // 3} forces for {atoms} atoms")
-    everything = answer.energy * 0.0 + sum([number * 0.0 for number in (*answer.forces, *(answer.gamma or ()))])
+        raise DriverError(
+            FAILED, f"the potential gave {len(answer.forces) // 3} forces for {atoms} atoms"
+        )
+    everything = answer.energy * 0.0 + sum(
+        [number * 0.0 for number in (*answer.forces, *(answer.gamma or ()))]
+    )
     if everything != 0.0:  # an infinity or not-a-number times zero is not zero
-        raise DriverError(FAILED, "the potential gave an energy, forces or gamma that are not finite numbers")
+        raise DriverError(
+            FAILED, "the potential gave an energy, forces or gamma that are not finite numbers"
+        )
     return answer
 
 
@@ -375,7 +467,9 @@ def connected(path: str, timeout_s: float) -> "Any":
     try:
         connection.settimeout(timeout_s)
         connection.connect(path)
-        _, owner, _ = unpack("3i", connection.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))
+        _, owner, _ = unpack(
+            "3i", connection.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12)
+        )
         if owner != _user():
             raise DriverError(NO_SERVER, f"the server at {path} runs as user {owner}, not as you")
     except BaseException:
@@ -384,8 +478,15 @@ def connected(path: str, timeout_s: float) -> "Any":
     return connection
 
 
-def ask(path: str, structure: Structure, *, source: "dict[str, str] | None" = None, digest: str = "", wait_s: float = 60.0,
-        timeout_s: float = 3600.0) -> Answer:
+def ask(
+    path: str,
+    structure: Structure,
+    *,
+    source: "dict[str, str] | None" = None,
+    digest: str = "",
+    wait_s: float = 60.0,
+    timeout_s: float = 3600.0,
+) -> Answer:
     """Have a server evaluate a structure; wait for one that is being restarted.
 
     Args:
@@ -416,16 +517,23 @@ def ask(path: str, structure: Structure, *, source: "dict[str, str] | None" = No
                 connection.close()
             return _answered(kind, body, len(structure))
         except TimeoutError as error:
-            raise DriverError(FAILED, f"the server at {path} did not answer within {timeout_s:g} s") from error
+            raise DriverError(
+                FAILED, f"the server at {path} did not answer within {timeout_s:g} s"
+            ) from error
         except OSError as error:
             broken += asked
             if broken >= _TRIES_AT_A_BROKEN_ANSWER:
-                raise DriverError(FAILED, f"the server at {path} died {broken} times while it evaluated this structure"
-                                  ) from error
+                raise DriverError(
+                    FAILED,
+                    f"the server at {path} died {broken} times while it evaluated this structure",
+                ) from error
             _check_down(path)
             if monotonic() + pause_s > deadline:
                 why = error.strerror or str(error)
-                raise DriverError(NO_SERVER, f"no server answers at {path} ({why}); start one with `mlip-kmc serve`") from error
+                raise DriverError(
+                    NO_SERVER,
+                    f"no server answers at {path} ({why}); start one with `mlip-kmc serve`",
+                ) from error
         sleep(pause_s)
         pause_s = min(0.5, 1.5 * pause_s)
 
@@ -450,7 +558,10 @@ def greet(connection: "Any", digest: str = "") -> str:
     if kind != HELLO:
         raise said(body) if kind == ERROR else DriverError(NO_SERVER, "the server does not greet")
     if digest and found != digest:
-        raise DriverError(CHANGED, f"the server has the potential {found[:12]}..., not {digest[:12]}...; start it again")
+        raise DriverError(
+            CHANGED,
+            f"the server has the potential {found[:12]}..., not {digest[:12]}...; start it again",
+        )
     return found
 
 
@@ -469,7 +580,10 @@ def packed_error(error: DriverError) -> bytes:
 
 def said(body: bytes) -> DriverError:
     """What `packed_error` packed."""
-    return DriverError(body[0] if body else FAILED, body[1:].decode(errors="replace") or "the server failed and does not say why")
+    return DriverError(
+        body[0] if body else FAILED,
+        body[1:].decode(errors="replace") or "the server failed and does not say why",
+    )
 
 
 # ---- evaluation
@@ -493,15 +607,20 @@ class Watched:
         if stamp != self._stamp:
             found = self._hashed()
             if found != self.digest:
-                raise DriverError(CHANGED, f"the {self.kind} {self.path} is another than the one that was loaded (sha256 "
-                                           f"{found[:12]}..., was {self.digest[:12]}...); start the server again, or restore it")
+                raise DriverError(
+                    CHANGED,
+                    f"the {self.kind} {self.path} is another than the one that was loaded (sha256 "
+                    f"{found[:12]}..., was {self.digest[:12]}...); start the server again, or restore it",
+                )
             self._stamp = stamp
 
     def _now(self) -> tuple[int, ...]:
         try:
             seen = os.stat(self.path)
         except OSError as error:
-            raise DriverError(UNUSABLE, f"cannot read the {self.kind} {self.path}: {error.strerror}") from error
+            raise DriverError(
+                UNUSABLE, f"cannot read the {self.kind} {self.path}: {error.strerror}"
+            ) from error
         return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
     def _hashed(self) -> str:
@@ -509,7 +628,9 @@ class Watched:
             with open(self.path, "rb") as stream:
                 return _digest_of(stream.read())
         except OSError as error:
-            raise DriverError(UNUSABLE, f"cannot read the {self.kind} {self.path}: {error.strerror}") from error
+            raise DriverError(
+                UNUSABLE, f"cannot read the {self.kind} {self.path}: {error.strerror}"
+            ) from error
 
 
 class Evaluator:
@@ -527,17 +648,29 @@ class Evaluator:
         """
         _check_options(options)
         self._halt, self._select = _limit(options, "halt"), _limit(options, "select")
-        self._minimum_A = _distances(options["minimum-distance"]) if "minimum-distance" in options else {}
+        self._minimum_A = (
+            _distances(options["minimum-distance"]) if "minimum-distance" in options else {}
+        )
         self._halts = os.path.abspath(options["halts"]) if "halts" in options else ""
-        named: dict[str, str] = {name: options[name] for name in ("potential", "basis", "active-set") if name in options}
+        named: dict[str, str] = {
+            name: options[name] for name in ("potential", "basis", "active-set") if name in options
+        }
         self._files = {name: Watched(path, name.replace("-", " ")) for name, path in named.items()}
         self._pairs = _baseline(options["baseline"]) if "baseline" in options else {}
         self.digest = _identity(options, self._files, self._pairs)
-        self._graded_by = _digest_of(" ".join(self._files[name].digest for name in ("basis", "active-set")).encode()
-                                     ) if "basis" in named else self.digest
+        self._graded_by = (
+            _digest_of(
+                " ".join(self._files[name].digest for name in ("basis", "active-set")).encode()
+            )
+            if "basis" in named
+            else self.digest
+        )
         if options.get("digest", self.digest) != self.digest:
-            raise DriverError(CHANGED, f"the potential is {self.digest[:12]}..., not {options['digest'][:12]}...: its files "
-                                       "changed; restore them, or start anew")
+            raise DriverError(
+                CHANGED,
+                f"the potential is {self.digest[:12]}..., not {options['digest'][:12]}...: its files "
+                "changed; restore them, or start anew",
+            )
         self._engine = _engine(options, {name: file.path for name, file in self._files.items()})
         for file in self._files.values():
             file.check()  # what was loaded is what was hashed
@@ -557,7 +690,9 @@ class Evaluator:
         try:
             near = _too_near(self._minimum_A, structure) if self._minimum_A else ""
             if near:  # nothing that comes out of it is worth a label
-                raise DriverError(HALTED, f"halt: {near}{self._kept(EVIDENCE, structure, None, source)}")
+                raise DriverError(
+                    HALTED, f"halt: {near}{self._kept(EVIDENCE, structure, None, source)}"
+                )
             answer = self._engine(structure)
             if self._pairs:
                 _add_baseline(answer, self._pairs, structure)
@@ -583,10 +718,23 @@ class Evaluator:
         elif self._select is not None and not gamma < self._select:
             self._kept(CANDIDATE, structure, answer.gamma, source)
 
-    def _kept(self, kind: str, structure: Structure, gamma: "list[float] | None", source: "dict[str, str] | None") -> str:
+    def _kept(
+        self,
+        kind: str,
+        structure: Structure,
+        gamma: "list[float] | None",
+        source: "dict[str, str] | None",
+    ) -> str:
         if not self._halts:
             return ""
-        kept = keep(self._halts, kind, structure, gamma=gamma, source=source or {}, potential=self._graded_by)
+        kept = keep(
+            self._halts,
+            kind,
+            structure,
+            gamma=gamma,
+            source=source or {},
+            potential=self._graded_by,
+        )
         return f"; kept at {kept}"
 
 
@@ -628,7 +776,9 @@ def _distances(text: str) -> dict[str, float]:
         pair, _, value = part.strip().partition("=")
         elements = sorted(pair.split("-"))
         if len(elements) != 2 or not all(element.isalpha() for element in elements):
-            raise DriverError(USAGE, f"--minimum-distance has {part[:40]!r}, which is no pair like Cu-Cu=1.5")
+            raise DriverError(
+                USAGE, f"--minimum-distance has {part[:40]!r}, which is no pair like Cu-Cu=1.5"
+            )
         found["-".join(elements)] = _positive(value, f"--minimum-distance {pair}")
     return found
 
@@ -640,7 +790,11 @@ def _identity(options: "Arguments", files: dict[str, Watched], pairs: "dict[str,
     lines += [f"{name} {options[name]}\n" for name in ("ase", "ase-arguments") if name in options]
     if pairs:
         lines.append(f"baseline {dumps(pairs, sort_keys=True)}\n")
-    return files["potential"].digest if len(lines) == 1 and files else _digest_of("".join(lines).encode())
+    return (
+        files["potential"].digest
+        if len(lines) == 1 and files
+        else _digest_of("".join(lines).encode())
+    )
 
 
 def _engine(options: "Arguments", files: dict[str, str]) -> "Callable[[Structure], Answer]":
@@ -710,7 +864,11 @@ class _PyaceEngine:
 
     def __call__(self, structure: Structure) -> Answer:
         if not self._compared:
-            _compare(lambda probe: self._use(probe, self._graded), lambda probe: self._use(probe, self._plain), structure)
+            _compare(
+                lambda probe: self._use(probe, self._graded),
+                lambda probe: self._use(probe, self._plain),
+                structure,
+            )
             self._compared = True
         return self._use(structure, self._graded or self._plain)
 
@@ -722,20 +880,36 @@ class _PyaceEngine:
         return _answer(energy, forces, calculator.results["gamma"] if graded else None)
 
 
-def _compare(graded: "Callable[[Structure], Answer]", plain: "Callable[[Structure], Answer]", structure: Structure) -> None:
+def _compare(
+    graded: "Callable[[Structure], Answer]",
+    plain: "Callable[[Structure], Answer]",
+    structure: Structure,
+) -> None:
     """Refuse a B-basis that is not the `.yace`'s, by the first structure and it rattled."""
     from random import Random
 
     draw = Random(7)  # noqa: S311 - the same every time
-    rattled = Structure(structure.cell, structure.numbers, [place + draw.gauss(0.0, _RATTLE_A) for place in structure.positions])
+    rattled = Structure(
+        structure.cell,
+        structure.numbers,
+        [place + draw.gauss(0.0, _RATTLE_A) for place in structure.positions],
+    )
     for probe in (structure, rattled):
         one, other = graded(probe), plain(probe)
         energy = abs(one.energy - other.energy) / len(probe)
-        differences = [abs(mine - theirs) for mine, theirs in zip(one.forces, other.forces, strict=True)]
-        if not (energy <= _SAME_EV_PER_ATOM and all(difference <= _SAME_EV_PER_A for difference in differences)):
-            raise DriverError(UNUSABLE, f"the B-basis gives {one.energy:.6f} eV where the potential gives {other.energy:.6f} eV, "
-                                        f"and forces that differ by {max(differences):.1e} eV/A: they do not belong together; "
-                                        "give the .yaml that the .yace was made from")
+        differences = [
+            abs(mine - theirs) for mine, theirs in zip(one.forces, other.forces, strict=True)
+        ]
+        if not (
+            energy <= _SAME_EV_PER_ATOM
+            and all(difference <= _SAME_EV_PER_A for difference in differences)
+        ):
+            raise DriverError(
+                UNUSABLE,
+                f"the B-basis gives {one.energy:.6f} eV where the potential gives {other.energy:.6f} eV, "
+                f"and forces that differ by {max(differences):.1e} eV/A: they do not belong together; "
+                "give the .yaml that the .yace was made from",
+            )
 
 
 _LINKED = {"potential": "potential.yace", "basis": "basis.yaml", "active-set": "active-set.asi"}
@@ -746,7 +920,11 @@ def _first_element(text: str) -> str:
     """The first of a `.yace`'s elements, in a list in a line, over lines or in a block; no YAML reader need be there."""
     import re
 
-    named = re.search(r"""(?:^|[{,])\s*['"]?elements['"]?\s*:\s*(?:\[|(?:\#.*)?\n?\s*-)\s*['"]?([A-Za-z]+)""", text, re.MULTILINE)
+    named = re.search(
+        r"""(?:^|[{,])\s*['"]?elements['"]?\s*:\s*(?:\[|(?:\#.*)?\n?\s*-)\s*['"]?([A-Za-z]+)""",
+        text,
+        re.MULTILINE,
+    )
     return named.group(1) if named else ""
 
 
@@ -762,19 +940,27 @@ class _LammpsEngine:
         self._evaluator = evaluator
         style = "pace/extrapolation" if self._graded else "pace"
         if not self._program.has_style("pair", style):
-            raise DriverError(UNUSABLE, f"this LAMMPS has no pair_style {style}; use --engine pyace")
+            raise DriverError(
+                UNUSABLE, f"this LAMMPS has no pair_style {style}; use --engine pyace"
+            )
         self._links = self._linked()
         self._made: tuple[list[float], list[int]] | None = None  # cell and elements
         self._compared = not self._graded
         self._steps = 0
-        alone = Structure([30.0, 0.0, 0.0, 0.0, 30.0, 0.0, 0.0, 0.0, 30.0], [self._an_element()], [0.0, 0.0, 0.0])
+        alone = Structure(
+            [30.0, 0.0, 0.0, 0.0, 30.0, 0.0, 0.0, 0.0, 30.0], [self._an_element()], [0.0, 0.0, 0.0]
+        )
         self._use(alone, graded=self._graded)  # a potential that LAMMPS cannot read is found now
         self._made = None
 
     def __call__(self, structure: Structure) -> Answer:
         try:
             if not self._compared:
-                _compare(lambda probe: self._anew(probe, graded=True), lambda probe: self._anew(probe, graded=False), structure)
+                _compare(
+                    lambda probe: self._anew(probe, graded=True),
+                    lambda probe: self._anew(probe, graded=False),
+                    structure,
+                )
                 self._made, self._compared = None, True
             answer = self._use(structure, graded=self._graded)
         except BaseException:
@@ -805,7 +991,10 @@ class _LammpsEngine:
         with open(self._files["potential"], encoding="utf-8") as stream:
             named = _first_element(stream.read())
         if named not in atomic_numbers:
-            raise DriverError(UNUSABLE, f"{self._files['potential']} is not a .yace potential: it names no elements")
+            raise DriverError(
+                UNUSABLE,
+                f"{self._files['potential']} is not a .yace potential: it names no elements",
+            )
         return int(atomic_numbers[named])
 
     def _use(self, structure: Structure, *, graded: bool) -> Answer:
@@ -827,7 +1016,9 @@ class _LammpsEngine:
         if self._made != key:
             self._made = None
             self._make(structure, lower, flat, graded=graded)
-            self._program.command("run 0 post no")  # the first run orders atoms its own way: the same structure, the same digits
+            self._program.command(
+                "run 0 post no"
+            )  # the first run orders atoms its own way: the same structure, the same digits
             self._made = key
         self._program.scatter_atoms("x", 1, 3, flat)
         if graded:  # fix pair takes gamma once a time step, and `run 0` makes none
@@ -845,19 +1036,37 @@ class _LammpsEngine:
         names = " ".join(symbols_of(kinds))
         edges = " ".join(f"0 {float(edge)!r}" for edge in lower.diagonal())
         tilts = [float(lower[1, 0]), float(lower[2, 0]), float(lower[2, 1])]
-        region = f"prism {edges} {tilts[0]!r} {tilts[1]!r} {tilts[2]!r}" if any(tilts) else f"block {edges}"
+        region = (
+            f"prism {edges} {tilts[0]!r} {tilts[1]!r} {tilts[2]!r}"
+            if any(tilts)
+            else f"block {edges}"
+        )
         names_of_files = ("basis", "active-set") if graded else ("potential",)
         files = " ".join(os.path.join(self._links, _LINKED[name]) for name in names_of_files)
-        self._program.commands_list([
-            "clear", "units metal", "atom_style atomic", "atom_modify map array sort 0 0", "box tilt large",
-            f"region box {region} units box", f"create_box {len(kinds)} box", "mass * 1.0",
-            f"pair_style {'pace/extrapolation' if graded else f'pace {self._evaluator}'}",
-        ])
+        self._program.commands_list(
+            [
+                "clear",
+                "units metal",
+                "atom_style atomic",
+                "atom_modify map array sort 0 0",
+                "box tilt large",
+                f"region box {region} units box",
+                f"create_box {len(kinds)} box",
+                "mass * 1.0",
+                f"pair_style {'pace/extrapolation' if graded else f'pace {self._evaluator}'}",
+            ]
+        )
         count = len(structure)
-        self._program.create_atoms(count, (self._program.c_tagint * count)(*range(1, count + 1)),
-                                   (ctypes.c_int * count)(*(kinds.index(number) + 1 for number in structure.numbers)), flat)
+        self._program.create_atoms(
+            count,
+            (self._program.c_tagint * count)(*range(1, count + 1)),
+            (ctypes.c_int * count)(*(kinds.index(number) + 1 for number in structure.numbers)),
+            flat,
+        )
         commands = [f"pair_coeff * * {files} {names}", "neighbor 0.1 bin", "thermo_modify norm no"]
-        self._program.commands_list([*commands, "fix gamma all pair 1 pace/extrapolation gamma 1"] if graded else commands)
+        self._program.commands_list(
+            [*commands, "fix gamma all pair 1 pace/extrapolation gamma 1"] if graded else commands
+        )
         if self._program.get_natoms() != count:
             raise DriverError(FAILED, f"LAMMPS took {self._program.get_natoms()} of {count} atoms")
 
@@ -868,16 +1077,23 @@ def _answer(energy: float, forces: "Any", gamma: "Any") -> Answer:
 
 # ---- the short-range baseline
 
+
 def _short_range() -> "Any":
     """The formulae: the file short_range.py beside this one. They need numpy, which the thin client does without."""
     from importlib.util import module_from_spec, spec_from_file_location
 
-    name, path = "_pace_driver_short_range", os.path.join(os.path.dirname(os.path.abspath(__file__)), "short_range.py")
+    name, path = (
+        "_pace_driver_short_range",
+        os.path.join(os.path.dirname(os.path.abspath(__file__)), "short_range.py"),
+    )
     if name not in sys.modules:
         spec = spec_from_file_location(name, path)
         if spec is None or spec.loader is None or not os.path.isfile(path):
-            raise DriverError(UNUSABLE, f"a baseline and minimum distances need {path}; copy it there from beside the original "
-                                        "pace_driver.py")
+            raise DriverError(
+                UNUSABLE,
+                f"a baseline and minimum distances need {path}; copy it there from beside the original "
+                "pace_driver.py",
+            )
         made = module_from_spec(spec)
         spec.loader.exec_module(made)
         sys.modules[name] = made
@@ -897,8 +1113,11 @@ def _baseline(text: str) -> dict[str, "Any"]:
         for name, pair in pairs.items():
             formulae.energy_and_slope(pair, name, _middle(pair))
     except Exception as error:
-        raise DriverError(UNUSABLE, f"the baseline cannot be used: {type(error).__name__}: {error}; it is JSON, as "
-                                    '{"Cu-Cu": {"kind": "zbl", "inner_A": 0.8, "outer_A": 1.2}}') from error
+        raise DriverError(
+            UNUSABLE,
+            f"the baseline cannot be used: {type(error).__name__}: {error}; it is JSON, as "
+            '{"Cu-Cu": {"kind": "zbl", "inner_A": 0.8, "outer_A": 1.2}}',
+        ) from error
     return pairs
 
 
@@ -911,7 +1130,9 @@ def _middle(pair: "Any") -> "Any":
 def _add_baseline(answer: Answer, pairs: dict[str, "Any"], structure: Structure) -> None:
     import numpy as np
 
-    energy, forces = _short_range().energy_and_forces(pairs, symbols_of(structure.numbers), *_places(structure))
+    energy, forces = _short_range().energy_and_forces(
+        pairs, symbols_of(structure.numbers), *_places(structure)
+    )
     answer.energy += float(energy)
     answer.forces = (np.array(answer.forces).reshape(-1, 3) + forces).ravel().tolist()
 
@@ -920,9 +1141,13 @@ def _too_near(minimum_A: dict[str, float], structure: Structure) -> str:
     symbols = symbols_of(structure.numbers)
     if "" in minimum_A:
         kinds = sorted(set(symbols))
-        minimum_A = {f"{one}-{other}": minimum_A[""] for one in kinds for other in kinds if one <= other}
+        minimum_A = {
+            f"{one}-{other}": minimum_A[""] for one in kinds for other in kinds if one <= other
+        }
     found = _short_range().too_near(minimum_A, symbols, *_places(structure))
-    return f"{found[0]} atoms are {found[1]:.4f} A apart, nearer than {found[2]:g} A" if found else ""
+    return (
+        f"{found[0]} atoms are {found[1]:.4f} A apart, nearer than {found[2]:g} A" if found else ""
+    )
 
 
 def _places(structure: Structure) -> tuple["Any", "Any"]:
@@ -943,7 +1168,13 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def keep(
-    folder: str, kind: str, structure: Structure, *, gamma: "list[float] | None", source: dict[str, str], potential: str
+    folder: str,
+    kind: str,
+    structure: Structure,
+    *,
+    gamma: "list[float] | None",
+    source: dict[str, str],
+    potential: str,
 ) -> str:
     """Write a structure, durably, as one frame of extended XYZ, which `mlip-kmc select` reads.
 
@@ -963,19 +1194,31 @@ def keep(
     """
     search = source.get("search") or f"by_hand_{_digest_of(packed_question(structure, {}))[:12]}"
     start = search.split("_")[0]
-    facts = {"search": search, "state": source.get("state") or (start if _made_of(start, _DIGITS) else "0"),
-             "stage": source.get("stage", "search"), "step": source.get("step", "0"), "kind": kind, "potential": potential}
+    facts = {
+        "search": search,
+        "state": source.get("state") or (start if _made_of(start, _DIGITS) else "0"),
+        "stage": source.get("stage", "search"),
+        "step": source.get("step", "0"),
+        "kind": kind,
+        "potential": potential,
+    }
     body = _extended_xyz(structure, gamma, facts).encode()
     name = _file_name(search)
     path = os.path.join(folder, f"{name}-{facts['step']}.xyz")
     try:
         os.makedirs(folder, exist_ok=True)
-        if kind == CANDIDATE and sum(entry.startswith(f"{name}-") for entry in os.listdir(folder)) >= MOST_FRAMES:
+        if (
+            kind == CANDIDATE
+            and sum(entry.startswith(f"{name}-") for entry in os.listdir(folder)) >= MOST_FRAMES
+        ):
             return ""
         _write_durably(folder, path, body)
     except OSError as error:
-        raise DriverError(DISK, f"the structure cannot be kept at {path}: {error.strerror or error}; make room, it is still in "
-                                "the caller's directory") from error
+        raise DriverError(
+            DISK,
+            f"the structure cannot be kept at {path}: {error.strerror or error}; make room, it is still in "
+            "the caller's directory",
+        ) from error
     return path
 
 
@@ -1010,22 +1253,36 @@ def checked_source(source: dict[str, str], code: int) -> dict[str, str]:
         if name == "search":
             fine = len(value) <= 200 and _made_of(value, f"{_LETTERS}{_DIGITS}_.+-")
         else:
-            fine = value in STAGES if name == "stage" else len(value) <= 18 and _made_of(value, _DIGITS)
+            fine = (
+                value in STAGES
+                if name == "stage"
+                else len(value) <= 18 and _made_of(value, _DIGITS)
+            )
         if not fine or name not in _SOURCE:
-            raise DriverError(code, f"{value[:40]!r} is no {name} of a search: a search is named by letters, digits and _.+-, "
-                                    f"state and step are counts, a stage is one of {', '.join(STAGES)}")
+            raise DriverError(
+                code,
+                f"{value[:40]!r} is no {name} of a search: a search is named by letters, digits and _.+-, "
+                f"state and step are counts, a stage is one of {', '.join(STAGES)}",
+            )
     return source
 
 
 def _extended_xyz(structure: Structure, gamma: "list[float] | None", facts: dict[str, str]) -> str:
-    words = [f'Lattice="{" ".join(map(repr, structure.cell))}"',
-             f"Properties=species:S:1:pos:R:3{':gamma:R:1' if gamma else ''}", 'pbc="T T T"', "format=1"]
+    words = [
+        f'Lattice="{" ".join(map(repr, structure.cell))}"',
+        f"Properties=species:S:1:pos:R:3{':gamma:R:1' if gamma else ''}",
+        'pbc="T T T"',
+        "format=1",
+    ]
     words += [f"{key}={value}" for key, value in facts.items()]
     if gamma:
         words.append(f"gamma={max(gamma)!r}")
     rows = []
     for index, symbol in enumerate(symbols_of(structure.numbers)):
-        numbers = [*structure.positions[3 * index : 3 * index + 3], *([gamma[index]] if gamma else [])]
+        numbers = [
+            *structure.positions[3 * index : 3 * index + 3],
+            *([gamma[index]] if gamma else []),
+        ]
         rows.append(" ".join([symbol, *map(repr, numbers)]))
     return "\n".join([str(len(structure)), " ".join(words), *rows, ""])
 
@@ -1102,8 +1359,13 @@ def _run(options: "Arguments") -> int:
     if inside_eon and "step" not in source:
         source = {**_from_eon(run_directory), **source}
     if "socket" in options:
-        answer = ask(options["socket"], structure, source=source, digest=options.get("digest", ""),
-                     wait_s=_positive(options.get("wait-s", "60"), "--wait-s"))
+        answer = ask(
+            options["socket"],
+            structure,
+            source=source,
+            digest=options.get("digest", ""),
+            wait_s=_positive(options.get("wait-s", "60"), "--wait-s"),
+        )
     else:
         with _stdout_kept():
             answer = Evaluator(options).evaluate(structure, source)
@@ -1111,7 +1373,9 @@ def _run(options: "Arguments") -> int:
     if "gamma" in options:
         _write(options["gamma"], gamma_rows(answer))
     elif not (inside_eon or "quiet" in options or answer.halt):
-        sys.stderr.write(f"gamma {max(answer.gamma)!r}\n" if answer.gamma is not None else "gamma unknown\n")
+        sys.stderr.write(
+            f"gamma {max(answer.gamma)!r}\n" if answer.gamma is not None else "gamma unknown\n"
+        )
     if answer.halt:
         _say(f"halt: {answer.halt}")
         return HALTED
@@ -1134,10 +1398,14 @@ def _from_eon(directory: str) -> dict[str, str]:
         return {}  # somebody's own eOn: a halt is named after its structure
     try:
         with open(f"{directory}/{CALLS_FILE}", "ab", buffering=0) as calls:
-            calls.write(b".")  # appending is atomic: threads of a client each get a number of their own
+            calls.write(
+                b"."
+            )  # appending is atomic: threads of a client each get a number of their own
             return checked_source({"search": search, "step": str(calls.tell() - 1)}, MALFORMED)
     except OSError as error:
-        raise DriverError(DISK, f"cannot count force calls in {directory}: {error.strerror}") from error
+        raise DriverError(
+            DISK, f"cannot count force calls in {directory}: {error.strerror}"
+        ) from error
 
 
 def _read(name: str) -> bytes:
@@ -1147,7 +1415,10 @@ def _read(name: str) -> bytes:
         with open(name, "rb") as stream:
             return stream.read(LARGEST_INPUT + 1)
     except OSError as error:
-        raise DriverError(MALFORMED, f"cannot read the structure {name or 'from standard input'}: {error.strerror}") from error
+        raise DriverError(
+            MALFORMED,
+            f"cannot read the structure {name or 'from standard input'}: {error.strerror}",
+        ) from error
 
 
 def _write(name: str, data: bytes) -> None:
@@ -1163,7 +1434,9 @@ def _write(name: str, data: bytes) -> None:
     except OSError as error:
         if name and os.path.isfile(name):
             os.unlink(name)  # half an answer must not be taken for one
-        raise DriverError(DISK, f"cannot write {name or 'to standard output'}: {error.strerror}") from error
+        raise DriverError(
+            DISK, f"cannot write {name or 'to standard output'}: {error.strerror}"
+        ) from error
 
 
 class _stdout_kept:  # noqa: N801 - used as a function; contextlib takes long to import

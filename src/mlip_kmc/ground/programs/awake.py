@@ -22,7 +22,12 @@ class AwakeClock:
         slept_s: of gaps so far, what was not counted.
     """
 
-    def __init__(self, *, longest_gap_s: float = LONGEST_GAP_S, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        longest_gap_s: float = LONGEST_GAP_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """It starts at 0.
 
         Args:

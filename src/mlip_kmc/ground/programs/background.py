@@ -1,8 +1,8 @@
 """A program that runs beside ours, and ends when we do: its standard input is a pipe whose other end we hold.
 
-    server = Background.start(Program.of_python(), ["-m", "mlip_kmc", "serve", ...], log=folder / "server.log")
-    server.ended()                       # its exit code, or None while it runs
-    server.stop()
+server = Background.start(Program.of_python(), ["-m", "mlip_kmc", "serve", ...], log=folder / "server.log")
+server.ended()                       # its exit code, or None while it runs
+server.stop()
 """
 
 import contextlib
@@ -47,8 +47,14 @@ class Background:
             stream = log.open("ab")
         with stream:
             try:
-                process = subprocess.Popen([program.path, *arguments], env=environment, stdin=subprocess.PIPE, stdout=stream,
-                                           stderr=stream, start_new_session=True)
+                process = subprocess.Popen(
+                    [program.path, *arguments],
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=stream,
+                    stderr=stream,
+                    start_new_session=True,
+                )
             except OSError as error:
                 raise ProgramError(f"cannot start {program.name}: {error.strerror}") from error
         return cls(process, name=program.name)

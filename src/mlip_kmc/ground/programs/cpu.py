@@ -34,7 +34,14 @@ def check_cpu(*, cpuinfo: Path = Path("/proc/cpuinfo"), parts: Path | None = Non
     march = known.get("march") if isinstance(known, dict) else None
     if not isinstance(march, str) or march not in _LEVELS:
         return
-    flags = next((set(line.split(":", 1)[1].split()) for line in text.splitlines() if line.startswith("flags")), None)
+    flags = next(
+        (
+            set(line.split(":", 1)[1].split())
+            for line in text.splitlines()
+            if line.startswith("flags")
+        ),
+        None,
+    )
     if flags is None:
         return
     names = list(_LEVELS)

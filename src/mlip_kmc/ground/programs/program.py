@@ -1,8 +1,8 @@
 """One outside program: found once, run in its own process group, ended with its children.
 
-    eonclient = Program.find("eonclient")
-    done = eonclient.run(["--help"], cwd=Path("."), time_limit_s=60)
-    done.end, done.returncode, done.tail()
+eonclient = Program.find("eonclient")
+done = eonclient.run(["--help"], cwd=Path("."), time_limit_s=60)
+done.end, done.returncode, done.tail()
 """
 
 import contextlib
@@ -94,10 +94,14 @@ class Program:
         """
         path = shutil.which(name)
         if path is None:
-            raise ProgramError(f"the program {name} is not on PATH; run inside the image (apptainer exec image.sif)")
+            raise ProgramError(
+                f"the program {name} is not on PATH; run inside the image (apptainer exec image.sif)"
+            )
         guard = shutil.which("setpriv")
         # absolute: a program runs in a directory of its own, where a relative entry of PATH leads nowhere
-        return cls(name=name, path=str(Path(path).absolute()), guard=guard and str(Path(guard).absolute()))
+        return cls(
+            name=name, path=str(Path(path).absolute()), guard=guard and str(Path(guard).absolute())
+        )
 
     @classmethod
     def of_python(cls) -> "Program":
@@ -105,8 +109,15 @@ class Program:
         return cls(name="python3", path=sys.executable, guard=None)
 
     def run(
-        self, arguments: list[str], *, cwd: Path, time_limit_s: float, cancelled: threading.Event | None = None,
-        look: Callable[[], bool] | None = None, stdin: Path = Path(os.devnull), keep: tuple[str, ...] = (),
+        self,
+        arguments: list[str],
+        *,
+        cwd: Path,
+        time_limit_s: float,
+        cancelled: threading.Event | None = None,
+        look: Callable[[], bool] | None = None,
+        stdin: Path = Path(os.devnull),
+        keep: tuple[str, ...] = (),
     ) -> Finished:
         """Run in `cwd`, in a process group of its own that is ended, whole, at the limit or when cancelled.
 
@@ -127,19 +138,35 @@ class Program:
         command = [self.path, *arguments]
         if self.guard:
             command = [self.guard, "--pdeathsig", "KILL", "--", *command]
-        environment = {name: os.environ[name] for name in (*KEPT_ENVIRONMENT, *keep) if name in os.environ}
+        environment = {
+            name: os.environ[name] for name in (*KEPT_ENVIRONMENT, *keep) if name in os.environ
+        }
         environment["OMP_NUM_THREADS"] = "1"
         with _files_for(stdout, stderr) as (out, err), stdin.open("rb") as given:
             try:
                 process = subprocess.Popen(
-                    command, cwd=cwd, env=environment, stdin=given, stdout=out, stderr=err, start_new_session=True,
+                    command,
+                    cwd=cwd,
+                    env=environment,
+                    stdin=given,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
                 )
             except OSError as error:
                 raise ProgramError(f"cannot start {self.name}: {error.strerror}") from error
             clock = AwakeClock()
             end = _wait(process, clock, time_limit_s=time_limit_s, cancelled=cancelled, look=look)
-        finished = Finished(end=end, returncode=process.returncode, stdout=stdout, stderr=stderr, slept_s=clock.slept_s)
-        said = _end_of(stderr).decode(errors="replace") if finished.returncode in _CANNOT_START else ""
+        finished = Finished(
+            end=end,
+            returncode=process.returncode,
+            stdout=stdout,
+            stderr=stderr,
+            slept_s=clock.slept_s,
+        )
+        said = (
+            _end_of(stderr).decode(errors="replace") if finished.returncode in _CANNOT_START else ""
+        )
         if self.guard and said.startswith(f"{Path(self.guard).name}: "):
             raise ProgramError(f"cannot start {self.name}: {said.splitlines()[0]}")
         return finished
@@ -163,7 +190,11 @@ def _end_of(path: Path) -> bytes:
 
 
 def _wait(
-    process: subprocess.Popen[bytes], clock: AwakeClock, *, time_limit_s: float, cancelled: threading.Event | None,
+    process: subprocess.Popen[bytes],
+    clock: AwakeClock,
+    *,
+    time_limit_s: float,
+    cancelled: threading.Event | None,
     look: Callable[[], bool] | None,
 ) -> ProgramEnd:
     """Wait for the end, the limit or the cancellation; the process group is gone afterwards."""
@@ -188,7 +219,11 @@ def _wait(
 
 
 def _first_of(
-    ended: threading.Event, cancelled: threading.Event | None, look: Callable[[], bool] | None, clock: AwakeClock, *,
+    ended: threading.Event,
+    cancelled: threading.Event | None,
+    look: Callable[[], bool] | None,
+    clock: AwakeClock,
+    *,
     time_limit_s: float,
 ) -> ProgramEnd:
     longest = _LONGEST_WAIT_S if cancelled is None and look is None else _LOOK_S

@@ -1,8 +1,8 @@
 """Hessians from forces, and the lowest eigenvalue of one that is too large to write down.
 
-    hessian = dense_hessian(forces, positions, free=np.arange(107), step_A=5e-3)
-    found = lowest_eigenvalue(forces, positions, free=np.arange(107), rigid=translations)
-    found.converged, found.eV_per_A2
+hessian = dense_hessian(forces, positions, free=np.arange(107), step_A=5e-3)
+found = lowest_eigenvalue(forces, positions, free=np.arange(107), rigid=translations)
+found.converged, found.eV_per_A2
 """
 
 from collections.abc import Callable
@@ -42,7 +42,9 @@ class Lowest:
     converged: bool
 
 
-def dense_hessian(forces: Forces, positions_A: Array, *, free: Indices, step_A: float = 5e-3) -> Array:
+def dense_hessian(
+    forces: Forces, positions_A: Array, *, free: Indices, step_A: float = 5e-3
+) -> Array:
     """The Hessian of some atoms by central differences of forces, made symmetric.
 
     Args:
@@ -54,14 +56,24 @@ def dense_hessian(forces: Forces, positions_A: Array, *, free: Indices, step_A: 
     Returns:
         (3 n, 3 n) in eV/A^2.
     """
-    columns = [_product(forces, positions_A, free, direction.reshape(-1, 3), step_A) for direction in np.eye(3 * len(free))]
+    columns = [
+        _product(forces, positions_A, free, direction.reshape(-1, 3), step_A)
+        for direction in np.eye(3 * len(free))
+    ]
     found = np.column_stack(columns)
     return np.asarray((found + found.T) / 2)
 
 
 def lowest_eigenvalue(
-    forces: Forces, positions_A: Array, *, free: Indices, rigid: Array, step_A: float = 1e-3, accuracy: float = 1e-2,
-    floor_eV_per_A2: float = 5e-4, most_products: int = MOST_PRODUCTS,
+    forces: Forces,
+    positions_A: Array,
+    *,
+    free: Indices,
+    rigid: Array,
+    step_A: float = 1e-3,
+    accuracy: float = 1e-2,
+    floor_eV_per_A2: float = 5e-4,
+    most_products: int = MOST_PRODUCTS,
 ) -> Lowest:
     """Lowest eigenvalue of the Hessian of some atoms, rigid motions left out.
 
@@ -112,7 +124,9 @@ def lowest_eigenvalue(
     return best
 
 
-def _product(forces: Forces, positions_A: Array, free: Indices, direction: Array, scale: float) -> Array:
+def _product(
+    forces: Forces, positions_A: Array, free: Indices, direction: Array, scale: float
+) -> Array:
     """(3 n,) the Hessian times a direction (n, 3), by a central difference over plus and minus `scale` times it."""
     ends = []
     for sign in (1, -1):
@@ -140,5 +154,7 @@ def _lowest_of(diagonal: list[float], beside: list[float], left: float) -> tuple
     """Lowest eigenvalue of the iteration's tridiagonal matrix, and how far the Hessian's may be from it."""
     from scipy.linalg import eigh_tridiagonal
 
-    values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(beside), select="i", select_range=(0, 0))
+    values, vectors = eigh_tridiagonal(
+        np.array(diagonal), np.array(beside), select="i", select_range=(0, 0)
+    )
     return float(values[0]), left * abs(float(vectors[-1, 0]))

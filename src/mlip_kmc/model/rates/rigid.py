@@ -35,7 +35,9 @@ class RigidMotions:
     log_inertia: float
 
 
-def rigid_motions(hessian: Array, *, masses_u: Array, positions_A: Array, held_A: Array) -> RigidMotions:
+def rigid_motions(
+    hessian: Array, *, masses_u: Array, positions_A: Array, held_A: Array
+) -> RigidMotions:
     """What a structure can do freely.
 
     Args:
@@ -46,12 +48,21 @@ def rigid_motions(hessian: Array, *, masses_u: Array, positions_A: Array, held_A
     """
     roots = np.sqrt(np.repeat(masses_u, 3))
     shifts = np.tile(np.eye(3), (len(masses_u), 1)) * roots[:, None]
-    translations = shifts / np.linalg.norm(shifts, axis=0) if len(held_A) == 0 else np.empty((len(roots), 0))
+    translations = (
+        shifts / np.linalg.norm(shifts, axis=0) if len(held_A) == 0 else np.empty((len(roots), 0))
+    )
     axes, origin = _axes(masses_u, positions_A, held_A)
-    turned = np.column_stack([np.cross(axis, positions_A - origin).ravel() * roots for axis in axes.T]
-                             ) if axes.shape[1] else np.empty((len(roots), 0))
+    turned = (
+        np.column_stack([np.cross(axis, positions_A - origin).ravel() * roots for axis in axes.T])
+        if axes.shape[1]
+        else np.empty((len(roots), 0))
+    )
     free = _free(hessian, turned, axes)
-    turns = turned @ np.linalg.lstsq(axes, free, rcond=None)[0] if free.shape[1] else np.empty((len(roots), 0))
+    turns = (
+        turned @ np.linalg.lstsq(axes, free, rcond=None)[0]
+        if free.shape[1]
+        else np.empty((len(roots), 0))
+    )
     unit = np.linalg.qr(turns)[0] if turns.shape[1] else turns
     log_inertia = float(np.linalg.slogdet(turns.T @ turns)[1]) if turns.shape[1] else 0.0
     return RigidMotions(np.hstack([translations, unit]), turns.shape[1], log_inertia)

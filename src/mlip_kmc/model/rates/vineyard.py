@@ -117,15 +117,24 @@ def spectrum(hessian: Array, *, masses_u: Array, positions_A: Array, held_A: Arr
     rigid = rigid_motions(hessian, masses_u=masses_u, positions_A=positions_A, held_A=held_A)
     inside = hessian - rigid.vectors @ (rigid.vectors.T @ hessian)
     inside = inside - (inside @ rigid.vectors) @ rigid.vectors.T
-    away = 2.0 * float(np.linalg.norm(hessian)) + 1.0  # beyond every eigenvalue: the rigid ones come last
+    away = (
+        2.0 * float(np.linalg.norm(hessian)) + 1.0
+    )  # beyond every eigenvalue: the rigid ones come last
     count = rigid.vectors.shape[1]
-    values = np.linalg.eigvalsh((inside + inside.T) / 2 + away * rigid.vectors @ rigid.vectors.T)[: len(hessian) - count]
+    values = np.linalg.eigvalsh((inside + inside.T) / 2 + away * rigid.vectors @ rigid.vectors.T)[
+        : len(hessian) - count
+    ]
     if len(values) == 0:
         return Spectrum(0, 0, 0.0, 0.0, 0.0, 0.0, rigid.rotations, rigid.log_inertia)
     return Spectrum(
-        modes=len(values), negative=int((values < 0).sum()), lowest=float(values[0]), softest=float(np.abs(values).min()),
-        largest=float(np.abs(values).max()), log_positive=float(np.log(values[values > 0]).sum()),
-        rotations=rigid.rotations, log_inertia=rigid.log_inertia,
+        modes=len(values),
+        negative=int((values < 0).sum()),
+        lowest=float(values[0]),
+        softest=float(np.abs(values).min()),
+        largest=float(np.abs(values).max()),
+        log_positive=float(np.log(values[values > 0]).sum()),
+        rotations=rigid.rotations,
+        log_inertia=rigid.log_inertia,
     )
 
 
@@ -136,12 +145,20 @@ def prefactors(reactant: Spectrum, saddle: Spectrum, product: Spectrum) -> Prefa
         PrefactorFailure: harmonic theory gives none, for one of the two: then it gives none for the other either, because rates
             of both must come from one theory to obey detailed balance.
     """
-    for point, found in ((Point.REACTANT, reactant), (Point.SADDLE, saddle), (Point.PRODUCT, product)):
+    for point, found in (
+        (Point.REACTANT, reactant),
+        (Point.SADDLE, saddle),
+        (Point.PRODUCT, product),
+    ):
         _check(point, found, negative=1 if point is Point.SADDLE else 0)
         if (found.rotations, found.modes) != (reactant.rotations, reactant.modes):
-            raise PrefactorFailure(FailureKind.OTHER_ROTATIONS, point, f"{found.rotations}, not {reactant.rotations}")
-    return Prefactors(forward_per_s=_vineyard(reactant, saddle, Point.REACTANT),
-                      back_per_s=_vineyard(product, saddle, Point.PRODUCT))
+            raise PrefactorFailure(
+                FailureKind.OTHER_ROTATIONS, point, f"{found.rotations}, not {reactant.rotations}"
+            )
+    return Prefactors(
+        forward_per_s=_vineyard(reactant, saddle, Point.REACTANT),
+        back_per_s=_vineyard(product, saddle, Point.PRODUCT),
+    )
 
 
 def _check(point: Point, found: Spectrum, *, negative: int) -> None:
@@ -151,12 +168,22 @@ def _check(point: Point, found: Spectrum, *, negative: int) -> None:
         raise PrefactorFailure(FailureKind.SOFT_MODE, point, f"{found.softest:.1e} eV/(A^2 u)")
     if found.negative != negative:
         kind = FailureKind.NOT_A_SADDLE if negative else FailureKind.NOT_A_MINIMUM
-        raise PrefactorFailure(kind, point, f"{found.negative} negative eigenvalues, lowest {found.lowest:.1e} eV/(A^2 u)")
+        raise PrefactorFailure(
+            kind,
+            point,
+            f"{found.negative} negative eigenvalues, lowest {found.lowest:.1e} eV/(A^2 u)",
+        )
 
 
 def _vineyard(minimum: Spectrum, saddle: Spectrum, point: Point) -> float:
-    exponent = (minimum.log_positive - saddle.log_positive + saddle.log_inertia - minimum.log_inertia) / 2
+    exponent = (
+        minimum.log_positive - saddle.log_positive + saddle.log_inertia - minimum.log_inertia
+    ) / 2
     found = FREQUENCY_PER_S * math.exp(min(exponent, 100.0))
     if not LEAST_PER_S <= found <= MOST_PER_S:
-        raise PrefactorFailure(FailureKind.OUT_OF_RANGE, point, f"{found:.1e} per s, not {LEAST_PER_S:.0e} to {MOST_PER_S:.0e}")
+        raise PrefactorFailure(
+            FailureKind.OUT_OF_RANGE,
+            point,
+            f"{found:.1e} per s, not {LEAST_PER_S:.0e} to {MOST_PER_S:.0e}",
+        )
     return found

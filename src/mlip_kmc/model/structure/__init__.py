@@ -17,5 +17,19 @@ from mlip_kmc.model.structure.prepare import Prepared, prepare, species_of
 from mlip_kmc.model.structure.reader import read_structure
 from mlip_kmc.model.structure.xyz import read_frames, text_of
 
-__all__ = ["Array", "Prepared", "Unused", "element_of", "fixed_atoms", "from_con", "minimum_image", "prepare", "read_frames",
-           "read_structure", "species_of", "text_of", "to_con", "unused_in"]
+__all__ = [
+    "Array",
+    "Prepared",
+    "Unused",
+    "element_of",
+    "fixed_atoms",
+    "from_con",
+    "minimum_image",
+    "prepare",
+    "read_frames",
+    "read_structure",
+    "species_of",
+    "text_of",
+    "to_con",
+    "unused_in",
+]

@@ -31,7 +31,9 @@ def lengths_and_angles(cell: Array) -> tuple[list[float], list[float]]:
     """
     lengths = np.linalg.norm(cell, axis=1)
     if not (np.abs(np.triu(cell, 1)).max() <= 1e-8 and np.diag(cell).min() > 0):
-        raise StructureError("a .con file holds a cell with a along x and b in the xy plane; prepare() rotates to it")
+        raise StructureError(
+            "a .con file holds a cell with a along x and b in the xy plane; prepare() rotates to it"
+        )
     angles = []
     for first, second in ((1, 2), (0, 2), (0, 1)):
         # arccos alone would lose half the digits of small angles
@@ -47,16 +49,24 @@ def from_lengths_and_angles(lengths: list[float], angles_degree: list[float]) ->
     Raises:
         StructureError: they make no cell.
     """
-    cosines = [0.0 if angle == 90.0 else float(np.cos(np.radians(angle))) for angle in angles_degree]
+    cosines = [
+        0.0 if angle == 90.0 else float(np.cos(np.radians(angle))) for angle in angles_degree
+    ]
     cos_alpha, cos_beta, cos_gamma = cosines
     sin_gamma = 1.0 if cos_gamma == 0.0 else float(np.sin(np.radians(angles_degree[2])))
     a, b, c = lengths
     cy = (cos_alpha - cos_beta * cos_gamma) / sin_gamma if sin_gamma > 0.0 else 1.0
     cz_squared = 1.0 - cos_beta**2 - cy**2
-    if not (cz_squared > 0.0 and min(lengths) > 0.0 and np.isfinite([*lengths, *angles_degree]).all()):
-        raise StructureError(f"the lengths {lengths} and angles {angles_degree} of the .con file make no cell; correct them")
+    if not (
+        cz_squared > 0.0 and min(lengths) > 0.0 and np.isfinite([*lengths, *angles_degree]).all()
+    ):
+        raise StructureError(
+            f"the lengths {lengths} and angles {angles_degree} of the .con file make no cell; correct them"
+        )
     cz = np.sqrt(cz_squared)
-    return np.array([[a, 0, 0], [b * cos_gamma, b * sin_gamma, 0], [c * cos_beta, c * cy, c * cz]], dtype=float)
+    return np.array(
+        [[a, 0, 0], [b * cos_gamma, b * sin_gamma, 0], [c * cos_beta, c * cy, c * cz]], dtype=float
+    )
 
 
 def minimum_image(vectors: Array, cell: Array) -> Array:

@@ -21,7 +21,9 @@ def read_cif(path: Path) -> Atoms:
     Raises:
         StructureError: it holds none, or a site is occupied in part.
     """
-    blocks = [block for block in parse_cif(io.StringIO(text_of_file(path))) if block.has_structure()]
+    blocks = [
+        block for block in parse_cif(io.StringIO(text_of_file(path))) if block.has_structure()
+    ]
     if not blocks:
         raise StructureError("it holds no structure; give a whole file of a format that ASE reads")
     _check_occupancies(blocks[-1])
@@ -34,14 +36,20 @@ def _check_occupancies(block: CIFBlock) -> None:
     given = block.get("_atom_site_occupancy")
     if given is None:
         return
-    names = block.get("_atom_site_label") or block.get("_atom_site_type_symbol") or range(1, len(given) + 1)
+    names = (
+        block.get("_atom_site_label")
+        or block.get("_atom_site_type_symbol")
+        or range(1, len(given) + 1)
+    )
     for name, value in zip(names, given, strict=True):
         if value in _UNKNOWN:
             continue
         occupancy = _number(value)
         if not abs(occupancy - 1.0) <= _WHOLE:
-            raise StructureError(f"site {name} is occupied to {occupancy:g} only, but a run moves whole atoms: build a "
-                                 "supercell, put an atom of one element or a vacancy on each of its sites, and give that")
+            raise StructureError(
+                f"site {name} is occupied to {occupancy:g} only, but a run moves whole atoms: build a "
+                "supercell, put an atom of one element or a vacancy on each of its sites, and give that"
+            )
 
 
 def _number(value: Any) -> float:

@@ -17,8 +17,13 @@ from mlip_kmc.model.structure.notes import UNUSED, Unused
 
 _FREE = (False, False, False)
 _ANGSTROM = ("angstrom", "ang", "a")
-_SECTIONS = {"has_velocities": "velocities", "has_forces": "forces", "has_bonds": "bonds", "has_spreads": "spreads",
-             "has_displacements": "displacements"}
+_SECTIONS = {
+    "has_velocities": "velocities",
+    "has_forces": "forces",
+    "has_bonds": "bonds",
+    "has_spreads": "spreads",
+    "has_displacements": "displacements",
+}
 
 
 def to_con(atoms: Atoms, positions: Array | None = None, *, decimals: int | None = None) -> str:
@@ -41,17 +46,29 @@ def to_con(atoms: Atoms, positions: Array | None = None, *, decimals: int | None
         raise StructureError(f"a .con file needs {len(atoms)} finite positions")
     check_masses(atoms)
     lengths, angles = lengths_and_angles(np.asarray(atoms.cell.array, dtype=float))
-    rows = zip(atoms.get_chemical_symbols(), places.tolist(), atoms.get_masses().tolist(), strict=True)
+    rows = zip(
+        atoms.get_chemical_symbols(), places.tolist(), atoms.get_masses().tolist(), strict=True
+    )
     frame = readcon.ConFrame(
         cell=lengths,
         angles=angles,
         atoms=[
-            readcon.Atom(symbol=symbol, x=x, y=y, z=z, fixed=[index in fixed] * 3, atom_id=index + 1, mass=mass)
+            readcon.Atom(
+                symbol=symbol,
+                x=x,
+                y=y,
+                z=z,
+                fixed=[index in fixed] * 3,
+                atom_id=index + 1,
+                mass=mass,
+            )
             for index, (symbol, (x, y, z), mass) in enumerate(rows)
         ],
         prebox_header=["mlip-kmc", ""],
     )
-    text: str = readcon.write_con_string([frame], **({} if decimals is None else {"precision": decimals}))
+    text: str = readcon.write_con_string(
+        [frame], **({} if decimals is None else {"precision": decimals})
+    )
     return text
 
 
@@ -75,7 +92,9 @@ def read_con(text: str) -> Atoms:
     """
     frame = _last_frame(text)
     atoms = _from_frame(frame)
-    atoms.info[UNUSED] = Unused(names=tuple(name for has, name in _SECTIONS.items() if getattr(frame, has, False)))
+    atoms.info[UNUSED] = Unused(
+        names=tuple(name for has, name in _SECTIONS.items() if getattr(frame, has, False))
+    )
     return atoms
 
 
@@ -84,7 +103,9 @@ def _last_frame(text: str) -> Any:
         frames = readcon.read_con_string(text)
     except Exception as error:  # readcon raises its own types
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise StructureError(f"not a .con structure: {said}; give a whole file that eOn or ASE wrote") from error
+        raise StructureError(
+            f"not a .con structure: {said}; give a whole file that eOn or ASE wrote"
+        ) from error
     if not frames:
         raise StructureError("the .con file holds no frame; give a whole one")
     return frames[-1]
@@ -95,13 +116,21 @@ def _from_frame(frame: Any) -> Atoms:
     ids = [entry.atom_id for entry in entries]
     if len(set(ids)) == len(ids):
         entries.sort(key=lambda entry: entry.atom_id)
-    positions = np.array([[entry.x, entry.y, entry.z] for entry in entries], dtype=float).reshape(-1, 3)
+    positions = np.array([[entry.x, entry.y, entry.z] for entry in entries], dtype=float).reshape(
+        -1, 3
+    )
     metadata = dict(frame.metadata)
-    atoms = Atoms(elements_of([str(entry.symbol) for entry in entries]), positions=positions, cell=_cell(frame, metadata),
-                  pbc=_periodic(metadata))
+    atoms = Atoms(
+        elements_of([str(entry.symbol) for entry in entries]),
+        positions=positions,
+        cell=_cell(frame, metadata),
+        pbc=_periodic(metadata),
+    )
     if all(entry.mass for entry in entries):
         atoms.set_masses([entry.mass for entry in entries])
-    constrain(atoms, np.array([entry.fixed or _FREE for entry in entries], dtype=bool).reshape(-1, 3))
+    constrain(
+        atoms, np.array([entry.fixed or _FREE for entry in entries], dtype=bool).reshape(-1, 3)
+    )
     return atoms
 
 
@@ -113,7 +142,9 @@ def _cell(frame: Any, metadata: Mapping[str, Any]) -> Array:
         return from_lengths_and_angles(list(frame.cell), list(frame.angles))
     vectors = np.array(metadata["lattice_vectors"], dtype=float)
     if vectors.shape != (3, 3) or not np.isfinite(vectors).all():
-        raise StructureError("the .con file's lattice_vectors are not three vectors of three finite numbers; correct them")
+        raise StructureError(
+            "the .con file's lattice_vectors are not three vectors of three finite numbers; correct them"
+        )
     return vectors
 
 

@@ -1,7 +1,7 @@
 """Fixed atoms: eOn holds an atom as a whole or not at all.
 
-    fixed_atoms(atoms)                 # sorted indices
-    constrain(atoms, flags)            # (N, 3) True where a coordinate is fixed -> one FixAtoms, or a refusal
+fixed_atoms(atoms)                 # sorted indices
+constrain(atoms, flags)            # (N, 3) True where a coordinate is fixed -> one FixAtoms, or a refusal
 """
 
 from typing import Any
@@ -28,7 +28,9 @@ def fixed_atoms(atoms: Atoms) -> Indices:
         mask = _mask(constraint)
         indices = [int(index) for index in constraint.get_indices()]
         if any(not -len(atoms) <= index < len(atoms) for index in indices):
-            raise StructureError(f"the structure fixes atoms that it does not have: it has {len(atoms)}; correct its constraints")
+            raise StructureError(
+                f"the structure fixes atoms that it does not have: it has {len(atoms)}; correct its constraints"
+            )
         whole = [index % len(atoms) for index in indices]
         if mask is not None and mask.any() and not mask.all() and whole:
             raise StructureError(partly_fixed(whole[0], mask))
@@ -45,14 +47,22 @@ def _mask(constraint: Any) -> Flags | None:
         return None
     if isinstance(constraint, FixCartesian | FixScaled):
         return np.broadcast_to(np.asarray(constraint.mask, dtype=bool), (3,))
-    indices = [int(index) for index in constraint.get_indices()] if hasattr(constraint, "get_indices") else []
+    indices = (
+        [int(index) for index in constraint.get_indices()]
+        if hasattr(constraint, "get_indices")
+        else []
+    )
     kind = type(constraint).__name__
     if isinstance(constraint, FixedLine | FixedPlane) and indices:
-        raise StructureError(f"atom {indices[0]} (from 0) may move along some directions only ({kind}), but eOn holds an atom as "
-                             "a whole or not at all: fix it by FixAtoms, or free it")
+        raise StructureError(
+            f"atom {indices[0]} (from 0) may move along some directions only ({kind}), but eOn holds an atom as "
+            "a whole or not at all: fix it by FixAtoms, or free it"
+        )
     which = f" (atoms {', '.join(map(str, indices[:4]))})" if indices else ""
-    raise StructureError(f"the structure has a constraint {kind}{which}, but eOn knows only FixAtoms: fix these atoms as a "
-                         "whole, or take it out of the file")
+    raise StructureError(
+        f"the structure has a constraint {kind}{which}, but eOn knows only FixAtoms: fix these atoms as a "
+        "whole, or take it out of the file"
+    )
 
 
 def partly_fixed(index: int, fixed: Flags) -> str:
@@ -63,8 +73,10 @@ def partly_fixed(index: int, fixed: Flags) -> str:
         fixed: (3,) True where it is.
     """
     flags = " ".join("F" if flag else "T" for flag in fixed)
-    return (f"atom {index} (from 0) is fixed along some directions only ({flags}, where T moves), but eOn holds an atom as a "
-            "whole or not at all: write F F F or T T T for it")
+    return (
+        f"atom {index} (from 0) is fixed along some directions only ({flags}, where T moves), but eOn holds an atom as a "
+        "whole or not at all: write F F F or T T T for it"
+    )
 
 
 def constrain(atoms: Atoms, fixed: Flags) -> None:

@@ -60,7 +60,11 @@ def elements_of(names: Sequence[str]) -> list[str]:
 
 def element_of_mass(mass: float) -> str | None:
     """The only element whose standard atomic weight, in u, is this mass; None for isotopes and anything else."""
-    near = [number for number in np.flatnonzero(np.abs(atomic_masses - mass) <= _MASS_TOLERANCE).tolist() if number in _WEIGHED]
+    near = [
+        number
+        for number in np.flatnonzero(np.abs(atomic_masses - mass) <= _MASS_TOLERANCE).tolist()
+        if number in _WEIGHED
+    ]
     return str(chemical_symbols[near[0]]) if len(near) == 1 else None
 
 

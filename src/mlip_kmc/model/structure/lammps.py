@@ -25,7 +25,16 @@ from mlip_kmc.model.structure.types import ADVICE, elements_of_types, species_of
 
 _SECTION = re.compile(r"[A-Z][A-Za-z]*( [A-Z][A-Za-z]*)*")
 _COUNT = re.compile(r"(\d+)\s+(atoms|atom types)")
-_SIDES = {"xlo xhi": 2, "ylo yhi": 2, "zlo zhi": 2, "xy xz yz": 3, "avec": 3, "bvec": 3, "cvec": 3, "abc origin": 3}
+_SIDES = {
+    "xlo xhi": 2,
+    "ylo yhi": 2,
+    "zlo zhi": 2,
+    "xy xz yz": 3,
+    "avec": 3,
+    "bvec": 3,
+    "cvec": 3,
+    "abc origin": 3,
+}
 _SIDE = re.compile(r"(.*?)\s+(" + "|".join(name.replace(" ", r"\s+") for name in _SIDES) + ")")
 _STYLES = {"atomic": 1, "charge": 1, "molecular": 2, "bond": 2, "angle": 2, "full": 2}
 """Column of the type, from 0; the position is the last three before image flags."""
@@ -69,20 +78,31 @@ def read_data(path: Path, *, species: Sequence[str] = ()) -> Atoms:
     numbers = _numbers([row[column] for row in rows], labels)
     masses = _masses(data, labels)
     count = data.counts.get("atom types", max(numbers))
-    comments = {number: text for number, text in _comments(data, labels).items() if len(text.split()) == 1}
-    elements = species_of_types(count, species=species, labels={**comments, **labels}, masses=masses)
+    comments = {
+        number: text for number, text in _comments(data, labels).items() if len(text.split()) == 1
+    }
+    elements = species_of_types(
+        count, species=species, labels={**comments, **labels}, masses=masses
+    )
     cell = _cell(data)
     end = -3 if flags else None
     places = np.array([[float(word) for word in row[:end][-3:]] for row in rows])
     if flags:
         places += np.array([[int(word) for word in row[-3:]] for row in rows]) @ cell
     order = np.argsort([int(row[0]) for row in rows], kind="stable")
-    atoms = Atoms(elements_of_types(np.array(numbers)[order].tolist(), elements), positions=places[order], cell=cell, pbc=True)
+    atoms = Atoms(
+        elements_of_types(np.array(numbers)[order].tolist(), elements),
+        positions=places[order],
+        cell=cell,
+        pbc=True,
+    )
     if set(numbers) <= set(masses):
         atoms.set_masses([masses[numbers[index]] for index in order])
-    unused = (*(("charges",) if data.style in ("charge", "full") else ()),
-              *(("molecules",) if _STYLES[data.style] == 2 else ()),
-              *(name for name in data.sections if name not in _USED))
+    unused = (
+        *(("charges",) if data.style in ("charge", "full") else ()),
+        *(("molecules",) if _STYLES[data.style] == 2 else ()),
+        *(name for name in data.sections if name not in _USED),
+    )
     atoms.info[UNUSED] = Unused(names=unused)
     return atoms
 
@@ -90,7 +110,9 @@ def read_data(path: Path, *, species: Sequence[str] = ()) -> Atoms:
 def _check_units(comment: str) -> None:
     units = _UNITS.search(comment)
     if units is not None and units.group(1) not in _IN_ANGSTROM:
-        raise StructureError(f"it has LAMMPS' units {units.group(1)}; convert it to metal, in which lengths are in A")
+        raise StructureError(
+            f"it has LAMMPS' units {units.group(1)}; convert it to metal, in which lengths are in A"
+        )
 
 
 def _parsed(text: str) -> _Data:
@@ -112,7 +134,9 @@ def _parsed(text: str) -> _Data:
             name = " ".join(side.group(2).split())
             data.sides[name] = [float(word) for word in side.group(1).split()]
             if len(data.sides[name]) != _SIDES[name]:
-                raise StructureError(f"its line {plain!r} has not {_SIDES[name]} numbers before {name}")
+                raise StructureError(
+                    f"its line {plain!r} has not {_SIDES[name]} numbers before {name}"
+                )
     return data
 
 
@@ -125,11 +149,15 @@ def _columns(data: _Data, rows: Sequence[Sequence[str]]) -> tuple[int, bool]:
     if not data.style:
         data.style = _guessed(data, rows, columns)
     if data.style not in _STYLES:
-        raise StructureError(f"its atoms have the style {data.style!r}, which is not read; use one of {', '.join(_STYLES)}")
+        raise StructureError(
+            f"its atoms have the style {data.style!r}, which is not read; use one of {', '.join(_STYLES)}"
+        )
     least = _WIDTHS[data.style]
     if columns not in (least, least + 3):
-        raise StructureError(f"its atoms have {columns} columns, but the style {data.style} has {least}, or {least + 3} with "
-                             "image flags")
+        raise StructureError(
+            f"its atoms have {columns} columns, but the style {data.style} has {least}, or {least + 3} with "
+            "image flags"
+        )
     return _STYLES[data.style], columns > least
 
 
@@ -139,12 +167,16 @@ def _guessed(data: _Data, rows: Sequence[Sequence[str]], columns: int) -> str:
     if alone is not None:
         return alone
     count, labels = data.counts.get("atom types", 0), set(_labels(data).values())
-    types = all(row[2] in labels or (row[2].isdecimal() and 1 <= int(row[2]) <= count) for row in rows)
+    types = all(
+        row[2] in labels or (row[2].isdecimal() and 1 <= int(row[2]) <= count) for row in rows
+    )
     charges = any("." in row[2] or "-" in row[2] for row in rows)
     if columns in (6, 9) and types != charges:
         return "molecular" if types else "charge"
-    raise StructureError(f"its atoms have {columns} columns, of which no style can be told; name it in the file, as "
-                         "'Atoms # charge'")
+    raise StructureError(
+        f"its atoms have {columns} columns, of which no style can be told; name it in the file, as "
+        "'Atoms # charge'"
+    )
 
 
 def _labels(data: _Data) -> dict[int, str]:
@@ -155,19 +187,33 @@ def _numbers(types: Sequence[str], labels: Mapping[int, str]) -> list[int]:
     by_label = {label: number for number, label in labels.items()}
     unknown = [name for name in types if not name.isdecimal() and name not in by_label]
     if unknown:
-        raise StructureError(f"it has atoms of a type {unknown[0]!r}, which is neither a number nor one of its type labels")
+        raise StructureError(
+            f"it has atoms of a type {unknown[0]!r}, which is neither a number nor one of its type labels"
+        )
     return [by_label[name] if name in by_label else int(name) for name in types]
 
 
 def _masses(data: _Data, labels: Mapping[int, str]) -> dict[int, float]:
     rows = [words for words, _ in data.sections.get("Masses", [])]
-    return dict(zip(_numbers([words[0] for words in rows], labels), (float(words[1]) for words in rows), strict=True))
+    return dict(
+        zip(
+            _numbers([words[0] for words in rows], labels),
+            (float(words[1]) for words in rows),
+            strict=True,
+        )
+    )
 
 
 def _comments(data: _Data, labels: Mapping[int, str]) -> dict[int, str]:
     """What stands beside masses: many programs write the element there."""
     rows = [(words[0], comment) for words, comment in data.sections.get("Masses", []) if comment]
-    return dict(zip(_numbers([first for first, _ in rows], labels), (comment for _, comment in rows), strict=True))
+    return dict(
+        zip(
+            _numbers([first for first, _ in rows], labels),
+            (comment for _, comment in rows),
+            strict=True,
+        )
+    )
 
 
 def _cell(data: _Data) -> Array:
@@ -176,7 +222,9 @@ def _cell(data: _Data) -> Array:
     if {"avec", "bvec", "cvec"} <= set(sides):
         return np.array([sides["avec"], sides["bvec"], sides["cvec"]])
     if not {"xlo xhi", "ylo yhi", "zlo zhi"} <= set(sides):
-        raise StructureError("its header has no whole box (xlo xhi, ylo yhi, zlo zhi; or avec, bvec, cvec)")
+        raise StructureError(
+            "its header has no whole box (xlo xhi, ylo yhi, zlo zhi; or avec, bvec, cvec)"
+        )
     x, y, z = (sides[name][1] - sides[name][0] for name in ("xlo xhi", "ylo yhi", "zlo zhi"))
     xy, xz, yz = sides.get("xy xz yz", [0.0, 0.0, 0.0])
     return np.array([[x, 0.0, 0.0], [xy, y, 0.0], [xz, yz, z]])
@@ -196,7 +244,9 @@ def read_dump(path: Path, *, species: Sequence[str] = ()) -> Atoms:
     start = text.rfind("ITEM: TIMESTEP")
     units = re.findall(r"ITEM: UNITS\s+(\w+)", text)
     if units and units[-1] not in _IN_ANGSTROM:
-        raise StructureError(f"it has LAMMPS' units {units[-1]}; convert it to metal, in which lengths are in A")
+        raise StructureError(
+            f"it has LAMMPS' units {units[-1]}; convert it to metal, in which lengths are in A"
+        )
     header, rows = _dump_rows(text[start:])
     if "id" in header:
         rows.sort(key=lambda row: int(row[header.index("id")]))
@@ -214,30 +264,49 @@ def _dump_rows(text: str) -> tuple[list[str], list[list[str]]]:
     """Names of the columns and words of each atom."""
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("ITEM: ATOMS")]
-    counts = [lines[number + 1] for number, line in enumerate(lines[:-1]) if line.startswith("ITEM: NUMBER OF ATOMS")]
+    counts = [
+        lines[number + 1]
+        for number, line in enumerate(lines[:-1])
+        if line.startswith("ITEM: NUMBER OF ATOMS")
+    ]
     if not starts or not counts:
         raise StructureError("its last frame is not whole")
-    rows = [line.split() for line in lines[starts[0] + 1:] if line.strip()]
+    rows = [line.split() for line in lines[starts[0] + 1 :] if line.strip()]
     header = lines[starts[0]].split()[2:]
     if len(rows) != int(counts[0]) or any(len(row) != len(header) for row in rows):
         raise StructureError(f"its last frame has {len(rows)} of {counts[0]} whole rows of atoms")
     return header, rows
 
 
-def _dump_elements(header: Sequence[str], rows: Sequence[Sequence[str]], species: Sequence[str]) -> list[str]:
+def _dump_elements(
+    header: Sequence[str], rows: Sequence[Sequence[str]], species: Sequence[str]
+) -> list[str]:
     if "element" in header:
         column = header.index("element")
         named = elements_of([row[column] for row in rows])
         if species and "type" in header:
             wanted = elements_of_types([row[header.index("type")] for row in rows], species)
-            different = next((index for index, pair in enumerate(zip(named, wanted, strict=True)) if pair[0] != pair[1]), None)
+            different = next(
+                (
+                    index
+                    for index, pair in enumerate(zip(named, wanted, strict=True))
+                    if pair[0] != pair[1]
+                ),
+                None,
+            )
             if different is not None:
-                raise StructureError(f"atom {different} (from 0) is {named[different]} by its column element, but "
-                                     f"{wanted[different]} by structure.species; correct one of them")
+                raise StructureError(
+                    f"atom {different} (from 0) is {named[different]} by its column element, but "
+                    f"{wanted[different]} by structure.species; correct one of them"
+                )
         return named
     if "type" not in header:
-        raise StructureError("its atoms have neither a column element nor a column type; dump id type element x y z")
+        raise StructureError(
+            "its atoms have neither a column element nor a column type; dump id type element x y z"
+        )
     if not species:
         types = sorted({row[header.index("type")] for row in rows})
-        raise StructureError(f"it has no column element, and its types ({', '.join(types[:4])}) are no elements; {ADVICE}")
+        raise StructureError(
+            f"it has no column element, and its types ({', '.join(types[:4])}) are no elements; {ADVICE}"
+        )
     return elements_of_types([row[header.index("type")] for row in rows], species)

@@ -14,7 +14,9 @@ def check_masses(atoms: Atoms) -> None:
     """
     masses = atoms.get_masses()
     if not (np.isfinite(masses).all() and (masses > 0).all()):
-        raise StructureError("the structure has masses that are not positive numbers; correct or remove them")
+        raise StructureError(
+            "the structure has masses that are not positive numbers; correct or remove them"
+        )
     symbols = np.array(atoms.get_chemical_symbols())
     for symbol in dict.fromkeys(symbols.tolist()):
         found = np.unique(masses[symbols == symbol])

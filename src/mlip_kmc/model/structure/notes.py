@@ -32,7 +32,11 @@ class Unused:
 
     def __str__(self) -> str:
         """One line for people, empty where all is used; with what to do where something may fix atoms."""
-        told = f"the structure's file has what is not used: {', '.join(self.names)}" if self.names else ""
+        told = (
+            f"the structure's file has what is not used: {', '.join(self.names)}"
+            if self.names
+            else ""
+        )
         return "; ".join(part for part in (told, self.advice) if part)
 
     @property
@@ -40,8 +44,10 @@ class Unused:
         """What to do about those that may fix atoms."""
         if not self.doubtful:
             return ""
-        return (f"if {', '.join(self.doubtful)} says which atoms are fixed, name that column move_mask (T moves, F is fixed) or "
-                "set FixAtoms")
+        return (
+            f"if {', '.join(self.doubtful)} says which atoms are fixed, name that column move_mask (T moves, F is fixed) or "
+            "set FixAtoms"
+        )
 
 
 def unused_in(atoms: Atoms) -> Unused:

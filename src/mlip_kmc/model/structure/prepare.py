@@ -81,7 +81,9 @@ def prepare(
         where = f"{atoms.info[FILE]}: " if FILE in atoms.info else ""
         raise StructureError(f"{where}{error}") from error
     cell, rotation = restricted_triclinic(np.asarray(atoms.cell.array, dtype=float))
-    prepared = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions @ rotation.T, cell=cell, pbc=True)
+    prepared = Atoms(
+        atoms.get_chemical_symbols(), positions=atoms.positions @ rotation.T, cell=cell, pbc=True
+    )
     prepared.set_masses(atoms.get_masses())
     if len(fixed):
         prepared.set_constraint(FixAtoms(indices=fixed))
@@ -93,14 +95,20 @@ def _check_numbers(atoms: Atoms) -> None:
         raise StructureError("the structure holds no atoms; give one that does")
     for what, numbers in (("positions", atoms.positions), ("cell vectors", atoms.cell.array)):
         if not np.isfinite(numbers).all():
-            raise StructureError(f"the structure has {what} that are not finite numbers; correct them")
+            raise StructureError(
+                f"the structure has {what} that are not finite numbers; correct them"
+            )
         if not np.abs(numbers).max() <= _FARTHEST_A:
-            raise StructureError(f"the structure has {what} beyond {_FARTHEST_A:g} A; give lengths in A")
+            raise StructureError(
+                f"the structure has {what} beyond {_FARTHEST_A:g} A; give lengths in A"
+            )
 
 
 def _check_species(atoms: Atoms, elements: tuple[str, ...] | None) -> None:
     if "X" in atoms.get_chemical_symbols():
-        raise StructureError("the structure has atoms of no known element (X); name their elements or remove them")
+        raise StructureError(
+            "the structure has atoms of no known element (X); name their elements or remove them"
+        )
     if elements is None:
         return
     unknown = [symbol for symbol in species_of(atoms) if symbol not in elements]
@@ -138,10 +146,14 @@ def _check_cell(atoms: Atoms, *, cutoff_A: float | None, allow_small_cell: bool)
         )
     lengths = np.linalg.norm(atoms.cell.array, axis=1)
     if lengths.min() < 1e-3:
-        raise StructureError("the structure's cell has no volume; give three independent cell vectors")
+        raise StructureError(
+            "the structure's cell has no volume; give three independent cell vectors"
+        )
     flatness = float(np.linalg.det(atoms.cell.array / lengths[:, None]))
     if abs(flatness) < 1e-6:
-        raise StructureError("the structure's cell has no volume; give three independent cell vectors")
+        raise StructureError(
+            "the structure's cell has no volume; give three independent cell vectors"
+        )
     if flatness < 0:
         raise StructureError("the structure's cell is left-handed; swap two of its vectors")
     if not flatness >= _FLATTEST:

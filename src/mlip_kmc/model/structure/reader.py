@@ -1,7 +1,7 @@
 """One structure out of a file of any format, which is told by its content where that is plain, and else by its name.
 
-    read_structure(Path("vacancy.xyz"))
-    read_structure(Path("cu.data"), file_format="lammps-data", species=("Cu", "Ni"))
+read_structure(Path("vacancy.xyz"))
+read_structure(Path("cu.data"), file_format="lammps-data", species=("Cu", "Ni"))
 """
 
 import difflib
@@ -27,8 +27,10 @@ from mlip_kmc.model.structure.xyz import read_last
 _READABLE = "give a whole file of a format that ASE reads"
 _HEAD_BYTES = 65536
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?"
-_POSCAR = re.compile(rf"[^\n]*\n\s*(?:{_NUMBER}\s*?){{1,3}}\r?\n(?:\s*{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}[^\n]*\n){{3}}"
-                     r"(?:[ \t]*[A-Z][^\n]*\n)?[ \t]*\d[\d \t]*(?:!?[^\n]*)\r?\n[ \t]*(?!Direct configuration)[sSdDcCkK]")
+_POSCAR = re.compile(
+    rf"[^\n]*\n\s*(?:{_NUMBER}\s*?){{1,3}}\r?\n(?:\s*{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}[^\n]*\n){{3}}"
+    r"(?:[ \t]*[A-Z][^\n]*\n)?[ \t]*\d[\d \t]*(?:!?[^\n]*)\r?\n[ \t]*(?!Direct configuration)[sSdDcCkK]"
+)
 _SIGNS = (
     ("lammps-dump-text", re.compile(r"ITEM: (TIMESTEP|UNITS|TIME)\b")),
     ("extxyz", re.compile(r"\s*\d+[ \t]*\r?\n[^\n]*\b(Lattice|Properties)\s*=")),
@@ -36,8 +38,16 @@ _SIGNS = (
 )
 """Formats and what their files begin with."""
 _PARTS = (
-    ("lammps-data", re.compile(r"^\s*\d+\s+atoms\b", re.MULTILINE), re.compile(r"^[^\n#]*\s(xlo\s+xhi|avec)\b", re.MULTILINE)),
-    ("cif", re.compile(r"^data_", re.MULTILINE | re.IGNORECASE), re.compile(r"^_cell_length_a\b", re.MULTILINE | re.IGNORECASE)),
+    (
+        "lammps-data",
+        re.compile(r"^\s*\d+\s+atoms\b", re.MULTILINE),
+        re.compile(r"^[^\n#]*\s(xlo\s+xhi|avec)\b", re.MULTILINE),
+    ),
+    (
+        "cif",
+        re.compile(r"^data_", re.MULTILINE | re.IGNORECASE),
+        re.compile(r"^_cell_length_a\b", re.MULTILINE | re.IGNORECASE),
+    ),
 )
 """Formats and what their files hold, both of them."""
 _READERS: dict[str, Callable[[Path, Sequence[str]], Atoms]] = {
@@ -54,7 +64,9 @@ _BY_TYPE = ("lammps-data", "lammps-dump-text", "lammps-dump-binary", "vasp", "ex
 _USED_ARRAYS = {"numbers", "positions", "masses", "tags", "occupancy", "spacegroup_kinds"}
 
 
-def read_structure(path: Path, *, file_format: str | None = None, species: Sequence[str] = ()) -> Atoms:
+def read_structure(
+    path: Path, *, file_format: str | None = None, species: Sequence[str] = ()
+) -> Atoms:
     """Read the last frame of any file that ASE or eOn's `.con` reader understands.
 
     Args:
@@ -74,9 +86,13 @@ def read_structure(path: Path, *, file_format: str | None = None, species: Seque
     except StructureError as error:
         raise StructureError(f"{path}: {error}") from error
     except OSError as error:
-        raise StructureError(f"cannot read a structure from {path}: {error.strerror or _reason(error)}; {_READABLE}") from error
+        raise StructureError(
+            f"cannot read a structure from {path}: {error.strerror or _reason(error)}; {_READABLE}"
+        ) from error
     except Exception as error:  # ASE's readers raise anything
-        raise StructureError(f"cannot read a structure from {path}: {_reason(error)}; {_READABLE}") from error
+        raise StructureError(
+            f"cannot read a structure from {path}: {_reason(error)}; {_READABLE}"
+        ) from error
     if not isinstance(found, Atoms) or len(found) == 0:
         raise StructureError(f"{path} holds no atoms; {_READABLE}")
     found.info[FILE] = str(path)
@@ -105,8 +121,10 @@ def format_of(path: Path) -> str:
     if _POSCAR.match(head) and not (by_name or "").startswith("vasp-"):
         return "vasp"
     if by_name is None:
-        raise StructureError("neither its content nor its name says what format it is of; name it in structure.format, as "
-                             f"lammps-data or extxyz; or {_READABLE}")
+        raise StructureError(
+            "neither its content nor its name says what format it is of; name it in structure.format, as "
+            f"lammps-data or extxyz; or {_READABLE}"
+        )
     return by_name
 
 
@@ -115,29 +133,43 @@ def _format_by_name(path: Path) -> str | None:
         found = str(filetype(str(path.absolute())))
     except UnknownFileTypeError:
         return None
-    return found if found in ioformats else None  # ASE gives the name's ending back where it knows no better
+    return (
+        found if found in ioformats else None
+    )  # ASE gives the name's ending back where it knows no better
 
 
 def _known(name: str) -> str:
     if name == "con" or (name in ioformats and ioformats[name].can_read):
         return name
     near = difflib.get_close_matches(name, [*ioformats, "con"], n=1)
-    raise StructureError(f"structure.format: ASE reads no format {name!r}" + (f"; did you mean {near[0]}?" if near else "; "
-                         "`ase info --formats` lists those that it reads"))
+    raise StructureError(
+        f"structure.format: ASE reads no format {name!r}"
+        + (
+            f"; did you mean {near[0]}?"
+            if near
+            else "; `ase info --formats` lists those that it reads"
+        )
+    )
 
 
 def _read(path: Path, kind: str, species: Sequence[str]) -> Atoms:
     if species and kind not in _BY_TYPE:
-        raise StructureError(f"structure.species names types of atoms, but the format {kind} has elements: leave it out")
+        raise StructureError(
+            f"structure.species names types of atoms, but the format {kind} has elements: leave it out"
+        )
     if kind in _READERS:
         return _READERS[kind](path, species)
     if kind == "lammps-dump-binary" and not species:
         raise StructureError(f"it has types of atoms and no elements; {ADVICE}")
     more = {"specorder": list(species)} if species else {}
-    found = ase.io.read(path.absolute(), index=-1, do_not_split_by_at_sign=True, format=kind, **more)
+    found = ase.io.read(
+        path.absolute(), index=-1, do_not_split_by_at_sign=True, format=kind, **more
+    )
     if isinstance(found, Atoms):
         results = {} if found.calc is None else found.calc.results
-        found.info[UNUSED] = Unused(names=tuple(name for name in (*found.arrays, *results) if name not in _USED_ARRAYS))
+        found.info[UNUSED] = Unused(
+            names=tuple(name for name in (*found.arrays, *results) if name not in _USED_ARRAYS)
+        )
     return found
 
 

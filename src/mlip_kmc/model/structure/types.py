@@ -20,8 +20,10 @@ def elements_of_types(types: Iterable[str | int], species: Sequence[str]) -> lis
         raise StructureError(f"it has types of atoms ({_listed(known)}) and no elements; {ADVICE}")
     outside = [number for number in known if not 1 <= number <= len(species)]
     if outside:
-        raise StructureError(f"it has atoms of type {outside[0]}, but structure.species names {len(species)} (types 1 to "
-                             f"{len(species)}); {ADVICE}")
+        raise StructureError(
+            f"it has atoms of type {outside[0]}, but structure.species names {len(species)} (types 1 to "
+            f"{len(species)}); {ADVICE}"
+        )
     return [species[number - 1] for number in numbers]
 
 
@@ -40,9 +42,15 @@ def species_of_types(
         StructureError: a type's element is not known, or what is said of it does not agree.
     """
     if species and len(species) != count:
-        raise StructureError(f"it has {count} types of atoms, but structure.species names {len(species)}; {ADVICE}")
-    return tuple(_element(number, species[number - 1] if species else None, labels.get(number), masses.get(number))
-                 for number in range(1, count + 1))
+        raise StructureError(
+            f"it has {count} types of atoms, but structure.species names {len(species)}; {ADVICE}"
+        )
+    return tuple(
+        _element(
+            number, species[number - 1] if species else None, labels.get(number), masses.get(number)
+        )
+        for number in range(1, count + 1)
+    )
 
 
 def _element(number: int, named: str | None, label: str | None, mass: float | None) -> str:
@@ -54,14 +62,28 @@ def _element(number: int, named: str | None, label: str | None, mass: float | No
         except StructureError:  # labels are free
             if named is None and by_mass is None:
                 raise
-    told = {f"structure.species says {named}": named, f"its label {label}": by_label, f"its mass {mass}": by_mass}
+    told = {
+        f"structure.species says {named}": named,
+        f"its label {label}": by_label,
+        f"its mass {mass}": by_mass,
+    }
     found = {source: symbol for source, symbol in told.items() if symbol is not None}
     if len(set(found.values())) > 1:
-        said = ", ".join(source if symbol == named and source.startswith("structure") else f"{source} is that of {symbol}"
-                         for source, symbol in found.items())
-        raise StructureError(f"what is said of type {number} does not agree: {said}; correct the file, or {ADVICE}")
+        said = ", ".join(
+            source
+            if symbol == named and source.startswith("structure")
+            else f"{source} is that of {symbol}"
+            for source, symbol in found.items()
+        )
+        raise StructureError(
+            f"what is said of type {number} does not agree: {said}; correct the file, or {ADVICE}"
+        )
     if not found:
-        why = "no mass" if mass is None else f"the mass {mass:g}, which is no element's standard atomic weight"
+        why = (
+            "no mass"
+            if mass is None
+            else f"the mass {mass:g}, which is no element's standard atomic weight"
+        )
         raise StructureError(f"type {number} has {why}, so its element is not known; {ADVICE}")
     return next(iter(found.values()))
 

@@ -68,9 +68,13 @@ def _flags(lines: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.bool
         logicals = [_LOGICAL.match(word) for word in words]
         where = f"atom {index} (from 0; line {number + 1})"
         if len(words) < 3:
-            raise StructureError(f"{where} has {len(words)} of the three flags of selective dynamics; write T T T or F F F")
+            raise StructureError(
+                f"{where} has {len(words)} of the three flags of selective dynamics; write T T T or F F F"
+            )
         for axis, (word, logical) in enumerate(zip(words, logicals, strict=True)):
             if logical is None:
-                raise StructureError(f"{where} has {word!r} for a flag of selective dynamics; write T or F")
+                raise StructureError(
+                    f"{where} has {word!r} for a flag of selective dynamics; write T or F"
+                )
             fixed[index, axis] = logical.group(1) in "Ff"
     return fixed

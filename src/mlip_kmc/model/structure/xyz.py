@@ -29,13 +29,18 @@ _PLAIN = "species:S:1:pos:R:3"
 _SPECIES, _MASK = "mlip_kmc.species", "mlip_kmc.mask"
 _USED_COLUMNS = {"numbers", "positions", "masses", "occupancy"}
 _USED_KEYS = {"Lattice", "Properties", "pbc", "occupancy"}
-_MOVES = dict.fromkeys(("T", "True", "TRUE", "true", "1"), True) | dict.fromkeys(("F", "False", "FALSE", "false", "0"), False)
+_MOVES = dict.fromkeys(("T", "True", "TRUE", "true", "1"), True) | dict.fromkeys(
+    ("F", "False", "FALSE", "false", "0"), False
+)
 _LAMMPS = "Atoms. Timestep:"
 """So begin the comments of LAMMPS' `dump xyz`, which writes types where elements belong."""
-_PAIR = re.compile(r"""
+_PAIR = re.compile(
+    r"""
     (?P<key> "[^"]*" | '[^']*' | [^\s="'{}\[\]]+ )
     (?: \s*=\s* (?P<value> "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | \{[^}]*\} | \[[^\]]*\] | \S* ) )?
-""", re.VERBOSE)
+""",
+    re.VERBOSE,
+)
 
 
 def read_frames(path: Path) -> list[Atoms]:
@@ -70,9 +75,13 @@ def text_of(atoms: Atoms, key: str) -> str | None:
 
 def _read(path: Path, index: slice, species: Sequence[str]) -> list[Atoms]:
     try:
-        found: list[Atoms] = list(read_xyz(io.StringIO(text_of_file(path)), index=index, properties_parser=_comment))
+        found: list[Atoms] = list(
+            read_xyz(io.StringIO(text_of_file(path)), index=index, properties_parser=_comment)
+        )
     except KeyError as error:  # a species of ADF's dialect, which ASE reads by itself
-        raise StructureError(f"it names {error} as an element; name elements by their symbols") from error
+        raise StructureError(
+            f"it names {error} as an element; name elements by their symbols"
+        ) from error
     if not found:
         raise StructureError("it holds no structure; give a whole file of a format that ASE reads")
     for atoms in found:
@@ -92,7 +101,9 @@ def words(line: str) -> dict[str, str]:
 
 def _bare(text: str) -> str:
     """Without quotes or brackets around, and without what escapes."""
-    inside = text[1:-1] if len(text) > 1 and text[0] + text[-1] in ('""', "''", "{}", "[]") else text
+    inside = (
+        text[1:-1] if len(text) > 1 and text[0] + text[-1] in ('""', "''", "{}", "[]") else text
+    )
     return re.sub(r"\\(.)", r"\1", inside)
 
 
@@ -102,9 +113,13 @@ def _comment(line: str) -> dict[str, Any]:
     columns = [*zip(*[iter(str(info.get("Properties", _PLAIN)).split(":"))] * 3, strict=False)]
     numbered = any(name == "Z" for name, _, _ in columns)
     renamed = {"move_mask": _MASK} | ({} if numbered else {"species": _SPECIES})
-    info["Properties"] = ":".join(f"{renamed[name]}:S:{count}" if name in renamed else f"{name}:{kind}:{count}"
-                                  for name, kind, count in columns)
-    return info | {KEYS: {**words(line), "mlip_kmc.line": line} if line.startswith(_LAMMPS) else words(line)}
+    info["Properties"] = ":".join(
+        f"{renamed[name]}:S:{count}" if name in renamed else f"{name}:{kind}:{count}"
+        for name, kind, count in columns
+    )
+    return info | {
+        KEYS: {**words(line), "mlip_kmc.line": line} if line.startswith(_LAMMPS) else words(line)
+    }
 
 
 def _finish(atoms: Atoms, species: Sequence[str]) -> None:
@@ -113,7 +128,9 @@ def _finish(atoms: Atoms, species: Sequence[str]) -> None:
     if names is not None:
         given = [str(name) for name in names.tolist()]
         types = keys.pop("mlip_kmc.line", "").startswith(_LAMMPS) and all(map(str.isdecimal, given))
-        atoms.set_chemical_symbols(elements_of_types(given, species) if types else elements_of(given))
+        atoms.set_chemical_symbols(
+            elements_of_types(given, species) if types else elements_of(given)
+        )
         if "masses" not in atoms.arrays:
             atoms.set_masses("defaults")
     mask = atoms.arrays.pop(_MASK, None)
@@ -123,7 +140,14 @@ def _finish(atoms: Atoms, species: Sequence[str]) -> None:
     results = {} if atoms.calc is None else atoms.calc.results
     columns = [name for name in (*atoms.arrays, *results) if name not in _USED_COLUMNS]
     doubtful = tuple(name for name in columns if _two_valued(atoms.arrays.get(name)))
-    unused = (*columns, *(key for key in keys if key not in _USED_KEYS and key not in results and key not in columns))
+    unused = (
+        *columns,
+        *(
+            key
+            for key in keys
+            if key not in _USED_KEYS and key not in results and key not in columns
+        ),
+    )
     atoms.info[UNUSED] = Unused(names=tuple(dict.fromkeys(unused)), doubtful=doubtful)
 
 
@@ -135,12 +159,18 @@ def _fixed(mask: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """
     rows = mask.reshape(len(mask), -1)
     if rows.shape[1] not in (1, 3):
-        raise StructureError(f"its move_mask has {rows.shape[1]} columns; give one, or three that are alike")
+        raise StructureError(
+            f"its move_mask has {rows.shape[1]} columns; give one, or three that are alike"
+        )
     for index, row in enumerate(rows.tolist()):
         wrong = [word for word in row if word not in _MOVES]
         if wrong:
-            raise StructureError(f"atom {index} (from 0) has {wrong[0]!r} in move_mask; write T where it moves, else F")
-    return ~np.array([[_MOVES[word] for word in row] * (3 // len(row)) for row in rows.tolist()], dtype=bool)
+            raise StructureError(
+                f"atom {index} (from 0) has {wrong[0]!r} in move_mask; write T where it moves, else F"
+            )
+    return ~np.array(
+        [[_MOVES[word] for word in row] * (3 // len(row)) for row in rows.tolist()], dtype=bool
+    )
 
 
 def _two_valued(column: Any) -> bool:
@@ -149,5 +179,3 @@ def _two_valued(column: Any) -> bool:
         return False
     values = {str(value) for value in column.ravel().tolist()}
     return len(values) == 2 and values <= set(_MOVES)
-
-

@@ -46,8 +46,13 @@ class Chain:
     out: Array
 
     def __post_init__(self) -> None:
-        inside, out = np.asarray(self.inside, dtype=np.float64), np.asarray(self.out, dtype=np.float64)
-        if inside.shape != (len(out), len(out)) or not (np.isfinite(inside).all() and np.isfinite(out).all()):
+        inside, out = (
+            np.asarray(self.inside, dtype=np.float64),
+            np.asarray(self.out, dtype=np.float64),
+        )
+        if inside.shape != (len(out), len(out)) or not (
+            np.isfinite(inside).all() and np.isfinite(out).all()
+        ):
             raise ValueError("a superbasin needs finite rates, one row a state")
         if not ((inside >= 0).all() and (out >= 0).all()):
             raise ValueError("a superbasin needs rates that are not negative")
@@ -57,7 +62,9 @@ class Chain:
     @property
     def total(self) -> Long:
         """(n,) rates of all that can happen in a state."""
-        return np.asarray(self.inside.astype(np.longdouble).sum(axis=1) + self.out, dtype=np.longdouble)
+        return np.asarray(
+            self.inside.astype(np.longdouble).sum(axis=1) + self.out, dtype=np.longdouble
+        )
 
 
 @dataclass(frozen=True)
@@ -160,25 +167,44 @@ def eliminate(chain: Chain, *, entry: int, kept: int) -> Elimination:
     total = chain.total
     hop = np.zeros((size + 1, size), dtype=np.longdouble)
     out = np.zeros(size + 1, dtype=np.longdouble)
-    hop[alive], out[alive] = chain.inside[alive] / total[alive, None], chain.out[alive] / total[alive]
+    hop[alive], out[alive] = (
+        chain.inside[alive] / total[alive, None],
+        chain.out[alive] / total[alive],
+    )
     hop[size, entry] = 1
     steps = []
     for state in [state for state in alive if state != kept]:
         alive.remove(state)
         steps.append(_without(state, hop, out, others=np.array(alive, dtype=np.int64), source=size))
-    return Elimination(size=size, steps=tuple(steps), kept=kept, first=hop[size, kept], never=out[size], stay=hop[kept, kept],
-                       leaving=out[kept])
+    return Elimination(
+        size=size,
+        steps=tuple(steps),
+        kept=kept,
+        first=hop[size, kept],
+        never=out[size],
+        stay=hop[kept, kept],
+        leaving=out[kept],
+    )
 
 
-def _without(state: int, hop: Long, out: Long, *, others: npt.NDArray[np.int64], source: int) -> Step:
+def _without(
+    state: int, hop: Long, out: Long, *, others: npt.NDArray[np.int64], source: int
+) -> Step:
     """Eliminate one state from the probabilities, in place."""
     sources = np.append(others, source)
     rows, columns = sources[hop[sources, state] > 0], others[hop[state, others] > 0]
     leaving = hop[state, columns].sum() + out[state]
     block = np.ix_(rows, columns)
     step = Step(
-        state=state, rows=rows, columns=columns, arrive=hop[rows, state].copy(), stay=hop[state, state],
-        leave=hop[state, columns] / leaving, out=out[state] / leaving, leaving=leaving, direct=hop[block].copy(),
+        state=state,
+        rows=rows,
+        columns=columns,
+        arrive=hop[rows, state].copy(),
+        stay=hop[state, state],
+        leave=hop[state, columns] / leaving,
+        out=out[state] / leaving,
+        leaving=leaving,
+        direct=hop[block].copy(),
         direct_out=out[rows].copy(),
     )
     hop[block] += np.outer(step.arrive, step.leave)
@@ -186,7 +212,9 @@ def _without(state: int, hop: Long, out: Long, *, others: npt.NDArray[np.int64],
     return step
 
 
-@np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")  # what comes of it is looked at
+@np.errstate(
+    over="ignore", under="ignore", invalid="ignore", divide="ignore"
+)  # what comes of it is looked at
 def absorption(chain: Chain, *, entry: int) -> Absorption:
     """Mean time, probabilities of the ways out, and expected visits.
 
@@ -211,9 +239,17 @@ def absorption(chain: Chain, *, entry: int) -> Absorption:
     exits[here] = inside[here] * (chain.out[here] / total[here])
     time = float((inside[here] / total[here]).sum())
     if not abs(float(exits.sum()) - 1) <= SUM_TOLERANCE:
-        raise ArithmeticError(f"the probabilities of the ways out sum to {float(exits.sum()):.17g}, not to 1")
+        raise ArithmeticError(
+            f"the probabilities of the ways out sum to {float(exits.sum()):.17g}, not to 1"
+        )
     hops = float(inside.sum())
     if not (0 < time < np.inf and hops < np.inf):
-        raise ArithmeticError(f"it is left after {time:g} s and {hops:g} hops in the mean, beyond what a number holds")
-    return Absorption(mean_time_s=time, exits=np.asarray(exits, dtype=np.float64), visits=np.asarray(inside, dtype=np.float64),
-                      hops=hops)
+        raise ArithmeticError(
+            f"it is left after {time:g} s and {hops:g} hops in the mean, beyond what a number holds"
+        )
+    return Absorption(
+        mean_time_s=time,
+        exits=np.asarray(exits, dtype=np.float64),
+        visits=np.asarray(inside, dtype=np.float64),
+        hops=hops,
+    )

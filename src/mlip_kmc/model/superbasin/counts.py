@@ -58,7 +58,12 @@ def draw_counts(found: Elimination, rng: np.random.Generator) -> Walk:
         out[size] = 1.0
     for step in reversed(found.steps):
         _undo(step, hops, out, rng)
-    return Walk(visits=hops[:size].sum(axis=1) + out[:size], exit=int(np.flatnonzero(out[:size])[0]), first=first, loops=loops)
+    return Walk(
+        visits=hops[:size].sum(axis=1) + out[:size],
+        exit=int(np.flatnonzero(out[:size])[0]),
+        first=first,
+        loops=loops,
+    )
 
 
 def _undo(step: Step, hops: Array, out: Array, rng: np.random.Generator) -> None:
@@ -75,7 +80,9 @@ def _undo(step: Step, hops: Array, out: Array, rng: np.random.Generator) -> None
     hops[step.state, step.state] = _failures(np.array([visits]), step.stay, step.leaving, rng)[0]
 
 
-def _binomial(count: Array, yes: npt.ArrayLike, no: npt.ArrayLike, rng: np.random.Generator) -> Array:
+def _binomial(
+    count: Array, yes: npt.ArrayLike, no: npt.ArrayLike, rng: np.random.Generator
+) -> Array:
     """How many of `count` are of the one kind, which weighs `yes`, and not of the other, which weighs `no`.
 
     Neither weight comes from a difference, so a kind of probability 1e-30 among 1e30 is drawn right. Exact where the number is a
@@ -89,14 +96,22 @@ def _binomial(count: Array, yes: npt.ArrayLike, no: npt.ArrayLike, rng: np.rando
     mean = np.asarray(count * rarer, dtype=np.float64)
     drawn = np.where((share < _RARE) | (count > _EXACT), _poisson(mean, rng), 0.0)
     exact = (share >= _RARE) & (count <= _EXACT)
-    drawn = np.where(exact, rng.binomial(np.where(exact, count, 0).astype(np.int64), np.where(exact, share, 0.0)), drawn)
+    drawn = np.where(
+        exact,
+        rng.binomial(np.where(exact, count, 0).astype(np.int64), np.where(exact, share, 0.0)),
+        drawn,
+    )
     wide = (share >= _RARE) & (count > _EXACT)
-    drawn = np.where(wide, np.round(mean + np.sqrt(mean * (1 - share)) * rng.standard_normal(mean.shape)), drawn)
+    drawn = np.where(
+        wide, np.round(mean + np.sqrt(mean * (1 - share)) * rng.standard_normal(mean.shape)), drawn
+    )
     drawn = np.clip(drawn, 0.0, count)
     return np.where(weight <= other, drawn, count - drawn)
 
 
-def _failures(successes: Array, fail: npt.ArrayLike, succeed: npt.ArrayLike, rng: np.random.Generator) -> Array:
+def _failures(
+    successes: Array, fail: npt.ArrayLike, succeed: npt.ArrayLike, rng: np.random.Generator
+) -> Array:
     """How many trials fail before so many succeed: negative binomial, as Poisson's number of a gamma-distributed mean."""
     ratio = float(np.asarray(fail, dtype=np.longdouble) / np.asarray(succeed, dtype=np.longdouble))
     return _poisson(rng.standard_gamma(successes) * ratio, rng)

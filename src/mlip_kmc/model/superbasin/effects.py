@@ -33,8 +33,10 @@ class Effects:
     @classmethod
     def none(cls, *, count: int, atoms: int) -> "Effects":
         """So many that change nothing."""
-        return cls(mapping=np.tile(np.arange(atoms, dtype=np.int64), (count, 1)),
-                   images=np.zeros((count, atoms, 3), dtype=np.int64))
+        return cls(
+            mapping=np.tile(np.arange(atoms, dtype=np.int64), (count, 1)),
+            images=np.zeros((count, atoms, 3), dtype=np.int64),
+        )
 
     def __len__(self) -> int:
         return len(self.mapping)
@@ -44,19 +46,30 @@ class Effects:
 
     def then(self, other: "Effects") -> "Effects":
         """Each of these, followed by its partner."""
-        return Effects(mapping=np.take_along_axis(other.mapping, self.mapping, axis=1),
-                       images=self.images + np.take_along_axis(other.images, self.mapping[:, :, None], axis=1))
+        return Effects(
+            mapping=np.take_along_axis(other.mapping, self.mapping, axis=1),
+            images=self.images + np.take_along_axis(other.images, self.mapping[:, :, None], axis=1),
+        )
 
     def back(self) -> "Effects":
         """What undoes each."""
         mapping = np.empty_like(self.mapping)
-        np.put_along_axis(mapping, self.mapping, np.broadcast_to(np.arange(self.mapping.shape[1]), mapping.shape), axis=1)
-        return Effects(mapping=mapping, images=-np.take_along_axis(self.images, mapping[:, :, None], axis=1))
+        np.put_along_axis(
+            mapping,
+            self.mapping,
+            np.broadcast_to(np.arange(self.mapping.shape[1]), mapping.shape),
+            axis=1,
+        )
+        return Effects(
+            mapping=mapping, images=-np.take_along_axis(self.images, mapping[:, :, None], axis=1)
+        )
 
     def where(self, choice: npt.NDArray[np.bool_], other: "Effects") -> "Effects":
         """These where `choice` (K,) is true, the other ones elsewhere."""
-        return Effects(mapping=np.where(choice[:, None], self.mapping, other.mapping),
-                       images=np.where(choice[:, None, None], self.images, other.images))
+        return Effects(
+            mapping=np.where(choice[:, None], self.mapping, other.mapping),
+            images=np.where(choice[:, None, None], self.images, other.images),
+        )
 
     @property
     def changing(self) -> npt.NDArray[np.bool_]:
@@ -94,8 +107,10 @@ def product(effects: Effects, sequence: Indices) -> Effects:
             odd = part[len(part) - 1 :] if len(part) % 2 else None
             part = part[slice(0, len(part) - len(part) % 2, 2)].then(part[slice(1, None, 2)])
             if odd is not None:
-                part = Effects(mapping=np.concatenate([part.mapping, odd.mapping]),
-                               images=np.concatenate([part.images, odd.images]))
+                part = Effects(
+                    mapping=np.concatenate([part.mapping, odd.mapping]),
+                    images=np.concatenate([part.images, odd.images]),
+                )
         whole = whole.then(part)
     return whole
 

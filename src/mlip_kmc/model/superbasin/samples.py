@@ -52,7 +52,9 @@ class Links:
     effects: Effects
 
 
-def effect_of_walk(walk: Walk, links: Links, *, found: Elimination, rng: np.random.Generator) -> Effects:
+def effect_of_walk(
+    walk: Walk, links: Links, *, found: Elimination, rng: np.random.Generator
+) -> Effects:
     """One effect, that of the processes inside.
 
     Args:
@@ -108,21 +110,42 @@ class _Samples:
         if (state, state) not in self._samples:
             return Effects.none(count=self.count, atoms=self._atoms)
         if not times.max() <= _MOST_LOOPS:
-            raise ArithmeticError(f"{times.max():g} loops inside move atoms, more than images can be counted for")
+            raise ArithmeticError(
+                f"{times.max():g} loops inside move atoms, more than images can be counted for"
+            )
         return powers(self._samples[state, state], times, self._rng)
 
     def eliminate(self, step: Step) -> None:
         """Samples of the hops of the chain without that state."""
-        around = self.powers(step.state, self._loops(step)) if (step.state, step.state) in self._samples else None
+        around = (
+            self.powers(step.state, self._loops(step))
+            if (step.state, step.state) in self._samples
+            else None
+        )
         for column, end in enumerate(step.columns.tolist()):
             for row, start in enumerate(step.rows.tolist()):
-                self._join(start, step.state, end, around, through=step.arrive[row] * step.leave[column],
-                           direct=step.direct[row, column])
+                self._join(
+                    start,
+                    step.state,
+                    end,
+                    around,
+                    through=step.arrive[row] * step.leave[column],
+                    direct=step.direct[row, column],
+                )
         out = self._leaves[step.state] / step.leaving
         for row, start in enumerate(step.rows.tolist()):
-            self._join(start, step.state, self._out, around, through=step.arrive[row] * out, direct=self._leaves[start])
+            self._join(
+                start,
+                step.state,
+                self._out,
+                around,
+                through=step.arrive[row] * out,
+                direct=self._leaves[start],
+            )
             self._leaves[start] += step.arrive[row] * out
-        self._samples = {ends: found for ends, found in self._samples.items() if step.state not in ends}
+        self._samples = {
+            ends: found for ends, found in self._samples.items() if step.state not in ends
+        }
 
     def _loops(self, step: Step) -> Array:
         """How often a hop that goes through a state comes back to it first: geometric."""
@@ -132,7 +155,14 @@ class _Samples:
         return np.asarray(np.floor(self._rng.standard_exponential(self.count) / float(decay)))
 
     def _join(
-        self, start: int, state: int, end: int, around: Effects | None, *, through: np.longdouble, direct: np.longdouble
+        self,
+        start: int,
+        state: int,
+        end: int,
+        around: Effects | None,
+        *,
+        through: np.longdouble,
+        direct: np.longdouble,
     ) -> None:
         parts = ((start, state), (state, end), (start, end))
         if not through > 0 or (around is None and not any(ends in self._samples for ends in parts)):

@@ -74,7 +74,9 @@ class Leave:
     effect: Effects
 
 
-def draw(basin: Basin, *, entry: int, rng: np.random.Generator, explicit_hops: float = EXPLICIT_HOPS) -> Leave:
+def draw(
+    basin: Basin, *, entry: int, rng: np.random.Generator, explicit_hops: float = EXPLICIT_HOPS
+) -> Leave:
     """Draw how a superbasin is left.
 
     Args:
@@ -96,13 +98,21 @@ def draw(basin: Basin, *, entry: int, rng: np.random.Generator, explicit_hops: f
     time = _time(visits, basin.chain, rng)
     if not (np.isfinite(time) and time > 0):
         raise ArithmeticError(f"the time drawn is {time:g} s")
-    return Leave(exit=way_out, time_s=time, mean_time_s=expected.mean_time_s, hops=float(visits.sum()), effect=effect)
+    return Leave(
+        exit=way_out,
+        time_s=time,
+        mean_time_s=expected.mean_time_s,
+        hops=float(visits.sum()),
+        effect=effect,
+    )
 
 
 def _time(visits: Array, chain: Chain, rng: np.random.Generator) -> float:
     """The time of so many visits: of each state a sum of exponential residence times, which is gamma-distributed."""
     here = np.flatnonzero(visits > 0)
-    return float((rng.standard_gamma(visits[here]) / np.asarray(chain.total[here], dtype=np.float64)).sum())
+    return float(
+        (rng.standard_gamma(visits[here]) / np.asarray(chain.total[here], dtype=np.float64)).sum()
+    )
 
 
 def _explicit(basin: Basin, entry: int, rng: np.random.Generator) -> tuple[Array, int, Effects]:
@@ -111,9 +121,19 @@ def _explicit(basin: Basin, entry: int, rng: np.random.Generator) -> tuple[Array
     for state in range(basin.states):
         here, out = np.flatnonzero(basin.start == state), np.flatnonzero(basin.exit_start == state)
         ways.append([*here.tolist(), *(inside + out).tolist()])
-        bounds.append(list(accumulate([*basin.rate_per_s[here].tolist(), *basin.exit_rate_per_s[out].tolist()])))
+        bounds.append(
+            list(
+                accumulate([*basin.rate_per_s[here].tolist(), *basin.exit_rate_per_s[out].tolist()])
+            )
+        )
     end, changing = basin.end.tolist(), basin.effects.changing.tolist()
-    state, visits, made, numbers, block = entry, [0] * basin.states, list[int](), iter(list[float]()), 64
+    state, visits, made, numbers, block = (
+        entry,
+        [0] * basin.states,
+        list[int](),
+        iter(list[float]()),
+        64,
+    )
     while True:
         visits[state] += 1
         number = next(numbers, None)
@@ -122,7 +142,9 @@ def _explicit(basin: Basin, entry: int, rng: np.random.Generator) -> tuple[Array
             numbers = iter(rng.random(block).tolist())
             number = next(numbers)
         cumulative = bounds[state]
-        way = ways[state][min(bisect_right(cumulative, number * cumulative[-1]), len(cumulative) - 1)]
+        way = ways[state][
+            min(bisect_right(cumulative, number * cumulative[-1]), len(cumulative) - 1)
+        ]
         if way >= inside:
             break
         if changing[way]:
@@ -133,20 +155,35 @@ def _explicit(basin: Basin, entry: int, rng: np.random.Generator) -> tuple[Array
 
 def _of_sequence(basin: Basin, made: list[int]) -> Effects:
     atoms, count = basin.effects.atoms, basin.effects.mapping.shape[1]
-    return product(basin.effects.of(atoms), np.array(made, dtype=np.int64)).among(atoms, count=count)
+    return product(basin.effects.of(atoms), np.array(made, dtype=np.int64)).among(
+        atoms, count=count
+    )
 
 
-def _by_counts(basin: Basin, expected: Absorption, entry: int, rng: np.random.Generator) -> tuple[Array, int, Effects]:
+def _by_counts(
+    basin: Basin, expected: Absorption, entry: int, rng: np.random.Generator
+) -> tuple[Array, int, Effects]:
     """By kinetic path sampling: visits, the process that leads out, and the effect."""
     found = eliminate(basin.chain, entry=entry, kept=int(np.argmax(expected.visits)))
     walk = draw_counts(found, rng)
     ways = np.flatnonzero(basin.exit_start == walk.exit)
     bounds = np.cumsum(basin.exit_rate_per_s[ways])
-    way = int(ways[min(int(np.searchsorted(bounds, rng.random() * bounds[-1], side="right")), len(ways) - 1)])
+    way = int(
+        ways[
+            min(
+                int(np.searchsorted(bounds, rng.random() * bounds[-1], side="right")), len(ways) - 1
+            )
+        ]
+    )
     count = basin.effects.mapping.shape[1]
     if not basin.effects.changing.any():
         return walk.visits, way, Effects.none(count=1, atoms=count)
     atoms = basin.effects.atoms
-    links = Links(start=basin.start, end=basin.end, rate_per_s=basin.rate_per_s, effects=basin.effects.of(atoms))
+    links = Links(
+        start=basin.start,
+        end=basin.end,
+        rate_per_s=basin.rate_per_s,
+        effects=basin.effects.of(atoms),
+    )
     effect = effect_of_walk(walk, links, found=found, rng=rng)
     return walk.visits, way, effect.among(atoms, count=count)

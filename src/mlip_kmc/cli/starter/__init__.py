@@ -27,7 +27,8 @@ def starter_text(*, structure: str, potential: str) -> str:
     """
     text = (resources.files(__name__) / CONFIG).read_text(encoding="utf-8")
     return text.replace("vacancy.xyz", json.dumps(structure, ensure_ascii=False)).replace(
-        "cu.yace", json.dumps(potential, ensure_ascii=False))
+        "cu.yace", json.dumps(potential, ensure_ascii=False)
+    )
 
 
 def write_starter(directory: Path, *, structure: Path | None, potential: Path | None) -> list[Path]:
@@ -54,12 +55,16 @@ def write_starter(directory: Path, *, structure: Path | None, potential: Path | 
         wanted = [_STRUCTURE] if structure is None else []
         wanted += sorted(path.name for path in example.glob("cu.*")) if potential is None else []
         files.update({name: (example / name).read_bytes() for name in wanted})
-    files[CONFIG] = starter_text(structure=_named(structure, directory) or _STRUCTURE,
-                                 potential=_named(potential, directory) or _POTENTIAL).encode()
+    files[CONFIG] = starter_text(
+        structure=_named(structure, directory) or _STRUCTURE,
+        potential=_named(potential, directory) or _POTENTIAL,
+    ).encode()
     files[SCHEMA] = (json.dumps(json_schema(), indent=1) + "\n").encode()
     there = [name for name in files if (directory / name).exists()]
     if there:
-        raise ConfigError(f"{directory} has {', '.join(there)} already; nothing was written: choose another directory")
+        raise ConfigError(
+            f"{directory} has {', '.join(there)} already; nothing was written: choose another directory"
+        )
     make_directory(directory)
     for name, data in files.items():
         write_durably(directory / name, data)
