@@ -5,7 +5,8 @@
     way.left, way.process, way.time_s, way.path            # the path leads to the state that is left
 
 eOn decides which states make a superbasin. How it is left is drawn here (`mlip_kmc.model.superbasin`):
-eOn's own step solves in plain double, draws an exponential time whatever its law is, and tells nothing of what the atoms did inside.
+eOn's own step solves in plain double, draws an exponential time whatever its law is, and tells nothing
+of what the atoms did inside.
 """
 
 from collections import deque

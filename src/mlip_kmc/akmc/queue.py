@@ -147,8 +147,8 @@ class OrderedCommunicator(Communicator):
 
     def get_results(
         self,
-        resultspath: Any,
-        keep_result: Callable[[str], bool],  # noqa: ARG002
+        resultspath: Any,  # noqa: ARG002 - eOn's interface
+        keep_result: Callable[[str], bool],
     ) -> Iterator[dict[str, Any]]:
         """Results whose turn it is, as mappings of file name to StringIO; stops at the first search still running.
 

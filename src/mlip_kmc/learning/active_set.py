@@ -351,8 +351,8 @@ def active_set_bytes(made: ActiveSetMade) -> bytes:
     stream = io.BytesIO()
     np.savez(
         stream,
-        **{element: np.ascontiguousarray(inverse) for element, inverse in made.inverses.items()},
-    )  # type: ignore[arg-type]
+        **{element: np.ascontiguousarray(inverse) for element, inverse in made.inverses.items()},  # type: ignore[arg-type]
+    )
     return stream.getvalue()
 
 

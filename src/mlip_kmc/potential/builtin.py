@@ -149,7 +149,7 @@ class BuiltinPotential:
 
     def job_files(
         self,
-        species: tuple[str, ...],
+        species: tuple[str, ...],  # noqa: ARG002 - as AcePotential's
         *,
         gamma: GammaSection | None = None,  # noqa: ARG002 - as AcePotential's
     ) -> dict[str, str]:

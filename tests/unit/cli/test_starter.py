@@ -9,8 +9,9 @@ from click.testing import CliRunner
 
 from mlip_kmc.cli.main import COMMANDS, cli
 from mlip_kmc.cli.starter import CONFIG, SCHEMA, starter_text, write_starter
-from mlip_kmc.config import Config, ConfigError, json_schema, load_config
+from mlip_kmc.config import Config, json_schema, load_config
 from mlip_kmc.config.explain import _sections_in
+from mlip_kmc.ground.errors import ConfigError
 
 TEXT = starter_text(structure="vacancy.xyz", potential="cu.yace")
 

@@ -15,9 +15,8 @@ from mlip_kmc.config import (
     ConstantPrefactor,
     HarmonicPrefactor,
     load_config,
-    scratch_directory,
-    source_date_epoch,
 )
+from mlip_kmc.ground.environment import scratch_directory, source_date_epoch
 from mlip_kmc.ground.errors import ConfigError
 
 JARGON = (
