@@ -46,8 +46,8 @@ FOREIGN = {
     ("check/room.py", "--workdir"),
     ("check/room.py", "--containall"),
     ("cli/completion.py", "--max"),
-    ("programs/cpu.py", "--march"),
-    ("structure/reader.py", "--formats"),
+    ("ground/programs/cpu.py", "--march"),
+    ("model/structure/reader.py", "--formats"),
 }
 DRIVER = "driver/standalone/pace_driver.py"  # a program of its own
 

@@ -32,6 +32,10 @@ ALLOWED = {
 }
 
 
+STILL_UPWARD = (("potential", "evaluate"), ("evaluate", "search"))
+"""Arrows that point up and are to go."""
+
+
 def room_of(module):
     """The room of a dotted name inside the package; the package itself is `__init__`."""
     return module.split(".")[1] if "." in module else "__init__"
@@ -101,10 +105,10 @@ def test_every_file_imports_only_what_its_room_may(path):
 def test_the_table_names_only_rooms_and_has_no_circles():
     rooms = {room: set(" ".join(columns).split()) for room, columns in ALLOWED.items()}
     assert set().union(*rooms.values()) <= set(rooms)
-    for room in ("cli", "release"):
-        rooms[room].discard(
-            "__init__"
-        )  # for the version; the package imports the rest on first use
+    for room in ("cli", "release"):  # for the version; the package imports the rest on first use
+        rooms[room].discard("__init__")
+    for room, above in STILL_UPWARD:
+        rooms[room].remove(above)
     while rooms:
         free = {room for room, others in rooms.items() if not others & set(rooms)}
         assert free, f"these import each other: {sorted(rooms)}"
@@ -123,11 +127,11 @@ def test_the_rules_that_the_table_must_keep():
 
 
 @pytest.mark.parametrize(("text", "running", "typing"), [
-    ("import mlip_kmc.ground.files as f", {"files"}, set()),
+    ("import mlip_kmc.ground.files as f", {"ground"}, set()),
     ("from mlip_kmc import ground, __version__", {"ground", "__init__"}, set()),
     ("from . import x\nfrom ..ground import y", {"akmc", "ground"}, set()),
-    ("def f():\n    from mlip_kmc.akmc.start import x", {"eon"}, set()),
-    ("if TYPE_CHECKING:\n    from mlip_kmc.cli import x\nelse:\n    import mlip_kmc.ground.errors", {"errors"}, {"cli"}),
+    ("def f():\n    from mlip_kmc.akmc.start import x", {"akmc"}, set()),
+    ("if TYPE_CHECKING:\n    from mlip_kmc.cli import x\nelse:\n    import mlip_kmc.ground.errors", {"ground"}, {"cli"}),
     ("import typing\nif typing.TYPE_CHECKING:\n    import mlip_kmc.cli", set(), {"cli"}),
     ("import mlip_kmc_other\nfrom os import path", set(), set()),
 ])  # fmt: skip

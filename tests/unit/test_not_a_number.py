@@ -114,7 +114,7 @@ EXACT = {  # (file, comparison): why it needs no `not`
     ("report/pictures.py", "lengths[atom] > MOVED_A"): "what is drawn as moved",
     **{
         (
-            "superbasin/counts.py",
+            "model/superbasin/counts.py",
             text,
         ): "chooses among ways to draw, of numbers that are checked before"
         for text in ("share < _RARE", "share >= _RARE", "count <= _EXACT", "count > _EXACT")

@@ -114,7 +114,7 @@ def ready_inputs(potential: AcePotential, example: Atoms) -> dict[str, bytes]:
         files[members.BASELINE] = template.replace(
             "PAIRS = {}", f"PAIRS = {potential.baseline.to_driver()!r}"
         )
-        files[members.SHORT_RANGE] = (own / "potential" / "short_range.py").read_text(
+        files[members.SHORT_RANGE] = (own / "driver" / "standalone" / "short_range.py").read_text(
             encoding="utf-8"
         )
     return {name: text.encode() for name, text in files.items()}

@@ -85,7 +85,7 @@ def test_nothing_else_imports_eon():
                 if isinstance(node, ast.ImportFrom) and not node.level
                 else []
             )
-            assert path.name == "adapter.py" or not any(
+            assert path.name == "eon_adapter.py" or not any(
                 name.split(".")[0] == "eon" for name in names
             ), path
 

@@ -239,7 +239,7 @@ def test_the_block_leaves_nothing(parent):
 
 def test_no_temporary_folder_is_made_elsewhere():
     """One made by `tempfile` itself stays after a kill; the driver stands alone."""
-    source = Path(scratch.__file__).parent
+    source = Path(scratch.__file__).parents[1]
     found = [
         path.relative_to(source).as_posix()
         for path in source.rglob("*.py")
