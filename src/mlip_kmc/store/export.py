@@ -36,6 +36,7 @@ _EVENTS = (
     "energy_eV",
     "superbasin",
     "temperature_K",
+    "epoch",
 )
 _PROCESSES = (
     "state",
@@ -51,6 +52,7 @@ _PROCESSES = (
     "gamma_product",
     "gamma_path",
     "prefactor_kind",
+    "epoch",
 )
 _STATES = ("state", "energy_eV", "processes", "good_searches", "bad_searches")
 
@@ -80,6 +82,7 @@ def export(result: EonResult, *, rotation: Array, directory: Path) -> None:
                 e.energy,
                 e.superbasin,
                 e.temperature_K,
+                e.epoch,
             )
             for e in result.events
         ),
@@ -102,6 +105,7 @@ def export(result: EonResult, *, rotation: Array, directory: Path) -> None:
                 p.gamma_product,
                 p.gamma_path,
                 p.prefactor_kind,
+                p.epoch,
             )
             for state in result.states
             for p in state.processes
