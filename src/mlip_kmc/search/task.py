@@ -1,8 +1,8 @@
 """One process search as a task: typed in, typed out.
 
-    task = SearchTask(job=ClientJob(name="0_17", files={"pos.con": "...", "config.ini": "..."}, ...), watch=watch)
-    task.run()                      # a SearchOutcome; a worker does this
-    task.without_result(End.KILLED_WORKERS, "3 workers died while they ran it")
+task = SearchTask(job=ClientJob(name="0_17", files={"pos.con": "...", "config.ini": "..."}, ...), watch=watch)
+task.run()                      # a SearchOutcome; a worker does this
+task.without_result(End.KILLED_WORKERS, "3 workers died while they ran it")
 """
 
 from dataclasses import dataclass, replace
