@@ -14,6 +14,7 @@ from mlip_kmc.model.structure import from_con
 from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import EXAMPLE
+from .golden import differences, golden, numbers_of
 
 CUTOFF_FIRST_SHELL_A = 3.0
 
@@ -116,6 +117,11 @@ def test_rates_are_arrhenius(state_0):
         assert process.rate == pytest.approx(
             1e13 * np.exp(-process.barrier * 11604.5 / 500), rel=1e-9
         )
+
+
+def test_its_numbers_are_those_of_the_first_houses(example_run):
+    """Searches, process tables and KMC steps, number by number."""
+    assert differences(numbers_of(example_run), golden("example")) == []
 
 
 def test_the_trajectory_is_continuous_and_does_not_drift(example_run):

@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,12 +13,12 @@ from ase.constraints import FixAtoms
 
 from mlip_kmc.config.eon_options import hessian_ini
 from mlip_kmc.evaluate.by_eon import evaluate
+from mlip_kmc.evaluate.client import run_job, texts_of
 from mlip_kmc.model.rates import Point, dense_hessian, prefactors, spectrum
 from mlip_kmc.model.rates.rigid import gathered
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
 from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential import AcePotential, BuiltinPotential
-from mlip_kmc.evaluate.client import run_job, texts_of
 from mlip_kmc.search.hessian import hessian_task, moving_atoms
 from mlip_kmc.store.eon_tree import read_states
 

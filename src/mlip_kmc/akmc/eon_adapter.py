@@ -34,7 +34,7 @@ from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import make_directory
-from mlip_kmc.model.frames import Halt
+from mlip_kmc.model.frames import KeptFrame
 from mlip_kmc.model.records import SearchRecord
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.search.outcome import SearchOutcome
@@ -435,7 +435,7 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
     def __init__(self, root: Path, *, config: Any) -> None:
         """States of eOn's tree at `root`; state 0 is made of its `pos.con` where there is none."""
         self.touched, self.records = {"states/0"}, list[SearchRecord]()
-        self.frames: dict[str, tuple[Halt, ...]] = {}
+        self.frames: dict[str, tuple[KeptFrame, ...]] = {}
         self.infos: dict[str, NotingInfo] = {}
         super().__init__(
             config.main_temperature / EON_KELVIN_PER_EV,

@@ -25,6 +25,7 @@ import shutil
 import stat
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,9 @@ _OWNER = "owner"
 _NAME = re.compile(r"^mlip-kmc\.([0-9a-f]{8})\.[a-z0-9_]{8}$")
 _ONE_MACHINE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "zfs", "f2fs", "jfs"})
 """File systems that one machine mounts at a time."""
-_TRIES = 5
+_TRIES = 100
+_BEING_MADE_S = 60.0
+"""A folder without an owner's file is left alone for so long: the process that makes it has not got further yet."""
 
 
 @dataclass(frozen=True)
@@ -211,9 +214,10 @@ def _sweep_one(path: Path) -> bool:
     """Remove a folder whose lock is free; True if it is gone."""
     try:
         lock = os.open(path / _OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:  # being made, or killed while it was: only what is empty goes
+    except FileNotFoundError:  # being made, or killed while it was: only what is empty and old goes
         with contextlib.suppress(OSError):
-            path.rmdir()
+            if time.time() - path.stat().st_mtime > _BEING_MADE_S:
+                path.rmdir()
         return not path.exists()
     except OSError:
         return False

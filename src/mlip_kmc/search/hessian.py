@@ -81,7 +81,7 @@ class HessianTask:
             tag: by which `cancel_jobs` knows it.
         """
         ran = run_job(
-            self.job, reader=lambda directory: _SpectrumReader(directory, self.atoms), tag=tag
+            self.job, reader=lambda directory: SpectrumReader(directory, self.atoms), tag=tag
         )
         found, calls = ran.found
         return HessianOutcome(self.name, ran.end, ran.message, ran.seconds, found, calls)
@@ -92,7 +92,7 @@ class HessianTask:
 
 
 @dataclass(frozen=True)
-class _SpectrumReader:
+class SpectrumReader:
     """The matrix may have a hundred megabytes, its spectrum has a line: the matrix stays where it was made."""
 
     directory: Path

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlip_kmc.evaluate.client import End
-from mlip_kmc.model.frames import Halt
+from mlip_kmc.model.frames import KeptFrame
 from mlip_kmc.model.records import Rated
 
 Array = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ class Graded:
     gamma_saddle: float | None = None
     gamma_product: float | None = None
     halt: str = ""
-    frames: tuple[Halt, ...] = ()
+    frames: tuple[KeptFrame, ...] = ()
 
 
 @dataclass(frozen=True)

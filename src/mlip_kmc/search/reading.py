@@ -20,7 +20,7 @@ from ase import Atoms
 from mlip_kmc.evaluate.client import RESULTS_FILE, End, Ended, parse_results, texts_in
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.atom_path import without_drift, wrap
-from mlip_kmc.model.frames import Halt, Stage
+from mlip_kmc.model.frames import KeptFrame, Stage
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.search.outcome import (
     Array,
@@ -130,7 +130,7 @@ class SearchReader:
             return Graded()
         return self._watched.judge(points, until=ended.near.step if ended.near else None)
 
-    def _near(self, ended: Ended) -> tuple[Halt, ...]:
+    def _near(self, ended: Ended) -> tuple[KeptFrame, ...]:
         if ended.near is None:
             return ()
         digest = self.task.watch.digest if self.task.watch else _NO_POTENTIAL

@@ -25,7 +25,7 @@ from mlip_kmc.config import GammaSection
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.atom_path import wrap
-from mlip_kmc.model.frames import Halt, Kind, Stage
+from mlip_kmc.model.frames import KeptFrame, Kind, Stage
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.potential.minimum_distance import NEAR_FRAMES
 from mlip_kmc.potential.side_channel import (
@@ -34,8 +34,8 @@ from mlip_kmc.potential.side_channel import (
     SELECT_FRAMES,
     Frame,
     Grade,
-    read_frames,
-    read_grades,
+    parse_dump,
+    parse_grades,
 )
 from mlip_kmc.search.outcome import Graded
 
@@ -87,7 +87,7 @@ class Watched:
             return False
         whole = new.rpartition(b"\n")[0] + b"\n"
         self._read += len(whole) if whole != b"\n" else 0
-        grades = read_grades(whole.decode("ascii", errors="replace"))
+        grades = parse_grades(whole.decode("ascii", errors="replace"))
         return any(self.watch.thresholds.reaches_halt(grade.gamma) for grade in grades)
 
     def judge(self, points: Mapping[Stage, Atoms], *, until: int | None = None) -> Graded:
@@ -97,7 +97,7 @@ class Watched:
             points: saddle and product, if it ended well.
             until: the force call that ended it otherwise; how far it went on depends on when that was seen.
         """
-        grades = list(read_grades(self._text(GRADES)))
+        grades = list(parse_grades(self._text(GRADES)))
         if until is not None and all(
             one.step < other.step for one, other in pairwise(grades)
         ):  # not those of several instances
@@ -147,18 +147,18 @@ class Watched:
 
     def _frames(
         self, grades: list[Grade], first: Grade | None, until: int | None
-    ) -> tuple[Halt, ...]:
+    ) -> tuple[KeptFrame, ...]:
         """The frame that crossed, and the last ones between the thresholds; without a crossing the largest of those."""
         between = [
             frame
             for path in sorted(self.directory.glob(SELECT_FRAMES), key=_step_of)
-            for frame in read_frames(self._text(path.name))
+            for frame in parse_dump(self._text(path.name))
             if until is None or frame.step <= until
         ]
         halts = []
         if first is not None:
             between = [frame for frame in between if frame.step < first.step]
-            halts = list(read_frames(self._text(HALT_FRAMES)))[:1]
+            halts = list(parse_dump(self._text(HALT_FRAMES)))[:1]
         elif between:
             between = [max(between, key=_largest)]
         if not between and not halts:
@@ -182,12 +182,12 @@ class Watched:
 
     def _kept(
         self, atoms: Atoms, gammas: Array | None, *, stage: Stage, step: int, kind: Kind
-    ) -> tuple[Halt, ...]:
+    ) -> tuple[KeptFrame, ...]:
         """The frame, if its atoms are somewhere; gammas that are no numbers are unknown."""
         if not np.isfinite(atoms.positions).all():
             return ()
         known = gammas is not None and np.isfinite(gammas).all()
-        found = Halt(
+        found = KeptFrame(
             atoms=atoms,
             gammas=gammas if known else None,
             search=self.search,
@@ -200,7 +200,7 @@ class Watched:
         return (found,)
 
 
-def near_frames(directory: Path, *, search: str, digest: str) -> tuple[Halt, ...]:
+def near_frames(directory: Path, *, search: str, digest: str) -> tuple[KeptFrame, ...]:
     """The first frame in which atoms were too near, as evidence: its gamma is not known, and it is nothing to label."""
     try:
         text = (directory / NEAR_FRAMES).read_text(encoding="ascii", errors="replace")
@@ -208,7 +208,7 @@ def near_frames(directory: Path, *, search: str, digest: str) -> tuple[Halt, ...
         return ()
     start = from_con((directory / "pos.con").read_text(encoding="utf-8"))
     return tuple(
-        Halt(
+        KeptFrame(
             atoms=_placed(start, frame),
             gammas=None,
             search=search,
@@ -218,7 +218,7 @@ def near_frames(directory: Path, *, search: str, digest: str) -> tuple[Halt, ...
             kind=Kind.EVIDENCE,
             potential=digest,
         )
-        for frame in list(read_frames(text))[:1]
+        for frame in list(parse_dump(text))[:1]
         if len(frame.positions) == len(start) and np.isfinite(frame.positions).all()
     )
 

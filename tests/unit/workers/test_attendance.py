@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from mlip_kmc.ground.programs import AwakeClock
 from mlip_kmc.evaluate.client import ClientJob, End
+from mlip_kmc.ground.programs import AwakeClock
 from mlip_kmc.search.task import SearchTask
 from mlip_kmc.workers.attendance import Silence
 from mlip_kmc.workers.cluster import SearchCluster
