@@ -29,14 +29,14 @@ from eon import akmcstate, akmcstatelist, atoms, communicator, displace, fileio,
 from eon.config import ConfigClass
 from eon.explorer import MinModeExplorer
 
-from mlip_kmc.akmc.eon_files import Entry, con_of, eon_result, search_record
+from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.frames import KeptFrame
 from mlip_kmc.model.records import SearchRecord
-from mlip_kmc.model.structure import from_con
+from mlip_kmc.model.structure import moved_con
 from mlip_kmc.search.outcome import SearchOutcome
 
 if TYPE_CHECKING:
@@ -381,7 +381,7 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         )
         if not barrier - min(self.get_lowest_barrier(), barrier) <= window:
             return False
-        saddle = text_io.StringIO(con_of(found.saddle_A, from_con(self._reactant_con())))
+        saddle = text_io.StringIO(moved_con(self._reactant_con(), found.saddle_A))
         return self.find_repeat(saddle, barrier) is None
 
     def register(self, outcome: SearchOutcome, *, index: int, superbasin: Any) -> SearchRecord:

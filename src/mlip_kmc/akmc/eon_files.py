@@ -1,7 +1,6 @@
 """The files by which eOn registers a search, made of its outcome: the one place where an outcome becomes eOn's text.
 
     result = eon_result(outcome, index=17, reactant_con=con)      # the mapping that eOn's AKMCState takes
-    con_of(outcome.found.saddle_A, start)                         # its saddle.con
 
 eOn's process table names a process by a digest of its `saddle.con`: the same outcome must give the same bytes, always.
 """
@@ -10,10 +9,8 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-from ase import Atoms
-
 from mlip_kmc.model.records import SearchRecord
-from mlip_kmc.model.structure import from_con, to_con
+from mlip_kmc.model.structure import moved_con
 from mlip_kmc.search.outcome import Array, SearchOutcome
 
 _BEYOND = "barrier > max_thermal_window"
@@ -79,11 +76,6 @@ def search_record(outcome: SearchOutcome, entry: Entry, *, state: int, index: in
     )
 
 
-def con_of(positions_A: Array, start: Atoms) -> str:
-    """The `.con` text of a state's atoms at other positions (N, 3), with all digits."""
-    return to_con(start, positions_A)
-
-
 def mode_of(mode: Array) -> str:
     """The `mode.dat` text of a direction (N, 3), as eOn's client writes it."""
     return "".join("\t".join(f"{value:.17g}" for value in row) + "\n" for row in mode.tolist())
@@ -95,15 +87,14 @@ def _files(
     found = outcome.found
     if found is None:
         return {}
-    start = from_con(reactant_con)
     texts = {
         "results.dat": "".join(
             f"{value!r} {key}\n" if isinstance(value, float) else f"{value} {key}\n"
             for key, value in results.items()
         ),
-        "reactant.con": con_of(found.reactant_A, start),
-        "saddle.con": con_of(found.saddle_A, start),
-        "product.con": con_of(found.product_A, start),
+        "reactant.con": moved_con(reactant_con, found.reactant_A),
+        "saddle.con": moved_con(reactant_con, found.saddle_A),
+        "product.con": moved_con(reactant_con, found.product_A),
         "mode.dat": mode_of(found.mode),
     }
     return {name: io.StringIO(text) for name, text in texts.items()}

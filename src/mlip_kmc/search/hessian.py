@@ -204,6 +204,8 @@ def spectrum_of(matrix: str, atoms: Atoms) -> Spectrum | None:
     """
     fixed = fixed_atoms(atoms)
     free = np.setdiff1d(np.arange(len(atoms)), fixed)
+    if not matrix.strip():
+        return None
     try:
         values = np.loadtxt(io.StringIO(matrix), ndmin=2)
     except ValueError:

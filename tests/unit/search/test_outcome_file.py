@@ -21,7 +21,7 @@ FOUND = FoundProcess(-2.0, -1.0, -2.0, 1e12, 2e12, PLACES, PLACES + 1, PLACES + 
 GOOD = SearchOutcome("0_17", "random", End.FINISHED, termination=Termination.GOOD, found=FOUND)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(outcomes())
 def test_it_comes_back_the_same_to_the_last_bit(outcome):
     assert bits(pickle.loads(pickle.dumps(outcome))) == bits(outcome)  # noqa: S301 - our own
