@@ -46,6 +46,10 @@ kills *ARGUMENTS: image
 sleeps *ARGUMENTS: image
     containers/in-image --dev env MLIP_KMC_SLEEPS=1 python3 -m pytest tests/integration/test_sleep.py -s {{ ARGUMENTS }}
 
+# a million ticks of the server on invented states, with kills, full disks and changing workers (half an hour)
+ticks COUNT="1000000":
+    containers/in-image --dev env MLIP_KMC_TICKS={{ COUNT }} python3 -m pytest tests/unit/akmc/test_tick.py -s -k thousand
+
 # ruff and mypy, with the image's Python and packages
 lint:
     containers/in-image --dev python3 -m ruff check .

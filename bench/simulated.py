@@ -31,8 +31,8 @@ import sleeping
 import yaml
 from table import row, spread
 
-from mlip_kmc.akmc.explorer import OrderedExplorer
-from mlip_kmc.akmc.queue import OrderedCommunicator
+from mlip_kmc.akmc.opening import open_server
+from mlip_kmc.akmc.queue import SearchQueue
 from mlip_kmc.akmc.run import EonWrapper, inputs_of
 from mlip_kmc.akmc.server import Server
 from mlip_kmc.config import load_config
@@ -47,11 +47,11 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 THREADS = 512
 """Of one joined process, at most."""
 PARTS = {
-    "make": (OrderedExplorer, "make_jobs"),
+    "make": (Server, "_submit"),
     "register": (Server, "_register"),
     "commit": (Server, "_commit"),
     "step": (Server, "_step"),
-    "accept": (OrderedCommunicator, "_accept"),
+    "accept": (SearchQueue, "_accept"),
 }
 
 
@@ -60,17 +60,17 @@ class Recording(EonWrapper):
 
     def _run(self, *arguments, setup, **keywords):
         self.setup, self.found = setup, []
-        plain = OrderedCommunicator._accept
+        plain = SearchQueue._accept
 
         def accept(communicator, done):
             self.found.append(done)
             plain(communicator, done)
 
-        OrderedCommunicator._accept = accept
+        SearchQueue._accept = accept
         try:
             return super()._run(*arguments, setup=setup, **keywords)
         finally:
-            OrderedCommunicator._accept = plain
+            SearchQueue._accept = plain
 
 
 def recorded(config, path, count, folder):
@@ -186,7 +186,7 @@ def event(config, setup, cluster, folder, *, searches=None, profile=None):
     """Explore state 0 and make a step; with `searches`, so many of them and no step."""
     cluster._client.run(sleeping.slept)
     with RunDirectory(folder) as directory, Cost() as cost:
-        server = Server(
+        server = open_server(
             config,
             directory=directory,
             checkpoints=Checkpoints(directory),
@@ -202,7 +202,7 @@ def event(config, setup, cluster, folder, *, searches=None, profile=None):
                 pass
         span = time.monotonic() - begun
         process, thread = time.process_time() - process, time.thread_time() - thread
-        registered, discarded = sum(server.outcomes.values()), server._comm.discarded
+        registered, discarded = sum(server.outcomes.values()), server._queue.discarded
         cluster.cancel_all()
     while cluster._client.run(running_here) != dict.fromkeys(
         cluster._client.scheduler_info()["workers"], 0

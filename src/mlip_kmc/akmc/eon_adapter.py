@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import eon
 from eon import akmcstate, akmcstatelist, atoms, communicator, displace, fileio, superbasinscheme
@@ -34,15 +34,11 @@ from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import make_directory
-from mlip_kmc.model.frames import KeptFrame
 from mlip_kmc.model.records import SearchRecord
 from mlip_kmc.model.structure import moved_con
 from mlip_kmc.search.outcome import SearchOutcome
 
-if TYPE_CHECKING:
-    from mlip_kmc.akmc.queue import OrderedCommunicator
-
-__all__ = ["Communicator", "DisplaceError", "Explorer", "verify"]
+__all__ = ["DisplaceError", "Explorer", "verify"]
 
 DisplaceError = displace.DisplaceError
 
@@ -78,10 +74,9 @@ VERSIONS = ("3.6.0",)
 
 ADAPTED = (
     Adapted(
-        "searches run on our own workers; eOn finds a communicator by its configuration object",
+        "searches run on our own workers; eOn's explorer asks for a communicator by its configuration object",
         sources={
             "eon.communicator:get_communicator": "ad47bba9f08e0818466aca12712af8b1a0e8365c94f9bf5ada62c250cf956b6a",
-            "eon.communicator:Communicator": "9901f0627ded1020b27cef718bc58a6e636b24d3b3c0555c4bb80a2aac310988",
         },
     ),
     Adapted(
@@ -270,13 +265,9 @@ def log_to(path: Path) -> None:
     logging.raiseExceptions = False  # a full disk is told once, by the commit
 
 
-class Communicator(communicator.Communicator):  # type: ignore[misc]
-    """eOn's interface to what runs searches."""
-
-
-def use_communicator(config: Any, ours: "OrderedCommunicator") -> None:
-    """Have eOn's explorers find our communicator where they look for their own."""
-    communicator._comm_by_config_id[id(config)] = ours  # noqa: SLF001 - eOn has no other way in
+def without_communicator(config: Any) -> None:
+    """Have eOn's explorers find nothing where they look for what runs searches: `queue.SearchQueue` does."""
+    communicator._comm_by_config_id[id(config)] = object()  # noqa: SLF001 - eOn has no other way in
 
 
 # -- states
@@ -400,10 +391,7 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
             self.load_process_table()
             repeats = {process: row["repeats"] for process, row in self.procs.items()}
             entry = self._entry(self.add_process(result, superbasin), repeats)
-        record = search_record(outcome, entry, state=self.number, index=index)
-        self.statelist.records.append(record)
-        self.statelist.frames[outcome.name] = outcome.graded.frames
-        return record
+        return search_record(outcome, entry, state=self.number, index=index)
 
     def _entry(self, added: int | None, repeats: Mapping[int, int]) -> Entry:
         """What `add_process` did, by the process it added, or else by the row whose repeats it counted up."""
@@ -424,18 +412,16 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
 
 
 class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
-    """eOn's states, with what changed and what was registered since the last commit.
+    """eOn's states, with what changed since the last commit.
 
     Attributes:
         touched: paths inside eOn's tree that changed.
-        records: of searches that were registered. frames: of them worth keeping, by search.
         infos: each state's info file.
     """
 
     def __init__(self, root: Path, *, config: Any) -> None:
         """States of eOn's tree at `root`; state 0 is made of its `pos.con` where there is none."""
-        self.touched, self.records = {"states/0"}, list[SearchRecord]()
-        self.frames: dict[str, tuple[KeptFrame, ...]] = {}
+        self.touched = {"states/0"}
         self.infos: dict[str, NotingInfo] = {}
         super().__init__(
             config.main_temperature / EON_KELVIN_PER_EV,

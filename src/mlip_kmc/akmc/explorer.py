@@ -1,8 +1,7 @@
 """eOn's explorer with a random stream of its own for every search.
 
     explorer = OrderedExplorer(states, previous, state, superbasin=None, config=eon_config, seed=1, spool=spool)
-    explorer.register_result()
-    explorer.make_jobs()
+    explorer.start("0_17")                    # its options, displacement and direction
 
 Search number k of state s has the name `s_k`; its displacement and seed follow from the run's seed, s and k. So a search
 that was in flight at a stop is made again, the same, and the number of workers changes nothing.
@@ -22,14 +21,14 @@ from mlip_kmc.akmc.eon_adapter import (
     client_config,
     start_files,
 )
-from mlip_kmc.akmc.queue import OrderedCommunicator, SearchStart, search_of
+from mlip_kmc.akmc.queue import SearchStart, search_of
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.ground.files import sealed, unsealed, write_durably
 from mlip_kmc.model.kinetics import search_seed
 
 
 class OrderedExplorer(Explorer):
-    """Makes and registers the searches of one state (or of a superbasin's least known state)."""
+    """Makes the searches of one state (or of a superbasin's least known state)."""
 
     def __init__(
         self,
@@ -57,7 +56,6 @@ class OrderedExplorer(Explorer):
         self._spool = spool
         self._neighbours = Neighbours()
         super().__init__(states, previous_state, state, superbasin, config=config)
-        self.comm: OrderedCommunicator
 
     @property
     def confidence(self) -> float:
@@ -95,33 +93,17 @@ class OrderedExplorer(Explorer):
             )
         return math.ceil(max(missing, 1.0) * (self.registered + 2) / (good + 1))
 
-    def make_jobs(self, at_most: int | None = None, *, ahead: int) -> None:
-        """Submit searches.
+    @property
+    def reactant_con(self) -> str:
+        """The structure that searches start from, as `.con` text."""
+        return Path(self.state.reactant_path).read_text(encoding="utf-8")
 
-        Args:
-            at_most: so many of the state in all.
-            ahead: until so many are not registered.
+    def start(self, name: str) -> SearchStart:
+        """The start of a search by its name, always the same.
+
+        Raises:
+            SearchesFailedError: eOn finds no displacement. RunStateError: a start that was kept is damaged.
         """
-        wanted = ahead - self.comm.get_queue_size()
-        here = [name for name in self.comm.pending if search_of(name)[0] == self.state.number]
-        following = self.registered + len(here)
-        end = following + max(wanted, 0)
-        self.submit(
-            [
-                f"{self.state.number}_{index}"
-                for index in range(following, end if at_most is None else min(end, at_most))
-            ]
-        )
-
-    def submit(self, names: list[str]) -> None:
-        """Submit searches by name."""
-        if names:
-            self.comm.submit(
-                [self._search(name) for name in names],
-                reactant_con=Path(self.state.reactant_path).read_text(encoding="utf-8"),
-            )
-
-    def _search(self, name: str) -> SearchStart:
         kept = self._spool / f"{name}.job"
         if kept.is_file():
             text = unsealed(kept.read_bytes())
@@ -150,28 +132,3 @@ class OrderedExplorer(Explorer):
             self.states.touched.add(f"states/{self.state.number}")
             write_durably(kept, sealed(json.dumps({"type": kind, **files}).encode()))
         return SearchStart(name, kind=kind, files=files)
-
-    def register_result(self) -> str | None:
-        """Register the result whose turn it is; answer its name, or None where there is none."""
-        turn = self.comm.turn
-        if turn is not None and self.comm.rates and self._wanted(turn) and not self._rated(turn):
-            return None
-        for outcome in self.comm.results(self._wanted):
-            number, index = search_of(outcome.name)
-            self._state_of(number).register(outcome, index=index, superbasin=self.superbasin)
-            return outcome.name
-        return None
-
-    def _state_of(self, number: int) -> Any:
-        return self.superbasin.state_dict[number] if self.superbasin else self.state
-
-    def _rated(self, name: str) -> bool:
-        """What a search found may be registered: it is nothing new, or its prefactors are there."""
-        found = self.comm.look(name)
-        return not self._state_of(search_of(name)[0]).is_new(found) or self.comm.rated(found)
-
-    def _wanted(self, name: str) -> bool:
-        number, _ = search_of(name)
-        return (
-            number in self.superbasin.state_dict if self.superbasin else number == self.state.number
-        )

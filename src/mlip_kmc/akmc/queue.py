@@ -1,9 +1,9 @@
-"""A communicator for eOn's server: out as futures, back in any order, handed over in the order of submission.
+"""The searches of a run: submitted to workers, back in any order, handed over in the order of submission.
 
-    communicator = OrderedCommunicator(eon_config, cluster=cluster, template=template, spool=run / "spool")
-    communicator.submit(starts, reactant_con=con)
-    communicator.accept(timeout_s=1.0)
-    for outcome in communicator.results(keep): ...
+    queue = SearchQueue(cluster=cluster, template=template, spool=run / "spool")
+    queue.submit(starts, reactant_con=con)
+    queue.accept(timeout_s=1.0)
+    outcome = queue.take(wanted, ready=lambda outcome: True)
 
 Handing over in the order they finish would favour fast searches when a confidence is reached, and make the result depend
 on the number of workers. A finished search that waits for a slower one is spooled durably, so a kill loses only what
@@ -11,12 +11,11 @@ was running.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-from mlip_kmc.akmc.eon_adapter import Communicator
 from mlip_kmc.akmc.prefactors import PrefactorDesk
 from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
@@ -26,8 +25,7 @@ from mlip_kmc.search.outcome import SearchOutcome
 from mlip_kmc.search.outcome_file import DamagedOutcomeError, from_bytes, to_bytes
 from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch
-from mlip_kmc.workers.cluster import SearchCluster
-from mlip_kmc.workers.task import Outcome
+from mlip_kmc.workers.task import Outcome, Task
 
 _SPOOLED = re.compile(r"^\d+_\d+\.(json|job)$")
 _HALF = re.compile(r"^\..*\.tmp$")
@@ -82,8 +80,21 @@ class JobTemplate:
     watch: Watch | None = None
 
 
-class OrderedCommunicator(Communicator):
-    """Runs searches on a cluster and yields their outcomes in the order of submission.
+class Cluster(Protocol):
+    """Where tasks run: see `mlip_kmc.workers.cluster.SearchCluster`."""
+
+    def submit(self, task: Task, *, first: bool = False) -> None:
+        """Queue a task; `first` puts it before all others that wait."""
+
+    def wait(self, timeout_s: float) -> Sequence[Outcome]:
+        """What has come back, in any order; waits up to `timeout_s` for the first."""
+
+    def cancel(self, names: Iterable[str]) -> int:
+        """End tasks, or take them back; answer how many of them had been started."""
+
+
+class SearchQueue:
+    """Runs searches on a cluster and hands over their outcomes in the order of submission.
 
     Attributes:
         busy_s: of all searches that came back, where they ran.
@@ -93,9 +104,8 @@ class OrderedCommunicator(Communicator):
 
     def __init__(
         self,
-        config: Any,
         *,
-        cluster: SearchCluster,
+        cluster: Cluster,
         template: JobTemplate,
         spool: Path,
         desk: PrefactorDesk | None = None,
@@ -103,13 +113,11 @@ class OrderedCommunicator(Communicator):
         """Take up the cluster.
 
         Args:
-            config: eOn's ConfigClass.
             cluster: where clients run.
             template: what every search has in common.
             spool: folder for finished searches that wait for their turn.
             desk: makes prefactors; None where all processes have the same.
         """
-        super().__init__(config.path_scratch, 1, config=config)
         self._cluster = cluster
         self._template = template
         self._spool = make_directory(spool)
@@ -121,29 +129,20 @@ class OrderedCommunicator(Communicator):
         self.damage: list[str] = []
         self.discarded = 0
 
-    # -- what eOn asks of a communicator
-
-    def get_queue_size(self) -> int:
-        """How many searches are submitted and not handed over."""
-        return len(self._tasks)
-
-    def cancel_state(self, statenumber: int) -> int:
-        """Take back every search of a state; their results never come."""
-        names = [name for name in self._tasks if search_of(name)[0] == statenumber]
+    def cancel(self, state: int) -> None:
+        """Cancel every search of a state; their outcomes never come."""
+        names = [name for name in self._tasks if search_of(name)[0] == state]
         self.discarded += self._cluster.cancel(names) + sum(
             name in self._finished for name in names
         )
         for name in names:
             self._drop(name)
-        return len(names)
 
     def _drop(self, name: str) -> None:
         del self._tasks[name]
         self._finished.pop(name, None)
         if self._desk is not None:
             self._desk.forget(name)
-
-    # -- searches
 
     def submit(self, starts: Iterable[SearchStart], *, reactant_con: str) -> None:
         """Start searches of one state.
@@ -174,24 +173,27 @@ class OrderedCommunicator(Communicator):
             watch=template.watch,
         )
 
-    def results(self, wanted: Callable[[str], bool]) -> Iterator[SearchOutcome]:
-        """Outcomes whose turn it is; stops at the first search still running.
+    def take(
+        self, wanted: Callable[[str], bool], *, ready: Callable[[SearchOutcome], bool]
+    ) -> SearchOutcome | None:
+        """The outcome whose turn it is; None where that search still runs, or is not ready.
 
         Args:
             wanted: is a search of that name to be handed over? What is not is dropped.
+            ready: may it be handed over now? If not it keeps its turn.
 
         Raises:
-            SearchesFailedError: a search whose turn it is shows that searching on makes no sense.
+            SearchesFailedError: a search whose turn it is shows that searching on makes no sense; it keeps its turn, and is the
+                first again when the run continues.
         """
-        while self._tasks:
-            name = next(iter(self._tasks))
-            if name not in self._finished:
-                return
-            # a search that raises keeps its place: it is the first again when the run continues
+        while (name := self.turn) is not None:
             outcome = self.look(name) if wanted(name) else None
+            if outcome is not None and not ready(outcome):
+                return None
             self._drop(name)
             if outcome is not None:
-                yield outcome
+                return outcome
+        return None
 
     def accept(self, timeout_s: float) -> bool:
         """Take in what has finished; wait up to `timeout_s` for the first. True if the next result can be handed over."""
@@ -219,10 +221,10 @@ class OrderedCommunicator(Communicator):
         return self._desk is not None
 
     def look(self, name: str) -> SearchOutcome:
-        """The outcome of a finished search, as `results` will hand it over; it keeps its turn.
+        """The outcome of a finished search, as `take` will hand it over; it keeps its turn.
 
         Raises:
-            SearchesFailedError: as of `results`.
+            SearchesFailedError: as of `take`.
         """
         outcome = self._finished[name]
         if outcome.end in _NO_RESULT:

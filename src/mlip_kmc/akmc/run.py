@@ -431,10 +431,10 @@ class EonWrapper:
         pulse: Pulse,
     ) -> tuple[Status, str]:
         """From a generation on, until the run is done, stopped, or the disk is full."""
-        from mlip_kmc.akmc.server import Server  # as above
+        from mlip_kmc.akmc.opening import open_server  # as above
 
         with storage_errors(directory.path):
-            server = Server(
+            server = open_server(
                 self.config,
                 directory=directory,
                 checkpoints=checkpoints,

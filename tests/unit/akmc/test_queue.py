@@ -1,14 +1,11 @@
 """What is registered is a search's own end; whatever else ends one makes it run again, or stops the run."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-pytest.importorskip("eon")
-
-from mlip_kmc.akmc.queue import JobTemplate, OrderedCommunicator, SearchStart
+from mlip_kmc.akmc.queue import JobTemplate, SearchQueue, SearchStart
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import sealed
@@ -39,23 +36,25 @@ def cluster():
 
 
 @pytest.fixture
-def communicator(tmp_path, cluster):
+def queue(tmp_path, cluster):
     template = JobTemplate(files={}, links={}, time_limit_s=60.0, evidence=tmp_path / "evidence")
-    return OrderedCommunicator(
-        SimpleNamespace(path_scratch=str(tmp_path)),
+    return SearchQueue(
         cluster=cluster,
         template=template,
         spool=tmp_path / "spool",
     )
 
 
-def submit(communicator, *names):
+def submit(queue, *names):
     starts = [SearchStart(name, kind="random", files={"config.ini": name}) for name in names]
-    communicator.submit(starts, reactant_con="x")
+    queue.submit(starts, reactant_con="x")
 
 
-def results(communicator):
-    return list(communicator.results(lambda _: True))
+def results(queue):
+    found = []
+    while (done := queue.take(lambda _: True, ready=lambda _: True)) is not None:
+        found.append(done)
+    return found
 
 
 def outcome(name, end, **more):
@@ -76,73 +75,67 @@ def good(name):
         (End.CRASHED, "the eOn client died twice in search 0_0: too long"),
     ],
 )
-def test_a_search_that_did_not_come_to_its_end_is_made_again_once(
-    communicator, cluster, end, words
-):
-    submit(communicator, "0_0", "0_1")
+def test_a_search_that_did_not_come_to_its_end_is_made_again_once(queue, cluster, end, words):
+    submit(queue, "0_0", "0_1")
     cluster.done = [outcome("0_0", end, message="too long")]
-    assert not communicator.accept(0.0)
+    assert not queue.accept(0.0)
     assert cluster.submitted == [("0_0", False), ("0_1", False), ("0_0", True)]
     cluster.done = [outcome("0_0", end, message="too long")]
-    assert communicator.accept(0.0)
+    assert queue.accept(0.0)
     for _ in range(2):  # it keeps its place
         with pytest.raises(SearchesFailedError, match=words):
-            results(communicator)
-    assert communicator.pending == ["0_0", "0_1"]
+            results(queue)
+    assert queue.pending == ["0_0", "0_1"]
 
 
-def test_a_search_whose_workers_died_stops_the_run_and_keeps_its_input(
-    communicator, cluster, tmp_path
-):
-    submit(communicator, "0_0")
+def test_a_search_whose_workers_died_stops_the_run_and_keeps_its_input(queue, cluster, tmp_path):
+    submit(queue, "0_0")
     cluster.done = [outcome("0_0", End.KILLED_WORKERS, message="3 workers died while they ran it")]
-    assert communicator.accept(0.0)
+    assert queue.accept(0.0)
     with pytest.raises(
         SearchesFailedError,
         match="search 0_0 has no result: 3 workers died while they ran it; give",
     ):
-        results(communicator)
+        results(queue)
     assert (tmp_path / "evidence" / "0_0" / "pos.con").read_text() == "x"
 
 
-def test_only_results_are_kept_for_their_turn(communicator, cluster, tmp_path):
-    submit(communicator, *(f"0_{index}" for index in range(5)))
+def test_only_results_are_kept_for_their_turn(queue, cluster, tmp_path):
+    submit(queue, *(f"0_{index}" for index in range(5)))
     ends = (End.FINISHED, End.HALTED, End.KILLED_WORKERS, End.EVALUATION_ERROR)
     cluster.done = [outcome(f"0_{index}", end) for index, end in enumerate(ends, start=1)]
-    assert not communicator.accept(0.0)
+    assert not queue.accept(0.0)
     assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == ["0_1.json", "0_2.json"]
 
 
-def test_outcomes_are_handed_over_in_the_order_of_submission(communicator, cluster):
-    submit(communicator, "0_0", "0_1", "0_2")
+def test_outcomes_are_handed_over_in_the_order_of_submission(queue, cluster):
+    submit(queue, "0_0", "0_1", "0_2")
     cluster.done = [outcome("0_2", End.FINISHED), outcome("0_1", End.FINISHED, seconds=2.0)]
-    assert not communicator.accept(0.0)
-    assert results(communicator) == []
+    assert not queue.accept(0.0)
+    assert results(queue) == []
     cluster.done = [outcome("0_0", End.FINISHED, seconds=1.0)]
-    assert communicator.accept(0.0)
-    assert [done.name for done in results(communicator)] == ["0_0", "0_1", "0_2"]
-    assert (communicator.busy_s, communicator.pending) == (3.0, [])
+    assert queue.accept(0.0)
+    assert [done.name for done in results(queue)] == ["0_0", "0_1", "0_2"]
+    assert (queue.busy_s, queue.pending) == (3.0, [])
 
 
-def test_what_waited_for_its_turn_survives_a_stop(communicator, cluster, tmp_path):
+def test_what_waited_for_its_turn_survives_a_stop(queue, cluster, tmp_path):
     (tmp_path / "spool" / "0_1.json").write_bytes(to_bytes(good("0_1")))
-    submit(communicator, "0_0", "0_1")
+    submit(queue, "0_0", "0_1")
     assert cluster.submitted == [("0_0", False)]
     cluster.done = [outcome("0_0", End.FINISHED)]
-    assert communicator.accept(0.0)
-    assert [done.name for done in results(communicator)] == ["0_0", "0_1"]
-    communicator.forget(["0_0", "0_1"])
+    assert queue.accept(0.0)
+    assert [done.name for done in results(queue)] == ["0_0", "0_1"]
+    queue.forget(["0_0", "0_1"])
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_a_torn_spooled_outcome_is_said_and_made_again(communicator, cluster, tmp_path):
+def test_a_torn_spooled_outcome_is_said_and_made_again(queue, cluster, tmp_path):
     path = tmp_path / "spool" / "0_0.json"
     path.write_bytes(to_bytes(good("0_0"))[:-3])
-    submit(communicator, "0_0")
+    submit(queue, "0_0")
     assert cluster.submitted == [("0_0", False)]
-    assert communicator.damage == [
-        f"the finished search 0_0 ({path}) was damaged; it is made again"
-    ]
+    assert queue.damage == [f"the finished search 0_0 ({path}) was damaged; it is made again"]
 
 
 class Desk:
@@ -170,26 +163,25 @@ class Desk:
 def test_a_new_process_waits_for_its_prefactors_and_is_kept_meanwhile(tmp_path, cluster):
     desk = Desk()
     template = JobTemplate(files={}, links={}, time_limit_s=60.0, evidence=tmp_path / "evidence")
-    communicator = OrderedCommunicator(
-        SimpleNamespace(path_scratch=str(tmp_path)),
+    queue = SearchQueue(
         cluster=cluster,
         template=template,
         spool=tmp_path / "spool",
         desk=desk,
     )
-    submit(communicator, "0_0")
+    submit(queue, "0_0")
     cluster.done = [good("0_0")]
-    assert communicator.accept(0.0)
-    assert not communicator.rated(communicator.look("0_0"))
+    assert queue.accept(0.0)
+    assert not queue.rated(queue.look("0_0"))
     assert desk.asked == [("0_0", -1.0, "x")]
     assert (tmp_path / "spool" / "0_0.json").is_file()
     cluster.done = [HessianOutcome("0_0.saddle", End.FINISHED, seconds=4.0)]
-    assert not communicator.accept(0.0)
-    assert (desk.taken, communicator.busy_s) == (["0_0.saddle"], 4.0)
+    assert not queue.accept(0.0)
+    assert (desk.taken, queue.busy_s) == (["0_0.saddle"], 4.0)
     desk.there = Rated(2e12, 3e12, "harmonic", "", atoms=2, of_atoms=2, force_calls=24)
-    assert communicator.ready
-    assert communicator.rated(communicator.look("0_0"))
-    (done,) = results(communicator)
+    assert queue.ready
+    assert queue.rated(queue.look("0_0"))
+    (done,) = results(queue)
     assert (done.found.forward_per_s, done.found.back_per_s, done.rated) == (
         2e12,
         3e12,
@@ -198,9 +190,9 @@ def test_a_new_process_waits_for_its_prefactors_and_is_kept_meanwhile(tmp_path, 
     assert done.force_calls.prefactors == 24
 
 
-def test_what_an_earlier_version_spooled_is_made_again(communicator, cluster, tmp_path):
+def test_what_an_earlier_version_spooled_is_made_again(queue, cluster, tmp_path):
     body = {"name": "0_0", "end": "finished", "files": {}, "seconds": 1.0, "message": ""}
     (tmp_path / "spool" / "0_0.json").write_bytes(sealed(json.dumps(body).encode()))
-    submit(communicator, "0_0")
+    submit(queue, "0_0")
     assert cluster.submitted == [("0_0", False)]
-    assert communicator.damage == []
+    assert queue.damage == []

@@ -1,0 +1,285 @@
+"""States, process tables and superbasins as eOn keeps them, behind what the server asks for (`ports.py`).
+
+states = EonStates(root, config=config, setup=setup, spool=run / "spool")
+place = states.place(0, previous=-1)
+place.confidence, place.start("0_17")
+"""
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlip_kmc.akmc.eon_adapter import (
+    StateList,
+    eon_config,
+    superbasin_scheme,
+    verify,
+    without_communicator,
+)
+from mlip_kmc.akmc.explorer import OrderedExplorer
+from mlip_kmc.akmc.leaving import Leaving, no_way_out
+from mlip_kmc.akmc.ports import Departure
+from mlip_kmc.akmc.queue import SearchStart, search_of
+from mlip_kmc.ground.errors import ConfigError, SearchesFailedError
+from mlip_kmc.model.atom_path import AtomPath
+from mlip_kmc.model.kinetics import draw_step
+from mlip_kmc.model.records import SearchRecord
+from mlip_kmc.search.outcome import SearchOutcome
+
+
+class EonStates:
+    """eOn's states in the store's live tree."""
+
+    def __init__(
+        self, root: Path, *, pos_con: str, config_ini: str, seed: int, spool: Path
+    ) -> None:
+        """Read the tree, or begin it with state 0.
+
+        Args:
+            root: eOn's tree: the store's live tree.
+            pos_con: structure of state 0.
+            config_ini: eOn's options.
+            seed: the run's.
+            spool: where starts of searches that cannot be made again are kept.
+
+        Raises:
+            ProgramError: another eOn than this program was made for. ConfigError: eOn refuses its options.
+        """
+        verify()
+        (root / "pos.con").write_text(pos_con, encoding="utf-8")
+        (root / "config.ini").write_text(config_ini, encoding="utf-8")
+        self._root, self._seed, self._spool = root, seed, spool
+        self._config = eon_config(root)
+        without_communicator(self._config)
+        self._list = StateList(root, config=self._config)
+        self._list.touched.update(("pos.con", "states/state_table"))
+        self._superbasins: Any = None
+        self._leaving = Leaving()
+
+    def begin(self) -> None:
+        """Take up eOn's superbasins; after a change of temperature, not before."""
+        self._superbasins = superbasin_scheme(self._list, config=self._config)
+
+    def place(self, state: int, *, previous: int) -> "EonPlace":
+        """The state, or in a superbasin its least known state."""
+        here = self._list.get_state(state)
+        basin = self._superbasins.get_containing_superbasin(here) if self._superbasins else None
+        explorer = self._explorer(
+            basin.get_lowest_confidence_state() if basin else here,
+            previous=self._list.get_state(previous) if previous >= 0 else here,
+            basin=basin,
+        )
+        return EonPlace(explorer, here=here, basin=basin, states=self)
+
+    def _explorer(self, target: Any, *, previous: Any, basin: Any) -> OrderedExplorer:
+        return OrderedExplorer(
+            self._list,
+            previous,
+            target,
+            superbasin=basin,
+            config=self._config,
+            seed=self._seed,
+            spool=self._spool,
+        )
+
+    def reached(self, state: int, process: int) -> Any:
+        """eOn's state behind a process; eOn makes two objects of it, and from here on there is one."""
+        return self._list.get_state(self._list.get_product_state(state, process).number)
+
+    @property
+    def leaving(self) -> Leaving:
+        """What draws ways out of superbasins, and follows atoms through processes."""
+        return self._leaving
+
+    def moved(self, departure: Departure) -> None:
+        """eOn counts transitions, which decide what becomes a superbasin."""
+        self._list.touched.add("states/state_table")
+        if self._superbasins:
+            left, reached = map(self._list.get_state, (departure.left, departure.product))
+            self._superbasins.register_transition(left, reached)
+            self._superbasins.write_data()
+            self._list.touched.update(
+                ("superbasins", f"states/{departure.left}", f"states/{departure.product}")
+            )
+
+    @property
+    def count(self) -> int:
+        """How many are known."""
+        return int(self._list.get_num_states())
+
+    def written(self) -> set[str]:
+        """Write the states' info files; answer what may have changed."""
+        for info in self._list.infos.values():
+            info.flush()
+        return set(self._list.touched)
+
+    def committed(self) -> None:
+        """All of it is safe."""
+        self._list.touched.clear()
+
+    def at_new_temperature(self) -> None:
+        """New rates for every known process, and confidence from zero.
+
+        Repeats were counted for the processes within the old temperature's thermal window.
+
+        Raises:
+            ConfigError: eOn's equilibrium rates were made at the old one.
+        """
+        if self._config.akmc_eq_rate > 0:
+            raise ConfigError(
+                "temperature_K cannot change in a run with eon.AKMC.equilibrium_rate; choose another --dir"
+            )
+        for folder in (self._root / "states").iterdir():
+            if folder.name.isdigit():
+                state = self._list.get_state(int(folder.name))
+                state.load_process_table()
+                for process in state.procs.values():
+                    process["rate"] = process["prefactor"] * math.exp(
+                        -process["barrier"] / self._list.kT
+                    )
+                state.save_process_table()
+                state.reset_repeats()
+                state.info.set("MetaData", "proc repeat count", "{}")
+
+
+class EonPlace:
+    """A state, or the superbasin that holds it; see `ports.Place`."""
+
+    def __init__(
+        self, explorer: OrderedExplorer, *, here: Any, basin: Any, states: EonStates
+    ) -> None:
+        """`here` is the state that the run is in; `explorer` searches it, or the superbasin's least known state."""
+        self._explorer, self._here, self._basin, self._states = explorer, here, basin, states
+        self._explorers = {explorer.state.number: explorer}
+
+    @property
+    def state(self) -> int:
+        """That is searched."""
+        return int(self._explorer.state.number)
+
+    @property
+    def states(self) -> Collection[int]:
+        """Whose searches are wanted."""
+        return self._basin.state_dict.keys() if self._basin else (self.state,)
+
+    @property
+    def superbasin(self) -> int | None:
+        """Its number, or None."""
+        return int(self._basin.id) if self._basin else None
+
+    @property
+    def least_known(self) -> int:
+        """With the lowest confidence now."""
+        return int(self._basin.get_lowest_confidence_state().number) if self._basin else self.state
+
+    @property
+    def confidence(self) -> float:
+        """Of the state, or of the superbasin."""
+        return self._explorer.confidence
+
+    @property
+    def confident(self) -> bool:
+        """It is time for a KMC step."""
+        return self._explorer.confident
+
+    @property
+    def registered(self) -> int:
+        """Searches of `state`."""
+        return self._explorer.registered
+
+    @property
+    def still_needed(self) -> int:
+        """Searches of `state`, probably."""
+        return self._explorer.still_needed
+
+    @property
+    def processes(self) -> int:
+        """Of `state`."""
+        return int(self._explorer.state.get_unique_saddle_count())
+
+    @property
+    def shut_in(self) -> bool:
+        """A superbasin that nothing within its states' thermal windows leads out of."""
+        return self._basin is not None and not any(
+            state.get_ratetable(self._basin) for state in self._basin.states
+        )
+
+    def reactant_con(self, state: int) -> str:
+        """What its searches start from."""
+        return self._explorer_of(state).reactant_con
+
+    def start(self, name: str) -> SearchStart:
+        """By eOn's displacements and recycling."""
+        return self._explorer_of(search_of(name)[0]).start(name)
+
+    def _explorer_of(self, number: int) -> OrderedExplorer:
+        if number not in self._explorers:
+            self._explorers[number] = self._states._explorer(  # noqa: SLF001 - the two are one
+                self._eon_state(number),
+                previous=self._explorer.previous_state,
+                basin=self._basin,
+            )
+        return self._explorers[number]
+
+    def _eon_state(self, number: int) -> Any:
+        return self._basin.state_dict[number] if self._basin else self._explorer.state
+
+    def is_new(self, outcome: SearchOutcome) -> bool:
+        """By eOn's comparison of saddles and its thermal windows."""
+        number, _ = search_of(outcome.name)
+        return bool(self._eon_state(number).is_new(outcome))
+
+    def register(self, outcome: SearchOutcome) -> SearchRecord:
+        """In eOn's process table."""
+        number, index = search_of(outcome.name)
+        found: SearchRecord = self._eon_state(number).register(
+            outcome, index=index, superbasin=self._basin
+        )
+        return found
+
+    def no_way_out(self) -> str:
+        """Of the superbasin."""
+        return no_way_out(self._basin, sorted(self._basin.state_dict))
+
+    def depart(self, path: AtomPath, rng: np.random.Generator) -> Departure:
+        """Draw a process of the rate table, or a way out of the superbasin."""
+        hops: float | None = None
+        if self._basin is not None:
+            way = self._states.leaving.draw(self._basin, entered=self._here, path=path, rng=rng)
+            left, process, path = way.left, way.process, way.path
+            time_s, rate_per_s, hops = way.time_s, 1.0 / way.mean_time_s, way.hops
+        else:
+            left = self._here
+            process, rate_per_s, time_s = self._drawn(rng)
+        reached = self._states.reached(left.number, process)
+        return Departure(
+            left=left.number,
+            process=process,
+            product=reached.number,
+            time_s=time_s,
+            rate_per_s=rate_per_s,
+            barrier_eV=left.get_process(process)["barrier"],
+            energy_eV=left.get_energy(),
+            path=self._states.leaving.follow(path, left, process, reached),
+            superbasin=self.superbasin,
+            hops=hops,
+        )
+
+    def _drawn(self, rng: np.random.Generator) -> tuple[int, float, float]:
+        """Process, its rate and the residence time."""
+        table = self._here.get_ratetable()
+        if not table:
+            raise SearchesFailedError(
+                f"state {self._here.number} has no process in its rate table although its confidence is reached; raise "
+                "search.thermal_window_kT, or look into the state's search_results.txt"
+            )
+        try:
+            index, residence_s = draw_step([row[1] for row in table], rng)
+        except ValueError as error:
+            raise SearchesFailedError(
+                f"no step out of state {self._here.number}: {error}; run at a higher temperature_K in a new --dir"
+            ) from error
+        return table[index][0], table[index][1], residence_s

@@ -1,0 +1,101 @@
+"""What a run has done: its numbers, counts and the atoms' path, from the journals on and with each record that is added.
+
+ledger = Ledger.read(store, numbers=RunNumbers(), path=path, remember=50)
+ledger.add_search(record)
+ledger.add_event(event, path=path)
+"""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+from mlip_kmc.akmc.ports import Store
+from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.model.atom_path import AtomPath
+from mlip_kmc.model.records import Event, RunNumbers, SearchRecord, unsound
+
+_USELESS = ("bad", "halted")
+
+
+@dataclass
+class Ledger:
+    """The run up to now; what is added counts from the store's next commit on.
+
+    Attributes:
+        store: where records go.
+        numbers: where the run is.
+        path: where every atom is, from state 0 on.
+        outcomes: registered searches by outcome. recent: the last of them.
+        last_event: the last KMC step. unsound: what superbasin steps of the first versions mean, in words.
+    """
+
+    store: Store
+    numbers: RunNumbers
+    path: AtomPath
+    recent: deque[SearchRecord]
+    outcomes: Counter[str] = field(default_factory=Counter)
+    last_event: Event | None = None
+    unsound: str = ""
+
+    @classmethod
+    def read(cls, store: Store, *, numbers: RunNumbers, path: AtomPath, remember: int) -> Self:
+        """From the committed journals.
+
+        Args:
+            store: of the run.
+            numbers: of its generation.
+            path: where every atom is in state 0.
+            remember: so many of the last searches.
+        """
+        ledger = cls(store=store, numbers=numbers, path=path, recent=deque(maxlen=remember))
+        for line in store.records("searches"):
+            record = SearchRecord.from_json(line)
+            ledger.outcomes[record.outcome] += 1
+            ledger.recent.append(record)
+        events = [Event.from_json(line) for line in store.records("events")]
+        for event in events:
+            ledger.path = ledger.path.changed(event.mapping, event.images, event.drift_A)
+            ledger.last_event = event
+        ledger.unsound = unsound(events)
+        return ledger
+
+    @property
+    def epoch(self) -> int:
+        """The number of the present one, which every record carries."""
+        return self.store.epochs[-1].number
+
+    def add_search(self, record: SearchRecord) -> None:
+        """Note a search that was registered."""
+        self.store.append("searches", replace(record, epoch=self.epoch).to_json())
+        self.outcomes[record.outcome] += 1
+        self.recent.append(record)
+        in_a_row = self.numbers.bad_in_a_row + 1 if record.outcome in _USELESS else 0
+        self.numbers = replace(self.numbers, bad_in_a_row=in_a_row)
+
+    def add_event(self, event: Event, *, path: AtomPath) -> None:
+        """Note a KMC step, after which every atom is where `path` says."""
+        self.store.append("events", event.to_json())
+        self.path, self.last_event = path, event
+        moved = event.reactant != event.product
+        self.numbers = replace(
+            self.numbers,
+            steps=event.step + 1,
+            time_s=event.time_s,
+            state=event.product,
+            previous=event.reactant if moved else self.numbers.previous,
+        )
+
+
+def numbers_from(raw: dict[str, Any]) -> RunNumbers:
+    """A generation's numbers, those of older versions completed.
+
+    Raises:
+        RunStateError: a newer version notes more.
+    """
+    unknown = raw.keys() - {entry.name for entry in fields(RunNumbers)}
+    if unknown:
+        raise RunStateError(
+            f"the run was continued by a newer mlip-kmc, which notes {', '.join(sorted(unknown))}; continue it "
+            "with that version"
+        )
+    return RunNumbers(**{**raw, "pending": tuple(raw["pending"])})

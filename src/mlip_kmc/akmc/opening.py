@@ -1,0 +1,136 @@
+"""A run's server, put together: eOn's states, the queue of searches, the ledger, at a generation or at state 0.
+
+server = open_server(config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup, saved=None)
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mlip_kmc.akmc.eon_adapter import log_to
+from mlip_kmc.akmc.eon_states import EonStates
+from mlip_kmc.akmc.kept import FrameKeeper
+from mlip_kmc.akmc.ledger import Ledger, numbers_from
+from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
+from mlip_kmc.akmc.queue import JobTemplate, SearchQueue
+from mlip_kmc.akmc.server import Server
+from mlip_kmc.akmc.setup import Setup, changed
+from mlip_kmc.config import Config, HarmonicPrefactor
+from mlip_kmc.ground.files import make_directory
+from mlip_kmc.model.atom_path import AtomPath
+from mlip_kmc.model.records import RunNumbers
+from mlip_kmc.model.structure import from_con
+from mlip_kmc.store.checkpoints import Checkpoints
+from mlip_kmc.store.retention import prune
+from mlip_kmc.store.run_directory import RunDirectory
+from mlip_kmc.workers.cluster import SearchCluster
+
+
+def open_server(
+    config: Config,
+    *,
+    directory: RunDirectory,
+    checkpoints: Checkpoints,
+    cluster: SearchCluster,
+    setup: Setup,
+    saved: Mapping[str, Any] | None,
+    searches: int | None = None,
+) -> Server:
+    """Start at a generation (`saved`), or at state 0.
+
+    The live tree must be that generation's (`Checkpoints.restore`).
+
+    Args:
+        config: the run's.
+        directory: where it lives.
+        checkpoints: its generations.
+        cluster: where clients run.
+        setup: what it is made of.
+        saved: the generation's state.
+        searches: so many searches of the present state and no KMC step; None: a run.
+
+    Raises:
+        ProgramError: another eOn than this program was made for. ConfigError: eOn refuses its options.
+        SearchesFailedError: no search can start. RunStateError: the generation is of a newer version.
+    """
+    log_to(directory.path / "eon.log")
+    spool, evidence = make_directory(directory.path / "spool"), directory.path / "evidence"
+    changes = _changes(config, saved)
+    numbers = RunNumbers() if saved is None else numbers_from(saved["numbers"])
+    states = EonStates(
+        checkpoints.root,
+        pos_con=setup.pos_con,
+        config_ini=setup.config_ini,
+        seed=config.seed,
+        spool=spool,
+    )
+    if "temperature_K" in changes:
+        states.at_new_temperature()
+    states.begin()
+    template = JobTemplate(
+        files=setup.job_files,
+        links=setup.job_links,
+        time_limit_s=config.search.time_limit_min * 60,
+        evidence=evidence,
+        watch=setup.watch,
+    )
+    return Server(
+        config,
+        setup=setup,
+        states=states,
+        queue=SearchQueue(
+            cluster=cluster,
+            template=template,
+            spool=spool,
+            desk=_desk(config, setup, cluster, template),
+        ),
+        ledger=Ledger.read(
+            checkpoints,
+            numbers=numbers,
+            path=_start_of(setup),
+            remember=config.search.max_bad_in_a_row,
+        ),
+        workers=cluster,
+        keeper=FrameKeeper(directory.path / "halts"),
+        changes=changes,
+        after_commit=partial(prune, evidence, limit_MB=config.retention.evidence_MB),
+        searches=searches,
+    )
+
+
+def _changes(config: Config, saved: Mapping[str, Any] | None) -> dict[str, tuple[Any, Any]]:
+    """Settings that differ from the last start; an older version knew fewer of them."""
+    if saved is None:
+        return {}
+    earlier, limits = saved["limits"], config.limits()
+    return changed(earlier, {key: limits[key] for key in limits if key in earlier})
+
+
+def _start_of(setup: Setup) -> AtomPath:
+    """Every atom in state 0."""
+    atoms = from_con(setup.pos_con)
+    return AtomPath.start(
+        np.asarray(atoms.cell.array),
+        atoms.get_chemical_symbols(),
+        anchored=bool(atoms.constraints),
+    )
+
+
+def _desk(
+    config: Config, setup: Setup, cluster: SearchCluster, template: JobTemplate
+) -> PrefactorDesk | None:
+    """What makes prefactors; None where they are constant."""
+    prefactor, files = config.prefactor, setup.hessian_files
+    if not isinstance(prefactor, HarmonicPrefactor) or files is None:
+        return None
+    recipe = PrefactorRecipe(
+        files=files,
+        links=template.links,
+        time_limit_s=template.time_limit_s,
+        evidence=template.evidence,
+        most_atoms=prefactor.most_atoms,
+        fallback_per_s=prefactor.fallback_per_s,
+    )
+    return PrefactorDesk(cluster, recipe)

@@ -1,0 +1,272 @@
+"""The tick: order, determinism, nothing lost, whatever finishes when, dies, or is full."""
+
+import json
+import os
+import random
+from functools import cache
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from mlip_kmc.akmc import queue as queue_module
+from mlip_kmc.akmc.queue import SearchQueue
+from mlip_kmc.ground.errors import SearchesFailedError
+
+from .invented import InventedPlace, World
+
+TICKS = int(os.environ.get("MLIP_KMC_TICKS", "10000"))
+STEPS = 40
+"""Of the undisturbed run that others are compared with; a disturbed run starts over once it has as many."""
+KINDS = {
+    "states": {},
+    "superbasins": {"superbasins": True},
+    "halts": {"halts": True},
+}
+_references = {}
+
+
+@pytest.fixture(autouse=True)
+def _quick_spool(monkeypatch):
+    """Durability has tests of its own."""
+    monkeypatch.setattr(queue_module, "write_durably", lambda path, data: path.write_bytes(data))
+
+
+def reference(kind, seed):
+    """Events and searches of an undisturbed run with one worker."""
+    if (kind, seed) not in _references:
+        world = World(seed, slots=1, **KINDS[kind])
+        _references[kind, seed] = world.run(STEPS)
+        world.close()
+    return _references[kind, seed]
+
+
+def compare(world, kind, seed):
+    """What is committed is the beginning of the undisturbed run, line by line."""
+    events, searches = reference(kind, seed)
+    assert world.events == events[: len(world.events)]
+    assert world.searches == searches[: len(world.searches)]
+    times = [parsed(line)["time_s"] for line in world.events]
+    assert times == sorted(set(times)), "the clock goes on"
+    pending = world.store.durable["state"]["numbers"]["pending"]
+    assert len(set(pending)) == len(pending)
+    records = map(parsed, world.searches)
+    assert {f"{record['state']}_{record['index']}" for record in records}.isdisjoint(pending)
+
+
+@cache
+def parsed(line):
+    return json.loads(line)
+
+
+def disturb(world, chance):
+    """One thing that happens to a run."""
+    what = chance.random()
+    if what < 0.55:
+        world.finish(chance.randrange(100))
+    elif what < 0.60:
+        world.finish(chance.randrange(100), crash=True)
+    elif what < 0.92:
+        world.tick()
+    elif what < 0.94:
+        world.kill()
+    elif what < 0.97:
+        world.store.fault = chance.choice(["before", "after", "full"])
+    elif what < 0.99:
+        world.work(chance.choice([1, 2, 3, 8, 50]))
+    else:
+        world.server.drain()
+        world.tick()
+        world.kill()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ten_thousand_ticks_with_all_that_can_happen(kind):
+    chance, ticks, seed, commits, starts = random.Random(7), 0, 0, 0, 0  # noqa: S311
+    while ticks < TICKS / len(KINDS):
+        seed += 1
+        world = World(seed, **KINDS[kind])
+        try:
+            while world.server.numbers.steps < STEPS and not world.server.halt:
+                before = world.store.durable["state"]
+                disturb(world, chance)
+                if world.store.durable["state"] is not before:
+                    commits += 1
+                    compare(world, kind, seed)
+            ticks, starts = ticks + world.ticks, starts + world.starts
+        finally:
+            world.close()
+    print(
+        f"{kind}: {ticks} ticks, {commits} commits, {starts} starts of {seed} runs; order and digits held"
+    )
+    assert commits > TICKS / 50
+    assert starts > TICKS / 50
+
+
+class TickMachine(RuleBasedStateMachine):
+    """The same by hypothesis, which finds the shortest way to a fault."""
+
+    @initialize(kind=st.sampled_from(sorted(KINDS)), seed=st.integers(1, 5))
+    def begin(self, kind, seed):
+        self.kind, self.seed = kind, seed
+        self.world = World(seed, **KINDS[kind])
+
+    @rule(number=st.integers(0, 9), crash=st.booleans())
+    def finish(self, number, crash):
+        self.world.finish(number, crash=crash)
+
+    @rule()
+    def tick(self):
+        if self.world.server.numbers.steps < STEPS:
+            self.world.tick()
+
+    @rule()
+    def work_on(self):
+        """Much that is uneventful."""
+        for _ in range(20):
+            self.finish(0, crash=False)
+            self.tick()
+
+    @rule()
+    def kill(self):
+        self.world.kill()
+
+    @rule(fault=st.sampled_from(["before", "after", "full"]))
+    def fault(self, fault):
+        self.world.store.fault = fault
+
+    @rule(slots=st.sampled_from([0, 1, 2, 8, 50]))
+    def work(self, slots):
+        self.world.work(slots)
+
+    @rule()
+    def drain(self):
+        self.world.server.drain()
+
+    @invariant()
+    def what_is_committed_is_right(self):
+        if hasattr(self, "world"):
+            compare(self.world, self.kind, self.seed)
+
+    def teardown(self):
+        if hasattr(self, "world"):
+            self.world.close()
+
+
+TestTicks = TickMachine.TestCase
+TestTicks.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+
+
+class InAnyOrder(SearchQueue):
+    """A queue that hands over whatever has finished."""
+
+    @property
+    def turn(self):
+        return next(iter(self._finished), None)
+
+
+class Forgetful(SearchQueue):
+    """A queue that starts over after a stop without what was pending."""
+
+    def submit(self, starts, *, reactant_con):
+        super().submit(
+            [start for start in starts if not start.name.endswith("3")], reactant_con=reactant_con
+        )
+
+
+@pytest.mark.parametrize("broken", [InAnyOrder, Forgetful])
+def test_the_property_can_fail(broken):
+    world = World(1, slots=8, queue=broken)
+    chance = random.Random(3)  # noqa: S311
+
+    def go_on():
+        for _ in range(2000):
+            disturb(world, chance)
+            compare(world, "states", 1)
+
+    with pytest.raises(AssertionError):
+        go_on()
+    world.close()
+
+
+def test_workers_without_end_change_nothing():
+    """All of one state's searches at once, the last one first."""
+    world = World(2, slots=1000)
+    while world.server.numbers.steps < 10:
+        world.tick()
+        while world.cluster.running:
+            world.finish(-1)
+    compare(world, "states", 2)
+    assert len(world.events) == 10
+    world.close()
+
+
+def test_a_halt_stops_the_run_and_stays():
+    for seed in range(1, 30):
+        world = World(seed, **KINDS["halts"])
+        world.run(STEPS)
+        if world.server.halt:
+            break
+    assert "was halted: gamma 30" in world.server.halt or "halted" in world.server.halt
+    searches = len(world.searches)
+    world.kill()
+    assert world.server.halt
+    assert not world.server.has_more_to_do
+    for _ in range(10):
+        world.finish()
+        world.tick()
+    assert len(world.searches) == searches
+    world.close()
+
+
+def test_a_superbasin_without_a_way_out_in_the_window_is_not_searched_for_ever(monkeypatch):
+    world = World(1, superbasins=True)
+    world.config.search.max_bad_in_a_row = 3
+    monkeypatch.setattr(InventedPlace, "_exits", lambda place: [])
+    for _ in range(6):
+        world.tick()
+        world.finish()
+    world.tick()
+    assert len(world.searches) == 6, "three searches for each of two states"
+    with pytest.raises(SearchesFailedError, match="no way out; run it again to search on"):
+        world.server.tick(0.0)
+    world.close()
+
+
+@pytest.mark.parametrize("slots", [0, 1, 7, 2048])
+@pytest.mark.parametrize("draining", [False, True])
+def test_in_a_superbasin_each_registration_makes_one_search_whoever_works(slots, draining):
+    """So which state it starts from follows from what was registered a fixed number of searches before."""
+    world = World(1, superbasins=True, slots=slots)
+    if draining:
+        world.server.drain()
+    world.tick()
+    assert len(world.cluster.tasks) == world.config.search.superbasin_lead
+    world.close()
+
+
+def test_elsewhere_no_search_is_made_once_it_drains():
+    world = World(1)
+    world.server.drain()
+    world.tick()
+    assert world.cluster.tasks == {}
+    world.close()
+
+
+def test_many_bad_searches_in_a_row_stop_the_run_and_a_new_start_tries_again():
+    world = World(1)
+    world.config.search.max_bad_in_a_row = 1
+    reasons = []
+    for _ in range(60):
+        world.finish()
+        try:
+            world.tick()
+        except SearchesFailedError as error:
+            reasons.append(str(error))
+            world.kill()
+    assert reasons
+    assert "1 bad searches in a row in state" in reasons[0]
+    assert "1 x Not Connected" in reasons[0]
+    assert world.server.numbers.steps > 0, "each start got another series"
+    world.close()
