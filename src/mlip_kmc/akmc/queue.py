@@ -27,7 +27,7 @@ from mlip_kmc.search.outcome_file import DamagedOutcomeError, from_bytes, to_byt
 from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch
 from mlip_kmc.workers.cluster import SearchCluster
-from mlip_kmc.workers.task import Outcome
+from mlip_kmc.workers.task import TaskOutcome
 
 _SPOOLED = re.compile(r"^\d+_\d+\.(json|job)$")
 _HALF = re.compile(r"^\..*\.tmp$")
@@ -265,7 +265,7 @@ class OrderedCommunicator(Communicator):
             if _HALF.match(path.name) or (_SPOOLED.match(path.name) and not wanted(path.stem)):
                 path.unlink(missing_ok=True)
 
-    def _accept(self, done: Outcome) -> None:
+    def _accept(self, done: TaskOutcome) -> None:
         self.busy_s += done.seconds
         if isinstance(done, SearchOutcome):
             self._take(done)
