@@ -18,7 +18,7 @@ ALLOWED = {
     "driver": (f"{LOWER} potential", ""),
     "evaluate": (f"{LOWER} potential driver", ""),
     "search": (SCIENCE, ""),
-    "store": (LOWER, "workers"),
+    "store": (LOWER, ""),
     "workers": (f"{LOWER} evaluate", ""),
     "learning": (SCIENCE, ""),
     "akmc": (f"{SCIENCE} search workers store learning", ""),
