@@ -80,7 +80,6 @@ EXACT = {  # (file, comparison): why it needs no `not`
         "akmc/start.py",
         "found.eV_per_A2 < _SADDLE_EV_PER_A2",
     ): "chooses the message; what is no number is refused after it",
-    ("model/frames.py", "frame.state < 0"): "whole numbers",
     (
         "learning/duplicates.py",
         "np.abs(two.distances - row).max(axis=1) <= within_A",

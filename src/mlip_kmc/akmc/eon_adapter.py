@@ -34,7 +34,7 @@ from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import make_directory
-from mlip_kmc.model.records import SearchRecord
+from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.model.structure import moved_con
 from mlip_kmc.search.outcome import SearchOutcome
 
@@ -386,7 +386,7 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         result = eon_result(outcome, index=index, reactant_con=self._reactant_con())
         if outcome.found is None:
             self.register_bad_saddle(result, store=False, superbasin=superbasin)
-            entry = Entry("halted" if outcome.end is End.HALTED else "bad")
+            entry = Entry(Registered.HALTED if outcome.end is End.HALTED else Registered.BAD)
         else:
             self.load_process_table()
             repeats = {process: row["repeats"] for process, row in self.procs.items()}
@@ -396,11 +396,11 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
     def _entry(self, added: int | None, repeats: Mapping[int, int]) -> Entry:
         """What `add_process` did, by the process it added, or else by the row whose repeats it counted up."""
         if added is not None:
-            return Entry("new", added)
+            return Entry(Registered.NEW, added)
         for process, row in self.procs.items():
             if row["repeats"] != repeats.get(process):
-                return Entry("repeat", process)
-        return Entry("high")
+                return Entry(Registered.REPEAT, process)
+        return Entry(Registered.HIGH)
 
     def _reactant_con(self) -> str:
         return Path(self.reactant_path).read_text(encoding="utf-8")

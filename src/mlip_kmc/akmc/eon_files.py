@@ -9,7 +9,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-from mlip_kmc.model.records import SearchRecord
+from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.model.structure import moved_con
 from mlip_kmc.search.outcome import Array, SearchOutcome
 
@@ -22,11 +22,11 @@ class Entry:
     """What eOn's registration made of a search.
 
     Attributes:
-        outcome: one of `records.OUTCOMES`.
+        outcome: what the search came to.
         process: the row of the process table that it is, or None.
     """
 
-    outcome: str
+    outcome: Registered
     process: int | None = None
 
 
@@ -62,7 +62,7 @@ def search_record(outcome: SearchOutcome, entry: Entry, *, state: int, index: in
         state=state,
         index=index,
         outcome=entry.outcome,
-        reason=_BEYOND if entry.outcome == "high" else outcome.reason,
+        reason=_BEYOND if entry.outcome is Registered.HIGH else outcome.reason,
         process=entry.process,
         barrier=None if outcome.found is None else outcome.barrier_eV,
         force_calls=outcome.force_calls.total,
@@ -72,7 +72,7 @@ def search_record(outcome: SearchOutcome, entry: Entry, *, state: int, index: in
         gamma_saddle=graded.gamma_saddle,
         gamma_product=graded.gamma_product,
         gamma_path=graded.gamma_path,
-        rated=outcome.rated if entry.outcome == "new" else None,
+        rated=outcome.rated if entry.outcome is Registered.NEW else None,
     )
 
 

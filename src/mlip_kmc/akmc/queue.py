@@ -25,7 +25,7 @@ from mlip_kmc.search.outcome import SearchOutcome
 from mlip_kmc.search.outcome_file import DamagedOutcomeError, from_bytes, to_bytes
 from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch
-from mlip_kmc.workers.task import Outcome, Task
+from mlip_kmc.workers.task import Task, TaskOutcome
 
 _SPOOLED = re.compile(r"^\d+_\d+\.(json|job)$")
 _HALF = re.compile(r"^\..*\.tmp$")
@@ -86,7 +86,7 @@ class Cluster(Protocol):
     def submit(self, task: Task, *, first: bool = False) -> None:
         """Queue a task; `first` puts it before all others that wait."""
 
-    def wait(self, timeout_s: float) -> Sequence[Outcome]:
+    def wait(self, timeout_s: float) -> Sequence[TaskOutcome]:
         """What has come back, in any order; waits up to `timeout_s` for the first."""
 
     def cancel(self, names: Iterable[str]) -> int:
@@ -267,7 +267,7 @@ class SearchQueue:
             if _HALF.match(path.name) or (_SPOOLED.match(path.name) and not wanted(path.stem)):
                 path.unlink(missing_ok=True)
 
-    def _accept(self, done: Outcome) -> None:
+    def _accept(self, done: TaskOutcome) -> None:
         self.busy_s += done.seconds
         if isinstance(done, SearchOutcome):
             self._take(done)

@@ -42,7 +42,7 @@ from mlip_kmc.workers.attendance import Attendance, Roll, Silence
 from mlip_kmc.workers.crew import PLUGIN_NAME, Canceller
 from mlip_kmc.workers.dask_settings import settle
 from mlip_kmc.workers.keys import Connection, Keys
-from mlip_kmc.workers.task import Outcome, Task, run_task
+from mlip_kmc.workers.task import Task, TaskOutcome, run_task
 
 MOST_DEATHS = 3
 """A search whose worker died so often is given up: it, not the node, is to blame."""
@@ -75,7 +75,7 @@ class SearchCluster:
         self._sent: dict[str, Any] = {}
         # by name the number of its last submission, which is its turn: what is submitted again must not get an old result
         self._wanted: dict[str, int] = {}
-        self._done: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[int, TaskOutcome]] = queue.SimpleQueue()
         self._submitted = self._tries = 0
         self._deaths: Counter[str] = Counter()
         self._held = False
@@ -167,7 +167,7 @@ class SearchCluster:
             self._put(task)
         self._feed()
 
-    def wait(self, timeout_s: float) -> list[Outcome]:
+    def wait(self, timeout_s: float) -> list[TaskOutcome]:
         """What has come back; waits up to `timeout_s` for the first."""
         found = []
         with contextlib.suppress(queue.Empty):
@@ -312,7 +312,7 @@ class SearchCluster:
         """Wait for a task's end, in dask's thread, and queue what came of it."""
         name = task.name
         try:
-            done: Outcome = await future
+            done: TaskOutcome = await future
         except FutureCancelledError:
             done = task.without_result(End.CANCELLED)
         except KilledWorker as error:
@@ -333,7 +333,7 @@ class SearchCluster:
             self._done.put((number, done))
         self._feed()
 
-    def _after_a_death(self, task: Task, address: str) -> Outcome:
+    def _after_a_death(self, task: Task, address: str) -> TaskOutcome:
         """A search whose worker is gone runs again; it is to blame where workers that were awake go on dying."""
         if self._silence is not None and not self._silence.explains(address):
             self._deaths[task.name] += 1

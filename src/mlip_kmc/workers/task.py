@@ -9,7 +9,7 @@ from typing import Protocol
 from mlip_kmc.evaluate.client import End
 
 
-class Outcome(Protocol):
+class TaskOutcome(Protocol):
     """What came of a task."""
 
     @property
@@ -32,17 +32,17 @@ class Task(Protocol):
     def name(self) -> str:
         """Unique in the run."""
 
-    def run(self, *, tag: str = "") -> Outcome:
+    def run(self, *, tag: str = "") -> TaskOutcome:
         """Run it to its end; never raises for what its client does.
 
         Args:
             tag: by which `cancel_jobs` knows it.
         """
 
-    def without_result(self, end: End, message: str = "") -> Outcome:
+    def without_result(self, end: End, message: str = "") -> TaskOutcome:
         """What is handed back where no worker could answer."""
 
 
-def run_task(task: Task, *, tag: str) -> Outcome:
+def run_task(task: Task, *, tag: str) -> TaskOutcome:
     """What dask has a worker do."""
     return task.run(tag=tag)

@@ -11,6 +11,7 @@ from mlip_kmc.model.records.result import EonResult, Status
 from mlip_kmc.model.records.search import (
     OUTCOMES,
     Rated,
+    Registered,
     SearchRecord,
     prefactor_reasons,
     reasons_of,
@@ -28,6 +29,7 @@ __all__ = [
     "Process",
     "Progress",
     "Rated",
+    "Registered",
     "RunNumbers",
     "SearchRecord",
     "Start",

@@ -4,13 +4,30 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Self
 
 from mlip_kmc.model.records.json_line import JsonLine
 
-OUTCOMES = ("new", "repeat", "high", "bad", "halted")
-"""What a registered search came to: see `SearchRecord`."""
 _GAMMAS = ("gamma_reactant", "gamma_saddle", "gamma_product", "gamma_path")
+
+
+class Registered(StrEnum):
+    """What a registered search came to."""
+
+    NEW = "new"
+    """A process that the state's table did not have."""
+    REPEAT = "repeat"
+    """A process of the table, found again."""
+    HIGH = "high"
+    """A barrier far beyond the thermal window."""
+    BAD = "bad"
+    """Nothing: see the record's `reason`."""
+    HALTED = "halted"
+    """It was ended where gamma or a distance crossed a limit."""
+
+
+OUTCOMES = tuple(Registered)
 
 
 @dataclass(frozen=True)
@@ -41,7 +58,7 @@ class SearchRecord(JsonLine):
     Attributes:
         state: the state it started from.
         index: its number among the searches of that state, from 0: its displacement and seed follow from both.
-        outcome: `new`, `repeat`, `high` (a barrier far beyond the thermal window), `bad`, or `halted` (gamma above `halt`).
+        outcome: one of `Registered`.
         reason: why it is bad or halted, in eOn's words or ours; empty for good ones.
         process: the process that it found, or None.
         barrier: eV; None for a bad one.
