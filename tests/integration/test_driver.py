@@ -24,6 +24,7 @@ from mlip_kmc.config import Config
 from mlip_kmc.driver import ServerProcess, served
 from mlip_kmc.driver.standalone import pace_driver as driver
 from mlip_kmc.evaluate.by_eon import evaluate
+from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.evaluate.gamma import gamma_of
 from mlip_kmc.model.frames import Kind, read_halts
 from mlip_kmc.model.records import SearchRecord, read_lines
@@ -124,7 +125,7 @@ def test_every_path_gives_the_same_numbers(tmp_path, more, monkeypatch):
     potential, driven = potential_with(**more), potential_with(**more, path="driver")
     right = []
     for atoms in (rattled(1), rattled(2, turned=True)):
-        atoms.calc = potential.calculator()
+        atoms.calc = calculator_of(potential)
         right.append(
             (
                 atoms,

@@ -15,6 +15,7 @@ from ase.neighborlist import neighbor_list
 from mlip_kmc.akmc.start import point_energy
 from mlip_kmc.config.eon_options import ini_text
 from mlip_kmc.driver.standalone.short_range import energy_and_forces, shortest_distances
+from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.ground.errors import ExtrapolationError
 from mlip_kmc.model.frames import Kind, read_halts
 from mlip_kmc.model.structure import species_of, to_con
@@ -196,14 +197,14 @@ def with_lammps(atoms, folder, commands="run 0"):
 
 def with_python(atoms, potential):
     calculated = atoms.copy()
-    calculated.calc = potential.calculator()
+    calculated.calc = calculator_of(potential)
     return calculated.get_potential_energy(), calculated.get_forces(), calculated.get_stress()
 
 
 def with_driver(atoms, potential):
     """The ACE alone, and the numpy formulae from their JSON: what a driver outside of ASE adds up."""
     calculated = atoms.copy()
-    calculated.calc = potential.guarded(baseline=None, minimum_distance_A={}).calculator()
+    calculated.calc = calculator_of(potential.guarded(baseline=None, minimum_distance_A={}))
     energy, forces = energy_and_forces(
         potential.baseline.to_driver(),
         atoms.get_chemical_symbols(),
@@ -384,7 +385,7 @@ def test_gamma_falls_where_atoms_overlap_and_the_minimum_distance_acts(tmp_path)
     plain = AcePotential.read(EXAMPLE / "cu.yace")
     assert plain.core_repulsion
     guarded = plain.guarded(baseline=None, minimum_distance_A={"Cu-Cu": 1.3})
-    calculator = guarded.calculator()
+    calculator = calculator_of(guarded)
     crystal = bulk("Cu", a=3.6, cubic=True) * (2, 2, 2)
     gammas = {}
     for distance in (1.2, 1.1, 0.8):

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
+from mlip_kmc.evaluate.calculator import calculator_of, evaluated
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.model.structure import fixed_atoms
 from mlip_kmc.potential.ace import AcePotential
@@ -77,16 +78,8 @@ def python_ace_readings(ace: AcePotential, atoms: Atoms) -> list[Reading]:
     files = [ace.yace, *([ace.basis] if ace.basis is not None else [])]
     found = []
     for file in files:
-        probe = atoms.copy()
-        probe.set_constraint()
-        probe.calc = unguarded(replace(ace, yace=file)).calculator()
-        found.append(
-            Reading(
-                f"{file.name} by python-ace",
-                float(probe.get_potential_energy()),
-                np.array(probe.get_forces()),
-            )
-        )
+        energy, forces = evaluated(atoms, calculator_of(unguarded(ace), file=file))
+        found.append(Reading(f"{file.name} by python-ace", energy, forces))
     return found
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
-from mlip_kmc.check.gradient import shaken
 from mlip_kmc.config.eon_options import ini_text
 from mlip_kmc.evaluate.by_lammps import data_text
+from mlip_kmc.evaluate.gradient import shaken
 from mlip_kmc.model.structure import species_of, to_con
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.release import members

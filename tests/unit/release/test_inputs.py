@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from mlip_kmc.evaluate.calculator import calculator_of
+from mlip_kmc.evaluate.smoothness import cutoffs_of
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, Zbl
 from mlip_kmc.release.agreement import agreement_check
 from mlip_kmc.release.gate import Verdict
 from mlip_kmc.release.inputs import example_of, ready_inputs
-from mlip_kmc.release.smoothness import cutoff_check, cutoffs_of
+from mlip_kmc.release.smoothness import cutoff_check
 
 ELEMENTS = ("Cu", "Ni")
 
@@ -114,7 +116,7 @@ def test_what_the_files_say(alloy):
 def test_every_pair_is_taken_through_the_cutoff(alloy):
     assert cutoffs_of(alloy) == {"Cu-Cu": (4.0,), "Cu-Ni": (4.0,), "Ni-Ni": (4.0,)}
     check = cutoff_check(
-        cutoffs_of(alloy), calculator=replace(alloy, minimum_distance_A={}).calculator()
+        cutoffs_of(alloy), calculator=calculator_of(replace(alloy, minimum_distance_A={}))
     )
     assert check.verdict is Verdict.PASSED
 
@@ -166,9 +168,10 @@ def test_a_pair_is_taken_through_its_own_cutoff(tmp_path, kink):
     """At the largest cutoff of the potential, 4 A, Cu-Ni is zero already and shows nothing."""
     potential = alloy_of(tmp_path, kink=kink)
     assert cutoffs_of(potential) == {"Cu-Cu": (4.0,), "Cu-Ni": (3.5,), "Ni-Ni": (3.0,)}
-    check = cutoff_check(cutoffs_of(potential), calculator=potential.calculator())
+    check = cutoff_check(cutoffs_of(potential), calculator=calculator_of(potential))
     assert check.verdict is (Verdict.FAILED if kink else Verdict.PASSED), check
     assert not kink or check.detail == "worst for Cu-Ni at 3.5 A"
     assert (
-        cutoff_check({"Cu-Ni": (4.0,)}, calculator=potential.calculator()).verdict is Verdict.PASSED
+        cutoff_check({"Cu-Ni": (4.0,)}, calculator=calculator_of(potential)).verdict
+        is Verdict.PASSED
     )
