@@ -9,7 +9,7 @@ import yaml
 from ase.io import read
 
 from mlip_kmc.config import GammaSection
-from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.driver import standalone as driver
 from mlip_kmc.evaluate.agreement import check_files
 from mlip_kmc.evaluate.paths import check_paths
 from mlip_kmc.ground.errors import PotentialError

@@ -22,7 +22,8 @@ from ase.io import read
 from mlip_kmc.akmc.run import potential_of
 from mlip_kmc.config import Config
 from mlip_kmc.driver import ServerProcess, served
-from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.driver import standalone as driver
+from mlip_kmc.driver.runtime import driver_files
 from mlip_kmc.evaluate.by_eon import evaluate
 from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.evaluate.gamma import gamma_of
@@ -62,7 +63,7 @@ def words_of(recipe):
 
 def by_hand(atoms, recipe, *, largest_file_bytes="unlimited"):
     return subprocess.run(
-        [*limited(largest_file_bytes), driver.__file__, *words_of(recipe)],
+        [*limited(largest_file_bytes), driver.SCRIPT, *words_of(recipe)],
         input=text_of(atoms).encode(),
         capture_output=True,
         check=False,
@@ -375,7 +376,7 @@ def test_a_driven_ace_search_is_that_of_lammps(tmp_path):
         if one.barrier is not None:
             assert other.barrier == pytest.approx(one.barrier, abs=2e-3)
     copies = tmp_path / "driver/driver"
-    assert {"pace_driver.py", "short_range.py"} <= {path.name for path in copies.iterdir()}
+    assert {path.name for path in driver_files()} <= {path.name for path in copies.iterdir()}
     done = subprocess.run(
         [sys.executable, copies / "pace_driver.py", "--potential", EXAMPLE / "cu.yace"],
         check=False,

@@ -10,7 +10,8 @@ from ase import Atoms
 
 from mlip_kmc.check.findings import Finding, Level
 from mlip_kmc.config import GammaSection
-from mlip_kmc.evaluate.agreement import ENERGY_EV_PER_ATOM, FORCE_EV_PER_A, free_atoms
+from mlip_kmc.driver.standalone import SAME_EV_PER_A, SAME_EV_PER_ATOM
+from mlip_kmc.evaluate.agreement import free_atoms
 from mlip_kmc.evaluate.by_eon import Evaluation, evaluate
 from mlip_kmc.evaluate.calculator import calculator_of, evaluated
 from mlip_kmc.evaluate.gradient import (
@@ -73,8 +74,8 @@ def files(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> tuple[l
             values={
                 "energy_eV_per_atom": energy,
                 "force_eV_per_A": force,
-                "allowed_energy_eV_per_atom": ENERGY_EV_PER_ATOM,
-                "allowed_force_eV_per_A": FORCE_EV_PER_A,
+                "allowed_energy_eV_per_atom": SAME_EV_PER_ATOM,
+                "allowed_force_eV_per_A": SAME_EV_PER_A,
             },
         )
     ], True

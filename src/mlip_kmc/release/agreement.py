@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.driver import standalone as driver
 from mlip_kmc.evaluate.agreement import unguarded
 from mlip_kmc.evaluate.by_eon import evaluate
 from mlip_kmc.evaluate.by_lammps import largest_gamma
@@ -176,7 +176,7 @@ def _by_driver(potential: AcePotential, example: Atoms, engine: str, folder: Pat
     ]
     done = Program.of_python().run(
         [
-            str(Path(driver.__file__)),
+            str(driver.SCRIPT),
             *options,
             "--engine",
             engine,
