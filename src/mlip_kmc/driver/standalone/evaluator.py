@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .repulsion import ShortRange
 
 
-class Watched:
+class PinnedFile:
     """A file whose content must stay what it was."""
 
     def __init__(self, path: str, kind: str) -> None:
@@ -87,7 +87,9 @@ class Evaluator:
         named: dict[str, str] = {
             name: options[name] for name in ("potential", "basis", "active-set") if name in options
         }
-        self._files = {name: Watched(path, name.replace("-", " ")) for name, path in named.items()}
+        self._files = {
+            name: PinnedFile(path, name.replace("-", " ")) for name, path in named.items()
+        }
         self.digest = _identity(options, self._files, self._near.pairs if self._near else {})
         self._graded_by = (
             digest_of(
@@ -178,7 +180,7 @@ def _short_range(options: Arguments) -> "ShortRange | None":
     return ShortRange(minimum_A=minimum_A, baseline=options.get("baseline", ""))
 
 
-def _identity(options: Arguments, files: dict[str, Watched], pairs: dict[str, Any]) -> str:
+def _identity(options: Arguments, files: dict[str, PinnedFile], pairs: dict[str, Any]) -> str:
     from json import dumps
 
     lines = [f"{name} {file.digest}\n" for name, file in files.items()]
