@@ -225,7 +225,7 @@ def test_a_baseline_that_is_cut_off(potential, distance_A):
     )
 
 
-def test_all_paths_agree(potential, example, tmp_path):
+def test_the_comparison_passes_on_the_example(potential, example, tmp_path):
     inputs = ready_inputs(potential, example)
     found, energy_eV = agreement_check(potential, example, inputs=inputs, folder=tmp_path)
     assert found.verdict is CheckVerdict.PASSED
@@ -235,7 +235,7 @@ def test_all_paths_agree(potential, example, tmp_path):
     assert f"({gamma:.3g})" in check.about
 
 
-def test_all_paths_agree_on_a_baseline(potential, tmp_path):
+def test_the_comparison_passes_beside_a_baseline(potential, tmp_path):
     near = example_of(ase.io.read(EXAMPLE / "vacancy.xyz"))
     near.positions[1] = near.positions[0] + [0.0, 0.0, 1.05]
     guarded = potential.guarded(baseline=BASELINE, minimum_distance_A={"Cu-Cu": 0.5})
