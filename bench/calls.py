@@ -24,7 +24,7 @@ import numpy as np
 from ase.build import bulk
 
 from mlip_kmc.driver import served
-from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.driver import standalone as driver
 from mlip_kmc.evaluate.client import parse_results
 from mlip_kmc.model.structure import to_con
 from mlip_kmc.potential import AcePotential, DrivenPotential
@@ -131,7 +131,7 @@ def one_shot(engine, gamma):
     """The command line of the script that loads everything anew."""
     options = {"potential": str(EXAMPLE / "cu.yace"), "engine": engine, **(GAMMA if gamma else {})}
     words = " ".join(f"--{key} {value}" for key, value in options.items())
-    return f"ext_pot_path = {sys.executable} {driver.__file__} {words}"
+    return f"ext_pot_path = {sys.executable} {driver.SCRIPT} {words}"
 
 
 def ways(count, gamma, driven):

@@ -8,12 +8,9 @@ import pytest
 import yaml
 from ase.io import read
 
-from mlip_kmc.config import GammaSection
-from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.driver import standalone as driver
 from mlip_kmc.evaluate.agreement import check_files
-from mlip_kmc.evaluate.paths import check_paths
 from mlip_kmc.ground.errors import PotentialError
-from mlip_kmc.model.structure import prepare
 from mlip_kmc.potential import AcePotential
 
 from .conftest import EXAMPLE, mlip_kmc, text_of
@@ -81,17 +78,6 @@ def test_a_server_answers_nothing_from_it(altered, engine):
             driver.parse(text_of(read(EXAMPLE / "vacancy.xyz")).encode())
         )
     assert refused.value.code == driver.UNUSABLE
-
-
-def test_files_of_one_potential_agree_by_all_evaluators():
-    ace = AcePotential.read(EXAMPLE / "cu.yace")
-    atoms = prepare(
-        read(EXAMPLE / "vacancy.xyz"), elements=ace.elements, cutoff_A=ace.cutoff_A
-    ).atoms
-    energy, force = check_paths(atoms, ace, gamma=GammaSection())
-    print(f"{energy:.1e} eV an atom, {force:.1e} eV/A")
-    assert energy < 1e-9
-    assert force < 1e-7
 
 
 def test_what_the_perfect_structure_hides_the_rattled_one_shows(tmp_path):

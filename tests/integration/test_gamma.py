@@ -14,7 +14,7 @@ from pyace import create_multispecies_basis_config
 
 from mlip_kmc.evaluate.gamma import Extrapolation, Projector, gamma_of
 from mlip_kmc.learning.active_set_maker import make_active_set, write_active_set
-from mlip_kmc.model.frames import extended_xyz
+from mlip_kmc.model.structure import extended_xyz
 from mlip_kmc.potential import AcePotential, BuiltinPotential
 
 from .conftest import EXAMPLE
@@ -253,7 +253,7 @@ def training(tmp_path_factory):
         atoms = labelled.atoms.copy()
         if not atoms.cell.rank:
             atoms.set_cell([40, 40, 40])
-        texts.append(extended_xyz(atoms, keys={"group": labelled.group}, gammas=None))
+        texts.append(extended_xyz(atoms, keys={"group": labelled.group}))
     path.write_text("".join(texts))
     return path
 

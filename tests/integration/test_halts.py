@@ -9,7 +9,7 @@ import pytest
 import yaml
 from ase.io import read
 
-from mlip_kmc.driver.standalone import pace_driver
+from mlip_kmc.driver import standalone as driver
 from mlip_kmc.evaluate.gamma import Extrapolation, gamma_of
 from mlip_kmc.model.frames import Kind, Stage, read_kept_frames
 from mlip_kmc.model.records import SearchRecord, read_lines
@@ -198,7 +198,7 @@ def test_the_driver_decides_the_same(continued_run, no_hops, tmp_path):
         done = subprocess.run(
             [
                 sys.executable,
-                pace_driver.__file__,
+                driver.SCRIPT,
                 "--potential",
                 no_hops.yace,
                 "--basis",

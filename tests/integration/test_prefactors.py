@@ -14,6 +14,7 @@ from ase.constraints import FixAtoms
 
 from mlip_kmc.config.eon_options import hessian_ini
 from mlip_kmc.evaluate.by_eon import evaluate
+from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.evaluate.client import run_job, texts_of
 from mlip_kmc.model.rates import Point, dense_hessian, prefactors, spectrum
 from mlip_kmc.model.rates.rigid import gathered
@@ -53,7 +54,7 @@ def by_python_ace(path):
     atoms = read_structure(path)
     atoms.set_constraint()
     probe = atoms.copy()
-    probe.calc = AcePotential.read(EXAMPLE / "cu.yace").calculator()
+    probe.calc = calculator_of(AcePotential.read(EXAMPLE / "cu.yace"))
 
     def forces(positions):
         probe.positions = positions

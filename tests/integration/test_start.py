@@ -7,6 +7,7 @@ from ase.io import read
 
 from mlip_kmc.akmc import start
 from mlip_kmc.akmc.start import _forces_by, prepare_start
+from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.rates import Lowest, dense_hessian, lowest_eigenvalue, lowest_of
 from mlip_kmc.model.structure import prepare
@@ -26,7 +27,7 @@ def vacancy():
 def test_the_report_says_what_python_ace_says(tmp_path):
     given = vacancy()
     minimum, report = prepare_start(given, ACE, evidence=tmp_path)
-    minimum.calc = ACE.calculator()
+    minimum.calc = calculator_of(ACE)
     assert report.energy == pytest.approx(minimum.get_potential_energy(), abs=1e-8)
     assert report.largest_force_eV_per_A == pytest.approx(
         np.linalg.norm(minimum.get_forces(), axis=1).max(), abs=1e-6
@@ -45,7 +46,7 @@ def test_the_report_says_what_python_ace_says(tmp_path):
 def test_iterations_and_the_whole_hessian_have_one_lowest_eigenvalue():
     atoms = bulk("Cu", "fcc", a=3.59, cubic=True).repeat(3)
     del atoms[0]
-    forces, free = _forces_by(ACE.calculator(), atoms), np.arange(len(atoms))
+    forces, free = _forces_by(calculator_of(ACE), atoms), np.arange(len(atoms))
     rigid = np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free))
     whole = lowest_of(dense_hessian(forces, atoms.positions, free=free, step_A=1e-3), rigid=rigid)
     found = lowest_eigenvalue(forces, atoms.positions, free=free, rigid=rigid)

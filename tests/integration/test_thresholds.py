@@ -8,7 +8,7 @@ import pytest
 from ase.io import read
 
 from mlip_kmc.config import GammaSection
-from mlip_kmc.driver.standalone import pace_driver
+from mlip_kmc.driver import standalone as driver
 from mlip_kmc.evaluate.by_lammps import data_text
 from mlip_kmc.model.frames import read_kept_frames
 from mlip_kmc.model.structure import prepare
@@ -75,7 +75,7 @@ def test_the_driver(tmp_path, atoms, engine):
         done = subprocess.run(
             [
                 sys.executable,
-                pace_driver.__file__,
+                driver.SCRIPT,
                 "--potential",
                 EXAMPLE / "cu.yace",
                 "--basis",
@@ -101,6 +101,6 @@ def test_the_driver(tmp_path, atoms, engine):
     assert asked("none") == (0, [])
     gamma = max(float(line.split()[-1]) for line in (tmp_path / "gamma").read_text().splitlines())
     above = repr(math.nextafter(gamma, math.inf))
-    assert asked("halt", "--halt", repr(gamma)) == (pace_driver.HALTED, ["halt"])
+    assert asked("halt", "--halt", repr(gamma)) == (driver.HALTED, ["halt"])
     assert asked("select", "--halt", above, "--select", repr(gamma)) == (0, ["candidate"])
     assert asked("neither", "--halt", repr(2 * gamma), "--select", above) == (0, [])

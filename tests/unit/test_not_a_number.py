@@ -18,7 +18,7 @@ from mlip_kmc.check import estimates, minimum, speed, trial
 from mlip_kmc.check.findings import Level
 from mlip_kmc.check.grade import level_of
 from mlip_kmc.config import GammaSection
-from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.driver import standalone as driver
 from mlip_kmc.evaluate.agreement import Reading, check_readings
 from mlip_kmc.ground.errors import PotentialError, RunStateError
 from mlip_kmc.learning.duplicates import _same, fingerprint
@@ -102,7 +102,7 @@ EXACT = {  # (file, comparison): why it needs no `not`
         "np.abs(scaled).max(axis=1) < _NOTHING",
     ): "empties rows of a set that was found finite",
     (
-        "driver/standalone/pace_driver.py",
+        "driver/standalone/eon_text.py",
         "-FARTHEST_A <= float(word) <= FARTHEST_A",
     ): "true means that the word may stay",
     ("release/archive.py", "end > limit"): "whole numbers",

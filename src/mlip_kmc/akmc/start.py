@@ -18,6 +18,7 @@ from ase import Atoms
 
 from mlip_kmc.config.eon_options import MINIMUM_FORCE_EV_PER_A, hessian_options, ini_text
 from mlip_kmc.evaluate.agreement import free_atoms
+from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.evaluate.client import (
     RESULTS_FILE,
     ClientJob,
@@ -214,7 +215,7 @@ def _stability(atoms: Atoms, potential: Potential, evidence: Path) -> Lowest:
     )
     if not isinstance(potential, BuiltinPotential):
         return lowest_eigenvalue(
-            _forces_by(potential.calculator(), atoms),
+            _forces_by(calculator_of(potential), atoms),
             np.asarray(atoms.positions),
             free=free,
             rigid=rigid,

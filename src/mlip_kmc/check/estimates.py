@@ -240,24 +240,3 @@ def thermal_barriers(
         lowest_back_kT=min(back_eV) / kT_eV,
         hidden=int((~(ordered <= ordered[0] + window_kT)).sum()),
     )
-
-
-def gradient_deviation(
-    forces: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    direction: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    *,
-    ahead_eV: float,
-    behind_eV: float,
-    step_A: float,
-) -> float:
-    """How far forces along a direction are from the central difference of the energy, eV/A.
-
-    Args:
-        forces: (N, 3) in eV/A.
-        direction: (N, 3), any length; positions were moved by `step_A` times it.
-        ahead_eV: energy at plus the step.
-        behind_eV: energy at minus the step.
-        step_A: the step.
-    """
-    slope = -(ahead_eV - behind_eV) / (2.0 * step_A)
-    return float((np.sum(forces * direction) - slope) / np.linalg.norm(direction))

@@ -1,45 +1,37 @@
 """Are the forces the gradient of the energy, and do LAMMPS and python-ace agree? By the run's own path.
 
-A potential whose forces are not its energy's gradient has no saddles where searches look for them. The structure is shaken
-a little first: at a minimum every force is near zero, and anything agrees.
+A potential whose forces are not its energy's gradient has no saddles where searches look for them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.check.estimates import gradient_deviation
 from mlip_kmc.check.findings import Finding, Level
 from mlip_kmc.config import GammaSection
-from mlip_kmc.evaluate.agreement import ENERGY_EV_PER_ATOM, FORCE_EV_PER_A
+from mlip_kmc.driver.standalone import SAME_EV_PER_A, SAME_EV_PER_ATOM
+from mlip_kmc.evaluate.agreement import free_atoms
 from mlip_kmc.evaluate.by_eon import Evaluation, evaluate
+from mlip_kmc.evaluate.calculator import calculator_of, evaluated
+from mlip_kmc.evaluate.gradient import (
+    COMPONENTS,
+    DIRECTIONS,
+    SHAKE_A,
+    STEP_A,
+    largest_deviation,
+    shaken,
+)
 from mlip_kmc.evaluate.paths import check_paths
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.wording import plain
-from mlip_kmc.model.structure import fixed_atoms
 from mlip_kmc.potential import AcePotential, Potential, ace_of
 
-Array = npt.NDArray[np.float64]
-SHAKE_A = 0.05
-STEP_A = 1e-3
-"""The error of a central difference grows with its square: about 1e-5 eV/A in metals; the energy's digits give 1e-9."""
 GRADIENT_EV_PER_A = 1e-3
 """A tenth of the force (0.01 eV/A) at which saddles are converged: what is below cannot mislead a search."""
 AGREEMENT_EV_PER_A = 1e-6
 """Evaluators built alike agree to 1e-10; ones of different versions differ by 1e-4 and more."""
 AGREEMENT_EV_PER_ATOM = 1e-8
-_COMPONENTS = 4
-_DIRECTIONS = 4
-
-
-def shaken(atoms: Atoms) -> Atoms:
-    """The structure with its free atoms moved at random, the same ones every time."""
-    free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
-    moved = atoms.copy()
-    moved.positions[free] += np.random.default_rng(1).normal(0.0, SHAKE_A, (len(free), 3))
-    return moved
 
 
 def energy(atoms: Atoms, potential: Potential) -> tuple[list[Finding], Evaluation]:
@@ -82,8 +74,8 @@ def files(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> tuple[l
             values={
                 "energy_eV_per_atom": energy,
                 "force_eV_per_A": force,
-                "allowed_energy_eV_per_atom": ENERGY_EV_PER_ATOM,
-                "allowed_force_eV_per_A": FORCE_EV_PER_A,
+                "allowed_energy_eV_per_atom": SAME_EV_PER_ATOM,
+                "allowed_force_eV_per_A": SAME_EV_PER_A,
             },
         )
     ], True
@@ -100,23 +92,12 @@ def gradient(
     Returns:
         the finding, and the evaluation of the shaken structure.
     """
-    moved = shaken(atoms)
-    here = evaluate(moved, potential)
-    worst = 0.0
-    for direction in _directions(moved):
-        ends = []
-        for sign in (1, -1):
-            probe = moved.copy()
-            probe.positions += sign * STEP_A * direction
-            ends.append(evaluate(probe, potential).energy_eV)
-        deviation = gradient_deviation(
-            here.forces_eV_per_A, direction, ahead_eV=ends[0], behind_eV=ends[1], step_A=STEP_A
-        )
-        worst = max(worst, abs(deviation), key=lambda value: np.inf if np.isnan(value) else value)
+    found = largest_deviation(atoms, potential, evaluate=evaluate)
+    worst = found.deviation_eV_per_A
     passed = worst <= GRADIENT_EV_PER_A
     text = (
-        f"differ from central differences of the energy by at most {worst:.1e} eV/A ({_COMPONENTS} components, "
-        f"{_DIRECTIONS} directions, step {STEP_A:g} A, allowed {GRADIENT_EV_PER_A:g})"
+        f"differ from central differences of the energy by at most {worst:.1e} eV/A ({COMPONENTS} components, "
+        f"{DIRECTIONS} directions, step {STEP_A:g} A, allowed {GRADIENT_EV_PER_A:g})"
     )
     advice = (
         ""
@@ -138,25 +119,11 @@ def gradient(
                 "allowed_eV_per_A": GRADIENT_EV_PER_A,
                 "step_A": STEP_A,
                 "shake_A": SHAKE_A,
-                "components": _COMPONENTS,
-                "directions": _DIRECTIONS,
+                "components": COMPONENTS,
+                "directions": DIRECTIONS,
             },
         )
-    ], here
-
-
-def _directions(atoms: Atoms) -> Iterator[Array]:
-    """(N, 3) directions of free atoms, the largest component 1: single components, and random ones of all atoms."""
-    rng = np.random.default_rng(2)
-    free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
-    for chosen in rng.integers(3 * len(free), size=_COMPONENTS):
-        direction = np.zeros((len(atoms), 3))
-        direction[free[chosen // 3], chosen % 3] = 1.0
-        yield direction
-    for _ in range(_DIRECTIONS):
-        direction = np.zeros((len(atoms), 3))
-        direction[free] = rng.uniform(-1.0, 1.0, (len(free), 3))
-        yield direction / np.abs(direction).max()
+    ], found.here
 
 
 def agreement(
@@ -170,11 +137,9 @@ def agreement(
         here: of the shaken structure, by the run's own path.
     """
     probe = shaken(atoms)
-    free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
-    probe.set_constraint()
-    probe.calc = potential.calculator()
-    per_atom = abs(float(probe.get_potential_energy()) - here.energy_eV) / len(atoms)
-    force = float(np.abs(probe.get_forces() - here.forces_eV_per_A)[free].max())
+    energy_eV, forces = evaluated(probe, calculator_of(potential))
+    per_atom = abs(energy_eV - here.energy_eV) / len(atoms)
+    force = float(np.abs(forces - here.forces_eV_per_A)[free_atoms(atoms)].max())
     passed = per_atom <= AGREEMENT_EV_PER_ATOM and force <= AGREEMENT_EV_PER_A
     return [
         Finding(

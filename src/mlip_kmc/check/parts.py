@@ -1,33 +1,26 @@
 """What this image is made of, and whether this processor can run it."""
 
-import json
 import platform
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from mlip_kmc.check.findings import Finding, Level, Value
+from mlip_kmc.ground.image import PROGRAMS, ImageNotes
 from mlip_kmc.ground.programs import check_cpu
-from mlip_kmc.ground.programs.cpu import parts_file
-
-_PROGRAMS = {"eOn": "eon", "LAMMPS": "lammps", "python-ace": "python-ace"}
 
 
 def versions(etc: Path | None = None) -> tuple[list[Finding], bool]:
     """Versions of the parts and the image's recipe; unknown outside of the image."""
-    etc = etc or parts_file().parent
-    parts, image = _object(etc / "parts.json"), _object(etc / "image.json")
-    known = {name: str(parts[key]) for name, key in _PROGRAMS.items() if key in parts}
+    notes = ImageNotes.read(etc)
+    known = notes.programs
     values: dict[str, Value] = {
         "mlip_kmc": metadata_version("mlip-kmc"),
-        "eon": parts.get("eon"),
-        "lammps": parts.get("lammps"),
-        "python_ace": parts.get("python-ace"),
+        **{name.lower().replace("-", "_"): known.get(name) for name in PROGRAMS},
         "python": platform.python_version(),
     }
-    recipe = image.get("recipe")
-    level = Level.OK if len(known) == len(_PROGRAMS) else Level.UNKNOWN
+    recipe = notes.recipe
+    level = Level.OK if len(known) == len(PROGRAMS) else Level.UNKNOWN
     found = [
         Finding(
             "versions",
@@ -42,8 +35,8 @@ def versions(etc: Path | None = None) -> tuple[list[Finding], bool]:
         Finding(
             "image",
             Level.OK if recipe else Level.UNKNOWN,
-            f"recipe {str(recipe)[:16]}" if recipe else f"no recipe in {sys.prefix}/etc/image.json",
-            values={"recipe": recipe, "source": image.get("source")},
+            f"recipe {recipe[:16]}" if recipe else f"no recipe in {sys.prefix}/etc/image.json",
+            values={"recipe": recipe, "source": notes.source},
         )
     )
     return found, True
@@ -63,7 +56,7 @@ def processor() -> tuple[list[Finding], bool]:
     Raises:
         ProgramError: some are missing.
     """
-    march = _object(parts_file()).get("march")
+    march = ImageNotes.read().march
     check_cpu()
     if march is None:
         return [
@@ -77,11 +70,3 @@ def processor() -> tuple[list[Finding], bool]:
     return [
         Finding("processor", Level.OK, f"has the instructions of {march}", values={"march": march})
     ], True
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -10,10 +10,10 @@ from ase import Atoms
 
 from mlip_kmc.check.estimates import Ratio, ratio_of
 from mlip_kmc.check.findings import Finding, Level, Value
-from mlip_kmc.check.gradient import shaken
 from mlip_kmc.evaluate.by_eon import client_job
 from mlip_kmc.evaluate.by_lammps import ms_per_call
 from mlip_kmc.evaluate.client import RESULTS_FILE, parse_results
+from mlip_kmc.evaluate.gradient import shaken
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.potential import AcePotential, Potential

@@ -2,19 +2,18 @@
 
 import contextlib
 import importlib
-import json
 import os
 import sys
 import traceback
 from importlib import metadata
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
 from mlip_kmc import __version__
 from mlip_kmc.cli.common import debug_option
 from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError
+from mlip_kmc.ground.image import PROGRAMS, ImageNotes
 
 # command: the file of this folder that holds it, in the order that --help shows them
 COMMANDS = {
@@ -56,31 +55,21 @@ class _Commands(click.Group):
 def _show_version(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
     if not value:
         return
-    etc = Path(sys.prefix) / "etc"
-    parts, image = _json(etc / "parts.json"), _json(etc / "image.json")
+    notes = ImageNotes.read()
     click.echo(f"mlip-kmc {__version__}")
-    click.echo(f"eOn {parts.get('eon', 'not in an image')}")
-    click.echo(f"LAMMPS {parts.get('lammps', 'not in an image')}")
-    click.echo(f"python-ace {parts.get('python-ace', 'not in an image')}")
+    for name in PROGRAMS:
+        click.echo(f"{name} {notes.programs.get(name, 'not in an image')}")
     for name in _PACKAGES:
         click.echo(f"{name} {metadata.version(name)}")
     click.echo(f"Python {sys.version.split()[0]}")
-    click.echo(f"compiled for {parts.get('march', 'unknown')}")
-    click.echo(f"image recipe {image.get('recipe', 'not in an image')}")
+    click.echo(f"compiled for {notes.march or 'unknown'}")
+    click.echo(f"image recipe {notes.recipe or 'not in an image'}")
     context.exit(0)
 
 
 def _printable(line: str) -> str:
     """The line with what would steer a terminal written out: names of files may hold anything."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

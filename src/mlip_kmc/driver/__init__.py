@@ -4,7 +4,7 @@
         driven.job_links()                  # {'ext_pot': ...}: what a search directory needs
 
 `server.py` listens and evaluates, in a process of its own; `process.py` starts it again when it dies; `runtime.py` joins
-them to a run. What goes over the socket is in `driver/standalone/pace_driver.py`, which is also the client.
+them to a run. What goes over the socket is in `standalone/protocol.py`; `standalone/client.py` is the client.
 """
 
 from mlip_kmc.driver.process import ServerProcess

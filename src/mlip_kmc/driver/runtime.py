@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlip_kmc.driver import standalone as driver
 from mlip_kmc.driver.process import ServerProcess
-from mlip_kmc.driver.standalone import pace_driver as driver
 from mlip_kmc.ground.environment import runtime_directories
 from mlip_kmc.ground.errors import ConfigError, StorageError
 from mlip_kmc.ground.files import make_directory, storage_errors
@@ -80,11 +80,16 @@ def _private_directory() -> Path:
 
 
 def copy_driver(folder: Path) -> Path:
-    """Put the driver into a directory, with the formulae that it needs for a baseline."""
-    for name in ("pace_driver.py", "short_range.py"):
-        with storage_errors(folder / name):
-            shutil.copyfile(Path(driver.__file__).with_name(name), folder / name)
-    return folder / "pace_driver.py"
+    """Put the driver into a directory: all files of its folder."""
+    for path in driver_files():
+        with storage_errors(folder / path.name):
+            shutil.copyfile(path, folder / path.name)
+    return folder / driver.SCRIPT.name
+
+
+def driver_files() -> list[Path]:
+    """The files that the standalone driver consists of; without what makes a package of them."""
+    return sorted(set(driver.SCRIPT.parent.glob("*.py")) - {Path(driver.__file__)})
 
 
 def write_program(folder: Path, *, digest: str) -> Path:
@@ -101,7 +106,8 @@ def write_program(folder: Path, *, digest: str) -> Path:
     words = ["--socket", str(folder / "socket"), "--digest", digest, "--quiet"]
     copy = copy_driver(folder)
     with storage_errors(copy):
-        py_compile.compile(str(copy), doraise=True)
+        for path in driver_files():
+            py_compile.compile(str(copy.with_name(path.name)), doraise=True)
         program.write_text(
             f"#!{python} -IS\nimport sys\nsys.path.append({str(folder)!r})\nimport pace_driver\n"
             f"sys.exit(pace_driver.main({words!r}))\n",

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.driver import standalone as driver
 from mlip_kmc.ground.errors import ConfigError, PotentialError, ProgramError, StorageError
 from mlip_kmc.ground.scratch import temporary
 

@@ -13,17 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
+from mlip_kmc.driver.standalone import RATTLE_A, SAME_EV_PER_A, SAME_EV_PER_ATOM
+from mlip_kmc.evaluate.calculator import calculator_of, evaluated
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.model.structure import fixed_atoms
 from mlip_kmc.potential.ace import AcePotential
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-
-ENERGY_EV_PER_ATOM = 1e-6
-FORCE_EV_PER_A = 1e-5
-"""Evaluators of the same potential agree to 1e-11 eV an atom and 1e-9 eV/A; a coefficient's fifth digit makes more than this."""
-RATTLE_A = 0.05
 
 
 @dataclass(frozen=True)
@@ -77,16 +74,8 @@ def python_ace_readings(ace: AcePotential, atoms: Atoms) -> list[Reading]:
     files = [ace.yace, *([ace.basis] if ace.basis is not None else [])]
     found = []
     for file in files:
-        probe = atoms.copy()
-        probe.set_constraint()
-        probe.calc = unguarded(replace(ace, yace=file)).calculator()
-        found.append(
-            Reading(
-                f"{file.name} by python-ace",
-                float(probe.get_potential_energy()),
-                np.array(probe.get_forces()),
-            )
-        )
+        energy, forces = evaluated(atoms, calculator_of(unguarded(ace), file=file))
+        found.append(Reading(f"{file.name} by python-ace", energy, forces))
     return found
 
 
@@ -110,11 +99,11 @@ def check_readings(
     for other in readings[1:]:
         energy = abs(other.energy_eV - first.energy_eV) / len(first.forces_eV_per_A)
         force = float(np.abs(other.forces_eV_per_A - first.forces_eV_per_A)[free].max(initial=0.0))
-        if not (energy <= ENERGY_EV_PER_ATOM and force <= FORCE_EV_PER_A):
+        if not (energy <= SAME_EV_PER_ATOM and force <= SAME_EV_PER_A):
             raise PotentialError(
                 f"the potential's files in use are not of one potential: on {where} {other.by} gives {other.energy_eV:.6f} eV "
                 f"and {first.by} {first.energy_eV:.6f} eV, which differ by {energy:.1e} eV an atom (allowed "
-                f"{ENERGY_EV_PER_ATOM:g}), and forces that differ by {force:.1e} eV/A (allowed {FORCE_EV_PER_A:g}); give the "
+                f"{SAME_EV_PER_ATOM:g}), and forces that differ by {force:.1e} eV/A (allowed {SAME_EV_PER_A:g}); give the "
                 ".yaml that the .yace was made from, and its .asi"
             )
         worst_energy, worst_force = max(worst_energy, energy), max(worst_force, force)

@@ -1,11 +1,12 @@
-"""An ASE calculator with a baseline added, which refuses atoms that are too near to each other.
+"""The ASE calculator of a potential, in this process: python-ace with what holds at short distances, or the user's own class.
 
-    atoms.calc = Guarded(PyACECalculator("cu.yace"), pairs={"Cu-Cu": {"kind": "zbl", ...}}, minimum_A={"Cu-Cu": 1.2})
-
-`AcePotential.calculator` makes it.
+atoms.calc = calculator_of(AcePotential.read(Path("cu.yace")))
+evaluated(atoms, atoms.calc)                    # energy in eV, forces (N, 3) in eV/A; fixed atoms count too
 """
 
 from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,59 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from mlip_kmc.driver.standalone.short_range import Pairs, energy_forces_virial, too_near
-from mlip_kmc.ground.errors import ExtrapolationError
+from mlip_kmc.ground.errors import ExtrapolationError, PotentialError
+from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential, Potential
+
+Array = npt.NDArray[np.float64]
+
+
+def calculator_of(potential: Potential | AsePotential, *, file: Path | None = None) -> Any:
+    """An ASE calculator of energy (eV) and forces (eV/A); of an ACE potential by python-ace, with stress (eV/A^3).
+
+    Args:
+        potential: guarded or not; of a driven one, what the driver evaluates.
+        file: of an ACE potential, another file than its `.yace`: its B-basis.
+
+    Raises:
+        PotentialError: it cannot be made here, or eOn alone evaluates it.
+    """
+    inner = potential.inner if isinstance(potential, DrivenPotential) else potential
+    if isinstance(inner, AcePotential):
+        return _python_ace(inner, file or inner.yace)
+    if isinstance(inner, AsePotential):
+        return _of_ase(inner)
+    raise PotentialError(
+        f"eOn alone evaluates its built-in potential {inner.eon_name}; use an ACE potential or an ASE calculator"
+    )
+
+
+def _python_ace(ace: AcePotential, file: Path) -> Any:
+    from pyace import PyACECalculator
+
+    plain = PyACECalculator(str(file))
+    if ace.baseline is None and not ace.minimum_distance_A:
+        return plain
+    pairs = ace.baseline.to_driver() if ace.baseline else {}
+    return Guarded(plain, pairs=pairs, minimum_A=ace.minimum_distance_A)
+
+
+def _of_ase(potential: AsePotential) -> Any:
+    module, _, kind = potential.name.partition(":")
+    try:
+        return getattr(import_module(module), kind)(**potential.arguments)
+    except Exception as error:  # somebody else's code
+        raise PotentialError(
+            f"the ASE calculator {potential.name} cannot be made: {type(error).__name__}: {error}; check that it "
+            "is installed where mlip-kmc runs"
+        ) from error
+
+
+def evaluated(atoms: Atoms, calculator: Any) -> tuple[float, Array]:
+    """Energy in eV and forces (N, 3) in eV/A of a structure without its constraints."""
+    probe = atoms.copy()
+    probe.set_constraint()
+    probe.calc = calculator
+    return float(probe.get_potential_energy()), np.array(probe.get_forces(), dtype=np.float64)
 
 
 class Guarded(Calculator):  # type: ignore[misc]  # ASE is untyped

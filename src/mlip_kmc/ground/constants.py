@@ -4,7 +4,7 @@
 
 CODATA 2018 (Tiesinga et al., Rev. Mod. Phys. 93, 025010 (2021)). Elementary charge, Boltzmann's and Avogadro's constant define
 the SI since 2019 and are exact; ASE's own units are those of CODATA 2014 unless it is told otherwise. LAMMPS' digits for its pair
-styles are in `potential.short_range`, which travels alone.
+styles are in `driver/standalone/short_range.py`, which travels alone.
 """
 
 ELEMENTARY_CHARGE_C = 1.602176634e-19

@@ -23,8 +23,8 @@ from mlip_kmc.ground.errors import RunStateError, StructureError
 from mlip_kmc.ground.files import make_directory, sha256_of, write_durably
 from mlip_kmc.learning.duplicates import TOLERANCE_A, duplicates_of
 from mlip_kmc.learning.selection import USUAL, Choice, Chosen, choose
-from mlip_kmc.model.frames import KeptFrame, Kind, extended_xyz
-from mlip_kmc.model.structure import Array
+from mlip_kmc.model.frames import KeptFrame, Kind
+from mlip_kmc.model.structure import Array, extended_xyz
 
 SELECTED, REPORT = "selected.xyz", "selection.json"
 _FORMAT = 1
@@ -349,7 +349,9 @@ def _frames_text(selection: Selection) -> str:
         rounded = np.array([_digits(value) for value in frame.gammas])
         texts.append(
             extended_xyz(
-                frame.atoms, keys={key: str(value) for key, value in keys.items()}, gammas=rounded
+                frame.atoms,
+                keys={key: str(value) for key, value in keys.items()},
+                columns={"gamma": rounded},
             )
         )
     return "".join(texts)

@@ -23,7 +23,7 @@ from ase.data import atomic_numbers
 
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.ground.files import make_directory, sha256_of, write_durably
-from mlip_kmc.model.structure import Array
+from mlip_kmc.model.structure import Array, extended_xyz
 
 FORMAT = 1
 _KEY = re.compile(r'([A-Za-z_][\w-]*)=(?:"([^"]*)"|(\S+))')
@@ -144,51 +144,10 @@ def to_text(frame: KeptFrame) -> str:
     if frame.gamma is not None:
         keys["gamma"] = repr(frame.gamma)
     return extended_xyz(
-        frame.atoms, keys={key: str(value) for key, value in keys.items()}, gammas=frame.gammas
+        frame.atoms,
+        keys={key: str(value) for key, value in keys.items()},
+        columns={} if frame.gammas is None else {"gamma": frame.gammas},
     )
-
-
-def extended_xyz(atoms: Atoms, *, keys: Mapping[str, str], gammas: Array | None) -> str:
-    """One frame of extended XYZ, every number with all its digits: the same atoms give the same bytes.
-
-    Args:
-        atoms: positions and cell in A.
-        keys: of the comment line; values without quotation marks.
-        gammas: (N,) or None, which leaves the column out.
-
-    Raises:
-        StructureError: a number is not finite, or the shapes differ.
-    """
-    positions, cell = (
-        np.asarray(atoms.positions, dtype=float),
-        np.asarray(atoms.cell.array, dtype=float),
-    )
-    columns = (
-        positions
-        if gammas is None
-        else np.column_stack([positions, _as_column(gammas, len(atoms))])
-    )
-    if len(atoms) == 0 or not (np.isfinite(columns).all() and np.isfinite(cell).all()):
-        raise StructureError("a frame needs atoms, and finite positions, cell and gammas")
-    lattice = " ".join(map(repr, cell.ravel().tolist()))
-    periodic = " ".join("FT"[int(flag)] for flag in atoms.pbc)
-    properties = "species:S:1:pos:R:3" + ("" if gammas is None else ":gamma:R:1")
-    said = "".join(
-        f' {key}="{value}"' if re.search(r"\s", value) else f" {key}={value}"
-        for key, value in keys.items()
-    )
-    head = f'Lattice="{lattice}" Properties={properties} pbc="{periodic}"{said}'
-    rows = (
-        f"{symbol} {' '.join(map(repr, row))}"
-        for symbol, row in zip(atoms.get_chemical_symbols(), columns.tolist(), strict=True)
-    )
-    return "\n".join([str(len(atoms)), head, *rows]) + "\n"
-
-
-def _as_column(gammas: Array, count: int) -> Array:
-    if gammas.shape != (count,):
-        raise StructureError(f"{count} atoms have gammas of the shape {gammas.shape}")
-    return gammas
 
 
 def read_kept_frames(directory: Path) -> tuple[tuple[KeptFrame, ...], tuple[str, ...]]:

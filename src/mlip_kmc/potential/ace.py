@@ -272,21 +272,6 @@ class AcePotential:
             links |= {LINKED_BASIS: self.basis, LINKED_ACTIVE_SET: self.active_set}
         return links
 
-    def calculator(self) -> Any:
-        """An ASE calculator that evaluates it with python-ace (energy eV, forces eV/A, stress eV/A^3)."""
-        from pyace import PyACECalculator
-
-        ace = PyACECalculator(str(self.yace))
-        if self.baseline is None and not self.minimum_distance_A:
-            return ace
-        from mlip_kmc.evaluate.calculator import Guarded
-
-        return Guarded(
-            ace,
-            pairs=self.baseline.to_driver() if self.baseline else {},
-            minimum_A=self.minimum_distance_A,
-        )
-
 
 def _gamma_files(
     yace: Path, basis: Path | None, active_set: Path | None

@@ -8,7 +8,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import PotentialError
@@ -103,10 +102,6 @@ class DrivenPotential:
                 "the potential has no server; use it inside `with served(potential, ...)`"
             )
         return {"ext_pot": self.program}
-
-    def calculator(self) -> Any:
-        """An ASE calculator, in this process."""
-        return self.inner.calculator()
 
 
 def ace_of(potential: AcePotential | BuiltinPotential | DrivenPotential) -> AcePotential | None:

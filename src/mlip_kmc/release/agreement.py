@@ -8,23 +8,22 @@ A difference above 1e-8 eV or 1e-8 eV/A means that evaluators, or files, are not
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.driver import standalone as driver
+from mlip_kmc.evaluate.agreement import unguarded
 from mlip_kmc.evaluate.by_eon import evaluate
 from mlip_kmc.evaluate.by_lammps import largest_gamma
-from mlip_kmc.evaluate.calculator import Guarded
+from mlip_kmc.evaluate.calculator import calculator_of, evaluated
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.programs import Program, ProgramEnd
 from mlip_kmc.potential import AcePotential, DrivenPotential
 from mlip_kmc.release import members
 from mlip_kmc.release.gate import LIMITS, Check, measured
-from mlip_kmc.release.symmetry import evaluated
 
 Array = npt.NDArray[np.float64]
 Evaluation = tuple[float, Array]
@@ -49,8 +48,10 @@ def agreement_check(
     ways: dict[str, Evaluation] = {
         "eOn": _by_eon(potential, example),
         "LAMMPS": by_lammps(place(folder / "lammps", potential, inputs), atoms=len(example)),
-        "python-ace": evaluated(example, potential.calculator()),
-        "python-ace on the B-basis": evaluated(example, _on_basis(potential)),
+        "python-ace": evaluated(example, calculator_of(potential)),
+        "python-ace on the B-basis": evaluated(
+            example, calculator_of(unguarded(potential), file=potential.basis)
+        ),
         "the driver with LAMMPS": _by_driver(potential, example, "lammps", folder),
         "the driver with python-ace": _by_driver(potential, example, "pyace", folder),
     }
@@ -158,15 +159,6 @@ def _by_eon(potential: AcePotential, example: Atoms) -> Evaluation:
     return found.energy_eV, found.forces_eV_per_A
 
 
-def _on_basis(potential: AcePotential) -> Any:
-    from pyace import PyACECalculator
-
-    ace = PyACECalculator(str(potential.basis))
-    if potential.baseline is None:
-        return ace
-    return Guarded(ace, pairs=potential.baseline.to_driver(), minimum_A={})
-
-
 def _by_driver(potential: AcePotential, example: Atoms, engine: str, folder: Path) -> Evaluation:
     """By pace_driver.py, in a process of its own."""
     own = folder / f"driver-{engine}"
@@ -184,7 +176,7 @@ def _by_driver(potential: AcePotential, example: Atoms, engine: str, folder: Pat
     ]
     done = Program.of_python().run(
         [
-            str(Path(driver.__file__)),
+            str(driver.SCRIPT),
             *options,
             "--engine",
             engine,

@@ -15,10 +15,10 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
-from mlip_kmc.check.gradient import shaken
 from mlip_kmc.config.eon_options import ini_text
 from mlip_kmc.evaluate.by_lammps import data_text
-from mlip_kmc.model.structure import species_of, to_con
+from mlip_kmc.evaluate.gradient import shaken
+from mlip_kmc.model.structure import extended_xyz, species_of, to_con
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.release import members
 
@@ -100,7 +100,7 @@ def ready_inputs(potential: AcePotential, example: Atoms) -> dict[str, bytes]:
         members.IN_POTENTIAL: in_potential(plain),
         members.IN_EXAMPLE: _EXAMPLE,
         members.DATA: data_text(example, species=potential.elements),
-        members.STRUCTURE: xyz_text(example),
+        members.STRUCTURE: extended_xyz(example),
         members.ASE_EXAMPLE: _ASE if potential.baseline is None else _ASE_WITH_BASELINE,
         members.EON_CONFIG: ini_text(EON_OPTIONS),
         members.EON_LAMMPS: plain.lammps_input(species_of(example)),
@@ -153,22 +153,3 @@ def _graded(potential: AcePotential) -> list[str]:
 
 def _remarks(lines: Sequence[str]) -> str:
     return "\n".join(f"#   {line}" for line in lines)
-
-
-def xyz_text(atoms: Atoms) -> str:
-    """Extended XYZ with as many digits as `example_of` leaves."""
-    lattice = " ".join(map(repr, atoms.cell.array.ravel().tolist()))
-    rows = (
-        f"{symbol} {x:.{_DIGITS}f} {y:.{_DIGITS}f} {z:.{_DIGITS}f}"
-        for symbol, (x, y, z) in zip(
-            atoms.get_chemical_symbols(), atoms.positions.tolist(), strict=True
-        )
-    )
-    return "\n".join(
-        [
-            str(len(atoms)),
-            f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"',
-            *rows,
-            "",
-        ]
-    )

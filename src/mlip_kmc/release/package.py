@@ -16,6 +16,7 @@ from typing import Literal
 
 from ase import Atoms
 
+from mlip_kmc.evaluate.smoothness import cutoffs_of
 from mlip_kmc.ground.environment import source_date_epoch
 from mlip_kmc.ground.errors import ReleaseError, StructureError
 from mlip_kmc.ground.files import make_directory, write_durably
@@ -46,7 +47,7 @@ from mlip_kmc.release.manifest import (
 from mlip_kmc.release.parts_list import parts_list
 from mlip_kmc.release.reference_checks import reference_checks
 from mlip_kmc.release.settings import ReleaseSettings
-from mlip_kmc.release.smoothness import baseline_check, cutoff_check, cutoffs_of
+from mlip_kmc.release.smoothness import baseline_check, cutoff_check
 from mlip_kmc.release.subject import Subject
 from mlip_kmc.release.symmetry import symmetry_checks
 from mlip_kmc.release.training import ANY_GROUP, LabelledSet, SetErrors

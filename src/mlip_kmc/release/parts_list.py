@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Self
 
 from cyclonedx.model import HashAlgorithm, HashType
@@ -22,9 +21,9 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from mlip_kmc import __version__
+from mlip_kmc.ground.image import ImageNotes
 from mlip_kmc.release.manifest import Image
 
-_PROGRAMS = {"eon": "eOn", "lammps": "LAMMPS"}
 _TOLD = ("ase", "numpy", "python-ace", "scipy")
 """Packages whose versions the manifest tells; the list of parts has all."""
 
@@ -46,16 +45,17 @@ class ImageParts:
     @classmethod
     def here(cls) -> Self:
         """Those of the image that this runs in; packages that lie elsewhere are left out."""
-        etc = Path(sys.prefix) / "etc"
-        parts, image = _object(etc / "parts.json"), _object(etc / "image.json")
+        notes = ImageNotes.read()
         found = metadata.distributions(path=[sysconfig.get_paths()["purelib"]])
         packages = {
             entry.metadata["Name"]: entry.version for entry in found if entry.metadata["Name"]
         }
         return cls(
-            programs={name: str(parts[key]) for key, name in _PROGRAMS.items() if key in parts},
+            programs={
+                name: version for name, version in notes.programs.items() if name not in packages
+            },
             packages={name: packages[name] for name in sorted(packages, key=str.lower)},
-            recipe=image.get("recipe"),
+            recipe=notes.recipe,
         )
 
     def told(self) -> dict[str, str]:
@@ -108,11 +108,3 @@ def parts_list(parts: ImageParts, *, image: Image, at: datetime) -> bytes:
     document: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
     document.pop("serialNumber", None)  # optional in CycloneDX, and random
     return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -18,6 +18,8 @@ from ase import Atoms
 from pydantic import TypeAdapter, ValidationError
 
 from mlip_kmc import __version__
+from mlip_kmc.evaluate.agreement import unguarded
+from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.ground.errors import PotentialError, ReleaseError, RunStateError
 from mlip_kmc.ground.files import sha256_of
 from mlip_kmc.model.structure import read_structure
@@ -121,7 +123,7 @@ class Subject:
 
     def for_short_range(self) -> Any:
         """An ASE calculator that does not refuse atoms that are near."""
-        return replace(self.potential, minimum_distance_A={}).calculator()
+        return calculator_of(unguarded(self.potential))
 
 
 def _short(gamma: float | None) -> float | None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ase import Atoms
 from scipy.spatial.transform import Rotation
 
+from mlip_kmc.evaluate.calculator import evaluated
 from mlip_kmc.release.gate import LIMITS, Check, measured
 
 Array = npt.NDArray[np.float64]
@@ -60,14 +61,6 @@ def symmetry_checks(atoms: Atoms, calculator: Any) -> tuple[Check, ...]:
             about="energy and forces with the atoms in another order",
         ),
     )
-
-
-def evaluated(atoms: Atoms, calculator: Any) -> tuple[float, Array]:
-    """Energy in eV and forces (N, 3) in eV/A, of a copy without constraints."""
-    probe = atoms.copy()
-    probe.set_constraint()
-    probe.calc = calculator
-    return float(probe.get_potential_energy()), np.array(probe.get_forces(), dtype=np.float64)
 
 
 def _rotated(atoms: Atoms, forces: Array) -> Iterator[tuple[Atoms, Array]]:

@@ -9,8 +9,6 @@ they were printed counts.
 """
 
 import hashlib
-import io
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +21,11 @@ from ase import Atoms
 
 from mlip_kmc.ground.errors import PotentialError, StructureError
 from mlip_kmc.ground.files import sha256_of
-from mlip_kmc.model.structure import read_frames, text_of
+from mlip_kmc.model.structure import extended_xyz, read_frames, text_of
 
 Array = npt.NDArray[np.float64]
 ANY_GROUP = "all"
 """Structures without a group are of this one; a limit of it holds for all groups that have none of their own."""
-_PLAIN = re.compile(r"[A-Za-z0-9_.+-]+")
 _DIGITS = 8
 """After the point, in the canonical text: A, eV, eV/A."""
 
@@ -158,20 +155,14 @@ class LabelledSet:
 
     def to_xyz(self) -> bytes:
         """The set as one extended XYZ file, which reads as the same set."""
-        stream = io.StringIO()
-        for one in self.structures:
-            lattice = " ".join(map(repr, one.atoms.cell.array.ravel().tolist()))
-            periodic = " ".join("FT"[int(flag)] for flag in one.atoms.pbc)
-            stream.write(
-                f'{len(one.atoms)}\nLattice="{lattice}" Properties=species:S:1:pos:R:3:forces:R:3 '
-                f'energy={one.energy_eV!r} group={_quoted(one.group)} pbc="{periodic}"\n'
+        return "".join(
+            extended_xyz(
+                one.atoms,
+                keys={"energy": repr(one.energy_eV), "group": one.group},
+                columns={"forces": one.forces},
             )
-            rows = np.hstack([one.atoms.positions, one.forces]).tolist()
-            stream.writelines(
-                f"{symbol} {' '.join(map(repr, row))}\n"
-                for symbol, row in zip(one.atoms.get_chemical_symbols(), rows, strict=True)
-            )
-        return stream.getvalue().encode()
+            for one in self.structures
+        ).encode()
 
 
 def _read(path: Path) -> list[Labelled]:
@@ -225,12 +216,6 @@ def _group(given: str) -> str:
         "".join(character if character.isprintable() else " " for character in given).strip()[:1000]
         or ANY_GROUP
     )
-
-
-def _quoted(name: str) -> str:
-    """A value of an extended XYZ's comment line."""
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return name if _PLAIN.fullmatch(name) else f'"{escaped}"'
 
 
 def _row(numbers: Sequence[float]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mlip_kmc.ground.image import ImageNotes
 from mlip_kmc.model.records import prefactor_reasons
 from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential.whereabouts import noted_blindness
@@ -193,18 +194,9 @@ def _sample(view: RunView) -> Sample | None:
 
 def _notes(etc: Path) -> dict[str, str]:
     """Versions of the parts and the image's recipe; nothing outside an image."""
-    parts, image = _object(etc / "parts.json"), _object(etc / "image.json")
-    names = {"eon": "eOn", "lammps": "LAMMPS", "python-ace": "python-ace", "march": "compiled for"}
-    found = {names[key]: str(parts[key]) for key in names if key in parts}
-    return {**found, **({"image recipe": str(image["recipe"])} if "recipe" in image else {})}
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    notes = ImageNotes.read(etc)
+    more = {"compiled for": notes.march, "image recipe": notes.recipe}
+    return {**notes.programs, **{name: value for name, value in more.items() if value is not None}}
 
 
 def _texts(raw: Any) -> dict[str, str]:

@@ -12,7 +12,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
@@ -21,7 +20,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from mlip_kmc.ground.files import durable_stream, make_directory
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.records import EonResult
-from mlip_kmc.model.structure import read_structure
+from mlip_kmc.model.structure import extended_xyz, fixed_atoms, read_structure
 
 Array = npt.NDArray[np.float64]
 
@@ -171,4 +170,16 @@ def _table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 def _frames(path: Path, frames: Iterable[Atoms]) -> None:
     with durable_stream(path) as stream:
         for frame in frames:
-            ase.io.write(stream, frame, format="extxyz")
+            stream.write(_frame_text(frame))
+
+
+def _frame_text(frame: Atoms) -> str:
+    fixed = fixed_atoms(frame)
+    moves = np.ones(len(frame), dtype=bool)
+    moves[fixed] = False
+    energy = {} if frame.calc is None else {"energy": repr(float(frame.calc.results["energy"]))}
+    return extended_xyz(
+        frame,
+        keys={**{name: str(value) for name, value in frame.info.items()}, **energy},
+        columns={"move_mask": moves} if len(fixed) else {},
+    )

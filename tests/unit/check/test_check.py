@@ -112,19 +112,6 @@ def test_ratios_of_pairs():
     assert (faster.middle, faster.low, faster.high) == pytest.approx((2 / 3, 0.5, 0.75))
 
 
-def test_a_gradient_is_told_from_another_force():
-    direction = np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
-    forces = np.array([[3.0, 5.0, 5.0], [5.0, -1.0, 5.0]])  # along the direction: 3 - 2 = 1
-    right = estimates.gradient_deviation(
-        forces, direction, ahead_eV=-0.01, behind_eV=0.01, step_A=0.01
-    )
-    assert right == pytest.approx(0.0, abs=1e-12)
-    wrong = estimates.gradient_deviation(
-        forces, direction, ahead_eV=0.01, behind_eV=-0.01, step_A=0.01
-    )
-    assert abs(wrong) == pytest.approx(2 / math.sqrt(5))
-
-
 # -- findings
 
 

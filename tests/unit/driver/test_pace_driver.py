@@ -15,13 +15,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mlip_kmc.driver.runtime import copy_driver
-from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.driver import standalone as driver
+from mlip_kmc.driver.runtime import copy_driver, driver_files
+from mlip_kmc.driver.standalone import eon_text, pace_driver, repulsion
+from mlip_kmc.driver.standalone import halts as kept_halts
+from mlip_kmc.driver.standalone.lammps_engine import _first_element
 from mlip_kmc.model import frames
 
 from ..alloy import block_text, flow_text, json_text
 
-SOURCE = Path(driver.__file__)
+SOURCE = driver.SCRIPT
 FORMULAE = SOURCE.with_name("short_range.py")
 CELL = "4 0 0\n0 4 0\n0 0 4\n"
 GOOD = f"{CELL}29\t0.1\t0.2\t0.3\n29 2 2 2\n"
@@ -124,7 +127,7 @@ MALFORMED = {
 def test_malformed_input_has_its_own_code_and_one_line(name, tmp_path, capfd):
     (tmp_path / "in").write_bytes(MALFORMED[name].encode())
     assert (
-        driver.main(["--input", str(tmp_path / "in"), "--potential", "/nowhere.yace"])
+        pace_driver.main(["--input", str(tmp_path / "in"), "--potential", "/nowhere.yace"])
         == driver.MALFORMED
     )
     found = capfd.readouterr()
@@ -150,11 +153,11 @@ def test_there_are_enough_malformed_inputs():
 
 
 def test_a_structure_that_is_too_large_is_refused(monkeypatch):
-    monkeypatch.setattr(driver, "LARGEST_INPUT", 50)
+    monkeypatch.setattr(eon_text, "LARGEST_INPUT", 50)
     with pytest.raises(driver.DriverError, match="larger than"):
         driver.parse(GOOD.encode() * 10)
-    monkeypatch.setattr(driver, "LARGEST_INPUT", 1 << 28)
-    monkeypatch.setattr(driver, "MOST_ATOMS", 1)
+    monkeypatch.setattr(eon_text, "LARGEST_INPUT", 1 << 28)
+    monkeypatch.setattr(eon_text, "MOST_ATOMS", 1)
     with pytest.raises(driver.DriverError, match="more than 1 atoms"):
         driver.parse(GOOD.encode())
 
@@ -490,7 +493,7 @@ def test_without_a_search_each_structure_has_a_name_of_its_own(tmp_path):
 
 
 def test_candidates_of_a_search_are_bounded_and_halts_are_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(driver, "MOST_FRAMES", 3)
+    monkeypatch.setattr(kept_halts, "MOST_FRAMES", 3)
     for step in range(6):
         driver.keep(
             str(tmp_path),
@@ -539,48 +542,77 @@ def test_a_source_that_no_frame_could_hold_is_refused(name, value):
 # -- the command
 
 
-def test_the_file_stands_alone():
-    source = SOURCE.read_text()
-    assert not re.findall(r"^\s*(?:from|import) mlip_kmc", source, re.MULTILINE)
-    assert command("--help", cwd="/").returncode == 0
-    assert command("--help").stdout.decode() == driver.__doc__
+def test_the_folder_stands_alone(tmp_path):
+    """Copied whole, without the package and beside files that are called like its own, in whatever folder it is started."""
+    copy = copy_driver(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        path.name for path in driver_files()
+    ]
+    for path in driver_files():
+        source = path.read_text()
+        assert not re.findall(r"^\s*(?:from|import) mlip_kmc", source, re.MULTILINE), path.name
+        assert source.count("\n") < 400, path.name
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("basics", "client", "command", "protocol"):
+        (tmp_path / "elsewhere" / f"{name}.py").write_text("raise RuntimeError('the wrong one')\n")
+    words = [sys.executable, "-I", copy]
+
+    def output_of(*arguments, stdin=b""):
+        return subprocess.run(
+            arguments,
+            cwd=tmp_path / "elsewhere",
+            input=stdin,
+            capture_output=True,
+            check=True,
+            timeout=120,
+        ).stdout
+
+    shown = output_of(*words, "--help").decode()
+    assert shown == pace_driver.__doc__ == command("--help", cwd="/").stdout.decode()
+    emt = ["--ase", "ase.calculators.emt:EMT", "--minimum-distance", "1"]
+    found = output_of(*words, *emt, stdin=GOOD.encode())
+    assert found == command(*emt, stdin=GOOD.encode()).stdout != b""
+    assert output_of(sys.executable, "../pace_driver.py", "--help").decode() == shown
 
 
-def test_the_formulae_come_from_the_file_beside_it(tmp_path):
-    """The same file, not a copy in other words; alone, the driver says what is missing."""
-    assert driver._short_range().__file__ == str(FORMULAE)
-    assert not re.findall(r"^\s*(?:from|import) mlip_kmc", FORMULAE.read_text(), re.MULTILINE)
-    alone = tmp_path / "pace_driver.py"
-    alone.write_bytes(SOURCE.read_bytes())
-    words = [sys.executable, alone, "--ase", "ase.calculators.emt:EMT", "--minimum-distance", "1"]
+@pytest.mark.parametrize("missing", ["command.py", "basics.py", "evaluator.py", "short_range.py"])
+def test_a_copy_that_lacks_a_file_says_so(tmp_path, missing):
+    copy = copy_driver(tmp_path)
+    (tmp_path / missing).unlink()
+    words = [sys.executable, copy, "--ase", "ase.calculators.emt:EMT", "--minimum-distance", "1"]
     done = subprocess.run(words, input=GOOD.encode(), capture_output=True, check=False, timeout=120)
     assert (done.returncode, len(done.stderr.splitlines())) == (driver.UNUSABLE, 1)
-    assert b"short_range.py; copy it there" in done.stderr
+    assert missing.removesuffix(".py").encode() in done.stderr
+    assert done.stderr.endswith(b"copy the whole folder\n")
+
+
+def test_the_formulae_come_from_the_file_beside_it():
+    """The same file, not a copy in other words."""
+    assert repulsion.formulae.__file__ == str(FORMULAE)
+
+
+def test_the_thin_client_imports_next_to_nothing(tmp_path):
+    """Not even os, which takes longer than all the rest."""
     copy_driver(tmp_path)
-    assert (tmp_path / "short_range.py").read_bytes() == FORMULAE.read_bytes()
-    assert (
-        subprocess.run(
-            words, input=GOOD.encode(), capture_output=True, check=False, timeout=120
-        ).returncode
-        == 0
-    )
-
-
-def test_the_thin_client_imports_next_to_nothing():
+    (tmp_path / "in").write_text(GOOD)
     code = (
         "import sys; before = set(sys.modules); sys.path.append(sys.argv[1]); import pace_driver as d;"
-        "s = d.parse(sys.argv[2].encode());\ntry: d.ask('/nowhere', s, wait_s=0.01)\nexcept d.DriverError: pass\n"
-        "print(*sorted(set(sys.modules) - before))"
+        "code = d.main(['--socket', '/nowhere', '--wait-s', '0.01', '--input', sys.argv[2]]);"
+        "print(code, *sorted(set(sys.modules) - before))"
     )
-    words = [sys.executable, "-IS", "-c", code, str(SOURCE.parent), GOOD]
+    words = [sys.executable, "-IS", "-c", code, str(tmp_path), str(tmp_path / "in")]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    allowed = {
-        "_socket",
-        "_struct",
-        "pace_driver",
-        "struct",
-    }  # not even os, which takes longer than all the rest
-    assert set(done.stdout.split()) <= allowed
+    own = [
+        "_pace_driver",
+        *(
+            f"_pace_driver.{name}"
+            for name in ("basics", "client", "command", "eon_text", "protocol")
+        ),
+    ]
+    first, *found = done.stdout.split()
+    assert int(first) == driver.NO_SERVER
+    assert set(found) <= {"_socket", "_struct", "struct", "pace_driver", *own}
+    assert set(own) < set(found)
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
@@ -605,7 +637,7 @@ def test_the_thin_client_imports_next_to_nothing():
 ])  # fmt: skip
 def test_options_that_make_no_sense(arguments, words, tmp_path, capfd):
     (tmp_path / "in").write_text(GOOD)
-    assert driver.main(["--input", str(tmp_path / "in"), *arguments]) == driver.USAGE
+    assert pace_driver.main(["--input", str(tmp_path / "in"), *arguments]) == driver.USAGE
     said = capfd.readouterr().err
     assert words in said
     assert len(said.splitlines()) == 1
@@ -719,4 +751,4 @@ def test_a_baseline_is_added(tmp_path):
     (flow_text().replace("[Cu, N]", "# both\n- Cu\n- N"), "Cu"), (flow_text().replace("elements", "species"), ""), ("", ""),
 ])  # fmt: skip
 def test_the_first_element_is_found_however_the_potential_is_written(text, element):
-    assert driver._first_element(text) == element
+    assert _first_element(text) == element

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mlip_kmc.driver import runtime, server
-from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.driver import standalone as driver
+from mlip_kmc.driver.standalone import client
 from mlip_kmc.ground.errors import ConfigError
 
 STRUCTURE = driver.parse(b"4 0 0\n0 4 0\n0 0 4\n29 0 0 0\n29 2 2 2\n")
@@ -82,7 +83,7 @@ def test_a_server_of_another_user_is_not_asked(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
         listener.listen()
-        monkeypatch.setattr(driver, "_user", lambda: os.geteuid() + 1)
+        monkeypatch.setattr(client, "_user", lambda: os.geteuid() + 1)
         with pytest.raises(
             driver.DriverError, match=f"runs as user {os.geteuid()}, not as you"
         ) as caught:

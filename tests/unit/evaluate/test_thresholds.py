@@ -15,7 +15,7 @@ from mlip_kmc.akmc import grading
 from mlip_kmc.check.findings import Level
 from mlip_kmc.check.grade import level_of
 from mlip_kmc.config import GammaSection
-from mlip_kmc.driver.standalone import pace_driver
+from mlip_kmc.driver import standalone as driver
 from mlip_kmc.evaluate.eyesight import Look
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.learning.frame_selection import select_frames
@@ -49,18 +49,18 @@ def test_the_configuration_says_it_for_all(gamma, outcome):
 
 @pytest.mark.parametrize(("gamma", "outcome"), CASES)
 def test_the_driver(tmp_path, gamma, outcome):
-    driver = object.__new__(pace_driver.Evaluator)
-    driver._halt, driver._select, driver._halts, driver._graded_by = (
+    evaluator = object.__new__(driver.Evaluator)
+    evaluator._halt, evaluator._select, evaluator._halts, evaluator._graded_by = (
         15.0,
         3.0,
         str(tmp_path),
         "0" * 64,
     )
-    structure = pace_driver.Structure(
+    structure = driver.Structure(
         [4.0, 0, 0, 0, 4.0, 0, 0, 0, 4.0], [29, 29], [0.0, 0, 0, 2.0, 2.0, 2.0]
     )
-    answer = pace_driver.Answer(-1.0, [0.0] * 6, [0.5, gamma])
-    driver._judge(structure, answer, {"search": "0_1", "step": "4"})
+    answer = driver.Answer(-1.0, [0.0] * 6, [0.5, gamma])
+    evaluator._judge(structure, answer, {"search": "0_1", "step": "4"})
     frames, warnings = read_kept_frames(tmp_path)
     assert warnings == ()
     assert [str(frame.kind) for frame in frames] == ([] if outcome == NOTHING else [outcome])
@@ -68,8 +68,8 @@ def test_the_driver(tmp_path, gamma, outcome):
 
 
 def test_the_driver_refuses_a_gamma_that_is_no_number():
-    with pytest.raises(pace_driver.DriverError, match="not finite"):
-        pace_driver.checked(pace_driver.Answer(-1.0, [0.0] * 3, [math.nan]), 1)
+    with pytest.raises(driver.DriverError, match="not finite"):
+        driver.checked(driver.Answer(-1.0, [0.0] * 3, [math.nan]), 1)
 
 
 @pytest.fixture

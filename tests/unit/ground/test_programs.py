@@ -227,7 +227,7 @@ def doctored(tmp_path, flags, march="x86-64-v3"):
         f"processor\t: 0\nvmx flags\t: a b\nflags\t\t: {' '.join(flags)}\nbugs\t: none\n"
     )
     (tmp_path / "parts.json").write_text(json.dumps({"march": march}))
-    return {"cpuinfo": tmp_path / "cpuinfo", "parts": tmp_path / "parts.json"}
+    return {"cpuinfo": tmp_path / "cpuinfo", "etc": tmp_path}
 
 
 def test_a_processor_with_all_instructions_is_taken(tmp_path):
@@ -255,9 +255,9 @@ def test_a_processor_that_lacks_one_is_refused(tmp_path, lacking):
 )
 def test_what_is_not_known_is_not_refused(tmp_path, parts):
     places = doctored(tmp_path, {"fpu"})
-    places["parts"].write_bytes(parts.encode("latin-1"))
+    (places["etc"] / "parts.json").write_bytes(parts.encode("latin-1"))
     check_cpu(**places)
-    check_cpu(cpuinfo=tmp_path / "none", parts=places["parts"])
+    check_cpu(cpuinfo=tmp_path / "none", etc=places["etc"])
 
 
 def test_other_architectures_are_not_refused(tmp_path):

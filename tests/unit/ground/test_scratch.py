@@ -247,4 +247,4 @@ def test_no_temporary_folder_is_made_elsewhere():
         for path in source.rglob("*.py")
         if "mkdtemp(" in (text := path.read_text(encoding="utf-8")) or "TemporaryDirectory(" in text
     ]
-    assert sorted(found) == ["driver/standalone/pace_driver.py", "ground/scratch.py"]
+    assert sorted(found) == ["driver/standalone/lammps_engine.py", "ground/scratch.py"]

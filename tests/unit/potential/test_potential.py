@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlip_kmc.config import GammaSection
+from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential import AcePotential, BuiltinPotential
 from mlip_kmc.potential.ace import LINKED_ACTIVE_SET, LINKED_BASIS, LINKED_NAME
@@ -151,7 +152,7 @@ def test_the_calculator_evaluates_the_example(yace):
     from ase.build import bulk
 
     atoms = bulk("Cu", a=3.6, cubic=True)
-    atoms.calc = AcePotential.read(yace).calculator()
+    atoms.calc = calculator_of(AcePotential.read(yace))
     assert -5.0 < atoms.get_potential_energy() / 4 < -3.0
     assert abs(atoms.get_forces()).max() < 1e-6
 

@@ -14,6 +14,8 @@ from ase.calculators.emt import EMT
 
 from mlip_kmc.check.gradient import GRADIENT_EV_PER_A
 from mlip_kmc.evaluate.by_eon import Evaluation
+from mlip_kmc.evaluate.calculator import calculator_of, evaluated
+from mlip_kmc.evaluate.smoothness import cutoffs_of
 from mlip_kmc.ground.errors import PotentialError, ReleaseError
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, Zbl
@@ -28,8 +30,8 @@ from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.manifest import Image
 from mlip_kmc.release.reference_checks import reference_checks
 from mlip_kmc.release.settings import Crystal, References
-from mlip_kmc.release.smoothness import baseline_check, cutoff_check, cutoffs_of
-from mlip_kmc.release.symmetry import evaluated, symmetry_checks
+from mlip_kmc.release.smoothness import baseline_check, cutoff_check
+from mlip_kmc.release.symmetry import symmetry_checks
 from mlip_kmc.release.training import LabelledSet
 
 from ..synthetic import event, search
@@ -109,7 +111,7 @@ def refused(check, *, says=""):
 
 def by_python_ace(scale=1.0):
     def evaluate(atoms, potential):
-        energy, forces = evaluated(atoms, potential.calculator())
+        energy, forces = evaluated(atoms, calculator_of(potential))
         return Evaluation(energy_eV=energy, forces_eV_per_A=scale * forces)
 
     return evaluate
@@ -136,7 +138,7 @@ def test_forces_across_the_kinks_of_a_real_potential(copy, example):
 
 def test_the_example_has_all_symmetries(example, potential):
     assert {
-        check.name: check.verdict for check in symmetry_checks(example, potential.calculator())
+        check.name: check.verdict for check in symmetry_checks(example, calculator_of(potential))
     } == {
         "rotation": CheckVerdict.PASSED,
         "translation": CheckVerdict.PASSED,
@@ -166,7 +168,7 @@ def order(atoms):
 def test_a_broken_symmetry(example, potential, name, change):
     checks = {
         check.name: check
-        for check in symmetry_checks(example, Around(potential.calculator(), change))
+        for check in symmetry_checks(example, Around(calculator_of(potential), change))
     }
     refused(checks.pop(name))
     assert {check.verdict for check in checks.values()} == {CheckVerdict.PASSED}, (
@@ -176,7 +178,7 @@ def test_a_broken_symmetry(example, potential, name, change):
 
 def test_the_example_is_smooth_at_its_cutoff(potential):
     assert cutoffs_of(potential) == {"Cu-Cu": (5.0,)}
-    found = cutoff_check(cutoffs_of(potential), calculator=potential.calculator())
+    found = cutoff_check(cutoffs_of(potential), calculator=calculator_of(potential))
     assert found.verdict is CheckVerdict.PASSED
     assert found.number < 1e-5
 
@@ -184,7 +186,7 @@ def test_the_example_is_smooth_at_its_cutoff(potential):
 def test_a_cutoff_with_a_kink(copy):
     broken = copy(("cu.yace", "ChebExpCos", "ChebLinear"), ("cu.yaml", "ChebExpCos", "ChebLinear"))
     refused(
-        cutoff_check(cutoffs_of(broken), calculator=broken.calculator()),
+        cutoff_check(cutoffs_of(broken), calculator=calculator_of(broken)),
         says="worst for Cu-Cu at 5 A",
     )
 
@@ -193,11 +195,11 @@ def test_a_cutoff_with_a_step_that_forces_do_not_know(potential):
     def step(atoms):
         return 1e-6 * float(atoms.get_distance(0, 1) < 5.0), 0.0
 
-    refused(cutoff_check({"Cu-Cu": (5.0,)}, calculator=Around(potential.calculator(), step)))
+    refused(cutoff_check({"Cu-Cu": (5.0,)}, calculator=Around(calculator_of(potential), step)))
 
 
 def test_a_baseline_that_is_switched_smoothly(potential):
-    calculator = potential.guarded(baseline=BASELINE, minimum_distance_A={}).calculator()
+    calculator = calculator_of(potential.guarded(baseline=BASELINE, minimum_distance_A={}))
     assert (
         baseline_check({"Cu-Cu": (0.8, 1.2)}, calculator=calculator).verdict is CheckVerdict.PASSED
     )
@@ -215,7 +217,7 @@ def test_a_baseline_that_is_cut_off(potential, distance_A):
         return 0.0, 1e-2 * float(distance_A - 0.1 < atoms.get_distance(0, 1) < distance_A)
 
     calculator = Around(
-        potential.guarded(baseline=BASELINE, minimum_distance_A={}).calculator(), cut
+        calculator_of(potential.guarded(baseline=BASELINE, minimum_distance_A={})), cut
     )
     refused(
         baseline_check({"Cu-Cu": (0.8, 1.2)}, calculator=calculator),
@@ -223,17 +225,17 @@ def test_a_baseline_that_is_cut_off(potential, distance_A):
     )
 
 
-def test_all_paths_agree(potential, example, tmp_path):
+def test_the_comparison_passes_on_the_example(potential, example, tmp_path):
     inputs = ready_inputs(potential, example)
     found, energy_eV = agreement_check(potential, example, inputs=inputs, folder=tmp_path)
     assert found.verdict is CheckVerdict.PASSED
-    assert energy_eV == pytest.approx(evaluated(example, potential.calculator())[0], abs=1e-8)
+    assert energy_eV == pytest.approx(evaluated(example, calculator_of(potential))[0], abs=1e-8)
     check, gamma = gamma_check(potential, example, folder=tmp_path / "gamma")
     assert check.verdict is CheckVerdict.PASSED
     assert f"({gamma:.3g})" in check.about
 
 
-def test_all_paths_agree_on_a_baseline(potential, tmp_path):
+def test_the_comparison_passes_beside_a_baseline(potential, tmp_path):
     near = example_of(ase.io.read(EXAMPLE / "vacancy.xyz"))
     near.positions[1] = near.positions[0] + [0.0, 0.0, 1.05]
     guarded = potential.guarded(baseline=BASELINE, minimum_distance_A={"Cu-Cu": 0.5})
@@ -298,7 +300,7 @@ GOOD_VALUES = {
 
 
 def test_reference_values_that_the_example_has(potential):
-    checks = found_by(reference(**GOOD_VALUES), potential.calculator())
+    checks = found_by(reference(**GOOD_VALUES), calculator_of(potential))
     assert list(checks) == ["lattice-constant", "c11", "c12", "c44", "vacancy", "barrier"]
     assert {check.verdict for check in checks.values()} == {CheckVerdict.PASSED}
     assert {check.source for check in checks.values()} == {"the test"}
@@ -317,13 +319,13 @@ def test_reference_values_that_the_example_has(potential):
 )
 def test_a_reference_value_that_it_has_not(potential, key, name, value):
     _, tolerance = GOOD_VALUES[key]
-    checks = found_by(reference(**{key: (value, tolerance)}), potential.calculator())
+    checks = found_by(reference(**{key: (value, tolerance)}), calculator_of(potential))
     refused(checks.pop(name), says="reference")
     assert {check.verdict for check in checks.values()} == {CheckVerdict.NOT_TESTED}
 
 
 def test_what_has_no_reference_is_not_tested_and_does_not_pass(potential):
-    checks = found_by(References(), potential.calculator())
+    checks = found_by(References(), calculator_of(potential))
     assert {check.verdict for check in checks.values()} == {CheckVerdict.NOT_TESTED}
     with pytest.raises(ReleaseError, match=r"c44 is not tested .* --allow c44 --because TEXT"):
         pass_gate(checks.values(), allowed={})
@@ -332,7 +334,7 @@ def test_what_has_no_reference_is_not_tested_and_does_not_pass(potential):
 
 def test_a_reference_without_a_crystal_is_not_tested(potential):
     alone = References.model_validate({"C11_GPa": {"value": 1, "tolerance": 1, "source": "x"}})
-    assert "no crystal" in found_by(alone, potential.calculator())["c11"].detail
+    assert "no crystal" in found_by(alone, calculator_of(potential))["c11"].detail
 
 
 @pytest.mark.parametrize(
@@ -343,14 +345,14 @@ def test_a_crystal_that_cannot_be_is_not_tested(potential, formula, lattice, why
     wrong = References.model_validate(
         {"crystal": crystal, "C11_GPa": {"value": 1, "tolerance": 1, "source": "x"}}
     )
-    found = found_by(wrong, potential.calculator())["c11"]
+    found = found_by(wrong, calculator_of(potential))["c11"]
     assert found.verdict is CheckVerdict.NOT_TESTED
     assert why in found.detail
 
 
 def test_a_state_without_a_process_has_no_barrier(potential):
     checks = found_by(
-        reference(barrier_eV=(0.79, 0.03)), potential.calculator(), lowest_barrier_eV={}
+        reference(barrier_eV=(0.79, 0.03)), calculator_of(potential), lowest_barrier_eV={}
     )
     assert checks["barrier"].verdict is CheckVerdict.NOT_TESTED
 
@@ -364,7 +366,9 @@ def test_elastic_constants_of_emt_copper():
 
 def test_a_crystal_that_the_potential_does_not_have(potential):
     with pytest.raises(PotentialError, match="within 10 %"):
-        CubicCrystal.relaxed(Crystal(formula="Cu", lattice="fcc", a_A=4.2), potential.calculator())
+        CubicCrystal.relaxed(
+            Crystal(formula="Cu", lattice="fcc", a_A=4.2), calculator_of(potential)
+        )
 
 
 def steps(count, **options):
@@ -488,6 +492,6 @@ def test_the_shipped_ase_baseline_is_the_configured_one(potential, example, tmp_
     near.positions[1] = near.positions[0] + [0.0, 0.3, 1.0]
     folder = agreement.place(tmp_path / "shipped", guarded, ready_inputs(guarded, near))
     found = agreement.by_shipped_ase(folder)
-    assert found == pytest.approx(evaluated(near, guarded.calculator())[0], abs=1e-8)
-    assert abs(found - evaluated(near, potential.calculator())[0]) > 0.1, "the baseline counts"
+    assert found == pytest.approx(evaluated(near, calculator_of(guarded))[0], abs=1e-8)
+    assert abs(found - evaluated(near, calculator_of(potential))[0]) > 0.1, "the baseline counts"
     assert Path(folder / "ase_example.py").read_text().count("\n") == 5

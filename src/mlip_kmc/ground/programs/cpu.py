@@ -1,10 +1,10 @@
 """Can this machine run what the image was compiled for?"""
 
-import json
 import sys
 from pathlib import Path
 
 from mlip_kmc.ground.errors import ProgramError
+from mlip_kmc.ground.image import ImageNotes
 
 # instruction sets above x86-64, as the flags of /proc/cpuinfo (x86-64 psABI, micro-architecture levels)
 _LEVELS = {
@@ -14,26 +14,19 @@ _LEVELS = {
 }
 
 
-def parts_file() -> Path:
-    """Where the image keeps the versions of its parts."""
-    return Path(sys.prefix) / "etc" / "parts.json"
-
-
-def check_cpu(*, cpuinfo: Path = Path("/proc/cpuinfo"), parts: Path | None = None) -> None:
+def check_cpu(*, cpuinfo: Path = Path("/proc/cpuinfo"), etc: Path | None = None) -> None:
     """Refuse, in one line, a processor without the instructions that eOn and LAMMPS were compiled for.
 
     Raises:
         ProgramError: instructions are missing; they are named.
     """
-    parts = parts or parts_file()
+    march = ImageNotes.read(etc).march
+    if march not in _LEVELS:
+        return  # not in the image: nothing is known, so nothing is refused
     try:
-        known = json.loads(parts.read_text(encoding="utf-8"))
         text = cpuinfo.read_text(encoding="utf-8")
     except (OSError, ValueError):
-        return  # not in the image, or no /proc: nothing is known, so nothing is refused
-    march = known.get("march") if isinstance(known, dict) else None
-    if not isinstance(march, str) or march not in _LEVELS:
-        return
+        return  # no /proc
     flags = next(
         (
             set(line.split(":", 1)[1].split())

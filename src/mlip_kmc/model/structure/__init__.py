@@ -16,12 +16,14 @@ from mlip_kmc.model.structure.notes import Unused, unused_in
 from mlip_kmc.model.structure.prepare import Prepared, prepare, species_of
 from mlip_kmc.model.structure.reader import read_structure
 from mlip_kmc.model.structure.xyz import read_frames, text_of
+from mlip_kmc.model.structure.xyz_text import extended_xyz
 
 __all__ = [
     "Array",
     "Prepared",
     "Unused",
     "element_of",
+    "extended_xyz",
     "fixed_atoms",
     "from_con",
     "minimum_image",
