@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlip_kmc.model.frames import write_kept_frame
-from mlip_kmc.model.records import SearchRecord
+from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.search.outcome import SearchOutcome
 
 _MOST_FRAMES = 500
@@ -33,7 +33,9 @@ class FrameKeeper:
             outcome: that holds them.
             record: what registration made of it.
         """
-        if record.outcome == "halted" or (record.outcome == "new" and self._has_room):
+        if record.outcome == Registered.HALTED or (
+            record.outcome == Registered.NEW and self._has_room
+        ):
             for frame in outcome.graded.frames:
                 write_kept_frame(self.folder, frame)
 

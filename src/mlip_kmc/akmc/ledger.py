@@ -12,9 +12,9 @@ from typing import Any, Self
 from mlip_kmc.akmc.ports import Store
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.atom_path import AtomPath
-from mlip_kmc.model.records import Event, RunNumbers, SearchRecord, unsound
+from mlip_kmc.model.records import Event, Registered, RunNumbers, SearchRecord, unsound
 
-_USELESS = ("bad", "halted")
+_USELESS = (Registered.BAD, Registered.HALTED)
 
 
 @dataclass

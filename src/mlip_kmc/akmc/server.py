@@ -28,7 +28,7 @@ from mlip_kmc.config import Config
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.wording import done, plain
 from mlip_kmc.model.kinetics import step_generator
-from mlip_kmc.model.records import Event, Progress, RunNumbers, Start
+from mlip_kmc.model.records import Event, Progress, Registered, RunNumbers, Start
 from mlip_kmc.search.outcome import SearchOutcome
 
 _AHEAD = 6
@@ -189,7 +189,7 @@ class Server:
         self._ledger.add_search(record)
         self._shut_in = self._shut_in + 1 if self._place.shut_in else 0
         if (
-            record.outcome == "halted"
+            record.outcome == Registered.HALTED
             and self.config.gamma.on_halt == "stop"
             and not self._ledger.numbers.halt
         ):
@@ -294,7 +294,7 @@ class Server:
     def _hopeless_because(self) -> str:
         recent = self._ledger.recent
         reasons = Counter(
-            record.reason if record.outcome == "bad" else "halted on extrapolation"
+            record.reason if record.outcome == Registered.BAD else "halted on extrapolation"
             for record in recent
         )
         why = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
@@ -389,11 +389,11 @@ class Server:
             states=max(self._states.count, 1),
             processes=self._place.processes,
             searches_here=self._place.registered,
-            good=outcomes["new"],
-            repeated=outcomes["repeat"],
-            high=outcomes["high"],
-            bad=outcomes["bad"],
-            halted=outcomes["halted"],
+            good=outcomes[Registered.NEW],
+            repeated=outcomes[Registered.REPEAT],
+            high=outcomes[Registered.HIGH],
+            bad=outcomes[Registered.BAD],
+            halted=outcomes[Registered.HALTED],
             running=self._workers.running,
             last_event=self._ledger.last_event,
         )
