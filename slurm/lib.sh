@@ -5,7 +5,9 @@
 # A job's own files, in the run directory:
 #   DONE, HALTED, FAILED     how it ended, and what to do next; one of them, or none while it is to go on
 #   slurm/starts             the guards' memory: job, restarts, and what was done when it started last
-#   slurm/stderr.log         what the program said of errors
+#   slurm/reason             the message of the program's error, as the program wrote it; none after a kill
+#   slurm/reason-NODE        the same of the workers of a node
+#   slurm/stderr.log         standard error of the program and of the container
 #   slurm/worker-NODE.log    what the workers of a node said
 
 note() { printf '%s %s: %s\n' "$(date +%FT%T)" "${SLURM_JOB_NAME:-job}" "$*"; }
@@ -67,10 +69,19 @@ set_container() { # PATH...: the array `container`, which runs a command in the 
         [[ $path != *[,:]* ]] || { echo "error: Apptainer cannot bind $path: rename it without ',' and ':'" >&2; return 1; }
         is_below "$path" "${bound[@]}" || { bound+=("$path"); options+=(--bind "$path"); }
     done
+    [ -z "${reason_file:-}" ] || options+=(--env "MLIP_KMC_REASON_FILE=$reason_file")
     options+=(--env MLIP_KMC_SCRATCH=/scratch --env TMPDIR=/scratch --env COLUMNS=200)
     for path in SLURMD_NODENAME SLURM_JOB_ID SLURM_RESTART_COUNT; do [ -z "${!path:-}" ] || options+=(--env "$path=${!path}"); done
     read -ra path <<<"${MLIP_KMC_APPTAINER_OPTIONS:-}"
     container=("$apptainer" --quiet exec "${options[@]}" "${path[@]}" "$image")
+}
+
+reason() { # FILE...: what the program wrote of its error; where it wrote nothing, the last error of Apptainer, Python or Slurm
+    local file
+    for file in "$@"; do
+        if [[ ${file##*/} == reason* && -s $file ]]; then head -n 1 "$file"; return; fi
+    done
+    grep -hE '^(FATAL|[^ ]*[Ee]rror|slurmstepd|srun)' "$@" 2>/dev/null | tail -n 1
 }
 
 is_below() { # PATH FOLDER...
@@ -179,6 +190,7 @@ begin() { # RUN: take it up, as a new job or as one that goes on
     run=$1 restarts=0 barren=0 work=0 started=$(date +%FT%T) code='' notice='' main='' crew_gone=''
     (umask 077 && mkdir -p "$run/slurm") || refuse "cannot make $run/slurm"
     run=$(cd "$run" && pwd)
+    reason_file=$run/slurm/reason
     before=$(field job)
     if { [ "$before" = "$job" ] && [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; } || [ "$(field successor)" = "$job" ]; then
         for end in DONE HALTED FAILED; do

@@ -6,6 +6,8 @@ set -uo pipefail
 fail() { echo "$*" >&2; exit 1; }
 run=$1 config=$2 slots=$3 batch_node=$4 notice='' main=''
 exec >>"$run/slurm/worker-$SLURMD_NODENAME.log" 2>&1 # not through srun, which dies with the batch node
+reason_file=$run/slurm/reason-$SLURMD_NODENAME
+rm -f "$reason_file"
 read_settings
 make_scratch worker || exit 8
 set_container "$run" "$(cd "$(dirname "$config")" && pwd)" || exit 1

@@ -42,17 +42,14 @@ def campaign(
     settings = load_config(config)
     where = run_dir or config.with_suffix(".campaign")
     with Display(quiet=quiet, settings=settings) as display:
-        wrapper = EonWrapper(
-            settings, run_dir=where / "run", on_progress=display.progress, on_start=display.note
-        )
+        wrapper = EonWrapper(settings, run_dir=where / "run", on_progress=display.progress)
         stop_on_signals(wrapper)
         ending = Campaign(
             settings,
             directory=where,
             most=most,
             wrapper=wrapper,
-            on_note=display.note,
-            deployer=deployer_of(release, on_note=display.note),
+            deployer=deployer_of(release),
         ).run()
         if ending.result is not None:
             display.result(ending.result)

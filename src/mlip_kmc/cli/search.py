@@ -40,7 +40,6 @@ def search(config: Path, count: int, run_dir: Path | None, quiet: bool) -> None:
             settings,
             run_dir=run_dir or config.with_suffix(".run"),
             on_progress=display.progress,
-            on_start=display.note,
         )
         stop_on_signals(wrapper)
         result = wrapper.search(potential, structure, count=count)

@@ -141,23 +141,26 @@ def read_record(path: Path) -> PotentialRecord | None:
         return None
     except OSError as error:
         raise PotentialError(
-            f"cannot read the potential's record {path}: {error.strerror}; {advice(path)}"
+            f"cannot read the potential's record {path}: {error.strerror}", advice=advice(path)
         ) from error
     except JsonError as error:
         raise PotentialError(
-            f"the potential's record {path} is damaged or truncated: {error}; {advice(path)}"
+            f"the potential's record {path} is damaged or truncated: {error}", advice=advice(path)
         ) from error
     if not known:
         raise PotentialError(
-            f"the potential's record {path} has a format that is not {FORMAT}: it was written by another "
-            f"version of mlip-kmc; {advice(path)}"
+            (
+                f"the potential's record {path} has a format that is not {FORMAT}: it was written by another version "
+                "of mlip-kmc"
+            ),
+            advice=advice(path),
         )
     try:
         return PotentialRecord.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         said = explain(error, PotentialRecord)[0]
         raise PotentialError(
-            f"the potential's record {path} is not a whole one: {said}; {advice(path)}"
+            f"the potential's record {path} is not a whole one: {said}", advice=advice(path)
         ) from error
 
 
@@ -186,15 +189,18 @@ def check_digests(
             continue
         if file is None:
             raise PotentialError(
-                f"the .{kind} file {path.name.removesuffix('.record.json')}.{kind} that the record {path} "
-                f"names ({short(expected)}) is not in use; {_restore(path)}"
+                (
+                    f"the .{kind} file {path.name.removesuffix('.record.json')}.{kind} that the record {path} names "
+                    f"({short(expected)}) is not in use"
+                ),
+                advice=_restore(path),
             )
         wanted = (
             f"the record {path} is of {short(expected)}"
             if expected
             else f"the record {path} knows of none"
         )
-        raise PotentialError(f"{file} is {short(str(digest))}, but {wanted}; {_restore(path)}")
+        raise PotentialError(f"{file} is {short(str(digest))}, but {wanted}", advice=_restore(path))
 
 
 def _restore(path: Path) -> str:

@@ -1,6 +1,6 @@
 """What joins a run from another process or node: searches at a time, each in a process of its own.
 
-    Crew(run_dir, slots=4, say=print).serve(patience_s=600.0)       # until the run ends
+    Crew(run_dir, slots=4).serve(patience_s=600.0)       # until the run ends; what happens is logged
 
 A process of its own for each slot, so that whatever kills one takes one search with it. They are forked from one process
 that has imported everything, and share its memory.
@@ -8,6 +8,7 @@ that has imported everything, and share its memory.
 
 import asyncio
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -15,7 +16,6 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import metadata
@@ -38,6 +38,7 @@ from mlip_kmc.workers.keys import Connection, connection_file
 PLUGIN_NAME = "mlip-kmc-canceller"
 LEAST_SCRATCH_BYTES = 200_000_000
 """What a search directory and its logs may need, with room to spare."""
+_log = logging.getLogger(__name__)
 _POLL_S = 0.5
 _LONGEST_LOOK_S = 5.0
 _RETRY_S = 3.0
@@ -71,14 +72,12 @@ class Crew:
     Attributes:
         run_dir: of the run to work for.
         slots: searches at a time.
-        say: takes a line on what happens.
         interface: the network interface to be reached on, or None.
         stop: set it, and the crew leaves.
     """
 
     run_dir: Path
     slots: int
-    say: Callable[[str], None]
     interface: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     _members: dict[int, ForkServerProcess] = field(default_factory=dict)
@@ -106,20 +105,19 @@ class Crew:
             while not self.stop.wait(_POLL_S):
                 there = Connection.read(file)
                 if there is None and joined is not None:
-                    self.say("the run has ended")
+                    _log.info("the run has ended")
                     return
                 if there is not None and there != joined:
                     self._dismiss()
                     self._check(there)
-                    self.say(
-                        f"joining the run at {there.addresses[0]}, {counted(self.slots, 'search')} at a time"
-                    )
+                    searches = counted(self.slots, "search")
+                    _log.info("joining the run at %s, %s at a time", there.addresses[0], searches)
                     joined = there
                 now = clock.now()
                 if joined is not None and self._keep_up(joined):
                     last_seen = now
                 if now - last_seen > patience_s:
-                    self.say(f"no run in {self.run_dir} for {patience_s / 60:g} min")
+                    _log.info("no run in %s for %g min", self.run_dir, patience_s / 60)
                     return
         finally:
             self._dismiss()
@@ -170,7 +168,7 @@ class Crew:
         how = (
             f"signal {signal.Signals(-exitcode).name}" if exitcode < 0 else f"exit code {exitcode}"
         )
-        self.say(f"a worker process died ({how}); it is started again")
+        _log.info("a worker process died (%s); it is started again", how)
         if len(self._deaths) >= _MOST_RAPID_DEATHS * self.slots:
             raise ProgramError(
                 f"worker processes on {_machine()} died {len(self._deaths)} times in a short time, the "
