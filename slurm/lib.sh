@@ -94,7 +94,7 @@ is_below() { # PATH FOLDER...
 
 pass_on() { kill -s "$1" "$main" 2>/dev/null || true; } # SIGNAL
 
-told() { # SIGNAL
+on_notice() { # SIGNAL
     interrupted=yes
     [ "$notice" != TERM ] || return # one is enough
     [ "$notice" = "$1" ] || note "notice by SIG$1"
@@ -152,8 +152,9 @@ workers_on() { # NODE SLOTS
 
 start_workers() {
     local node slots pid crews=() why=TERM
+    rm -f "$run"/slurm/reason-* # of earlier starts
     : >"$run/slurm/working"
-    trap 'crew_gone=yes; told TERM' USR2
+    trap 'crew_gone=yes; on_notice TERM' USR2
     {
         while read -r node slots; do
             workers_on "$node" "$slots" &
@@ -161,7 +162,7 @@ start_workers() {
         done < <(paste -d ' ' <(scontrol show hostnames "$SLURM_JOB_NODELIST") <(slots_of_nodes))
         for pid in "${crews[@]}"; do
             wait "$pid"
-            case $? in 0) exit 0 ;; 99) ;; *) why=USR2 ;; esac # 0: it saw the end of the run; 99: it was told to leave
+            case $? in 0) exit 0 ;; 99) ;; *) why=USR2 ;; esac # 0: it saw the end of the run; 99: it was asked to leave
         done
         kill -s "$why" "$$" 2>/dev/null # nobody is left
     } &
@@ -205,8 +206,8 @@ begin() { # RUN: take it up, as a new job or as one that goes on
     fi
     end=$(squeue --noheader --jobs="$job" --format=%e 2>/dev/null) # SLURM_JOB_END_TIME is newer than 22.05
     deadline=$(date -d "$end" +%s 2>/dev/null || echo 99999999999)
-    trap 'told USR1' USR1
-    trap 'told TERM' TERM
+    trap 'on_notice USR1' USR1
+    trap 'on_notice TERM' TERM
     note "start $((restarts + 1)) on $SLURM_JOB_NODELIST, in $run"
 }
 

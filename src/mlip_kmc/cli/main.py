@@ -150,8 +150,9 @@ def _write_reason(error: MlipKmcError) -> None:
     """For the program that started this one (MLIP_KMC_REASON_FILE): the message, without prefix and on one line."""
     path = reason_file()
     if path is not None:
+        line = "; ".join(map(_printable, str(error).split("\n")))
         with contextlib.suppress(OSError, StorageError):  # the exit code says it, too
-            write_whole(path, f"{_printable(str(error))}\n".encode())
+            write_whole(path, f"{line}\n".encode())
 
 
 def _flush() -> None:

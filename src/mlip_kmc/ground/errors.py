@@ -97,3 +97,8 @@ class ExtrapolationError(MlipKmcError):
     """A structure is beyond what the potential knows: atoms nearer to each other than they may be."""
 
     exit_code = EXIT_HALTED
+
+
+def first_line(error: Exception) -> str:
+    """The first line of any exception's message; its class where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -75,7 +75,7 @@ def storage_errors(path: Path, *, place: str | None = None) -> Iterator[None]:
         reason, advice = _REASONS.get(error.errno or 0, (said, f"correct that and {_AGAIN}"))
         failure = StorageError(
             f"cannot write {path}: {reason}",
-            advice=advice.replace("{place}", place or _place.get()),
+            advice=advice.format(place=place or _place.get()),
         )
         failure.full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise failure from error

@@ -164,10 +164,10 @@ def read_record(path: Path) -> PotentialRecord | None:
         ) from error
 
 
-def advice(record: Path) -> str:
-    """What to do about a record that is of no use."""
+def advice(record: Path, *, restored: str = "it") -> str:
+    """What to do about a record that is of no use; `restored` is the object that may be restored."""
     yace = record.with_name(record.name.removesuffix(".record.json") + ".yace")
-    return f"restore it, or write a new one with `mlip-kmc potential record --force {shlex.quote(str(yace))}`"
+    return f"restore {restored}, or write a new one with `mlip-kmc potential record --force {shlex.quote(str(yace))}`"
 
 
 def check_digests(
@@ -193,18 +193,17 @@ def check_digests(
                     f"the .{kind} file {path.name.removesuffix('.record.json')}.{kind} that the record {path} names "
                     f"({short(expected)}) is not in use"
                 ),
-                advice=_restore(path),
+                advice=advice(path, restored="the file"),
             )
         wanted = (
             f"the record {path} is of {short(expected)}"
             if expected
             else f"the record {path} knows of none"
         )
-        raise PotentialError(f"{file} is {short(str(digest))}, but {wanted}", advice=_restore(path))
-
-
-def _restore(path: Path) -> str:
-    return advice(path).replace("restore it", "restore the file")
+        raise PotentialError(
+            f"{file} is {short(str(digest))}, but {wanted}",
+            advice=advice(path, restored="the file"),
+        )
 
 
 def short(digest: str) -> str:

@@ -4,7 +4,7 @@
     attendance.roll().total                                     # searches that can run at a time, now
 
     silence = Silence(limit_s=60.0)
-    for address in silence.look({address: last_seen_s, ...}):   # every second or so
+    for address in silence.silent_now({address: last_seen_s, ...}):   # every second or so
         ...
 
 dask's own check (`worker-ttl`) compares a heartbeat's time with the clock on the wall. When the scheduler's process was stopped
@@ -140,7 +140,7 @@ class Silence:
         self._gone: dict[str, float] = {}  # by address: how long it had been silent
         self._slept_s, self._woke = 0.0, -math.inf
 
-    def look(self, last_seen: Mapping[str, float]) -> list[str]:
+    def silent_now(self, last_seen: Mapping[str, float]) -> list[str]:
         """Who is silent for too long.
 
         Args:

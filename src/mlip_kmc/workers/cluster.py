@@ -40,7 +40,7 @@ from mlip_kmc.ground.errors import ProgramError
 from mlip_kmc.search.client import ClientDone, ClientJob, End, run_job
 from mlip_kmc.workers.attendance import Attendance, Roll, Silence
 from mlip_kmc.workers.crew import PLUGIN_NAME, Canceller
-from mlip_kmc.workers.dask_settings import settle
+from mlip_kmc.workers.dask_settings import configure_dask
 from mlip_kmc.workers.keys import Connection, Keys
 
 MOST_DEATHS = 3
@@ -92,7 +92,7 @@ class SearchCluster:
         Args:
             workers: how many clients run at a time; each uses one processor.
         """
-        settle()
+        configure_dask()
         return cls(
             LocalCluster(
                 n_workers=1,
@@ -125,7 +125,7 @@ class SearchCluster:
         Raises:
             ProgramError: there is no such interface. StorageError: the file could not be written.
         """
-        settle()
+        configure_dask()
         keys = Keys.make()
         where = {"interface": interface} if interface else {"host": "0.0.0.0"}  # noqa: S104 - TLS, certificates asked of both
         try:
@@ -279,7 +279,7 @@ class SearchCluster:
         scheduler = self._cluster.scheduler
         while not self._closing:
             await asyncio.sleep(interval_s)
-            for address in silence.look(
+            for address in silence.silent_now(
                 {address: worker.last_seen for address, worker in scheduler.workers.items()}
             ):
                 await scheduler.remove_worker(address, stimulus_id=f"{_KEY}silent")

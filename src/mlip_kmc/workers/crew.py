@@ -29,10 +29,10 @@ from mlip_kmc.ground.environment import node_name, scratch_directory
 from mlip_kmc.ground.errors import ProgramError, RunStateError, StorageError
 from mlip_kmc.ground.files import sha256_of, storage_errors
 from mlip_kmc.ground.programs import AwakeClock, check_cpu
-from mlip_kmc.ground.scratch import PLACE, leave, make, remove, sweep
+from mlip_kmc.ground.scratch import PLACE, make, remove, remove_own_folders, sweep
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.search.client import cancel_all_jobs, cancel_jobs
-from mlip_kmc.workers.dask_settings import settle
+from mlip_kmc.workers.dask_settings import configure_dask
 from mlip_kmc.workers.keys import Connection, connection_file
 
 PLUGIN_NAME = "mlip-kmc-canceller"
@@ -108,19 +108,19 @@ class Crew:
                     _log.info("the run has ended")
                     return
                 if there is not None and there != joined:
-                    self._dismiss()
+                    self._stop_members()
                     self._check(there)
                     searches = counted(self.slots, "search")
                     _log.info("joining the run at %s, %s at a time", there.addresses[0], searches)
                     joined = there
                 now = clock.now()
-                if joined is not None and self._keep_up(joined):
+                if joined is not None and self._start_missing(joined):
                     last_seen = now
                 if now - last_seen > patience_s:
                     _log.info("no run in %s for %g min", self.run_dir, patience_s / 60)
                     return
         finally:
-            self._dismiss()
+            self._stop_members()
 
     def _check(self, connection: Connection) -> None:
         if connection.version != metadata.version("mlip-kmc"):
@@ -141,7 +141,7 @@ class Crew:
                     f"{name} has another content here than where the run is; give all nodes the same files"
                 )
 
-    def _keep_up(self, connection: Connection) -> bool:
+    def _start_missing(self, connection: Connection) -> bool:
         """Start the members that are missing; True while any of them is connected or on its way."""
         now = time.monotonic()
         for slot, member in list(self._members.items()):
@@ -155,7 +155,7 @@ class Crew:
         if now >= self._not_before:
             for slot in range(self.slots):
                 if slot not in self._members:
-                    self._members[slot] = self._hire(connection, slot)
+                    self._members[slot] = self._start_member(connection, slot)
         return any(
             member.is_alive() and (Path(self._marks) / str(slot)).exists()
             for slot, member in self._members.items()
@@ -182,7 +182,7 @@ class Crew:
             self._marks_made = str(make("worker"))
         return self._marks_made
 
-    def _hire(self, connection: Connection, slot: int) -> ForkServerProcess:
+    def _start_member(self, connection: Connection, slot: int) -> ForkServerProcess:
         mark = Path(self._marks) / str(slot)
         mark.unlink(missing_ok=True)
         context = multiprocessing.get_context("forkserver")
@@ -194,8 +194,8 @@ class Crew:
         member.start()
         return member
 
-    def _dismiss(self) -> None:
-        """Let everybody go: ask first."""
+    def _stop_members(self) -> None:
+        """Stop all members: ask first."""
         for member in self._members.values():
             with contextlib.suppress(ProcessLookupError):
                 member.terminate()
@@ -237,9 +237,9 @@ def work(connection: Connection, name: str, mark: Path, interface: str | None) -
     """One worker process: join, and run one search at a time until the scheduler goes; never returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the crew tells
     _end_with_parent()
-    settle()
+    configure_dask()
     result = asyncio.run(_work(connection, name, mark, interface))
-    leave()
+    remove_own_folders()
     os._exit(result)  # threads of searches must not hold it up
 
 
