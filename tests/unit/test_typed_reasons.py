@@ -68,6 +68,12 @@ LOOKING = {
 LOGS = "ground/programs/logs.py"
 """The one module that reads what LAMMPS and other programs write for people."""
 FOREIGN = {  # (file, expression): whose text it is, or why it is no message
+    ("containers/building/parts.py", "line.startswith('flags')"): "the kernel's /proc/cpuinfo",
+    (
+        "containers/building/pins.py",
+        "re.fullmatch('([A-Z0-9_]+)=([A-Za-z0-9._+:~-]+)', line.strip())",
+    ): "a file of pins",
+    ("containers/building/site.py", "line.lstrip().startswith('cert')"): "pip's configuration",
     ("akmc/run.py", "'nearer' in server.halt"): "to go",
     (
         "config/explain.py",
