@@ -15,7 +15,10 @@ from mlip_kmc.cli.run import stop_on_signals
     "The campaign's directory [default: the configuration's name, beside it, ending in .campaign]."
 )
 @click.option(
-    "--most", type=click.IntRange(min=1), default=None, help="So many structures to label at most."
+    "--most",
+    type=click.IntRange(min=1),
+    default=None,
+    help="The largest number of structures to label.",
 )
 @release_option
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")

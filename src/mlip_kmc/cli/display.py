@@ -40,7 +40,7 @@ class Display:
         Args:
             quiet: print only warnings and the result.
             settings: the run's.
-            searches: so many are wanted, and no KMC step.
+            searches: how many searches are wanted, where there is no KMC step.
             console: where to print; the terminal's own where None.
         """
         # names of files are text, whatever brackets and colons they hold

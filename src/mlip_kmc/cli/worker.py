@@ -24,7 +24,7 @@ from mlip_kmc.cli.log_lines import printed
     type=click.FloatRange(min=0),
     default=15.0,
     show_default=True,
-    help="So long it waits for a run that has not begun, or whose process died.",
+    help="How long to wait for a run that has not begun, or whose process died.",
 )
 @click.option("--interface", default=None, help="The network interface to be reached on, as ib0.")
 def worker(run: Path, slots: int | None, patience_min: float, interface: str | None) -> None:

@@ -41,7 +41,7 @@ _ONE_MACHINE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "zfs"
 """File systems that one machine mounts at a time."""
 _TRIES = 100
 _BEING_MADE_S = 60.0
-"""A folder without an owner's file is left alone for so long: the process that makes it has not got further yet."""
+"""How long a folder without an owner's file is left alone: its process may just be making it."""
 
 
 @dataclass(frozen=True)

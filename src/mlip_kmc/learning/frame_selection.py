@@ -142,8 +142,8 @@ def select_frames(
         kept_frames: in a fixed order, as `read_kept_frames` gives them.
         grade: the present potential's.
         select: no gamma shall be left at or above it.
-        halt: gamma above which searches are halted; it is only told.
-        most: so many frames at most.
+        halt: gamma above which searches are halted; it is only recorded.
+        most: the largest number of frames; None: no limit.
         tolerance_A: displacements up to here make a duplicate.
         warnings: to be kept with the result.
     """

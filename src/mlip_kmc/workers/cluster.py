@@ -16,7 +16,7 @@ sent, and a worker that dies takes only what it ran. In this process, where no w
 a thread which is done goes on at once.
 
 Workers come back: in this process a worker that dask has lost is replaced; one of another process starts itself again
-(`workers/crew.py`). `lost` tells when nothing can come back.
+(`workers/crew.py`). `lost` is true when no search can come back any more.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ from mlip_kmc.workers.keys import Connection, Keys
 MOST_DEATHS = 3
 """A search whose worker died so often is given up: it, not the node, is to blame."""
 SILENT_S = 60.0
-"""A worker that joined is given up when it has said nothing for so long: its node is dead, or asleep."""
+"""A worker without a heartbeat for this time is given up: its node is dead, or asleep."""
 _KEY = "search-"
 _LOOKS = 20
 
@@ -120,7 +120,7 @@ class SearchCluster:
             file: is written, with the keys of this start.
             files: sha256 of what searches read, by absolute path.
             interface: the network interface to listen on, as `ib0`; None: that of the default route.
-            silent_s: a worker that has said nothing for so long, while this process was awake, is given up.
+            silent_s: a worker without a heartbeat for this time, while this process was awake, is given up.
 
         Raises:
             ProgramError: there is no such interface. StorageError: the file could not be written.
@@ -275,7 +275,7 @@ class SearchCluster:
         await worker
 
     async def _listen(self, silence: Silence, interval_s: float) -> None:
-        """In dask's thread: give up workers that have said nothing for too long."""
+        """In dask's thread: give up workers whose last heartbeat is too old."""
         scheduler = self._cluster.scheduler
         while not self._closing:
             await asyncio.sleep(interval_s)

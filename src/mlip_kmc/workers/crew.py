@@ -56,12 +56,12 @@ class Canceller(WorkerPlugin):  # type: ignore[misc]
         self._prefix = prefix
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-        """dask tells of each change of a task."""
+        """Called by dask at each change of a task."""
         if start == "executing" and finish == "released" and str(key).startswith(self._prefix):
             cancel_jobs([str(key)])
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002
-        """dask tells that the worker goes."""
+        """Called by dask when the worker ends."""
         cancel_all_jobs()
 
 
@@ -88,7 +88,7 @@ class Crew:
         """Work until the run ends.
 
         Args:
-            patience_s: so long it waits for a run that has not begun, or whose process died; time in which this process was
+            patience_s: how long it waits for a run that has not begun, or whose process died; time in which this process was
                 stopped does not count, as the run may have been stopped with it.
 
         Raises:
@@ -235,7 +235,7 @@ def _check_scratch() -> None:
 
 def work(connection: Connection, name: str, mark: Path, interface: str | None) -> None:
     """One worker process: join, and run one search at a time until the scheduler goes; never returns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the crew tells
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the crew ends its members
     _end_with_parent()
     configure_dask()
     result = asyncio.run(_work(connection, name, mark, interface))
@@ -273,7 +273,7 @@ _leaving: set[asyncio.Task[Any]] = set()  # the loop keeps weak references only
 
 
 def _leave(worker: Any) -> None:
-    """Politely: what it ran is run elsewhere, and nobody is blamed."""
+    """Close the worker gracefully: dask runs its searches elsewhere, and counts no death of a worker against them."""
     cancel_all_jobs()
     task = asyncio.ensure_future(worker.close_gracefully(reason="leaving"))
     _leaving.add(task)
@@ -281,7 +281,7 @@ def _leave(worker: Any) -> None:
 
 @lru_cache(maxsize=1)
 def _end_with_parent() -> None:
-    """The kernel's signal at a parent's death is the fork server's here; the crew's own end is told by its sentinel."""
+    """The kernel's signal at a parent's death is the fork server's here; the crew's own end is seen by its sentinel."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()

@@ -49,7 +49,7 @@ class Finished:
     Attributes:
         end: how. returncode: its exit code; negative: a signal.
         stdout, stderr: what it wrote.
-        slept_s: so long this process was stopped meanwhile, and the program perhaps with it.
+        slept_s: how long this process was stopped meanwhile, and the program perhaps with it.
     """
 
     end: ProgramEnd
@@ -69,7 +69,7 @@ class Finished:
         return "\n".join(parts)
 
     def last_line(self) -> str:
-        """The last that it said: on standard error where it said anything there; empty where it wrote nothing."""
+        """The last line that it wrote: of standard error, else of standard output; empty where it wrote nothing."""
         for path in (self.stderr, self.stdout):
             with contextlib.suppress(OSError):
                 if text := _end_of(path).decode(errors="replace").strip():
