@@ -100,15 +100,6 @@ FOREIGN = {  # (file, expression): whose text it is, or why it is no message
         "release/verification.py",
         "error.fault.replace(f'{folder}/', '')",
     ): "the path of a temporary folder, no words",
-    (
-        "search/client.py",
-        "_EVALUATION_TIMED_OUT in log",
-    ): "eOn's client, which says it in no other way",
-    ("search/client.py", "_DRIVER_HALT.search(log)"): "to go",
-    ("search/client.py", "_EVALUATION_ERROR.search(log)"): "eOn's client",
-    ("search/client.py", "'ERROR' in line"): "LAMMPS inside eOn's client",
-    ("search/client.py", "line.startswith('pace_driver: ')"): "to go",
-    ("store/eon_tree.py", "comment.startswith('barrier >')"): "eOn's comment: to go",
 }
 
 
