@@ -9,8 +9,6 @@ styles are in `potential.short_range`, which travels alone.
 
 ELEMENTARY_CHARGE_C = 1.602176634e-19
 """Exact; one eV in J."""
-BOLTZMANN_J_PER_K = 1.380649e-23
-"""Exact."""
 AVOGADRO_PER_MOL = 6.02214076e23
 """Exact."""
 ATOMIC_MASS_KG = 1.66053906660e-27

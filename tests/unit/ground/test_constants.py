@@ -23,7 +23,6 @@ def test_they_are_those_of_codata_2018():
     )
     for found, theirs in (
         (constants.GPA_PER_EV_A3, 1 / ase.GPa),
-        (constants.BOLTZMANN_J_PER_K / constants.ELEMENTARY_CHARGE_C, ase.kB),
         (constants.ATOMIC_MASS_KG, ase._amu),
         (constants.BOHR_A, ase.Bohr),
         (constants.HARTREE_EV, ase.Hartree),
