@@ -5,7 +5,9 @@
 # A job's own files, in the run directory:
 #   DONE, HALTED, FAILED     how it ended, and what to do next; one of them, or none while it is to go on
 #   slurm/starts             the guards' memory: job, restarts, and what was done when it started last
-#   slurm/stderr.log         what the program said of errors
+#   slurm/reason             the message of the program's error, as the program wrote it; none after a kill
+#   slurm/reason-NODE        the same of the workers of a node
+#   slurm/stderr.log         standard error of the program and of the container
 #   slurm/worker-NODE.log    what the workers of a node said
 
 note() { printf '%s %s: %s\n' "$(date +%FT%T)" "${SLURM_JOB_NAME:-job}" "$*"; }
@@ -67,10 +69,19 @@ set_container() { # PATH...: the array `container`, which runs a command in the 
         [[ $path != *[,:]* ]] || { echo "error: Apptainer cannot bind $path: rename it without ',' and ':'" >&2; return 1; }
         is_below "$path" "${bound[@]}" || { bound+=("$path"); options+=(--bind "$path"); }
     done
+    [ -z "${reason_file:-}" ] || options+=(--env "MLIP_KMC_REASON_FILE=$reason_file")
     options+=(--env MLIP_KMC_SCRATCH=/scratch --env TMPDIR=/scratch --env COLUMNS=200)
     for path in SLURMD_NODENAME SLURM_JOB_ID SLURM_RESTART_COUNT; do [ -z "${!path:-}" ] || options+=(--env "$path=${!path}"); done
     read -ra path <<<"${MLIP_KMC_APPTAINER_OPTIONS:-}"
     container=("$apptainer" --quiet exec "${options[@]}" "${path[@]}" "$image")
+}
+
+reason() { # FILE...: what the program wrote of its error; where it wrote nothing, the last error of Apptainer, Python or Slurm
+    local file
+    for file in "$@"; do
+        if [[ ${file##*/} == reason* && -s $file ]]; then head -n 1 "$file"; return; fi
+    done
+    grep -hE '^(FATAL|[^ ]*[Ee]rror|slurmstepd|srun)' "$@" 2>/dev/null | tail -n 1
 }
 
 is_below() { # PATH FOLDER...
@@ -83,7 +94,7 @@ is_below() { # PATH FOLDER...
 
 pass_on() { kill -s "$1" "$main" 2>/dev/null || true; } # SIGNAL
 
-told() { # SIGNAL
+on_notice() { # SIGNAL
     interrupted=yes
     [ "$notice" != TERM ] || return # one is enough
     [ "$notice" = "$1" ] || note "notice by SIG$1"
@@ -141,8 +152,9 @@ workers_on() { # NODE SLOTS
 
 start_workers() {
     local node slots pid crews=() why=TERM
+    rm -f "$run"/slurm/reason-* # of earlier starts
     : >"$run/slurm/working"
-    trap 'crew_gone=yes; told TERM' USR2
+    trap 'crew_gone=yes; on_notice TERM' USR2
     {
         while read -r node slots; do
             workers_on "$node" "$slots" &
@@ -150,7 +162,7 @@ start_workers() {
         done < <(paste -d ' ' <(scontrol show hostnames "$SLURM_JOB_NODELIST") <(slots_of_nodes))
         for pid in "${crews[@]}"; do
             wait "$pid"
-            case $? in 0) exit 0 ;; 99) ;; *) why=USR2 ;; esac # 0: it saw the end of the run; 99: it was told to leave
+            case $? in 0) exit 0 ;; 99) ;; *) why=USR2 ;; esac # 0: it saw the end of the run; 99: it was asked to leave
         done
         kill -s "$why" "$$" 2>/dev/null # nobody is left
     } &
@@ -179,6 +191,7 @@ begin() { # RUN: take it up, as a new job or as one that goes on
     run=$1 restarts=0 barren=0 work=0 started=$(date +%FT%T) code='' notice='' main='' crew_gone=''
     (umask 077 && mkdir -p "$run/slurm") || refuse "cannot make $run/slurm"
     run=$(cd "$run" && pwd)
+    reason_file=$run/slurm/reason
     before=$(field job)
     if { [ "$before" = "$job" ] && [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; } || [ "$(field successor)" = "$job" ]; then
         for end in DONE HALTED FAILED; do
@@ -193,8 +206,8 @@ begin() { # RUN: take it up, as a new job or as one that goes on
     fi
     end=$(squeue --noheader --jobs="$job" --format=%e 2>/dev/null) # SLURM_JOB_END_TIME is newer than 22.05
     deadline=$(date -d "$end" +%s 2>/dev/null || echo 99999999999)
-    trap 'told USR1' USR1
-    trap 'told TERM' TERM
+    trap 'on_notice USR1' USR1
+    trap 'on_notice TERM' TERM
     note "start $((restarts + 1)) on $SLURM_JOB_NODELIST, in $run"
 }
 

@@ -6,10 +6,12 @@ set -uo pipefail
 fail() { echo "$*" >&2; exit 1; }
 run=$1 config=$2 slots=$3 batch_node=$4 notice='' main=''
 exec >>"$run/slurm/worker-$SLURMD_NODENAME.log" 2>&1 # not through srun, which dies with the batch node
+reason_file=$run/slurm/reason-$SLURMD_NODENAME
+rm -f "$reason_file"
 read_settings
 make_scratch worker || exit 8
 set_container "$run" "$(cd "$(dirname "$config")" && pwd)" || exit 1
-trap 'told TERM' TERM
+trap 'on_notice TERM' TERM
 trap '' USR1 # it is for the run: workers go on until that ends
 
 batch_node_is_there() { # as far as Slurm knows
@@ -28,4 +30,4 @@ while [ -z "$notice" ]; do
     # with --no-kill, Slurm lets a job go on whose script's node has died, and so nobody would ever end it
     if [ -z "$notice" ] && ! batch_node_is_there; then note "$batch_node is gone: requeueing"; scontrol requeue "$job"; exit 0; fi
 done
-exit 99 # told to leave
+exit 99 # asked to leave

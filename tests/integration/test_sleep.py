@@ -21,14 +21,15 @@ SILENT_S = 60.0 if LONG else 2.0
 STOPS_S = (15.0, 44.0, 47.0, 59.0, 61.0, 65.0, 75.0, 92.0, 110.0) if LONG else (3.0,)
 
 RUN = """
-import sys
+import logging, sys
 from pathlib import Path
 from mlip_kmc.config import load_config
 from mlip_kmc.akmc.run import EonWrapper, Remote, inputs_of
 
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 config = load_config(sys.argv[1])
 remote = Remote(silent_s=float(sys.argv[3])) if sys.argv[3] != "local" else None
-result = EonWrapper(config, run_dir=Path(sys.argv[2]), remote=remote, on_start=print).run_akmc(*inputs_of(config))
+result = EonWrapper(config, run_dir=Path(sys.argv[2]), remote=remote).run_akmc(*inputs_of(config))
 print(result.status, result.reason)
 """
 

@@ -28,7 +28,7 @@ from mlip_kmc.model.atom_path import match_atoms
 from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.records import Minimised, Process, SearchRecord
 from mlip_kmc.potential.baseline import Zbl
-from mlip_kmc.release.gate import CheckVerdict, measured
+from mlip_kmc.release.gate import Verdict, measured
 from mlip_kmc.report.confidence import confidence_curve
 
 SOURCE = Path(__file__).parents[2] / "src" / "mlip_kmc"
@@ -251,12 +251,11 @@ def test_the_rule_lets_pass_what_fails(text):
 
 def test_release_gates():
     assert (
-        measured("forces", NAN, limit=1e-3, unit="eV/A", about="forces").verdict
-        is CheckVerdict.FAILED
+        measured("forces", NAN, limit=1e-3, unit="eV/A", about="forces").verdict is Verdict.FAILED
     )
     assert (
         measured("forces", math.inf, limit=1e-3, unit="eV/A", about="forces").verdict
-        is CheckVerdict.FAILED
+        is Verdict.FAILED
     )
 
 

@@ -1,10 +1,10 @@
 """The extrapolation grade at the start of a run: of state 0, and whether the active set sees at all.
 
 minimised = graded(minimum, minimised, potential, thresholds=config.gamma, halts=run / "halts")
-for line in sight_lines(minimum, potential, config): print(line)
+log_sight(minimum, potential, config)
 """
 
-from collections.abc import Iterator
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from mlip_kmc.learning.training_set import read_training
 from mlip_kmc.model.frames import KeptFrame, Kind, Stage, write_kept_frame
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.potential import AcePotential, Potential, ace_of
+
+_log = logging.getLogger(__name__)
 
 
 def graded(
@@ -54,8 +56,8 @@ def graded(
     return replace(minimised, gamma=largest)
 
 
-def sight_lines(minimum: Atoms, potential: Potential, config: Config) -> Iterator[str]:
-    """What the active set rests on, where its training set is named; and a warning for each structure that it does not see.
+def log_sight(minimum: Atoms, potential: Potential, config: Config) -> None:
+    """Log what the active set rests on, where its training set is named; and warn of each structure that it does not see.
 
     Raises:
         StructureError: the training set cannot be read.
@@ -66,14 +68,17 @@ def sight_lines(minimum: Atoms, potential: Potential, config: Config) -> Iterato
     section = config.potential
     if isinstance(section, AcePotentialSection) and section.training is not None:
         support = support_of(grade, read_training(section.training))
-        yield f"the active set rests on {'; '.join(support.lines)}"
+        _log.info("the active set rests on %s", "; ".join(support.lines))
         if not support.belongs:
-            yield (
-                f"warning: a gamma of {plain(support.largest_gamma)} is in {section.training} itself: the active set was made "
-                "from another training set, or from a part of this one"
+            _log.warning(
+                "a gamma of %s is in %s itself: the active set was made from another training set, or from a part of this "
+                "one",
+                plain(support.largest_gamma),
+                section.training,
             )
     for look in look_around(minimum, ace, grade=grade):
-        yield from (f"warning: {line}" for line in blind_lines(look, halt=config.gamma.halt))
+        for line in blind_lines(look, halt=config.gamma.halt):
+            _log.warning("%s", line)
 
 
 def described_gamma(gamma: GammaSection, potential: AcePotential, minimised: Minimised) -> str:

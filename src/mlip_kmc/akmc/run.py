@@ -7,6 +7,7 @@ result = EonWrapper(config, run_dir=Path("run")).run_akmc(potential, structure)
 
 import contextlib
 import hashlib
+import logging
 import math
 import shlex
 import threading
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
-from mlip_kmc.akmc.grading import described_gamma, graded, sight_lines
+from mlip_kmc.akmc.grading import described_gamma, graded, log_sight
 from mlip_kmc.akmc.setup import Setup, difference
 from mlip_kmc.akmc.start import prepare_start
 from mlip_kmc.config import AcePotentialSection, AsePotentialSection, Config, HarmonicPrefactor
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from mlip_kmc.workers.attendance import Roll
     from mlip_kmc.workers.cluster import SearchCluster
 
+_log = logging.getLogger(__name__)
 _POLL_S = 0.25
 _LONGEST_TICK_S = 10.0
 _REPLACED_WITHIN_S = 60.0
@@ -149,7 +151,6 @@ class EonWrapper:
         *,
         run_dir: Path,
         on_progress: Callable[[Progress], None] = lambda _: None,
-        on_start: Callable[[str], None] = lambda _: None,
         remote: Remote | None = None,
         grace_s: float = 60.0,
         needs_room: bool = True,
@@ -160,7 +161,6 @@ class EonWrapper:
             config: the run's configuration.
             run_dir: where the run lives; made if it is missing, continued if it holds one.
             on_progress: called after every tick.
-            on_start: called with one line on what is done before searches begin.
             remote: searches run on workers that join; None: in this process.
             grace_s: see `drain`.
             needs_room: for days; a few searches whose directory is thrown away do with less.
@@ -174,7 +174,6 @@ class EonWrapper:
         self._needs_room = needs_room
         self.starting = False
         self._on_progress = on_progress
-        self._on_start = on_start
 
     def run_akmc(self, potential: Potential, structure: Atoms) -> EonResult:
         """Start or continue the run; come back when it is done, paused, or failed.
@@ -221,10 +220,10 @@ class EonWrapper:
             )
         ace = ace_of(potential)
         for line in potential.warnings:
-            self._on_start(f"warning: {line}")
+            _log.warning("%s", line)
         prepared = fitted(structure, potential, self.config.structure)
         if unused := unused_in(structure):
-            self._on_start(f"{'warning: ' if unused.doubtful else ''}{unused}")
+            _log.log(logging.WARNING if unused.doubtful else logging.INFO, "%s", unused)
         facts = self._facts(potential, prepared)
         workers = self.config.worker_count
         with (
@@ -236,7 +235,7 @@ class EonWrapper:
                 identity_of(facts), difference=partial(difference, wanted=facts)
             )
             for line in saved.damage if saved else ():
-                self._on_start(f"warning: {line}")
+                _log.warning("%s", line)
             limits = {"halts": str(directory.path / "halts"), **self._driver_limits(potential)}
             with served(
                 potential, workers=workers, limits=limits, keep_in=directory.path / "driver"
@@ -289,7 +288,7 @@ class EonWrapper:
         if saved is None:
             self._require_room()  # now: not after an hour of minimising
             self.starting = True
-            self._on_start("minimising the structure under the run's potential")
+            _log.info("minimising the structure under the run's potential")
             pulse.beat("minimising")
             minimum, minimised = prepare_start(
                 prepared.atoms,
@@ -304,16 +303,15 @@ class EonWrapper:
                 thresholds=self.config.gamma,
                 halts=directory.path / "halts",
             )
-            for line in sight_lines(minimum, potential, self.config):
-                self._on_start(line)
+            log_sight(minimum, potential, self.config)
             self.starting = False
             pos_con = to_con(minimum)
         else:
             minimised = Minimised(**saved.state["minimised"])
             pos_con = (checkpoints.root / "pos.con").read_text(encoding="utf-8")
-        self._on_start(_describe(minimised))
+        _log.info("%s", _describe(minimised))
         if (ace := ace_of(potential)) is not None:
-            self._on_start(described_gamma(self.config.gamma, ace, minimised))
+            _log.info("%s", described_gamma(self.config.gamma, ace, minimised))
         return Setup(
             facts=facts,
             inputs=self._inputs(potential),
@@ -446,8 +444,10 @@ class EonWrapper:
             if server.has_more_to_do:
                 self._require_room()
             server.begin()
-        for line in (*(f"warning: {line}" for line in server.damage), *_described_changes(server)):
-            self._on_start(line)
+        for line in server.damage:
+            _log.warning("%s", line)
+        for line in _described_changes(server):
+            _log.info("%s", line)
         status, reason = self._loop(server, cluster, pulse)
         return status, reason + _condition(server.outcomes)
 
@@ -525,7 +525,6 @@ class EonWrapper:
             limit_min=self.config.stop.wait_for_room_min,
             stop=self.stop,
             drain=self.drain,
-            on_note=self._on_start,
             beat=pulse.beat,
         )
 
@@ -551,7 +550,7 @@ class EonWrapper:
         except StorageError as error:
             if status is not Status.MORE_TO_DO or not error.full:
                 raise
-            self._on_start(f"warning: {error}; what is committed is safe")
+            _log.warning("%s; what is committed is safe", error)
         return result
 
 

@@ -128,8 +128,9 @@ def point_energy(atoms: Atoms, potential: Potential, *, evidence: Path) -> float
     energy = float(parse_results(left.get(RESULTS_FILE, "")).get("Energy", np.nan))
     if not abs(energy) <= _FORCE_WALL_EV * len(atoms):
         raise PotentialError(
-            f"the potential gives an energy of {energy:.6g} eV for the structure, which is no usable number; check that "
-            f"the potential fits it (the job is kept at {evidence / 'point'})"
+            f"the potential gives an energy of {energy:.6g} eV for the structure, which is no usable number",
+            kept=evidence / "point",
+            advice="check that the potential fits it",
         )
     return energy
 
@@ -166,12 +167,14 @@ def _client(
     )
     if done.end is End.HALTED:
         raise ExtrapolationError(
-            f"the structure is beyond what the potential knows: {done.message}; the job is kept at "
-            f"{evidence / job}; check the structure for overlapping atoms"
+            f"the structure is beyond what the potential knows: {done.message}",
+            kept=evidence / job,
+            advice="check the structure for overlapping atoms",
         )
     if done.end is not End.FINISHED:
         raise PotentialError(
-            f"the potential cannot be evaluated on the structure: {done.message or done.end}; the job is kept at {evidence / job}"
+            f"the potential cannot be evaluated on the structure: {done.message or done.end}",
+            kept=evidence / job,
         )
     return done.found
 

@@ -10,6 +10,7 @@ refits and the refresh of rates are done by hand today, and the campaign says so
 """
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +29,7 @@ from mlip_kmc.ground.errors import (
     EXIT_HALTED,
     EXIT_MORE_TO_DO,
     PotentialError,
+    RunInUseError,
     RunStateError,
 )
 from mlip_kmc.ground.files import make_directory, storage_errors, write_durably
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 STATE = "campaign.json"
 _FORMAT = 1
+_log = logging.getLogger(__name__)
 
 
 class ExplorationMethod(StrEnum):
@@ -147,7 +150,6 @@ class Campaign:
         directory: Path,
         most: int | None = None,
         explorers: Mapping[ExplorationMethod, Explore] | None = None,
-        on_note: Callable[[str], None] = lambda _: None,
         wrapper: EonWrapper | None = None,
         deployer: "ProductionDeployer | None" = None,
     ) -> None:
@@ -158,7 +160,6 @@ class Campaign:
             directory: the campaign's; made if it is missing, continued if it holds one.
             most: so many structures a round at most.
             explorers: other ways to explore than this package's own.
-            on_note: called with a line for each step.
             wrapper: the exploration's, where the caller shows its progress.
             deployer: makes the release when the target is reached; None where no release is wanted.
         """
@@ -169,7 +170,6 @@ class Campaign:
         self._most = most
         self._wrapper = wrapper or EonWrapper(config, run_dir=self.run_dir)
         self._explorers = explorers or {ExplorationMethod.AKMC: self._akmc}
-        self._note = on_note
         self._deployer = deployer
 
     @property
@@ -194,7 +194,7 @@ class Campaign:
             try:
                 lock.acquire()
             except filelock.Timeout as error:
-                raise RunStateError(
+                raise RunInUseError(
                     f"another process runs the campaign in {self.directory}; wait for it or end it"
                 ) from error
         with lock:
@@ -211,7 +211,7 @@ class Campaign:
             Step.FINALIZE: self._finalize,
         }
         while True:
-            self._note(f"round {state.round + 1}: {state.step}")
+            _log.info("round %d: %s", state.round + 1, state.step)
             after = steps[state.step](state)
             if isinstance(after, Ending):
                 return after
@@ -224,10 +224,10 @@ class Campaign:
     def _explore(self, state: CampaignState) -> Ending | CampaignState:
         result = self._explorers[state.method](self.run_dir)
         if result.status is Status.HALTED:
-            self._note(f"halted: {result.reason}")
+            _log.info("halted: %s", result.reason)
             return replace(state, step=Step.SELECT)
         if result.status is Status.DONE and self._deployer is not None:
-            self._note(f"done: {result.reason}")
+            _log.info("done: %s", result.reason)
             return replace(state, step=Step.FINALIZE)
         code = EXIT_DONE if result.status is Status.DONE else EXIT_MORE_TO_DO
         return Ending(exit_code=code, line=f"{result.status}: {result.reason}", result=result)
@@ -268,7 +268,7 @@ class Campaign:
             "most": self._most,
         }
         if report is None or any(report[key] != value for key, value in wanted.items()):
-            self._note(
+            _log.info(
                 "the selection is missing, torn, or of another potential or other thresholds: it is made again"
             )
             return replace(state, step=Step.SELECT)

@@ -5,7 +5,6 @@ report((finding,), config=Path("akmc.yaml"))["exit_code"]          # 0: a warnin
 """
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,7 +17,6 @@ from mlip_kmc.ground.wording import counted
 FORMAT = 1
 Value = float | int | str | bool | None | tuple[float, ...] | tuple[str, ...]
 Answer = TypeVar("Answer")
-_KEPT_JOB = re.compile(r"; the job is kept at [^;)]*| \(the job is kept at [^)]*\)")
 
 
 class Level(StrEnum):
@@ -72,7 +70,8 @@ def _plain(value: Value) -> Any:
 def failure(name: str, error: Exception, *, values: Mapping[str, Value] | None = None) -> Finding:
     """The finding that an error is; its text says what to do, as every message of the family does."""
     if isinstance(error, MlipKmcError):
-        text = _KEPT_JOB.sub("", str(error))  # what a check keeps is gone when it ends
+        # without the kept directory: what a check keeps is gone when it ends
+        text = "; ".join(part for part in (error.fault, error.advice) if part)
         return Finding(
             name, Level.FAIL, " ".join(text.split()), values=values or {}, exit_code=error.exit_code
         )

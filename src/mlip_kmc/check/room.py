@@ -8,7 +8,7 @@ from pathlib import Path
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.ground.environment import scratch_directory
 from mlip_kmc.ground.errors import StorageError
-from mlip_kmc.ground.scratch import kind_of
+from mlip_kmc.ground.scratch import file_system_of
 from mlip_kmc.ground.wording import counted, size
 from mlip_kmc.store.room import ROOM_BYTES
 
@@ -53,7 +53,7 @@ def disk_of(path: Path) -> Disk:
         path=there,
         size_MB=facts.f_blocks * facts.f_frsize / 1e6,
         free_MB=facts.f_bavail * facts.f_frsize / 1e6,
-        kind=kind_of(there),
+        kind=file_system_of(there),
         free_files=facts.f_favail if facts.f_files else None,
     )
 

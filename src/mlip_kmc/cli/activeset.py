@@ -124,10 +124,10 @@ def activeset(
         complete=complete,
     )
     write_active_set(path, made, force=force)
-    _tell(path, made)
+    _print_made(path, made)
 
 
-def _tell(path: Path, made: "NewActiveSet") -> None:
+def _print_made(path: Path, made: "NewActiveSet") -> None:
     """What was made, and whether a record beside it is of another active set now."""
     from mlip_kmc.ground.files import sha256_of
     from mlip_kmc.potential.record import read_record, record_path

@@ -15,7 +15,10 @@ from mlip_kmc.cli.run import stop_on_signals
     "The campaign's directory [default: the configuration's name, beside it, ending in .campaign]."
 )
 @click.option(
-    "--most", type=click.IntRange(min=1), default=None, help="So many structures to label at most."
+    "--most",
+    type=click.IntRange(min=1),
+    default=None,
+    help="The largest number of structures to label.",
 )
 @release_option
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
@@ -42,17 +45,14 @@ def campaign(
     settings = load_config(config)
     where = run_dir or config.with_suffix(".campaign")
     with Display(quiet=quiet, settings=settings) as display:
-        wrapper = EonWrapper(
-            settings, run_dir=where / "run", on_progress=display.progress, on_start=display.note
-        )
+        wrapper = EonWrapper(settings, run_dir=where / "run", on_progress=display.progress)
         stop_on_signals(wrapper)
         ending = Campaign(
             settings,
             directory=where,
             most=most,
             wrapper=wrapper,
-            on_note=display.note,
-            deployer=deployer_of(release, on_note=display.note),
+            deployer=deployer_of(release),
         ).run()
         if ending.result is not None:
             display.result(ending.result)

@@ -1,11 +1,12 @@
 """What a run shows in the terminal: one live line and a line for each KMC step; plain lines where there is no terminal.
 
-with Display(quiet=False, settings=config) as display:
-    display.note("minimising")
+with Display(quiet=False, settings=config) as display:    # what the package logs is printed, too
     display.progress(server.progress())
 """
 
+import contextlib
 import errno
+import logging
 import time
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from mlip_kmc.cli.log_lines import printed
 from mlip_kmc.config import Config
 from mlip_kmc.ground.wording import counted, outcomes, plain, reasons
 from mlip_kmc.model.records import EonResult, Event, Progress
@@ -38,7 +40,7 @@ class Display:
         Args:
             quiet: print only warnings and the result.
             settings: the run's.
-            searches: so many are wanted, and no KMC step.
+            searches: how many searches are wanted, where there is no KMC step.
             console: where to print; the terminal's own where None.
         """
         # names of files are text, whatever brackets and colons they hold
@@ -49,11 +51,14 @@ class Display:
         self._quiet = quiet
         self._settings = settings
         self._searches = searches
+        self._log = contextlib.ExitStack()
         self._live: Live | None = None
         self._steps: int | None = None
         self._shown = float("-inf")
 
     def __enter__(self) -> Self:
+        level = logging.WARNING if self._quiet else logging.INFO
+        self._log.enter_context(printed(self._print, level=level))
         if not self._quiet and self._console.is_terminal:
             self._live = Live(Text(""), console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
@@ -65,38 +70,34 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._log.close()
         if self._live:
             self._live.stop()
 
-    def _print(self, what: str | Table) -> None:
+    def _print(self, content: str | Table) -> None:
         """A log on a full disk loses lines; the run does not end for that."""
         try:
-            self._console.print(what)
+            self._console.print(content)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-
-    def note(self, line: str) -> None:
-        """Print one line that stays; a warning is printed also where little else is."""
-        if not self._quiet or line.startswith("warning: "):
-            self._print(line)
 
     def progress(self, now: Progress) -> None:
         """Show where the run is."""
         if self._quiet:
             return
         if self._steps is None and now.kmc_steps:
-            self.note(
+            self._print(
                 f"continued at KMC step {now.kmc_steps}, {plain(now.simulated_time_s, digits=4)} s of simulated time"
             )
         elif self._steps is not None and now.kmc_steps > self._steps and now.last_event:
-            self.note(_event_line(now.last_event))
+            self._print(_event_line(now.last_event))
         self._steps = now.kmc_steps
         if self._live:
             self._live.update(Text(self._status(now), style="cyan"))
         elif time.monotonic() - self._shown > _PLAIN_INTERVAL_S:
             self._shown = time.monotonic()
-            self.note(self._status(now))
+            self._print(self._status(now))
 
     def _status(self, now: Progress) -> str:
         """One line; two where the terminal is narrower."""

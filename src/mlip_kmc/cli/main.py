@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -12,7 +13,10 @@ import click
 
 from mlip_kmc import __version__
 from mlip_kmc.cli.common import debug_option
-from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError
+from mlip_kmc.cli.log_lines import LOGGER
+from mlip_kmc.ground.environment import reason_file
+from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError, StorageError
+from mlip_kmc.ground.files import write_whole
 from mlip_kmc.ground.image import PROGRAMS, ImageNotes
 
 # command: the file of this folder that holds it, in the order that --help shows them
@@ -99,6 +103,8 @@ cli.params.append(debug_option())
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every error that a user can meet ends as one line and an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
+    # a command that shows no log (`check`) shows no warnings of it either; `log_lines` prints those of the others
+    logging.getLogger(LOGGER).addHandler(logging.NullHandler())
     try:
         _run(words)
     finally:
@@ -114,6 +120,7 @@ def _run(words: list[str]) -> NoReturn:
     except MlipKmcError as error:
         if "--debug" in words:
             traceback.print_exc()
+        _write_reason(error)
         for line in str(error).split("\n"):
             with contextlib.suppress(OSError):  # the exit code says it, too
                 click.echo(f"mlip-kmc: {_printable(line)}", err=True)
@@ -126,6 +133,15 @@ def _run(words: list[str]) -> NoReturn:
         sys.exit(EXIT_MORE_TO_DO)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def _write_reason(error: MlipKmcError) -> None:
+    """For the program that started this one (MLIP_KMC_REASON_FILE): the message, without prefix and on one line."""
+    path = reason_file()
+    if path is not None:
+        line = "; ".join(map(_printable, str(error).split("\n")))
+        with contextlib.suppress(OSError, StorageError):  # the exit code says it, too
+            write_whole(path, f"{line}\n".encode())
 
 
 def _flush() -> None:

@@ -71,14 +71,16 @@ def record(file: Path, force: bool) -> None:  # noqa: FBT001
         return
     if state == "invalid" and not force:
         raise PotentialError(
-            f"{path} is there and says something else: {str(problem).partition(';')[0]}; give --force to "
-            "replace it (what it knows of recipe, training set and errors is lost)"
+            f"{path} is there and says something else: {problem.fault if problem else 'it is invalid'}",
+            advice="give --force to replace it (what it knows of recipe, training set and errors is lost)",
         )
     write_record(path, found.new_record())
     click.echo(f"wrote {path}")
 
 
-def _state(found: "AcePotential") -> tuple[str, str | None, dict[str, Any] | None]:
+def _state(
+    found: "AcePotential",
+) -> tuple[str, PotentialError | None, dict[str, Any] | None]:
     """Is there a record, is it of these files, what is wrong with it, and what it says."""
     from mlip_kmc.potential.record import read_record, record_path
 
@@ -90,7 +92,7 @@ def _state(found: "AcePotential") -> tuple[str, str | None, dict[str, Any] | Non
         said = record.model_dump(mode="json")
         found.check_against(record)
     except PotentialError as error:
-        return "invalid", str(error), said
+        return "invalid", error, said
     return "valid", None, said
 
 
@@ -168,7 +170,7 @@ def _facts(found: "AcePotential", *, training: Path | None) -> dict[str, Any]:
         "record": {
             "file": str(record_path(found.yace)),
             "state": state,
-            "problem": problem,
+            "problem": problem and str(problem),
             "content": said,
         },
     }

@@ -1,7 +1,7 @@
 """`mlip-kmc release`: build a release of a run's potential, verify one, print the schemas."""
 
 import json
-from collections.abc import Callable
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ from mlip_kmc.cli.common import PATH, Command
 
 if TYPE_CHECKING:
     from mlip_kmc.release.package import ProductionDeployer
+
+_log = logging.getLogger(__name__)
 
 
 @click.group()
@@ -159,10 +161,8 @@ def build(  # noqa: PLR0917 - click passes by name
         click.echo(f"signature: {sign(package, key=key)}")
 
 
-def deployer_of(
-    settings: Path | None, *, on_note: Callable[[str], None]
-) -> "ProductionDeployer | None":
-    """What makes the release of a run that reached its target; None where no settings are given.
+def deployer_of(settings: Path | None) -> "ProductionDeployer | None":
+    """What makes the release of a run that reached its target, and logs each check; None where no settings are given.
 
     Raises:
         ConfigError, ReleaseError: the settings are not enough; better known before the run.
@@ -174,7 +174,7 @@ def deployer_of(
     from mlip_kmc.release.settings import load_settings
 
     return ProductionDeployer(
-        load_settings(settings), on_check=lambda check: on_note(sentence(check))
+        load_settings(settings), on_check=lambda check: _log.info("%s", sentence(check))
     )
 
 

@@ -22,7 +22,7 @@ _PACKAGES = ("ase", "numpy", "scipy")
     help="Print the numbers as one JSON object; no page is written.",
 )
 def report(run_dir: Path, output: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    """Tell what the run in RUN has come to, also while it goes on.
+    """Report the results of the run in RUN, also while it goes on.
 
     The page holds everything itself: it asks for no network and no second file.
 

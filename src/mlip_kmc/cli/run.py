@@ -84,12 +84,11 @@ def run(
     where = run_dir or config.with_suffix(".run")
     potential, structure = inputs_of(settings)
     with Display(quiet=quiet, settings=settings) as display:
-        deployer = deployer_of(release, on_note=display.note)
+        deployer = deployer_of(release)
         wrapper = EonWrapper(
             settings,
             run_dir=where,
             on_progress=display.progress,
-            on_start=display.note,
             remote=Remote(interface=interface) if remote_workers else None,
             grace_s=grace_s,
         )

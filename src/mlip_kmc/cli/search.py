@@ -17,7 +17,7 @@ from mlip_kmc.cli.run import stop_on_signals
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="So many searches in all; a larger number later adds to them.",
+    help="Searches in all; a larger number later adds to them.",
 )
 @run_dir_option("The run directory [default: the configuration's name, beside it, ending in .run].")
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
@@ -40,7 +40,6 @@ def search(config: Path, count: int, run_dir: Path | None, quiet: bool) -> None:
             settings,
             run_dir=run_dir or config.with_suffix(".run"),
             on_progress=display.progress,
-            on_start=display.note,
         )
         stop_on_signals(wrapper)
         result = wrapper.search(potential, structure, count=count)

@@ -1,12 +1,14 @@
 """`mlip-kmc worker`: work for a run that was started with --remote-workers, from this or another node."""
 
 import signal
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import click
 
 from mlip_kmc.cli.common import PATH, Command, on_stop_signals
+from mlip_kmc.cli.log_lines import printed
 
 
 @click.command(cls=Command)
@@ -22,7 +24,7 @@ from mlip_kmc.cli.common import PATH, Command, on_stop_signals
     type=click.FloatRange(min=0),
     default=15.0,
     show_default=True,
-    help="So long it waits for a run that has not begun, or whose process died.",
+    help="How long to wait for a run that has not begun, or whose process died.",
 )
 @click.option("--interface", default=None, help="The network interface to be reached on, as ib0.")
 def worker(run: Path, slots: int | None, patience_min: float, interface: str | None) -> None:
@@ -40,7 +42,6 @@ def worker(run: Path, slots: int | None, patience_min: float, interface: str | N
     crew = Crew(
         run.absolute(),
         slots=slots or processors(),
-        say=lambda line: click.echo(line, err=True),
         interface=interface,
     )
 
@@ -51,4 +52,5 @@ def worker(run: Path, slots: int | None, patience_min: float, interface: str | N
     signal.signal(
         signal.SIGUSR1, signal.SIG_IGN
     )  # it is for the run; workers go on until that ends
-    crew.serve(patience_s=patience_min * 60)
+    with printed(partial(click.echo, err=True)):
+        crew.serve(patience_s=patience_min * 60)

@@ -200,11 +200,21 @@ def _described(facts: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def closest(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Advice on a misspelt name: the closest known one, or `otherwise`."""
+class EonOptionError(ValueError):
+    """An option of eOn's that cannot be set; its message names section and option itself."""
+
+
+def closest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like a misspelt one; None where none is like it."""
     by_lower = {entry.lower(): entry for entry in known}
     close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.5)
-    return f"did you mean '{by_lower[close[0]]}'?" if close else otherwise
+    return by_lower[close[0]] if close else None
+
+
+def closest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Advice on a misspelt name: the closest known one, or `otherwise`."""
+    found = closest_name(name, known)
+    return f"did you mean '{found}'?" if found else otherwise
 
 
 def other_unit(name: str, known: Iterable[str]) -> str | None:
@@ -228,18 +238,18 @@ def _without_unit(name: str) -> str:
 def _entries(section: str, entries: dict[str, Value]) -> dict[str, Value]:
     known = schema()
     if section in RESERVED_SECTIONS:
-        raise ValueError(f"eon.{section} cannot be set: {RESERVED_SECTIONS[section]}")
+        raise EonOptionError(f"eon.{section} cannot be set: {RESERVED_SECTIONS[section]}")
     if section not in known:
-        raise ValueError(f"eOn has no section {section!r}; {closest(section, known, _MANUAL)}")
+        raise EonOptionError(f"eOn has no section {section!r}; {closest(section, known, _MANUAL)}")
     return entries
 
 
 def _checked(section: str, key: str, value: Value) -> Value:
     known = schema()[section]
     if (section, key) in RESERVED:
-        raise ValueError(f"eon.{section}.{key} cannot be set: {RESERVED[section, key]}")
+        raise EonOptionError(f"eon.{section}.{key} cannot be set: {RESERVED[section, key]}")
     if key not in known:
-        raise ValueError(
+        raise EonOptionError(
             f"eOn's section '{section}' has no option {key!r}; {closest(key, known, _MANUAL)}"
         )
     name, kind, values = f"eon.{section}.{key}", known[key].get("kind"), known[key].get("values")
@@ -255,7 +265,7 @@ def _checked(section: str, key: str, value: Value) -> Value:
 def _truth(name: str, value: Value) -> bool:
     found = _BOOLEANS.get(str(value).lower())
     if found is None:
-        raise ValueError(f"{name} is true or false, not {value!r}")
+        raise EonOptionError(f"{name} is true or false, not {value!r}")
     return found
 
 
@@ -267,7 +277,9 @@ def _whole(name: str, value: Value) -> int:
         if abs(found) >= 2**31:
             raise ValueError  # noqa: TRY301 - one message for all
     except ValueError:
-        raise ValueError(f"{name} is a whole number below 2^31, not {str(value)[:40]!r}") from None
+        raise EonOptionError(
+            f"{name} is a whole number below 2^31, not {str(value)[:40]!r}"
+        ) from None
     return found
 
 
@@ -277,20 +289,20 @@ def _number(name: str, value: Value) -> float:
             raise ValueError  # noqa: TRY301 - one message for all
         return float(value)
     except (ValueError, OverflowError):
-        raise ValueError(f"{name} is a finite number, not {value!r}") from None
+        raise EonOptionError(f"{name} is a finite number, not {value!r}") from None
 
 
 def _text(name: str, value: Value, values: list[str] | None) -> str:
     if isinstance(value, bool):
-        raise ValueError(  # noqa: TRY004
+        raise EonOptionError(
             f"{name} is text, not {str(value).lower()}; put the text in quotes if it is meant"
         )
     text = str(value)
     if not _TEXT.fullmatch(text) or text != text.strip():
-        raise ValueError(
+        raise EonOptionError(
             f"{name} takes letters, digits, spaces and _ . , : + - ( ) [ ] only: no line breaks, '%', '#', ';', '/' "
             f"or '..', no spaces at its ends: {value!r}"
         )
     if values and text not in values:
-        raise ValueError(f"{name} is one of {', '.join(values)}, not {value!r}")
+        raise EonOptionError(f"{name} is one of {', '.join(values)}, not {value!r}")
     return text

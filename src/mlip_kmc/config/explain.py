@@ -7,17 +7,17 @@ import math
 import re
 import typing
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from mlip_kmc.config.eon_schema import closest, other_unit
+from mlip_kmc.config.eon_schema import EonOptionError, closest_name, other_unit
 
 _LONGEST_SHOWN = 60
 _WITH_UNIT = re.compile(
     r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[A-Za-z\u00b0\u00c5\u212b/]+[A-Za-z0-9/^]*\s*\Z"
 )
-_MEANT = re.compile(r"did you mean '([^']+)'")
 _WORDS = {
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
@@ -39,16 +39,27 @@ _WORDS |= dict.fromkeys(
 )
 
 
+@dataclass(frozen=True)
+class _Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        line: for the user.
+        missing: the key's own name, where a key is missing.
+        meant: the key that a misspelt one stands for, with the sections before it where it belongs elsewhere.
+    """
+
+    line: str
+    missing: str | None = None
+    meant: str | None = None
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each thing that is wrong in what was validated as `model`."""
-    problems = error.errors(include_url=False)
-    lines = {_line(problem, model): problem["type"] for problem in problems}
-    meant = {match for line in lines for match in _MEANT.findall(line)}
-    return [
-        line
-        for line, kind in lines.items()  # a misspelt key is not missing, too
-        if not (kind == "missing" and line.split("'")[1].rpartition(".")[2] in meant)
-    ] or list(lines)
+    problems = [_problem(raw, model) for raw in error.errors(include_url=False)]
+    meant = {problem.meant for problem in problems if problem.meant}
+    lines = [problem.line for problem in problems if problem.missing not in meant]
+    return list(dict.fromkeys(lines or (problem.line for problem in problems)))
 
 
 def shown(value: object) -> str:
@@ -57,17 +68,24 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
-def _line(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
-    keys, section = _walk(problem["loc"], model)
+def _problem(raw: Mapping[str, Any], model: type[BaseModel]) -> _Problem:
+    keys, section = _walk(raw["loc"], model)
     where = repr(".".join(keys))
-    if problem["type"] in ("extra_forbidden", "invalid_key"):
-        return f"unknown key {where}; {_other_key(keys, section, model)}"
-    if problem["type"] == "missing":
-        return f"{where} is missing; add it"
+    if raw["type"] in ("extra_forbidden", "invalid_key"):
+        advice, meant = _other_key(keys, section, model)
+        return _Problem(f"unknown key {where}; {advice}", meant=meant)
+    if raw["type"] == "missing":
+        return _Problem(f"{where} is missing; add it", missing=keys[-1])
+    return _Problem(_wrong_value(raw, where if keys else ""))
+
+
+def _wrong_value(problem: Mapping[str, Any], where: str) -> str:
+    """The line on a value that is not valid; `where` is its key, quoted, or empty for the whole."""
     context, given = problem.get("ctx", {}), problem.get("input")
     if problem["type"] == "value_error":
-        said = str(context.get("error", "is not valid"))
-        return said if not keys or said.startswith(("eOn", "eon.")) else f"{where}: {said}"
+        reason = context.get("error", "is not valid")
+        named = not where or isinstance(reason, EonOptionError)  # it says itself where
+        return str(reason) if named else f"{where}: {reason}"
     if isinstance(given, float) and not math.isfinite(given):
         context, problem = {}, {**problem, "type": "finite_number"}  # NaN is also not more than 0
     words = (
@@ -76,7 +94,7 @@ def _line(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
         else _WORDS.get(problem["type"], "is not valid")
     )
     seen = f" (it is {shown(given)})" if isinstance(given, str | int | float | bool) else ""
-    return f"{where}: {words.format_map(context)}{seen}{_without_unit(problem['type'], given)}"
+    return f"{where or repr('')}: {words.format_map(context)}{seen}{_without_unit(problem['type'], given)}"
 
 
 def _without_unit(kind: str, given: object) -> str:
@@ -89,21 +107,28 @@ def _without_unit(kind: str, given: object) -> str:
     return f"; write {match.group(1)} alone: the unit is in the key's name" if match else ""
 
 
-def _other_key(keys: list[str], section: type[BaseModel], model: type[BaseModel]) -> str:
-    """Advice on an unknown key: the same in another unit, the same in another place, the closest name, or all names."""
+def _other_key(
+    keys: list[str], section: type[BaseModel], model: type[BaseModel]
+) -> tuple[str, str | None]:
+    """Advice on an unknown key, and the key that is meant.
+
+    The same key in another unit, the same in another place, the closest name, or all names.
+    """
     name, known = keys[-1], list(section.model_fields)
     in_unit = other_unit(name, known)
     if in_unit:
-        return f"did you mean '{in_unit}'? Give the value in the unit that this name ends with"
+        advice = f"did you mean '{in_unit}'? Give the value in the unit that this name ends with"
+        return advice, in_unit
     places = [name] if name in model.model_fields else []
     places += [
         f"{key}.{name}"
         for key, field in model.model_fields.items()
         if any(name in kind.model_fields for kind in _sections_in(field.annotation))
     ]
-    if len(places) == 1 and places[0] != ".".join(keys):
-        return f"did you mean '{places[0]}'?"
-    return closest(name, known, "known here: " + ", ".join(known))
+    elsewhere = places[0] if len(places) == 1 and places[0] != ".".join(keys) else None
+    meant = elsewhere or closest_name(name, known)
+    advice = f"did you mean '{meant}'?" if meant else "known here: " + ", ".join(known)
+    return advice, meant
 
 
 def _walk(

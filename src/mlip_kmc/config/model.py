@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from mlip_kmc.config.eon_schema import Options, normalised, options_schema
+from mlip_kmc.config.eon_schema import EonOptionError, Options, normalised, options_schema
 from mlip_kmc.config.explain import explain
 from mlip_kmc.config.sections import (
     NUMBER,
@@ -133,12 +133,14 @@ class Config(Section):
             raise ValueError("must be a section of eOn's sections, as {Optimizer: {max_move: 0.1}}")  # noqa: TRY004
         for section, entries in value.items():
             if not isinstance(entries, dict):
-                raise ValueError(  # noqa: TRY004
+                raise EonOptionError(
                     f"eon.{repr(str(section))[1:-1]} must be a section of eOn's options"
                 )
             for key, entry in entries.items():
                 if not isinstance(entry, bool | int | float | str):
-                    raise ValueError(f"eon.{section}.{key} must be one value; put a list in quotes")  # noqa: TRY004
+                    raise EonOptionError(
+                        f"eon.{section}.{key} must be one value; put a list in quotes"
+                    )
         return (
             normalised(
                 {

@@ -85,8 +85,9 @@ def read_keys(path: Path) -> dict[Any, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "this is not YAML text"
-        said = getattr(error, "context", None) if problem.startswith("but ") else None
-        context = f"{said}, " if said else ""
+        # a composer's problem is the second half of a sentence that its context begins
+        begun = error.context if isinstance(error, yaml.composer.ComposerError) else None
+        context = f"{begun}, " if begun else ""
         raise ConfigError(f"{path}{where}: {context}{problem}; correct the YAML there") from error
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deeply to be a configuration") from error

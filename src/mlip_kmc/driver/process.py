@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from mlip_kmc.driver import standalone as driver
+from mlip_kmc.ground.environment import REASON_FILE
 from mlip_kmc.ground.errors import (
     ConfigError,
     MlipKmcError,
@@ -30,7 +31,6 @@ _START_LIMIT_S = 300.0
 _LOOK_S = 0.2
 _STARTS, _WITHIN_S = 5, 600.0
 """So many restarts within such a time, and it stays down."""
-_TAIL_BYTES = 4096
 _KINDS = {
     kind.exit_code: kind for kind in (ConfigError, PotentialError, ProgramError, StorageError)
 }
@@ -63,6 +63,7 @@ class ServerProcess:
             log,
         )
         self._recipe_file = socket_path.with_name("recipe.json")
+        self._reason_file = socket_path.with_name("reason.txt")
         self._stopping = threading.Event()
         self._watcher = threading.Thread(
             target=self._watch, name="mlip-kmc server's keeper", daemon=True
@@ -121,7 +122,13 @@ class ServerProcess:
         ]
         with self._lock:
             if not self._stopping.is_set():
-                self._running = Background.start(Program.of_python(), arguments, log=self._log)
+                self._reason_file.unlink(missing_ok=True)
+                self._running = Background.start(
+                    Program.of_python(),
+                    arguments,
+                    log=self._log,
+                    more={REASON_FILE: str(self._reason_file)},
+                )
 
     def _stop(self) -> None:
         with self._lock:
@@ -152,14 +159,11 @@ class ServerProcess:
         )
 
     def _reason(self, code: int | None) -> MlipKmcError:
-        with self._log.open("rb") as stream:
-            stream.seek(max(0, self._log.stat().st_size - _TAIL_BYTES))
-            lines = stream.read().decode(errors="replace").strip().splitlines()
-        said = (
-            lines[-1].removeprefix("mlip-kmc: ")
-            if lines
-            else f"the server ended with {code} and said nothing"
-        )
+        """Why the server ended: what it wrote into its reason file, else where its log is."""
+        try:
+            said = self._reason_file.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:  # it was killed, or could not even start
+            said = f"the server ended with {code}; see {self._log}"
         return _KINDS.get(code or 1, ProgramError)(said)
 
     def _watch(self) -> None:

@@ -6,7 +6,6 @@ LAMMPS ends its process on an error; here that is an exit code.
 """
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Literal
 
@@ -16,11 +15,11 @@ from ase.data import atomic_masses, atomic_numbers
 
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.programs import Finished, Program, ProgramEnd
+from mlip_kmc.ground.programs.logs import lammps_error, loop_times_s
 from mlip_kmc.model.structure import species_of
 from mlip_kmc.potential import AcePotential
 
 _TIME_LIMIT_S = 300.0
-_LOOP = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps")
 _HEAD = """\
 units metal
 atom_style atomic
@@ -66,10 +65,7 @@ def ms_per_call(
     chosen = potential if evaluator is None else dataclasses.replace(potential, evaluator=evaluator)
     script = _head(atoms, chosen.lammps_input(species_of(atoms))) + _TIMING.format(calls=calls)
     done = _lammps(atoms, script, links=chosen.job_links(), folder=folder)
-    series = [
-        float(seconds) / int(steps)
-        for seconds, steps in _LOOP.findall(done.stdout.read_text(encoding="utf-8"))
-    ][1:]
+    series = loop_times_s(done.stdout.read_text(encoding="utf-8"))[1:]
     if not series:
         raise PotentialError("LAMMPS told no loop time; the image is damaged: build it again")
     return 1e3 * min(series)
@@ -111,9 +107,8 @@ def _lammps(atoms: Atoms, script: str, *, links: dict[str, Path], folder: Path) 
         ["-in", "in.check", "-log", "none", "-nocite"], cwd=folder, time_limit_s=_TIME_LIMIT_S
     )
     if done.end is not ProgramEnd.EXITED or done.returncode != 0:
-        errors = [line for line in done.tail().splitlines() if "ERROR" in line]
-        said = errors[0].strip() if errors else f"{done.end.value}, exit code {done.returncode}"
-        raise PotentialError(f"LAMMPS cannot evaluate the potential on the structure: {said}")
+        fault = lammps_error(done.tail()) or f"{done.end.value}, exit code {done.returncode}"
+        raise PotentialError(f"LAMMPS cannot evaluate the potential on the structure: {fault}")
     return done
 
 

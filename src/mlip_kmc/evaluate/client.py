@@ -9,7 +9,6 @@ client left into typed values. Runs in a worker's thread. A cancelled job's proc
 """
 
 import contextlib
-import re
 import shutil
 import threading
 import time
@@ -22,20 +21,13 @@ from typing import Generic, Protocol, TypeVar
 
 from mlip_kmc.ground.files import storage_errors
 from mlip_kmc.ground.programs import Finished, Program, ProgramEnd
+from mlip_kmc.ground.programs.logs import driver_halt, evaluation_error, evaluation_timed_out
 from mlip_kmc.ground.scratch import PLACE, make, remove
 from mlip_kmc.potential.minimum_distance import TooNear, comes_too_near, too_near_in
 
 RESULTS_FILE = "results.dat"
 Found = TypeVar("Found")
 _Read_co = TypeVar("_Read_co", covariant=True)
-# what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
-_EVALUATION_ERROR = re.compile(
-    rb"worker reported an evaluation error|worker died during force eval|send to worker failed"
-    rb"|LAMMPS potential requested but|pace_driver: "
-)
-# its worker had not answered after 90 s: it hangs, or was stopped, and the client with it; the client then goes on, with a wall
-_EVALUATION_TIMED_OUT = b"worker force eval timed out"
-_DRIVER_HALT = re.compile(rb"^pace_driver: halt: (.*)$", re.MULTILINE)
 NAME_FILE = "search.txt"
 """In a job's directory: its name, which a driver gives to the structures that it keeps."""
 _running: dict[str, set[threading.Event]] = {}
@@ -276,14 +268,14 @@ def _judge(job: ClientJob, directory: Path, finished: Finished) -> tuple[End, st
     if finished.end is ProgramEnd.CANCELLED:
         return End.CANCELLED, ""
     log = _log_of(directory)
-    if _EVALUATION_TIMED_OUT in log:  # before all else: from there on the search went another way
+    if evaluation_timed_out(log):  # before all else: from there on the search went another way
         return End.TIMED_OUT, "one force call took longer than the 90 s that eOn waits for LAMMPS"
     if finished.end is ProgramEnd.STOPPED:
         return End.HALTED, ""
-    told = _told(log, finished.tail())
-    if told is None and finished.end is ProgramEnd.TIMED_OUT:
-        told = End.TIMED_OUT, f"it took longer than its time limit of {job.time_limit_s / 60:g} min"
-    return told or _left(directory, finished)
+    end = _read_end(log, finished.tail())
+    if end is None and finished.end is ProgramEnd.TIMED_OUT:
+        end = End.TIMED_OUT, f"it took longer than its time limit of {job.time_limit_s / 60:g} min"
+    return end or _left(directory, finished)
 
 
 def _left(directory: Path, finished: Finished) -> tuple[End, str]:
@@ -304,20 +296,13 @@ def _log_of(directory: Path) -> bytes:
     return log
 
 
-def _told(log: bytes, tail: str) -> tuple[End, str] | None:
-    """What the log says of the potential: a driver's halt, or an evaluation that failed."""
-    halted = _DRIVER_HALT.search(log)
+def _read_end(log: bytes, tail: str) -> tuple[End, str] | None:
+    """What the log has of the potential: a driver's halt, or an evaluation that failed."""
+    halted = driver_halt(log)
     if halted is not None:
-        return End.HALTED, halted.group(1).decode(errors="replace")
-    found = _EVALUATION_ERROR.search(log)
-    if found is None:
-        return None
-    lammps = [
-        line
-        for line in (tail + "\n" + log.decode(errors="replace")).splitlines()
-        if "ERROR" in line or line.startswith("pace_driver: ")
-    ]
-    return End.EVALUATION_ERROR, (lammps[0] if lammps else found.group().decode()).strip()
+        return End.HALTED, halted
+    failed = evaluation_error(log, tail=tail)
+    return None if failed is None else (End.EVALUATION_ERROR, failed)
 
 
 def keep_inputs(job: ClientJob, message: str) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.ground.errors import PotentialError, StructureError
+from mlip_kmc.ground.errors import PotentialError, StructureError, first_line
 from mlip_kmc.model.frames import potential_digest
 from mlip_kmc.potential import Potential, ace_of
 from mlip_kmc.potential.active_set import ActiveSet
@@ -63,7 +63,7 @@ class Projector:
             self.pyace: Any = ACEBBasisSet(str(basis))
         except Exception as error:  # python-ace raises anything
             raise PotentialError(
-                f"python-ace cannot read the B-basis {basis}: {_first_line(error)}; give the .yaml that it or "
+                f"python-ace cannot read the B-basis {basis}: {first_line(error)}; give the .yaml that it or "
                 "pacemaker wrote"
             ) from error
         self.elements: tuple[str, ...] = tuple(map(str, self.pyace.elements_name))
@@ -221,7 +221,3 @@ class Extrapolation:
         for element, rows in projections.items():
             found[symbols == element] = np.abs(rows @ self.inverses[element]).max(axis=1)
         return found
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

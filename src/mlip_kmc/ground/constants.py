@@ -9,8 +9,6 @@ styles are in `driver/standalone/short_range.py`, which travels alone.
 
 ELEMENTARY_CHARGE_C = 1.602176634e-19
 """Exact; one eV in J."""
-BOLTZMANN_J_PER_K = 1.380649e-23
-"""Exact."""
 AVOGADRO_PER_MOL = 6.02214076e23
 """Exact."""
 ATOMIC_MASS_KG = 1.66053906660e-27
@@ -18,10 +16,8 @@ ATOMIC_MASS_KG = 1.66053906660e-27
 BOHR_A = 0.529177210903
 HARTREE_EV = 27.211386245988
 
-BOLTZMANN_EV_PER_K = BOLTZMANN_J_PER_K / ELEMENTARY_CHARGE_C
-"""8.617333262e-5; rates take eOn's convention in its place."""
 EON_KELVIN_PER_EV = 11604.5
-"""eOn's convention, throughout: kT = T / 11604.5 eV; 1 / BOLTZMANN_EV_PER_K is 11604.518."""
+"""eOn's convention, throughout: kT = T / 11604.5 eV; CODATA 2018 gives 11604.518."""
 GPA_PER_EV_A3 = 160.2176634
 """Exact: 1 eV/A^3 in GPa is 1e21 elementary charges."""
 EV_PER_KJ_PER_MOL = 1e3 / AVOGADRO_PER_MOL / ELEMENTARY_CHARGE_C

@@ -32,6 +32,15 @@ def job_name() -> str:
     return f"{job}, restart {restarts}" if job and restarts else job
 
 
+REASON_FILE = "MLIP_KMC_REASON_FILE"
+
+
+def reason_file() -> Path | None:
+    """MLIP_KMC_REASON_FILE: where a command that fails writes its message, for the program that started it; None: nowhere."""
+    named = os.environ.get(REASON_FILE)
+    return Path(named) if named else None
+
+
 def source_date_epoch() -> int | None:
     """SOURCE_DATE_EPOCH: seconds since 1970 that stand for now in what must come out the same again; None where it is not set.
 

@@ -4,21 +4,34 @@ Exit codes: 0 done, 75 more to do (run the same command again), 100 halted on ex
 A message is one line: what is wrong, where, and what to do.
 """
 
+from pathlib import Path
+
 EXIT_DONE = 0
 EXIT_MORE_TO_DO = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_HALTED = 100
 
 
 class MlipKmcError(Exception):
-    """Base of all errors that a user can meet; `exit_code` is what the command ends with."""
+    """Base of all errors that a user can meet; `exit_code` is what the command ends with.
+
+    A caller that needs a part of the message reads an attribute; nothing takes the message apart.
+
+    Attributes:
+        fault: what is wrong and where; the whole message where it was given in one piece.
+        advice: what to do about it; empty where `fault` holds it.
+        kept: the directory of a failed evaluation, which was kept for inspection; None where there is none.
+    """
 
     exit_code = 1
 
-    @property
-    def fault(self) -> str:
-        """What is wrong and where, without what to do about it, which follows the last semicolon."""
-        head, _, last = str(self).rpartition("; ")
-        return head or last
+    def __init__(self, fault: str = "", *, advice: str = "", kept: Path | None = None) -> None:
+        super().__init__(fault)
+        self.fault, self.advice, self.kept = fault, advice, kept
+
+    def __str__(self) -> str:
+        """Fault, kept directory and advice, on one line."""
+        kept = f"the job is kept at {self.kept}" if self.kept is not None else ""
+        return "; ".join(part for part in (self.fault, kept, self.advice) if part)
 
 
 class ConfigError(MlipKmcError):
@@ -46,9 +59,15 @@ class ProgramError(MlipKmcError):
 
 
 class RunStateError(MlipKmcError):
-    """The run directory is in use, damaged, or belongs to another configuration."""
+    """The run directory is damaged, or belongs to another configuration."""
 
     exit_code = 6
+
+
+class RunInUseError(RunStateError):
+    """Another process runs in the directory. It may end: the same command can succeed later."""
+
+    exit_code = 10
 
 
 class SearchesFailedError(MlipKmcError):
@@ -78,3 +97,8 @@ class ExtrapolationError(MlipKmcError):
     """A structure is beyond what the potential knows: atoms nearer to each other than they may be."""
 
     exit_code = EXIT_HALTED
+
+
+def first_line(error: Exception) -> str:
+    """The first line of any exception's message; its class where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

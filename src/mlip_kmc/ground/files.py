@@ -22,21 +22,29 @@ from typing import IO
 
 from mlip_kmc.ground.errors import StorageError
 
-_ADVICE = {
-    errno.ENOSPC: "the disk is full; make room and run the same command again",
-    errno.EDQUOT: "the disk quota is exhausted; make room and run the same command again",
-    errno.EFBIG: "the file is larger than this process may write; raise the limit (ulimit -f) and run the same command again",
-    errno.EROFS: "the file system is read-only; choose another {place}",
-    errno.EACCES: "permission denied; choose another {place} or change its permissions",
-    errno.EPERM: "permission denied; choose another {place} or change its permissions",
-    errno.EEXIST: "there is a file of that name, not a directory; choose another {place}",
-    errno.ENOTDIR: "a part of the path is a file, not a directory; choose another {place}",
-    errno.ENOENT: "a part of the path is missing; make it, or choose another {place}",
-    errno.ENAMETOOLONG: "the name is too long; choose a shorter {place}",
-    errno.ELOOP: "the path is a loop of links; choose another {place}",
-    errno.EMFILE: "too many files are open; raise the limit (ulimit -n) and run the same command again",
-    errno.EIO: "the storage reports an input/output error; check the disk before you continue",
+_AGAIN = "run the same command again"
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", f"make room and {_AGAIN}"),
+    errno.EDQUOT: ("the disk quota is exhausted", f"make room and {_AGAIN}"),
+    errno.EFBIG: (
+        "the file is larger than this process may write",
+        f"raise the limit (ulimit -f) and {_AGAIN}",
+    ),
+    errno.EROFS: ("the file system is read-only", "choose another {place}"),
+    errno.EACCES: ("permission denied", "choose another {place} or change its permissions"),
+    errno.EPERM: ("permission denied", "choose another {place} or change its permissions"),
+    errno.EEXIST: ("there is a file of that name, not a directory", "choose another {place}"),
+    errno.ENOTDIR: ("a part of the path is a file, not a directory", "choose another {place}"),
+    errno.ENOENT: ("a part of the path is missing", "make it, or choose another {place}"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter {place}"),
+    errno.ELOOP: ("the path is a loop of links", "choose another {place}"),
+    errno.EMFILE: ("too many files are open", f"raise the limit (ulimit -n) and {_AGAIN}"),
+    errno.EIO: (
+        "the storage reports an input/output error",
+        "check the disk before you continue",
+    ),
 }
+"""By error number: what is wrong, and what to do."""
 
 
 _place: ContextVar[str] = ContextVar("place", default="directory")
@@ -64,11 +72,10 @@ def storage_errors(path: Path, *, place: str | None = None) -> Iterator[None]:
         yield
     except OSError as error:
         said = os.strerror(error.errno) if error.errno else str(error)
-        advice = _ADVICE.get(
-            error.errno or 0, f"{said}; correct that and run the same command again"
-        )
+        reason, advice = _REASONS.get(error.errno or 0, (said, f"correct that and {_AGAIN}"))
         failure = StorageError(
-            f"cannot write {path}: {advice.replace('{place}', place or _place.get())}"
+            f"cannot write {path}: {reason}",
+            advice=advice.format(place=place or _place.get()),
         )
         failure.full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise failure from error

@@ -41,7 +41,7 @@ _ONE_MACHINE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "zfs"
 """File systems that one machine mounts at a time."""
 _TRIES = 100
 _BEING_MADE_S = 60.0
-"""A folder without an owner's file is left alone for so long: the process that makes it has not got further yet."""
+"""How long a folder without an owner's file is left alone: its process may just be making it."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def boot_id() -> str:
         raise StorageError(f"cannot read /proc: {error.strerror}; mount it") from error
 
 
-def kind_of(path: Path) -> str:
+def file_system_of(path: Path) -> str:
     """The type of the file system that holds a path, by the longest mount point above it; empty where not known."""
     try:
         mounts = [
@@ -131,7 +131,7 @@ def temporary(name: str, *, parent: Path | None = None) -> Iterator[Path]:
         remove(folder)
 
 
-def leave() -> None:
+def remove_own_folders() -> None:
     """Remove this process' own folders; Python does so at a usual end."""
     with _making:
         for key in [key for key in _own if key[0] == os.getpid()]:
@@ -199,7 +199,7 @@ def sweep(parent: Path) -> list[Path]:
             found = _NAME.match(entry.name)
             if found is None or not _is_ours(entry):
                 continue
-            alone = found.group(1) == present or kind_of(parent) in _ONE_MACHINE
+            alone = found.group(1) == present or file_system_of(parent) in _ONE_MACHINE
             if alone and _sweep_one(Path(entry.path)):
                 gone.append(Path(entry.path))
     return gone
@@ -253,4 +253,4 @@ def _remove(path: Path) -> None:
         path.rmdir()
 
 
-atexit.register(leave)
+atexit.register(remove_own_folders)

@@ -16,7 +16,7 @@ _PLAIN = (1e-3, 1e6)
 
 
 def plain(value: float, *, digits: int = 3) -> str:
-    """So many significant digits; with a power of ten only below 0.001 and from a million on.
+    """A number with a given count of significant digits; with a power of ten only below 0.001 and from a million on.
 
     Args:
         value: any number; what is not finite is named as Python names it.
@@ -45,7 +45,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def done(count: int, noun: str, *, of: str = "") -> str:
-    """So many things, perhaps of something, are done: as a sentence."""
+    """A sentence on how many things, perhaps of a larger number, are done."""
     return f"{counted(count, noun)}{of and f' of {of}'} {'is' if count == 1 else 'are'} done"
 
 

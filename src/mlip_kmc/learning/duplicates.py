@@ -1,7 +1,6 @@
 """Are two structures the same up to the order of their atoms, a translation, and small displacements?
 
-    same_structure(first, second, tolerance_A=0.02)
-    duplicates_of(structures)                      # [None, 0, None, ...]: the earlier one that each repeats
+    duplicates_of(structures, tolerance_A=0.02)    # [None, 0, None, ...]: the earlier one that each repeats
 
 First a fingerprint that neither order nor translation changes: each atom's distances to its nearest neighbours, sorted. When no
 atom moves by more than d, no distance changes by more than 2 d, and sorting never makes differences larger: structures whose
@@ -68,15 +67,13 @@ def fingerprint(atoms: Atoms) -> Fingerprint:
     )
 
 
-def same_structure(first: Atoms, second: Atoms, *, tolerance_A: float = TOLERANCE_A) -> bool:
-    """The same up to permutation, translation, and displacements of at most `tolerance_A` once the mean is taken off."""
-    return _same(first, fingerprint(first), second, fingerprint(second), tolerance_A)
-
-
 def duplicates_of(
     structures: Sequence[Atoms], *, tolerance_A: float = TOLERANCE_A
 ) -> list[int | None]:
-    """For each structure the first earlier one, no duplicate itself, that it repeats; None where there is none."""
+    """For each structure the first earlier one, no duplicate itself, that it repeats; None where there is none.
+
+    The same up to permutation, translation, and displacements of at most `tolerance_A` once the mean is taken off.
+    """
     prints = [fingerprint(atoms) for atoms in structures]
     found: list[int | None] = []
     for index, atoms in enumerate(structures):

@@ -142,8 +142,8 @@ def select_frames(
         kept_frames: in a fixed order, as `read_kept_frames` gives them.
         grade: the present potential's.
         select: no gamma shall be left at or above it.
-        halt: gamma above which searches are halted; it is only told.
-        most: so many frames at most.
+        halt: gamma above which searches are halted; it is only recorded.
+        most: the largest number of frames; None: no limit.
         tolerance_A: displacements up to here make a duplicate.
         warnings: to be kept with the result.
     """
@@ -220,7 +220,7 @@ def _chosen(frames: list[_Frame], choice: Choice, *, halt: float) -> list[Decisi
         _decision(
             frames[chosen.index].kept,
             FrameVerdict.SELECTED,
-            _why(chosen, halt=halt),
+            _reason_for(chosen, halt=halt),
             order=order,
             gamma_before=_digits(chosen.gamma_before),
             gamma_then=_digits(chosen.gamma_then),
@@ -233,7 +233,7 @@ def _chosen(frames: list[_Frame], choice: Choice, *, halt: float) -> list[Decisi
     ]
 
 
-def _why(chosen: Chosen, *, halt: float) -> str:
+def _reason_for(chosen: Chosen, *, halt: float) -> str:
     limit = "select" if chosen.gamma_then < halt else "halt"
     return (
         f"gamma {chosen.gamma_then:.4g} reaches {limit}; {chosen.rows} of its atoms enter the active set, whose log volume "

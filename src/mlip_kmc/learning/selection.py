@@ -122,7 +122,7 @@ def choose(
         candidates: each structure's projections by element, (atoms, n).
         inverses: by element, the inverse of the present active set, (n, n).
         select: no gamma shall be left at or above it.
-        most: so many structures at most.
+        most: the largest number of structures; None: no limit.
 
     Raises:
         ValueError: a threshold under 1, where no choice can end, or projections that are not finite.

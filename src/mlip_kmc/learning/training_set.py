@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 
 from mlip_kmc.ground.constants import BOHR_A, EV_PER_KCAL_PER_MOL, EV_PER_KJ_PER_MOL, HARTREE_EV
-from mlip_kmc.ground.errors import StructureError
+from mlip_kmc.ground.errors import StructureError, first_line
 from mlip_kmc.model.structure import Array, read_frames, text_of
 
 LENGTHS_A = {"A": 1.0, "bohr": BOHR_A, "nm": 10.0}
@@ -107,7 +107,7 @@ def _from_xyz(path: Path) -> list[Atoms]:
     try:
         return read_frames(path)
     except Exception as error:  # ASE's readers raise anything
-        raise StructureError(f"cannot read {path} as extended XYZ: {_first_line(error)}") from error
+        raise StructureError(f"cannot read {path} as extended XYZ: {first_line(error)}") from error
 
 
 def _from_pickle(path: Path, head: bytes) -> list[Atoms]:
@@ -121,7 +121,7 @@ def _from_pickle(path: Path, head: bytes) -> list[Atoms]:
                 atoms.arrays["forces"] = np.array(table["forces"].iloc[row], dtype=float)
     except Exception as error:  # whatever is in it
         raise StructureError(
-            f"cannot read the pickled training set {path}: {_first_line(error)}"
+            f"cannot read the pickled training set {path}: {first_line(error)}"
         ) from error
     return frames
 
@@ -143,7 +143,3 @@ def forces_of(atoms: Atoms, key: str, *, unit: str = "eV/A") -> Array:
         )
     forces: Array = np.asarray(found, dtype=float) * FORCES_EV_PER_A[unit]
     return forces
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

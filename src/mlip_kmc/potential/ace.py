@@ -144,8 +144,11 @@ class AcePotential:
         for name, least_A in minimum_distance_A.items():
             if not least_A < self.cutoff_A:  # LAMMPS counts neighbours within the cutoff only
                 raise PotentialError(
-                    f"the minimum distance of {name} ({least_A:g} A) is not less than the cutoff of {self.yace} "
-                    f"({self.cutoff_A:g} A); give one between atoms that overlap and atoms that are bonded"
+                    (
+                        f"the minimum distance of {name} ({least_A:g} A) is not less than the cutoff of {self.yace} "
+                        f"({self.cutoff_A:g} A)"
+                    ),
+                    advice="give one between atoms that overlap and atoms that are bonded",
                 )
         training = self.record.training if self.record else None
         warning = check_training(
@@ -206,8 +209,8 @@ class AcePotential:
             if record.model_dump()[key] != found:
                 path = record_path(self.yace)
                 raise PotentialError(
-                    f"the potential's record {path} was altered: its {key} is not what the files hold; "
-                    f"{advice(path)}"
+                    f"the potential's record {path} was altered: its {key} is not what the files hold",
+                    advice=advice(path),
                 )
 
     def new_record(self) -> PotentialRecord:
@@ -235,8 +238,8 @@ class AcePotential:
         if unknown or not species:
             names = ", ".join(map(repr, unknown)) or "a structure without atoms"
             raise PotentialError(
-                f"{self.yace} does not know {names}; it knows {', '.join(self.elements)}; "
-                "use another structure or potential"
+                f"{self.yace} does not know {names}; it knows {', '.join(self.elements)}",
+                advice="use another structure or potential",
             )
         if self.evaluator not in ("product", "recursive"):
             raise PotentialError(
@@ -284,7 +287,8 @@ def _gamma_files(
         if not (path and path.is_file()):
             missing = f"there is no file {path}" if path else "none is named"
             raise PotentialError(
-                f"the extrapolation grade of {yace} needs its {what}, but {missing}; name both or neither"
+                f"the extrapolation grade of {yace} needs its {what}, but {missing}",
+                advice="name both or neither",
             )
     return basis and basis.absolute(), active_set and active_set.absolute()
 
@@ -296,13 +300,16 @@ def _gamma_facts(
     basis = BBasis.read(basis_path)
     if set(basis.elements) != set(outline.elements):
         raise PotentialError(
-            f"the B-basis {basis.path} is of {', '.join(basis.elements)}, but {yace} is of "
-            f"{', '.join(outline.elements)}; give the .yaml that the .yace was made from"
+            (
+                f"the B-basis {basis.path} is of {', '.join(basis.elements)}, but {yace} is of "
+                f"{', '.join(outline.elements)}"
+            ),
+            advice="give the .yaml that the .yace was made from",
         )
     if not abs(basis.cutoff_A - outline.cutoff_A) <= 1e-6 * outline.cutoff_A:
         raise PotentialError(
-            f"the B-basis {basis.path} has a cutoff of {basis.cutoff_A} A, but {yace} one of "
-            f"{outline.cutoff_A} A; give the .yaml that the .yace was made from"
+            f"the B-basis {basis.path} has a cutoff of {basis.cutoff_A} A, but {yace} one of {outline.cutoff_A} A",
+            advice="give the .yaml that the .yace was made from",
         )
     active_set = ActiveSet.read(active_set_path, basis=basis, allow_blind=allow_blind)
     return {

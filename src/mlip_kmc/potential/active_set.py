@@ -82,7 +82,7 @@ class ActiveSet:
             data = path.read_bytes()
         except OSError as error:
             raise PotentialError(
-                f"cannot read the active set {path}: {error.strerror}; {_ADVICE}"
+                f"cannot read the active set {path}: {error.strerror}", advice=_ADVICE
             ) from error
         inverses = {}
         try:
@@ -92,7 +92,7 @@ class ActiveSet:
                     inverses[element] = _checked(path, archive, entry, element)
         except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
             raise PotentialError(
-                f"{path} is not an active set, or a truncated or damaged one; {_ADVICE}"
+                f"{path} is not an active set, or a truncated or damaged one", advice=_ADVICE
             ) from error
         kind = _kind(path, {element: len(inverse) for element, inverse in inverses.items()}, basis)
         found = cls(
@@ -104,7 +104,7 @@ class ActiveSet:
             },
         )
         if found.blindness and not allow_blind:
-            raise PotentialError(f"{found.blindness}, and nothing would halt; {BLIND_ADVICE}")
+            raise PotentialError(f"{found.blindness}, and nothing would halt", advice=BLIND_ADVICE)
         return found
 
 
@@ -125,15 +125,19 @@ def _entries(path: Path, archive: zipfile.ZipFile, basis: BBasis) -> dict[str, z
     if len(entries) != len(archive.infolist()) or set(entries) != set(basis.elements):
         found = ", ".join(repr(name[:20]) for name in sorted(entries)) or "nothing"
         raise PotentialError(
-            f"the active set {path} is of {found}, but the B-basis {basis.path} is of {', '.join(map(repr, basis.elements))}; "
-            f"{_ADVICE}"
+            (
+                f"the active set {path} is of {found}, but the B-basis {basis.path} is of "
+                f"{', '.join(map(repr, basis.elements))}"
+            ),
+            advice=_ADVICE,
         )
     packed = [
         element for element, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED
     ]
     if packed:
         raise PotentialError(
-            f"the active set {path} is compressed, and LAMMPS would not see {', '.join(packed)}; {_ADVICE}"
+            f"the active set {path} is compressed, and LAMMPS would not see {', '.join(packed)}",
+            advice=_ADVICE,
         )
     return entries
 
@@ -150,21 +154,25 @@ def _checked(
     where = f"the array of {element} in the active set {path}"
     if dtype.hasobject:
         raise PotentialError(
-            f"{where} holds pickled Python objects, which are never loaded; {_ADVICE}"
+            f"{where} holds pickled Python objects, which are never loaded", advice=_ADVICE
         )
     if dtype != _FLOAT64:
-        raise PotentialError(f"{where} is of the type {dtype}, but LAMMPS reads float64; {_ADVICE}")
+        raise PotentialError(
+            f"{where} is of the type {dtype}, but LAMMPS reads float64", advice=_ADVICE
+        )
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
-        raise PotentialError(f"{where} has the shape {shape}, which is not square; {_ADVICE}")
+        raise PotentialError(f"{where} has the shape {shape}, which is not square", advice=_ADVICE)
     if by_columns and shape[0] > 1:
         raise PotentialError(
-            f"{where} is stored by columns, and LAMMPS would read it transposed; {_ADVICE}"
+            f"{where} is stored by columns, and LAMMPS would read it transposed", advice=_ADVICE
         )
     numbers: npt.NDArray[np.float64] = np.frombuffer(data, dtype=_FLOAT64, offset=stream.tell())
     if numbers.size != shape[0] * shape[1]:
         raise ValueError("fewer or more numbers than its shape says")
     if not np.isfinite(numbers).all() or not numbers.any():
-        raise PotentialError(f"{where} holds numbers that are not finite, or zeros only; {_ADVICE}")
+        raise PotentialError(
+            f"{where} holds numbers that are not finite, or zeros only", advice=_ADVICE
+        )
     return numbers.reshape(shape)
 
 
@@ -179,6 +187,9 @@ def _kind(path: Path, sizes: dict[str, int], basis: BBasis) -> Literal["linear",
         return "full"
     element = next(element for element, size in sizes.items() if size != basis.functions[element])
     raise PotentialError(
-        f"the active set {path} has {sizes[element]} functions of {element}, but the B-basis {basis.path} has "
-        f"{basis.functions[element]}: they do not belong together; {_ADVICE}"
+        (
+            f"the active set {path} has {sizes[element]} functions of {element}, but the B-basis {basis.path} has "
+            f"{basis.functions[element]}: they do not belong together"
+        ),
+        advice=_ADVICE,
     )

@@ -302,5 +302,8 @@ def _repulsion(section: RepulsionSection, what: str) -> Zbl | LennardJones | Non
             return Zbl(**section.zbl.model_dump())
         return LennardJones(**section.lj.model_dump()) if section.lj else None
     except ValidationError as error:
-        said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise PotentialError(f"{what}: {said}") from error
+        problem = error.errors(include_url=False)[0]
+        reason = problem.get("ctx", {}).get(
+            "error", problem["msg"]
+        )  # of our own validator, or pydantic's
+        raise PotentialError(f"{what}: {reason}") from error

@@ -58,24 +58,29 @@ class BBasis:
             )
         except OSError as error:
             raise PotentialError(
-                f"cannot read the B-basis {path}: {error.strerror}; {_ADVICE}"
+                f"cannot read the B-basis {path}: {error.strerror}", advice=_ADVICE
             ) from error
         except UnicodeDecodeError as error:
-            raise PotentialError(f"{path} is not a B-basis: it is not text; {_ADVICE}") from error
+            raise PotentialError(
+                f"{path} is not a B-basis: it is not text", advice=_ADVICE
+            ) from error
         except (yaml.YAMLError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             where = f" at line {mark.line + 1}" if mark else ""
             raise PotentialError(
-                f"the B-basis {path} is truncated or damaged{where}; {_ADVICE}"
+                f"the B-basis {path} is truncated or damaged{where}", advice=_ADVICE
             ) from error
         blocks = raw.get("species") if isinstance(raw, dict) else None
         if not isinstance(blocks, list) or not blocks:
-            raise PotentialError(f"{path} is not a B-basis: it has no species blocks; {_ADVICE}")
+            raise PotentialError(
+                f"{path} is not a B-basis: it has no species blocks", advice=_ADVICE
+            )
         try:
             return cls._of(path, blocks, hashlib.sha256(data).hexdigest())
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise PotentialError(
-                f"{path} is not a whole B-basis: a species block has no usable {_missing(error)}; {_ADVICE}"
+                f"{path} is not a whole B-basis: a species block has no usable {_missing(error)}",
+                advice=_ADVICE,
             ) from error
 
     @classmethod

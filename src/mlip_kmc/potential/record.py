@@ -141,30 +141,33 @@ def read_record(path: Path) -> PotentialRecord | None:
         return None
     except OSError as error:
         raise PotentialError(
-            f"cannot read the potential's record {path}: {error.strerror}; {advice(path)}"
+            f"cannot read the potential's record {path}: {error.strerror}", advice=advice(path)
         ) from error
     except JsonError as error:
         raise PotentialError(
-            f"the potential's record {path} is damaged or truncated: {error}; {advice(path)}"
+            f"the potential's record {path} is damaged or truncated: {error}", advice=advice(path)
         ) from error
     if not known:
         raise PotentialError(
-            f"the potential's record {path} has a format that is not {FORMAT}: it was written by another "
-            f"version of mlip-kmc; {advice(path)}"
+            (
+                f"the potential's record {path} has a format that is not {FORMAT}: it was written by another version "
+                "of mlip-kmc"
+            ),
+            advice=advice(path),
         )
     try:
         return PotentialRecord.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         said = explain(error, PotentialRecord)[0]
         raise PotentialError(
-            f"the potential's record {path} is not a whole one: {said}; {advice(path)}"
+            f"the potential's record {path} is not a whole one: {said}", advice=advice(path)
         ) from error
 
 
-def advice(record: Path) -> str:
-    """What to do about a record that is of no use."""
+def advice(record: Path, *, restored: str = "it") -> str:
+    """What to do about a record that is of no use; `restored` is the object that may be restored."""
     yace = record.with_name(record.name.removesuffix(".record.json") + ".yace")
-    return f"restore it, or write a new one with `mlip-kmc potential record --force {shlex.quote(str(yace))}`"
+    return f"restore {restored}, or write a new one with `mlip-kmc potential record --force {shlex.quote(str(yace))}`"
 
 
 def check_digests(
@@ -186,19 +189,21 @@ def check_digests(
             continue
         if file is None:
             raise PotentialError(
-                f"the .{kind} file {path.name.removesuffix('.record.json')}.{kind} that the record {path} "
-                f"names ({short(expected)}) is not in use; {_restore(path)}"
+                (
+                    f"the .{kind} file {path.name.removesuffix('.record.json')}.{kind} that the record {path} names "
+                    f"({short(expected)}) is not in use"
+                ),
+                advice=advice(path, restored="the file"),
             )
         wanted = (
             f"the record {path} is of {short(expected)}"
             if expected
             else f"the record {path} knows of none"
         )
-        raise PotentialError(f"{file} is {short(str(digest))}, but {wanted}; {_restore(path)}")
-
-
-def _restore(path: Path) -> str:
-    return advice(path).replace("restore it", "restore the file")
+        raise PotentialError(
+            f"{file} is {short(str(digest))}, but {wanted}",
+            advice=advice(path, restored="the file"),
+        )
 
 
 def short(digest: str) -> str:

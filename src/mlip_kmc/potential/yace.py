@@ -81,30 +81,30 @@ class Outline:
             text = data.decode("utf-8")
         except OSError as error:
             raise PotentialError(
-                f"cannot read the potential {path}: {error.strerror}; name a .yace file"
+                f"cannot read the potential {path}: {error.strerror}", advice="name a .yace file"
             ) from error
         except UnicodeDecodeError as error:
             raise PotentialError(
-                f"{path} is not a .yace potential: it is not text; {_FETCH}"
+                f"{path} is not a .yace potential: it is not text", advice=_FETCH
             ) from error
         try:
             sections = _Reader(text).sections()
         except (yaml.YAMLError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             where = f" at line {mark.line + 1}" if mark else ""
-            raise PotentialError(f"{path} is truncated or damaged{where}; {_FETCH}") from error
+            raise PotentialError(f"{path} is truncated or damaged{where}", advice=_FETCH) from error
         except _RefusedError as error:
-            raise PotentialError(f"LAMMPS cannot read {path}: {error}; {_FETCH}") from error
+            raise PotentialError(f"LAMMPS cannot read {path}: {error}", advice=_FETCH) from error
         missing = [name for name in ("elements", "bonds", "functions") if name not in sections]
         if missing:
             raise PotentialError(
-                f"{path} is not a .yace potential, or a truncated one (it has no {', '.join(missing)}); "
-                "pace_yaml2yace makes one from a B-basis .yaml"
+                f"{path} is not a .yace potential, or a truncated one (it has no {', '.join(missing)})",
+                advice="pace_yaml2yace makes one from a B-basis .yaml",
             )
         try:
             return cls._of(sections, hashlib.sha256(data).hexdigest())
         except _RefusedError as error:
-            raise PotentialError(f"LAMMPS cannot read {path}: {error}; {_FETCH}") from error
+            raise PotentialError(f"LAMMPS cannot read {path}: {error}", advice=_FETCH) from error
 
     @classmethod
     def _of(cls, sections: Mapping[str, Any], digest: str) -> Self:

@@ -21,6 +21,7 @@ from mlip_kmc.evaluate.calculator import calculator_of, evaluated
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.programs import Program, ProgramEnd
+from mlip_kmc.ground.programs.logs import lammps_error
 from mlip_kmc.potential import AcePotential, DrivenPotential
 from mlip_kmc.release import members
 from mlip_kmc.release.gate import LIMITS, Check, measured
@@ -143,7 +144,7 @@ def by_lammps(folder: Path, *, atoms: int) -> Evaluation:
         if line.startswith(_ENERGY) and line.endswith(" eV")
     ]
     if done.end is not ProgramEnd.EXITED or done.returncode != 0 or not energies:
-        said = next((line for line in done.tail().splitlines() if "ERROR" in line), done.end.value)
+        said = lammps_error(done.tail()) or done.end.value
         raise PotentialError(f"LAMMPS does not run {members.IN_EXAMPLE}: {said}")
     try:
         forces = np.loadtxt(folder / "forces.txt", skiprows=9, ndmin=2)[:, 1:]

@@ -6,7 +6,7 @@ check = halts_check(events=view.events, searches=view.searches, present=view.num
 from collections.abc import Sequence
 
 from mlip_kmc.model.records import Event, SearchRecord
-from mlip_kmc.release.gate import LIMITS, Check, CheckVerdict, measured, not_tested
+from mlip_kmc.release.gate import LIMITS, Check, Verdict, measured, not_tested
 
 
 def halts_check(
@@ -49,10 +49,10 @@ def halts_check(
         about=about,
         detail=f"{looked_at} searches of {len(states)} states",
     )
-    if halt and found.verdict is CheckVerdict.PASSED:  # a halt before the first registered search
+    if halt and found.verdict is Verdict.PASSED:  # a halt before the first registered search
         return found.model_copy(
             update={
-                "verdict": CheckVerdict.FAILED,
+                "verdict": Verdict.FAILED,
                 "number": None,
                 "detail": "the run stands halted",
             }

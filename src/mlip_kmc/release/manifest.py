@@ -40,7 +40,6 @@ from mlip_kmc.release.settings import (
 FORMAT = 2
 """It changes with the meaning of a key."""
 _SCHEMA = "urn:mlip-kmc:release-manifest:"
-SCHEMA_ID = f"{_SCHEMA}{FORMAT}"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 PREFIX = "release_v"
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlip_kmc.evaluate.smoothness import largest_jump
-from mlip_kmc.release.gate import LIMITS, Check, CheckVerdict, measured
+from mlip_kmc.release.gate import LIMITS, Check, Verdict, measured
 
 
 def cutoff_check(cutoffs_A: Mapping[str, Sequence[float]], *, calculator: Any) -> Check:
@@ -50,7 +50,7 @@ def baseline_check(pairs: Mapping[str, tuple[float, float]], *, calculator: Any)
         return Check(
             name="baseline",
             about=about,
-            verdict=CheckVerdict.PASSED,
+            verdict=Verdict.PASSED,
             detail="the potential has no baseline",
         )
     found = {}

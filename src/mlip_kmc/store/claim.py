@@ -1,7 +1,7 @@
 """Who works in a run directory: one process at a time, on whatever node, also where network locks cannot be trusted.
 
     claim = Claim(run_dir)
-    claim.take()             # RunStateError while another process has it
+    claim.take()             # RunInUseError while another process has it
     claim.check()            # before every commit: RunStateError if somebody took it over
     claim.release()
 
@@ -26,7 +26,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mlip_kmc.ground.environment import job_name, node_name
-from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.ground.errors import RunInUseError, RunStateError
 from mlip_kmc.ground.files import storage_errors, write_durably
 from mlip_kmc.ground.programs import AwakeClock
 from mlip_kmc.ground.scratch import boot_id
@@ -87,7 +87,7 @@ class Claim:
         """Take it, or take over that of a dead process (which may last `dead_after_s`).
 
         Raises:
-            RunStateError: a living process has it.
+            RunInUseError: a living process has it.
             StorageError: the directory cannot be written.
         """
         with storage_errors(self._directory / "lock"):
@@ -230,9 +230,9 @@ class Claim:
     def _read(self) -> Holder | None:
         return _holder_of(self._path)
 
-    def _in_use(self, holder: Holder | None) -> RunStateError:
+    def _in_use(self, holder: Holder | None) -> RunInUseError:
         who = holder or "another process"
-        return RunStateError(
+        return RunInUseError(
             f"the run directory {self._directory} is in use by {who}; wait for it, stop it, or choose another "
             "--dir"
         )

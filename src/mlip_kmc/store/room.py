@@ -4,6 +4,7 @@ require_room(run_dir)                                       # StorageError, of t
 wait_for_room(error, run_dir=run_dir, limit_min=None, ...)  # True when there is room again
 """
 
+import logging
 import math
 import threading
 import time
@@ -17,7 +18,8 @@ from mlip_kmc.ground.wording import size
 ROOM_BYTES = 50_000_000
 """A run goes on only with so much: a commit takes less, and a disk that is nearly full is filled by others."""
 _POLL_S = 5.0
-_RUN_AGAIN = "; make room and run the same command again"
+_log = logging.getLogger(__name__)
+_ADVICE = "make room and run the same command again"
 
 
 def require_room(run_dir: Path) -> None:
@@ -28,8 +30,8 @@ def require_room(run_dir: Path) -> None:
     """
     if not has_room(run_dir, probe_bytes=ROOM_BYTES):
         error = StorageError(
-            f"there is no room for {size(ROOM_BYTES)} in {run_dir}, which a run needs to start and to go on"
-            f"{_RUN_AGAIN}"
+            f"there is no room for {size(ROOM_BYTES)} in {run_dir}, which a run needs to start and to go on",
+            advice=_ADVICE,
         )
         error.full = True
         raise error
@@ -42,7 +44,6 @@ def wait_for_room(
     limit_min: float | None,
     stop: threading.Event,
     drain: threading.Event,
-    on_note: Callable[[str], None],
     beat: Callable[[str], None],
 ) -> bool:
     """Wait until there is room; False when that takes longer than it may, or the run is to stop.
@@ -53,13 +54,10 @@ def wait_for_room(
         limit_min: of the wait; None: none.
         stop: the run is to stop.
         drain: likewise, when its searches have ended.
-        on_note: takes a line for the user.
         beat: takes the run's phase, for `status`.
     """
     deadline = math.inf if limit_min is None else time.monotonic() + limit_min * 60
-    on_note(
-        f"paused: {str(error).replace(_RUN_AGAIN, '')}; it goes on when there are {size(ROOM_BYTES)}"
-    )
+    _log.info("paused: %s; it goes on when there are %s", error.fault, size(ROOM_BYTES))
     while time.monotonic() < deadline and not drain.is_set():
         beat("paused: the disk is full")
         if stop.wait(
@@ -67,6 +65,6 @@ def wait_for_room(
         ):  # also before the first look: there may seem to be room where writing fails again
             return False
         if has_room(run_dir, probe_bytes=ROOM_BYTES):
-            on_note("there is room again: the run goes on from its last commit")
+            _log.info("there is room again: the run goes on from its last commit")
             return True
     return False

@@ -1,10 +1,10 @@
-"""Who is there: the workers' roll, and which of them have said nothing for too long.
+"""Attendance of workers: which are there, and which have sent no heartbeat for too long.
 
-    attendance = Attendance(changed=feed)                       # told by dask's scheduler
+    attendance = Attendance(changed=feed)                       # called by dask's scheduler
     attendance.roll().total                                     # searches that can run at a time, now
 
     silence = Silence(limit_s=60.0)
-    for address in silence.look({address: last_seen_s, ...}):   # every second or so
+    for address in silence.silent_now({address: last_seen_s, ...}):   # every second or so
         ...
 
 dask's own check (`worker-ttl`) compares a heartbeat's time with the clock on the wall. When the scheduler's process was stopped
@@ -73,13 +73,13 @@ class Attendance(SchedulerPlugin):  # type: ignore[misc]
         self._since = time.monotonic()
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
-        """dask tells that a worker is there: it counts from when it takes searches."""
+        """Called by dask when a worker joins: it counts from when it takes searches."""
         task = asyncio.ensure_future(self.enter(scheduler, worker))
         self._entering.add(task)
         task.add_done_callback(self._entering.discard)
 
     async def enter(self, scheduler: Any, worker: str) -> None:
-        """dask tells of a worker before it runs; what is sent meanwhile would wait behind the searches of another."""
+        """dask calls `add_worker` before the worker runs; a search sent meanwhile would wait behind those of another worker."""
         state = scheduler.workers[worker]
         while state.status is not Status.running:
             await asyncio.sleep(_LOOK_S)
@@ -92,7 +92,7 @@ class Attendance(SchedulerPlugin):  # type: ignore[misc]
         self._changed()
 
     def remove_worker(self, scheduler: Any, worker: str, *, stimulus_id: str, **_: Any) -> None:  # noqa: ARG002
-        """dask tells that a worker is gone."""
+        """Called by dask when a worker is gone."""
         with self._lock:
             self._count()
             self._names.pop(worker, None)
@@ -124,7 +124,7 @@ class Silence:
     """Workers that have not been heard of for too long, by the time in which the scheduler was awake to hear them."""
 
     def __init__(self, *, limit_s: float, clock: AwakeClock | None = None) -> None:
-        """Nobody is known yet.
+        """No worker is known yet.
 
         Args:
             limit_s: of silence; no less than four of dask's heartbeats, which come from every 0.5 s (up to 10 workers) on.
@@ -140,8 +140,8 @@ class Silence:
         self._gone: dict[str, float] = {}  # by address: how long it had been silent
         self._slept_s, self._woke = 0.0, -math.inf
 
-    def look(self, last_seen: Mapping[str, float]) -> list[str]:
-        """Who is silent for too long.
+    def silent_now(self, last_seen: Mapping[str, float]) -> list[str]:
+        """Addresses of the workers whose last heartbeat is too old.
 
         Args:
             last_seen: when the last heartbeat of each worker came, by whatever clock.

@@ -16,7 +16,7 @@ sent, and a worker that dies takes only what it ran. In this process, where no w
 a thread which is done goes on at once.
 
 Workers come back: in this process a worker that dask has lost is replaced; one of another process starts itself again
-(`workers/crew.py`). `lost` tells when nothing can come back.
+(`workers/crew.py`). `lost` is true when no search can come back any more.
 """
 
 import asyncio
@@ -40,14 +40,14 @@ from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import ProgramError
 from mlip_kmc.workers.attendance import Attendance, Roll, Silence
 from mlip_kmc.workers.crew import PLUGIN_NAME, Canceller
-from mlip_kmc.workers.dask_settings import settle
+from mlip_kmc.workers.dask_settings import configure_dask
 from mlip_kmc.workers.keys import Connection, Keys
 from mlip_kmc.workers.task import Task, TaskOutcome, run_task
 
 MOST_DEATHS = 3
 """A search whose worker died so often is given up: it, not the node, is to blame."""
 SILENT_S = 60.0
-"""A worker that joined is given up when it has said nothing for so long: its node is dead, or asleep."""
+"""A worker without a heartbeat for this time is given up: its node is dead, or asleep."""
 _KEY = "search-"
 _LOOKS = 20
 
@@ -93,7 +93,7 @@ class SearchCluster:
         Args:
             workers: how many clients run at a time; each uses one processor.
         """
-        settle()
+        configure_dask()
         return cls(
             LocalCluster(
                 n_workers=1,
@@ -121,12 +121,12 @@ class SearchCluster:
             file: is written, with the keys of this start.
             files: sha256 of what searches read, by absolute path.
             interface: the network interface to listen on, as `ib0`; None: that of the default route.
-            silent_s: a worker that has said nothing for so long, while this process was awake, is given up.
+            silent_s: a worker without a heartbeat for this time, while this process was awake, is given up.
 
         Raises:
             ProgramError: there is no such interface. StorageError: the file could not be written.
         """
-        settle()
+        configure_dask()
         keys = Keys.make()
         where = {"interface": interface} if interface else {"host": "0.0.0.0"}  # noqa: S104 - TLS, certificates asked of both
         try:
@@ -276,11 +276,11 @@ class SearchCluster:
         await worker
 
     async def _listen(self, silence: Silence, interval_s: float) -> None:
-        """In dask's thread: give up workers that have said nothing for too long."""
+        """In dask's thread: give up workers whose last heartbeat is too old."""
         scheduler = self._cluster.scheduler
         while not self._closing:
             await asyncio.sleep(interval_s)
-            for address in silence.look(
+            for address in silence.silent_now(
                 {address: worker.last_seen for address, worker in scheduler.workers.items()}
             ):
                 await scheduler.remove_worker(address, stimulus_id=f"{_KEY}silent")

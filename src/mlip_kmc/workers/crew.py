@@ -1,6 +1,6 @@
 """What joins a run from another process or node: searches at a time, each in a process of its own.
 
-    Crew(run_dir, slots=4, say=print).serve(patience_s=600.0)       # until the run ends
+    Crew(run_dir, slots=4).serve(patience_s=600.0)       # until the run ends; what happens is logged
 
 A process of its own for each slot, so that whatever kills one takes one search with it. They are forked from one process
 that has imported everything, and share its memory.
@@ -8,6 +8,7 @@ that has imported everything, and share its memory.
 
 import asyncio
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -15,7 +16,6 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import metadata
@@ -30,14 +30,15 @@ from mlip_kmc.ground.environment import node_name, scratch_directory
 from mlip_kmc.ground.errors import ProgramError, RunStateError, StorageError
 from mlip_kmc.ground.files import sha256_of, storage_errors
 from mlip_kmc.ground.programs import AwakeClock, check_cpu
-from mlip_kmc.ground.scratch import PLACE, leave, make, remove, sweep
+from mlip_kmc.ground.scratch import PLACE, make, remove, remove_own_folders, sweep
 from mlip_kmc.ground.wording import counted
-from mlip_kmc.workers.dask_settings import settle
+from mlip_kmc.workers.dask_settings import configure_dask
 from mlip_kmc.workers.keys import Connection, connection_file
 
 PLUGIN_NAME = "mlip-kmc-canceller"
 LEAST_SCRATCH_BYTES = 200_000_000
 """What a search directory and its logs may need, with room to spare."""
+_log = logging.getLogger(__name__)
 _POLL_S = 0.5
 _LONGEST_LOOK_S = 5.0
 _RETRY_S = 3.0
@@ -55,12 +56,12 @@ class Canceller(WorkerPlugin):  # type: ignore[misc]
         self._prefix = prefix
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-        """dask tells of each change of a task."""
+        """Called by dask at each change of a task."""
         if start == "executing" and finish == "released" and str(key).startswith(self._prefix):
             cancel_jobs([str(key)])
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002
-        """dask tells that the worker goes."""
+        """Called by dask when the worker ends."""
         cancel_all_jobs()
 
 
@@ -71,14 +72,12 @@ class Crew:
     Attributes:
         run_dir: of the run to work for.
         slots: searches at a time.
-        say: takes a line on what happens.
         interface: the network interface to be reached on, or None.
         stop: set it, and the crew leaves.
     """
 
     run_dir: Path
     slots: int
-    say: Callable[[str], None]
     interface: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     _members: dict[int, ForkServerProcess] = field(default_factory=dict)
@@ -89,7 +88,7 @@ class Crew:
         """Work until the run ends.
 
         Args:
-            patience_s: so long it waits for a run that has not begun, or whose process died; time in which this process was
+            patience_s: how long it waits for a run that has not begun, or whose process died; time in which this process was
                 stopped does not count, as the run may have been stopped with it.
 
         Raises:
@@ -106,23 +105,22 @@ class Crew:
             while not self.stop.wait(_POLL_S):
                 there = Connection.read(file)
                 if there is None and joined is not None:
-                    self.say("the run has ended")
+                    _log.info("the run has ended")
                     return
                 if there is not None and there != joined:
-                    self._dismiss()
+                    self._stop_members()
                     self._check(there)
-                    self.say(
-                        f"joining the run at {there.addresses[0]}, {counted(self.slots, 'search')} at a time"
-                    )
+                    searches = counted(self.slots, "search")
+                    _log.info("joining the run at %s, %s at a time", there.addresses[0], searches)
                     joined = there
                 now = clock.now()
-                if joined is not None and self._keep_up(joined):
+                if joined is not None and self._start_missing(joined):
                     last_seen = now
                 if now - last_seen > patience_s:
-                    self.say(f"no run in {self.run_dir} for {patience_s / 60:g} min")
+                    _log.info("no run in %s for %g min", self.run_dir, patience_s / 60)
                     return
         finally:
-            self._dismiss()
+            self._stop_members()
 
     def _check(self, connection: Connection) -> None:
         if connection.version != metadata.version("mlip-kmc"):
@@ -143,7 +141,7 @@ class Crew:
                     f"{name} has another content here than where the run is; give all nodes the same files"
                 )
 
-    def _keep_up(self, connection: Connection) -> bool:
+    def _start_missing(self, connection: Connection) -> bool:
         """Start the members that are missing; True while any of them is connected or on its way."""
         now = time.monotonic()
         for slot, member in list(self._members.items()):
@@ -157,7 +155,7 @@ class Crew:
         if now >= self._not_before:
             for slot in range(self.slots):
                 if slot not in self._members:
-                    self._members[slot] = self._hire(connection, slot)
+                    self._members[slot] = self._start_member(connection, slot)
         return any(
             member.is_alive() and (Path(self._marks) / str(slot)).exists()
             for slot, member in self._members.items()
@@ -170,7 +168,7 @@ class Crew:
         how = (
             f"signal {signal.Signals(-exitcode).name}" if exitcode < 0 else f"exit code {exitcode}"
         )
-        self.say(f"a worker process died ({how}); it is started again")
+        _log.info("a worker process died (%s); it is started again", how)
         if len(self._deaths) >= _MOST_RAPID_DEATHS * self.slots:
             raise ProgramError(
                 f"worker processes on {_machine()} died {len(self._deaths)} times in a short time, the "
@@ -184,7 +182,7 @@ class Crew:
             self._marks_made = str(make("worker"))
         return self._marks_made
 
-    def _hire(self, connection: Connection, slot: int) -> ForkServerProcess:
+    def _start_member(self, connection: Connection, slot: int) -> ForkServerProcess:
         mark = Path(self._marks) / str(slot)
         mark.unlink(missing_ok=True)
         context = multiprocessing.get_context("forkserver")
@@ -196,8 +194,8 @@ class Crew:
         member.start()
         return member
 
-    def _dismiss(self) -> None:
-        """Let everybody go: ask first."""
+    def _stop_members(self) -> None:
+        """Stop all members: ask first."""
         for member in self._members.values():
             with contextlib.suppress(ProcessLookupError):
                 member.terminate()
@@ -237,11 +235,11 @@ def _check_scratch() -> None:
 
 def work(connection: Connection, name: str, mark: Path, interface: str | None) -> None:
     """One worker process: join, and run one search at a time until the scheduler goes; never returns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the crew tells
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the crew ends its members
     _end_with_parent()
-    settle()
+    configure_dask()
     result = asyncio.run(_work(connection, name, mark, interface))
-    leave()
+    remove_own_folders()
     os._exit(result)  # threads of searches must not hold it up
 
 
@@ -275,7 +273,7 @@ _leaving: set[asyncio.Task[Any]] = set()  # the loop keeps weak references only
 
 
 def _leave(worker: Any) -> None:
-    """Politely: what it ran is run elsewhere, and nobody is blamed."""
+    """Close the worker gracefully: dask runs its searches elsewhere, and counts no death of a worker against them."""
     cancel_all_jobs()
     task = asyncio.ensure_future(worker.close_gracefully(reason="leaving"))
     _leaving.add(task)
@@ -283,7 +281,7 @@ def _leave(worker: Any) -> None:
 
 @lru_cache(maxsize=1)
 def _end_with_parent() -> None:
-    """The kernel's signal at a parent's death is the fork server's here; the crew's own end is told by its sentinel."""
+    """The kernel's signal at a parent's death is the fork server's here; the crew's own end is seen by its sentinel."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()

@@ -5,7 +5,7 @@ from functools import cache
 
 
 @cache
-def settle() -> None:
+def configure_dask() -> None:
     """Set them, once in a process: no dashboard, no memory manager, patience with slow nodes and none with dead ones."""
     import dask
     from distributed.node import ServerNode

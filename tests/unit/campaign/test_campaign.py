@@ -111,18 +111,20 @@ def test_without_a_halt_it_comes_back_as_its_run_did(tmp_path, campaign, status,
     assert explorer.calls == 2
 
 
-def test_a_halt_leads_to_a_selection_and_the_campaign_says_where_it_stops(tmp_path, campaign):
+def test_a_halt_leads_to_a_selection_and_the_campaign_says_where_it_stops(
+    tmp_path, campaign, caplog
+):
     explorer = Explorer(
         result(Status.HALTED), frames=[frame(unknown(4)), frame(KNOWN, step=7, kind=Kind.CANDIDATE)]
     )
-    notes = []
-    ending = campaign(explorer, on_note=notes.append).run()
+    caplog.set_level("INFO", logger="mlip_kmc.campaign")
+    ending = campaign(explorer).run()
     assert ending.exit_code == EXIT_HALTED
     assert ending.line.startswith("stops here today: 1 structure waits for labels in ")
     assert ending.line.endswith(
         "selection/selected.xyz; labels, refit and refresh are done by hand"
     )
-    assert notes == [
+    assert [record.getMessage() for record in caplog.records] == [
         "round 1: explore",
         "halted: as the test wants it",
         "round 1: select",

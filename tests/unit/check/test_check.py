@@ -116,9 +116,12 @@ def test_ratios_of_pairs():
 
 
 def test_an_error_keeps_its_family_and_loses_what_is_removed():
-    found = failure("minimum", PotentialError("no energy: boom; the job is kept at /tmp/x/point"))
+    kept = PotentialError("no energy: boom", kept=Path("gone/point"))
+    assert str(kept) == "no energy: boom; the job is kept at gone/point"
+    found = failure("minimum", kept)
     assert (found.level, found.exit_code, found.text) == (Level.FAIL, 4, "no energy: boom")
-    assert failure("m", PotentialError("check it (the job is kept at /tmp/x)")).text == "check it"
+    advised = PotentialError("no energy", kept=Path("gone"), advice="check it")
+    assert failure("m", advised).text == "no energy; check it"
     odd = failure("gamma", RuntimeError("bad\nlines"))
     assert (odd.exit_code, odd.text) == (1, "unexpected RuntimeError: bad lines")
 

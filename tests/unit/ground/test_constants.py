@@ -23,7 +23,6 @@ def test_they_are_those_of_codata_2018():
     )
     for found, theirs in (
         (constants.GPA_PER_EV_A3, 1 / ase.GPa),
-        (constants.BOLTZMANN_EV_PER_K, ase.kB),
         (constants.ATOMIC_MASS_KG, ase._amu),
         (constants.BOHR_A, ase.Bohr),
         (constants.HARTREE_EV, ase.Hartree),
@@ -31,7 +30,8 @@ def test_they_are_those_of_codata_2018():
         (constants.EV_PER_KJ_PER_MOL, ase.kJ / ase.mol),
     ):
         assert found == pytest.approx(theirs, rel=1e-9)
-    assert pytest.approx(11604.518, abs=1e-3) == 1 / constants.BOLTZMANN_EV_PER_K
+    assert 1 / ase.kB == pytest.approx(11604.518, abs=1e-3)
+    assert pytest.approx(1 / ase.kB, rel=2e-6) == constants.EON_KELVIN_PER_EV
 
 
 def test_nothing_else_in_the_package_writes_one_out_or_takes_ases():

@@ -28,12 +28,12 @@ sys.stdin.read()
 FORKING = """
 import os, sys
 from pathlib import Path
-from mlip_kmc.ground.scratch import leave, make
+from mlip_kmc.ground.scratch import make, remove_own_folders
 make("mine", parent=Path(sys.argv[1]))
 child = os.fork()
 if child == 0:
     make("theirs", parent=Path(sys.argv[1]))
-    leave()
+    remove_own_folders()
     os._exit(0)
 os.waitpid(child, 0)
 print("made", flush=True)
@@ -125,16 +125,16 @@ def left_behind(parent, *, boot, owner=True, content=True):
 
 def test_of_another_boot_only_on_a_file_system_of_one_machine(parent, monkeypatch):
     other = left_behind(parent, boot="0badb007")
-    monkeypatch.setattr(scratch, "kind_of", lambda _: "nfs4")
+    monkeypatch.setattr(scratch, "file_system_of", lambda _: "nfs4")
     assert scratch.sweep(parent) == []
     assert (other / "0_3-abcdefgh").is_dir()
-    monkeypatch.setattr(scratch, "kind_of", lambda _: "ext4")
+    monkeypatch.setattr(scratch, "file_system_of", lambda _: "ext4")
     assert scratch.sweep(parent) == [other]
     assert parent.is_dir(), "a link is removed, not what it leads to"
 
 
 def test_on_a_shared_file_system_a_node_sweeps_its_own(parent, monkeypatch):
-    monkeypatch.setattr(scratch, "kind_of", lambda _: "lustre")
+    monkeypatch.setattr(scratch, "file_system_of", lambda _: "lustre")
     mine = left_behind(parent, boot=scratch.boot_id()[:8])
     assert scratch.sweep(parent) == [mine]
 
@@ -204,9 +204,10 @@ def test_sweepers_and_makers_at_once(parent):
     sweeper = threading.Thread(target=sweeping)
     sweeper.start()
     code = (
-        "import sys\nfrom pathlib import Path\nfrom mlip_kmc.ground.scratch import make, leave\nparent = Path(sys.argv[1])\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from mlip_kmc.ground.scratch import make, remove_own_folders\nparent = Path(sys.argv[1])\n"
         "for turn in range(100):\n    folder = make('0_1', parent=parent)\n    (folder / 'a').write_text('x')\n"
-        "    assert (folder / 'a').exists()\n    leave()\n"
+        "    assert (folder / 'a').exists()\n    remove_own_folders()\n"
     )
     try:
         makers = [

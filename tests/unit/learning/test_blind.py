@@ -11,7 +11,7 @@ import pytest
 from ase.build import bulk
 from click.testing import CliRunner
 
-from mlip_kmc.akmc.grading import sight_lines
+from mlip_kmc.akmc.grading import log_sight
 from mlip_kmc.check.findings import Level
 from mlip_kmc.check.sight import eyesight, rests_on
 from mlip_kmc.cli.main import cli
@@ -533,22 +533,27 @@ def configured(training=None):
     )
 
 
-def test_a_run_warns_of_what_its_active_set_does_not_see(tmp_path, monkeypatch):
+def test_a_run_warns_of_what_its_active_set_does_not_see(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="mlip_kmc.akmc.grading")
     atoms, potential = ase.io.read(EXAMPLE / "vacancy.xyz"), AcePotential.read(EXAMPLE / "cu.yace")
-    assert list(sight_lines(atoms, potential, configured())) == [], "the example sees"
+    log_sight(atoms, potential, configured())
+    assert caplog.messages == [], "the example sees"
     ase.io.write(tmp_path / "train.xyz", rattled(), format="extxyz")
-    lines = list(sight_lines(atoms, potential, configured(tmp_path / "train.xyz")))
-    assert (
-        lines[0]
-        == "the active set rests on Cu: 240 atoms, 35 independent environments for 35 functions"
+    log_sight(atoms, potential, configured(tmp_path / "train.xyz"))
+    first, second = caplog.records
+    assert (first.levelname, first.getMessage()) == (
+        "INFO",
+        "the active set rests on Cu: 240 atoms, 35 independent environments for 35 functions",
     )
-    assert "made from another training set" in lines[1]
+    assert second.levelname == "WARNING"
+    assert "made from another training set" in second.getMessage()
     blind = replace(Extrapolation.of(potential), inverses=by_python_ace(BASIS, [crystal()]))
     monkeypatch.setattr(Extrapolation, "of", classmethod(lambda *_: blind))
-    lines = list(sight_lines(atoms, potential, configured()))
-    assert [line.split(":")[0] for line in lines] == ["warning", "warning"]
-    assert "gamma of Cu is only 0.0" in lines[0]
-    assert "20 % more volume" in lines[0]
+    caplog.clear()
+    log_sight(atoms, potential, configured())
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "gamma of Cu is only 0.0" in caplog.messages[0]
+    assert "20 % more volume" in caplog.messages[0]
 
 
 def test_check_finds_the_example_fit_and_names_what_a_blind_set_does_not_see(tmp_path, monkeypatch):

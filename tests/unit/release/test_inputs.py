@@ -11,7 +11,7 @@ from mlip_kmc.evaluate.smoothness import cutoffs_of
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, Zbl
 from mlip_kmc.release.agreement import by_lammps, place
-from mlip_kmc.release.gate import CheckVerdict
+from mlip_kmc.release.gate import Verdict
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.smoothness import cutoff_check
 
@@ -122,7 +122,7 @@ def test_every_pair_is_taken_through_the_cutoff(alloy):
     check = cutoff_check(
         cutoffs_of(alloy), calculator=calculator_of(replace(alloy, minimum_distance_A={}))
     )
-    assert check.verdict is CheckVerdict.PASSED
+    assert check.verdict is Verdict.PASSED
 
 
 def alloy_of(folder, *, kink):
@@ -173,9 +173,9 @@ def test_a_pair_is_taken_through_its_own_cutoff(tmp_path, kink):
     potential = alloy_of(tmp_path, kink=kink)
     assert cutoffs_of(potential) == {"Cu-Cu": (4.0,), "Cu-Ni": (3.5,), "Ni-Ni": (3.0,)}
     check = cutoff_check(cutoffs_of(potential), calculator=calculator_of(potential))
-    assert check.verdict is (CheckVerdict.FAILED if kink else CheckVerdict.PASSED), check
+    assert check.verdict is (Verdict.FAILED if kink else Verdict.PASSED), check
     assert not kink or check.detail == "worst for Cu-Ni at 3.5 A"
     assert (
         cutoff_check({"Cu-Ni": (4.0,)}, calculator=calculator_of(potential)).verdict
-        is CheckVerdict.PASSED
+        is Verdict.PASSED
     )

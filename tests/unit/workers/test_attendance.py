@@ -81,55 +81,55 @@ def silence(limit_s=60.0):
 def test_nobody_is_given_up_for_the_sleep_of_the_scheduler(slept_s):
     """The heartbeats that came meanwhile are read after the first look."""
     hand, watch = silence()
-    assert watch.look({"a": 0.0, "b": 0.0}) == []
+    assert watch.silent_now({"a": 0.0, "b": 0.0}) == []
     hand.s += slept_s
-    assert watch.look({"a": 0.0, "b": 0.0}) == []
+    assert watch.silent_now({"a": 0.0, "b": 0.0}) == []
     hand.s += 1.0
-    assert watch.look({"a": slept_s + 1.0, "b": 0.0}) == []
+    assert watch.silent_now({"a": slept_s + 1.0, "b": 0.0}) == []
 
 
 def test_who_stays_silent_is_given_up_by_waking_time():
     hand, watch = silence()
-    watch.look({"a": 0.0, "b": 0.0})
+    watch.silent_now({"a": 0.0, "b": 0.0})
     hand.s += 1000.0  # counts as 2
     gone = []
     for second in range(1, 62):
         hand.s += 1.0
-        gone.append(watch.look({"a": float(second), "b": 0.0}))
+        gone.append(watch.silent_now({"a": float(second), "b": 0.0}))
     assert gone == [[]] * 59 + [["b"]] * 2
 
 
 def test_who_comes_back_starts_anew():
     hand, watch = silence()
     for seen in (0.0, 0.0, 0.0, 7.0):
-        assert watch.look({"a": seen}) == []
+        assert watch.silent_now({"a": seen}) == []
         hand.s += 1.5
-    assert watch.look({}) == []
+    assert watch.silent_now({}) == []
     for _ in range(40):
         hand.s += 1.5
-        assert watch.look({"a": 7.0}) == []
+        assert watch.silent_now({"a": 7.0}) == []
 
 
 def test_many_workers_have_the_time_that_their_heartbeats_take():
     hand, watch = silence(limit_s=1.0)
     crowd = {str(number): 0.0 for number in range(1000)}  # a heartbeat every 6 s each
-    watch.look(crowd)
+    watch.silent_now(crowd)
     for _ in range(23):
         hand.s += 1.0
-        assert watch.look(crowd) == []
+        assert watch.silent_now(crowd) == []
     hand.s += 2.0
-    assert len(watch.look(crowd)) == 1000
+    assert len(watch.silent_now(crowd)) == 1000
 
 
 def test_a_death_is_blamed_on_the_search_only_where_all_were_awake():
     hand, watch = silence()
-    watch.look({"killed": 0.0, "paused": 0.0, "later": 0.0})
+    watch.silent_now({"killed": 0.0, "paused": 0.0, "later": 0.0})
     for second in range(1, 46):  # a connection to a paused machine ends after 45 s
         hand.s += 1.0
-        watch.look({"killed": float(second), "paused": 0.0, "later": float(second)})
+        watch.silent_now({"killed": float(second), "paused": 0.0, "later": float(second)})
     assert not watch.explains("killed")
     assert watch.explains("paused")
-    watch.look({"later": 46.0})  # both are gone
+    watch.silent_now({"later": 46.0})  # both are gone
     assert [watch.explains(name) for name in ("killed", "paused", "never there")] == [
         False,
         True,
@@ -139,7 +139,7 @@ def test_a_death_is_blamed_on_the_search_only_where_all_were_awake():
     assert watch.explains("later")
     for second in range(61):
         hand.s += 1.0
-        watch.look({"later": 100.0 + second})
+        watch.silent_now({"later": 100.0 + second})
     assert not watch.explains("later")
 
 
@@ -212,13 +212,14 @@ def test_a_lost_scheduler_is_told(orders):
 # -- patience
 
 
-def test_a_crew_does_not_lose_patience_while_it_is_stopped(tmp_path, monkeypatch):
+def test_a_crew_does_not_lose_patience_while_it_is_stopped(tmp_path, monkeypatch, caplog):
     """It waits for a run that has not begun, and that may have been stopped with it."""
-    hand, said, looks = Hand(), [], []
+    hand, looks = Hand(), []
+    caplog.set_level("INFO")
     monkeypatch.setattr(
         "mlip_kmc.workers.crew.AwakeClock", lambda **keys: AwakeClock(**keys, monotonic=hand)
     )
-    crew = Crew(tmp_path, slots=1, say=said.append)
+    crew = Crew(tmp_path, slots=1)
 
     def wait(timeout_s):
         looks.append(timeout_s)
@@ -227,7 +228,7 @@ def test_a_crew_does_not_lose_patience_while_it_is_stopped(tmp_path, monkeypatch
 
     monkeypatch.setattr(crew.stop, "wait", wait)
     crew.serve(patience_s=60.0)
-    assert "no run in" in said[-1]
+    assert "no run in" in caplog.messages[-1]
     assert sum(looks) == pytest.approx(60.0 - 5.0, abs=2.0)  # the sleep counts as 5 s
 
 

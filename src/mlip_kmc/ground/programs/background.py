@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -30,19 +31,27 @@ class Background:
         self.name = name
 
     @classmethod
-    def start(cls, program: Program, arguments: list[str], *, log: Path) -> Self:
+    def start(
+        cls,
+        program: Program,
+        arguments: list[str],
+        *,
+        log: Path,
+        more: Mapping[str, str] | None = None,
+    ) -> Self:
         """Start it, in a process group of its own.
 
         Args:
             program: it must end by itself when its standard input ends.
             arguments: what it gets.
             log: its standard output and error are appended there.
+            more: environment variables that it gets besides `KEPT_ENVIRONMENT`.
 
         Raises:
             ProgramError: it cannot be started. StorageError: the log cannot be written.
         """
         environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-        environment["OMP_NUM_THREADS"] = "1"
+        environment |= {"OMP_NUM_THREADS": "1", **(more or {})}
         with storage_errors(log):
             stream = log.open("ab")
         with stream:

@@ -21,6 +21,7 @@ from typing import IO
 from mlip_kmc.ground.errors import ProgramError
 from mlip_kmc.ground.files import storage_errors
 from mlip_kmc.ground.programs.awake import AwakeClock
+from mlip_kmc.ground.programs.logs import cannot_start
 
 KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONPATH")
 _TAIL_BYTES = 4096
@@ -48,7 +49,7 @@ class Finished:
     Attributes:
         end: how. returncode: its exit code; negative: a signal.
         stdout, stderr: what it wrote.
-        slept_s: so long this process was stopped meanwhile, and the program perhaps with it.
+        slept_s: how long this process was stopped meanwhile, and the program perhaps with it.
     """
 
     end: ProgramEnd
@@ -68,7 +69,7 @@ class Finished:
         return "\n".join(parts)
 
     def last_line(self) -> str:
-        """The last that it said: on standard error where it said anything there; empty where it wrote nothing."""
+        """The last line that it wrote: of standard error, else of standard output; empty where it wrote nothing."""
         for path in (self.stderr, self.stdout):
             with contextlib.suppress(OSError):
                 if text := _end_of(path).decode(errors="replace").strip():
@@ -164,11 +165,10 @@ class Program:
             stderr=stderr,
             slept_s=clock.slept_s,
         )
-        said = (
-            _end_of(stderr).decode(errors="replace") if finished.returncode in _CANNOT_START else ""
-        )
-        if self.guard and said.startswith(f"{Path(self.guard).name}: "):
-            raise ProgramError(f"cannot start {self.name}: {said.splitlines()[0]}")
+        if self.guard and finished.returncode in _CANNOT_START:
+            fault = cannot_start(_end_of(stderr).decode(errors="replace"), guard=self.guard)
+            if fault is not None:
+                raise ProgramError(f"cannot start {self.name}: {fault}")
         return finished
 
 

@@ -46,8 +46,3 @@ class EonResult:
     searches: Mapping[str, int] = field(default_factory=dict)
     prefactor_reasons: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def conditional(self) -> bool:
-        """Some searches were halted: what they would have found is not in the rate tables, so confidences are conditional."""
-        return self.searches.get("halted", 0) > 0

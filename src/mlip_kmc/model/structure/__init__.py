@@ -5,7 +5,7 @@
     text = to_con(prepared.atoms)          # eOn's file; from_con(text) gives the same atoms back
 
 eOn and LAMMPS want restricted triclinic cells (a along x, b in the xy plane). A structure that is not is rotated, and
-`prepared.to_user` rotates back what users get.
+`vectors @ prepared.rotation` rotates back what users get.
 """
 
 from mlip_kmc.model.structure.cell import Array, minimum_image

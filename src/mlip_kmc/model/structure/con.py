@@ -8,7 +8,7 @@ import numpy as np
 import readcon
 from ase import Atoms
 
-from mlip_kmc.ground.errors import StructureError
+from mlip_kmc.ground.errors import StructureError, first_line
 from mlip_kmc.model.structure.cell import Array, from_lengths_and_angles, lengths_and_angles
 from mlip_kmc.model.structure.constraints import constrain, fixed_atoms
 from mlip_kmc.model.structure.elements import elements_of
@@ -136,9 +136,8 @@ def _last_frame(text: str) -> Any:
     try:
         frames = readcon.read_con_string(text)
     except Exception as error:  # readcon raises its own types
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise StructureError(
-            f"not a .con structure: {said}; give a whole file that eOn or ASE wrote"
+            f"not a .con structure: {first_line(error)}; give a whole file that eOn or ASE wrote"
         ) from error
     if not frames:
         raise StructureError("the .con file holds no frame; give a whole one")

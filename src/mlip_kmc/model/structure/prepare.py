@@ -38,11 +38,6 @@ class Prepared:
         """Elements in the order of first appearance, which is eOn's and LAMMPS' order of types."""
         return species_of(self.atoms)
 
-    def to_user(self, vectors: Array) -> Array:
-        """Rotate (..., 3) vectors from eOn's frame to the user's."""
-        rotated: Array = vectors @ self.rotation
-        return rotated
-
 
 def species_of(atoms: Atoms) -> tuple[str, ...]:
     """Elements in the order of first appearance."""
