@@ -14,11 +14,12 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from mlip_kmc.akmc.run import EonWrapper, inputs_of
+from mlip_kmc.akmc.wrapper import EonWrapper
 from mlip_kmc.config import GammaSection, load_config
 from mlip_kmc.evaluate.client import run_job
 from mlip_kmc.model.frames import potential_digest
 from mlip_kmc.model.structure import from_con, species_of
+from mlip_kmc.potential.inputs import inputs_of
 from mlip_kmc.search.reading import SearchReader
 from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch

@@ -33,9 +33,10 @@ from table import row, spread
 
 from mlip_kmc.akmc.opening import open_server
 from mlip_kmc.akmc.queue import SearchQueue
-from mlip_kmc.akmc.run import EonWrapper, inputs_of
+from mlip_kmc.akmc.run import Run
 from mlip_kmc.akmc.server import Server
 from mlip_kmc.config import load_config
+from mlip_kmc.potential.inputs import inputs_of
 from mlip_kmc.store.checkpoints import Checkpoints
 from mlip_kmc.store.run_directory import RunDirectory
 from mlip_kmc.workers import cluster as cluster_module
@@ -55,11 +56,11 @@ PARTS = {
 }
 
 
-class Recording(EonWrapper):
+class Recording(Run):
     """Remembers the setup of its run and the searches that came back."""
 
-    def _run(self, *arguments, setup, **keywords):
-        self.setup, self.found = setup, []
+    def _explore(self, opened, saved):
+        self.setup, self.found = opened.setup, []
         plain = SearchQueue._accept
 
         def accept(communicator, done):
@@ -68,19 +69,19 @@ class Recording(EonWrapper):
 
         SearchQueue._accept = accept
         try:
-            return super()._run(*arguments, setup=setup, **keywords)
+            return super()._explore(opened, saved)
         finally:
             SearchQueue._accept = plain
 
 
 def recorded(config, path, count, folder):
     """The setup of a run, and `count` searches of its state 0 in `path`."""
-    wrapper = Recording(config, run_dir=folder / "recording")
+    run = Recording(config, run_dir=folder / "recording")
     potential, structure = inputs_of(config)
-    wrapper.search(potential, structure, count=1 if path.is_file() else count)
+    run.go(potential, structure, searches=1 if path.is_file() else count)
     if not path.is_file():
-        sleeping.to_file(wrapper.found, path)
-    return wrapper.setup
+        sleeping.to_file(run.found, path)
+    return run.setup
 
 
 @contextlib.contextmanager

@@ -26,9 +26,9 @@ import psutil
 import yaml
 from table import row, spread
 
-from mlip_kmc.akmc.run import inputs_of
 from mlip_kmc.config import load_config
 from mlip_kmc.model.structure import read_structure, species_of
+from mlip_kmc.potential.inputs import inputs_of
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 SEARCH = re.compile(r"(?:^|-)\d+_\d+(?:-|$)")

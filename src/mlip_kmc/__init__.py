@@ -14,17 +14,22 @@ __version__ = "0.1.0"
 __all__ = ["EonResult", "EonWrapper", "__version__", "inputs_of", "load_config"]
 
 if TYPE_CHECKING:
-    from mlip_kmc.akmc.run import EonWrapper, inputs_of
+    from mlip_kmc.akmc.wrapper import EonWrapper
     from mlip_kmc.config import load_config
     from mlip_kmc.model.records import EonResult
+    from mlip_kmc.potential.inputs import inputs_of
 
 
 def __getattr__(name: str) -> Any:
     """Import the public names on first use, so that `mlip-kmc --version` stays fast."""
-    if name in ("EonWrapper", "inputs_of"):
-        from mlip_kmc.akmc import run as wrapper
+    if name == "EonWrapper":
+        from mlip_kmc.akmc.wrapper import EonWrapper
 
-        return getattr(wrapper, name)
+        return EonWrapper
+    if name == "inputs_of":
+        from mlip_kmc.potential.inputs import inputs_of
+
+        return inputs_of
     if name == "EonResult":
         from mlip_kmc.model.records import EonResult
 

@@ -11,12 +11,13 @@ import traceback
 
 import distributed  # noqa: F401 - imported here, once, for all commands
 
-import mlip_kmc.akmc.run
 import mlip_kmc.akmc.server
+import mlip_kmc.akmc.wrapper
 import mlip_kmc.cli.display
+import mlip_kmc.store.room
 from mlip_kmc.cli import main
 
-mlip_kmc.akmc.run._ROOM_POLL_S = 0.2
+mlip_kmc.store.room._POLL_S = 0.2
 
 _PR_SET_PTRACER = 0x59616D61  # who may trace it where only ancestors may
 

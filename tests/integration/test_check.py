@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ase.io import read, write
 
-from mlip_kmc.akmc.run import EonWrapper
+from mlip_kmc.akmc.wrapper import EonWrapper
 from mlip_kmc.check import Level, examine, gradient, room, speed
 from mlip_kmc.cli import main
 from mlip_kmc.config import ConfidenceSection, load_config

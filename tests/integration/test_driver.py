@@ -19,7 +19,6 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import read
 
-from mlip_kmc.akmc.run import potential_of
 from mlip_kmc.config import Config
 from mlip_kmc.driver import ServerProcess, served
 from mlip_kmc.driver import standalone as driver
@@ -30,6 +29,7 @@ from mlip_kmc.model.frames import Kind, read_kept_frames
 from mlip_kmc.model.records import SearchRecord, read_lines
 from mlip_kmc.model.structure import to_con
 from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential
+from mlip_kmc.potential.inputs import potential_of
 
 from .conftest import EXAMPLE, mlip_kmc, text_of, write_config
 

@@ -38,16 +38,15 @@ def test_searches_are_the_runs_own_first_ones(tmp_path, adatom_run):
 
 
 def test_a_tick_without_time_registers_one_search_and_commits_it(tmp_path, monkeypatch):
-    from mlip_kmc.akmc import run as wrapper
+    from mlip_kmc import EonWrapper, inputs_of
+    from mlip_kmc.akmc import session
     from mlip_kmc.config import load_config
 
     monkeypatch.setattr(
-        wrapper, "_POLL_S", 0.0
+        session, "_POLL_S", 0.0
     )  # more may be ready: a stop must not wait for all of them, nor a kill lose them
     config = load_config(write_config(tmp_path))
-    wrapper.EonWrapper(config, run_dir=tmp_path / "run").search(
-        *wrapper.inputs_of(config), count=12
-    )
+    EonWrapper(config, run_dir=tmp_path / "run").search(*inputs_of(config), count=12)
     generations = max(int(path.stem) for path in (tmp_path / "run" / "generations").iterdir())
     assert generations == 13  # the first says that the run begins
     records = read_lines(tmp_path / "run/journal/searches.jsonl", SearchRecord)

@@ -24,7 +24,9 @@ RUN = """
 import logging, sys
 from pathlib import Path
 from mlip_kmc.config import load_config
-from mlip_kmc.akmc.run import EonWrapper, Remote, inputs_of
+from mlip_kmc.akmc.options import Remote
+from mlip_kmc.akmc.wrapper import EonWrapper
+from mlip_kmc.potential.inputs import inputs_of
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 config = load_config(sys.argv[1])

@@ -105,9 +105,11 @@ def test_usr1_lets_searches_finish_and_term_does_not(tmp_path, local):
 
 
 def test_without_any_worker_the_run_says_so(tmp_path):
-    from mlip_kmc.akmc.run import EonWrapper, Remote, inputs_of
+    from mlip_kmc.akmc.options import Remote
+    from mlip_kmc.akmc.wrapper import EonWrapper
     from mlip_kmc.config import load_config
     from mlip_kmc.ground.errors import ProgramError
+    from mlip_kmc.potential.inputs import inputs_of
 
     config = load_config(write_config(tmp_path))
     wrapper = EonWrapper(config, run_dir=tmp_path / "run", remote=Remote(patience_min=0.01))

@@ -25,7 +25,7 @@ import yaml
 from ase.constraints import FixAtoms, FixBondLength, FixCartesian
 from ase.io import read
 
-from mlip_kmc.akmc import run as wrapper  # imported here, once, for all rows
+from mlip_kmc.akmc import run as run_module  # imported here, once, for all rows
 from mlip_kmc.cli import main
 from mlip_kmc.config import load_config
 from mlip_kmc.ground.programs import check_cpu
@@ -446,7 +446,7 @@ def old_processor():
     cpuinfo, parts = Path("cpuinfo"), Path("parts.json")
     cpuinfo.write_text("flags\t\t: fpu sse sse2 ssse3 sse4_1 sse4_2 popcnt cx16 lahf_lm\n")
     parts.write_text('{"march": "x86-64-v3"}')
-    wrapper.check_cpu = partial(check_cpu, cpuinfo=cpuinfo, parts=parts)
+    run_module.check_cpu = partial(check_cpu, cpuinfo=cpuinfo, parts=parts)
 
 
 def environment(**values):

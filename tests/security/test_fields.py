@@ -15,11 +15,11 @@ import yaml
 from pydantic import BaseModel
 from tests.integration.conftest import EXAMPLE
 
-from mlip_kmc.akmc.run import potential_of
 from mlip_kmc.config import AcePotentialSection, Config, load_config
 from mlip_kmc.config.eon_options import config_ini
 from mlip_kmc.config.eon_schema import RESERVED, RESERVED_SECTIONS, check_options, schema
 from mlip_kmc.ground.errors import ConfigError, MlipKmcError
+from mlip_kmc.potential.inputs import potential_of
 
 from .nasty import CANARY, TEXTS
 

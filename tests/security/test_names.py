@@ -13,9 +13,9 @@ import yaml
 from tests.faults.lane import kill_tree, write_config
 from tests.integration.conftest import EXAMPLE
 
-from mlip_kmc.akmc.run import potential_of
 from mlip_kmc.config import load_config
 from mlip_kmc.driver.runtime import PROGRAM, write_program
+from mlip_kmc.potential.inputs import potential_of
 
 from .nasty import CANARY, TEXTS
 

@@ -27,7 +27,7 @@ ALLOWED = {
     "release": (f"__init__ {SCIENCE} store report", ""),
     "campaign": (f"{SCIENCE} store learning akmc release", ""),
     "cli": (f"__init__ {SCIENCE} store workers learning akmc report check release campaign", ""),
-    "__init__": ("akmc config model", ""),
+    "__init__": ("akmc config model potential", ""),
     "__main__": ("cli", ""),
 }
 

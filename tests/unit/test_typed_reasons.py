@@ -74,7 +74,6 @@ FOREIGN = {  # (file, expression): whose text it is, or why it is no message
         "re.fullmatch('([A-Z0-9_]+)=([A-Za-z0-9._+:~-]+)', line.strip())",
     ): "a file of pins",
     ("containers/building/site.py", "line.lstrip().startswith('cert')"): "pip's configuration",
-    ("akmc/run.py", "'nearer' in server.halt"): "to go",
     (
         "config/explain.py",
         "problem['type'].startswith('mlip_kmc')",

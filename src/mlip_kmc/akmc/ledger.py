@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from mlip_kmc.akmc.ports import Store
+from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.atom_path import AtomPath
-from mlip_kmc.model.records import Event, Registered, RunNumbers, SearchRecord, unsound
+from mlip_kmc.model.records import Event, HaltKind, Registered, RunNumbers, SearchRecord, unsound
 
 _USELESS = (Registered.BAD, Registered.HALTED)
 
@@ -99,3 +101,21 @@ def numbers_from(raw: dict[str, Any]) -> RunNumbers:
             "with that version"
         )
     return RunNumbers(**{**raw, "pending": tuple(raw["pending"])})
+
+
+def halted_before(
+    numbers: RunNumbers, *, gamma: float | None, thresholds: GammaSection
+) -> RunNumbers:
+    """The numbers with what halted the run before this start; from a state 0 that is outside nothing goes on.
+
+    Args:
+        numbers: of the generation.
+        gamma: the largest in state 0; None where it is unknown.
+        thresholds: of this start.
+    """
+    if gamma is not None and thresholds.reaches_halt(gamma):
+        halt = f"gamma {plain(gamma)} in state 0, stage reactant, before any search"
+        return replace(numbers, halt=halt, halt_kind=str(HaltKind.EXTRAPOLATION))
+    if thresholds.on_halt == "stop":
+        return numbers
+    return replace(numbers, halt="", halt_kind="")

@@ -20,7 +20,7 @@ from importlib import metadata
 from typing import Any
 
 from mlip_kmc.akmc.kept import FrameKeeper
-from mlip_kmc.akmc.ledger import Ledger
+from mlip_kmc.akmc.ledger import Ledger, halted_before
 from mlip_kmc.akmc.ports import Departure, Place, States, Workers
 from mlip_kmc.akmc.queue import SearchQueue, search_of
 from mlip_kmc.akmc.setup import Setup
@@ -84,7 +84,9 @@ class Server:
         self._place = self._present_place()
         if self._hopeless:  # started again all the same: it gets another series
             ledger.numbers = replace(ledger.numbers, bad_in_a_row=0)
-        ledger.numbers = replace(ledger.numbers, halt=self._halted_before())
+        ledger.numbers = halted_before(
+            ledger.numbers, gamma=setup.minimised.gamma, thresholds=config.gamma
+        )
         pending, wanted = set(ledger.numbers.pending), self._place.states
         queue.keep_spooled(lambda name: name in pending and search_of(name)[0] in wanted)
         if not self.halt and not self._place.confident:
@@ -194,7 +196,9 @@ class Server:
             and not self._ledger.numbers.halt
         ):
             halt = f"search {outcome.name} was {record.reason}"
-            self._ledger.numbers = replace(self._ledger.numbers, halt=halt)
+            self._ledger.numbers = replace(
+                self._ledger.numbers, halt=halt, halt_kind=str(outcome.graded.halt_kind)
+            )
         self._keeper.keep(outcome, record)
         return [outcome.name]
 
@@ -334,13 +338,6 @@ class Server:
         """The superbasin's states were searched for long, and nothing within their thermal windows leads out."""
         limit = self.config.search.max_bad_in_a_row * len(self._place.states)
         return self._place.superbasin is not None and self._shut_in >= limit
-
-    def _halted_before(self) -> str:
-        """What halted the run before this start; from a state 0 that is outside nothing goes on."""
-        gamma = self.setup.minimised.gamma
-        if gamma is not None and self.config.gamma.reaches_halt(gamma):
-            return f"gamma {plain(gamma)} in state 0, stage reactant, before any search"
-        return self._ledger.numbers.halt if self.config.gamma.on_halt == "stop" else ""
 
     @property
     def halt(self) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import filelock
 
-from mlip_kmc.akmc.run import EonWrapper, inputs_of
+from mlip_kmc.akmc.wrapper import EonWrapper
 from mlip_kmc.config import Config
 from mlip_kmc.evaluate.agreement import check_files
 from mlip_kmc.evaluate.gamma import Extrapolation
@@ -43,6 +43,7 @@ from mlip_kmc.learning.frame_selection import (
 from mlip_kmc.model.frames import read_kept_frames
 from mlip_kmc.model.records import EonResult, Status
 from mlip_kmc.potential import ace_of
+from mlip_kmc.potential.inputs import inputs_of
 from mlip_kmc.release.signature import NAMESPACE
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 import numpy as np
 from ase import Atoms
 
-from mlip_kmc.akmc.run import potential_of, structure_of
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import Config
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.structure import Prepared, fixed_atoms, unused_in
 from mlip_kmc.potential import BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.fit import fitted
+from mlip_kmc.potential.inputs import potential_of, structure_of
 
 
 def read(config: Config) -> tuple[list[Finding], Atoms]:

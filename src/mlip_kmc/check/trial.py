@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from mlip_kmc.akmc.run import EonWrapper
+from mlip_kmc.akmc.wrapper import EonWrapper
 from mlip_kmc.check.estimates import (
     Barriers,
     Range,

@@ -36,7 +36,7 @@ def campaign(
     \b
     Example:  mlip-kmc campaign akmc.yaml --dir my-campaign
     """  # noqa: D301
-    from mlip_kmc.akmc.run import EonWrapper
+    from mlip_kmc.akmc.wrapper import EonWrapper
     from mlip_kmc.campaign.loop import Campaign
     from mlip_kmc.cli.display import Display
     from mlip_kmc.cli.release import deployer_of

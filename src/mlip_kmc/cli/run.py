@@ -21,7 +21,7 @@ from mlip_kmc.cli.common import (
 from mlip_kmc.ground.errors import EXIT_MORE_TO_DO
 
 if TYPE_CHECKING:
-    from mlip_kmc.akmc.run import EonWrapper
+    from mlip_kmc.akmc.wrapper import EonWrapper
 
 
 @click.command(cls=Command)
@@ -71,11 +71,13 @@ def run(
     \b
     Example:  mlip-kmc run akmc.yaml --dir my-run
     """  # noqa: D301
-    from mlip_kmc.akmc.run import EonWrapper, Remote, inputs_of
+    from mlip_kmc.akmc.options import Remote
+    from mlip_kmc.akmc.wrapper import EonWrapper
     from mlip_kmc.cli.display import Display
     from mlip_kmc.cli.release import deployer_of
     from mlip_kmc.config import load_config
     from mlip_kmc.model.records import Status
+    from mlip_kmc.potential.inputs import inputs_of
 
     if interface and not remote_workers:
         raise click.UsageError("--interface goes with --remote-workers")

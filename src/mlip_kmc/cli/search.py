@@ -29,9 +29,10 @@ def search(config: Path, count: int, run_dir: Path | None, quiet: bool) -> None:
     \b
     Example:  mlip-kmc search akmc.yaml -n 20 --dir my-run
     """  # noqa: D301
-    from mlip_kmc.akmc.run import EonWrapper, inputs_of
+    from mlip_kmc.akmc.wrapper import EonWrapper
     from mlip_kmc.cli.display import Display
     from mlip_kmc.config import load_config
+    from mlip_kmc.potential.inputs import inputs_of
 
     settings = load_config(config)
     potential, structure = inputs_of(settings)

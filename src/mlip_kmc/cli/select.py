@@ -132,9 +132,9 @@ def _thresholds_of(run: Path) -> tuple[float, float]:
 
 
 def _potential_of(run: Path, *, config: Path | None, yace: Path | None) -> "Potential":
-    from mlip_kmc.akmc.run import inputs_of
     from mlip_kmc.config import load_config
     from mlip_kmc.potential import AcePotential
+    from mlip_kmc.potential.inputs import inputs_of
     from mlip_kmc.potential.whereabouts import noted_potential
 
     if yace is not None:

@@ -70,10 +70,10 @@ def _options(config: Path | None, recipe: Path | None) -> dict[str, str]:
     if recipe is not None:
         found: dict[str, str] = json.loads(recipe.read_text(encoding="utf-8"))
         return found
-    from mlip_kmc.akmc.run import potential_of
     from mlip_kmc.config import load_config
     from mlip_kmc.ground.errors import PotentialError
     from mlip_kmc.potential import AcePotential, DrivenPotential
+    from mlip_kmc.potential.inputs import potential_of
 
     potential = potential_of(load_config(config or Path()))
     driven = DrivenPotential(potential) if isinstance(potential, AcePotential) else potential

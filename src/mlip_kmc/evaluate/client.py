@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -73,12 +73,14 @@ class Ended:
 
     Attributes:
         end: see `End`. message: more of that.
-        near: where atoms came nearer than they may; None where they never did.
+        near: where LAMMPS saw atoms nearer than they may be; None where it never did.
+        is_too_near: it was halted because atoms were too near, which LAMMPS or the driver saw.
     """
 
     end: End
     message: str = ""
     near: TooNear | None = None
+    is_too_near: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,12 +240,12 @@ def _lay_out(job: ClientJob, directory: Path) -> None:
 
 def _ended(job: ClientJob, directory: Path, finished: Finished) -> Ended:
     """How the client ended; atoms that came too near halted it, whatever became of it after that."""
-    end, message = _judge(job, directory, finished)
+    ended = _judge(job, directory, finished)
     near = too_near_in(directory)
     # what reached a time limit is run again: then the same will be seen, and in time
-    if near is not None and end not in (End.CANCELLED, End.TIMED_OUT):
-        return Ended(End.HALTED, str(near), near)
-    return Ended(end, message, near)
+    if near is not None and ended.end not in (End.CANCELLED, End.TIMED_OUT):
+        return Ended(End.HALTED, str(near), near, is_too_near=True)
+    return replace(ended, near=near)
 
 
 def cancel_jobs(tags: Iterable[str]) -> None:
@@ -263,28 +265,31 @@ def cancel_all_jobs() -> None:
             cancelled.set()
 
 
-def _judge(job: ClientJob, directory: Path, finished: Finished) -> tuple[End, str]:
+def _judge(job: ClientJob, directory: Path, finished: Finished) -> Ended:
     """Tell a failed evaluation, a time limit, a dead client and a client that did its work apart."""
     if finished.end is ProgramEnd.CANCELLED:
-        return End.CANCELLED, ""
+        return Ended(End.CANCELLED)
     log = _log_of(directory)
     if evaluation_timed_out(log):  # before all else: from there on the search went another way
-        return End.TIMED_OUT, "one force call took longer than the 90 s that eOn waits for LAMMPS"
+        return Ended(
+            End.TIMED_OUT, "one force call took longer than the 90 s that eOn waits for LAMMPS"
+        )
     if finished.end is ProgramEnd.STOPPED:
-        return End.HALTED, ""
-    end = _read_end(log, finished.tail())
-    if end is None and finished.end is ProgramEnd.TIMED_OUT:
-        end = End.TIMED_OUT, f"it took longer than its time limit of {job.time_limit_s / 60:g} min"
-    return end or _left(directory, finished)
+        return Ended(End.HALTED)
+    ended = _read_end(log, finished.tail())
+    if ended is None and finished.end is ProgramEnd.TIMED_OUT:
+        limit_min = job.time_limit_s / 60
+        return Ended(End.TIMED_OUT, f"it took longer than its time limit of {limit_min:g} min")
+    return ended or _left(directory, finished)
 
 
-def _left(directory: Path, finished: Finished) -> tuple[End, str]:
+def _left(directory: Path, finished: Finished) -> Ended:
     """A client that ended by itself, and whether it did its work."""
     if finished.returncode == 0 and (directory / RESULTS_FILE).is_file():
-        return End.FINISHED, ""
+        return Ended(End.FINISHED)
     code = finished.returncode
     how = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
-    return End.CRASHED, f"{how}: {finished.last_line() or 'it wrote nothing'}"
+    return Ended(End.CRASHED, f"{how}: {finished.last_line() or 'it wrote nothing'}")
 
 
 def _log_of(directory: Path) -> bytes:
@@ -296,13 +301,13 @@ def _log_of(directory: Path) -> bytes:
     return log
 
 
-def _read_end(log: bytes, tail: str) -> tuple[End, str] | None:
+def _read_end(log: bytes, tail: str) -> Ended | None:
     """What the log has of the potential: a driver's halt, or an evaluation that failed."""
     halted = driver_halt(log)
     if halted is not None:
-        return End.HALTED, halted
+        return Ended(End.HALTED, halted.text, is_too_near=halted.is_too_near)
     failed = evaluation_error(log, tail=tail)
-    return None if failed is None else (End.EVALUATION_ERROR, failed)
+    return None if failed is None else Ended(End.EVALUATION_ERROR, failed)
 
 
 def keep_inputs(job: ClientJob, message: str) -> None:

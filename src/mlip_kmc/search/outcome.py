@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.model.frames import KeptFrame
-from mlip_kmc.model.records import Rated
+from mlip_kmc.model.records import HaltKind, Rated
 
 Array = npt.NDArray[np.float64]
 
@@ -78,7 +78,7 @@ class Graded:
     Attributes:
         gamma_path: the largest of the force calls that were looked at; None where there was none.
         gamma_reactant, gamma_saddle, gamma_product: the largest of an atom; None where the search did not get there.
-        halt: what crossed the threshold, in words; empty where nothing did.
+        halt: what crossed a limit, in words; empty where nothing did. halt_kind: which limit.
         frames: worth keeping.
     """
 
@@ -87,6 +87,7 @@ class Graded:
     gamma_saddle: float | None = None
     gamma_product: float | None = None
     halt: str = ""
+    halt_kind: HaltKind = HaltKind.UNKNOWN
     frames: tuple[KeptFrame, ...] = ()
 
 

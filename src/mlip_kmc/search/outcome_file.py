@@ -19,7 +19,7 @@ from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.ground.files import sealed, unsealed
 from mlip_kmc.model.frames import from_text, to_text
-from mlip_kmc.model.records import Rated
+from mlip_kmc.model.records import HaltKind, Rated
 from mlip_kmc.search.outcome import (
     Array,
     ForceCalls,
@@ -83,8 +83,18 @@ def _outcome(body: Mapping[str, Any]) -> SearchOutcome:
             else Termination(body["termination"]),
             "force_calls": ForceCalls(**body["force_calls"]),
             "found": None if found is None else _found(found),
-            "graded": Graded(**{**graded, "frames": tuple(map(from_text, graded["frames"]))}),
+            "graded": _graded(graded),
             "rated": None if rated is None else Rated(**rated),
+        }
+    )
+
+
+def _graded(body: Mapping[str, Any]) -> Graded:
+    return Graded(
+        **{
+            **body,
+            "frames": tuple(map(from_text, body["frames"])),
+            "halt_kind": HaltKind.of(body.get("halt_kind", "")),  # what waited before had none
         }
     )
 

@@ -21,6 +21,7 @@ from mlip_kmc.evaluate.client import RESULTS_FILE, End, Ended, parse_results, te
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.atom_path import without_drift, wrap
 from mlip_kmc.model.frames import KeptFrame, Stage
+from mlip_kmc.model.records import HaltKind
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.search.outcome import (
     Array,
@@ -109,7 +110,10 @@ class SearchReader:
             ended = replace(ended, end=End.HALTED, message=graded.halt)
         elif ended.end is End.HALTED:
             graded = replace(
-                graded, halt=ended.message, frames=(*graded.frames, *self._near(ended))
+                graded,
+                halt=ended.message,
+                halt_kind=HaltKind.TOO_NEAR if ended.is_too_near else HaltKind.EXTRAPOLATION,
+                frames=(*graded.frames, *self._near(ended)),
             )
         if ended.end is End.HALTED:
             outcome = SearchOutcome(

@@ -26,6 +26,7 @@ from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.atom_path import wrap
 from mlip_kmc.model.frames import KeptFrame, Kind, Stage
+from mlip_kmc.model.records import HaltKind
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.potential.minimum_distance import NEAR_FRAMES
 from mlip_kmc.potential.side_channel import (
@@ -110,7 +111,12 @@ class Watched:
             said = f"gamma {plain(first.gamma)} at force call {first.step}"
             # how far the search went beyond depends on when it was looked at
             path = max(grade.gamma for grade in grades[: grades.index(first) + 1])
-            return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first, until))
+            return Graded(
+                gamma_path=path,
+                halt=said,
+                halt_kind=HaltKind.EXTRAPOLATION,
+                frames=self._frames(grades, first, until),
+            )
         gammas = {stage: _gammas(atoms, self.watch) for stage, atoms in points.items()}
         largest = {stage: float(np.max(found)) for stage, found in gammas.items()}
         frames, halt, last = (
@@ -137,6 +143,7 @@ class Watched:
             gamma_reactant=_largest_of(self._text("pos.con"), self.watch) if points else None,
             frames=tuple(frames),
             halt=halt,
+            halt_kind=HaltKind.EXTRAPOLATION if halt else HaltKind.UNKNOWN,
         )
 
     def _text(self, name: str) -> str:

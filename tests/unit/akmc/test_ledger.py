@@ -4,16 +4,17 @@ from dataclasses import asdict
 
 import pytest
 
-from mlip_kmc.akmc.ledger import numbers_from
+from mlip_kmc.akmc.ledger import halted_before, numbers_from
+from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import RunStateError
-from mlip_kmc.model.records import RunNumbers
+from mlip_kmc.model.records import HaltKind, RunNumbers
 
 
 def test_an_older_versions_numbers_are_completed():
     older = {
         key: value
         for key, value in asdict(RunNumbers(steps=3)).items()
-        if key not in ("capacity_s", "discarded")
+        if key not in ("capacity_s", "discarded", "halt_kind")
     }
     assert numbers_from(older) == RunNumbers(steps=3)
 
@@ -33,3 +34,23 @@ def test_utilisation_is_of_the_workers_there_were():
     assert RunNumbers(wall_s=100.0, busy_s=150.0).utilisation(workers=2) == pytest.approx(0.75)
     assert RunNumbers().utilisation(workers=2) is None
     assert RunNumbers().events_a_day is None
+
+
+def test_a_halt_that_an_older_version_noted_as_text_is_read_and_of_no_known_kind():
+    older = asdict(RunNumbers(halt="search 0_3 was halted: gamma 17 at force call 24"))
+    del older["halt_kind"]
+    found = numbers_from(older)
+    assert found.halt == older["halt"]
+    assert HaltKind.of(found.halt_kind) is HaltKind.UNKNOWN
+    assert HaltKind.of("a kind of tomorrow") is HaltKind.UNKNOWN
+
+
+def test_a_halt_keeps_its_kind_until_on_halt_is_continue():
+    near = RunNumbers(halt="search 0_3 was halted", halt_kind="too near")
+    stop, going_on = GammaSection(on_halt="stop"), GammaSection(on_halt="continue")
+    assert halted_before(near, gamma=1.0, thresholds=stop) == near
+    assert halted_before(near, gamma=None, thresholds=going_on) == RunNumbers()
+    for gamma in (15.0, float("nan")):  # state 0 itself is outside
+        found = halted_before(RunNumbers(), gamma=gamma, thresholds=going_on)
+        assert found.halt.startswith("gamma ")
+        assert found.halt_kind == HaltKind.EXTRAPOLATION

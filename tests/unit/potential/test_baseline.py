@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlip_kmc.akmc.run import inputs_of
 from mlip_kmc.check import inputs
 from mlip_kmc.check.findings import Level
 from mlip_kmc.cli.potential import potential as potential_command
@@ -26,6 +25,7 @@ from mlip_kmc.driver.standalone.short_range import (
 from mlip_kmc.ground.errors import ConfigError, PotentialError
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, baseline_of, pair_names
+from mlip_kmc.potential.inputs import inputs_of
 from mlip_kmc.potential.minimum_distance import (
     NEAR_FILE,
     TooNear,

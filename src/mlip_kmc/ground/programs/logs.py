@@ -9,6 +9,7 @@ driver nor an error of LAMMPS: it ends with an error of its own, or goes on with
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 _LAMMPS_ERROR = "ERROR"
@@ -21,6 +22,7 @@ _EVALUATION_ERROR = re.compile(
 _EVALUATION_TIMED_OUT = b"worker force eval timed out"
 _DRIVER = "pace_driver: "
 _DRIVER_HALT = re.compile(rb"^pace_driver: halt: (.*)$", re.MULTILINE)
+_DRIVER_NEAR = re.compile(r"\S+ atoms are \S+ A apart, nearer than ")
 _LOOP = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps")
 
 
@@ -39,10 +41,21 @@ def evaluation_timed_out(log: bytes) -> bool:
     return _EVALUATION_TIMED_OUT in log
 
 
-def driver_halt(log: bytes) -> str | None:
-    """What the first halt of a driver reached, from the log of eOn's client; None where none halted."""
+@dataclass(frozen=True)
+class DriverHalt:
+    """A halt of the driver: its words, and whether atoms were too near (otherwise gamma reached its limit)."""
+
+    text: str
+    is_too_near: bool
+
+
+def driver_halt(log: bytes) -> DriverHalt | None:
+    """The first halt of a driver, from the log of eOn's client; None where none halted."""
     found = _DRIVER_HALT.search(log)
-    return None if found is None else found.group(1).decode(errors="replace")
+    if found is None:
+        return None
+    text = found.group(1).decode(errors="replace")
+    return DriverHalt(text, is_too_near=_DRIVER_NEAR.match(text) is not None)
 
 
 def evaluation_error(log: bytes, *, tail: str) -> str | None:

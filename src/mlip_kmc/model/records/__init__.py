@@ -5,6 +5,7 @@ Energies in eV, lengths in A, times in s, rates in 1/s.
 
 from mlip_kmc.model.records.epoch import Epoch, identity_of
 from mlip_kmc.model.records.event import Event, unsound, unsound_steps
+from mlip_kmc.model.records.halt import HaltKind
 from mlip_kmc.model.records.json_line import read_lines
 from mlip_kmc.model.records.progress import Live, Progress, RunNumbers
 from mlip_kmc.model.records.result import EonResult, Status
@@ -24,6 +25,7 @@ __all__ = [
     "EonResult",
     "Epoch",
     "Event",
+    "HaltKind",
     "Live",
     "Minimised",
     "Process",

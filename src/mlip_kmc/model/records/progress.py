@@ -19,7 +19,7 @@ class RunNumbers:
         capacity_s: seconds that the workers there were could have worked.
         discarded: searches that were started and not registered, because a KMC step made them useless.
         pending: searches that are not registered, in order.
-        halt: what halted the run, in words; empty where nothing did.
+        halt: what halted the run, in words; empty where nothing did. halt_kind: of that, one of `HaltKind`.
     """
 
     steps: int = 0
@@ -35,6 +35,7 @@ class RunNumbers:
     discarded: int = 0
     pending: tuple[str, ...] = ()
     halt: str = ""
+    halt_kind: str = ""
 
     @property
     def events_a_day(self) -> float | None:

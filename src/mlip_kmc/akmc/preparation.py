@@ -1,0 +1,153 @@
+"""Before a run's first tick: what decides its trajectory, its files compared, state 0 minimised, all in one `Setup`.
+
+facts = facts_of(config, potential, prepared)
+preparation = Preparation(config, potential=potential, prepared=prepared, facts=facts)
+preparation.compare_files()
+setup = preparation.setup(pos_con=pos_con, minimised=minimised)
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlip_kmc.akmc.grading import described_gamma, graded, log_sight
+from mlip_kmc.akmc.setup import Setup
+from mlip_kmc.akmc.start import prepare_start
+from mlip_kmc.config import Config, HarmonicPrefactor
+from mlip_kmc.config.eon_options import config_ini, hessian_ini
+from mlip_kmc.evaluate.paths import check_paths
+from mlip_kmc.model.frames import potential_digest
+from mlip_kmc.model.records import Minimised
+from mlip_kmc.model.structure import Prepared, to_con
+from mlip_kmc.potential import DrivenPotential, Potential, ace_of
+from mlip_kmc.search.watch import Watch
+
+_log = logging.getLogger(__name__)
+
+
+def facts_of(config: Config, potential: Potential, prepared: Prepared) -> dict[str, Any]:
+    """Everything that decides the trajectory, by dotted key."""
+    structure = hashlib.sha256(
+        to_con(prepared.atoms, decimals=17).encode()
+    ).hexdigest()  # as earlier versions wrote it
+    return {**config.physics(), **potential.facts(), "structure": structure}
+
+
+def driver_limits(config: Config, potential: Potential) -> dict[str, str]:
+    """The driver's options by which it halts a search itself; it looks at gamma at every force call."""
+    if not isinstance(potential, DrivenPotential) or not potential.gamma_recipe():
+        return {}
+    return {**potential.gamma_recipe(), "halt": repr(config.gamma.halt)}
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A configuration, a potential and a structure on their way to a `Setup`.
+
+    Attributes:
+        config: the run's. potential: as searches use it. prepared: the structure. facts: see `facts_of`.
+    """
+
+    config: Config
+    potential: Potential
+    prepared: Prepared
+    facts: dict[str, Any]
+
+    def compare_files(self) -> None:
+        """At every start: a file may have changed since the last, and nothing else tells.
+
+        Raises:
+            PotentialError: LAMMPS and python-ace do not evaluate the same.
+        """
+        check_paths(self.prepared.atoms, self.potential, gamma=self.config.gamma)
+
+    def state_0(self, directory: Path) -> tuple[str, Minimised]:
+        """The minimised structure as `.con` text, and the report on it.
+
+        Args:
+            directory: of the run, for evidence and frames.
+
+        Raises:
+            PotentialError, StructureError, ExtrapolationError: see `prepare_start`.
+        """
+        minimum, minimised = prepare_start(
+            self.prepared.atoms,
+            self.potential,
+            evidence=directory / "evidence",
+            allow_unknown_stability=self.config.structure.allow_unknown_stability,
+        )
+        minimised = graded(
+            minimum,
+            minimised,
+            self.potential,
+            thresholds=self.config.gamma,
+            halts=directory / "halts",
+        )
+        log_sight(minimum, self.potential, self.config)
+        return to_con(minimum), minimised
+
+    def setup(self, *, pos_con: str, minimised: Minimised) -> Setup:
+        """What the run is made of.
+
+        Args:
+            pos_con: `.con` text of state 0.
+            minimised: the report on it.
+        """
+        _log.info("%s", _described(minimised))
+        if (ace := ace_of(self.potential)) is not None:
+            _log.info("%s", described_gamma(self.config.gamma, ace, minimised))
+        return Setup(
+            facts=self.facts,
+            inputs=self._inputs(),
+            pos_con=pos_con,
+            minimised=minimised,
+            config_ini=config_ini(
+                self.config,
+                potential_name=self.potential.eon_name,
+                jobs_ahead=self.config.search.superbasin_lead,
+            ),
+            job_files=self.potential.job_files(self.prepared.species, gamma=self.config.gamma),
+            job_links=self.potential.job_links(),
+            watch=self._watch(),
+            hessian_files=self._hessian_files(),
+        )
+
+    def _inputs(self) -> dict[str, str]:
+        named = {"structure_file": self.config.structure.file.name}
+        if (ace := ace_of(self.potential)) is not None:
+            named |= {"potential_file": ace.yace.name, "potential_sha256": ace.digest}
+        return named
+
+    def _hessian_files(self) -> dict[str, str] | None:
+        if not isinstance(self.config.prefactor, HarmonicPrefactor):
+            return None
+        return {
+            "config.ini": hessian_ini(self.potential.eon_name),
+            **self.potential.job_files(self.prepared.species),
+        }
+
+    def _watch(self) -> Watch | None:
+        ace = ace_of(self.potential)
+        if ace is None or ace.basis is None or ace.active_set is None:
+            return None
+        return Watch(
+            thresholds=self.config.gamma,
+            basis=ace.basis,
+            active_set=ace.active_set,
+            digest=potential_digest(basis=ace.basis, active_set=ace.active_set),
+            max_energy_eV=self.config.search.max_energy_eV,
+        )
+
+
+def _described(report: Minimised) -> str:
+    return (
+        f"state 0: {report.energy:.6f} eV, {report.energy_drop:.6f} eV below the given structure; atoms moved up to "
+        f"{report.largest_displacement_A:.4f} A; pressure {report.pressure_GPa:+.3f} GPa; "
+        + (
+            "it could not be told whether it is a minimum"
+            if report.lowest_eigenvalue_eV_per_A2 is None
+            else f"lowest Hessian eigenvalue {report.lowest_eigenvalue_eV_per_A2:.4f} eV/A^2"
+        )
+    )
