@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.akmc.options import RunOptions, Signals
+from mlip_kmc.akmc.options import Remote, RunOptions, Signals
 from mlip_kmc.akmc.preparation import Preparation, driver_limits, facts_of
 from mlip_kmc.akmc.session import Session
 from mlip_kmc.akmc.setup import Setup, difference
@@ -177,7 +177,7 @@ class Run:
 
     def _explore(self, opened: _Opened, saved: Saved | None) -> EonResult:
         """Session after session, as long as the disk is full and there is room again."""
-        with self._cluster(opened.setup) as cluster:
+        with _cluster_of(opened.setup, self.config, self.run_dir, self._options.remote) as cluster:
             while True:
                 try:
                     status, reason = self._session(opened, saved, cluster)
@@ -199,22 +199,6 @@ class Run:
                     _export_failed(opened)
                     raise
         return _export(opened, status, reason)
-
-    def _cluster(self, setup: Setup) -> "SearchCluster":
-        from mlip_kmc.workers.cluster import SearchCluster  # dask takes half a second to import
-
-        remote = self._options.remote
-        if remote is None:
-            return SearchCluster.local(workers=self.config.worker_count)
-        watch = setup.watch
-        read = [*setup.job_links.values(), *([watch.basis, watch.active_set] if watch else [])]
-        files = {str(path.resolve()): sha256_of(path) for path in read}
-        return SearchCluster.joined(
-            file=connection_file(self.run_dir),
-            files=files,
-            interface=remote.interface,
-            silent_s=remote.silent_s,
-        )
 
     def _session(
         self, opened: _Opened, saved: Saved | None, cluster: "SearchCluster"
@@ -260,6 +244,25 @@ class Run:
             drain=self._signals.drain,
             beat=pulse.beat,
         )
+
+
+def _cluster_of(
+    setup: Setup, config: Config, run_dir: Path, remote: Remote | None
+) -> "SearchCluster":
+    """Where searches run: in this process, or on workers that join."""
+    from mlip_kmc.workers.cluster import SearchCluster  # dask takes half a second to import
+
+    if remote is None:
+        return SearchCluster.local(workers=config.worker_count)
+    watch = setup.watch
+    read = [*setup.job_links.values(), *([watch.basis, watch.active_set] if watch else [])]
+    files = {str(path.resolve()): sha256_of(path) for path in read}
+    return SearchCluster.joined(
+        file=connection_file(run_dir),
+        files=files,
+        interface=remote.interface,
+        silent_s=remote.silent_s,
+    )
 
 
 def _export_failed(opened: _Opened) -> None:

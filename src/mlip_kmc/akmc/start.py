@@ -63,27 +63,7 @@ def prepare_start(
         ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
     before = point_energy(atoms, potential, evidence=evidence)
-    left = _client(
-        atoms,
-        potential,
-        "minimization",
-        evidence=evidence,
-        returns=(RESULTS_FILE, "min.con"),
-        options={
-            "Optimizer": {
-                "convergence_metric": "max_atom",
-                "opt_method": "lbfgs",
-                "converged_force": MINIMUM_FORCE_EV_PER_A,
-                "max_iterations": 5000,
-            }
-        },
-    )
-    results = parse_results(left.get(RESULTS_FILE, ""))
-    if results.get("termination_reason") != 0 or "min.con" not in left:
-        raise StructureError(
-            "minimising the structure did not come to rest in 5000 iterations (forces stay above "
-            f"{MINIMUM_FORCE_EV_PER_A} eV/A); start from a structure nearer to a minimum"
-        )
+    left, results = _minimised_by_client(atoms, potential, evidence=evidence)
     relaxed = from_con(left["min.con"])
     anchored = bool(atoms.constraints)
     cell = np.asarray(atoms.cell.array, dtype=np.float64)
@@ -115,6 +95,34 @@ def prepare_start(
         lowest_eigenvalue_eV_per_A2=lowest,
         force_calls=int(float(results.get("total_force_calls", 0))),
     )
+
+
+def _minimised_by_client(
+    atoms: Atoms, potential: Potential, *, evidence: Path
+) -> tuple[dict[str, str], dict[str, float | str]]:
+    """The texts that eOn's minimisation leaves, and its results."""
+    left = _client(
+        atoms,
+        potential,
+        "minimization",
+        evidence=evidence,
+        returns=(RESULTS_FILE, "min.con"),
+        options={
+            "Optimizer": {
+                "convergence_metric": "max_atom",
+                "opt_method": "lbfgs",
+                "converged_force": MINIMUM_FORCE_EV_PER_A,
+                "max_iterations": 5000,
+            }
+        },
+    )
+    results = parse_results(left.get(RESULTS_FILE, ""))
+    if results.get("termination_reason") != 0 or "min.con" not in left:
+        raise StructureError(
+            "minimising the structure did not come to rest in 5000 iterations (forces stay above "
+            f"{MINIMUM_FORCE_EV_PER_A} eV/A); start from a structure nearer to a minimum"
+        )
+    return left, results
 
 
 def point_energy(atoms: Atoms, potential: Potential, *, evidence: Path) -> float:
