@@ -18,6 +18,7 @@ from mlip_kmc.release.manifest import (
 )
 from mlip_kmc.release.settings import Organization, ReleaseSettings
 from mlip_kmc.release.subject import Subject
+from mlip_kmc.release.training import LabelledSet
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,6 @@ def manifest_of(
     """
     potential, training = subject.potential, sets.training
     grade = subject.report.grade
-    about = Training.of([one.atoms for one in training.structures], cutoff_A=potential.cutoff_A)
     return ProductionManifest(
         name=identity.name,
         title=settings.title or f"ACE potential for {', '.join(potential.elements)}",
@@ -115,13 +115,8 @@ def manifest_of(
         minimum_distance_A=dict(potential.minimum_distance_A),
         gamma=GammaThresholds(select=grade.select or 0.0, halt=grade.halt or 0.0),
         training_set_size=len(training.structures),
-        training_set=TrainingSet(
-            fingerprint=training.fingerprint,
-            files=training.files,
-            structures=len(training.structures),
-            atoms=training.atoms,
-            smallest_distance_A=about.smallest_distance_A,
-            included=settings.include_training_set,
+        training_set=_training_set(
+            training, cutoff_A=potential.cutoff_A, included=settings.include_training_set
         ),
         validation_metrics=sets.metrics(potential.record),
         errors_by_group=sets.by_group,
@@ -139,6 +134,18 @@ def manifest_of(
             gamma=float(f"{examined.gamma:.6g}"),
         ),
         files={},
+    )
+
+
+def _training_set(training: LabelledSet, *, cutoff_A: float, included: bool) -> TrainingSet:
+    about = Training.of([one.atoms for one in training.structures], cutoff_A=cutoff_A)
+    return TrainingSet(
+        fingerprint=training.fingerprint,
+        files=training.files,
+        structures=len(training.structures),
+        atoms=training.atoms,
+        smallest_distance_A=about.smallest_distance_A,
+        included=included,
     )
 
 
