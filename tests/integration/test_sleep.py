@@ -6,15 +6,14 @@ Time limits are small here, through settings, and stops are on both sides of eac
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import threading
 
 import psutil
 import pytest
 
 from .conftest import mlip_kmc, write_config
-from .test_workers import DEADLINE_S, descendants, physics, started, until
+from .processes import DEADLINE_S, descendants, python, started, until
+from .test_workers import physics
 
 LONG = os.environ.get("MLIP_KMC_SLEEPS") == "1"
 SILENT_S = 60.0 if LONG else 2.0
@@ -38,7 +37,8 @@ import json, sys, threading
 from pathlib import Path
 from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.keys import connection_file
-from mlip_kmc.search.client import ClientJob
+from mlip_kmc.evaluate.client import ClientJob
+from mlip_kmc.search.task import SearchTask
 
 folder, silent_s = Path(sys.argv[1]), float(sys.argv[2])
 def tell():
@@ -47,8 +47,7 @@ def tell():
 
 def submit():
     for name in map(str.strip, sys.stdin):
-        cluster.submit(ClientJob(name=name, files={"pidfile": str(folder / name)}, links={}, returns=("results.dat",),
-                                 time_limit_s=3600))
+        cluster.submit(SearchTask(ClientJob(name=name, files={"pidfile": str(folder / name)}, links={}, time_limit_s=3600)))
 
 ends = {}
 with SearchCluster.joined(file=connection_file(folder), files={}, silent_s=silent_s) as cluster:
@@ -63,30 +62,8 @@ CLIENT = """#!/bin/sh
 file=$(cat pidfile)
 echo $$ >"$file.pid"
 while [ ! -e "$file.go" ]; do sleep 0.2; done
-echo "0 termination_reason" >results.dat
+echo "11 termination_reason" >results.dat
 """
-
-
-@contextlib.contextmanager
-def python(text, *arguments, **options):
-    process = subprocess.Popen(
-        [sys.executable, "-c", text, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        **options,
-    )
-    try:
-        yield process
-    finally:
-        for left in [*descendants(process), process]:
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                left.kill()
-        process.wait()
-        process.stdout.close()
-        process.stdin.close()
 
 
 def tree(process):

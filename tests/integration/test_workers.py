@@ -6,56 +6,19 @@ import signal
 import socket
 import ssl
 import stat
-import subprocess
-import sys
 import time
 
 import psutil
 import pytest
 
+from mlip_kmc.evaluate.client import ClientJob, End
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
-from mlip_kmc.search.client import ClientJob, End
+from mlip_kmc.search.task import SearchTask
 from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.keys import Connection, connection_file
 
 from .conftest import mlip_kmc, write_config
-
-DEADLINE_S = 240
-
-
-def until(condition, *, what):
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited for: {what}"
-        time.sleep(0.05)
-    return found
-
-
-@contextlib.contextmanager
-def started(*arguments, **options):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlip_kmc", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        **options,
-    )
-    try:
-        yield process
-    finally:
-        for left in [*descendants(process), process]:
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                left.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def descendants(process):
-    try:
-        return psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+from .processes import DEADLINE_S, descendants, started, until
 
 
 def members(process):
@@ -158,7 +121,7 @@ def test_without_any_worker_the_run_says_so(tmp_path):
 
 FAKE = """#!/bin/sh
 case $(cat order) in
-    finish) echo "0 termination_reason" >results.dat ;;
+    finish) echo "11 termination_reason" >results.dat ;;
     sleep) echo $$ >"$(cat pidfile)"; sleep 3600 ;;
     kill-worker) kill -9 $PPID; sleep 60 ;;
 esac
@@ -174,13 +137,14 @@ def orders(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
     def job(name, order):
-        return ClientJob(
-            name=name,
-            files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")},
-            links={},
-            returns=("results.dat",),
-            time_limit_s=3600,
-            evidence=tmp_path / "evidence" / name,
+        return SearchTask(
+            ClientJob(
+                name=name,
+                files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")},
+                links={},
+                time_limit_s=3600,
+                evidence=tmp_path / "evidence" / name,
+            )
         )
 
     return job

@@ -17,9 +17,8 @@ IN_WORK = {
     "akmc/start.py",
     "driver/standalone/pace_driver.py",
     "ground/programs/program.py",
-    "model/records.py",
-    "search/client.py",
-    "store/checkpoints.py",
+    "potential/ace.py",
+    "workers/cluster.py",
 }
 """Modules that are larger and are being cut; one that keeps to the limits, or has gone, is to be taken out."""
 

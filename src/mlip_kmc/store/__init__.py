@@ -1,1 +1,1 @@
-"""A run directory: the claim, generations, journals, the read-only view, the sign of life."""
+"""A run directory: the claim, generations, epochs, journals, the read-only view, the sign of life."""

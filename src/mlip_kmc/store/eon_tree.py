@@ -30,7 +30,7 @@ def read_states(root: Path, searches: Iterable[SearchRecord] = ()) -> tuple[Stat
 
     Args:
         root: of eOn's tree.
-        searches: the journal, which knows the gammas of each process.
+        searches: the journal, which knows the gammas and the epoch of each process.
     """
     numbers = sorted(
         int(entry.name) for entry in (root / "states").glob("*") if entry.name.isdigit()
@@ -39,9 +39,11 @@ def read_states(root: Path, searches: Iterable[SearchRecord] = ()) -> tuple[Stat
         (record.state, record.process): record for record in searches if record.outcome == "new"
     }
     constant_per_s = default_prefactor_per_s(root / "config.ini")
-    return tuple(
-        _graded(_state(root / "states" / str(number), number, constant_per_s), found_by)
-        for number in numbers
+    return _with_reverse_epochs(
+        tuple(
+            _graded(_state(root / "states" / str(number), number, constant_per_s), found_by)
+            for number in numbers
+        )
     )
 
 
@@ -75,9 +77,35 @@ def _graded(
                 gamma_saddle=record.gamma_saddle,
                 gamma_product=record.gamma_product,
                 gamma_path=record.gamma_path,
+                epoch=record.epoch,
             )
             for process, record in processes
         ),
+    )
+
+
+def _with_reverse_epochs(states: tuple[StateRecord, ...]) -> tuple[StateRecord, ...]:
+    """A row that no search found is the reverse of one that a search found: it has the same saddle, and that one's epoch."""
+    found: dict[tuple[int | None, int | None, float], int] = {
+        (process.product, process.state, process.saddle_energy): process.epoch
+        for state in states
+        for process in state.processes
+        if process.epoch is not None
+    }
+    return tuple(
+        replace(
+            state,
+            processes=tuple(
+                process
+                if process.epoch is not None
+                else replace(
+                    process,
+                    epoch=found.get((process.state, process.product, process.saddle_energy)),
+                )
+                for process in state.processes
+            ),
+        )
+        for state in states
     )
 
 
@@ -116,50 +144,6 @@ def _processes(folder: Path, number: int, constant_per_s: float | None) -> Itera
                 product_structure=folder / "procdata" / f"product_{process}.con",
                 prefactor_kind=_kind(float(fields[2]), constant_per_s),
             )
-
-
-def search_record(result: Mapping[str, Any], *, state: int, comment: str) -> SearchRecord:
-    """What eOn registered.
-
-    Args:
-        result: of a search, as the communicator hands it over, with its number (`wuid`) and `results`.
-        state: where the search started.
-        comment: what eOn writes into its list of searches.
-    """
-    word, _, process = comment.split(" [", maxsplit=1)[0].partition("-")
-    numbers = result["results"]
-    good = process.isdigit() and word in ("good", "repeat")
-    outcome = (
-        {"good": "new", "repeat": "repeat"}[word]
-        if good
-        else "high"
-        if comment.startswith("barrier >")
-        else "bad"
-    )
-    graded = result["graded"]
-    if graded.halt:
-        outcome = "halted"
-    calls = sum(
-        int(numbers[f"force_calls_{part}"]) for part in ("saddle", "minimization", "prefactors")
-    )
-    return SearchRecord(
-        state=state,
-        index=result["wuid"],
-        outcome=outcome,
-        reason="" if good else comment,
-        process=int(process) if good else None,
-        barrier=None
-        if outcome in ("bad", "halted")
-        else float(numbers["barrier_reactant_to_product"]),
-        force_calls=calls,
-        seconds=round(float(result.get("seconds", 0.0)), 3),
-        kind=result["type"],
-        gamma_reactant=graded.gamma_reactant,
-        gamma_saddle=graded.gamma_saddle,
-        gamma_product=graded.gamma_product,
-        gamma_path=graded.gamma_path,
-        rated=result.get("rated") if outcome == "new" else None,
-    )
 
 
 def read_result(
