@@ -6,7 +6,7 @@ RO-Crate 1.1 (Soiland-Reyes et al., Data Science 5, 97 (2022)).
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,34 +54,19 @@ def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
         files: all of its names.
     """
     kept = [name for name in MEMBERS if name in set(files) and name != CRATE]
-    date = f"{facts.date:{TIME}}"
-    tools: list[dict[str, Any]] = [
+    tools = [
         {"@id": f"#part-{name}", "@type": "SoftwareApplication", "name": name, "version": version}
         for name, version in facts.parts.items()
     ]
     people = _people(facts)
-    graph: list[dict[str, Any]] = [
+    graph = [
         {
             "@id": CRATE,
             "@type": "CreativeWork",
             "conformsTo": {"@id": _CONFORMS},
             "about": {"@id": "./"},
         },
-        {
-            "@id": "./",
-            "@type": "Dataset",
-            "name": facts.title,
-            "description": facts.description,
-            "version": facts.version,
-            "datePublished": date,
-            "author": {"@id": people[0]["@id"]},
-            "publisher": {"@id": people[-1]["@id"]},
-            "license": {"@id": "#licence"},
-            "creditText": facts.citation,
-            "keywords": ["interatomic potential", "atomic cluster expansion", *facts.elements],
-            "hasPart": _value([{"@id": name} for name in kept]),
-            "mentions": {"@id": "#run"},
-        },
+        _root(facts, kept=kept, author=people[0]["@id"], publisher=people[-1]["@id"]),
         *people,
         {
             "@id": "#licence",
@@ -89,16 +74,7 @@ def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
             "name": facts.licence,
             "description": facts.licence,
         },
-        *(
-            {
-                "@id": name,
-                "@type": "File",
-                "name": name,
-                "description": MEMBERS[name].about,
-                "encodingFormat": MEMBERS[name].media_type,
-            }
-            for name in kept
-        ),
+        *map(_file, kept),
         {
             "@id": "#run",
             "@type": "CreateAction",
@@ -112,6 +88,35 @@ def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
         json.dumps({"@context": list(_CONTEXT), "@graph": graph}, indent=1, ensure_ascii=False)
         + "\n"
     ).encode()
+
+
+def _root(facts: CrateFacts, *, kept: Sequence[str], author: str, publisher: str) -> dict[str, Any]:
+    """The release itself; `author` and `publisher` are identifiers of entities."""
+    return {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": facts.title,
+        "description": facts.description,
+        "version": facts.version,
+        "datePublished": f"{facts.date:{TIME}}",
+        "author": {"@id": author},
+        "publisher": {"@id": publisher},
+        "license": {"@id": "#licence"},
+        "creditText": facts.citation,
+        "keywords": ["interatomic potential", "atomic cluster expansion", *facts.elements],
+        "hasPart": _value([{"@id": name} for name in kept]),
+        "mentions": {"@id": "#run"},
+    }
+
+
+def _file(name: str) -> dict[str, Any]:
+    return {
+        "@id": name,
+        "@type": "File",
+        "name": name,
+        "description": MEMBERS[name].about,
+        "encodingFormat": MEMBERS[name].media_type,
+    }
 
 
 def _people(facts: CrateFacts) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@
         report = collect(view, etc=Path(sys.prefix) / "etc", software={"mlip-kmc": "0.1.0"})
         html, text = render(report), report.as_json()
 
-`numbers`, `confidence`, `diffusion` are pure; `charts`, `figures`, `network`, `pictures` draw; `page` puts it together.
+`numbers`, `confidence`, `diffusion` are pure; `charts`, `figures`, `pictures` draw; `page` puts it together.
 """
 
 from mlip_kmc.report.page import GateRow, render

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from mlip_kmc.check import estimates, examine, gradient, minimum, parts, room, speed, trial
+from mlip_kmc.check import estimates, examine, gradient, minimum, parts, room, speed, thermal, trial
 from mlip_kmc.check.estimates import Range
 from mlip_kmc.check.examine import workers
 from mlip_kmc.check.findings import Finding, Level, Notebook, exit_code_of, failure, report, verdict
@@ -547,17 +547,17 @@ def test_the_cost_is_a_range_and_open_when_nothing_came_twice():
 ])  # fmt: skip
 def test_flicker(forward, back, word):
     found = estimates.thermal_barriers(forward, back, kT_eV=500 / 11604.5, window_kT=20)
-    finding = trial.flicker(found, superbasins=False, window_kT=20.0)
+    finding = thermal.flicker(found, superbasins=False, window_kT=20.0)
     assert (finding.level is Level.WARN) == (word is not None)
     assert (word or "") in finding.text
     assert finding.advice.startswith("set superbasins: true; ways out") == (word is not None)
-    assert trial.flicker(found, superbasins=True, window_kT=20.0).level is Level.OK
+    assert thermal.flicker(found, superbasins=True, window_kT=20.0).level is Level.OK
 
 
 def test_flicker_says_how_high_ways_out_of_a_superbasin_are_searched_for():
     """The window counts from the lowest barrier, 2.3 kT here: what lies above 22 kT would never be found."""
     found = estimates.thermal_barriers([0.1, 0.8], [0.1, 0.8], kT_eV=500 / 11604.5, window_kT=20)
-    for finding in (trial.flicker(found, superbasins=on, window_kT=20.0) for on in (False, True)):
+    for finding in (thermal.flicker(found, superbasins=on, window_kT=20.0) for on in (False, True)):
         assert "up to 22 kT: raise search.thermal_window_kT" in finding.text + finding.advice
         assert finding.values["ways_out_up_to_kT"] == pytest.approx(0.1 / (500 / 11604.5) + 20)
 
@@ -567,10 +567,10 @@ def test_a_low_barrier_hides_others():
         [0.05, 0.95, 1.0], [0.05, 0.95, 1.0], kT_eV=500 / 11604.5, window_kT=20
     )
     assert found.hidden == 2
-    assert trial.window(found, 20, found_count=3, beyond=0).level is Level.WARN
+    assert thermal.window(found, 20, found_count=3, beyond=0).level is Level.WARN
     alone = estimates.thermal_barriers([0.05], [0.05], kT_eV=500 / 11604.5, window_kT=20)
-    assert trial.window(alone, 20, found_count=1, beyond=0).level is Level.OK
-    assert "2 of 3" in trial.window(alone, 20, found_count=1, beyond=2).text
+    assert thermal.window(alone, 20, found_count=1, beyond=0).level is Level.OK
+    assert "2 of 3" in thermal.window(alone, 20, found_count=1, beyond=2).text
 
 
 def test_all_of_a_trial(tmp_path):
