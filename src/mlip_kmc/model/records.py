@@ -13,7 +13,7 @@ from typing import Any, Self
 
 
 class Status(StrEnum):
-    """How `run_akmc` ended; a failure is raised, and `FAILED` stands only in what it left."""
+    """How `run_akmc` ended. A failure raises an error; `FAILED` stands only in the files that a failed run leaves."""
 
     DONE = "done"
     MORE_TO_DO = "more to do"
@@ -22,7 +22,7 @@ class Status(StrEnum):
 
 
 OUTCOMES = ("new", "repeat", "high", "bad", "halted")
-"""What a registered search came to: see `SearchRecord`."""
+"""The possible outcomes of a registered search: see `SearchRecord`."""
 
 
 class _Json:
@@ -65,18 +65,21 @@ class SearchRecord(_Json):
     """One registered process search.
 
     Attributes:
-        state: the state it started from.
-        index: its number among the searches of that state, from 0: its displacement and seed follow from both.
+        state: number of the state that the search started from.
+        index: number among the searches of that state, from 0. The displacement and the client's seed follow from `state`,
+            `index` and the run's seed.
         outcome: `new`, `repeat`, `high` (a barrier far beyond the thermal window), `bad`, or `halted` (gamma above `halt`).
         reason: why it is bad or halted, in eOn's words or ours; empty for good ones.
-        process: the process that it found, or None.
-        barrier: eV; None for a bad one.
+        process: number of the process that it found, in the process table of `state`; None where it found none.
+        barrier: eV; None for a bad search.
         force_calls: eOn's own count (it leaves out dimer rotations).
-        seconds: how long it took where it ran.
-        kind: `random`, or `recycling`: where its displacement came from.
-        gamma_reactant, gamma_saddle, gamma_product: the largest extrapolation grade of an atom there; None where unknown.
-        gamma_path: the largest of the force calls that were looked at.
-        rated: of a new process where prefactors are harmonic: see `Rated`; None otherwise.
+        seconds: time that the search took on its worker, s.
+        kind: `random` or `recycling`: the origin of the displacement.
+        gamma_reactant: the largest extrapolation grade of an atom in the reactant; None where gamma is unknown.
+        gamma_saddle: the same at the saddle.
+        gamma_product: the same in the product.
+        gamma_path: the largest extrapolation grade among the evaluated force calls of the search.
+        rated: prefactors of a new process where they are harmonic (see `Rated`); None otherwise.
     """
 
     state: int
@@ -110,19 +113,23 @@ class Event(_Json):
     """One KMC step.
 
     Attributes:
-        step: from 0.
-        reactant, process, product: state, process and state numbers. In a superbasin step the reactant is the state that
-            the superbasin was left from.
-        step_time_s: residence time drawn for this step.
-        time_s: simulated time after it.
-        barrier: eV. rate: 1/s. energy: of the reactant state, eV.
-        mapping: original atoms whose index in the present state changes, with the new index.
-        images: original atoms whose whole-cell offset changes, with the new one.
-        drift_A: offset of the product state's frame (see `trajectory.Path`).
-        superbasin: the superbasin's number, or None.
-        temperature_K: at which the rates were taken.
-        hops: of a superbasin step, processes made until it was left, the one out included; None for one of the first versions,
-            whose times, ways out and paths may be wrong (see `unsound_steps`).
+        step: number of the step, from 0.
+        reactant: number of the state that was left. In a superbasin step: the state from which the superbasin was left.
+        process: number of the process in the process table of `reactant`.
+        product: number of the state that was entered.
+        step_time_s: residence time drawn for this step, s.
+        time_s: simulated time after the step, s.
+        barrier: eV.
+        rate: 1/s. In a superbasin step: one over the mean time to leave.
+        energy: energy of the reactant state, eV.
+        mapping: index in the initial structure -> index in the product state, for each atom whose index changes in this step.
+        images: index in the initial structure -> (n_a, n_b, n_c), for each atom whose periodic image changes: the number of
+            cell vectors to add to its position for unwrapped positions.
+        drift_A: offset of the product state's frame from that of state 0, (3,), A.
+        superbasin: number of the superbasin that was left; None for a step out of a single state.
+        temperature_K: temperature of the rates.
+        hops: number of processes made in the superbasin until it was left, the last one included. None for a step out of a
+            single state, and for superbasin steps of the first versions, whose times and paths may be wrong (`unsound_steps`).
     """
 
     step: int
@@ -143,22 +150,22 @@ class Event(_Json):
 
 
 def unsound_steps(events: Iterable[Event]) -> list[Event]:
-    """Superbasin steps of a version that solved them in plain double.
+    """Superbasin steps made by the first versions, which solved the absorption problem in plain double precision.
 
-    Their ways out and times may be wrong by any factor, each time was drawn from an exponential law, and atoms took the
-    shortest way; all that follows them rests on that.
+    Their exit processes and times may be wrong by any factor, each time was drawn from an exponential law, and atoms took the
+    shortest path. All later steps of such a run depend on them.
     """
     return [event for event in events if event.superbasin is not None and event.hops is None]
 
 
 def unsound(events: Iterable[Event]) -> str:
-    """What superbasin steps of the first versions mean for a run, in words; empty where there are none."""
+    """A warning for users about superbasin steps of the first versions; empty where a run has none."""
     steps = unsound_steps(events)
     if not steps:
         return ""
     return (
-        f"{len(steps)} superbasin {'step was' if len(steps) == 1 else 'steps were'} made by an earlier version: times, ways "
-        f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new directory"
+        f"{len(steps)} superbasin {'step was' if len(steps) == 1 else 'steps were'} made by an earlier version: times, exit "
+        f"processes and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new directory"
     )
 
 
@@ -259,9 +266,25 @@ class Live(_Json):
 
 @dataclass(frozen=True)
 class Process:
-    """A row of a state's process table; gammas are those of the search that found it, None where they are unknown.
+    """A process: one row of a state's process table.
 
-    `prefactor_kind` is `constant`, `harmonic`, or `eon` (harmonic as eOn does it, of runs before version 0.2).
+    Attributes:
+        state: number of the reactant state.
+        process: number of the process in the table of that state, from 0.
+        product: number of the product state; None before the run has visited it.
+        barrier: energy of the saddle above the reactant, eV.
+        prefactor: 1/s.
+        rate: prefactor x exp(-barrier / kT), 1/s.
+        saddle_energy: eV.
+        product_energy: eV.
+        repeats: number of later searches that found the process again.
+        saddle: file of the saddle structure, in eOn's `.con` format.
+        product_structure: file of the product structure, in eOn's `.con` format.
+        gamma_saddle: the largest extrapolation grade of an atom at the saddle, from the search that found the process; None
+            where gamma is unknown.
+        gamma_product: the same in the product.
+        gamma_path: the largest extrapolation grade among the evaluated force calls of that search.
+        prefactor_kind: `constant`, `harmonic`, or `eon` (computed by eOn, in runs before version 0.2).
     """
 
     state: int
@@ -283,7 +306,16 @@ class Process:
 
 @dataclass(frozen=True)
 class StateRecord:
-    """A state: a minimum that the run has been in or found."""
+    """A state: a local minimum that the run has visited.
+
+    Attributes:
+        number: number of the state, from 0.
+        energy: eV; None where eOn has not noted it.
+        good: number of registered good searches from this state.
+        bad: number of registered bad searches from this state.
+        structure: file of the minimised structure, in eOn's `.con` format.
+        processes: the state's process table.
+    """
 
     number: int
     energy: float | None
@@ -295,18 +327,18 @@ class StateRecord:
 
 @dataclass(frozen=True)
 class Minimised(_Json):
-    """What minimising the given structure under the run's own potential did.
+    """The minimisation of the given structure under the run's own potential, which gives state 0.
 
     Attributes:
-        energy: eV, after.
-        energy_drop: eV, how much it fell.
-        largest_displacement_A: of any atom.
-        largest_force_eV_per_A: what is left.
-        pressure_GPa: residual, positive when the cell pushes outward.
-        lowest_eigenvalue_eV_per_A2: of the Hessian without masses, rigid translations left out; None where it could not be told,
-            which `structure.allow_unknown_stability` let pass.
-        force_calls: of the minimisation.
-        gamma: the largest extrapolation grade of an atom; None where it is unknown.
+        energy: energy after the minimisation, eV.
+        energy_drop: decrease of the energy, eV.
+        largest_displacement_A: largest displacement of an atom.
+        largest_force_eV_per_A: largest force on a free atom after the minimisation.
+        pressure_GPa: residual pressure, positive when the cell pushes outward.
+        lowest_eigenvalue_eV_per_A2: lowest eigenvalue of the Hessian (without masses, rigid translations projected out); None
+            where it could not be determined and `structure.allow_unknown_stability` accepts that.
+        force_calls: number of force calls of the minimisation.
+        gamma: the largest extrapolation grade of an atom in state 0; None where gamma is unknown.
     """
 
     energy: float
@@ -321,16 +353,24 @@ class Minimised(_Json):
 
 @dataclass(frozen=True)
 class Progress:
-    """What the terminal shows while a run goes on.
+    """The progress of a run, as the terminal shows it after every tick.
 
     Attributes:
-        kmc_steps, simulated_time_s: done.
-        state: where the run is. states: how many are known. confidence: of the present one.
-        processes: of the present state; those that searches of other states led back over are known before its own first.
-        searches_here: registered ones of the present state.
-        good, repeated, high, bad, halted: registered ones of all states, by outcome.
-        running: searches that workers are at now.
-        last_event: the last KMC step.
+        kmc_steps: number of KMC steps done.
+        simulated_time_s: s.
+        state: number of the present state.
+        confidence: confidence of the present state, 0 to 1.
+        states: number of known states.
+        processes: number of processes in the table of the present state. Reverse processes that searches of other states found
+            are in it before the first own search.
+        searches_here: number of registered searches of the present state.
+        good: number of registered searches, over all states, that found a new process.
+        repeated: number of those that found a process already in the table.
+        high: number of registered searches whose barrier lies beyond the thermal window.
+        bad: number of registered bad searches.
+        halted: number of registered halted searches.
+        running: number of searches that workers run now.
+        last_event: the last KMC step; None before the first.
     """
 
     kmc_steps: int
@@ -351,18 +391,20 @@ class Progress:
 
 @dataclass(frozen=True)
 class EonResult:
-    """What a run has come to.
+    """The whole run so far, over all its starts.
 
     Attributes:
-        status: done, more to do (run the same again), or halted.
-        reason: one line that says why it ended.
+        status: done, more to do (the same call continues the run), or halted.
+        reason: one line that says why the call ended.
         run_dir: the run directory.
-        kmc_steps, simulated_time_s: how far it is.
-        minimised: the report on state 0.
-        states: every state with its process table.
-        events: the trajectory.
-        searches: counts of registered searches by outcome. reasons: counts of bad ones by why they are bad.
-        prefactor_reasons: why processes that should have a harmonic prefactor have the constant one: counts by reason.
+        kmc_steps: number of KMC steps done.
+        simulated_time_s: simulated time, s.
+        minimised: the report on state 0; None where the run ended before there was one.
+        states: all visited states with their process tables, by number.
+        events: the KMC steps, in order.
+        searches: number of registered searches by outcome (`new`, `repeat`, `high`, `bad`, `halted`).
+        prefactor_reasons: number of processes with the constant prefactor in place of a harmonic one, by reason.
+        reasons: number of bad searches, by reason.
     """
 
     status: Status
@@ -379,12 +421,12 @@ class EonResult:
 
     @property
     def conditional(self) -> bool:
-        """Some searches were halted: what they would have found is not in the rate tables, so confidences are conditional."""
+        """True where searches were halted: the rate tables lack what they would have found, so confidences are conditional."""
         return self.searches.get("halted", 0) > 0
 
 
 def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
-    """Why processes that should have a harmonic prefactor have the constant one, the most frequent reason first."""
+    """Number of processes with the constant prefactor in place of a harmonic one, by reason, the most frequent first."""
     return dict(
         Counter(
             record.rated.reason for record in searches if record.rated and record.rated.reason
@@ -393,7 +435,7 @@ def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
 
 
 def reasons_of(searches: Iterable[SearchRecord]) -> dict[str, int]:
-    """Why bad searches are bad, the most frequent reasons first."""
+    """Number of bad searches by reason, the most frequent first."""
     return dict(
         Counter(record.reason for record in searches if record.outcome == "bad").most_common()
     )

@@ -235,10 +235,16 @@ class _File(Section):
 
 
 def load_settings(path: Path) -> ReleaseSettings:
-    """Read and validate a file.
+    """Read and validate the settings of a release.
+
+    Args:
+        path: a YAML file with one section, `release`; relative paths in it start at its folder.
+
+    Returns:
+        the frozen settings. docs/release-settings.md lists their keys.
 
     Raises:
-        ConfigError: one line for each thing that is wrong.
+        ConfigError: the message has one line for each fault.
     """
     raw = read_keys(path)
     try:
