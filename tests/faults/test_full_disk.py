@@ -146,7 +146,7 @@ def test_a_paused_run_ends_when_it_is_told_or_has_waited_enough(
     tmp_path, disk, number, limit_min, code
 ):
     run = disk.seen / "run"
-    config = write_config(tmp_path, stop={"wait_for_room_min": limit_min})
+    config = write_config(tmp_path, stop={"wait_for_room_min": limit_min, "kmc_steps": 1})
     with (disk.seen / "log").open("ab") as log:  # on the full disk, too
         process = start(config, disk, out=log)
     try:

@@ -80,6 +80,31 @@ def text_of(atoms):
 
 
 @pytest.fixture(scope="session")
+def adatom_run(tmp_path_factory):
+    """The adatom of `write_config`, three KMC steps with one worker; for reading only."""
+    folder = tmp_path_factory.mktemp("adatom")
+    config = write_config(folder, workers=1)
+    done = mlip_kmc("run", config, "--dir", folder / "run", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def _one_step(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one-step")
+    config = write_config(folder, stop={"kmc_steps": 1})
+    done = mlip_kmc("run", config, "--dir", folder / "run", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture
+def one_step(_one_step, tmp_path):
+    """A folder with `akmc.yaml` of one KMC step of the adatom, and `run`, where it is done: a copy for each test."""
+    return shutil.copytree(_one_step, tmp_path / "one-step", symlinks=True)
+
+
+@pytest.fixture(scope="session")
 def example_run(tmp_path_factory):
     """The example, two KMC steps of it; everything else as it is in `examples/`."""
     folder = tmp_path_factory.mktemp("example")

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 from click.testing import CliRunner
 
-from mlip_kmc.learning.active_set import make_active_set, write_active_set
+from mlip_kmc.learning.active_set_maker import make_active_set, write_active_set
 from mlip_kmc.potential import AcePotential
 
 from .conftest import EXAMPLE

@@ -25,7 +25,7 @@ from mlip_kmc.driver import ServerProcess, served
 from mlip_kmc.driver.standalone import pace_driver as driver
 from mlip_kmc.evaluate.by_eon import evaluate
 from mlip_kmc.evaluate.gamma import gamma_of
-from mlip_kmc.model.frames import Kind, read_halts
+from mlip_kmc.model.frames import Kind, read_kept_frames
 from mlip_kmc.model.records import SearchRecord, read_lines
 from mlip_kmc.model.structure import prepare, to_con
 from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential
@@ -235,7 +235,7 @@ def test_from_the_threshold_on_the_code_is_100_and_the_frame_is_kept(tmp_path):
         (line,) = done.stderr.decode().splitlines()
         assert line.endswith(f"reaches 5; kept at {halts}/0_3-12.xyz")
         assert len(done.stdout.splitlines()) == 1 + len(atoms), "the numbers are there all the same"
-        (found,), warnings = read_halts(halts)
+        (found,), warnings = read_kept_frames(halts)
         assert (found.kind, found.search, found.step, warnings) == (Kind.HALT, "0_3", 12, ())
         assert found.gamma > 5
         assert found.atoms.positions.tolist() == structure_rows(atoms)
@@ -401,7 +401,7 @@ def test_a_driven_run_whose_atoms_come_too_near_stops_with_100(tmp_path):
     done = mlip_kmc("search", "akmc.yaml", "-n", 5, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 100, done.stderr
     assert "was halted: Cu-Cu atoms are " in done.stdout
-    frames, warnings = read_halts(
+    frames, warnings = read_kept_frames(
         tmp_path / "run/halts"
     )  # searches that were made ahead may have been halted, too
     assert warnings == ()
@@ -464,7 +464,7 @@ def test_a_halt_inside_eon_is_told_and_its_structure_is_kept_twice(tmp_path, job
     assert done.end is End.HALTED
     assert done.message.startswith("Cu-Cu atoms are ")
     assert done.message.endswith(f"; kept at {tmp_path}/halts/0_7-0.xyz")
-    (found,), _ = read_halts(tmp_path / "halts")
+    (found,), _ = read_kept_frames(tmp_path / "halts")
     assert (found.search, found.state, found.step, found.kind) == ("0_7", 0, 0, Kind.EVIDENCE)
     (question,) = (tmp_path / "evidence").glob("extpot_*/from_eon_to_extpot")
     np.testing.assert_allclose(

@@ -13,7 +13,7 @@ from ase.io import read
 from pyace import create_multispecies_basis_config
 
 from mlip_kmc.evaluate.gamma import Extrapolation, Projector, gamma_of
-from mlip_kmc.learning.active_set import make_active_set, write_active_set
+from mlip_kmc.learning.active_set_maker import make_active_set, write_active_set
 from mlip_kmc.model.frames import extended_xyz
 from mlip_kmc.potential import AcePotential, BuiltinPotential
 

@@ -11,7 +11,7 @@ from ase.io import read
 
 from mlip_kmc.driver.standalone import pace_driver
 from mlip_kmc.evaluate.gamma import Extrapolation, gamma_of
-from mlip_kmc.model.frames import Kind, Stage, read_halts
+from mlip_kmc.model.frames import Kind, Stage, read_kept_frames
 from mlip_kmc.model.records import SearchRecord, read_lines
 from mlip_kmc.potential import AcePotential
 
@@ -89,7 +89,7 @@ def test_a_reactant_outside_stops_the_run_before_any_search(bulk_only, tmp_path)
     assert "stage reactant, before any search" in done.stdout
     assert "mlip-kmc select" in done.stdout
     assert searches_of(tmp_path / "run") == []
-    (halt,), warnings = read_halts(tmp_path / "run" / "halts")
+    (halt,), warnings = read_kept_frames(tmp_path / "run" / "halts")
     assert warnings == ()
     assert (halt.stage, halt.kind) == (Stage.REACTANT, Kind.HALT)
     assert halt.gamma > HALT
@@ -115,7 +115,7 @@ def test_a_search_that_leaves_the_training_set_stops_the_run(halted_run, no_hops
     assert [record.outcome for record in records].count("halted") == 1
     assert records[-1].outcome == "halted"
     assert records[0].gamma_reactant is None or records[0].gamma_reactant < SELECT
-    halts, warnings = read_halts(folder / "run" / "halts")
+    halts, warnings = read_kept_frames(folder / "run" / "halts")
     assert warnings == ()
     (halt,) = [found for found in halts if found.kind is Kind.HALT]
     assert (halt.search, halt.stage) == (f"0_{records[-1].index}", Stage.SEARCH)
@@ -150,7 +150,7 @@ def test_a_campaign_explores_halts_and_selects(no_hops, tmp_path):
     done = mlip_kmc("campaign", path, "--dir", "campaign", cwd=tmp_path)
     assert done.returncode == 100, done.stdout + done.stderr
     assert "stops here today" in done.stdout + done.stderr
-    assert read_halts(tmp_path / "campaign" / "run" / "halts")[0]
+    assert read_kept_frames(tmp_path / "campaign" / "run" / "halts")[0]
     assert list((tmp_path / "campaign" / "run" / "selection").glob("*.xyz"))
 
 
@@ -175,7 +175,7 @@ def test_halted_searches_never_enter_the_rate_table(continued_run, no_hops):
     found = {int(line.split()[0]) for line in table}
     assert found == {record.process for record in records if record.outcome == "new"}
     assert all(record.process is None and record.barrier is None for record in halted)
-    halts, _ = read_halts(folder / "run" / "halts")
+    halts, _ = read_kept_frames(folder / "run" / "halts")
     crossings = [halt for halt in halts if halt.kind is Kind.HALT]
     assert {halt.search for halt in crossings} <= {f"0_{record.index}" for record in halted}
     calls = sorted(halt.step for halt in crossings)
@@ -188,7 +188,7 @@ def test_halted_searches_never_enter_the_rate_table(continued_run, no_hops):
 def test_the_driver_decides_the_same(continued_run, no_hops, tmp_path):
     """On the very frames that LAMMPS saw inside eOn."""
     folder, _ = continued_run
-    halts, _ = read_halts(folder / "run" / "halts")
+    halts, _ = read_kept_frames(folder / "run" / "halts")
     frames = [halt for halt in halts if halt.kind is Kind.HALT][:4] + [
         halt for halt in halts if halt.kind is Kind.CANDIDATE
     ][:4]
@@ -238,7 +238,7 @@ def test_a_driven_run_halts_too(no_hops, tmp_path):
     assert done.returncode == 100, done.stdout + done.stderr
     records = searches_of(tmp_path / "run")
     assert records[-1].outcome == "halted"
-    halts, warnings = read_halts(tmp_path / "run" / "halts")
+    halts, warnings = read_kept_frames(tmp_path / "run" / "halts")
     assert warnings == ()
     (halt,) = [found for found in halts if found.search == f"0_{records[-1].index}"]
     assert (halt.kind, halt.stage) == (Kind.HALT, Stage.SEARCH)

@@ -16,7 +16,7 @@ from mlip_kmc.akmc.start import point_energy
 from mlip_kmc.config.eon_options import ini_text
 from mlip_kmc.driver.standalone.short_range import energy_and_forces, shortest_distances
 from mlip_kmc.ground.errors import ExtrapolationError
-from mlip_kmc.model.frames import Kind, read_halts
+from mlip_kmc.model.frames import Kind, read_kept_frames
 from mlip_kmc.model.structure import species_of, to_con
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, LennardJones, Zbl, pair_names
@@ -426,7 +426,7 @@ def test_a_search_whose_atoms_come_too_near_halts_the_run(tmp_path):
             r"search 0_\d+ was halted: Cu-Cu atoms came nearer than 2\.35 A at force call \d+; ",
             done.stdout,
         )
-    (halt,), warnings = read_halts(tmp_path / "run" / "halts")
+    (halt,), warnings = read_kept_frames(tmp_path / "run" / "halts")
     assert (halt.kind, halt.gammas, warnings) == (Kind.EVIDENCE, None, ())
     assert 1.5 < neighbor_list("d", halt.atoms, 3.0).min() < 2.35
     assert (tmp_path / "run" / "results" / "events.csv").read_text().count("\n") == 1, (

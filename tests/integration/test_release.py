@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ase.io import read
 
-from mlip_kmc.learning.active_set import active_set_bytes, make_active_set
+from mlip_kmc.learning.active_set_maker import active_set_bytes, make_active_set
 from mlip_kmc.release.archive import packed
 from mlip_kmc.release.gate import CHECKS
 from mlip_kmc.release.manifest import ProductionManifest

@@ -38,22 +38,13 @@ def outcome(run):
 
 
 @pytest.fixture(scope="module")
-def alone_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("alone")
-    config = write_config(folder, workers=1)
-    done = mlip_kmc("run", config, "--dir", folder / "run", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "run"
+def alone(adatom_run):
+    return outcome(adatom_run)
 
 
-@pytest.fixture(scope="module")
-def alone(alone_run):
-    return outcome(alone_run)
-
-
-def test_its_numbers_are_those_of_the_first_houses(alone_run):
+def test_its_numbers_are_those_of_the_first_houses(adatom_run):
     """An adatom, three KMC steps."""
-    numbers = numbers_of(alone_run)
+    numbers = numbers_of(adatom_run)
     assert differences(numbers, golden("adatom")) == []
     numbers["tables"]["0"][0][6] *= 1 + 1e-8  # the comparison can fail
     numbers["searches"].pop()

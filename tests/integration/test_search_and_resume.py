@@ -14,7 +14,7 @@ from .conftest import mlip_kmc, write_config
 EON_KELVIN_PER_EV = 11604.5
 
 
-def test_searches_are_the_runs_own_first_ones(tmp_path):
+def test_searches_are_the_runs_own_first_ones(tmp_path, adatom_run):
     config = write_config(tmp_path)
     for count in (3, 5):
         done = mlip_kmc("search", config, "-n", count, "--dir", "run", cwd=tmp_path)
@@ -26,14 +26,13 @@ def test_searches_are_the_runs_own_first_ones(tmp_path):
         ]
     done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert mlip_kmc("run", config, "--dir", "whole", cwd=tmp_path).returncode == 0
     for journal, kind in (("events", Event), ("searches", SearchRecord)):
         mixed, whole = (
             [
                 {**vars(record), "seconds": 0}
-                for record in read_lines(tmp_path / run / f"journal/{journal}.jsonl", kind)
+                for record in read_lines(run / f"journal/{journal}.jsonl", kind)
             ]
-            for run in ("run", "whole")
+            for run in (tmp_path / "run", adatom_run)
         )
         assert mixed == whole
 
@@ -109,12 +108,10 @@ def test_confidence_is_earned_again_at_the_new_temperature(tempered):
     assert sum(record.outcome in ("new", "repeat") for record in here[-12:]) >= 10
 
 
-def test_what_may_not_change_is_named(tmp_path):
-    config = write_config(tmp_path, stop={"kmc_steps": 1})
-    assert mlip_kmc("run", config, "--dir", "run", cwd=tmp_path).returncode == 0
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    write_config(tmp_path, stop={"kmc_steps": 1}, confidence={"value": 0.95}, seed=6)
-    done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
+def test_what_may_not_change_is_named(one_step):
+    before = {path: path.read_bytes() for path in (one_step / "run").rglob("*") if path.is_file()}
+    config = write_config(one_step, stop={"kmc_steps": 1}, confidence={"value": 0.95}, seed=6)
+    done = mlip_kmc("run", config, "--dir", "run", cwd=one_step)
     assert done.returncode == 6
     assert "confidence.value was 0.9, is 0.95; seed was 5, is 6" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

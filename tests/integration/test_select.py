@@ -11,9 +11,9 @@ import yaml
 
 from mlip_kmc.campaign.loop import CampaignState, Step
 from mlip_kmc.evaluate.gamma import Extrapolation
-from mlip_kmc.learning.frames import Verdict, read_selection, select_frames
+from mlip_kmc.learning.frame_selection import FrameVerdict, read_selection, select_frames
 from mlip_kmc.learning.selection import USUAL, _Active, _replayed, choose
-from mlip_kmc.model.frames import Halt, Kind, Stage, read_halts, write_halt
+from mlip_kmc.model.frames import KeptFrame, Kind, Stage, read_kept_frames, write_kept_frame
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.whereabouts import note_whereabouts, noted_potential
 
@@ -77,7 +77,7 @@ def halts_of(grade, seed=0):
         gammas = grade.gamma_of(atoms)
         kind = Kind.HALT if gammas.max() > 15 else Kind.CANDIDATE
         halts.append(
-            Halt(
+            KeptFrame(
                 atoms=atoms,
                 gammas=gammas,
                 search=f"0_{number // 7}",
@@ -96,15 +96,15 @@ def run(tmp_path, grade):
     """A run's directory with halts of all sorts in it."""
     halts = halts_of(grade)
     for halt in halts:
-        write_halt(tmp_path / "run" / "halts", halt)
+        write_kept_frame(tmp_path / "run" / "halts", halt)
     worst = max(halts, key=lambda halt: halt.gamma)
     rng = np.random.default_rng(0)
     copy = worst.atoms[rng.permutation(len(worst.atoms))]
     copy.positions += [1.0, 2.0, 3.0]
     copy.wrap()
-    write_halt(
+    write_kept_frame(
         tmp_path / "run" / "halts",
-        Halt(
+        KeptFrame(
             atoms=copy,
             gammas=None,
             search="1_0",
@@ -117,9 +117,9 @@ def run(tmp_path, grade):
     )
     crushed = worst.atoms.copy()
     crushed.positions[1] = crushed.positions[2] + 0.3
-    write_halt(
+    write_kept_frame(
         tmp_path / "run" / "halts",
-        Halt(
+        KeptFrame(
             atoms=crushed,
             gammas=None,
             search="1_1",
@@ -132,9 +132,9 @@ def run(tmp_path, grade):
     )
     foreign = worst.atoms.copy()
     foreign.set_chemical_symbols(["Al"] * len(foreign))
-    write_halt(
+    write_kept_frame(
         tmp_path / "run" / "halts",
-        Halt(
+        KeptFrame(
             atoms=foreign,
             gammas=None,
             search="1_2",
@@ -150,31 +150,33 @@ def run(tmp_path, grade):
 
 
 def test_every_frame_gets_a_verdict_and_a_reason(run, grade):
-    halts, warnings = read_halts(run / "halts")
+    halts, warnings = read_kept_frames(run / "halts")
     assert len(warnings) == 1
     selection = select_frames(halts, grade=grade, warnings=warnings)
     verdicts = {decision.name: decision for decision in selection.decisions}
     assert len(verdicts) == len(selection.decisions) == len(halts)
     assert all(decision.reason for decision in selection.decisions)
-    assert verdicts["1_0-5"].verdict is Verdict.DUPLICATE
-    assert verdicts["1_1-9"].verdict is Verdict.EVIDENCE
-    assert verdicts["1_2-9"].verdict is Verdict.UNUSABLE
+    assert verdicts["1_0-5"].verdict is FrameVerdict.DUPLICATE
+    assert verdicts["1_1-9"].verdict is FrameVerdict.EVIDENCE
+    assert verdicts["1_2-9"].verdict is FrameVerdict.UNUSABLE
     assert selection.counts()["selected"] == len(selection.frames) >= 1
     first = selection.decisions[0]
-    assert (first.order, first.verdict) == (1, Verdict.SELECTED)
+    assert (first.order, first.verdict) == (1, FrameVerdict.SELECTED)
     assert first.gamma_then == first.gamma_before > USUAL.select
     for decision in selection.decisions:
-        if decision.verdict is Verdict.LOW:
+        if decision.verdict is FrameVerdict.LOW:
             assert decision.gamma_before < USUAL.select
-        if decision.verdict is Verdict.COVERED:
+        if decision.verdict is FrameVerdict.COVERED:
             assert decision.gamma_before >= USUAL.select > decision.gamma_after
 
 
 def test_gammas_of_another_potential_are_computed_anew(run, grade):
     """What the files say of gamma does not count, whoever wrote it."""
-    halts, _ = read_halts(run / "halts")
+    halts, _ = read_kept_frames(run / "halts")
     lies = tuple(
-        Halt(**{**halt.__dict__, "gammas": np.full(len(halt.atoms), 1e-3), "potential": "1" * 64})
+        KeptFrame(
+            **{**halt.__dict__, "gammas": np.full(len(halt.atoms), 1e-3), "potential": "1" * 64}
+        )
         for halt in halts
     )
     true, false = (select_frames(frames, grade=grade) for frames in (halts, lies))
@@ -186,7 +188,7 @@ def test_gammas_of_another_potential_are_computed_anew(run, grade):
 
 
 def test_a_potential_that_has_learned_them_needs_none(run):
-    halts, _ = read_halts(run / "halts")
+    halts, _ = read_kept_frames(run / "halts")
     selection = select_frames(halts, grade=Extrapolation.of(AcePotential.read(EXAMPLE / "cu.yace")))
     assert selection.frames == ()
     assert selection.complete

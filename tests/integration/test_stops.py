@@ -78,13 +78,11 @@ def test_a_signal_stops_cleanly_and_the_same_command_goes_on(tmp_path, number):
     assert "2 KMC steps are done" in done.stdout
 
 
-def test_a_finished_run_stays_finished(tmp_path):
-    config = write_config(tmp_path, stop={"kmc_steps": 1})
-    assert mlip_kmc("run", config, "--dir", "run", cwd=tmp_path).returncode == 0
-    events = (tmp_path / "run/journal/events.jsonl").read_bytes()
-    again = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
+def test_a_finished_run_stays_finished(one_step):
+    events = (one_step / "run/journal/events.jsonl").read_bytes()
+    again = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=one_step)
     assert again.returncode == 0
-    assert (tmp_path / "run/journal/events.jsonl").read_bytes() == events
+    assert (one_step / "run/journal/events.jsonl").read_bytes() == events
 
 
 def test_wall_time_is_a_pause(tmp_path):
@@ -176,11 +174,9 @@ def test_a_truncated_potential_is_refused_before_anything_runs(tmp_path):
     assert "truncated or damaged" in one_line(done)
 
 
-def test_another_configuration_cannot_continue_a_run(tmp_path):
-    write_config(tmp_path, stop={"kmc_steps": 1})
-    assert mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=tmp_path).returncode == 0
-    write_config(tmp_path, stop={"kmc_steps": 2}, seed=2)
-    done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=tmp_path)
+def test_another_configuration_cannot_continue_a_run(one_step):
+    write_config(one_step, stop={"kmc_steps": 2}, seed=2)
+    done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=one_step)
     assert done.returncode == 6
     assert "belongs to another configuration (seed was 5, is 2)" in one_line(done)
 

@@ -6,12 +6,12 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mlip_kmc.model.atom_path import Path
+from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
 from mlip_kmc.model.structure import read_structure
 
@@ -53,9 +53,9 @@ def check_ways_out(tree, copy):
             if state.load_process_table() is None
         }
         for entered in basin.states:
-            path = Path.start(
+            path = AtomPath.start(
                 start.cell.array,
-                read_structure(FilePath(entered.reactant_path)).get_chemical_symbols(),
+                read_structure(Path(entered.reactant_path)).get_chemical_symbols(),
                 anchored=bool(start.constraints),
             )
             ways = [
@@ -68,7 +68,7 @@ def check_ways_out(tree, copy):
                 assert way.mean_time_s == pytest.approx(
                     float(mean_time(tables, entered.number)), rel=1e-10
                 )
-                here = read_structure(FilePath(way.left.reactant_path))
+                here = read_structure(Path(way.left.reactant_path))
                 assert np.isfinite(way.path.unwrapped(here.positions)).all()
                 assert sorted(way.path.mapping) == list(range(len(here)))
                 assert tables[way.left.number][way.process]["product"] not in tables

@@ -10,10 +10,10 @@ from ase.io import read
 from mlip_kmc.config import GammaSection
 from mlip_kmc.driver.standalone import pace_driver
 from mlip_kmc.evaluate.by_lammps import data_text
-from mlip_kmc.model.frames import read_halts
+from mlip_kmc.model.frames import read_kept_frames
 from mlip_kmc.model.structure import prepare
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.potential.side_channel import GRADES, HALT_FRAMES, read_frames, read_grades
+from mlip_kmc.potential.side_channel import GRADES, HALT_FRAMES, parse_dump, parse_grades
 
 from .conftest import EXAMPLE, text_of
 
@@ -45,14 +45,14 @@ def frames_of(folder, atoms, *, select, halt):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (grade,) = read_grades((folder / GRADES).read_text())
+    (grade,) = parse_grades((folder / GRADES).read_text())
     texts = [path.read_text() for path in sorted(folder.glob("select.*.dump"))]
     halted = (
-        list(read_frames((folder / HALT_FRAMES).read_text()))
+        list(parse_dump((folder / HALT_FRAMES).read_text()))
         if (folder / HALT_FRAMES).is_file()
         else []
     )
-    return grade.gamma, [frame for text in texts for frame in read_frames(text)], halted
+    return grade.gamma, [frame for text in texts for frame in parse_dump(text)], halted
 
 
 def test_lammps(tmp_path, atoms):
@@ -96,7 +96,7 @@ def test_the_driver(tmp_path, atoms, engine):
             timeout=120,
             check=False,
         )
-        return done.returncode, [str(frame.kind) for frame in read_halts(folder)[0]]
+        return done.returncode, [str(frame.kind) for frame in read_kept_frames(folder)[0]]
 
     assert asked("none") == (0, [])
     gamma = max(float(line.split()[-1]) for line in (tmp_path / "gamma").read_text().splitlines())

@@ -83,12 +83,9 @@ def physics(run):
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory):
+def local(adatom_run):
     """A run with its searches in the process itself."""
-    folder = tmp_path_factory.mktemp("local")
-    done = mlip_kmc("run", write_config(folder), "--dir", "run", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return physics(folder / "run")
+    return physics(adatom_run)
 
 
 def test_the_trajectory_is_that_of_one_process_and_crews_come_and_go(tmp_path, local):

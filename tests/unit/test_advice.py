@@ -37,7 +37,7 @@ NARROWER = {
     "akmc/run.py": RUNNING,
     "akmc/leaving.py": RUNNING,
     "akmc/run.py --remote-workers": "run",  # only who gave it comes there
-    "learning/active_set.py": "potential activeset",
+    "learning/active_set_maker.py": "potential activeset",
     "potential/whereabouts.py": "select, release build",
     "driver/server.py": "serve",
 }
@@ -309,9 +309,10 @@ def test_a_run_directory_that_may_only_be_read(tmp_path, monkeypatch, command):
     monkeypatch.setattr(Path, "mkdir", make_folder)
     monkeypatch.setattr("mlip_kmc.evaluate.gamma.Extrapolation.of", lambda _: Nothing())
     monkeypatch.setattr("mlip_kmc.cli.select._potential_of", lambda *_, **__: None)
-    monkeypatch.setattr("mlip_kmc.learning.frames.select_frames", Nothing)
+    monkeypatch.setattr("mlip_kmc.learning.frame_selection.select_frames", Nothing)
     monkeypatch.setattr(
-        "mlip_kmc.learning.frames.write_selection", lambda folder, _: files.make_directory(folder)
+        "mlip_kmc.learning.frame_selection.write_selection",
+        lambda folder, _: files.make_directory(folder),
     )
     found = CliRunner().invoke(cli, [command, str(run)])
     assert isinstance(found.exception, StorageError), found.output

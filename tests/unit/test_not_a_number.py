@@ -28,7 +28,7 @@ from mlip_kmc.model.atom_path import match_atoms
 from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.records import Minimised, Process, SearchRecord
 from mlip_kmc.potential.baseline import Zbl
-from mlip_kmc.release.gate import Verdict, measured
+from mlip_kmc.release.gate import CheckVerdict, measured
 from mlip_kmc.report.confidence import confidence_curve
 
 SOURCE = Path(__file__).parents[2] / "src" / "mlip_kmc"
@@ -80,7 +80,7 @@ EXACT = {  # (file, comparison): why it needs no `not`
         "akmc/start.py",
         "found.eV_per_A2 < _SADDLE_EV_PER_A2",
     ): "chooses the message; what is no number is refused after it",
-    ("model/frames.py", "halt.state < 0"): "whole numbers",
+    ("model/frames.py", "frame.state < 0"): "whole numbers",
     (
         "learning/duplicates.py",
         "np.abs(two.distances - row).max(axis=1) <= within_A",
@@ -252,11 +252,12 @@ def test_the_rule_lets_pass_what_fails(text):
 
 def test_release_gates():
     assert (
-        measured("forces", NAN, limit=1e-3, unit="eV/A", about="forces").verdict is Verdict.FAILED
+        measured("forces", NAN, limit=1e-3, unit="eV/A", about="forces").verdict
+        is CheckVerdict.FAILED
     )
     assert (
         measured("forces", math.inf, limit=1e-3, unit="eV/A", about="forces").verdict
-        is Verdict.FAILED
+        is CheckVerdict.FAILED
     )
 
 

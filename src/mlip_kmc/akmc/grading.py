@@ -15,8 +15,9 @@ from mlip_kmc.config import AcePotentialSection, Config, GammaSection
 from mlip_kmc.evaluate.eyesight import blind_lines, look_around
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.wording import plain
-from mlip_kmc.learning.active_set import read_training, support_of
-from mlip_kmc.model.frames import Halt, Kind, Stage, write_halt
+from mlip_kmc.learning.active_set_maker import support_of
+from mlip_kmc.learning.training_set import read_training
+from mlip_kmc.model.frames import KeptFrame, Kind, Stage, write_kept_frame
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.potential import AcePotential, Potential, ace_of
 
@@ -37,9 +38,9 @@ def graded(
     largest = float(np.max(gammas))
     if thresholds.reaches_select(largest):
         kind = Kind.HALT if thresholds.reaches_halt(largest) else Kind.CANDIDATE
-        write_halt(
+        write_kept_frame(
             halts,
-            Halt(
+            KeptFrame(
                 atoms=minimum,
                 gammas=gammas,
                 search="start",

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
-from mlip_kmc.model.atom_path import Path as AtomPath
+from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.structure import read_structure
 from mlip_kmc.model.superbasin.chain import NoWayOutError
 from mlip_kmc.model.superbasin.effects import Effects

@@ -36,8 +36,8 @@ from mlip_kmc.config import Config, HarmonicPrefactor
 from mlip_kmc.ground.errors import ConfigError, RunStateError, SearchesFailedError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.ground.wording import done, plain
-from mlip_kmc.model.atom_path import Path as AtomPath
-from mlip_kmc.model.frames import from_text, write_halt
+from mlip_kmc.model.atom_path import AtomPath
+from mlip_kmc.model.frames import from_text, write_kept_frame
 from mlip_kmc.model.kinetics import draw_step, step_generator
 from mlip_kmc.model.records import Event, Progress, RunNumbers, SearchRecord, Start, unsound
 from mlip_kmc.model.structure import from_con
@@ -261,7 +261,7 @@ class Server:
         frames = self.states.frames.get(f"{record.state}_{record.index}", ())
         if record.outcome == "halted" or (record.outcome == "new" and self._room_for_candidates):
             for text in frames:
-                write_halt(self._halts, from_text(text))
+                write_kept_frame(self._halts, from_text(text))
 
     @property
     def _room_for_candidates(self) -> bool:

@@ -6,7 +6,7 @@
 
 Each step is durable before the next begins (`campaign.json`), and may be repeated after a kill: it finds what it had done. The
 run's directory is `run/` in the campaign's; when it reaches its target and a release is wanted, that is the last step. Labels,
-refits and the refresh of rates have their types here; they are done by hand today, and the campaign says so.
+refits and the refresh of rates are done by hand today, and the campaign says so.
 """
 
 import json
@@ -15,10 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import filelock
-from ase import Atoms
 
 from mlip_kmc.akmc.run import EonWrapper, inputs_of
 from mlip_kmc.config import Config
@@ -32,17 +31,16 @@ from mlip_kmc.ground.errors import (
     RunStateError,
 )
 from mlip_kmc.ground.files import make_directory, storage_errors, write_durably
-from mlip_kmc.learning.frames import (
+from mlip_kmc.learning.frame_selection import (
     SELECTED,
     Selection,
     read_selection,
     select_frames,
     write_selection,
 )
-from mlip_kmc.model.frames import read_halts
+from mlip_kmc.model.frames import read_kept_frames
 from mlip_kmc.model.records import EonResult, Status
-from mlip_kmc.model.structure import Array
-from mlip_kmc.potential import Potential, ace_of
+from mlip_kmc.potential import ace_of
 from mlip_kmc.release.signature import NAMESPACE
 
 if TYPE_CHECKING:
@@ -65,49 +63,7 @@ class Step(StrEnum):
     EXPLORE = "explore"
     SELECT = "select"
     LABEL = "label"
-    REFIT = "refit"
-    REFRESH = "refresh"
     FINALIZE = "finalize"
-
-
-@dataclass(frozen=True)
-class Label:
-    """What an oracle says of one structure.
-
-    Attributes:
-        atoms: positions and cell in A.
-        energy: eV, of all atoms; the oracle's own zero.
-        forces: (N, 3) in eV/A.
-        oracle: its name and settings, so that labels of two are never mixed.
-        frame: the name of the halt that it came from.
-    """
-
-    atoms: Atoms
-    energy: float
-    forces: Array
-    oracle: str
-    frame: str
-
-
-class Oracle(Protocol):
-    """Gives energies and forces that a potential is fitted to: a density functional, or a reference potential."""
-
-    def label(self, structures: Path, *, into: Path) -> tuple[Label, ...]:
-        """Label the structures of an extended XYZ file; what is in `into` already is not computed again."""
-
-
-class Refit(Protocol):
-    """Fits a potential to a training set with new labels in it, and makes its active set."""
-
-    def refit(self, potential: Potential, labels: tuple[Label, ...], *, into: Path) -> Potential:
-        """The new potential, written into a directory; `potential` is what the fit starts from."""
-
-
-class Refresh(Protocol):
-    """Makes rates good again that a refit made invalid, from their old saddles, so that the run goes on."""
-
-    def refresh(self, run_dir: Path, potential: Potential) -> None:
-        """Carry a run's states and processes over to the new potential."""
 
 
 Explore = Callable[[Path], EonResult]
@@ -256,11 +212,6 @@ class Campaign:
         }
         while True:
             self._note(f"round {state.round + 1}: {state.step}")
-            if state.step not in steps:
-                raise RunStateError(
-                    f"{self.directory / STATE} is at the step {state.step}, which this version does not have; "
-                    "use the version that wrote it"
-                )
             after = steps[state.step](state)
             if isinstance(after, Ending):
                 return after
@@ -283,9 +234,9 @@ class Campaign:
 
     def _select(self, state: CampaignState) -> Ending | CampaignState:
         grade = self._grade()
-        halts, warnings = read_halts(self.run_dir / "halts")
+        frames, warnings = read_kept_frames(self.run_dir / "halts")
         selection = select_frames(
-            halts, grade=grade, most=self._most, warnings=warnings, **self._thresholds
+            frames, grade=grade, most=self._most, warnings=warnings, **self._thresholds
         )
         write_selection(self.selection_dir, selection)
         if not selection.frames and state.potential not in {"", grade.digest}:

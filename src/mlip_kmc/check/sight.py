@@ -13,7 +13,8 @@ from mlip_kmc.config import GammaSection
 from mlip_kmc.evaluate.eyesight import Look, look_around
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.wording import plain
-from mlip_kmc.learning.active_set import read_training, support_of
+from mlip_kmc.learning.active_set_maker import support_of
+from mlip_kmc.learning.training_set import read_training
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.basis import BBasis

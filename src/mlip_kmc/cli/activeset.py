@@ -10,7 +10,7 @@ from mlip_kmc.cli.common import PATH, Command
 from mlip_kmc.ground.wording import counted
 
 if TYPE_CHECKING:
-    from mlip_kmc.learning.active_set import ActiveSetMade
+    from mlip_kmc.learning.active_set_maker import NewActiveSet
 
 _LENGTHS = ("A", "bohr", "nm")
 _FORCES = ("eV/A", "Ha/bohr", "Ry/bohr", "kcal/mol/A", "kJ/mol/nm")
@@ -99,12 +99,11 @@ def activeset(
               mlip-kmc potential activeset train.xyz --basis cu.yaml --length-unit bohr --leave-out group=dimer
               mlip-kmc potential activeset early.xyz --basis cuni.yaml --complete
     """  # noqa: D301
-    from mlip_kmc.learning.active_set import (
-        forces_of,
+    from mlip_kmc.learning.active_set_maker import (
         make_active_set,
-        read_training,
         write_active_set,
     )
+    from mlip_kmc.learning.training_set import forces_of, read_training
 
     if (forces_key is None) != (most_force_error_ev_per_a is None):
         raise click.UsageError("--forces-key and --most-force-error need each other")
@@ -128,7 +127,7 @@ def activeset(
     _tell(path, made)
 
 
-def _tell(path: Path, made: "ActiveSetMade") -> None:
+def _tell(path: Path, made: "NewActiveSet") -> None:
     """What was made, and whether a record beside it is of another active set now."""
     from mlip_kmc.ground.files import sha256_of
     from mlip_kmc.potential.record import read_record, record_path

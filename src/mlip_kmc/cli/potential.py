@@ -97,7 +97,8 @@ def _state(found: "AcePotential") -> tuple[str, str | None, dict[str, Any] | Non
 def _sight(found: "AcePotential", training: Path | None) -> dict[str, Any]:
     """What the active set sees: its ranks, why its gamma is of no use, and what the training set holds."""
     from mlip_kmc.evaluate.gamma import Extrapolation
-    from mlip_kmc.learning.active_set import read_training, support_of
+    from mlip_kmc.learning.active_set_maker import support_of
+    from mlip_kmc.learning.training_set import read_training
     from mlip_kmc.potential.active_set import BLIND_ADVICE, ActiveSet
     from mlip_kmc.potential.basis import BBasis
 

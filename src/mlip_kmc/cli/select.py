@@ -9,7 +9,7 @@ from mlip_kmc.cli.common import PATH, Command
 from mlip_kmc.ground.wording import plain
 
 if TYPE_CHECKING:
-    from mlip_kmc.learning.frames import Decision, Selection
+    from mlip_kmc.learning.frame_selection import Decision, Selection
     from mlip_kmc.potential import Potential
 
 _MOST_LINES = 12
@@ -83,8 +83,8 @@ def select(
     """  # noqa: D301
     from mlip_kmc.evaluate.gamma import Extrapolation
     from mlip_kmc.ground.errors import PotentialError, RunStateError
-    from mlip_kmc.learning.frames import select_frames, write_selection
-    from mlip_kmc.model.frames import read_halts
+    from mlip_kmc.learning.frame_selection import select_frames, write_selection
+    from mlip_kmc.model.frames import read_kept_frames
 
     if config and yace:
         raise click.UsageError("give --config or --potential, not both")
@@ -98,10 +98,10 @@ def select(
             "the potential's gamma is unknown: it has no B-basis .yaml and active set .asi; "
             "mlip-kmc potential activeset makes one"
         )
-    halts, warnings = read_halts(run / "halts")
+    frames, warnings = read_kept_frames(run / "halts")
     usual_select, usual_halt = _thresholds_of(run)
     selection = select_frames(
-        halts,
+        frames,
         grade=grade,
         select=select_gamma or usual_select,
         halt=halt_gamma or usual_halt,

@@ -1,6 +1,6 @@
 """Following every atom through a run: eOn may return a known state with atoms permuted or wrapped.
 
-    path = Path.start(cell, species, anchored=False)
+    path = AtomPath.start(cell, species, anchored=False)
     path = path.follow(state=..., reactant=..., product=..., reached=...)     # (N, 3) positions
     path.unwrapped(reached)                                                   # continuous, in the original order
 
@@ -101,7 +101,7 @@ def without_drift(displacement: Array, *, anchored: bool) -> Array:
 
 
 @dataclass(frozen=True)
-class Path:
+class AtomPath:
     """Where every original atom is: `unwrapped = positions of the state [mapping] + images @ cell + drift`.
 
     Attributes:
@@ -120,7 +120,7 @@ class Path:
     drift_A: Array
 
     @classmethod
-    def start(cls, cell: Array, species: Sequence[str], *, anchored: bool) -> "Path":
+    def start(cls, cell: Array, species: Sequence[str], *, anchored: bool) -> "AtomPath":
         """At state 0, where atoms have their original order."""
         size = len(species)
         return cls(
@@ -142,7 +142,9 @@ class Path:
             state[self.mapping] + self.images @ self.cell + self.drift_A, dtype=np.float64
         )
 
-    def follow(self, *, state: Array, reactant: Array, product: Array, reached: Array) -> "Path":
+    def follow(
+        self, *, state: Array, reactant: Array, product: Array, reached: Array
+    ) -> "AtomPath":
         """Go through one event; nothing drifts where nothing is fixed.
 
         Args:
@@ -165,8 +167,8 @@ class Path:
         drift = np.zeros(3) if self.anchored else residue.mean(axis=0)
         return replace(self, mapping=mapping, images=images, drift_A=drift)
 
-    def then(self, other: "Path") -> "Path":
-        """This path, followed by another that starts, at its `Path.start`, in the state where this one ends."""
+    def then(self, other: "AtomPath") -> "AtomPath":
+        """This path, followed by another that starts, at its `AtomPath.start`, in the state where this one ends."""
         return replace(
             self,
             mapping=other.mapping[self.mapping],
@@ -174,7 +176,7 @@ class Path:
             drift_A=self.drift_A + other.drift_A,
         )
 
-    def back(self) -> "Path":
+    def back(self) -> "AtomPath":
         """The path from the present state to where this one started."""
         mapping = np.argsort(self.mapping)
         return replace(
@@ -190,7 +192,9 @@ class Path:
         """Species of the atoms in the order of the present state."""
         return self._in_order_of(self.mapping)
 
-    def changes_to(self, other: "Path") -> tuple[dict[str, int], dict[str, tuple[int, int, int]]]:
+    def changes_to(
+        self, other: "AtomPath"
+    ) -> tuple[dict[str, int], dict[str, tuple[int, int, int]]]:
         """Mappings and images that differ in `other`, by original atom (as text, for JSON)."""
         mapped = {
             str(i): int(other.mapping[i]) for i in np.flatnonzero(self.mapping != other.mapping)
@@ -204,7 +208,7 @@ class Path:
         mapping: Mapping[str, int],
         images: Mapping[str, Sequence[int]],
         drift_A: Sequence[float],
-    ) -> "Path":
+    ) -> "AtomPath":
         """The path after an event that was recorded by `changes_to`."""
         new_mapping, new_images = self.mapping.copy(), self.images.copy()
         for atom, index in mapping.items():

@@ -1,9 +1,9 @@
 """Frames where the potential left what it was trained on: one durable extended XYZ file a frame, in `halts/` of a run.
 
-    halt = Halt(atoms=atoms, gammas=gammas, search="0_17", state=0, stage=Stage.SEARCH, step=240, kind=Kind.HALT,
+    frame = KeptFrame(atoms=atoms, gammas=gammas, search="0_17", state=0, stage=Stage.SEARCH, step=240, kind=Kind.HALT,
                 potential=potential_digest(basis=Path("cu.yaml"), active_set=Path("cu.asi")))
-    write_halt(Path("my-run/halts"), halt)                # my-run/halts/0_17-240.xyz
-    halts, warnings = read_halts(Path("my-run/halts"))    # warnings name what is torn or foreign
+    write_kept_frame(Path("my-run/halts"), frame)         # my-run/halts/0_17-240.xyz
+    frames, warnings = read_kept_frames(Path("my-run/halts"))   # warnings name what is torn or foreign
 
 A file is one frame of extended XYZ: `Lattice`, `Properties=species:S:1:pos:R:3:gamma:R:1` (without gamma where it is unknown:
 unknown is never 0), `pbc`, and the keys format, search, state, stage, step, gamma (the largest), kind, potential. Numbers are
@@ -55,8 +55,8 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Halt:
-    """One frame.
+class KeptFrame:
+    """A structure that a search met, with the search, the force call and the reason it was kept for.
 
     Attributes:
         atoms: positions and cell in A, periodic.
@@ -94,12 +94,12 @@ def potential_digest(*, basis: Path, active_set: Path) -> str:
     return hashlib.sha256(f"{sha256_of(basis)} {sha256_of(active_set)}".encode()).hexdigest()
 
 
-def write_halt(directory: Path, halt: Halt) -> Path:
+def write_kept_frame(directory: Path, frame: KeptFrame) -> Path:
     """Write one frame; the same frame again is the same file.
 
     Args:
         directory: made if it is missing.
-        halt: the frame.
+        frame: what is written.
 
     Returns:
         the file.
@@ -108,43 +108,43 @@ def write_halt(directory: Path, halt: Halt) -> Path:
         StructureError: the frame cannot be written so that it reads back the same.
         StorageError: the file could not be made durable.
     """
-    text = to_text(halt)
-    path = make_directory(directory) / f"{halt.name}.xyz"
+    text = to_text(frame)
+    path = make_directory(directory) / f"{frame.name}.xyz"
     write_durably(path, text.encode())
     return path
 
 
-def to_text(halt: Halt) -> str:
+def to_text(frame: KeptFrame) -> str:
     """The content of a frame's file.
 
     Raises:
         StructureError: a number is not finite, or a name cannot be written.
     """
-    if not _SEARCH.fullmatch(halt.search):
+    if not _SEARCH.fullmatch(frame.search):
         raise StructureError(
-            f"a halt's search must be named by letters, digits and _ . + - (it is {halt.search[:40]!r})"
+            f"a frame's search must be named by letters, digits and _ . + - (it is {frame.search[:40]!r})"
         )
     if (
-        halt.state < 0
-        or not 0 <= halt.step < 10**18
-        or not re.fullmatch(r"[0-9a-f]{64}", halt.potential)
+        frame.state < 0
+        or not 0 <= frame.step < 10**18
+        or not re.fullmatch(r"[0-9a-f]{64}", frame.potential)
     ):
         raise StructureError(
-            f"the halt of search {halt.search} needs a state and step from 0 on, and a sha256 of its potential"
+            f"the frame of search {frame.search} needs a state and step from 0 on, and a sha256 of its potential"
         )
     keys = {
         "format": FORMAT,
-        "search": halt.search,
-        "state": halt.state,
-        "stage": Stage(halt.stage),
-        "step": halt.step,
-        "kind": Kind(halt.kind),
-        "potential": halt.potential,
+        "search": frame.search,
+        "state": frame.state,
+        "stage": Stage(frame.stage),
+        "step": frame.step,
+        "kind": Kind(frame.kind),
+        "potential": frame.potential,
     }
-    if halt.gamma is not None:
-        keys["gamma"] = repr(halt.gamma)
+    if frame.gamma is not None:
+        keys["gamma"] = repr(frame.gamma)
     return extended_xyz(
-        halt.atoms, keys={key: str(value) for key, value in keys.items()}, gammas=halt.gammas
+        frame.atoms, keys={key: str(value) for key, value in keys.items()}, gammas=frame.gammas
     )
 
 
@@ -191,18 +191,18 @@ def _as_column(gammas: Array, count: int) -> Array:
     return gammas
 
 
-def read_halts(directory: Path) -> tuple[tuple[Halt, ...], tuple[str, ...]]:
+def read_kept_frames(directory: Path) -> tuple[tuple[KeptFrame, ...], tuple[str, ...]]:
     """All frames of a directory, by search and step; and a line for each file that is none.
 
     Hidden files are left alone: they are frames that are being written, or were when their process was killed.
     """
-    halts, warnings = [], []
+    frames, warnings = [], []
     for path in _entries(directory):
         try:
-            halts.append(_read(path))
+            frames.append(_read(path))
         except (OSError, ValueError, StructureError) as error:
             warnings.append(f"{path} is left out: {getattr(error, 'strerror', None) or error}")
-    return tuple(sorted(halts, key=_order)), tuple(warnings)
+    return tuple(sorted(frames, key=_order)), tuple(warnings)
 
 
 def _entries(directory: Path) -> list[Path]:
@@ -211,26 +211,26 @@ def _entries(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
 
 
-def _read(path: Path) -> Halt:
+def _read(path: Path) -> KeptFrame:
     if path.suffix != ".xyz" or not path.is_file():
         raise StructureError("it is no .xyz file")
     if path.stat().st_size > _LARGEST_BYTES:
         raise StructureError("it is too large for one frame")
-    halt = from_text(path.read_text(encoding="utf-8"))
-    if path.name != f"{halt.name}.xyz":
-        raise StructureError(f"it holds the frame of {halt.name}.xyz")
-    return halt
+    frame = from_text(path.read_text(encoding="utf-8"))
+    if path.name != f"{frame.name}.xyz":
+        raise StructureError(f"it holds the frame of {frame.name}.xyz")
+    return frame
 
 
-def _order(halt: Halt) -> tuple[list[tuple[int, str]], int]:
+def _order(frame: KeptFrame) -> tuple[list[tuple[int, str]], int]:
     """Numbers in names by their size: 0_2 before 0_10."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part)
-        for part in re.split(r"(\d+)", halt.search)
-    ], halt.step
+        for part in re.split(r"(\d+)", frame.search)
+    ], frame.step
 
 
-def from_text(text: str) -> Halt:
+def from_text(text: str) -> KeptFrame:
     """The frame of a file's content.
 
     Raises:
@@ -253,14 +253,14 @@ def from_text(text: str) -> Halt:
     if len(rows) != int(lines[0]) or not rows:
         raise StructureError(f"it is torn: {len(rows)} rows of {lines[0].strip()} atoms")
     try:
-        return _halt(keys, rows)
+        return _frame(keys, rows)
     except KeyError as error:
         raise StructureError(f"it has no key {error.args[0]}") from error
     except (ValueError, IndexError, OverflowError) as error:
         raise StructureError(f"it is no whole frame ({error})") from error
 
 
-def _halt(keys: Mapping[str, str], rows: list[list[str]]) -> Halt:
+def _frame(keys: Mapping[str, str], rows: list[list[str]]) -> KeptFrame:
     columns = dict(_columns(keys["Properties"], width={len(row) for row in rows}))
     symbols = [row[columns["species"]] for row in rows]
     unknown = sorted(
@@ -279,7 +279,7 @@ def _halt(keys: Mapping[str, str], rows: list[list[str]]) -> Halt:
     atoms = Atoms(
         symbols, positions=positions, cell=cell, pbc=[flag == "T" for flag in keys["pbc"].split()]
     )
-    halt = Halt(
+    frame = KeptFrame(
         atoms=atoms,
         gammas=gammas,
         search=keys["search"],
@@ -289,8 +289,8 @@ def _halt(keys: Mapping[str, str], rows: list[list[str]]) -> Halt:
         kind=Kind(keys["kind"]),
         potential=keys["potential"],
     )
-    to_text(halt)  # what cannot be written is no frame either
-    return halt
+    to_text(frame)  # what cannot be written is no frame either
+    return frame
 
 
 def _columns(properties: str, *, width: set[int]) -> Iterator[tuple[str, int]]:

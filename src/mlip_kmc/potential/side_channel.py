@@ -1,8 +1,8 @@
 """What LAMMPS writes beside a search while it runs: the extrapolation grade, and frames where it is large.
 
     lines = commands(config.gamma)             # for in.lammps, after the pair_coeff
-    for grade in read_grades(text): grade.step, grade.gamma, grade.energy_eV
-    for frame in read_frames(text): frame.step, frame.positions, frame.gammas
+    for grade in parse_grades(text): grade.step, grade.gamma, grade.energy_eV
+    for frame in parse_dump(text): frame.step, frame.positions, frame.gammas
 
 eOn itself passes nothing on: each of its force calls is LAMMPS' `run 1 pre no post no`, so LAMMPS' step counts real force
 calls. Several instances of LAMMPS in one directory append to the same files and are called in turn; a line or frame that is
@@ -75,7 +75,7 @@ def commands(wanted: GammaSection) -> list[str]:
     ]
 
 
-def read_grades(text: str) -> Iterator[Grade]:
+def parse_grades(text: str) -> Iterator[Grade]:
     """The grades in what LAMMPS printed; an unfinished last line is left out."""
     for line in text.split("\n")[:-1]:
         step, *values = line.split() or ["#"]
@@ -87,7 +87,7 @@ def read_grades(text: str) -> Iterator[Grade]:
             yield Grade(step=int(step), gamma=float(values[0]), energy_eV=float(values[1]))
 
 
-def read_frames(text: str) -> Iterator[Frame]:
+def parse_dump(text: str) -> Iterator[Frame]:
     """The whole frames in a dump."""
     for part in text.split("ITEM: TIMESTEP\n")[1:]:
         lines = part.split("\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mlip_kmc.release.gate import Check, Verdict
+from mlip_kmc.release.gate import Check, CheckVerdict
 from mlip_kmc.release.manifest import GroupErrors, ProductionManifest
 from mlip_kmc.report import GateRow
 from mlip_kmc.report.words import MISSING, scientific
@@ -33,7 +33,7 @@ def card(manifest: ProductionManifest) -> str:
     )
     references = [check for check in manifest.checks if check.reference is not None]
     sources = list(dict.fromkeys(check.source for check in references if check.source))
-    open_checks = [check for check in manifest.checks if check.verdict is not Verdict.PASSED]
+    open_checks = [check for check in manifest.checks if check.verdict is not CheckVerdict.PASSED]
     return environment.get_template("card.html.j2").render(
         m=manifest,
         date=manifest.creation_date.strftime("%Y-%m-%d"),
@@ -41,7 +41,7 @@ def card(manifest: ProductionManifest) -> str:
         references=references,
         sources=sources,
         groups=_groups(manifest),
-        passed=sum(check.verdict is Verdict.PASSED for check in manifest.checks),
+        passed=sum(check.verdict is CheckVerdict.PASSED for check in manifest.checks),
     )
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from mlip_kmc.ground.errors import ReleaseError
-from mlip_kmc.release.gate import CHECKS, LIMITS, Check, Verdict, rounded
+from mlip_kmc.release.gate import CHECKS, LIMITS, Check, CheckVerdict, rounded
 from mlip_kmc.release.manifest import FirstManifest, GroupErrors, Manifest, ProductionManifest
 from mlip_kmc.release.training import ANY_GROUP, SetErrors
 from mlip_kmc.release.validation import worst_error
@@ -51,9 +51,9 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
 
 def _of_check(check: Check, manifest: Manifest) -> Iterator[str]:
     allowed = check.because is not None
-    if allowed == (check.verdict is Verdict.PASSED):
+    if allowed == (check.verdict is CheckVerdict.PASSED):
         yield f"the check {check.name} is {check.verdict}, and was{'' if allowed else ' not'} allowed not to pass"
-    if check.verdict is Verdict.NOT_TESTED:
+    if check.verdict is CheckVerdict.NOT_TESTED:
         if not (check.number is None and check.value is None):
             yield f"the check {check.name} is not tested, and has a number"
         return
@@ -64,7 +64,7 @@ def _of_check(check: Check, manifest: Manifest) -> Iterator[str]:
     if check.name in LIMITS and check.limit != LIMITS[check.name]:
         yield f"the check {check.name} has the limit {check.limit:g}, a release has {LIMITS[check.name]:g}"
     within = check.number is not None and check.number <= check.limit
-    if within != (check.verdict is Verdict.PASSED):
+    if within != (check.verdict is CheckVerdict.PASSED):
         number = "none" if check.number is None else f"{check.number:g}"
         yield f"the check {check.name} {check.verdict}, but its number is {number} and its limit {check.limit:g}"
     yield from _of_reference(check)
@@ -85,7 +85,7 @@ def _needs_no_limit(check: Check, manifest: Manifest) -> bool:
                 metrics is not None and check.number == metrics.force_rmse_eV_per_A
             ),
         }
-    return check.verdict is Verdict.PASSED and check.name in rules and rules[check.name]()
+    return check.verdict is CheckVerdict.PASSED and check.name in rules and rules[check.name]()
 
 
 def _of_reference(check: Check) -> Iterator[str]:

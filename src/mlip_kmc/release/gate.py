@@ -14,8 +14,9 @@ from typing import Annotated
 from pydantic import Field
 
 from mlip_kmc.config.eon_schema import closest
+from mlip_kmc.config.sections import Section
 from mlip_kmc.ground.errors import ReleaseError
-from mlip_kmc.release.settings import Line, Section
+from mlip_kmc.release.settings import Line
 
 CHECKS = (
     "forces",
@@ -64,7 +65,7 @@ FLOOR = 1e-9
 _LONGEST = 400
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """How a check came out."""
 
     PASSED = "passed"
@@ -79,7 +80,7 @@ class Check(Section):
     """What `--allow` takes."""
     about: Line
     """What was compared, in one line."""
-    verdict: Verdict
+    verdict: CheckVerdict
     number: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """What was found, to three digits; null where nothing was, or it is not finite."""
     limit: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -113,7 +114,7 @@ def measured(
     return Check(
         name=name,
         about=about,
-        verdict=Verdict.PASSED if finite and number <= limit else Verdict.FAILED,
+        verdict=CheckVerdict.PASSED if finite and number <= limit else CheckVerdict.FAILED,
         number=rounded(number, limit) if finite else None,
         limit=limit,
         unit=unit,
@@ -135,7 +136,10 @@ def rounded(number: float, limit: float) -> float:
 def not_tested(name: str, *, about: str, why: str) -> Check:
     """A check that could not be made."""
     return Check(
-        name=name, about=about, verdict=Verdict.NOT_TESTED, detail=" ".join(why.split())[:_LONGEST]
+        name=name,
+        about=about,
+        verdict=CheckVerdict.NOT_TESTED,
+        detail=" ".join(why.split())[:_LONGEST],
     )
 
 
@@ -164,12 +168,14 @@ def pass_gate(checks: Iterable[Check], *, allowed: Mapping[str, str]) -> tuple[C
     """
     marked = tuple(
         check.model_copy(update={"because": allowed[check.name]})
-        if check.name in allowed and check.verdict is not Verdict.PASSED
+        if check.name in allowed and check.verdict is not CheckVerdict.PASSED
         else check
         for check in checks
     )
     refused = [
-        check for check in marked if check.verdict is not Verdict.PASSED and check.because is None
+        check
+        for check in marked
+        if check.verdict is not CheckVerdict.PASSED and check.because is None
     ]
     if refused:
         raise ReleaseError(
@@ -184,7 +190,7 @@ def pass_gate(checks: Iterable[Check], *, allowed: Mapping[str, str]) -> tuple[C
 
 def sentence(check: Check) -> str:
     """A check in one line: its verdict, its number, what is allowed."""
-    if check.verdict is Verdict.NOT_TESTED:
+    if check.verdict is CheckVerdict.NOT_TESTED:
         return f"{check.name} is not tested ({check.detail})"
     unit = f" {check.unit}" if check.unit else ""
     parts = [

@@ -6,7 +6,7 @@ check = halts_check(events=view.events, searches=view.searches, present=view.num
 from collections.abc import Sequence
 
 from mlip_kmc.model.records import Event, SearchRecord
-from mlip_kmc.release.gate import LIMITS, Check, Verdict, measured, not_tested
+from mlip_kmc.release.gate import LIMITS, Check, CheckVerdict, measured, not_tested
 
 
 def halts_check(
@@ -49,8 +49,12 @@ def halts_check(
         about=about,
         detail=f"{looked_at} searches of {len(states)} states",
     )
-    if halt and found.verdict is Verdict.PASSED:  # a halt before the first registered search
+    if halt and found.verdict is CheckVerdict.PASSED:  # a halt before the first registered search
         return found.model_copy(
-            update={"verdict": Verdict.FAILED, "number": None, "detail": "the run stands halted"}
+            update={
+                "verdict": CheckVerdict.FAILED,
+                "number": None,
+                "detail": "the run stands halted",
+            }
         )
     return found

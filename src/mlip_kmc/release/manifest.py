@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from mlip_kmc.config.explain import explain
+from mlip_kmc.config.sections import Section
 from mlip_kmc.ground.errors import ReleaseError
 from mlip_kmc.ground.json_text import JsonError, read_json
 from mlip_kmc.potential.baseline import Pairs
@@ -34,7 +35,6 @@ from mlip_kmc.release.settings import (
     Line,
     Oracle,
     Organization,
-    Section,
 )
 
 FORMAT = 2

@@ -12,9 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -22,6 +20,7 @@ from pydantic import (
 )
 
 from mlip_kmc.config.explain import explain
+from mlip_kmc.config.sections import Section
 from mlip_kmc.config.yaml_file import read_keys
 from mlip_kmc.ground.errors import ConfigError
 from mlip_kmc.ground.files import why_no_file
@@ -54,12 +53,6 @@ Line = Annotated[str, Field(max_length=1000), AfterValidator(_one_line)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Version = Annotated[str, BeforeValidator(full_version), Field(pattern=SEMVER)]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and nothing unknown."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Reference(Section):
@@ -135,7 +128,7 @@ class Oracle(Section):
 
     name: Line
     """The program, or the method, as `VASP 6.4, PBE`."""
-    settings: dict[str, str | int | float | bool] = {}
+    settings: dict[str, str | int | float | bool] = Field(default={})
     """Whatever decides its numbers, as {cutoff_eV: 520}."""
 
 
@@ -188,11 +181,11 @@ class ReleaseSettings(Section):
     """Put the set itself into the release, not only its fingerprint; `--include-training-set` does so, too."""
     validation_set: Path | None = None
     """Structures that it was not fitted to, likewise; without it the record's errors count. `--validation-set` goes before."""
-    validation_limits: dict[Line, ErrorLimit] = {}
+    validation_limits: dict[Line, ErrorLimit] = Field(default={})
     """How large errors on structures that it was not fitted to may be, by group; `all` is for groups without their own."""
     image: Path | None = None
     """The file of the image that the run was made in; `--image` goes before."""
-    allow: dict[str, Line] = {}
+    allow: dict[str, Line] = Field(default={})
     """Checks that need not pass, each with its reason, which everybody will read; `--allow`, `--because` add to them."""
     quiet_steps: Annotated[int, Field(ge=1)] = 10
     """In the states of so many last KMC steps no search may have been halted."""

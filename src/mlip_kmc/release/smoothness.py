@@ -15,7 +15,7 @@ from ase import Atoms
 
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.release.gate import LIMITS, Check, Verdict, measured
+from mlip_kmc.release.gate import LIMITS, Check, CheckVerdict, measured
 from mlip_kmc.release.symmetry import evaluated
 
 Array = npt.NDArray[np.float64]
@@ -86,7 +86,7 @@ def baseline_check(pairs: Mapping[str, tuple[float, float]], *, calculator: Any)
         return Check(
             name="baseline",
             about=about,
-            verdict=Verdict.PASSED,
+            verdict=CheckVerdict.PASSED,
             detail="the potential has no baseline",
         )
     found = {}

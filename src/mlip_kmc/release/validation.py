@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mlip_kmc.release.gate import LIMITS, Check, Verdict, measured, not_tested
+from mlip_kmc.release.gate import LIMITS, Check, CheckVerdict, measured, not_tested
 from mlip_kmc.release.manifest import ValidationMetrics
 from mlip_kmc.release.settings import ErrorLimit
 from mlip_kmc.release.training import ANY_GROUP, SetErrors
@@ -60,7 +60,9 @@ def validation_check(
         if not shared:
             return found
         why = f"{shared} of {metrics.structures} structures are in the training set, too"
-        return found.model_copy(update={"verdict": Verdict.FAILED, "number": None, "detail": why})
+        return found.model_copy(
+            update={"verdict": CheckVerdict.FAILED, "number": None, "detail": why}
+        )
     return not_tested("validation", about=about, why=why)
 
 

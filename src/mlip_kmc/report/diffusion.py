@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlip_kmc.model.atom_path import Path as AtomPath
+from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.records import Event, StateRecord
 from mlip_kmc.model.structure import read_structure
 
@@ -41,7 +41,7 @@ _KEPT_STATES = 256
 
 
 @dataclass(frozen=True)
-class Walk:
+class Trajectory:
     """A trajectory as the estimates need it.
 
     Attributes:
@@ -87,7 +87,9 @@ class SpeciesDiffusion:
     msd_error_A2: tuple[float, ...]
 
 
-def follow(states: Sequence[StateRecord], events: Sequence[Event], *, time_s: float) -> Walk | None:
+def follow(
+    states: Sequence[StateRecord], events: Sequence[Event], *, time_s: float
+) -> Trajectory | None:
     """Replay the journal's mappings on the states' structures.
 
     Returns:
@@ -111,7 +113,7 @@ def follow(states: Sequence[StateRecord], events: Sequence[Event], *, time_s: fl
         if before is not None:
             hops += (now - before) ** 2
         before = now
-    return Walk(
+    return Trajectory(
         species=path.species,
         time_s=time_s,
         steps=len(events),
@@ -140,7 +142,7 @@ def _positions(
         yield path.unwrapped(positions(event.product))
 
 
-def diffusion(walk: Walk) -> tuple[SpeciesDiffusion, ...]:
+def diffusion(walk: Trajectory) -> tuple[SpeciesDiffusion, ...]:
     """Estimates for every species, in the order of first appearance."""
     kinds = np.asarray(walk.species)
     return tuple(
@@ -149,7 +151,7 @@ def diffusion(walk: Walk) -> tuple[SpeciesDiffusion, ...]:
     )
 
 
-def _of_species(walk: Walk, name: str, atoms: npt.NDArray[np.intp]) -> SpeciesDiffusion:
+def _of_species(walk: Trajectory, name: str, atoms: npt.NDArray[np.intp]) -> SpeciesDiffusion:
     count, size = len(atoms), len(walk.grid) - 1
     hop = float(walk.hops_A2[atoms].sum()) / (6 * walk.time_s * count) * M2_PER_A2
     places = walk.grid[:, atoms]

@@ -14,7 +14,7 @@ from mlip_kmc.model.records import OUTCOMES, Event, SearchRecord, StateRecord
 from mlip_kmc.report import words
 from mlip_kmc.report.charts import Chart, Point, Scale, nice_step, padded, thinned
 from mlip_kmc.report.data import Link, table_link
-from mlip_kmc.report.diffusion import SpeciesDiffusion, Walk
+from mlip_kmc.report.diffusion import SpeciesDiffusion, Trajectory
 from mlip_kmc.report.numbers import ProcessNumbers, RunNumbersSummary, energies_of
 
 WIDTHS = (("wide", 820), ("narrow", 350))
@@ -137,7 +137,7 @@ def energy(events: Sequence[Event], states: Sequence[StateRecord]) -> Figure | N
     )
 
 
-def displacement(found: Sequence[SpeciesDiffusion], walk: Walk) -> Figure:
+def displacement(found: Sequence[SpeciesDiffusion], walk: Trajectory) -> Figure:
     """Mean squared displacement against lag time, for every species."""
     longest = found[0].lags_s[-1]
     unit_s, unit = words.si_time(longest)

@@ -17,7 +17,7 @@ import numpy as np
 from mlip_kmc.model.records import prefactor_reasons
 from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential.whereabouts import noted_blindness
-from mlip_kmc.report.diffusion import SpeciesDiffusion, Walk, diffusion, follow
+from mlip_kmc.report.diffusion import SpeciesDiffusion, Trajectory, diffusion, follow
 from mlip_kmc.report.numbers import RunNumbersSummary, summarise
 from mlip_kmc.store.view import RunView
 
@@ -42,7 +42,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Grade:
+class GammaSummary:
     """The extrapolation grade in a run: the largest of an atom, None where it is unknown.
 
     Attributes:
@@ -99,9 +99,9 @@ class Report:
     view: RunView
     numbers: RunNumbersSummary
     sample: Sample | None
-    walk: Walk | None
+    walk: Trajectory | None
     diffusion: tuple[SpeciesDiffusion, ...]
-    grade: Grade
+    grade: GammaSummary
     software: Mapping[str, str]
     inputs: Mapping[str, str]
     prefactors: PrefactorNumbers
@@ -140,7 +140,7 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
     )
 
 
-def _grade(view: RunView) -> Grade:
+def _grade(view: RunView) -> GammaSummary:
     facts, kept = (
         view.raw.get("facts", {}),
         [record for record in view.searches if record.outcome != "halted"],
@@ -151,7 +151,7 @@ def _grade(view: RunView) -> Grade:
         for row in state.processes
         if row.gamma_saddle is not None
     ]
-    return Grade(
+    return GammaSummary(
         state_0=view.minimised.gamma if view.minimised else None,
         saddle=max(saddles, default=None),
         path=max(

@@ -25,7 +25,7 @@ from mlip_kmc.config import GammaSection
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.atom_path import wrap
-from mlip_kmc.model.frames import Halt, Kind, Stage, to_text
+from mlip_kmc.model.frames import KeptFrame, Kind, Stage, to_text
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.potential.minimum_distance import NEAR_FRAMES
 from mlip_kmc.potential.side_channel import (
@@ -34,8 +34,8 @@ from mlip_kmc.potential.side_channel import (
     SELECT_FRAMES,
     Frame,
     Grade,
-    read_frames,
-    read_grades,
+    parse_dump,
+    parse_grades,
 )
 
 Array = npt.NDArray[np.float64]
@@ -106,7 +106,7 @@ class Watched:
             return False
         whole = new.rpartition(b"\n")[0] + b"\n"
         self._read += len(whole) if whole != b"\n" else 0
-        grades = read_grades(whole.decode("ascii", errors="replace"))
+        grades = parse_grades(whole.decode("ascii", errors="replace"))
         return any(self.watch.thresholds.reaches_halt(grade.gamma) for grade in grades)
 
     def judge(self, files: Mapping[str, str], *, until: int | None = None) -> Graded:
@@ -116,7 +116,7 @@ class Watched:
             files: the `.con` texts that it brought back, if it ended well.
             until: the force call that ended it otherwise; how far it went on depends on when that was seen.
         """
-        grades = list(read_grades(self._text(GRADES)))
+        grades = list(parse_grades(self._text(GRADES)))
         if until is not None and all(
             one.step < other.step for one, other in pairwise(grades)
         ):  # not those of several instances
@@ -145,7 +145,7 @@ class Watched:
                 beyond = self.watch.thresholds.reaches_halt(gamma)
                 halt = halt or (f"gamma {plain(gamma)} at the {stage}" if beyond else "")
                 frames.append(
-                    self._halt(
+                    self._kept(
                         points[stage],
                         gammas[stage],
                         stage=stage,
@@ -176,13 +176,13 @@ class Watched:
         between = [
             frame
             for path in sorted(self.directory.glob(SELECT_FRAMES), key=_step_of)
-            for frame in read_frames(self._text(path.name))
+            for frame in parse_dump(self._text(path.name))
             if until is None or frame.step <= until
         ]
         halts = []
         if first is not None:
             between = [frame for frame in between if frame.step < first.step]
-            halts = list(read_frames(self._text(HALT_FRAMES)))[:1]
+            halts = list(parse_dump(self._text(HALT_FRAMES)))[:1]
         elif between:
             between = [max(between, key=_largest)]
         if not between and not halts:
@@ -191,7 +191,7 @@ class Watched:
         ceiling = grades[0].energy_eV + self.watch.max_energy_eV if grades else np.inf
         start = from_con(self._text("pos.con"))
         return tuple(
-            self._halt(
+            self._kept(
                 _placed(start, frame),
                 frame.gammas,
                 stage=Stage.SEARCH,
@@ -203,11 +203,11 @@ class Watched:
             if len(start) == len(frame.positions) and np.isfinite(_largest(frame))
         )
 
-    def _halt(
+    def _kept(
         self, atoms: Atoms, gammas: Array | None, *, stage: Stage, step: int, kind: Kind
     ) -> str:
         return to_text(
-            Halt(
+            KeptFrame(
                 atoms=atoms,
                 gammas=gammas,
                 search=self.search,
@@ -229,7 +229,7 @@ def near_frames(directory: Path, *, search: str, digest: str) -> tuple[str, ...]
     start = from_con((directory / "pos.con").read_text(encoding="utf-8"))
     return tuple(
         to_text(
-            Halt(
+            KeptFrame(
                 atoms=_placed(start, frame),
                 gammas=None,
                 search=search,
@@ -240,7 +240,7 @@ def near_frames(directory: Path, *, search: str, digest: str) -> tuple[str, ...]
                 potential=digest,
             )
         )
-        for frame in list(read_frames(text))[:1]
+        for frame in list(parse_dump(text))[:1]
         if len(frame.positions) == len(start)
     )
 

@@ -18,7 +18,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from mlip_kmc.ground.files import durable_stream, make_directory
-from mlip_kmc.model.atom_path import Path as AtomPath
+from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.records import EonResult
 from mlip_kmc.model.structure import read_structure
 

@@ -8,7 +8,7 @@ from ase.build import bulk
 
 from mlip_kmc.akmc.leaving import Leaving
 from mlip_kmc.ground.errors import SearchesFailedError
-from mlip_kmc.model.atom_path import Path, wrap
+from mlip_kmc.model.atom_path import AtomPath, wrap
 from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.superbasin import samples
 from mlip_kmc.model.superbasin.chain import NoWayOutError
@@ -69,7 +69,7 @@ class Model:
         )
 
     def start(self):
-        return Path.start(CELL, ["Cu"] * (len(SITES) - 1), anchored=self.anchored)
+        return AtomPath.start(CELL, ["Cu"] * (len(SITES) - 1), anchored=self.anchored)
 
     def basin(self, sites=TRAP):
         return SimpleNamespace(id=3, state_dict={site: self.states[site] for site in sites})

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mlip_kmc.driver.runtime import copy_driver
 from mlip_kmc.driver.standalone import pace_driver as driver
-from mlip_kmc.model import frames as halts
+from mlip_kmc.model import frames
 
 from ..alloy import block_text, flow_text, json_text
 
@@ -447,7 +447,7 @@ def test_what_is_kept_is_what_the_package_would_have_written(tmp_path, kind, gam
             potential=DIGEST,
         )
     )
-    (found,), warnings = halts.read_halts(tmp_path / "halts")
+    (found,), warnings = frames.read_kept_frames(tmp_path / "halts")
     assert warnings == ()
     assert (found.search, found.state, found.stage, found.step, found.kind) == (
         search,
@@ -459,13 +459,13 @@ def test_what_is_kept_is_what_the_package_would_have_written(tmp_path, kind, gam
     assert found.potential == DIGEST
     assert found.atoms.positions.ravel().tolist() == list(structure().positions)
     assert (found.gammas is None) if gamma is None else (found.gammas.tolist() == gamma)
-    assert path.read_text() == halts.to_text(found)
-    assert halts.write_halt(tmp_path / "halts", found) == path
+    assert path.read_text() == frames.to_text(found)
+    assert frames.write_kept_frame(tmp_path / "halts", found) == path
 
 
 def test_kinds_and_stages_are_those_of_the_package():
-    assert set(driver.STAGES) == set(halts.Stage)
-    assert {driver.HALTED_ON, driver.CANDIDATE, driver.EVIDENCE} == set(halts.Kind)
+    assert set(driver.STAGES) == set(frames.Stage)
+    assert {driver.HALTED_ON, driver.CANDIDATE, driver.EVIDENCE} == set(frames.Kind)
 
 
 def kept_by_hand(folder, x):
@@ -485,7 +485,7 @@ def test_without_a_search_each_structure_has_a_name_of_its_own(tmp_path):
         == kept_by_hand(tmp_path, "0.10")
         != kept_by_hand(tmp_path, "0.11")
     )
-    found, warnings = halts.read_halts(tmp_path)
+    found, warnings = frames.read_kept_frames(tmp_path)
     assert (len(found), warnings) == (2, ())
 
 
@@ -681,8 +681,8 @@ def test_atoms_that_are_too_near_halt(tmp_path):
     )
     assert done.returncode == driver.HALTED
     assert b"Cu-Cu atoms are 1.0000 A apart, nearer than 1.5 A; kept at" in done.stderr
-    (found,), _ = halts.read_halts(tmp_path / "h")
-    assert (found.search, found.kind, found.gammas) == ("0_1", halts.Kind.EVIDENCE, None)
+    (found,), _ = frames.read_kept_frames(tmp_path / "h")
+    assert (found.search, found.kind, found.gammas) == ("0_1", frames.Kind.EVIDENCE, None)
     assert done.stdout == b"", "no numbers come out of it"
     assert (
         command(

@@ -18,9 +18,9 @@ from mlip_kmc.config import GammaSection
 from mlip_kmc.driver.standalone import pace_driver
 from mlip_kmc.evaluate.eyesight import Look
 from mlip_kmc.evaluate.gamma import Extrapolation
-from mlip_kmc.learning.frames import select_frames
+from mlip_kmc.learning.frame_selection import select_frames
 from mlip_kmc.learning.selection import choose
-from mlip_kmc.model.frames import Kind, from_text, read_halts
+from mlip_kmc.model.frames import Kind, from_text, read_kept_frames
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import to_con
 from mlip_kmc.potential import AcePotential
@@ -61,7 +61,7 @@ def test_the_driver(tmp_path, gamma, outcome):
     )
     answer = pace_driver.Answer(-1.0, [0.0] * 6, [0.5, gamma])
     driver._judge(structure, answer, {"search": "0_1", "step": "4"})
-    frames, warnings = read_halts(tmp_path)
+    frames, warnings = read_kept_frames(tmp_path)
     assert warnings == ()
     assert [str(frame.kind) for frame in frames] == ([] if outcome == NOTHING else [outcome])
     assert bool(answer.halt) == (outcome == HALTED)
@@ -140,7 +140,7 @@ def test_state_0(tmp_path, monkeypatch, gamma, outcome):
         halts=tmp_path,
     )
     assert found.gamma == gamma
-    frames, _ = read_halts(tmp_path)
+    frames, _ = read_kept_frames(tmp_path)
     assert [str(frame.kind) for frame in frames] == ([] if outcome == NOTHING else [outcome])
 
 
@@ -169,7 +169,7 @@ def test_the_reason_of_a_selection_names_the_limit_that_is_reached(tmp_path):
     grade = Extrapolation.of(AcePotential.read(EXAMPLE / "cu.yace"))
     atoms = bulk("Cu", "fcc", a=3.2, cubic=True)
     gamma = float(grade.gamma_of(atoms).max())
-    halts = grading.Halt(
+    halts = grading.KeptFrame(
         atoms=atoms,
         gammas=None,
         search="0_1",

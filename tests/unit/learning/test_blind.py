@@ -19,7 +19,7 @@ from mlip_kmc.config import Config
 from mlip_kmc.evaluate.eyesight import look_around
 from mlip_kmc.evaluate.gamma import Extrapolation, Projector
 from mlip_kmc.ground.errors import PotentialError
-from mlip_kmc.learning.active_set import make_active_set, support_of, write_active_set
+from mlip_kmc.learning.active_set_maker import make_active_set, support_of, write_active_set
 from mlip_kmc.learning.spanning import natural_scales, span_of
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.active_set import ActiveSet, blindness_of

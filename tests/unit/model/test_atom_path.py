@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlip_kmc.ground.errors import RunStateError
-from mlip_kmc.model.atom_path import Path, match_atoms, wrap
+from mlip_kmc.model.atom_path import AtomPath, match_atoms, wrap
 
 
 def crystal(skew=0.0):
@@ -70,7 +70,7 @@ def test_a_vacancy_walk_over_relabelled_states_is_followed_atom_by_atom(seed):
     rng = np.random.default_rng(seed)
     positions, cell = crystal()
     species = ["Cu"] * len(positions)
-    path = Path.start(cell, species, anchored=False)
+    path = AtomPath.start(cell, species, anchored=False)
     truth = positions.copy()
     vacancy = np.zeros(3)
     state, replayed = positions.copy(), path
@@ -105,7 +105,7 @@ def test_a_vacancy_walk_over_relabelled_states_is_followed_atom_by_atom(seed):
 
 def test_fixed_atoms_hold_the_frame():
     positions, cell = crystal()
-    path = Path.start(cell, ["Cu"] * len(positions), anchored=True)
+    path = AtomPath.start(cell, ["Cu"] * len(positions), anchored=True)
     product = positions.copy()
     product[3] += [0.5, 0.0, 0.0]
     path = path.follow(state=positions, reactant=positions, product=product, reached=product)

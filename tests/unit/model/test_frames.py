@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.frames import (
-    Halt,
+    KeptFrame,
     Kind,
     Stage,
     from_text,
     potential_digest,
-    read_halts,
+    read_kept_frames,
     to_text,
-    write_halt,
+    write_kept_frame,
 )
 
 
@@ -36,7 +36,7 @@ def halt(**changes):
         "kind": Kind.HALT,
         "potential": "ab" * 32,
     }
-    return Halt(**{**given, **changes})
+    return KeptFrame(**{**given, **changes})
 
 
 def same(first, second):
@@ -44,27 +44,29 @@ def same(first, second):
     assert (first.gammas is None) == (second.gammas is None)
     assert first.gammas is None or first.gammas.tolist() == second.gammas.tolist()
     rest = [
-        field.name for field in dataclasses.fields(Halt) if field.name not in ("atoms", "gammas")
+        field.name
+        for field in dataclasses.fields(KeptFrame)
+        if field.name not in ("atoms", "gammas")
     ]
     assert [getattr(first, name) for name in rest] == [getattr(second, name) for name in rest]
     return True
 
 
 def test_a_frame_comes_back_digit_by_digit(tmp_path):
-    path = write_halt(tmp_path / "halts", halt())
+    path = write_kept_frame(tmp_path / "halts", halt())
     assert path.name == "0_17-240.xyz"
-    (found,), warnings = read_halts(tmp_path / "halts")
+    (found,), warnings = read_kept_frames(tmp_path / "halts")
     assert same(found, halt())
     assert found.search == "0_17"
     assert found.gamma == 17.25
     assert warnings == ()
     before = path.read_bytes()
-    write_halt(tmp_path / "halts", halt())
+    write_kept_frame(tmp_path / "halts", halt())
     assert path.read_bytes() == before
 
 
 def test_others_can_read_it(tmp_path):
-    found = ase.io.read(write_halt(tmp_path, halt()))
+    found = ase.io.read(write_kept_frame(tmp_path, halt()))
     np.testing.assert_allclose(found.positions, halt().atoms.positions, atol=0)
     assert found.arrays["gamma"].tolist() == halt().gammas.tolist()
     assert found.info["kind"] == "halt"
@@ -86,22 +88,22 @@ def test_what_others_write_can_be_read(tmp_path):
         potential="ab" * 32,
     )
     ase.io.write(tmp_path / "0_17-240.xyz", atoms, format="extxyz")
-    (found,), warnings = read_halts(tmp_path)
+    (found,), warnings = read_kept_frames(tmp_path)
     assert warnings == ()
     assert found.search == "0_17"
     np.testing.assert_allclose(found.atoms.positions, atoms.positions, atol=1e-8)
 
 
 def test_unknown_gamma_is_not_zero(tmp_path):
-    path = write_halt(tmp_path, halt(gammas=None, kind=Kind.EVIDENCE))
+    path = write_kept_frame(tmp_path, halt(gammas=None, kind=Kind.EVIDENCE))
     assert "gamma" not in path.read_text()
-    (found,), _ = read_halts(tmp_path)
+    (found,), _ = read_kept_frames(tmp_path)
     assert found.gammas is None
     assert found.gamma is None
 
 
 def test_torn_and_foreign_files_are_named_and_left_out(tmp_path):
-    whole = write_halt(tmp_path, halt()).read_bytes()
+    whole = write_kept_frame(tmp_path, halt()).read_bytes()
     for name, content in {
         "torn-1.xyz": whole[:-20],
         "torn-2.xyz": whole[:100],
@@ -118,7 +120,7 @@ def test_torn_and_foreign_files_are_named_and_left_out(tmp_path):
     (tmp_path / "folder.xyz").mkdir()
     (tmp_path / ".0_18-1.xyz.ab.tmp").write_bytes(whole[:50])
     (tmp_path / "dangling.xyz").symlink_to(tmp_path / "nowhere")
-    halts, warnings = read_halts(tmp_path)
+    halts, warnings = read_kept_frames(tmp_path)
     assert [found.name for found in halts] == ["0_17-240"]
     assert len(warnings) == 12
     assert all("is left out: " in line for line in warnings)
@@ -133,7 +135,7 @@ def test_no_torn_frame_is_taken_for_a_whole_one(cut):
 
 
 def test_a_missing_directory_holds_none(tmp_path):
-    assert read_halts(tmp_path / "none") == ((), ())
+    assert read_kept_frames(tmp_path / "none") == ((), ())
 
 
 def test_they_come_in_the_order_of_searches_and_steps(tmp_path):
@@ -145,8 +147,8 @@ def test_they_come_in_the_order_of_searches_and_steps(tmp_path):
         ("point", 1),
         ("2_0", 1),
     ):
-        write_halt(tmp_path, halt(search=search, step=step))
-    assert [found.name for found in read_halts(tmp_path)[0]] == [
+        write_kept_frame(tmp_path, halt(search=search, step=step))
+    assert [found.name for found in read_kept_frames(tmp_path)[0]] == [
         "0_2-4",
         "0_2-30",
         "0_10-5",
@@ -158,10 +160,10 @@ def test_they_come_in_the_order_of_searches_and_steps(tmp_path):
 
 @pytest.mark.parametrize("search", ["x" * 200, "a.b", "a-b", "a+b", "x" * 65])
 def test_file_names_are_bounded_and_do_not_collide(tmp_path, search):
-    path = write_halt(tmp_path, halt(search=search, step=10**18 - 1))
+    path = write_kept_frame(tmp_path, halt(search=search, step=10**18 - 1))
     assert len(path.name) <= 64 + 1 + 18 + 4
-    assert write_halt(tmp_path, halt(search="a_b", step=10**18 - 1)) != path
-    assert {found.search for found in read_halts(tmp_path)[0]} == {search, "a_b"}
+    assert write_kept_frame(tmp_path, halt(search="a_b", step=10**18 - 1)) != path
+    assert {found.search for found in read_kept_frames(tmp_path)[0]} == {search, "a_b"}
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_file_names_are_bounded_and_do_not_collide(tmp_path, search):
 )
 def test_what_would_not_read_back_is_refused(tmp_path, changes):
     with pytest.raises(StructureError):
-        write_halt(tmp_path, halt(**changes))
+        write_kept_frame(tmp_path, halt(**changes))
     assert list(tmp_path.iterdir()) == []
 
 

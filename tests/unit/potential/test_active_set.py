@@ -15,13 +15,12 @@ from click.testing import CliRunner
 from mlip_kmc.cli.main import cli
 from mlip_kmc.evaluate.gamma import Extrapolation, Projector
 from mlip_kmc.ground.errors import PotentialError, StructureError
-from mlip_kmc.learning.active_set import (
+from mlip_kmc.learning.active_set_maker import (
     active_set_bytes,
-    forces_of,
     make_active_set,
-    read_training,
     write_active_set,
 )
+from mlip_kmc.learning.training_set import forces_of, read_training
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.basis import BBasis
 

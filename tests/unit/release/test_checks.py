@@ -22,7 +22,7 @@ from mlip_kmc.release import agreement
 from mlip_kmc.release.agreement import agreement_check, gamma_check
 from mlip_kmc.release.checks import forces_check, image_check, training_check
 from mlip_kmc.release.crystal import CubicCrystal
-from mlip_kmc.release.gate import CHECKS, LIMITS, Verdict, check_allowed, measured, pass_gate
+from mlip_kmc.release.gate import CHECKS, LIMITS, CheckVerdict, check_allowed, measured, pass_gate
 from mlip_kmc.release.history import halts_check
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.manifest import Image
@@ -92,7 +92,7 @@ def copy(tmp_path):
 
 def refused(check, *, says=""):
     """It failed, its number is beyond its limit, and the gate says so."""
-    assert check.verdict is Verdict.FAILED
+    assert check.verdict is CheckVerdict.FAILED
     assert check.number is not None
     assert check.number > check.limit
     with pytest.raises(
@@ -103,7 +103,7 @@ def refused(check, *, says=""):
     assert says in str(error.value)
     allowed = pass_gate([check], allowed={check.name: "the test wants it"})
     assert allowed[0].because == "the test wants it"
-    assert allowed[0].verdict is Verdict.FAILED, "it is allowed, not passed"
+    assert allowed[0].verdict is CheckVerdict.FAILED, "it is allowed, not passed"
     return check
 
 
@@ -116,7 +116,7 @@ def by_python_ace(scale=1.0):
 
 
 def test_forces_that_are_the_gradient(example, potential):
-    assert forces_check(example, potential, evaluate=by_python_ace()).verdict is Verdict.PASSED
+    assert forces_check(example, potential, evaluate=by_python_ace()).verdict is CheckVerdict.PASSED
 
 
 def test_forces_a_thousandth_too_large(example, potential):
@@ -125,7 +125,7 @@ def test_forces_a_thousandth_too_large(example, potential):
 
 def test_forces_that_are_no_numbers(example, potential):
     found = forces_check(example, potential, evaluate=by_python_ace(float("nan")))
-    assert (found.verdict, found.number) == (Verdict.FAILED, None)
+    assert (found.verdict, found.number) == (CheckVerdict.FAILED, None)
 
 
 def test_forces_across_the_kinks_of_a_real_potential(copy, example):
@@ -137,7 +137,11 @@ def test_forces_across_the_kinks_of_a_real_potential(copy, example):
 def test_the_example_has_all_symmetries(example, potential):
     assert {
         check.name: check.verdict for check in symmetry_checks(example, potential.calculator())
-    } == {"rotation": Verdict.PASSED, "translation": Verdict.PASSED, "permutation": Verdict.PASSED}
+    } == {
+        "rotation": CheckVerdict.PASSED,
+        "translation": CheckVerdict.PASSED,
+        "permutation": CheckVerdict.PASSED,
+    }
 
 
 def field(atoms):
@@ -165,13 +169,15 @@ def test_a_broken_symmetry(example, potential, name, change):
         for check in symmetry_checks(example, Around(potential.calculator(), change))
     }
     refused(checks.pop(name))
-    assert {check.verdict for check in checks.values()} == {Verdict.PASSED}, "one fault, one check"
+    assert {check.verdict for check in checks.values()} == {CheckVerdict.PASSED}, (
+        "one fault, one check"
+    )
 
 
 def test_the_example_is_smooth_at_its_cutoff(potential):
     assert cutoffs_of(potential) == {"Cu-Cu": (5.0,)}
     found = cutoff_check(cutoffs_of(potential), calculator=potential.calculator())
-    assert found.verdict is Verdict.PASSED
+    assert found.verdict is CheckVerdict.PASSED
     assert found.number < 1e-5
 
 
@@ -192,12 +198,14 @@ def test_a_cutoff_with_a_step_that_forces_do_not_know(potential):
 
 def test_a_baseline_that_is_switched_smoothly(potential):
     calculator = potential.guarded(baseline=BASELINE, minimum_distance_A={}).calculator()
-    assert baseline_check({"Cu-Cu": (0.8, 1.2)}, calculator=calculator).verdict is Verdict.PASSED
+    assert (
+        baseline_check({"Cu-Cu": (0.8, 1.2)}, calculator=calculator).verdict is CheckVerdict.PASSED
+    )
 
 
 def test_no_baseline():
     found = baseline_check({}, calculator=None)
-    assert found.verdict is Verdict.PASSED
+    assert found.verdict is CheckVerdict.PASSED
     assert "no baseline" in found.detail
 
 
@@ -218,10 +226,10 @@ def test_a_baseline_that_is_cut_off(potential, distance_A):
 def test_all_paths_agree(potential, example, tmp_path):
     inputs = ready_inputs(potential, example)
     found, energy_eV = agreement_check(potential, example, inputs=inputs, folder=tmp_path)
-    assert found.verdict is Verdict.PASSED
+    assert found.verdict is CheckVerdict.PASSED
     assert energy_eV == pytest.approx(evaluated(example, potential.calculator())[0], abs=1e-8)
     check, gamma = gamma_check(potential, example, folder=tmp_path / "gamma")
-    assert check.verdict is Verdict.PASSED
+    assert check.verdict is CheckVerdict.PASSED
     assert f"({gamma:.3g})" in check.about
 
 
@@ -230,7 +238,7 @@ def test_all_paths_agree_on_a_baseline(potential, tmp_path):
     near.positions[1] = near.positions[0] + [0.0, 0.0, 1.05]
     guarded = potential.guarded(baseline=BASELINE, minimum_distance_A={"Cu-Cu": 0.5})
     found, _ = agreement_check(guarded, near, inputs=ready_inputs(guarded, near), folder=tmp_path)
-    assert found.verdict is Verdict.PASSED
+    assert found.verdict is CheckVerdict.PASSED
 
 
 def test_a_basis_of_another_potential(copy, example, tmp_path):
@@ -251,7 +259,7 @@ def test_gammas_that_agree_on_nothing(potential, example, tmp_path, monkeypatch,
     """A set that sees nothing gives 0 by both: that is no agreement."""
     monkeypatch.setattr(agreement, "both_gammas", lambda *_, **__: (gamma, gamma))
     found = gamma_check(potential, example, folder=tmp_path)[0]
-    assert (found.verdict, found.number) == (Verdict.FAILED, None)
+    assert (found.verdict, found.number) == (CheckVerdict.FAILED, None)
 
 
 def test_without_gamma_there_is_no_release(example, tmp_path):
@@ -292,7 +300,7 @@ GOOD_VALUES = {
 def test_reference_values_that_the_example_has(potential):
     checks = found_by(reference(**GOOD_VALUES), potential.calculator())
     assert list(checks) == ["lattice-constant", "c11", "c12", "c44", "vacancy", "barrier"]
-    assert {check.verdict for check in checks.values()} == {Verdict.PASSED}
+    assert {check.verdict for check in checks.values()} == {CheckVerdict.PASSED}
     assert {check.source for check in checks.values()} == {"the test"}
 
 
@@ -311,12 +319,12 @@ def test_a_reference_value_that_it_has_not(potential, key, name, value):
     _, tolerance = GOOD_VALUES[key]
     checks = found_by(reference(**{key: (value, tolerance)}), potential.calculator())
     refused(checks.pop(name), says="reference")
-    assert {check.verdict for check in checks.values()} == {Verdict.NOT_TESTED}
+    assert {check.verdict for check in checks.values()} == {CheckVerdict.NOT_TESTED}
 
 
 def test_what_has_no_reference_is_not_tested_and_does_not_pass(potential):
     checks = found_by(References(), potential.calculator())
-    assert {check.verdict for check in checks.values()} == {Verdict.NOT_TESTED}
+    assert {check.verdict for check in checks.values()} == {CheckVerdict.NOT_TESTED}
     with pytest.raises(ReleaseError, match=r"c44 is not tested .* --allow c44 --because TEXT"):
         pass_gate(checks.values(), allowed={})
     pass_gate(checks.values(), allowed=dict.fromkeys(checks, "there is no crystal of it"))
@@ -336,7 +344,7 @@ def test_a_crystal_that_cannot_be_is_not_tested(potential, formula, lattice, why
         {"crystal": crystal, "C11_GPa": {"value": 1, "tolerance": 1, "source": "x"}}
     )
     found = found_by(wrong, potential.calculator())["c11"]
-    assert found.verdict is Verdict.NOT_TESTED
+    assert found.verdict is CheckVerdict.NOT_TESTED
     assert why in found.detail
 
 
@@ -344,7 +352,7 @@ def test_a_state_without_a_process_has_no_barrier(potential):
     checks = found_by(
         reference(barrier_eV=(0.79, 0.03)), potential.calculator(), lowest_barrier_eV={}
     )
-    assert checks["barrier"].verdict is Verdict.NOT_TESTED
+    assert checks["barrier"].verdict is CheckVerdict.NOT_TESTED
 
 
 def test_elastic_constants_of_emt_copper():
@@ -372,7 +380,7 @@ def test_no_halt_in_the_last_steps():
         *(search(number, state=9) for number in range(1, 6)),
     ]
     found = halts_check(events=steps(10), searches=searches, present=10, halt="", steps=5)
-    assert found.verdict is Verdict.PASSED
+    assert found.verdict is CheckVerdict.PASSED
     assert found.number == 0
 
 
@@ -386,7 +394,7 @@ def test_a_halt_in_the_last_steps():
 
 def test_too_few_steps_are_not_tested():
     found = halts_check(events=steps(3), searches=[search(0)], present=3, halt="", steps=5)
-    assert found.verdict is Verdict.NOT_TESTED
+    assert found.verdict is CheckVerdict.NOT_TESTED
     assert "3 KMC steps" in found.detail
 
 
@@ -394,7 +402,7 @@ def test_states_without_a_search_on_record_are_not_tested():
     found = halts_check(
         events=steps(10), searches=[search(0, state=0)], present=10, halt="", steps=5
     )
-    assert found.verdict is Verdict.NOT_TESTED
+    assert found.verdict is CheckVerdict.NOT_TESTED
     assert "no search of these 6 states is on record" in found.detail
 
 
@@ -402,7 +410,7 @@ def test_a_run_that_stands_halted():
     found = halts_check(
         events=steps(10), searches=[], present=10, halt="gamma 17 in search 10_0", steps=5
     )
-    assert found.verdict is Verdict.FAILED
+    assert found.verdict is CheckVerdict.FAILED
 
 
 def labelled(tmp_path, count):
@@ -425,7 +433,9 @@ def test_a_training_set_that_is_not_the_records(tmp_path):
         training_check(labelled(tmp_path, 3), record, cutoff_A=5.0),
         says="the record has 430, 12796",
     )
-    assert training_check(labelled(tmp_path, 3), None, cutoff_A=5.0).verdict is Verdict.NOT_TESTED
+    assert (
+        training_check(labelled(tmp_path, 3), None, cutoff_A=5.0).verdict is CheckVerdict.NOT_TESTED
+    )
 
 
 @pytest.mark.parametrize(
@@ -438,14 +448,14 @@ def test_a_training_set_that_is_not_the_records(tmp_path):
 )
 def test_an_image_that_is_not_known_is_not_tested(image, made_of, why):
     check = image_check(image, made_of=made_of)
-    assert check.verdict is Verdict.NOT_TESTED
+    assert check.verdict is CheckVerdict.NOT_TESTED
     with pytest.raises(ReleaseError, match=f"image is not tested .*{why}"):
         pass_gate([check], allowed={})
 
 
 def test_the_image_that_this_runs_in_and_another():
     image = Image(sha256="a" * 64, recipe="b" * 64)
-    assert image_check(image, made_of="b" * 64).verdict is Verdict.PASSED
+    assert image_check(image, made_of="b" * 64).verdict is CheckVerdict.PASSED
     refused(
         image_check(image, made_of="c" * 64),
         says="the file is of the recipe cccccccccccc, this runs in bbbbbbbbbbbb",
@@ -456,7 +466,7 @@ def test_the_image_that_this_runs_in_and_another():
 def test_no_check_passes_on_what_is_no_number(number):
     for name, limit in LIMITS.items():
         found = measured(name, number, limit=limit, unit="", about="x")
-        assert (found.verdict, found.number) == (Verdict.FAILED, None)
+        assert (found.verdict, found.number) == (CheckVerdict.FAILED, None)
 
 
 def test_the_limit_of_forces_is_that_of_the_check_before_a_run():

@@ -9,7 +9,7 @@ from ase import Atoms
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, Zbl
 from mlip_kmc.release.agreement import agreement_check
-from mlip_kmc.release.gate import Verdict
+from mlip_kmc.release.gate import CheckVerdict
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.smoothness import cutoff_check, cutoffs_of
 
@@ -88,7 +88,7 @@ def structure(symbols):
 def test_all_paths_agree_on_an_alloy(alloy, symbols, tmp_path):
     example = example_of(structure(symbols))
     check, _ = agreement_check(alloy, example, inputs=ready_inputs(alloy, example), folder=tmp_path)
-    assert check.verdict is Verdict.PASSED, check
+    assert check.verdict is CheckVerdict.PASSED, check
 
 
 def test_what_the_files_say(alloy):
@@ -116,7 +116,7 @@ def test_every_pair_is_taken_through_the_cutoff(alloy):
     check = cutoff_check(
         cutoffs_of(alloy), calculator=replace(alloy, minimum_distance_A={}).calculator()
     )
-    assert check.verdict is Verdict.PASSED
+    assert check.verdict is CheckVerdict.PASSED
 
 
 def alloy_of(folder, *, kink):
@@ -167,8 +167,9 @@ def test_a_pair_is_taken_through_its_own_cutoff(tmp_path, kink):
     potential = alloy_of(tmp_path, kink=kink)
     assert cutoffs_of(potential) == {"Cu-Cu": (4.0,), "Cu-Ni": (3.5,), "Ni-Ni": (3.0,)}
     check = cutoff_check(cutoffs_of(potential), calculator=potential.calculator())
-    assert check.verdict is (Verdict.FAILED if kink else Verdict.PASSED), check
+    assert check.verdict is (CheckVerdict.FAILED if kink else CheckVerdict.PASSED), check
     assert not kink or check.detail == "worst for Cu-Ni at 3.5 A"
     assert (
-        cutoff_check({"Cu-Ni": (4.0,)}, calculator=potential.calculator()).verdict is Verdict.PASSED
+        cutoff_check({"Cu-Ni": (4.0,)}, calculator=potential.calculator()).verdict
+        is CheckVerdict.PASSED
     )

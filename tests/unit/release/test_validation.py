@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 
 from mlip_kmc.ground.errors import ConfigError, PotentialError, ReleaseError
-from mlip_kmc.release.gate import Verdict, pass_gate
+from mlip_kmc.release.gate import CheckVerdict, pass_gate
 from mlip_kmc.release.manifest import ValidationMetrics
 from mlip_kmc.release.settings import ErrorLimit
 from mlip_kmc.release.training import Labelled, LabelledSet, SetErrors
@@ -29,7 +29,7 @@ def check(limits, errors=ERRORS, **options):
 
 def test_errors_within_their_limits():
     found = check({"bulk": limit(2, 0.1), "hop": limit(5, 0.1, "a hop's barrier to 10 %")})
-    assert (found.verdict, found.number, found.limit) == (Verdict.PASSED, 0.9, 1.0)
+    assert (found.verdict, found.number, found.limit) == (CheckVerdict.PASSED, 0.9, 1.0)
     assert "forces of hop: 0.09 of 0.1 eV/A" in found.detail
     assert found.source == "a hop's barrier to 10 %"
 
@@ -48,7 +48,7 @@ def test_errors_within_their_limits():
 )
 def test_an_error_beyond_its_limit(limits, worst, number):
     found = check(limits)
-    assert found.verdict is Verdict.FAILED
+    assert found.verdict is CheckVerdict.FAILED
     assert found.number > 1.0
     assert number is None or found.number == number
     assert worst in found.detail
@@ -66,7 +66,7 @@ def test_an_error_beyond_its_limit(limits, worst, number):
 )
 def test_what_has_no_limit_is_not_tested_and_does_not_pass(limits, why):
     found = check(limits)
-    assert found.verdict is Verdict.NOT_TESTED
+    assert found.verdict is CheckVerdict.NOT_TESTED
     with pytest.raises(ReleaseError, match=f"validation is not tested .*{why}"):
         pass_gate([found], allowed={})
     assert pass_gate([found], allowed={"validation": "a test"})[0].because == "a test"
@@ -74,26 +74,28 @@ def test_what_has_no_limit_is_not_tested_and_does_not_pass(limits, why):
 
 def test_a_record_has_no_groups():
     whole = {"all": SetErrors(30, 0.002, 0.05)}
-    assert check({"all": limit(5, 0.1)}, whole, from_set=False).verdict is Verdict.PASSED
+    assert check({"all": limit(5, 0.1)}, whole, from_set=False).verdict is CheckVerdict.PASSED
     found = check({"all": limit(5, 0.1), "hop": limit(5, 0.1)}, whole, from_set=False)
-    assert found.verdict is Verdict.NOT_TESTED
+    assert found.verdict is CheckVerdict.NOT_TESTED
     assert "set release.validation_set" in found.detail
 
 
 def test_no_errors_are_not_tested():
-    assert validation_check(None, {}, limits={"all": limit(1, 1)}).verdict is Verdict.NOT_TESTED
+    assert (
+        validation_check(None, {}, limits={"all": limit(1, 1)}).verdict is CheckVerdict.NOT_TESTED
+    )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_an_error_that_is_no_number_fails(value):
     for bad in (SetErrors(1, value, 0.01), SetErrors(1, 0.001, value)):
         found = check({"all": limit(1e6, 1e6)}, {"good": SetErrors(1, 0.001, 0.01), "bad": bad})
-        assert (found.verdict, found.number) == (Verdict.FAILED, None)
+        assert (found.verdict, found.number) == (CheckVerdict.FAILED, None)
 
 
 def test_structures_of_the_training_set_are_no_validation():
     found = check({"all": limit(1e6, 1e6)}, shared=3)
-    assert found.verdict is Verdict.FAILED
+    assert found.verdict is CheckVerdict.FAILED
     assert "3 of 30 structures are in the training set, too" in found.detail
 
 

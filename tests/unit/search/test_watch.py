@@ -14,8 +14,8 @@ from mlip_kmc.potential.side_channel import (
     HALT_FRAMES,
     Grade,
     commands,
-    read_frames,
-    read_grades,
+    parse_dump,
+    parse_grades,
 )
 from mlip_kmc.search.watch import Watch, Watched
 
@@ -135,15 +135,15 @@ def test_without_a_crossing_the_largest_is_remembered(seen):
 
 def test_several_instances_append_to_one_file():
     text = "#\n" + line(0, 0.5) + "#\n" + line(0, 0.7) + line(10, 0.9) + line(10, 16.0)
-    assert [grade.gamma for grade in read_grades(text)] == [0.5, 0.7, 0.9, 16.0]
+    assert [grade.gamma for grade in parse_grades(text)] == [0.5, 0.7, 0.9, 16.0]
 
 
 def test_a_torn_frame_is_left_out():
     whole = dump(10, [1.0, 2.0, 3.0, 4.0])
     for end in range(len(whole)):
-        frames = list(read_frames(whole + whole[:end]))
+        frames = list(parse_dump(whole + whole[:end]))
         assert len(frames) == 1
-    assert np.array_equal(next(read_frames(whole)).gammas, [1.0, 2.0, 3.0, 4.0])
+    assert np.array_equal(next(parse_dump(whole)).gammas, [1.0, 2.0, 3.0, 4.0])
 
 
 @given(
@@ -152,9 +152,9 @@ def test_a_torn_frame_is_left_out():
 )
 def test_grades_come_back_as_they_were_written(values, cut):
     text = "".join(f"{step} {gamma:.17g} {energy:.17g}\n" for step, gamma, energy in values)
-    assert list(read_grades(text)) == [Grade(*value) for value in values]
+    assert list(parse_grades(text)) == [Grade(*value) for value in values]
     torn = text[: len(text) - min(cut, len(text))]
-    assert list(read_grades(torn)) == [Grade(*value) for value in values[: torn.count("\n")]]
+    assert list(parse_grades(torn)) == [Grade(*value) for value in values[: torn.count("\n")]]
 
 
 def test_commands_hold_numbers_only():

@@ -589,7 +589,7 @@ def said(body: bytes) -> DriverError:
 # ---- evaluation
 
 
-class Watched:
+class PinnedFile:
     """A file whose content must stay what it was."""
 
     def __init__(self, path: str, kind: str) -> None:
@@ -655,7 +655,9 @@ class Evaluator:
         named: dict[str, str] = {
             name: options[name] for name in ("potential", "basis", "active-set") if name in options
         }
-        self._files = {name: Watched(path, name.replace("-", " ")) for name, path in named.items()}
+        self._files = {
+            name: PinnedFile(path, name.replace("-", " ")) for name, path in named.items()
+        }
         self._pairs = _baseline(options["baseline"]) if "baseline" in options else {}
         self.digest = _identity(options, self._files, self._pairs)
         self._graded_by = (
@@ -783,7 +785,7 @@ def _distances(text: str) -> dict[str, float]:
     return found
 
 
-def _identity(options: "Arguments", files: dict[str, Watched], pairs: "dict[str, Any]") -> str:
+def _identity(options: "Arguments", files: dict[str, PinnedFile], pairs: "dict[str, Any]") -> str:
     from json import dumps
 
     lines = [f"{name} {file.digest}\n" for name, file in files.items()]

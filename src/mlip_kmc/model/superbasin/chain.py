@@ -85,7 +85,7 @@ class Absorption:
 
 
 @dataclass(frozen=True)
-class Step:
+class EliminationStep:
     """The elimination of one state.
 
     Attributes:
@@ -123,7 +123,7 @@ class Elimination:
     """
 
     size: int
-    steps: tuple[Step, ...]
+    steps: tuple[EliminationStep, ...]
     kept: int
     first: np.longdouble
     never: np.longdouble
@@ -189,13 +189,13 @@ def eliminate(chain: Chain, *, entry: int, kept: int) -> Elimination:
 
 def _without(
     state: int, hop: Long, out: Long, *, others: npt.NDArray[np.int64], source: int
-) -> Step:
+) -> EliminationStep:
     """Eliminate one state from the probabilities, in place."""
     sources = np.append(others, source)
     rows, columns = sources[hop[sources, state] > 0], others[hop[state, others] > 0]
     leaving = hop[state, columns].sum() + out[state]
     block = np.ix_(rows, columns)
-    step = Step(
+    step = EliminationStep(
         state=state,
         rows=rows,
         columns=columns,

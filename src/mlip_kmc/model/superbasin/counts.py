@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlip_kmc.model.superbasin.chain import Elimination, Step
+from mlip_kmc.model.superbasin.chain import Elimination, EliminationStep
 
 Array = npt.NDArray[np.float64]
 
@@ -66,7 +66,7 @@ def draw_counts(found: Elimination, rng: np.random.Generator) -> Walk:
     )
 
 
-def _undo(step: Step, hops: Array, out: Array, rng: np.random.Generator) -> None:
+def _undo(step: EliminationStep, hops: Array, out: Array, rng: np.random.Generator) -> None:
     """Split the hops of the chain without a state into direct ones and those that went through it, in place."""
     block = np.ix_(step.rows, step.columns)
     through = _binomial(hops[block], np.outer(step.arrive, step.leave), step.direct, rng)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlip_kmc.model.superbasin.chain import Elimination, Step
+from mlip_kmc.model.superbasin.chain import Elimination, EliminationStep
 from mlip_kmc.model.superbasin.counts import Walk
 from mlip_kmc.model.superbasin.effects import Effects, powers
 
@@ -115,7 +115,7 @@ class _Samples:
             )
         return powers(self._samples[state, state], times, self._rng)
 
-    def eliminate(self, step: Step) -> None:
+    def eliminate(self, step: EliminationStep) -> None:
         """Samples of the hops of the chain without that state."""
         around = (
             self.powers(step.state, self._loops(step))
@@ -147,7 +147,7 @@ class _Samples:
             ends: found for ends, found in self._samples.items() if step.state not in ends
         }
 
-    def _loops(self, step: Step) -> Array:
+    def _loops(self, step: EliminationStep) -> Array:
         """How often a hop that goes through a state comes back to it first: geometric."""
         if not step.stay > 0:
             return np.zeros(self.count)

@@ -1,7 +1,7 @@
-"""From the frames of halts to those that are to be labelled, each with its reason; written as extended XYZ and JSON.
+"""From the frames that a run kept to those that are to be labelled, each with its reason; written as extended XYZ and JSON.
 
-    halts, warnings = read_halts(run / "halts")
-    selection = select_frames(halts, grade=Extrapolation.of(potential), warnings=warnings)
+    frames, warnings = read_kept_frames(run / "halts")
+    selection = select_frames(frames, grade=Extrapolation.of(potential), warnings=warnings)
     write_selection(run / "selection", selection)         # selected.xyz, selection.json
     read_selection(run / "selection")                     # what was written, when both files are whole and belong together
 
@@ -23,14 +23,14 @@ from mlip_kmc.ground.errors import RunStateError, StructureError
 from mlip_kmc.ground.files import make_directory, sha256_of, write_durably
 from mlip_kmc.learning.duplicates import TOLERANCE_A, duplicates_of
 from mlip_kmc.learning.selection import USUAL, Choice, Chosen, choose
-from mlip_kmc.model.frames import Halt, Kind, extended_xyz
+from mlip_kmc.model.frames import KeptFrame, Kind, extended_xyz
 from mlip_kmc.model.structure import Array
 
 SELECTED, REPORT = "selected.xyz", "selection.json"
 _FORMAT = 1
 
 
-class Verdict(StrEnum):
+class FrameVerdict(StrEnum):
     """What became of a frame."""
 
     SELECTED = "selected"
@@ -68,7 +68,7 @@ class Decision:
     stage: str
     step: int
     kind: str
-    verdict: Verdict
+    verdict: FrameVerdict
     reason: str
     gamma_in_file: float | None
     potential_in_file: str
@@ -97,7 +97,7 @@ class Selection:
         warnings: files that were left out.
     """
 
-    frames: tuple[Halt, ...]
+    frames: tuple[KeptFrame, ...]
     decisions: tuple[Decision, ...]
     complete: bool
     select: float
@@ -112,7 +112,7 @@ class Selection:
         """How many frames got each verdict."""
         return {
             str(verdict): count
-            for verdict in Verdict
+            for verdict in FrameVerdict
             if (count := sum(decision.verdict is verdict for decision in self.decisions))
         }
 
@@ -121,13 +121,13 @@ class Selection:
 class _Frame:
     """A usable frame, as its file has it; its gammas (N,) and projections under the present potential."""
 
-    halt: Halt
+    kept: KeptFrame
     gammas: Array
     projections: Mapping[str, Array]
 
 
 def select_frames(
-    halts: tuple[Halt, ...],
+    kept_frames: tuple[KeptFrame, ...],
     *,
     grade: Extrapolation,
     select: float = USUAL.select,
@@ -139,7 +139,7 @@ def select_frames(
     """Choose frames to label.
 
     Args:
-        halts: in a fixed order, as `read_halts` gives them.
+        kept_frames: in a fixed order, as `read_kept_frames` gives them.
         grade: the present potential's.
         select: no gamma shall be left at or above it.
         halt: gamma above which searches are halted; it is only told.
@@ -147,7 +147,7 @@ def select_frames(
         tolerance_A: displacements up to here make a duplicate.
         warnings: to be kept with the result.
     """
-    frames, refused = _usable(halts, grade=grade, tolerance_A=tolerance_A)
+    frames, refused = _usable(kept_frames, grade=grade, tolerance_A=tolerance_A)
     choice = choose(
         [frame.projections for frame in frames], inverses=grade.inverses, select=select, most=most
     )
@@ -158,7 +158,7 @@ def select_frames(
     ]
     chosen = [frames[entry.index] for entry in choice.chosen]
     return Selection(
-        frames=tuple(replace(frame.halt, gammas=frame.gammas) for frame in chosen),
+        frames=tuple(replace(frame.kept, gammas=frame.gammas) for frame in chosen),
         decisions=tuple(decisions),
         complete=choice.complete,
         select=select,
@@ -172,52 +172,54 @@ def select_frames(
 
 
 def _usable(
-    halts: tuple[Halt, ...], *, grade: Extrapolation, tolerance_A: float
+    kept_frames: tuple[KeptFrame, ...], *, grade: Extrapolation, tolerance_A: float
 ) -> tuple[list[_Frame], list[Decision]]:
     """Frames that may be chosen, and decisions on those that may not."""
     refused, candidates = [], []
-    for halt in halts:
-        if halt.kind is Kind.EVIDENCE:
+    for kept in kept_frames:
+        if kept.kind is Kind.EVIDENCE:
             refused.append(
                 _decision(
-                    halt, Verdict.EVIDENCE, "atoms too near, or too high an energy: no label helps"
+                    kept,
+                    FrameVerdict.EVIDENCE,
+                    "atoms too near, or too high an energy: no label helps",
                 )
             )
         else:
-            candidates.append(halt)
-    earlier = duplicates_of([halt.atoms for halt in candidates], tolerance_A=tolerance_A)
+            candidates.append(kept)
+    earlier = duplicates_of([kept.atoms for kept in candidates], tolerance_A=tolerance_A)
     frames = []
-    for halt, other in zip(candidates, earlier, strict=True):
+    for kept, other in zip(candidates, earlier, strict=True):
         if other is not None:
             refused.append(
                 _decision(
-                    halt,
-                    Verdict.DUPLICATE,
+                    kept,
+                    FrameVerdict.DUPLICATE,
                     f"the same as {candidates[other].name}, within {tolerance_A:g} A",
                 )
             )
             continue
         try:
-            frames.append(_evaluated(halt, grade))
+            frames.append(_evaluated(kept, grade))
         except StructureError as error:
-            refused.append(_decision(halt, Verdict.UNUSABLE, str(error)))
+            refused.append(_decision(kept, FrameVerdict.UNUSABLE, str(error)))
     return frames, refused
 
 
-def _evaluated(halt: Halt, grade: Extrapolation) -> _Frame:
-    projections = grade.projections_of(halt.atoms)
+def _evaluated(kept: KeptFrame, grade: Extrapolation) -> _Frame:
+    projections = grade.projections_of(kept.atoms)
     if not all(np.isfinite(rows).all() for rows in projections.values()):
         raise StructureError("its projections are not finite numbers")
     return _Frame(
-        halt=halt, gammas=grade.gamma_from(projections, halt.atoms), projections=projections
+        kept=kept, gammas=grade.gamma_from(projections, kept.atoms), projections=projections
     )
 
 
 def _chosen(frames: list[_Frame], choice: Choice, *, halt: float) -> list[Decision]:
     return [
         _decision(
-            frames[chosen.index].halt,
-            Verdict.SELECTED,
+            frames[chosen.index].kept,
+            FrameVerdict.SELECTED,
             _why(chosen, halt=halt),
             order=order,
             gamma_before=_digits(chosen.gamma_before),
@@ -248,22 +250,22 @@ def _not_chosen(frames: list[_Frame], choice: Choice, *, select: float) -> list[
         before, after = float(choice.gammas_before[index]), float(choice.gammas_after[index])
         if not after < select:
             verdict, reason = (
-                Verdict.OVER_BUDGET,
+                FrameVerdict.OVER_BUDGET,
                 f"gamma {after:.4g} is left, but no more may be selected",
             )
         elif not before < select:
             verdict, reason = (
-                Verdict.COVERED,
+                FrameVerdict.COVERED,
                 f"gamma falls from {before:.4g} to {after:.4g} with the selected ones",
             )
         else:
             verdict, reason = (
-                Verdict.LOW,
+                FrameVerdict.LOW,
                 f"gamma is {before:.4g} under the present potential, below {select:g}",
             )
         decisions.append(
             _decision(
-                frame.halt,
+                frame.kept,
                 verdict,
                 reason,
                 gamma_before=_digits(before),
@@ -273,18 +275,18 @@ def _not_chosen(frames: list[_Frame], choice: Choice, *, select: float) -> list[
     return decisions
 
 
-def _decision(halt: Halt, verdict: Verdict, reason: str, **numbers: Any) -> Decision:
+def _decision(kept: KeptFrame, verdict: FrameVerdict, reason: str, **numbers: Any) -> Decision:
     return Decision(
-        name=halt.name,
-        search=halt.search,
-        state=halt.state,
-        stage=str(halt.stage),
-        step=halt.step,
-        kind=str(halt.kind),
+        name=kept.name,
+        search=kept.search,
+        state=kept.state,
+        stage=str(kept.stage),
+        step=kept.step,
+        kind=str(kept.kind),
         verdict=verdict,
         reason=reason,
-        potential_in_file=halt.potential,
-        gamma_in_file=halt.gamma,
+        potential_in_file=kept.potential,
+        gamma_in_file=kept.gamma,
         **numbers,
     )
 
