@@ -4,11 +4,17 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md")])
+LINK = re.compile(r"\]\(([^)\s:#]*)(?:#([^)\s]+))?\)")
+NAMED = re.compile(r"(?<![\w/.-])(?:src|tests|containers|docs|bench|examples|slurm)/[\w./-]*\w")
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +83,64 @@ def test_every_key_is_explained(reference):
         if not about
     ]
     assert unexplained == []
+
+
+def anchors(page):
+    """The headings of a page as a link names them."""
+    text = page.read_text(encoding="utf-8")
+    headings = re.findall(
+        r"^#+ (.*)$",
+        re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE),
+        re.MULTILINE,
+    )
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    broken = []
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        there = (page.parent / target) if target else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            broken.append(f"{target}#{anchor}")
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page):
+    text = page.read_text(encoding="utf-8")
+    assert [name for name in NAMED.findall(text) if not (ROOT / name).exists()] == []
+
+
+def test_every_page_is_reached_from_the_readme():
+    linked = {
+        target for target, _ in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    }
+    lonely = {f"docs/{page.name}" for page in PAGES[1:]} - linked
+    assert lonely == {
+        "docs/potential-record.md",
+        "docs/release-settings.md",
+    }  # of potential.md and release.md
+
+
+def test_every_table_row_has_as_many_cells_as_its_head():
+    for page in PAGES:
+        width = 0
+        for line in page.read_text(encoding="utf-8").splitlines():
+            cells = (
+                len(re.findall(r"(?<!\\)\|", re.sub(r"`[^`]*`", "", line)))
+                if line.startswith("|")
+                else 0
+            )
+            assert not (cells and width) or cells == width, f"{page.name}: {line}"
+            width = cells
+
+
+def test_one_version():
+    import mlip_kmc
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    cited = re.search(
+        r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert project["version"] == mlip_kmc.__version__ == cited.group(1)

@@ -2,7 +2,7 @@
 
     explorer = OrderedExplorer(states, previous, state, superbasin=None, config=eon_config, seed=1, spool=spool)
     explorer.register_result()
-    explorer.make_jobs()
+    explorer.make_jobs(ahead=4)
 
 Search number k of state s has the name `s_k`; its displacement and seed follow from the run's seed, s and k. So a search
 that was in flight at a stop is made again, the same, and the number of workers changes nothing.

@@ -1,6 +1,6 @@
 """Harmonic prefactors of the processes that searches find, apart from the searches: one Hessian a state, two a process.
 
-    desk = PrefactorDesk(cluster, recipe=recipe, template=template)
+    desk = PrefactorDesk(cluster, recipe)
     desk.ask("0_17", files=files, reactant_con=con)      # submits what is not known yet
     desk.take(done)                                      # of what comes back from the cluster
     desk.answer("0_17")                                  # Rated(forward_per_s=..., ...), or None: not yet

@@ -152,7 +152,7 @@ class EonWrapper:
         starting: true while state 0 is being prepared; no generation is committed yet.
 
     Example:
-        wrapper = EonWrapper(config, run_dir=Path("my-run"), on_progress=lambda now: print(now.state, now.confidence))
+        wrapper = EonWrapper(config, run_dir=Path("my-run"), on_start=print)
         result = wrapper.search(potential, structure, count=6)
         for process in result.states[0].processes:
             print(f"{process.barrier:.3f} eV, {process.rate:.2e} per s, found {process.repeats + 1} times")

@@ -1,6 +1,7 @@
 """eOn's aKMC server, one tick at a time, on durable generations.
 
-    server = Server(config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup)
+    server = Server(config, directory=directory, checkpoints=checkpoints, cluster=cluster, setup=setup, saved=None)
+    server.begin()
     while (stop := server.tick(timeout_s=1.0)) is None:
         print(server.progress())
 

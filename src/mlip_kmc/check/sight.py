@@ -1,7 +1,8 @@
 """Whether the active set sees: what it rests on, and whether structures that are outside by construction reach `gamma.halt`.
 
-findings, _ = eyesight(minimum, potential, thresholds=config.gamma)
-findings, _ = rests_on(potential, Path("train.xyz"))
+Example:
+    findings, _ = eyesight(minimum, potential, thresholds=config.gamma)
+    findings, _ = rests_on(potential, Path("train.xyz"))
 """
 
 from pathlib import Path

@@ -1,7 +1,8 @@
 """A few real process searches from state 0, and what they tell of the run: outcomes, barriers, cost of a KMC step, traps.
 
-trial = run_searches(config, potential, minimum, count=4, run_dir=Path("scratch/run"))
-trial.records, trial.processes
+Example:
+    trial = run_searches(config, potential, minimum, count=4, run_dir=Path("scratch/run"))
+    trial.records, trial.processes
 """
 
 from collections import Counter

@@ -1,8 +1,9 @@
 """What a run shows in the terminal: one live line and a line for each KMC step; plain lines where there is no terminal.
 
-with Display(quiet=False, settings=config) as display:
-    display.note("minimising")
-    display.progress(server.progress())
+Example:
+    with Display(quiet=False, settings=config) as display:
+        display.note("minimising")
+        display.progress(server.progress())
 """
 
 import errno

@@ -1,5 +1,6 @@
 """YAML -> one frozen, validated `Config`; the only reader of YAML.
 
+Example:
     config = load_config(Path("akmc.yaml"))
     config.temperature_K, config.confidence.scheme, config.potential
 

@@ -1,5 +1,6 @@
 """Durable files: what is reported as written survives a kill and a power cut.
 
+Example:
     write_durably(path, b"...")        # temporary file, fsync, rename, fsync of the directory
     append_durably(path, b"...")       # append, fsync
     unsealed(sealed(b"..."))           # None where a bit of it has changed

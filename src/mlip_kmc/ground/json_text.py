@@ -1,5 +1,6 @@
 """JSON read strictly, so that nothing in it is overwritten or taken for something else in silence.
 
+Example:
     raw = read_json(b'{"version": "1.0.0"}')
 
 RFC 8259 leaves open what a name given twice means, and Python's reader takes the last one and three words that are no JSON: a

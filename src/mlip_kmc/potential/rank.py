@@ -1,5 +1,6 @@
 """How many independent environments a matrix of projections, or the inverse of an active set, rests on.
 
+Example:
     rank_of_inverse(inverse)                  # Rank(functions=35, independent=1, condition=inf): blind in 34 directions
     rank_of_inverse(inverse).full             # False
 

@@ -1,5 +1,6 @@
 """The record beside a potential, `cu.record.json`: which files belong together, and what they were made from.
 
+Example:
     record = read_record(record_path(Path("cu.yace")))          # None where there is none
     record.digests.asi, record.training.smallest_distance_A     # '0ad5f8...', {'Cu-Cu': 1.3021}
 

@@ -1,5 +1,6 @@
 """What is read off a `.yace`, by whatever program it was written: what LAMMPS needs of it is asked for, and nothing else.
 
+Example:
     outline = Outline.read(Path("cu.yace"))
     outline.elements, outline.cutoff_A, outline.functions       # ('Cu',), 5.0, {'Cu': 35}
 

@@ -1,5 +1,6 @@
 """Do all ways to the potential agree: eOn's client, LAMMPS by the shipped input, python-ace on both files, and the driver?
 
+Example:
     check, energy_eV = agreement_check(potential, example, folder=scratch, inputs=inputs)
 
 A difference above 1e-8 eV or 1e-8 eV/A means that evaluators, or files, are not those of one potential.

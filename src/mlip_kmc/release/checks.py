@@ -1,5 +1,6 @@
 """The checks of the gate that are one comparison each: forces, the training set, the image.
 
+Example:
     forces_check(atoms, potential).verdict          # CheckVerdict.PASSED
 
 Symmetry, smoothness, reference values, agreement, validation and the run's history have files of their own.

@@ -1,5 +1,6 @@
 """The release as an RO-Crate, for archives that read one: what it is, who made it, with what, and its files.
 
+Example:
     crate(facts, files=("potential.yace", ...))
 
 RO-Crate 1.1 (Soiland-Reyes et al., Data Science 5, 97 (2022)).

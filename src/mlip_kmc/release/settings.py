@@ -1,5 +1,6 @@
 """What a person or a site says of its releases: `release.yaml`, read as strictly as a run's configuration.
 
+Example:
     settings = load_settings(Path("release.yaml"))
     settings.author, settings.references.C11_GPa.value
 

@@ -1,5 +1,6 @@
 """Does the energy go smoothly through the distances where something is switched: the cutoff, and the baseline's two ends?
 
+Example:
     check = cutoff_check(cutoffs_of(potential), calculator=calculator)
 
 Two atoms are taken across the distance in steps of 1e-4 A. A jump of the force shows in its second difference, one of the energy

@@ -1,5 +1,6 @@
 """The page's figures: each a wide and a narrow drawing, a legend, a caption, and its data.
 
+Example:
     for figure in (energy(events, states), barriers(numbers)):
         figure.title, figure.drawings, figure.caption, figure.link.href
 

@@ -1,10 +1,11 @@
-"""Who is there: the workers' roll, and which of them have said nothing for too long.
+"""Attendance of the workers: the number of searches that can run, and which workers have been silent for too long.
 
-    attendance = Attendance(changed=feed)                       # told by dask's scheduler
+Example:
+    attendance = Attendance(changed=feed)                       # a plugin of dask's scheduler
     attendance.roll().total                                     # searches that can run at a time, now
 
     silence = Silence(limit_s=60.0)
-    for address in silence.look({address: last_seen_s, ...}):   # every second or so
+    for address in silence.look({address: last_seen_s}):        # every second or so
         ...
 
 dask's own check (`worker-ttl`) compares a heartbeat's time with the clock on the wall. When the scheduler's process was stopped

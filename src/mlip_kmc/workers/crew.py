@@ -1,5 +1,6 @@
 """What joins a run from another process or node: searches at a time, each in a process of its own.
 
+Example:
     Crew(run_dir, slots=4, say=print).serve(patience_s=600.0)       # until the run ends
 
 A process of its own for each slot, so that whatever kills one takes one search with it. They are forked from one process

@@ -1,5 +1,6 @@
 """Harmonic prefactors of a process and of its reverse.
 
+Example:
     found = prefactors(spectrum(...), spectrum(...), spectrum(...))      # reactant, saddle, product
     found.forward_per_s, found.back_per_s                                 # or a PrefactorFailure is raised
 

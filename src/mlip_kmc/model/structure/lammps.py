@@ -1,5 +1,6 @@
 """LAMMPS' data files and dumps: boxes of every kind, type labels, image flags; types become elements only where that is said.
 
+Example:
     read_data(Path("cu.data"), species=("Cu", "Ni"))
     read_dump(Path("last.dump"), species=("Cu", "Ni"))
 

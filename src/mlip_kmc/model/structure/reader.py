@@ -1,7 +1,8 @@
 """One structure out of a file of any format, which is told by its content where that is plain, and else by its name.
 
-read_structure(Path("vacancy.xyz"))
-read_structure(Path("cu.data"), file_format="lammps-data", species=("Cu", "Ni"))
+Example:
+    read_structure(Path("vacancy.xyz"))
+    read_structure(Path("cu.data"), file_format="lammps-data", species=("Cu", "Ni"))
 """
 
 import difflib

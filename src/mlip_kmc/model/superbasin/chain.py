@@ -1,5 +1,6 @@
 """A superbasin as an absorbing Markov chain, and its exact expectations, without a subtraction.
 
+Example:
     chain = Chain(inside=[[0, 1e12], [1e12, 0]], out=[1e-3, 1e-3])
     found = absorption(chain, entry=0)
     found.mean_time_s, found.exits                             # 1000.0, [0.5, 0.5]
