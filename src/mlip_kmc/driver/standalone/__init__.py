@@ -1,1 +1,1 @@
-"""The standalone driver: this folder is copied whole."""
+"""The standalone driver, which works without the rest of mlip-kmc: copy this whole folder."""
