@@ -1,4 +1,4 @@
-"""Choose pages and modules to reread, by the hash of a commit: the choice is nobody's, and anybody can repeat it.
+"""Choose pages and modules to reread, by the hash of a commit: a choice that anybody can repeat.
 
 python3 docs/sample.py COMMIT [COUNT]     the first COUNT (20) paths of the commit, in the order of sha256(commit + path)
 """

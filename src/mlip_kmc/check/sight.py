@@ -38,7 +38,7 @@ def eyesight(
     """
     grade = Extrapolation.of(potential)
     if grade is None:
-        return [Finding("eyesight", Level.UNKNOWN, "gamma is unknown: nothing would halt")], False
+        return [Finding("eyesight", Level.UNKNOWN, "gamma is unknown: no search would halt")], False
     looks = look_around(atoms, potential, grade=grade)
     blind = {
         f"{look.name}, {element}": gamma

@@ -42,7 +42,7 @@ _MOST_LINES = 12
     "halt_gamma",
     type=click.FloatRange(min=1, min_open=True),
     default=None,
-    help="Gamma that halts a search; it is only told [default: the run's gamma.halt].",
+    help="Gamma that halts a search; it is only printed [default: the run's gamma.halt].",
 )
 @click.option(
     "--most", type=click.IntRange(min=1), default=None, help="So many structures at most."

@@ -158,7 +158,7 @@ class ServerProcess:
         said = (
             lines[-1].removeprefix("mlip-kmc: ")
             if lines
-            else f"the server ended with {code} and said nothing"
+            else f"the server ended with {code} without a message"
         )
         return _KINDS.get(code or 1, ProgramError)(said)
 

@@ -50,5 +50,5 @@ def _constant(word: str) -> NoReturn:
 def _float(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise JsonError(f"the number {text[:30]} is beyond what a program can hold")
+        raise JsonError(f"the number {text[:30]} is too large")
     return value

@@ -150,7 +150,7 @@ def by_lammps(folder: Path, *, atoms: int) -> Evaluation:
         return float(energies[-1]), _checked(forces, atoms)
     except (OSError, ValueError, IndexError) as error:
         raise PotentialError(
-            f"LAMMPS ran {members.IN_EXAMPLE} and told no numbers: {error}"
+            f"LAMMPS ran {members.IN_EXAMPLE} and printed no numbers: {error}"
         ) from error
 
 

@@ -271,7 +271,7 @@ def _grade(report: Report) -> str:
     """What gamma says of the run, in words; unknown is never 0."""
     grade = report.grade
     if grade.state_0 is None:
-        return "unknown: nothing tells where the potential extrapolates"
+        return "unknown: extrapolation is not detected"
     saddles = "" if grade.saddle is None else f", {grade.saddle:.2g} at a saddle of a process"
     path = (
         ""

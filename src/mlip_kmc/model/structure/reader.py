@@ -123,7 +123,7 @@ def format_of(path: Path) -> str:
         return "vasp"
     if by_name is None:
         raise StructureError(
-            "neither its content nor its name says what format it is of; name it in structure.format, as "
+            "its format is clear neither from its content nor from its name; set structure.format, as "
             f"lammps-data or extxyz; or {_READABLE}"
         )
     return by_name

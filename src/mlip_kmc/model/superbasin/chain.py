@@ -252,7 +252,7 @@ def absorption(chain: Chain, *, entry: int) -> Absorption:
     hops = float(inside.sum())
     if not (0 < time < np.inf and hops < np.inf):
         raise ArithmeticError(
-            f"it is left after {time:g} s and {hops:g} hops in the mean, beyond what a number holds"
+            f"its mean time of {time:g} s or its {hops:g} hops exceed the range of floating-point numbers"
         )
     return Absorption(
         mean_time_s=time,
