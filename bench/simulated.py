@@ -36,7 +36,8 @@ from mlip_kmc.akmc.queue import OrderedCommunicator
 from mlip_kmc.akmc.run import EonWrapper, inputs_of
 from mlip_kmc.akmc.server import Server
 from mlip_kmc.config import load_config
-from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
+from mlip_kmc.store.checkpoints import Checkpoints
+from mlip_kmc.store.run_directory import RunDirectory
 from mlip_kmc.workers import cluster as cluster_module
 from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.dask_settings import settle

@@ -4,6 +4,7 @@ Builder(march="x86-64-v3", output=None, handed=[]).build(parts_only=False)
 """
 
 import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -387,6 +388,7 @@ def write_digest(path):
     Path(f"{path}.sha256").write_text(f"{digest(path)}  {path.name}\n", encoding="utf-8")
 
 
+@functools.cache
 def host_python(containers):
     """The Python of the packages that this machine itself needs; they are installed when they are missing.
 

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
+from mlip_kmc.model.records import identity_of
+from mlip_kmc.store.checkpoints import Checkpoints
+from mlip_kmc.store.run_directory import RunDirectory
 
-ME = "identity"
+FACTS = {"seed": 1}
+ME = identity_of(FACTS)
 GENERATIONS = 3
 _WATCHED = {
     "open",
@@ -56,7 +59,9 @@ def play(base, report):
                 path.write_text(text)
             if number:  # a run's first generation says only that it begins
                 store.append("events", json.dumps({"n": number}))
-            store.commit({"n": number}, identity=ME, touched=["states/0", "states/state_table"])
+            if not store.epochs:
+                store.begin_epoch(FACTS, inputs={})
+            store.commit({"n": number}, touched=["states/0", "states/state_table"])
             report(number)
 
 

@@ -7,15 +7,17 @@ no damage stays unsaid.
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from mlip_kmc.ground.errors import MlipKmcError, RunStateError
 from mlip_kmc.ground.files import sealed, unsealed
-from mlip_kmc.store.checkpoints import FORMAT
+from mlip_kmc.store.manifest import FORMAT, OLDEST_FORMAT
 from mlip_kmc.store.view import RunView
 
+from ..unit.synthetic import as_format_2
 from .lane import EVERY, kill_tree, outcome
 
 ATTEMPTS = 60
@@ -194,7 +196,7 @@ def test_generations_that_are_gone_are_missed(lanes, small, killed, memory):
     assert {path: path.read_bytes() for path in before} == before
 
 
-@pytest.mark.parametrize("other", [FORMAT - 1, FORMAT + 1, None])
+@pytest.mark.parametrize("other", [OLDEST_FORMAT - 1, FORMAT + 1, None])
 def test_a_run_of_another_format_is_refused_with_the_way_on(lanes, small, killed, memory, other):
     shutil.copytree(killed, memory / "run")
     for path in (memory / "run/generations").iterdir():
@@ -211,7 +213,26 @@ def test_a_run_of_another_format_is_refused_with_the_way_on(lanes, small, killed
     ended = lanes[0].run(small, memory / "run")
     assert (ended.returncode, ended.one_line) == (6, True)
     assert (
-        f"has the format {other}, this mlip-kmc reads and writes {FORMAT}; continue the run with the version"
-        in ended.stderr
+        f"has the format {other}, this mlip-kmc reads {OLDEST_FORMAT} and {FORMAT}; use the version that wrote it "
+        f"(mlip-kmc {metadata.version('mlip-kmc')}), or start anew in another --dir" in ended.stderr
     )
     assert {path: path.read_bytes() for path in kept} == before
+
+
+def test_a_run_from_before_epochs_goes_on_as_one_epoch(lanes, small, undisturbed, killed, memory):
+    """The next commit is of the present format; what it comes to is the same."""
+    run = memory / "run"
+    shutil.copytree(killed, run)
+    as_format_2(run)
+    with RunView.read(run) as view:
+        (before,) = view.epochs
+        assert before.facts["potential.eon"] == "eam_al"
+        assert {record.epoch for record in (*view.events, *view.searches)} == {0}
+    ended = lanes[0].run(small, run)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended
+    assert "warning: " not in ended.stdout
+    assert outcome(run) == undisturbed
+    manifest = manifest_of(run, newest(run))
+    assert manifest["format"] == FORMAT
+    assert [epoch["identity"] for epoch in manifest["epochs"]] == [before.identity]
+    assert '"epoch":0' in (run / "journal/events.jsonl").read_text().splitlines()[-1]

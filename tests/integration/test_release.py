@@ -538,7 +538,7 @@ def given_another_potential(run, yace):
         "active_set": yace.with_suffix(".asi"),
     }
     for key, path in digests.items():
-        manifest["state"]["facts"][f"potential.{key}"] = hashlib.sha256(
+        manifest["epochs"][-1]["facts"][f"potential.{key}"] = hashlib.sha256(
             path.read_bytes()
         ).hexdigest()
     text = json.dumps(manifest).encode()

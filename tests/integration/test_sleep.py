@@ -6,15 +6,14 @@ Time limits are small here, through settings, and stops are on both sides of eac
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import threading
 
 import psutil
 import pytest
 
 from .conftest import mlip_kmc, write_config
-from .test_workers import DEADLINE_S, descendants, physics, started, until
+from .processes import DEADLINE_S, descendants, python, started, until
+from .test_workers import physics
 
 LONG = os.environ.get("MLIP_KMC_SLEEPS") == "1"
 SILENT_S = 60.0 if LONG else 2.0
@@ -65,28 +64,6 @@ echo $$ >"$file.pid"
 while [ ! -e "$file.go" ]; do sleep 0.2; done
 echo "0 termination_reason" >results.dat
 """
-
-
-@contextlib.contextmanager
-def python(text, *arguments, **options):
-    process = subprocess.Popen(
-        [sys.executable, "-c", text, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        **options,
-    )
-    try:
-        yield process
-    finally:
-        for left in [*descendants(process), process]:
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                left.kill()
-        process.wait()
-        process.stdout.close()
-        process.stdin.close()
 
 
 def tree(process):

@@ -6,8 +6,6 @@ import signal
 import socket
 import ssl
 import stat
-import subprocess
-import sys
 import time
 
 import psutil
@@ -19,43 +17,7 @@ from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.keys import Connection, connection_file
 
 from .conftest import mlip_kmc, write_config
-
-DEADLINE_S = 240
-
-
-def until(condition, *, what):
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited for: {what}"
-        time.sleep(0.05)
-    return found
-
-
-@contextlib.contextmanager
-def started(*arguments, **options):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlip_kmc", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        **options,
-    )
-    try:
-        yield process
-    finally:
-        for left in [*descendants(process), process]:
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                left.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def descendants(process):
-    try:
-        return psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+from .processes import DEADLINE_S, descendants, started, until
 
 
 def members(process):

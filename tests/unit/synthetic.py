@@ -1,14 +1,19 @@
 """Synthetic runs: real run directories, committed by `Checkpoints`, with made-up physics."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
+from mlip_kmc.ground.files import sealed, unsealed
 from mlip_kmc.model.records import Event, Minimised, SearchRecord
 from mlip_kmc.model.structure import to_con
-from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
+from mlip_kmc.store.checkpoints import Checkpoints
+from mlip_kmc.store.run_directory import RunDirectory
 
 KT_EV = 500 / 11604.5
 _HEADER = "proc saddle prefactor product energy prefactor barrier rate repeats\n"
@@ -68,6 +73,8 @@ def commit(
     states = [State()] if states is None else states
     with RunDirectory(path) as directory:
         store = Checkpoints(directory)
+        note = dict(potential_note or {})
+        store.begin_epoch(note.pop("facts", {}), inputs=note.pop("inputs", {}))
         touched = ["pos.con", "config.ini"]
         (store.root / "pos.con").write_text(start)
         (store.root / "config.ini").write_text(
@@ -104,8 +111,8 @@ def commit(
             lowest_eigenvalue_eV_per_A2=1.0,
             force_calls=10,
         )
-        state = {"numbers": numbers, "minimised": minimised.__dict__, **(potential_note or {})}
-        store.commit(state, identity="f" * 64, touched=touched)
+        state = {"numbers": numbers, "minimised": minimised.__dict__, **note}
+        store.commit(state, touched=touched)
     return path
 
 
@@ -195,3 +202,28 @@ def walker(cell_A):
     atoms = Atoms("CuCu", positions=[[0, 0, 0], [cell_A / 2] * 3], cell=[cell_A] * 3, pbc=True)
     atoms.set_constraint(FixAtoms(indices=[1]))
     return atoms
+
+
+def as_format_2(run):
+    """Make of a run directory what the version before epochs wrote: no epoch in a record, facts and inputs among the numbers."""
+    shortened = {}  # by journal: length of so many bytes before and after
+    for path in (run / "journal").glob("*.jsonl"):
+        old = [f"{line}\n" for line in path.read_text().splitlines()]
+        new = [
+            json.dumps({k: v for k, v in json.loads(line).items() if k != "epoch"}) + "\n"
+            for line in old
+        ]
+        ends = (accumulate(map(len, lines), initial=0) for lines in (old, new))
+        shortened[path.stem] = dict(zip(*ends, strict=True))
+        path.write_text("".join(new))
+    for path in (run / "generations").glob("*.json"):
+        raw = json.loads(unsealed(path.read_bytes()))
+        (epoch,) = raw.pop("epochs")
+        raw["state"] |= {"facts": epoch["facts"], "inputs": epoch["inputs"]}
+        for name, end in raw["journals"].items():
+            length = shortened.get(name, {0: 0})[end["length"]]
+            text = (run / "journal" / f"{name}.jsonl").read_bytes()[:length] if length else b""
+            raw["journals"][name] = {"length": length, "sha256": hashlib.sha256(text).hexdigest()}
+        raw |= {"format": 2, "identity": epoch["identity"]}
+        path.write_bytes(sealed(json.dumps(raw).encode()))
+    return run

@@ -18,7 +18,7 @@ ALLOWED = {
     "driver": (f"{LOWER} potential", ""),
     "evaluate": (f"{LOWER} potential driver search", ""),
     "search": (SCIENCE, ""),
-    "store": (LOWER, "workers"),
+    "store": (LOWER, ""),
     "workers": (f"{LOWER} search", ""),
     "learning": (SCIENCE, ""),
     "akmc": (f"{SCIENCE} search workers store learning", ""),

@@ -76,6 +76,8 @@ class Reader:
 
     def attribute(self, of, node):
         found, is_instance = of
+        if is_instance and not found.__module__.startswith("mlip_kmc"):
+            return None  # methods in C have no signature without `self`
         if inspect.isclass(found) and found.__module__.startswith("mlip_kmc"):
             fields = {*inspect.get_annotations(found), *getattr(found, "model_fields", {})}
             own = re.findall(r"self\.(\w+)", inspect.getsource(found)) if is_instance else []

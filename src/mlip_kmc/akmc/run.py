@@ -22,7 +22,7 @@ import numpy as np
 from ase import Atoms
 
 from mlip_kmc.akmc.grading import described_gamma, graded, sight_lines
-from mlip_kmc.akmc.setup import Setup, difference, identity_of
+from mlip_kmc.akmc.setup import Setup, difference
 from mlip_kmc.akmc.start import prepare_start
 from mlip_kmc.config import AcePotentialSection, AsePotentialSection, Config, HarmonicPrefactor
 from mlip_kmc.config.eon_options import config_ini, hessian_ini
@@ -33,7 +33,7 @@ from mlip_kmc.ground.files import sha256_of, storage_errors
 from mlip_kmc.ground.programs import AwakeClock, check_cpu
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.frames import potential_digest
-from mlip_kmc.model.records import EonResult, Minimised, Progress, Status
+from mlip_kmc.model.records import EonResult, Minimised, Progress, Status, identity_of
 from mlip_kmc.model.structure import Prepared, read_structure, to_con, unused_in
 from mlip_kmc.potential import (
     AcePotential,
@@ -48,11 +48,12 @@ from mlip_kmc.potential.fit import fitted
 from mlip_kmc.potential.minimum_distance import minimum_distances_of
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.search.watch import Watch
-from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory, Saved
+from mlip_kmc.store.checkpoints import Checkpoints, Saved
 from mlip_kmc.store.eon_tree import read_result
 from mlip_kmc.store.export import export
 from mlip_kmc.store.pulse import Pulse
 from mlip_kmc.store.room import require_room, wait_for_room
+from mlip_kmc.store.run_directory import RunDirectory
 from mlip_kmc.workers.keys import connection_file
 
 if TYPE_CHECKING:
@@ -495,7 +496,7 @@ class EonWrapper:
                 if roll.total
                 else "waiting for workers"
             )
-            pulse.beat(phase, roll=roll, busy=cluster.running, waiting=cluster.waiting)
+            pulse.beat(phase, nodes=roll.nodes(), busy=cluster.running, waiting=cluster.waiting)
             if reason is not None:
                 return Status.DONE, reason
             if (

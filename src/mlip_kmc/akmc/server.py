@@ -42,8 +42,9 @@ from mlip_kmc.model.frames import from_text, write_kept_frame
 from mlip_kmc.model.kinetics import draw_step, step_generator
 from mlip_kmc.model.records import Event, Progress, RunNumbers, SearchRecord, Start, unsound
 from mlip_kmc.model.structure import from_con
-from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
+from mlip_kmc.store.checkpoints import Checkpoints
 from mlip_kmc.store.retention import prune
+from mlip_kmc.store.run_directory import RunDirectory
 from mlip_kmc.workers.cluster import SearchCluster
 
 _AHEAD = 6
@@ -242,7 +243,7 @@ class Server:
         for record in self.states.records:
             self._note(record)
             self._keep_frames(record)
-            self._checkpoints.append("searches", record.to_json())
+            self._checkpoints.append("searches", replace(record, epoch=self._epoch).to_json())
         self.states.records.clear()
         self.states.frames.clear()
         return [name] if name else []
@@ -372,6 +373,7 @@ class Server:
             superbasin=basin.id if basin else None,
             temperature_K=self.config.temperature_K,
             hops=hops,
+            epoch=self._epoch,
         )
         self._checkpoints.append("events", event.to_json())
         self.states.touched.add("states/state_table")
@@ -410,13 +412,11 @@ class Server:
         state = {
             "numbers": asdict(self.numbers),
             "minimised": asdict(self.setup.minimised),
-            "facts": self.setup.facts,
-            "inputs": self.setup.inputs,
             "limits": self.config.limits(),
         }
         for info in self.states.infos.values():
             info.flush()
-        self._checkpoints.commit(state, identity=self.setup.identity, touched=self.states.touched)
+        self._checkpoints.commit(state, touched=self.states.touched)
         self.states.touched.clear()
         self._comm.forget(registered)
         if registered:
@@ -449,6 +449,8 @@ class Server:
         """Commit that the run goes on from here, before any search; a run that is done stays as it is."""
         if not self.has_more_to_do:
             return
+        if not self._checkpoints.epochs:
+            self._checkpoints.begin_epoch(self.setup.facts, inputs=self.setup.inputs)
         self.numbers = replace(self.numbers, starts=self.numbers.starts + 1)
         start = Start(
             number=self.numbers.starts,
@@ -464,6 +466,11 @@ class Server:
         self._checkpoints.append("starts", start.to_json())
         self.states.touched.update(("pos.con", "states/state_table"))
         self._commit([])
+
+    @property
+    def _epoch(self) -> int:
+        """The number of the present one."""
+        return self._checkpoints.epochs[-1].number
 
     def _note(self, record: SearchRecord) -> None:
         self.outcomes[record.outcome] += 1

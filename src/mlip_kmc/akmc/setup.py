@@ -5,13 +5,12 @@ Example:
     changed({"seed": 1}, {"seed": 2})                      # {'seed': (1, 2)}
 """
 
-import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlip_kmc.model.records import Minimised
+from mlip_kmc.model.records import Minimised, identity_of
 from mlip_kmc.search.watch import Watch
 
 _SHOWN = 12
@@ -49,14 +48,9 @@ class Setup:
         return identity_of(self.facts)
 
 
-def identity_of(facts: dict[str, Any]) -> str:
-    """Digest of the settings that determine a trajectory."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def difference(state: dict[str, Any], *, wanted: dict[str, Any]) -> str:
-    """The differences between the settings of a generation and the wanted ones, in words."""
-    found = changed(state.get("facts", {}), wanted)
+def difference(facts: Mapping[str, Any], *, wanted: dict[str, Any]) -> str:
+    """The differences between the settings of the present epoch and the wanted ones, in words."""
+    found = changed(facts, wanted)
     return "; ".join(
         f"{key} was {_shown(old)}, is {_shown(new)}" for key, (old, new) in found.items()
     )
@@ -67,7 +61,7 @@ def _shown(value: Any) -> str:
     return f"{text[:_SHOWN]}..." if len(text) == 64 else text  # a digest
 
 
-def changed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Settings that differ, by dotted key: (old, new)."""
     return {
         key: (old.get(key), new.get(key))

@@ -123,7 +123,7 @@ def _thresholds_of(run: Path) -> tuple[float, float]:
     usual = GammaSection()
     try:
         with RunView.read(run, detail="numbers") as view:
-            facts = view.raw.get("facts", {})
+            facts = view.epoch.facts
     except RunStateError:
         return usual.select, usual.halt
     return float(facts.get("gamma.select", usual.select)), float(

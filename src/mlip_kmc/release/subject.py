@@ -78,9 +78,7 @@ class Subject:
                 raise RunStateError(
                     f"the run in {run_dir} has no state yet; release one that has made its steps"
                 )
-            found = _as_in_run(
-                potential or noted_potential(run_dir), view.raw.get("facts", {}), run_dir
-            )
+            found = _as_in_run(potential or noted_potential(run_dir), view.epoch.facts, run_dir)
             parts = ImageParts.here()
             software = {
                 "mlip-kmc": __version__,

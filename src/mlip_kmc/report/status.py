@@ -204,7 +204,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         run_bytes=run_bytes,
         free_bytes=free_bytes,
         active_set_blind=noted_blindness(
-            view.path, digest=view.raw.get("facts", {}).get("potential.active_set")
+            view.path, digest=view.epoch.facts.get("potential.active_set")
         ),
     )
 

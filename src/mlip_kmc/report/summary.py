@@ -136,14 +136,14 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
         ),
         grade=_grade(view),
         software={**software, **_notes(etc)},
-        inputs=_texts(view.raw.get("inputs")),
+        inputs=_texts(view.epoch.inputs),
         prefactors=_prefactors(view),
     )
 
 
 def _grade(view: RunView) -> GammaSummary:
     facts, kept = (
-        view.raw.get("facts", {}),
+        view.epoch.facts,
         [record for record in view.searches if record.outcome != "halted"],
     )
     saddles = [

@@ -1,1 +1,1 @@
-"""The run directory: its claim, generations and journals, the read-only view, the sign of life, exported files."""
+"""The run directory: its claim, generations, epochs and journals, the read-only view, the sign of life, exported files."""

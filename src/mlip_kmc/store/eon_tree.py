@@ -1,7 +1,8 @@
 """eOn's tree of a run, and its journals, as typed records.
 
-result = read_result(run_dir, status=Status.DONE, reason="10 KMC steps are done", minimised=None)
-result.states[0].processes[0].barrier
+Example:
+    result = read_result(run_dir, status=Status.DONE, reason="10 KMC steps are done", minimised=None)
+    result.states[0].processes[0].barrier
 """
 
 import configparser
@@ -30,7 +31,7 @@ def read_states(root: Path, searches: Iterable[SearchRecord] = ()) -> tuple[Stat
 
     Args:
         root: of eOn's tree.
-        searches: the journal, which knows the gammas of each process.
+        searches: the journal, which knows the gammas and the epoch of each process.
     """
     numbers = sorted(
         int(entry.name) for entry in (root / "states").glob("*") if entry.name.isdigit()
@@ -39,9 +40,11 @@ def read_states(root: Path, searches: Iterable[SearchRecord] = ()) -> tuple[Stat
         (record.state, record.process): record for record in searches if record.outcome == "new"
     }
     constant_per_s = default_prefactor_per_s(root / "config.ini")
-    return tuple(
-        _graded(_state(root / "states" / str(number), number, constant_per_s), found_by)
-        for number in numbers
+    return _with_reverse_epochs(
+        tuple(
+            _graded(_state(root / "states" / str(number), number, constant_per_s), found_by)
+            for number in numbers
+        )
     )
 
 
@@ -75,9 +78,35 @@ def _graded(
                 gamma_saddle=record.gamma_saddle,
                 gamma_product=record.gamma_product,
                 gamma_path=record.gamma_path,
+                epoch=record.epoch,
             )
             for process, record in processes
         ),
+    )
+
+
+def _with_reverse_epochs(states: tuple[StateRecord, ...]) -> tuple[StateRecord, ...]:
+    """A row that no search found is the reverse of one that a search found: it has the same saddle, and that one's epoch."""
+    found: dict[tuple[int | None, int | None, float], int] = {
+        (process.product, process.state, process.saddle_energy): process.epoch
+        for state in states
+        for process in state.processes
+        if process.epoch is not None
+    }
+    return tuple(
+        replace(
+            state,
+            processes=tuple(
+                process
+                if process.epoch is not None
+                else replace(
+                    process,
+                    epoch=found.get((process.state, process.product, process.saddle_energy)),
+                )
+                for process in state.processes
+            ),
+        )
+        for state in states
     )
 
 

@@ -1,5 +1,6 @@
 """A run's records as files that other programs read: extended XYZ and CSV.
 
+Example:
     export(result, rotation=np.eye(3), directory=run / "results")
 
 Written: `trajectory.xyz` (one frame a KMC state: unwrapped, in the order and orientation of the given structure),
@@ -8,6 +9,7 @@ Written: `trajectory.xyz` (one frame a KMC state: unwrapped, in the order and or
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +26,37 @@ from mlip_kmc.model.structure import read_structure
 
 Array = npt.NDArray[np.float64]
 
-_EVENTS = (
-    "step",
-    "reactant",
-    "process",
-    "product",
-    "step_time_s",
-    "time_s",
-    "barrier_eV",
-    "rate_per_s",
-    "energy_eV",
-    "superbasin",
-    "temperature_K",
-)
-_PROCESSES = (
-    "state",
-    "process",
-    "product",
-    "barrier_eV",
-    "prefactor_per_s",
-    "rate_per_s",
-    "saddle_energy_eV",
-    "product_energy_eV",
-    "repeats",
-    "gamma_saddle",
-    "gamma_product",
-    "gamma_path",
-    "prefactor_kind",
-)
+_EVENTS = {
+    "step": "step",
+    "reactant": "reactant",
+    "process": "process",
+    "product": "product",
+    "step_time_s": "step_time_s",
+    "time_s": "time_s",
+    "barrier_eV": "barrier",
+    "rate_per_s": "rate",
+    "energy_eV": "energy",
+    "superbasin": "superbasin",
+    "temperature_K": "temperature_K",
+    "epoch": "epoch",
+}
+"""Columns of a table: name, and the record's attribute."""
+_PROCESSES = {
+    "state": "state",
+    "process": "process",
+    "product": "product",
+    "barrier_eV": "barrier",
+    "prefactor_per_s": "prefactor",
+    "rate_per_s": "rate",
+    "saddle_energy_eV": "saddle_energy",
+    "product_energy_eV": "product_energy",
+    "repeats": "repeats",
+    "gamma_saddle": "gamma_saddle",
+    "gamma_product": "gamma_product",
+    "gamma_path": "gamma_path",
+    "prefactor_kind": "prefactor_kind",
+    "epoch": "epoch",
+}
 _STATES = ("state", "energy_eV", "processes", "good_searches", "bad_searches")
 
 
@@ -64,49 +69,12 @@ def export(result: EonResult, *, rotation: Array, directory: Path) -> None:
         directory: where to; made if missing.
     """
     make_directory(directory)
-    _table(
-        directory / "events.csv",
-        _EVENTS,
-        (
-            (
-                e.step,
-                e.reactant,
-                e.process,
-                e.product,
-                e.step_time_s,
-                e.time_s,
-                e.barrier,
-                e.rate,
-                e.energy,
-                e.superbasin,
-                e.temperature_K,
-            )
-            for e in result.events
-        ),
-    )
-    _table(
-        directory / "processes.csv",
-        _PROCESSES,
-        (
-            (
-                p.state,
-                p.process,
-                p.product,
-                p.barrier,
-                p.prefactor,
-                p.rate,
-                p.saddle_energy,
-                p.product_energy,
-                p.repeats,
-                p.gamma_saddle,
-                p.gamma_product,
-                p.gamma_path,
-                p.prefactor_kind,
-            )
-            for state in result.states
-            for p in state.processes
-        ),
-    )
+    processes = (process for state in result.states for process in state.processes)
+    for name, columns, records in (
+        ("events.csv", _EVENTS, result.events),
+        ("processes.csv", _PROCESSES, processes),
+    ):
+        _table(directory / name, tuple(columns), map(attrgetter(*columns.values()), records))
     _table(
         directory / "states.csv",
         _STATES,

@@ -11,16 +11,14 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from mlip_kmc.ground.errors import StorageError
 from mlip_kmc.ground.files import write_whole
 from mlip_kmc.model.records import Live
-
-if TYPE_CHECKING:
-    from mlip_kmc.workers.attendance import Roll
 
 FILE = "live.json"
 INTERVAL_S = 2.0
@@ -36,13 +34,18 @@ class Pulse:
         self._last = (float("-inf"), "")
 
     def beat(
-        self, phase: str, *, roll: "Roll | None" = None, busy: int = 0, waiting: int = 0
+        self,
+        phase: str,
+        *,
+        nodes: Mapping[str, int] | None = None,
+        busy: int = 0,
+        waiting: int = 0,
     ) -> None:
         """Write the sign of life, unless one of the same phase was written less than `INTERVAL_S` ago.
 
         Args:
             phase: the present activity, in words.
-            roll: the workers that have joined; None: the workers of this process.
+            nodes: number of searches at a time, by machine; None: the workers of this process.
             busy: number of searches that run.
             waiting: number of searches that wait for a worker.
         """
@@ -55,11 +58,11 @@ class Pulse:
             host=socket.gethostname(),
             pid=os.getpid(),
             phase=phase,
-            workers=self._workers if roll is None else roll.total,
+            workers=self._workers if nodes is None else sum(nodes.values()),
             busy=busy,
             waiting=waiting,
             interval_s=INTERVAL_S,
-            nodes={} if roll is None else dict(roll.nodes()),
+            nodes=dict(nodes or {}),
         )
         text = live.to_json().encode()
         try:

@@ -10,9 +10,7 @@ the digests in it. Structure files are links into `objects/`; they exist until t
 """
 
 import configparser
-import hashlib
 import json
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -25,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mlip_kmc.ground.errors import RunStateError, StructureError
-from mlip_kmc.ground.files import sha256_of, unsealed
 from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.model.records import (
     EonResult,
+    Epoch,
     Event,
     Minimised,
     RunNumbers,
@@ -40,8 +38,12 @@ from mlip_kmc.model.records import (
     reasons_of,
 )
 from mlip_kmc.model.structure import read_structure
-from mlip_kmc.store.checkpoints import FORMAT
+from mlip_kmc.store.contents import Contents
 from mlip_kmc.store.eon_tree import read_states
+from mlip_kmc.store.journals import committed
+from mlip_kmc.store.live_tree import LiveTree
+from mlip_kmc.store.manifest import Manifest, numbers_in, path_of
+from mlip_kmc.store.whole import NotWholeError
 
 EON_PREFACTORS = (
     "eOn computed its harmonic prefactors, from Hessians of some atoms with translations left in: rates may be "
@@ -50,7 +52,6 @@ EON_PREFACTORS = (
 Array = npt.NDArray[np.float64]
 Detail = Literal["structures", "tables", "numbers"]
 
-_MANIFEST = re.compile(r"^\d{8}\.json$")
 _ATTEMPTS = 5
 _PAUSE_S = 0.2
 
@@ -94,7 +95,7 @@ class RunView:
     Attributes:
         path: the run directory.
         generation: the number of the generation.
-        identity: digest of all settings that determine the trajectory (physics, potential, structure).
+        epochs: the epochs of the run, in order; searches, events and processes carry their numbers.
         numbers: steps, time, present state and counters.
         settings: the run's settings.
         minimised: the report on state 0.
@@ -105,7 +106,7 @@ class RunView:
 
     path: Path
     generation: int
-    identity: str
+    epochs: tuple[Epoch, ...]
     numbers: RunNumbers
     settings: RunSettings
     minimised: Minimised | None
@@ -139,49 +140,43 @@ class RunView:
     @classmethod
     def _newest(cls, path: Path, generations: Path, folder: Path, *, detail: Detail) -> Self:
         for attempt in range(_ATTEMPTS):
-            names = sorted(
-                (entry.name for entry in generations.iterdir() if _MANIFEST.match(entry.name)),
-                reverse=True,
-            )
-            if not names:
+            numbers = numbers_in(generations)
+            if not numbers:
                 raise RunStateError(
                     f"nothing is committed yet in {path}; wait until its first searches run"
                 )
             reasons = []
-            for name in names:
+            for number in numbers:
                 try:
-                    return cls._at(
-                        path, generations / name, folder / f"{attempt}-{name}", detail=detail
-                    )
-                except _NotWholeError as error:
-                    reasons.append(f"{name}: {error}")
+                    manifest = Manifest.read(path_of(generations, number))
+                    return cls._at(path, manifest, folder / f"{attempt}-{number}", detail=detail)
+                except NotWholeError as error:
+                    reasons.append(f"generation {number} is damaged: {error}")
             time.sleep(_PAUSE_S)
         raise RunStateError(
             f"no generation in {generations} is whole ({'; '.join(reasons)}); restore it from a backup"
         )
 
     @classmethod
-    def _at(cls, path: Path, manifest_path: Path, root: Path, *, detail: Detail) -> Self:
-        manifest = _manifest(manifest_path)
-        state = manifest["state"]
+    def _at(cls, path: Path, manifest: Manifest, root: Path, *, detail: Detail) -> Self:
         journals = {
-            name: _journal(path / "journal" / f"{name}.jsonl", entry)
-            for name, entry in manifest["journals"].items()
+            name: committed(path / "journal", name, end).decode().splitlines()
+            for name, end in manifest.journals.items()
         }
-        _lay_out(path, manifest["folders"], root, detail=detail)
+        _lay_out(path, manifest.folders, root, detail=detail)
         searches = tuple(SearchRecord.from_json(line) for line in journals.get("searches", []))
         return cls(
             path=path,
-            generation=manifest["number"],
-            identity=manifest["identity"],
-            numbers=_numbers(state.get("numbers", {})),
-            settings=_settings(root / "config.ini", state.get("facts", {})),
-            minimised=_minimised(state.get("minimised")),
+            generation=manifest.number,
+            epochs=manifest.epochs,
+            numbers=_numbers(manifest.state.get("numbers", {})),
+            settings=_settings(root / "config.ini", manifest.epochs[-1].facts),
+            minimised=_minimised(manifest.state.get("minimised")),
             events=tuple(Event.from_json(line) for line in journals.get("events", [])),
             searches=searches,
             starts=tuple(Start.from_json(line) for line in journals.get("starts", [])),
             states=read_states(root, searches) if detail != "numbers" else (),
-            raw=state,
+            raw=manifest.state,
         )
 
     def result(
@@ -202,6 +197,16 @@ class RunView:
             reasons=reasons_of(self.searches),
             prefactor_reasons=prefactor_reasons(self.searches),
         )
+
+    @property
+    def epoch(self) -> Epoch:
+        """The present epoch."""
+        return self.epochs[-1]
+
+    @property
+    def identity(self) -> str:
+        """Digest of all settings that determine the trajectory from here on (physics, potential, structure)."""
+        return self.epoch.identity
 
     @property
     def outdated(self) -> tuple[str, ...]:
@@ -226,78 +231,23 @@ class RunView:
         return found if np.allclose(found @ found.T, np.eye(3), atol=1e-6) else None
 
 
-class _NotWholeError(Exception):
-    """A generation cannot be read now."""
-
-
-def _manifest(path: Path) -> dict[str, Any]:
-    try:
-        text = unsealed(path.read_bytes())
-        if text is None:
-            raise _NotWholeError("damaged")
-        manifest: dict[str, Any] = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise _NotWholeError(str(error)) from error
-    if manifest.get("format") != FORMAT:
-        raise RunStateError(
-            f"{path} was written by another version of mlip-kmc; read the run with that version"
-        )
-    return manifest
-
-
-def _journal(path: Path, committed: Mapping[str, Any]) -> list[str]:
-    """The committed lines of a journal."""
-    length = committed["length"]
-    if not length:
-        return []
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(length)
-    except OSError as error:
-        raise _NotWholeError(str(error)) from error
-    if len(data) != length or hashlib.sha256(data).hexdigest() != committed["sha256"]:
-        raise _NotWholeError(f"{path.name} is damaged")
-    return data.decode().splitlines()
-
-
 def _lay_out(path: Path, folders: Mapping[str, str], root: Path, *, detail: Detail) -> None:
     """Lay out the committed tree below `root`: links to structure files, which never change, and copies of the others."""
+    contents = Contents(path / "objects", live=LiveTree(path / "eon"))
     root.mkdir(parents=True)
-    for folder, digest in folders.items():
-        if folder and detail == "numbers":
+    wanted = {name: digest for name, digest in folders.items() if not name or detail != "numbers"}
+    for name, digest in contents.files(wanted).items():
+        place = root / name
+        if place.parent.name == "procdata" and not (
+            detail == "structures" and place.suffix == ".con"
+        ):
             continue
-        files: dict[str, str] = json.loads(_content(path, digest, live=None))
-        for name, file_digest in files.items():
-            place = root / name
-            if place.parent.name == "procdata" and not (
-                detail == "structures" and place.suffix == ".con"
-            ):
-                continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if place.suffix == ".con":
-                place.symlink_to(_object(path, file_digest, live=path / "eon" / name))
-            else:
-                place.write_bytes(_content(path, file_digest, live=path / "eon" / name))
-
-
-def _object(path: Path, digest: str, *, live: Path | None) -> Path:
-    """Path of a content: in `objects/`, or in the live tree where the object was lost."""
-    kept = path / "objects" / digest[:2] / digest[2:]
-    if kept.is_file():
-        return kept
-    if live is None or not live.is_file() or sha256_of(live) != digest:
-        raise _NotWholeError(f"the content {digest[:12]} is lost")
-    return live
-
-
-def _content(path: Path, digest: str, *, live: Path | None) -> bytes:
-    try:
-        data = _object(path, digest, live=live).read_bytes()
-    except OSError as error:
-        raise _NotWholeError(str(error)) from error
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise _NotWholeError(f"the content {digest[:12]} is damaged")
-    return data
+        found, data = contents.find(name, digest)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.suffix == ".con":
+            place.symlink_to(found)
+        else:
+            place.write_bytes(data)
 
 
 def _numbers(raw: Mapping[str, Any]) -> RunNumbers:

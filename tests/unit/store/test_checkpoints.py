@@ -8,9 +8,12 @@ import sys
 import pytest
 
 from mlip_kmc.ground.errors import RunStateError, StorageError
-from mlip_kmc.store.checkpoints import KEPT, Checkpoints, RunDirectory
+from mlip_kmc.model.records import identity_of
+from mlip_kmc.store.checkpoints import KEPT, Checkpoints
+from mlip_kmc.store.run_directory import RunDirectory
 
-ME = "identity-of-this-run"
+FACTS = {"seed": 1, "potential.eon": "morse_pt"}
+ME = identity_of(FACTS)
 
 
 @pytest.fixture
@@ -30,7 +33,9 @@ def commit(store, number):
     write(store, f"states/0/procdata/saddle_{number}.con", f"saddle {number}")
     write(store, "states/state_table", f"0 {number}")
     store.append("searches", json.dumps({"n": number}))
-    return store.commit({"n": number}, identity=ME, touched=["states/0", "states/state_table"])
+    if not store.epochs:
+        store.begin_epoch(FACTS, inputs={"structure_file": "pt.con"})
+    return store.commit({"n": number}, touched=["states/0", "states/state_table"])
 
 
 def again(run):
@@ -160,7 +165,7 @@ def test_old_generations_and_their_contents_go(run):
 
 def test_two_processes_cannot_use_one_directory(run):
     code = (
-        "import sys, pathlib\nfrom mlip_kmc.store.checkpoints import RunDirectory\n"
+        "import sys, pathlib\nfrom mlip_kmc.store.run_directory import RunDirectory\n"
         "from mlip_kmc.ground.errors import RunStateError\n"
         "try:\n  RunDirectory(pathlib.Path(sys.argv[1])).__enter__()\nexcept RunStateError as e: print(e)\n"
     )

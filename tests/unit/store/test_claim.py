@@ -13,8 +13,9 @@ import pytest
 
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.store import claim as claims
-from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
+from mlip_kmc.store.checkpoints import Checkpoints
 from mlip_kmc.store.claim import Claim, Holder
+from mlip_kmc.store.run_directory import RunDirectory
 
 QUICK_S = 1.5
 ELSEWHERE = Holder(token="ab" * 16, host="n7", pid=41, boot="another machine", job="812")
@@ -126,13 +127,14 @@ def test_a_claim_that_came_between_is_put_back(tmp_path):
 def test_who_was_taken_over_commits_nothing(tmp_path):
     with RunDirectory(tmp_path) as directory:
         store = Checkpoints(directory)
-        store.commit({"n": 1}, identity="i", touched=[])
+        store.begin_epoch({}, inputs={})
+        store.commit({"n": 1}, touched=[])
         claimed_by(ELSEWHERE, tmp_path)  # a process that was suspended for long finds this
         with pytest.raises(
             RunStateError,
             match=r"was taken over by process 41 on n7 .*; this one stops and leaves it alone",
         ):
-            store.commit({"n": 2}, identity="i", touched=[])
+            store.commit({"n": 2}, touched=[])
     assert json.loads((tmp_path / claims.FILE).read_text()) == asdict(ELSEWHERE)
     assert sorted(path.name for path in (tmp_path / "generations").iterdir()) == ["00000001.json"]
 
@@ -140,9 +142,10 @@ def test_who_was_taken_over_commits_nothing(tmp_path):
 def test_a_generation_of_another_process_is_never_replaced(tmp_path):
     with RunDirectory(tmp_path) as directory:
         store = Checkpoints(directory)
-        store.commit({"n": 1}, identity="i", touched=[])
+        store.begin_epoch({}, inputs={})
+        store.commit({"n": 1}, touched=[])
         theirs = tmp_path / "generations" / "00000002.json"
         theirs.write_bytes(b"theirs")
         with pytest.raises(Exception, match="two runs are at work in one directory"):
-            store.commit({"n": 2}, identity="i", touched=[])
+            store.commit({"n": 2}, touched=[])
         assert theirs.read_bytes() == b"theirs"

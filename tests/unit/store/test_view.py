@@ -6,7 +6,9 @@ import json
 import pytest
 
 from mlip_kmc.ground.errors import RunStateError
-from mlip_kmc.store.checkpoints import Checkpoints, RunDirectory
+from mlip_kmc.model.records import identity_of
+from mlip_kmc.store.checkpoints import Checkpoints
+from mlip_kmc.store.run_directory import RunDirectory
 from mlip_kmc.store.view import RunView
 
 from ..synthetic import State, commit, event, search
@@ -76,6 +78,32 @@ def test_a_lost_content_is_taken_from_the_live_tree(run):
         assert len(view.states[0].processes) == 1
 
 
+def test_a_damaged_structure_is_noticed(run, monkeypatch):
+    """Also one that is only linked: what a report or a release shows is what was committed."""
+    monkeypatch.setattr("mlip_kmc.store.view._PAUSE_S", 0.0)
+    saddle = (run / "eon/states/0/procdata/saddle_7.con").read_bytes()
+    digest = hashlib.sha256(saddle).hexdigest()
+    stored = run / "objects" / digest[:2] / digest[2:]
+    stored.chmod(0o644)
+    stored.write_bytes(saddle.replace(b"1", b"2"))
+    with RunView.read(run) as view:  # eOn's own copy is whole
+        assert view.states[0].processes[0].saddle.read_bytes() == saddle
+    (run / "eon/states/0/procdata/saddle_7.con").unlink()
+    with (
+        pytest.raises(RunStateError, match=r"content of states/0/procdata/saddle_7.con .* is lost"),
+        RunView.read(run),
+    ):
+        pass
+
+
+def test_a_lost_listing_is_made_anew_from_the_live_tree(run):
+    manifest = json.loads((run / "generations/00000001.json").read_text().partition("\n")[2])
+    digest = manifest["folders"]["states/0"]
+    (run / "objects" / digest[:2] / digest[2:]).unlink()
+    with RunView.read(run) as view:
+        assert len(view.states[0].processes) == 1
+
+
 def test_a_run_that_another_process_holds_can_be_read(run):
     with RunDirectory(run), RunView.read(run) as view:
         assert view.generation == 1
@@ -84,9 +112,9 @@ def test_a_run_that_another_process_holds_can_be_read(run):
 def test_a_newer_commit_is_seen(run):
     with RunDirectory(run) as directory:
         store = Checkpoints(directory)
-        saved = store.restore("f" * 64)
+        saved = store.restore(identity_of({}))
         store.append("searches", search(2).to_json())
-        store.commit(saved.state, identity="f" * 64, touched=[])
+        store.commit(saved.state, touched=[])
     with RunView.read(run) as view:
         assert (view.generation, len(view.searches)) == (2, 3)
 
@@ -111,5 +139,11 @@ def test_a_run_of_another_version_is_refused(run):
     manifest = json.loads(path.read_text().partition("\n")[2])
     text = json.dumps({**manifest, "format": 99})
     path.write_text(hashlib.sha256(text.encode()).hexdigest() + "\n" + text)
-    with pytest.raises(RunStateError, match="another version"), RunView.read(run):
+    with (
+        pytest.raises(
+            RunStateError,
+            match="has the format 99, this mlip-kmc reads 2 and 3; use the version that wrote",
+        ),
+        RunView.read(run),
+    ):
         pass

@@ -1,0 +1,42 @@
+"""Typed records of a run: what was searched, found, and done. Everything between modules is one of these.
+
+Energies in eV, lengths in A, times in s, rates in 1/s.
+"""
+
+from mlip_kmc.model.records.epoch import Epoch, identity_of
+from mlip_kmc.model.records.event import Event, unsound, unsound_steps
+from mlip_kmc.model.records.json_line import read_lines
+from mlip_kmc.model.records.progress import Live, Progress, RunNumbers
+from mlip_kmc.model.records.result import EonResult, Status
+from mlip_kmc.model.records.search import (
+    OUTCOMES,
+    Rated,
+    SearchRecord,
+    prefactor_reasons,
+    reasons_of,
+)
+from mlip_kmc.model.records.start import Minimised, Start
+from mlip_kmc.model.records.state import Process, StateRecord
+
+__all__ = [
+    "OUTCOMES",
+    "EonResult",
+    "Epoch",
+    "Event",
+    "Live",
+    "Minimised",
+    "Process",
+    "Progress",
+    "Rated",
+    "RunNumbers",
+    "SearchRecord",
+    "Start",
+    "StateRecord",
+    "Status",
+    "identity_of",
+    "prefactor_reasons",
+    "read_lines",
+    "reasons_of",
+    "unsound",
+    "unsound_steps",
+]

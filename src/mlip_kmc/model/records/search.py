@@ -1,0 +1,109 @@
+"""Registered searches and their outcomes."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from mlip_kmc.model.records.json_line import JsonLine
+
+OUTCOMES = ("new", "repeat", "high", "bad", "halted")
+"""The possible outcomes of a registered search: see `SearchRecord`."""
+_GAMMAS = ("gamma_reactant", "gamma_saddle", "gamma_product", "gamma_path")
+
+
+@dataclass(frozen=True)
+class Rated:
+    """Prefactors of a process, and where they come from.
+
+    Attributes:
+        forward_per_s, back_per_s: of the process, and of its reverse.
+        kind: `harmonic`, or `constant` for both directions where harmonic theory gives none.
+        reason: why it is constant; empty for a harmonic one.
+        atoms: that its Hessians are made of. of_atoms: so many are free.
+        force_calls: of its own Hessians.
+    """
+
+    forward_per_s: float
+    back_per_s: float
+    kind: str
+    reason: str
+    atoms: int
+    of_atoms: int
+    force_calls: int
+
+
+@dataclass(frozen=True)
+class SearchRecord(JsonLine):
+    """One registered process search.
+
+    Attributes:
+        state: number of the state that the search started from.
+        index: number among the searches of that state, from 0. The displacement and the client's seed follow from `state`,
+            `index` and the run's seed.
+        outcome: `new`, `repeat`, `high` (a barrier far beyond the thermal window), `bad`, or `halted` (gamma above `halt`).
+        reason: why it is bad or halted, in eOn's words or ours; empty for good ones.
+        process: number of the process that it found, in the process table of `state`; None where it found none.
+        barrier: eV; None for a bad search.
+        force_calls: eOn's own count (it leaves out dimer rotations).
+        seconds: time that the search took on its worker, s.
+        kind: `random` or `recycling`: the origin of the displacement.
+        gamma_reactant: the largest extrapolation grade of an atom in the reactant; None where gamma is unknown.
+        gamma_saddle: the same at the saddle.
+        gamma_product: the same in the product.
+        gamma_path: the largest extrapolation grade among the evaluated force calls of the search.
+        rated: prefactors of a new process where they are harmonic (see `Rated`); None otherwise.
+        epoch: number of the epoch in which the search was made (see `Epoch`).
+    """
+
+    state: int
+    index: int
+    outcome: str
+    reason: str
+    process: int | None
+    barrier: float | None
+    force_calls: int
+    seconds: float
+    kind: str = "random"
+    gamma_reactant: float | None = None
+    gamma_saddle: float | None = None
+    gamma_product: float | None = None
+    gamma_path: float | None = None
+    rated: Rated | None = None
+    epoch: int = 0
+
+    def to_json(self) -> str:
+        """One line of JSON. A gamma that is not finite is written as unknown; the reason has its value."""
+        known: dict[str, Any] = {
+            name: None
+            for name in _GAMMAS
+            if (gamma := getattr(self, name)) is not None and not math.isfinite(gamma)
+        }
+        return super(SearchRecord, replace(self, **known)).to_json()
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """The record of one line; keys of newer versions are ignored."""
+        found = super().from_json(line)
+        return (
+            found
+            if not isinstance(found.rated, dict)
+            else replace(found, rated=Rated(**found.rated))
+        )
+
+
+def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
+    """Number of processes with the constant prefactor in place of a harmonic one, by reason, the most frequent first."""
+    return dict(
+        Counter(
+            record.rated.reason for record in searches if record.rated and record.rated.reason
+        ).most_common()
+    )
+
+
+def reasons_of(searches: Iterable[SearchRecord]) -> dict[str, int]:
+    """Number of bad searches by reason, the most frequent first."""
+    return dict(
+        Counter(record.reason for record in searches if record.outcome == "bad").most_common()
+    )

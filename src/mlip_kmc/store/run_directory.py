@@ -1,0 +1,38 @@
+"""A run's directory, held by one process at a time.
+
+Example:
+    with RunDirectory(path) as directory:
+        directory.claim.check()
+"""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mlip_kmc.ground.files import make_directory
+from mlip_kmc.store.claim import Claim
+
+
+class RunDirectory:
+    """A run's directory, used by one process at a time; made for its user alone, who may open it to others."""
+
+    def __init__(self, path: Path) -> None:
+        """Take note of the path; `with` takes the claim."""
+        self.path = path.absolute()
+        self.claim: Claim | None = None
+
+    def __enter__(self) -> Self:
+        make_directory(self.path, mode=0o700)
+        claim = Claim(self.path)
+        claim.take()
+        self.claim = claim
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.claim is not None:
+            self.claim.release()
