@@ -25,9 +25,9 @@ from ase.build import bulk
 
 from mlip_kmc.driver import served
 from mlip_kmc.driver.standalone import pace_driver as driver
+from mlip_kmc.evaluate.client import parse_results
 from mlip_kmc.model.structure import to_con
 from mlip_kmc.potential import AcePotential, DrivenPotential
-from mlip_kmc.search.client import parse_results
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 CELLS = {64: (4, 2, 2), 256: (4, 4, 4), 2048: (8, 8, 8)}

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from mlip_kmc.akmc.run import EonWrapper, inputs_of
 from mlip_kmc.config import GammaSection, load_config
+from mlip_kmc.evaluate.client import run_job
 from mlip_kmc.model.frames import potential_digest
 from mlip_kmc.model.structure import from_con, species_of
-from mlip_kmc.search.client import ClientJob, run_job
+from mlip_kmc.search.reading import SearchReader
+from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch
 from mlip_kmc.workers.cluster import SearchCluster
 
@@ -27,13 +29,13 @@ COUNT = f'\nfix mk_count all print 10 "$(step)" append {CALLS} screen no title "
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy" / "akmc.yaml"
 
 
-def jobs_of(config, potential, structure, count):
-    """The run's own first searches, as jobs that were not run yet."""
+def tasks_of(config, potential, structure, count):
+    """The run's own first searches, as tasks that were not run yet."""
     kept, real = [], SearchCluster.submit
 
-    def keep(self, job, **options):
-        kept.append(job)
-        real(self, job, **options)
+    def keep(self, task, **options):
+        kept.append(task)
+        real(self, task, **options)
 
     SearchCluster.submit = keep
     try:
@@ -43,12 +45,12 @@ def jobs_of(config, potential, structure, count):
             )
     finally:
         SearchCluster.submit = real
-    return sorted(kept, key=lambda job: int(job.name.split("_")[1]))[:count]
+    return sorted(kept, key=lambda task: int(task.name.split("_")[1]))[:count]
 
 
-def ways(potential, job: ClientJob, every):
+def ways(potential, task: SearchTask, every):
     """The same search by name of how it is evaluated; no threshold is ever crossed."""
-    species = species_of(from_con(job.files["pos.con"]))
+    species = species_of(from_con(task.reactant_con))
     never = GammaSection(select=1e6, halt=1e7, every=every)
     watch = Watch(
         thresholds=never,
@@ -58,9 +60,10 @@ def ways(potential, job: ClientJob, every):
         digest=potential_digest(basis=potential.basis, active_set=potential.active_set),
     )
 
-    def way(files, **more):
+    def way(files, watch):
         counted = {**files, "in.lammps": files["in.lammps"] + COUNT}
-        return replace(job, files={**job.files, **counted}, returns=(*job.returns, CALLS), **more)
+        job = replace(task.job, files={**task.job.files, **counted})
+        return replace(task, job=job, watch=watch)
 
     def plain(evaluator):
         return way(replace(potential, evaluator=evaluator).job_files(species), watch=None)
@@ -72,10 +75,19 @@ def ways(potential, job: ClientJob, every):
     }
 
 
-def cost(job):
+class CountingReader(SearchReader):
+    """Reads a search, and how many force calls LAMMPS counted."""
+
+    def read(self, ended):
+        """The count in place of the outcome, which is made all the same: it is part of the cost."""
+        ended, _ = super().read(ended)
+        return ended, int((self.directory / CALLS).read_text().split()[-1])
+
+
+def cost(task):
     """Seconds of a search, and how many force calls it took."""
-    done = run_job(job)
-    return done.seconds, int(done.files[CALLS].split()[-1])
+    done = run_job(task.job, reader=lambda directory: CountingReader(task, directory))
+    return done.seconds, done.found
 
 
 def main():
@@ -92,9 +104,9 @@ def main():
     potential, structure = inputs_of(config)
     ratios: dict[str, list[float]] = {}
     costs: dict[str, list[tuple[float, int]]] = {}
-    for job in jobs_of(config, potential, structure, arguments.searches):
+    for task in tasks_of(config, potential, structure, arguments.searches):
         for _ in range(arguments.repeats):
-            took = {name: cost(way) for name, way in ways(potential, job, arguments.every).items()}
+            took = {name: cost(way) for name, way in ways(potential, task, arguments.every).items()}
             plain_s, plain_calls = took["pace product"]
             for name, (seconds, calls) in took.items():
                 costs.setdefault(name, []).append((seconds, calls))

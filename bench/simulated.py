@@ -339,7 +339,7 @@ def main():
             str(records.absolute()),
             str(arguments.scale),
         )
-        cluster_module.run_job = sleeping.run_job
+        cluster_module.run_task = sleeping.run_task
         (saturation if many else scaling)(config, setup, arguments, folder)
 
 

@@ -1,7 +1,7 @@
-"""In place of `searches.run.run_job`: sleeps as long as a recorded search took, and answers with what it brought.
+"""In place of `workers.task.run_task`: sleeps as long as a recorded search took, and answers with what it brought.
 
     export SLEEPING_RECORDS=records.json SLEEPING_SCALE=1.0
-    sleeping.run_job(job, tag="search-0_17-18")         # which record it is follows from the job's name and its seed
+    sleeping.run_task(task, tag="search-0_17-18")       # which record it is follows from the search's seed
 
 A module of its own, so that a worker finds it by name.
 """
@@ -11,13 +11,12 @@ import os
 import random
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from mlip_kmc.search import client as run
-from mlip_kmc.search.client import ClientDone, End
-from mlip_kmc.search.watch import Graded
+from mlip_kmc.evaluate import client as run
+from mlip_kmc.search.outcome_file import from_bytes, to_bytes
 
 RECORDS, SCALE = "SLEEPING_RECORDS", "SLEEPING_SCALE"
 _slept = [0.0, 0]
@@ -25,44 +24,30 @@ _lock = threading.Lock()
 
 
 def to_file(records, path):
-    """Keep searches that came back; no JSON knows more of them than `asdict`."""
-    path.write_text(json.dumps([asdict(done) for done in records]))
+    """Keep searches that came back."""
+    path.write_text(json.dumps([to_bytes(outcome).decode() for outcome in records]))
 
 
 @cache
 def records():
     """The recorded searches."""
-    bodies = json.loads(Path(os.environ[RECORDS]).read_text())
-    return [
-        ClientDone(
-            **{
-                **body,
-                "end": End(body["end"]),
-                "graded": Graded(**{**body["graded"], "frames": tuple(body["graded"]["frames"])}),
-            }
-        )
-        for body in bodies
-    ]
+    return [from_bytes(text.encode()) for text in json.loads(Path(os.environ[RECORDS]).read_text())]
 
 
-def run_job(job, *, tag=""):
+def run_task(task, *, tag=""):
     """Sleep and answer; a cancellation wakes it."""
-    done = random.Random(f"{job.files['config.ini']}").choice(records())  # noqa: S311 - it holds the search's own seed
+    seed = task.job.files["config.ini"]  # it holds the search's own
+    outcome = random.Random(seed).choice(records())  # noqa: S311
     with run.cancellable(tag) as cancelled:
         begun = time.monotonic()
-        cancelled.wait(done.seconds * float(os.environ[SCALE]))
+        cancelled.wait(outcome.seconds * float(os.environ[SCALE]))
         took = time.monotonic() - begun
     with _lock:
         _slept[0] += took
         _slept[1] += 1
-    return ClientDone(
-        name=job.name,
-        end=done.end,
-        files=done.files,
-        message=done.message,
-        seconds=took,
-        graded=done.graded,
-    )
+    if cancelled.is_set():
+        return task.without_result(run.End.CANCELLED)
+    return replace(outcome, name=task.name, kind=task.kind, seconds=took)
 
 
 def slept():

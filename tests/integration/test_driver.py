@@ -24,12 +24,12 @@ from mlip_kmc.config import Config
 from mlip_kmc.driver import ServerProcess, served
 from mlip_kmc.driver.standalone import pace_driver as driver
 from mlip_kmc.evaluate.by_eon import evaluate
+from mlip_kmc.evaluate.client import ClientJob, End, run_job, texts_of
 from mlip_kmc.evaluate.gamma import gamma_of
 from mlip_kmc.model.frames import Kind, read_kept_frames
 from mlip_kmc.model.records import SearchRecord, read_lines
 from mlip_kmc.model.structure import prepare, to_con
 from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential
-from mlip_kmc.search.client import ClientJob, End, run_job
 
 from .conftest import EXAMPLE, mlip_kmc, text_of, write_config
 
@@ -442,11 +442,11 @@ def job(tmp_path):
             ClientJob(
                 name="0_7",
                 links=driven.job_links(),
-                returns=(),
                 time_limit_s=100,
                 evidence=tmp_path / "evidence",
                 files={"pos.con": to_con(atoms), "config.ini": POINT},
-            )
+            ),
+            reader=texts_of(),
         )
 
     return make

@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,13 +13,13 @@ from ase.constraints import FixAtoms
 
 from mlip_kmc.config.eon_options import hessian_ini
 from mlip_kmc.evaluate.by_eon import evaluate
+from mlip_kmc.evaluate.client import run_job, texts_of
 from mlip_kmc.model.rates import Point, dense_hessian, prefactors, spectrum
 from mlip_kmc.model.rates.rigid import gathered
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
 from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential import AcePotential, BuiltinPotential
-from mlip_kmc.search.client import run_job
-from mlip_kmc.search.hessian import hessian_job, moving_atoms, spectrum_in
+from mlip_kmc.search.hessian import hessian_task, moving_atoms
 from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import EXAMPLE, mlip_kmc, write_config
@@ -147,7 +146,7 @@ def asked_one_by_one(atoms, name):
 
 
 def matrix_by_eon(atoms, moving, name):
-    job = hessian_job(
+    task = hessian_task(
         "0.reactant",
         atoms=atoms,
         moving=moving,
@@ -155,7 +154,8 @@ def matrix_by_eon(atoms, moving, name):
         time_limit_s=60,
         recipe={"config.ini": hessian_ini(name)},
     )
-    return np.loadtxt(run_job(replace(job, distil=None)).files["hessian.dat"].splitlines())
+    done = run_job(task.job, reader=texts_of("hessian.dat"))
+    return np.loadtxt(done.found["hessian.dat"].splitlines())
 
 
 def test_a_slab_with_fixed_atoms_has_no_free_motion(slab):
@@ -333,18 +333,16 @@ def test_the_trimers_recorded_rate_comes_with_eons_choice_of_atoms(tmp_path):
     )
     moving = eons_choice(reactant, saddle, product)
     spectra = [
-        spectrum_in(
-            run_job(
-                hessian_job(
-                    f"0.{point}",
-                    atoms=atoms,
-                    moving=moving,
-                    links={},
-                    time_limit_s=300,
-                    recipe={"config.ini": hessian_ini("eam_al")},
-                )
-            )
+        hessian_task(
+            f"0.{point}",
+            atoms=atoms,
+            moving=moving,
+            links={},
+            time_limit_s=300,
+            recipe={"config.ini": hessian_ini("eam_al")},
         )
+        .run()
+        .spectrum
         for point, atoms in zip(Point, (reactant, saddle, product), strict=True)
     ]
     theirs = prefactors(*spectra).forward_per_s * math.exp(-process.barrier * KELVIN_PER_EV / 300)

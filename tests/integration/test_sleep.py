@@ -37,7 +37,8 @@ import json, sys, threading
 from pathlib import Path
 from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.keys import connection_file
-from mlip_kmc.search.client import ClientJob
+from mlip_kmc.evaluate.client import ClientJob
+from mlip_kmc.search.task import SearchTask
 
 folder, silent_s = Path(sys.argv[1]), float(sys.argv[2])
 def tell():
@@ -46,8 +47,7 @@ def tell():
 
 def submit():
     for name in map(str.strip, sys.stdin):
-        cluster.submit(ClientJob(name=name, files={"pidfile": str(folder / name)}, links={}, returns=("results.dat",),
-                                 time_limit_s=3600))
+        cluster.submit(SearchTask(ClientJob(name=name, files={"pidfile": str(folder / name)}, links={}, time_limit_s=3600)))
 
 ends = {}
 with SearchCluster.joined(file=connection_file(folder), files={}, silent_s=silent_s) as cluster:
@@ -62,7 +62,7 @@ CLIENT = """#!/bin/sh
 file=$(cat pidfile)
 echo $$ >"$file.pid"
 while [ ! -e "$file.go" ]; do sleep 0.2; done
-echo "0 termination_reason" >results.dat
+echo "11 termination_reason" >results.dat
 """
 
 

@@ -146,13 +146,13 @@ def test_eon_s_client_keeps_every_bit_of_what_it_is_given():
     atoms = bulk("Al", a=4.05, cubic=True) * (3, 3, 3)
     atoms.rattle(0.05, seed=2)
     atoms.positions += 1.0 / 3.0
-    done = client_job(
+    left = client_job(
         atoms,
         BuiltinPotential.named("eam_al"),
         returns=("min.con",),
         options={"Optimizer": {"converged_force": 1e6, "convergence_metric": "max_atom"}},
     )
-    back = from_con(done.files["min.con"])
+    back = from_con(left["min.con"])
     assert_allclose(
         back.positions, atoms.positions, rtol=1e-15, atol=1e-14
     )  # it wraps by way of fractions of the cell

@@ -11,8 +11,9 @@ import time
 import psutil
 import pytest
 
+from mlip_kmc.evaluate.client import ClientJob, End
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
-from mlip_kmc.search.client import ClientJob, End
+from mlip_kmc.search.task import SearchTask
 from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.keys import Connection, connection_file
 
@@ -120,7 +121,7 @@ def test_without_any_worker_the_run_says_so(tmp_path):
 
 FAKE = """#!/bin/sh
 case $(cat order) in
-    finish) echo "0 termination_reason" >results.dat ;;
+    finish) echo "11 termination_reason" >results.dat ;;
     sleep) echo $$ >"$(cat pidfile)"; sleep 3600 ;;
     kill-worker) kill -9 $PPID; sleep 60 ;;
 esac
@@ -136,13 +137,14 @@ def orders(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
     def job(name, order):
-        return ClientJob(
-            name=name,
-            files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")},
-            links={},
-            returns=("results.dat",),
-            time_limit_s=3600,
-            evidence=tmp_path / "evidence" / name,
+        return SearchTask(
+            ClientJob(
+                name=name,
+                files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")},
+                links={},
+                time_limit_s=3600,
+                evidence=tmp_path / "evidence" / name,
+            )
         )
 
     return job

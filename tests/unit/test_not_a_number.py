@@ -366,18 +366,7 @@ def test_confidence_and_rates():
 def test_eons_thermal_window_and_confidence():
     pytest.importorskip("eon")
     from mlip_kmc.akmc.explorer import OrderedExplorer
-    from mlip_kmc.akmc.queue import _are_numbers
 
-    energies = dict.fromkeys(
-        ("potential_energy_reactant", "potential_energy_saddle", "potential_energy_product"), 1.0
-    )
-    assert _are_numbers(energies)
-    assert not any(
-        _are_numbers({**energies, name: value})
-        for name in energies
-        for value in (NAN, math.inf, "nan")
-    )
-    assert not _are_numbers({})
     unsure = SimpleNamespace(confidence=NAN, config=SimpleNamespace(akmc_confidence=0.99))
     assert OrderedExplorer.confident.fget(unsure) is False
 

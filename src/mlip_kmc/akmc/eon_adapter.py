@@ -14,7 +14,7 @@ import inspect
 import io as text_io
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass
 from functools import cache
@@ -27,18 +27,22 @@ from typing import TYPE_CHECKING, Any
 import eon
 from eon import akmcstate, akmcstatelist, atoms, communicator, displace, fileio, superbasinscheme
 from eon.config import ConfigClass
-from eon.explorer import MinModeExplorer, results_mapping
+from eon.explorer import MinModeExplorer
 
+from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
+from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import make_directory
+from mlip_kmc.model.frames import KeptFrame
 from mlip_kmc.model.records import SearchRecord
-from mlip_kmc.store.eon_tree import search_record
+from mlip_kmc.model.structure import moved_con
+from mlip_kmc.search.outcome import SearchOutcome
 
 if TYPE_CHECKING:
     from mlip_kmc.akmc.queue import OrderedCommunicator
 
-__all__ = ["Communicator", "DisplaceError", "Explorer", "results_mapping", "verify"]
+__all__ = ["Communicator", "DisplaceError", "Explorer", "verify"]
 
 DisplaceError = displace.DisplaceError
 
@@ -365,31 +369,58 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         super().append_process_table(*arguments, **keywords)
         self._note()
 
-    def is_new(self, found: dict[str, Any]) -> bool:
+    def is_new(self, outcome: SearchOutcome) -> bool:
         """`add_process` would give what a search found a row of its own; see there."""
-        results = results_mapping(found)
-        if results["termination_reason"] != 0:
+        found = outcome.found
+        if found is None:
             return False
         energy = self.get_energy()
-        barrier = results["potential_energy_saddle"] - (
-            results["potential_energy_reactant"] if energy is None else energy
-        )
+        barrier = found.saddle_eV - (found.reactant_eV if energy is None else energy)
         window = self.statelist.kT * (
             self.statelist.thermal_window + self.statelist.max_thermal_window
         )
-        within = barrier - min(self.get_lowest_barrier(), barrier) <= window
-        return bool(within and self.find_repeat(found["saddle.con"], barrier) is None)
+        if not barrier - min(self.get_lowest_barrier(), barrier) <= window:
+            return False
+        saddle = text_io.StringIO(moved_con(self._reactant_con(), found.saddle_A))
+        return self.find_repeat(saddle, barrier) is None
+
+    def register(self, outcome: SearchOutcome, *, index: int, superbasin: Any) -> SearchRecord:
+        """Register a search, as eOn does, and tell what it came to.
+
+        Args:
+            outcome: with prefactors of its own, where there are some.
+            index: its number among the searches of this state.
+            superbasin: that holds this state, or None.
+        """
+        result = eon_result(outcome, index=index, reactant_con=self._reactant_con())
+        if outcome.found is None:
+            self.register_bad_saddle(result, store=False, superbasin=superbasin)
+            entry = Entry("halted" if outcome.end is End.HALTED else "bad")
+        else:
+            self.load_process_table()
+            repeats = {process: row["repeats"] for process, row in self.procs.items()}
+            entry = self._entry(self.add_process(result, superbasin), repeats)
+        record = search_record(outcome, entry, state=self.number, index=index)
+        self.statelist.records.append(record)
+        self.statelist.frames[outcome.name] = outcome.graded.frames
+        return record
+
+    def _entry(self, added: int | None, repeats: Mapping[int, int]) -> Entry:
+        """What `add_process` did, by the process it added, or else by the row whose repeats it counted up."""
+        if added is not None:
+            return Entry("new", added)
+        for process, row in self.procs.items():
+            if row["repeats"] != repeats.get(process):
+                return Entry("repeat", process)
+        return Entry("high")
+
+    def _reactant_con(self) -> str:
+        return Path(self.reactant_path).read_text(encoding="utf-8")
 
     def append_search_result(self, result: dict[str, Any], comment: str, superbasin: Any) -> None:
-        """As eOn does, with our own remark where there is one, and a record."""
-        if result.get("remark"):
-            comment = result["remark"]
-        super().append_search_result(result, comment, superbasin)
+        """As eOn does, with our own reason where it knows none."""
+        super().append_search_result(result, result.get("remark") or comment, superbasin)
         self._note()
-        if result["type"] != "reverse":
-            record = search_record(result, state=self.number, comment=comment)
-            self.statelist.records.append(record)
-            self.statelist.frames[f"{record.state}_{record.index}"] = result["graded"].frames
 
 
 class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
@@ -397,14 +428,14 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
 
     Attributes:
         touched: paths inside eOn's tree that changed.
-        records: of searches that were registered. frames: structures of them worth keeping, by search.
+        records: of searches that were registered. frames: of them worth keeping, by search.
         infos: each state's info file.
     """
 
     def __init__(self, root: Path, *, config: Any) -> None:
         """States of eOn's tree at `root`; state 0 is made of its `pos.con` where there is none."""
         self.touched, self.records = {"states/0"}, list[SearchRecord]()
-        self.frames: dict[str, tuple[str, ...]] = {}
+        self.frames: dict[str, tuple[KeptFrame, ...]] = {}
         self.infos: dict[str, NotingInfo] = {}
         super().__init__(
             config.main_temperature / EON_KELVIN_PER_EV,
@@ -503,18 +534,16 @@ class Neighbours:
         atoms.neighbor_list_vectors = self._plain
 
 
-def start_files(
-    displacement: Any, mode: Any, reactant: Any
-) -> Iterator[tuple[str, text_io.StringIO]]:
+def start_files(displacement: Any, mode: Any, reactant: Any) -> dict[str, str]:
     """`displacement.con` and `direction.dat` of a search, as eOn's client reads them."""
     place, direction = text_io.StringIO(), text_io.StringIO()
     fileio.savecon(place, displacement)
     fileio.save_mode(direction, mode, getattr(reactant, "free", None))
-    yield from (("displacement.con", place), ("direction.dat", direction))
+    return {"displacement.con": place.getvalue(), "direction.dat": direction.getvalue()}
 
 
-def client_config(path: str, *, seed: int) -> text_io.StringIO:
+def client_config(path: str, *, seed: int) -> str:
     """A search's `config.ini`; one search uses one processor, whatever the client finds (eOn's key has no schema)."""
     changes = [("Main", "job", "process_search"), ("Main", "random_seed", str(seed % 2**31))]
     text: str = fileio.modify_config(path, changes).getvalue()
-    return text_io.StringIO(text.replace("[Main]\n", "[Main]\nparallel = false\n", 1))
+    return text.replace("[Main]\n", "[Main]\nparallel = false\n", 1)

@@ -8,7 +8,6 @@ Search number k of state s has the name `s_k`; its displacement and seed follow 
 that was in flight at a stop is made again, the same, and the number of workers changes nothing.
 """
 
-import io as text_io
 import json
 import math
 from pathlib import Path
@@ -21,10 +20,9 @@ from mlip_kmc.akmc.eon_adapter import (
     Explorer,
     Neighbours,
     client_config,
-    results_mapping,
     start_files,
 )
-from mlip_kmc.akmc.queue import OrderedCommunicator, search_of
+from mlip_kmc.akmc.queue import OrderedCommunicator, SearchStart, search_of
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.ground.files import sealed, unsealed, write_durably
 from mlip_kmc.model.kinetics import search_seed
@@ -118,12 +116,12 @@ class OrderedExplorer(Explorer):
     def submit(self, names: list[str]) -> None:
         """Submit searches by name."""
         if names:
-            reactant = text_io.StringIO(Path(self.state.reactant_path).read_text(encoding="utf-8"))
-            self.comm.submit_jobs(
-                [self._search(name) for name in names], {"pos.con": (reactant, 0o644)}
+            self.comm.submit(
+                [self._search(name) for name in names],
+                reactant_con=Path(self.state.reactant_path).read_text(encoding="utf-8"),
             )
 
-    def _search(self, name: str) -> dict[str, Any]:
+    def _search(self, name: str) -> SearchStart:
         kept = self._spool / f"{name}.job"
         if kept.is_file():
             text = unsealed(kept.read_bytes())
@@ -133,11 +131,7 @@ class OrderedExplorer(Explorer):
                     "it: the search then starts anew, as good, but perhaps elsewhere"
                 )
             body = json.loads(text)
-            return {
-                "id": name,
-                "type": body.pop("type"),
-                **{key: text_io.StringIO(text) for key, text in body.items()},
-            }
+            return SearchStart(name, kind=body.pop("type"), files=body)
         number, index = search_of(name)
         seed = search_seed(seed=self._seed, state=number, index=index)
         np.random.seed(seed)  # noqa: NPY002 - eOn draws from numpy's global stream
@@ -149,36 +143,23 @@ class OrderedExplorer(Explorer):
             raise SearchesFailedError(
                 f"no search can start: {error}; change search.displace or search.max_coordination"
             ) from error
-        search: dict[str, Any] = {
-            "id": name,
-            "type": kind,
-            "config.ini": client_config(self.config.config_path, seed=seed),
-        }
+        files = {"config.ini": client_config(self.config.config_path, seed=seed)}
         if displacement:
-            search.update(start_files(displacement, mode, self.reactant))
+            files |= start_files(displacement, mode, self.reactant)
         if kind != "random":
             self.states.touched.add(f"states/{self.state.number}")
-            body = {
-                key: value.getvalue() for key, value in search.items() if key not in ("id", "type")
-            }
-            write_durably(kept, sealed(json.dumps({"type": kind, **body}).encode()))
-        return search
+            write_durably(kept, sealed(json.dumps({"type": kind, **files}).encode()))
+        return SearchStart(name, kind=kind, files=files)
 
     def register_result(self) -> str | None:
         """Register the result whose turn it is; answer its name, or None where there is none."""
         turn = self.comm.turn
         if turn is not None and self.comm.rates and self._wanted(turn) and not self._rated(turn):
             return None
-        for result in self.comm.get_results(None, self._wanted):
-            name: str = result["name"]
-            number, index = search_of(name)
-            state = self._state_of(number)
-            result["wuid"], result["results"] = index, results_mapping(result)
-            if result["results"]["termination_reason"] == 0:
-                state.add_process(result, self.superbasin)
-            else:
-                state.register_bad_saddle(result, False, superbasin=self.superbasin)  # noqa: FBT003
-            return name
+        for outcome in self.comm.results(self._wanted):
+            number, index = search_of(outcome.name)
+            self._state_of(number).register(outcome, index=index, superbasin=self.superbasin)
+            return outcome.name
         return None
 
     def _state_of(self, number: int) -> Any:
@@ -187,7 +168,7 @@ class OrderedExplorer(Explorer):
     def _rated(self, name: str) -> bool:
         """What a search found may be registered: it is nothing new, or its prefactors are there."""
         found = self.comm.look(name)
-        return not self._state_of(search_of(name)[0]).is_new(found) or self.comm.rated(name, found)
+        return not self._state_of(search_of(name)[0]).is_new(found) or self.comm.rated(found)
 
     def _wanted(self, name: str) -> bool:
         number, _ = search_of(name)

@@ -1,7 +1,7 @@
 """Harmonic prefactors of the processes that searches find, apart from the searches: one Hessian a state, two a process.
 
-    desk = PrefactorDesk(cluster, recipe)
-    desk.ask("0_17", files=files, reactant_con=con)      # submits what is not known yet
+    desk = PrefactorDesk(cluster, recipe=recipe)
+    desk.ask("0_17", outcome.found, reactant_con=con)    # submits what is not known yet
     desk.take(done)                                      # of what comes back from the cluster
     desk.answer("0_17")                                  # Rated(forward_per_s=..., ...), or None: not yet
 
@@ -13,12 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ase import Atoms
+
+from mlip_kmc.evaluate.client import End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.model.rates import FailureKind, Point, PrefactorFailure, Spectrum, prefactors
 from mlip_kmc.model.records import Rated
-from mlip_kmc.model.structure import fixed_atoms, from_con
-from mlip_kmc.search.client import ClientDone, ClientJob, End, keep_inputs
-from mlip_kmc.search.hessian import force_calls_in, hessian_job, moving_atoms, spectrum_in
+from mlip_kmc.model.structure import Array, fixed_atoms, from_con
+from mlip_kmc.search.hessian import HessianOutcome, HessianTask, hessian_task, moving_atoms
+from mlip_kmc.search.outcome import FoundProcess
 from mlip_kmc.workers.cluster import SearchCluster
 
 _BY_CHANCE = (End.CRASHED, End.KILLED_WORKERS, End.TIMED_OUT)
@@ -67,34 +70,35 @@ class PrefactorDesk:
     cluster: SearchCluster
     recipe: PrefactorRecipe
     _asked: dict[str, _Asked] = field(default_factory=dict)
-    _jobs: dict[str, ClientJob] = field(default_factory=dict)
-    _done: dict[str, ClientDone] = field(default_factory=dict)
+    _jobs: dict[str, HessianTask] = field(default_factory=dict)
+    _done: dict[str, HessianOutcome] = field(default_factory=dict)
     _retried: set[str] = field(default_factory=set)
 
-    def ask(self, name: str, *, files: Mapping[str, str], reactant_con: str) -> None:
+    def ask(self, name: str, found: FoundProcess, *, reactant_con: str) -> None:
         """Submit what a search's process needs.
 
         Args:
             name: of the search, `state_index`.
-            files: its `saddle.con` and `product.con`, next to the reactant.
-            reactant_con: of its state.
+            found: its process.
+            reactant_con: `.con` text of its state.
         """
         if name in self._asked:
             return
+        reactant = from_con(reactant_con)
         places = {
-            Point.REACTANT: from_con(reactant_con),
-            Point.SADDLE: from_con(files["saddle.con"]),
-            Point.PRODUCT: from_con(files["product.con"]),
+            Point.REACTANT: reactant,
+            Point.SADDLE: _moved(reactant, found.saddle_A),
+            Point.PRODUCT: _moved(reactant, found.product_A),
         }
         moving = moving_atoms(*places.values(), most=self.recipe.most_atoms)
-        free = len(places[Point.REACTANT]) - len(fixed_atoms(places[Point.REACTANT]))
+        free = len(reactant) - len(fixed_atoms(reactant))
         jobs = {point: f"{name}.{point}" for point in Point}
         if len(moving) == free:  # all processes of a state share its own Hessian
             jobs[Point.REACTANT] = f"{name.partition('_')[0]}.{Point.REACTANT}"
         self._asked[name] = _Asked(jobs, atoms=len(moving), of=free)
         for point, job in jobs.items():
             if job not in self._jobs and job not in self._done:
-                self._jobs[job] = hessian_job(
+                self._jobs[job] = hessian_task(
                     job,
                     atoms=places[point],
                     moving=moving,
@@ -105,19 +109,18 @@ class PrefactorDesk:
                 )
                 self.cluster.submit(self._jobs[job], first=True)
 
-    def take(self, done: ClientDone) -> bool:
-        """Take what came back; False where it is not ours."""
+    def take(self, done: HessianOutcome) -> None:
+        """Take what came back, where it is still wanted."""
         if done.name not in self._jobs:
-            return False
+            return
         if done.end in (End.CRASHED, End.TIMED_OUT) and done.name not in self._retried:
             self._retried.add(done.name)
             self.cluster.submit(self._jobs[done.name], first=True)
-            return True
+            return
         job = self._jobs.pop(done.name)
         if done.end is End.KILLED_WORKERS:
-            keep_inputs(job, done.message)
+            keep_inputs(job.job, done.message)
         self._done[done.name] = done
-        return True
 
     def waiting(self, name: str) -> bool:
         """Asked, and not all there."""
@@ -145,9 +148,7 @@ class PrefactorDesk:
                     "to do"
                 )
         calls = sum(
-            force_calls_in(self._done[job])
-            for job in asked.jobs.values()
-            if job.startswith(f"{name}.")
+            self._done[job].force_calls for job in asked.jobs.values() if job.startswith(f"{name}.")
         )
         return self._rated(found, asked, calls)
 
@@ -169,7 +170,7 @@ class PrefactorDesk:
         for job in asked.jobs.values():
             self._done.pop(job, None)
 
-    def _rated(self, found: Mapping[Point, ClientDone], asked: _Asked, calls: int) -> Rated:
+    def _rated(self, found: Mapping[Point, HessianOutcome], asked: _Asked, calls: int) -> Rated:
         try:
             got = prefactors(*(_spectrum(found[point], point) for point in Point))
         except PrefactorFailure as failure:
@@ -193,8 +194,14 @@ class PrefactorDesk:
         )
 
 
-def _spectrum(done: ClientDone, point: Point) -> Spectrum:
-    found = spectrum_in(done)
-    if found is None:
+def _spectrum(done: HessianOutcome, point: Point) -> Spectrum:
+    if done.spectrum is None:
         raise PrefactorFailure(FailureKind.NOT_EVALUATED, point, done.message)
-    return found
+    return done.spectrum
+
+
+def _moved(atoms: Atoms, positions_A: Array) -> Atoms:
+    """The same atoms elsewhere."""
+    moved = atoms.copy()
+    moved.positions = positions_A
+    return moved

@@ -38,7 +38,7 @@ from mlip_kmc.ground.errors import ConfigError, RunStateError, SearchesFailedErr
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.ground.wording import done, plain
 from mlip_kmc.model.atom_path import AtomPath
-from mlip_kmc.model.frames import from_text, write_kept_frame
+from mlip_kmc.model.frames import write_kept_frame
 from mlip_kmc.model.kinetics import draw_step, step_generator
 from mlip_kmc.model.records import Event, Progress, RunNumbers, SearchRecord, Start, unsound
 from mlip_kmc.model.structure import from_con
@@ -262,8 +262,8 @@ class Server:
         """
         frames = self.states.frames.get(f"{record.state}_{record.index}", ())
         if record.outcome == "halted" or (record.outcome == "new" and self._room_for_candidates):
-            for text in frames:
-                write_kept_frame(self._halts, from_text(text))
+            for frame in frames:
+                write_kept_frame(self._halts, frame)
 
     @property
     def _room_for_candidates(self) -> bool:

@@ -18,6 +18,14 @@ from ase import Atoms
 
 from mlip_kmc.config.eon_options import MINIMUM_FORCE_EV_PER_A, hessian_options, ini_text
 from mlip_kmc.evaluate.agreement import free_atoms
+from mlip_kmc.evaluate.client import (
+    RESULTS_FILE,
+    ClientJob,
+    End,
+    parse_results,
+    run_job,
+    texts_of,
+)
 from mlip_kmc.ground.constants import GPA_PER_EV_A3
 from mlip_kmc.ground.errors import ExtrapolationError, PotentialError, StructureError
 from mlip_kmc.model.atom_path import without_drift, wrap
@@ -25,7 +33,6 @@ from mlip_kmc.model.rates import Lowest, lowest_eigenvalue, lowest_of
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import from_con, species_of, to_con
 from mlip_kmc.potential import BuiltinPotential, Potential
-from mlip_kmc.search.client import ClientDone, ClientJob, End, run_job
 
 Array = npt.NDArray[np.float64]
 
@@ -55,12 +62,12 @@ def prepare_start(
         ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
     before = point_energy(atoms, potential, evidence=evidence)
-    done = _client(
+    left = _client(
         atoms,
         potential,
         "minimization",
         evidence=evidence,
-        returns=("min.con",),
+        returns=(RESULTS_FILE, "min.con"),
         options={
             "Optimizer": {
                 "convergence_metric": "max_atom",
@@ -70,13 +77,13 @@ def prepare_start(
             }
         },
     )
-    results = done.results()
-    if results.get("termination_reason") != 0 or "min.con" not in done.files:
+    results = parse_results(left.get(RESULTS_FILE, ""))
+    if results.get("termination_reason") != 0 or "min.con" not in left:
         raise StructureError(
             "minimising the structure did not come to rest in 5000 iterations (forces stay above "
             f"{MINIMUM_FORCE_EV_PER_A} eV/A); start from a structure nearer to a minimum"
         )
-    relaxed = from_con(done.files["min.con"])
+    relaxed = from_con(left["min.con"])
     anchored = bool(atoms.constraints)
     cell = np.asarray(atoms.cell.array, dtype=np.float64)
     moved = without_drift(wrap(relaxed.positions - atoms.positions, cell), anchored=anchored)
@@ -94,7 +101,7 @@ def prepare_start(
         )
     minimum = atoms.copy()
     minimum.positions = atoms.positions + moved
-    forces = _forces(done.files["min.con"])[free_atoms(atoms)]
+    forces = _forces(left["min.con"])[free_atoms(atoms)]
     lowest = _check_stability(
         _stability(minimum, potential, evidence), allow_unknown=allow_unknown_stability
     )
@@ -116,8 +123,8 @@ def point_energy(atoms: Atoms, potential: Potential, *, evidence: Path) -> float
         PotentialError: no usable energy comes back.
         ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
-    done = _client(atoms, potential, "point", evidence=evidence)
-    energy = float(done.results().get("Energy", np.nan))
+    left = _client(atoms, potential, "point", evidence=evidence, returns=(RESULTS_FILE,))
+    energy = float(parse_results(left.get(RESULTS_FILE, "")).get("Energy", np.nan))
     if not abs(energy) <= _FORCE_WALL_EV * len(atoms):
         raise PotentialError(
             f"the potential gives an energy of {energy:.6g} eV for the structure, which is no usable number; check that "
@@ -132,10 +139,10 @@ def _client(
     job: str,
     *,
     evidence: Path,
+    returns: tuple[str, ...],
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    returns: tuple[str, ...] = (),
-) -> ClientDone:
-    """Run one eOn job on a structure; its failure is the potential's."""
+) -> dict[str, str]:
+    """Texts that one eOn job on a structure leaves; its failure is the potential's."""
     species = species_of(atoms)
     settings: dict[str, Mapping[str, Any]] = {
         "Main": {"job": job, "parallel": False, "quiet": True, "write_con_forces": True},
@@ -151,10 +158,10 @@ def _client(
                 **potential.job_files(species),
             },
             links=potential.job_links(),
-            returns=("results.dat", *returns),
             time_limit_s=_TIME_LIMIT_S,
             evidence=evidence / job,
-        )
+        ),
+        reader=texts_of(*returns),
     )
     if done.end is End.HALTED:
         raise ExtrapolationError(
@@ -165,7 +172,7 @@ def _client(
         raise PotentialError(
             f"the potential cannot be evaluated on the structure: {done.message or done.end}; the job is kept at {evidence / job}"
         )
-    return done
+    return done.found
 
 
 def _forces(con: str) -> Array:
@@ -212,7 +219,7 @@ def _stability(atoms: Atoms, potential: Potential, evidence: Path) -> Lowest:
             free=free,
             rigid=rigid,
         )
-    done = _client(
+    left = _client(
         atoms,
         potential,
         "hessian",
@@ -220,7 +227,7 @@ def _stability(atoms: Atoms, potential: Potential, evidence: Path) -> Lowest:
         returns=("hessian.dat",),
         options={"Main": hessian_options()["Main"], "Hessian": hessian_options()["Hessian"]},
     )
-    weighted = np.loadtxt(io.StringIO(done.files.get("hessian.dat", "")), ndmin=2)
+    weighted = np.loadtxt(io.StringIO(left.get("hessian.dat", "")), ndmin=2)
     if weighted.shape != (3 * len(free), 3 * len(free)):
         return Lowest(float("nan"), float("inf"), 0, converged=False)
     roots = np.sqrt(np.repeat(atoms.get_masses()[free], 3))

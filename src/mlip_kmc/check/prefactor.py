@@ -12,14 +12,14 @@ from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import HarmonicPrefactor
 from mlip_kmc.config.eon_options import hessian_ini
 from mlip_kmc.evaluate.agreement import free_atoms
+from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.rates import Point, PrefactorFailure, Prefactors, prefactors
 from mlip_kmc.model.records import Process
 from mlip_kmc.model.structure import from_con, species_of
 from mlip_kmc.potential import Potential
-from mlip_kmc.search.client import End, run_job
-from mlip_kmc.search.hessian import force_calls_in, hessian_job, moving_atoms, spectrum_in
+from mlip_kmc.search.hessian import hessian_task, moving_atoms
 
 
 def prefactor(
@@ -54,24 +54,21 @@ def prefactor(
     }
     begun, spectra, calls = time.monotonic(), [], 0
     for point, atoms in points.items():
-        done = run_job(
-            hessian_job(
-                f"check.{point}",
-                atoms=atoms,
-                moving=moving,
-                recipe=recipe,
-                links=potential.job_links(),
-                time_limit_s=time_limit_s,
-            )
-        )
-        found = spectrum_in(done)
-        if found is None:
+        done = hessian_task(
+            f"check.{point}",
+            atoms=atoms,
+            moving=moving,
+            recipe=recipe,
+            links=potential.job_links(),
+            time_limit_s=time_limit_s,
+        ).run()
+        if done.spectrum is None:
             end = "" if done.end is End.FINISHED else f" ({done.end})"
             raise PotentialError(
                 f"no Hessian of the {point} comes back{end}: {done.message or 'its forces are no numbers'}"
             )
-        spectra.append(found)
-        calls += force_calls_in(done)
+        spectra.append(done.spectrum)
+        calls += done.force_calls
     seconds, of = time.monotonic() - begun, len(free_atoms(minimum))
     values: dict[str, Value] = {
         "barrier_eV": process.barrier,

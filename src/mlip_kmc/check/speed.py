@@ -13,6 +13,7 @@ from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.check.gradient import shaken
 from mlip_kmc.evaluate.by_eon import client_job
 from mlip_kmc.evaluate.by_lammps import ms_per_call
+from mlip_kmc.evaluate.client import RESULTS_FILE, parse_results
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.potential import AcePotential, Potential
@@ -139,10 +140,10 @@ class Creep:
 def _creep(atoms: Atoms, potential: Potential, *, iterations: int) -> Creep:
     """A minimisation in steps so small that it never arrives; eOn counts its calls rightly (one an iteration)."""
     begun = time.perf_counter()
-    done = client_job(
+    left = client_job(
         shaken(atoms),
         potential,
-        returns=(),
+        returns=(RESULTS_FILE,),
         options={
             "Optimizer": {
                 "opt_method": "fire",
@@ -153,7 +154,7 @@ def _creep(atoms: Atoms, potential: Potential, *, iterations: int) -> Creep:
         },
     )
     return Creep(
-        calls=int(float(done.results().get("total_force_calls", 0))),
+        calls=int(float(parse_results(left[RESULTS_FILE]).get("total_force_calls", 0))),
         ms=1e3 * (time.perf_counter() - begun),
     )
 

@@ -17,10 +17,10 @@ from ase import Atoms
 
 from mlip_kmc.config import GammaSection
 from mlip_kmc.config.eon_options import ini_text
+from mlip_kmc.evaluate.client import ClientJob, End, run_job, texts_of
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.model.structure import species_of, to_con
 from mlip_kmc.potential import Potential
-from mlip_kmc.search.client import ClientDone, ClientJob, End, run_job
 
 Array = npt.NDArray[np.float64]
 _ANY_FORCE_EV_PER_A = 1e6
@@ -53,7 +53,7 @@ def evaluate(
     Raises:
         PotentialError: no usable numbers come back.
     """
-    done = client_job(
+    found = client_job(
         atoms,
         potential,
         options={
@@ -62,7 +62,7 @@ def evaluate(
         returns=("min.con",),
         gamma=gamma,
     )
-    frame = readcon.read_con_string(done.files.get("min.con", ""))[-1]
+    frame = readcon.read_con_string(found.get("min.con", ""))[-1]
     entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
     if frame.energy is None or not frame.has_forces or len(entries) != len(atoms):
         raise PotentialError(
@@ -83,8 +83,15 @@ def client_job(
     options: Mapping[str, Mapping[str, Any]],
     returns: tuple[str, ...],
     gamma: GammaSection | None = None,
-) -> ClientDone:
-    """One minimisation job of eOn's client, with other options.
+) -> dict[str, str]:
+    """Texts that one minimisation job of eOn's client leaves, with other options.
+
+    Args:
+        atoms: restricted triclinic.
+        potential: the run's.
+        options: of eOn's `config.ini`, by section.
+        returns: names of the texts.
+        gamma: as of `evaluate`.
 
     Raises:
         PotentialError: it failed.
@@ -103,12 +110,12 @@ def client_job(
                 **potential.job_files(species_of(atoms), gamma=gamma),
             },
             links=potential.job_links(),
-            returns=("results.dat", *returns),
             time_limit_s=_TIME_LIMIT_S,
-        )
+        ),
+        reader=texts_of(*returns),
     )
     if done.end is not End.FINISHED:
         raise PotentialError(
             f"the potential cannot be evaluated on the structure: {done.message or done.end}"
         )
-    return done
+    return done.found

@@ -1,15 +1,15 @@
 """The Hessian of one structure by eOn's client; what comes back is its spectrum, not the matrix.
 
     moving = moving_atoms(reactant, saddle, product, most=1000)
-    job = hessian_job("0_17.saddle", atoms=saddle, moving=moving, recipe=recipe, links={}, time_limit_s=600)
-    spectrum_in(run_job(job))                        # a Spectrum, or None where forces could not be evaluated
+    task = hessian_task("0_17.saddle", atoms=saddle, moving=moving, recipe=recipe, links={}, time_limit_s=600)
+    task.run().spectrum                              # a Spectrum, or None where forces could not be evaluated
 
 So every potential that can be searched on can be rated, by the same evaluator, on the same workers.
 """
 
 import io
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +17,107 @@ import numpy.typing as npt
 from ase import Atoms
 from ase.constraints import FixAtoms
 
+from mlip_kmc.evaluate.client import (
+    RESULTS_FILE,
+    ClientJob,
+    End,
+    Ended,
+    parse_results,
+    run_job,
+    texts_in,
+)
 from mlip_kmc.model.rates import Spectrum, spectrum
 from mlip_kmc.model.rates.rigid import gathered
-from mlip_kmc.model.structure import fixed_atoms, from_con, minimum_image, to_con
-from mlip_kmc.search.client import ClientDone, ClientJob, End, parse_results
+from mlip_kmc.model.structure import fixed_atoms, minimum_image, to_con
 
 Indices = npt.NDArray[np.int64]
 
-_SPECTRUM = "spectrum.json"
 _MATRIX = "hessian.dat"
 _MOVES = 0.5
 """An atom that moves half as far as the farthest is part of what moves."""
+
+
+@dataclass(frozen=True)
+class HessianOutcome:
+    """What came of one Hessian.
+
+    Attributes:
+        name: of its task.
+        end: how its client ended. message: more of that.
+        seconds: it took where it ran.
+        spectrum: None where the potential could not be evaluated on the structure.
+        force_calls: that it took.
+    """
+
+    name: str
+    end: End
+    message: str = ""
+    seconds: float = 0.0
+    spectrum: Spectrum | None = None
+    force_calls: int = 0
+
+
+@dataclass(frozen=True)
+class HessianTask:
+    """One Hessian; see `hessian_task`.
+
+    Attributes:
+        job: the client's.
+        atoms: at rest; those that are not displaced are fixed.
+    """
+
+    job: ClientJob
+    atoms: Atoms
+
+    @property
+    def name(self) -> str:
+        """Unique in the run."""
+        return self.job.name
+
+    def run(self, *, tag: str = "") -> HessianOutcome:
+        """Make it, here and now; never raises for what the client does.
+
+        Args:
+            tag: by which `cancel_jobs` knows it.
+        """
+        ran = run_job(
+            self.job, reader=lambda directory: SpectrumReader(directory, self.atoms), tag=tag
+        )
+        found, calls = ran.found
+        return HessianOutcome(self.name, ran.end, ran.message, ran.seconds, found, calls)
+
+    def without_result(self, end: End, message: str = "") -> HessianOutcome:
+        """What is handed back where no worker could answer."""
+        return HessianOutcome(self.name, end, message)
+
+
+@dataclass(frozen=True)
+class SpectrumReader:
+    """The matrix may have a hundred megabytes, its spectrum has a line: the matrix stays where it was made."""
+
+    directory: Path
+    atoms: Atoms
+
+    def crossed(self) -> bool:
+        """Nothing is watched."""
+        return False
+
+    def read(self, ended: Ended) -> tuple[Ended, tuple[Spectrum | None, int]]:
+        """The spectrum, and how many force calls it took."""
+        if ended.end is not End.FINISHED:
+            return ended, (None, 0)
+        files = texts_in(self.directory, (RESULTS_FILE, _MATRIX))
+        results = parse_results(files.get(RESULTS_FILE, ""))
+        good = _MATRIX in files and results.get("termination_reason", 0) == 0
+        calls = results.get("force_calls", 0)
+        return ended, (
+            spectrum_of(files[_MATRIX], self.atoms) if good else None,
+            int(calls) if isinstance(calls, float) and np.isfinite(calls) else 0,
+        )
+
+    def explains(self, ended: Ended) -> bool:  # noqa: ARG002 - there is no spectrum of a failure
+        """No failure."""
+        return False
 
 
 def moving_atoms(reactant: Atoms, saddle: Atoms, product: Atoms, *, most: int) -> Indices:
@@ -66,17 +156,17 @@ def moving_atoms(reactant: Atoms, saddle: Atoms, product: Atoms, *, most: int) -
     return np.sort(free[np.argsort(distances.round(6), kind="stable")[:most]])
 
 
-def hessian_job(
+def hessian_task(
     name: str,
     *,
     atoms: Atoms,
     moving: Indices,
     recipe: Mapping[str, str],
-    links: dict[str, Path],
+    links: Mapping[str, Path],
     time_limit_s: float,
     evidence: Path | None = None,
-) -> ClientJob:
-    """The job of one Hessian.
+) -> HessianTask:
+    """The task of one Hessian.
 
     Args:
         name: unique in the run.
@@ -90,46 +180,39 @@ def hessian_job(
     held = atoms.copy()
     others = np.setdiff1d(np.arange(len(atoms)), moving)
     held.set_constraint([FixAtoms(indices=others)] if len(others) else None)
-    con = to_con(held)
-    return ClientJob(
-        name=name,
-        files={**recipe, "pos.con": con},
-        links=links,
-        returns=("results.dat", _MATRIX),
-        time_limit_s=time_limit_s,
-        evidence=evidence,
-        distil=partial(_distilled, con=con),
+    return HessianTask(
+        ClientJob(
+            name=name,
+            files={**recipe, "pos.con": to_con(held)},
+            links=links,
+            time_limit_s=time_limit_s,
+            evidence=evidence,
+        ),
+        atoms=held,
     )
 
 
-def spectrum_in(done: ClientDone) -> Spectrum | None:
-    """What a Hessian's job found; None where the potential could not be evaluated on the structure."""
-    text = done.files.get(_SPECTRUM) if done.end is End.FINISHED else None
-    return None if text is None else Spectrum.from_json(text)
+def spectrum_of(matrix: str, atoms: Atoms) -> Spectrum | None:
+    """The spectrum of a Hessian.
 
+    Args:
+        matrix: text of (3 M, 3 M) numbers as eOn's client writes them, of the M atoms that are not fixed.
+        atoms: N, at rest.
 
-def force_calls_in(done: ClientDone) -> int:
-    """How many force calls it took."""
-    return int(float(done.results().get("force_calls", 0) or 0))
-
-
-def _distilled(files: Mapping[str, str], *, con: str) -> dict[str, str]:
-    """In the worker: the matrix may have a hundred megabytes, its spectrum has a line."""
-    kept = {"results.dat": files.get("results.dat", "")}
-    reason = parse_results(kept["results.dat"]).get("termination_reason", 0)
-    if _MATRIX not in files or reason != 0:
-        return kept
-    atoms = from_con(con)
+    Returns:
+        None where the text is no such matrix.
+    """
     fixed = fixed_atoms(atoms)
     free = np.setdiff1d(np.arange(len(atoms)), fixed)
+    if not matrix.strip():
+        return None
     try:
-        values = np.loadtxt(io.StringIO(files[_MATRIX]), ndmin=2)
+        values = np.loadtxt(io.StringIO(matrix), ndmin=2)
     except ValueError:
-        return kept
+        return None
     if values.shape != (3 * len(free), 3 * len(free)):
-        return kept
+        return None
     places = gathered(np.asarray(atoms.positions), np.asarray(atoms.cell.array))
-    found = spectrum(
+    return spectrum(
         values, masses_u=atoms.get_masses()[free], positions_A=places[free], held_A=places[fixed]
     )
-    return {**kept, _SPECTRUM: found.to_json()}

@@ -3,7 +3,7 @@
     watch = Watch(thresholds=config.gamma, basis=..., active_set=..., digest=..., max_energy_eV=20.0)
     seen = Watched(watch, directory, search="0_17")
     program.run([], cwd=directory, look=seen.crossed, ...)       # ends the search soon after it crossed `halt`
-    found = seen.judge(files)                                    # Graded(halt="gamma 17.1 at force call 240", ...)
+    found = seen.judge({Stage.SADDLE: saddle, ...})              # Graded(halt="gamma 17.1 at force call 240", ...)
 
 What is decided depends on what LAMMPS wrote, not on when it was looked at: the first crossing counts, also where the search
 ended before anybody saw it.
@@ -25,7 +25,7 @@ from mlip_kmc.config import GammaSection
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.atom_path import wrap
-from mlip_kmc.model.frames import KeptFrame, Kind, Stage, to_text
+from mlip_kmc.model.frames import KeptFrame, Kind, Stage
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.potential.minimum_distance import NEAR_FRAMES
 from mlip_kmc.potential.side_channel import (
@@ -37,10 +37,10 @@ from mlip_kmc.potential.side_channel import (
     parse_dump,
     parse_grades,
 )
+from mlip_kmc.search.outcome import Graded
 
 Array = npt.NDArray[np.float64]
 
-_POINTS = {Stage.SADDLE: "saddle.con", Stage.PRODUCT: "product.con"}
 _lock = threading.Lock()
 
 
@@ -60,25 +60,6 @@ class Watch:
     active_set: Path
     digest: str
     max_energy_eV: float
-
-
-@dataclass(frozen=True)
-class Graded:
-    """What was seen.
-
-    Attributes:
-        gamma_path: the largest of the force calls that were looked at; None where there was none.
-        gamma_reactant, gamma_saddle, gamma_product: the largest of an atom; None where the search did not get there.
-        halt: what crossed the threshold, in words; empty where nothing did.
-        frames: texts of `halts.to_text`.
-    """
-
-    gamma_path: float | None = None
-    gamma_reactant: float | None = None
-    gamma_saddle: float | None = None
-    gamma_product: float | None = None
-    halt: str = ""
-    frames: tuple[str, ...] = ()
 
 
 @dataclass
@@ -109,11 +90,11 @@ class Watched:
         grades = parse_grades(whole.decode("ascii", errors="replace"))
         return any(self.watch.thresholds.reaches_halt(grade.gamma) for grade in grades)
 
-    def judge(self, files: Mapping[str, str], *, until: int | None = None) -> Graded:
+    def judge(self, points: Mapping[Stage, Atoms], *, until: int | None = None) -> Graded:
         """What the whole search came to.
 
         Args:
-            files: the `.con` texts that it brought back, if it ended well.
+            points: saddle and product, if it ended well.
             until: the force call that ended it otherwise; how far it went on depends on when that was seen.
         """
         grades = list(parse_grades(self._text(GRADES)))
@@ -130,9 +111,6 @@ class Watched:
             # how far the search went beyond depends on when it was looked at
             path = max(grade.gamma for grade in grades[: grades.index(first) + 1])
             return Graded(gamma_path=path, halt=said, frames=self._frames(grades, first, until))
-        points = {
-            stage: from_con(files[name]) for stage, name in _POINTS.items() if files.get(name)
-        }
         gammas = {stage: _gammas(atoms, self.watch) for stage, atoms in points.items()}
         largest = {stage: float(np.max(found)) for stage, found in gammas.items()}
         frames, halt, last = (
@@ -144,14 +122,12 @@ class Watched:
             if self.watch.thresholds.reaches_select(gamma):
                 beyond = self.watch.thresholds.reaches_halt(gamma)
                 halt = halt or (f"gamma {plain(gamma)} at the {stage}" if beyond else "")
-                frames.append(
-                    self._kept(
-                        points[stage],
-                        gammas[stage],
-                        stage=stage,
-                        step=last + number,
-                        kind=Kind.HALT if beyond else Kind.CANDIDATE,
-                    )
+                frames += self._kept(
+                    points[stage],
+                    gammas[stage],
+                    stage=stage,
+                    step=last + number,
+                    kind=Kind.HALT if beyond else Kind.CANDIDATE,
                 )
         return Graded(
             gamma_path=path,
@@ -171,7 +147,7 @@ class Watched:
 
     def _frames(
         self, grades: list[Grade], first: Grade | None, until: int | None
-    ) -> tuple[str, ...]:
+    ) -> tuple[KeptFrame, ...]:
         """The frame that crossed, and the last ones between the thresholds; without a crossing the largest of those."""
         between = [
             frame
@@ -191,36 +167,40 @@ class Watched:
         ceiling = grades[0].energy_eV + self.watch.max_energy_eV if grades else np.inf
         start = from_con(self._text("pos.con"))
         return tuple(
-            self._kept(
+            kept
+            for kind, frames in ((Kind.CANDIDATE, between), (Kind.HALT, halts))
+            for frame in frames
+            if len(start) == len(frame.positions) and np.isfinite(_largest(frame))
+            for kept in self._kept(
                 _placed(start, frame),
                 frame.gammas,
                 stage=Stage.SEARCH,
                 step=frame.step,
                 kind=kind if energies.get(frame.step, np.inf) <= ceiling else Kind.EVIDENCE,
             )
-            for kind, frames in ((Kind.CANDIDATE, between), (Kind.HALT, halts))
-            for frame in frames
-            if len(start) == len(frame.positions) and np.isfinite(_largest(frame))
         )
 
     def _kept(
         self, atoms: Atoms, gammas: Array | None, *, stage: Stage, step: int, kind: Kind
-    ) -> str:
-        return to_text(
-            KeptFrame(
-                atoms=atoms,
-                gammas=gammas,
-                search=self.search,
-                state=_state_of(self.search),
-                stage=stage,
-                step=step,
-                kind=kind,
-                potential=self.watch.digest,
-            )
+    ) -> tuple[KeptFrame, ...]:
+        """The frame, if its atoms are somewhere; gammas that are no numbers are unknown."""
+        if not np.isfinite(atoms.positions).all():
+            return ()
+        known = gammas is not None and np.isfinite(gammas).all()
+        found = KeptFrame(
+            atoms=atoms,
+            gammas=gammas if known else None,
+            search=self.search,
+            state=_state_of(self.search),
+            stage=stage,
+            step=step,
+            kind=kind,
+            potential=self.watch.digest,
         )
+        return (found,)
 
 
-def near_frames(directory: Path, *, search: str, digest: str) -> tuple[str, ...]:
+def near_frames(directory: Path, *, search: str, digest: str) -> tuple[KeptFrame, ...]:
     """The first frame in which atoms were too near, as evidence: its gamma is not known, and it is nothing to label."""
     try:
         text = (directory / NEAR_FRAMES).read_text(encoding="ascii", errors="replace")
@@ -228,20 +208,18 @@ def near_frames(directory: Path, *, search: str, digest: str) -> tuple[str, ...]
         return ()
     start = from_con((directory / "pos.con").read_text(encoding="utf-8"))
     return tuple(
-        to_text(
-            KeptFrame(
-                atoms=_placed(start, frame),
-                gammas=None,
-                search=search,
-                state=_state_of(search),
-                step=frame.step,
-                stage=Stage.SEARCH,
-                kind=Kind.EVIDENCE,
-                potential=digest,
-            )
+        KeptFrame(
+            atoms=_placed(start, frame),
+            gammas=None,
+            search=search,
+            state=_state_of(search),
+            step=frame.step,
+            stage=Stage.SEARCH,
+            kind=Kind.EVIDENCE,
+            potential=digest,
         )
         for frame in list(parse_dump(text))[:1]
-        if len(frame.positions) == len(start)
+        if len(frame.positions) == len(start) and np.isfinite(frame.positions).all()
     )
 
 

@@ -147,50 +147,6 @@ def _processes(folder: Path, number: int, constant_per_s: float | None) -> Itera
             )
 
 
-def search_record(result: Mapping[str, Any], *, state: int, comment: str) -> SearchRecord:
-    """What eOn registered.
-
-    Args:
-        result: of a search, as the communicator hands it over, with its number (`wuid`) and `results`.
-        state: where the search started.
-        comment: what eOn writes into its list of searches.
-    """
-    word, _, process = comment.split(" [", maxsplit=1)[0].partition("-")
-    numbers = result["results"]
-    good = process.isdigit() and word in ("good", "repeat")
-    outcome = (
-        {"good": "new", "repeat": "repeat"}[word]
-        if good
-        else "high"
-        if comment.startswith("barrier >")
-        else "bad"
-    )
-    graded = result["graded"]
-    if graded.halt:
-        outcome = "halted"
-    calls = sum(
-        int(numbers[f"force_calls_{part}"]) for part in ("saddle", "minimization", "prefactors")
-    )
-    return SearchRecord(
-        state=state,
-        index=result["wuid"],
-        outcome=outcome,
-        reason="" if good else comment,
-        process=int(process) if good else None,
-        barrier=None
-        if outcome in ("bad", "halted")
-        else float(numbers["barrier_reactant_to_product"]),
-        force_calls=calls,
-        seconds=round(float(result.get("seconds", 0.0)), 3),
-        kind=result["type"],
-        gamma_reactant=graded.gamma_reactant,
-        gamma_saddle=graded.gamma_saddle,
-        gamma_product=graded.gamma_product,
-        gamma_path=graded.gamma_path,
-        rated=result.get("rated") if outcome == "new" else None,
-    )
-
-
 def read_result(
     run_dir: Path, *, status: Status, reason: str, minimised: Minimised | None
 ) -> EonResult:

@@ -2,7 +2,7 @@
 
 Example:
     with SearchCluster.local(workers=2) as cluster:
-        cluster.submit(job)
+        cluster.submit(task)
         for done in cluster.wait(timeout_s=1.0):
             ...
 
@@ -12,7 +12,7 @@ Example:
 The local cluster uses dask's in-process transport: no port, no socket, nothing left behind when the process dies. The
 joined one listens on one port, with TLS and certificates asked of both sides.
 
-Jobs wait here, in order, and only as many are with dask as workers can run at once: what is taken back was mostly never
+Tasks wait here, in order, and only as many are with dask as workers can run at once: what is taken back was mostly never
 sent, and a worker that dies takes only what it ran. In this process, where no worker dies, one more is with dask, so that
 a thread which is done goes on at once.
 
@@ -37,12 +37,13 @@ from typing import Any, Self
 from distributed import Client, KilledWorker, LocalCluster
 from distributed.client import FutureCancelledError
 
+from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import ProgramError
-from mlip_kmc.search.client import ClientDone, ClientJob, End, run_job
 from mlip_kmc.workers.attendance import Attendance, Roll, Silence
 from mlip_kmc.workers.crew import PLUGIN_NAME, Canceller
 from mlip_kmc.workers.dask_settings import settle
 from mlip_kmc.workers.keys import Connection, Keys
+from mlip_kmc.workers.task import Outcome, Task, run_task
 
 MOST_DEATHS = 3
 """A search whose worker died so often is given up: it, not the node, is to blame."""
@@ -53,7 +54,7 @@ _LOOKS = 20
 
 
 class SearchCluster:
-    """Runs client jobs and hands back what is done, in any order."""
+    """Runs tasks and hands back what came of them, in any order."""
 
     def __init__(
         self,
@@ -71,11 +72,11 @@ class SearchCluster:
         self._announced = announced
         self._client = Client(cluster)
         self._lock = threading.Lock()
-        self._waiting: OrderedDict[str, ClientJob] = OrderedDict()
+        self._waiting: OrderedDict[str, Task] = OrderedDict()
         self._sent: dict[str, Any] = {}
         # by name the number of its last submission, which is its turn: what is submitted again must not get an old result
         self._wanted: dict[str, int] = {}
-        self._done: queue.SimpleQueue[tuple[int, ClientDone]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
         self._submitted = self._tries = 0
         self._deaths: Counter[str] = Counter()
         self._held = False
@@ -152,22 +153,22 @@ class SearchCluster:
         ).write(file)
         return found
 
-    # -- jobs
+    # -- tasks
 
-    def submit(self, job: ClientJob, *, first: bool = False) -> None:
-        """Queue a job; jobs start in the order of submission.
+    def submit(self, task: Task, *, first: bool = False) -> None:
+        """Queue a task; tasks start in the order of submission.
 
         Args:
-            job: what to run.
+            task: what to run.
             first: before all others that wait.
         """
         with self._lock:
             self._submitted += 1
-            self._wanted[job.name] = -self._submitted if first else self._submitted
-            self._put(job)
+            self._wanted[task.name] = -self._submitted if first else self._submitted
+            self._put(task)
         self._feed()
 
-    def wait(self, timeout_s: float) -> list[ClientDone]:
+    def wait(self, timeout_s: float) -> list[Outcome]:
         """What has come back; waits up to `timeout_s` for the first."""
         found = []
         with contextlib.suppress(queue.Empty):
@@ -183,7 +184,7 @@ class SearchCluster:
         return wanted
 
     def cancel(self, names: Iterable[str]) -> int:
-        """Take back queued jobs and end running ones; their results never come.
+        """Take back queued tasks and end running ones; what they came to is never handed back.
 
         Returns:
             how many of them had been started.
@@ -285,42 +286,40 @@ class SearchCluster:
             ):
                 await scheduler.remove_worker(address, stimulus_id=f"{_KEY}silent")
 
-    def _put(self, job: ClientJob) -> None:
+    def _put(self, task: Task) -> None:
         """Among those that wait, where its turn is; under the lock."""
-        number, last = self._wanted[job.name], next(reversed(self._waiting), None)
-        self._waiting[job.name] = job
+        number, last = self._wanted[task.name], next(reversed(self._waiting), None)
+        self._waiting[task.name] = task
         if last is not None and self._wanted[last] > number:
             for name in [name for name in self._waiting if self._wanted[name] > number]:
                 self._waiting.move_to_end(name)
 
     def _feed(self) -> None:
-        """Send waiting jobs while workers have room."""
+        """Send waiting tasks while workers have room."""
         with self._lock:
             room = 0 if self._held or self.lost else self.slots + self._spare - len(self._sent)
             for _ in range(min(room, len(self._waiting))):
-                name, job = self._waiting.popitem(last=False)
+                name, task = self._waiting.popitem(last=False)
                 number = self._wanted[name]
                 self._tries += 1  # in the key: dask would answer a search that is tried again with its first result
                 key = f"{_KEY}{name}-{self._tries}"
                 future = self._client.submit(
-                    run_job, job, tag=key, key=key, pure=False, retries=2, priority=-number
+                    run_task, task, tag=key, key=key, pure=False, retries=2, priority=-number
                 )
                 self._sent[name] = future
-                self._client.loop.add_callback(self._bring, job, number, future)
+                self._client.loop.add_callback(self._bring, task, number, future)
 
-    async def _bring(self, job: ClientJob, number: int, future: Any) -> None:
-        """Wait for a job's end, in dask's thread, and queue what came of it."""
-        name = job.name
+    async def _bring(self, task: Task, number: int, future: Any) -> None:
+        """Wait for a task's end, in dask's thread, and queue what came of it."""
+        name = task.name
         try:
-            done: ClientDone = await future
+            done: Outcome = await future
         except FutureCancelledError:
-            done = ClientDone(name=name, end=End.CANCELLED)
+            done = task.without_result(End.CANCELLED)
         except KilledWorker as error:
-            done = self._after_a_death(name, str(error.last_worker.address))
+            done = self._after_a_death(task, str(error.last_worker.address))
         except Exception as error:  # noqa: BLE001 - whatever a worker raises is the search's end, not the run's
-            done = ClientDone(
-                name=name, end=End.CRASHED, message=f"{error}" or type(error).__name__
-            )
+            done = task.without_result(End.CRASHED, f"{error}" or type(error).__name__)
         with self._lock:
             if self._sent.get(name) is not future:
                 return  # it was taken back
@@ -328,23 +327,21 @@ class SearchCluster:
             if (
                 done.end is End.CANCELLED
             ):  # not by us: the worker that ran it leaves or has gone, or dask has lost it
-                self._put(job)
+                self._put(task)
             else:
                 self._deaths.pop(name, None)
         if done.end is not End.CANCELLED:
             self._done.put((number, done))
         self._feed()
 
-    def _after_a_death(self, name: str, address: str) -> ClientDone:
+    def _after_a_death(self, task: Task, address: str) -> Outcome:
         """A search whose worker is gone runs again; it is to blame where workers that were awake go on dying."""
         if self._silence is not None and not self._silence.explains(address):
-            self._deaths[name] += 1
-        if self._deaths[name] < MOST_DEATHS:
-            return ClientDone(name=name, end=End.CANCELLED)
-        return ClientDone(
-            name=name,
-            end=End.KILLED_WORKERS,
-            message=f"{MOST_DEATHS} workers died while they ran it",
+            self._deaths[task.name] += 1
+        if self._deaths[task.name] < MOST_DEATHS:
+            return task.without_result(End.CANCELLED)
+        return task.without_result(
+            End.KILLED_WORKERS, f"{MOST_DEATHS} workers died while they ran it"
         )
 
     def close(self) -> None:

@@ -26,13 +26,13 @@ from typing import Any
 
 from distributed import Worker, WorkerPlugin
 
+from mlip_kmc.evaluate.client import cancel_all_jobs, cancel_jobs
 from mlip_kmc.ground.environment import node_name, scratch_directory
 from mlip_kmc.ground.errors import ProgramError, RunStateError, StorageError
 from mlip_kmc.ground.files import sha256_of, storage_errors
 from mlip_kmc.ground.programs import AwakeClock, check_cpu
 from mlip_kmc.ground.scratch import PLACE, leave, make, remove, sweep
 from mlip_kmc.ground.wording import counted
-from mlip_kmc.search.client import cancel_all_jobs, cancel_jobs
 from mlip_kmc.workers.dask_settings import settle
 from mlip_kmc.workers.keys import Connection, connection_file
 

@@ -10,13 +10,21 @@ from ase.constraints import FixAtoms
 
 pytest.importorskip("eon")
 
+
 from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
+from mlip_kmc.evaluate.client import End, Ended
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.model.rates import Spectrum
 from mlip_kmc.model.records import SearchRecord
 from mlip_kmc.model.structure import fixed_atoms, from_con, to_con
-from mlip_kmc.search.client import ClientDone, End
-from mlip_kmc.search.hessian import hessian_job, moving_atoms, spectrum_in
+from mlip_kmc.search.hessian import (
+    HessianOutcome,
+    SpectrumReader,
+    hessian_task,
+    moving_atoms,
+    spectrum_of,
+)
+from mlip_kmc.search.outcome import FoundProcess
 
 MINIMUM = Spectrum(
     modes=3,
@@ -74,19 +82,20 @@ def desk(tmp_path):
     return PrefactorDesk(Cluster(), recipe)
 
 
-def ask(desk, name, atoms=None):
-    con = to_con(atoms or structure())
-    desk.ask(name, files={"saddle.con": con, "product.con": con}, reactant_con=con)
+def ask(desk, name):
+    atoms = structure()
+    places = dict.fromkeys(("reactant_A", "saddle_A", "product_A", "mode"), atoms.positions)
+    found = FoundProcess(-1.0, 0.0, -1.0, 1e13, 1e13, **places)
+    desk.ask(name, found, reactant_con=to_con(atoms))
 
 
 def done(name, spectrum, *, end=End.FINISHED):
-    files = (
-        {"spectrum.json": spectrum.to_json(), "results.dat": "12 force_calls\n"}
-        if spectrum
-        else {"results.dat": ""}
-    )
-    return ClientDone(
-        name=name, end=end, files=files, message="something" if end is not End.FINISHED else ""
+    return HessianOutcome(
+        name=name,
+        end=end,
+        message="something" if end is not End.FINISHED else "",
+        spectrum=spectrum if end is End.FINISHED else None,
+        force_calls=12 if spectrum else 0,
     )
 
 
@@ -96,7 +105,7 @@ def test_a_process_takes_two_hessians_and_a_state_one(desk):
     assert desk.waiting("3_7")
     assert desk.answer("3_7") is None
     for name in ("3.reactant", "3_7.product", "3_7.saddle"):
-        assert desk.take(done(name, SADDLE if name.endswith("saddle") else MINIMUM))
+        desk.take(done(name, SADDLE if name.endswith("saddle") else MINIMUM))
     found = desk.answer("3_7")
     assert (found.kind, found.reason, found.atoms, found.of_atoms, found.force_calls) == (
         "harmonic",
@@ -110,7 +119,8 @@ def test_a_process_takes_two_hessians_and_a_state_one(desk):
     desk.forget("3_7")
     ask(desk, "3_9")
     assert list(desk.cluster.jobs)[3:] == ["3_9.saddle", "3_9.product"]
-    assert not desk.take(done("3_11", MINIMUM)), "a search's own result"
+    desk.take(done("3_11.saddle", SADDLE))  # of a search that is no longer wanted
+    assert desk.waiting("3_9")
 
 
 @pytest.mark.parametrize("side", ["reactant", "saddle", "product"])
@@ -173,7 +183,7 @@ def test_what_a_step_made_useless_is_taken_back(desk):
     desk.forget("0_1")
     assert sorted(desk.cluster.cancelled) == ["0.reactant", "0_1.product"]
     assert desk.running == 0
-    assert not desk.take(done("0_1.product", MINIMUM))
+    desk.take(done("0_1.product", MINIMUM))
     assert desk.answer("0_1") is None
 
 
@@ -191,40 +201,44 @@ def test_a_large_structure_is_rated_by_the_atoms_nearest_to_what_moves():
     others = np.setdiff1d(np.arange(2, 108), few)
     assert distances.max() <= saddle.get_distances(50, others, mic=True).min() + 1e-6
     held = from_con(
-        hessian_job(
+        hessian_task(
             "0_0.saddle", atoms=saddle, moving=few, recipe={}, links={}, time_limit_s=1.0
-        ).files["pos.con"]
+        ).job.files["pos.con"]
     )
     assert np.setdiff1d(np.arange(108), fixed_atoms(held)).tolist() == few.tolist()
 
 
-def test_where_a_worker_has_the_matrix_its_spectrum_is_made():
-    atoms = structure()
-    job = hessian_job(
-        "0_0.saddle", atoms=atoms, moving=np.array([3, 4]), recipe={}, links={}, time_limit_s=1.0
+def test_where_a_worker_has_the_matrix_its_spectrum_is_made(tmp_path):
+    task = hessian_task(
+        "0_0.saddle",
+        atoms=structure(),
+        moving=np.array([3, 4]),
+        recipe={},
+        links={},
+        time_limit_s=1.0,
     )
     matrix = np.diag([-0.5, 1.0, 2.0, 3.0, 4.0, 5.0])
     text = "\n".join(" ".join(f"{value:g}" for value in row) for row in matrix)
-    files = job.distil(
-        {"hessian.dat": text, "results.dat": "0 termination_reason\n13 force_calls\n"}
-    )
-    found = spectrum_in(ClientDone(name="x", end=End.FINISHED, files=files))
+    found = spectrum_of(text, task.atoms)
     assert (found.modes, found.negative, found.lowest, found.rotations) == (6, 1, -0.5, 0)
     assert found.log_positive == pytest.approx(np.log(120.0))
-    for damaged in (
-        {},
-        {"hessian.dat": "1 2"},
-        {"hessian.dat": text.replace("4", "1_")},
-        {"hessian.dat": text.replace("4", "")},
-        {"hessian.dat": text, "results.dat": "11 termination_reason\n"},
+    for damaged in ("", "1 2", text.replace("4", "1_"), text.replace("4", "")):
+        assert spectrum_of(damaged, task.atoms) is None
+    assert not spectrum_of(f"{text[:-1]}nan", task.atoms).finite
+
+    good = {"hessian.dat": text, "results.dat": "0 termination_reason\n13 force_calls\n"}
+    for files, end, wanted, calls in (
+        (good, End.FINISHED, found, 13),
+        (good, End.CRASHED, None, 0),
+        ({"results.dat": good["results.dat"]}, End.FINISHED, None, 13),
+        ({**good, "results.dat": "11 termination_reason\n"}, End.FINISHED, None, 0),
+        ({**good, "results.dat": "0 termination_reason\nnan force_calls"}, End.FINISHED, found, 0),
     ):
-        assert (
-            spectrum_in(ClientDone(name="x", end=End.FINISHED, files=job.distil(damaged))) is None
-        )
-    nan = spectrum_in(
-        ClientDone(name="x", end=End.FINISHED, files=job.distil({"hessian.dat": f"{text[:-1]}nan"}))
-    )
-    assert not nan.finite
+        for path in tmp_path.iterdir():
+            path.unlink()
+        for name, content in files.items():
+            (tmp_path / name).write_text(content)
+        assert SpectrumReader(tmp_path, task.atoms).read(Ended(end))[1] == (wanted, calls)
 
 
 def test_a_record_keeps_where_its_prefactor_comes_from(desk):

@@ -1,19 +1,21 @@
 """What is registered is a search's own end; whatever else ends one makes it run again, or stops the run."""
 
-import io
 import json
-from dataclasses import asdict
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("eon")
 
-from mlip_kmc.akmc.queue import JobTemplate, OrderedCommunicator
+from mlip_kmc.akmc.queue import JobTemplate, OrderedCommunicator, SearchStart
+from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import sealed
-from mlip_kmc.search.client import ClientDone, End
-from mlip_kmc.search.watch import Graded
+from mlip_kmc.model.records import Rated
+from mlip_kmc.search.hessian import HessianOutcome
+from mlip_kmc.search.outcome import FoundProcess, SearchOutcome, Termination
+from mlip_kmc.search.outcome_file import to_bytes
 
 
 class Cluster:
@@ -48,13 +50,23 @@ def communicator(tmp_path, cluster):
 
 
 def submit(communicator, *names):
-    communicator.submit_jobs(
-        [{"id": name, "type": "random"} for name in names], {"pos.con": (io.StringIO("x"), 0o644)}
-    )
+    starts = [SearchStart(name, kind="random", files={"config.ini": name}) for name in names]
+    communicator.submit(starts, reactant_con="x")
 
 
 def results(communicator):
-    return list(communicator.get_results(None, lambda _: True))
+    return list(communicator.results(lambda _: True))
+
+
+def outcome(name, end, **more):
+    termination = {End.FINISHED: Termination.NOT_CONNECTED, End.HALTED: Termination.HALTED}
+    return SearchOutcome(name, "random", end, termination=termination.get(end), **more)
+
+
+def good(name):
+    places = np.zeros((2, 3))
+    found = FoundProcess(-2.0, -1.0, -2.0, 1e12, 1e12, places, places, places, places)
+    return SearchOutcome(name, "random", End.FINISHED, termination=Termination.GOOD, found=found)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +80,10 @@ def test_a_search_that_did_not_come_to_its_end_is_made_again_once(
     communicator, cluster, end, words
 ):
     submit(communicator, "0_0", "0_1")
-    cluster.done = [ClientDone(name="0_0", end=end, message="too long")]
+    cluster.done = [outcome("0_0", end, message="too long")]
     assert not communicator.accept(0.0)
     assert cluster.submitted == [("0_0", False), ("0_1", False), ("0_0", True)]
-    cluster.done = [ClientDone(name="0_0", end=end, message="too long")]
+    cluster.done = [outcome("0_0", end, message="too long")]
     assert communicator.accept(0.0)
     for _ in range(2):  # it keeps its place
         with pytest.raises(SearchesFailedError, match=words):
@@ -83,9 +95,7 @@ def test_a_search_whose_workers_died_stops_the_run_and_keeps_its_input(
     communicator, cluster, tmp_path
 ):
     submit(communicator, "0_0")
-    cluster.done = [
-        ClientDone(name="0_0", end=End.KILLED_WORKERS, message="3 workers died while they ran it")
-    ]
+    cluster.done = [outcome("0_0", End.KILLED_WORKERS, message="3 workers died while they ran it")]
     assert communicator.accept(0.0)
     with pytest.raises(
         SearchesFailedError,
@@ -98,27 +108,98 @@ def test_a_search_whose_workers_died_stops_the_run_and_keeps_its_input(
 def test_only_results_are_kept_for_their_turn(communicator, cluster, tmp_path):
     submit(communicator, *(f"0_{index}" for index in range(5)))
     ends = (End.FINISHED, End.HALTED, End.KILLED_WORKERS, End.EVALUATION_ERROR)
-    cluster.done = [
-        ClientDone(name=f"0_{index}", end=end) for index, end in enumerate(ends, start=1)
-    ]
+    cluster.done = [outcome(f"0_{index}", end) for index, end in enumerate(ends, start=1)]
     assert not communicator.accept(0.0)
     assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == ["0_1.json", "0_2.json"]
 
 
-@pytest.mark.parametrize(
-    "end", ["given up at its time limit", "its workers died", "ended at a time limit"]
-)
-def test_what_an_earlier_version_took_for_a_result_is_made_again(
-    communicator, cluster, tmp_path, end
-):
-    body = {
-        "name": "0_0",
-        "end": end,
-        "files": {},
-        "seconds": 1.0,
-        "message": "",
-        "graded": asdict(Graded()),
-    }
+def test_outcomes_are_handed_over_in_the_order_of_submission(communicator, cluster):
+    submit(communicator, "0_0", "0_1", "0_2")
+    cluster.done = [outcome("0_2", End.FINISHED), outcome("0_1", End.FINISHED, seconds=2.0)]
+    assert not communicator.accept(0.0)
+    assert results(communicator) == []
+    cluster.done = [outcome("0_0", End.FINISHED, seconds=1.0)]
+    assert communicator.accept(0.0)
+    assert [done.name for done in results(communicator)] == ["0_0", "0_1", "0_2"]
+    assert (communicator.busy_s, communicator.pending) == (3.0, [])
+
+
+def test_what_waited_for_its_turn_survives_a_stop(communicator, cluster, tmp_path):
+    (tmp_path / "spool" / "0_1.json").write_bytes(to_bytes(good("0_1")))
+    submit(communicator, "0_0", "0_1")
+    assert cluster.submitted == [("0_0", False)]
+    cluster.done = [outcome("0_0", End.FINISHED)]
+    assert communicator.accept(0.0)
+    assert [done.name for done in results(communicator)] == ["0_0", "0_1"]
+    communicator.forget(["0_0", "0_1"])
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_torn_spooled_outcome_is_said_and_made_again(communicator, cluster, tmp_path):
+    path = tmp_path / "spool" / "0_0.json"
+    path.write_bytes(to_bytes(good("0_0"))[:-3])
+    submit(communicator, "0_0")
+    assert cluster.submitted == [("0_0", False)]
+    assert communicator.damage == [
+        f"the finished search 0_0 ({path}) was damaged; it is made again"
+    ]
+
+
+class Desk:
+    """Answers with prefactors once they are there."""
+
+    def __init__(self):
+        self.asked, self.taken, self.there = [], [], None
+
+    def ask(self, name, found, *, reactant_con):
+        self.asked.append((name, found.saddle_eV, reactant_con))
+
+    def take(self, done):
+        self.taken.append(done.name)
+
+    def waiting(self, name):
+        return bool(self.asked) and self.there is None
+
+    def answer(self, name):
+        return self.there
+
+    def forget(self, name):
+        self.there = None
+
+
+def test_a_new_process_waits_for_its_prefactors_and_is_kept_meanwhile(tmp_path, cluster):
+    desk = Desk()
+    template = JobTemplate(files={}, links={}, time_limit_s=60.0, evidence=tmp_path / "evidence")
+    communicator = OrderedCommunicator(
+        SimpleNamespace(path_scratch=str(tmp_path)),
+        cluster=cluster,
+        template=template,
+        spool=tmp_path / "spool",
+        desk=desk,
+    )
+    submit(communicator, "0_0")
+    cluster.done = [good("0_0")]
+    assert communicator.accept(0.0)
+    assert not communicator.rated(communicator.look("0_0"))
+    assert desk.asked == [("0_0", -1.0, "x")]
+    assert (tmp_path / "spool" / "0_0.json").is_file()
+    cluster.done = [HessianOutcome("0_0.saddle", End.FINISHED, seconds=4.0)]
+    assert not communicator.accept(0.0)
+    assert (desk.taken, communicator.busy_s) == (["0_0.saddle"], 4.0)
+    desk.there = Rated(2e12, 3e12, "harmonic", "", atoms=2, of_atoms=2, force_calls=24)
+    assert communicator.ready
+    assert communicator.rated(communicator.look("0_0"))
+    (done,) = results(communicator)
+    assert (done.found.forward_per_s, done.found.back_per_s, done.rated) == (
+        2e12,
+        3e12,
+        desk.there or done.rated,
+    )
+    assert done.force_calls.prefactors == 24
+
+
+def test_what_an_earlier_version_spooled_is_made_again(communicator, cluster, tmp_path):
+    body = {"name": "0_0", "end": "finished", "files": {}, "seconds": 1.0, "message": ""}
     (tmp_path / "spool" / "0_0.json").write_bytes(sealed(json.dumps(body).encode()))
     submit(communicator, "0_0")
     assert cluster.submitted == [("0_0", False)]

@@ -20,7 +20,7 @@ from mlip_kmc.evaluate.eyesight import Look
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.learning.frame_selection import select_frames
 from mlip_kmc.learning.selection import choose
-from mlip_kmc.model.frames import Kind, from_text, read_kept_frames
+from mlip_kmc.model.frames import Kind, Stage, read_kept_frames
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import to_con
 from mlip_kmc.potential import AcePotential
@@ -97,10 +97,8 @@ def test_a_saddle_of_a_search(watched, monkeypatch, gamma, outcome):
     monkeypatch.setattr(
         watch, "_gammas", lambda atoms, _: np.array([gamma, *[0.5] * (len(atoms) - 1)])
     )
-    found = watched.judge({"saddle.con": to_con(bulk("Cu", "fcc", a=3.6, cubic=True))})
-    assert [str(from_text(text).kind) for text in found.frames] == (
-        [] if outcome == NOTHING else [outcome]
-    )
+    found = watched.judge({Stage.SADDLE: bulk("Cu", "fcc", a=3.6, cubic=True)})
+    assert [str(frame.kind) for frame in found.frames] == ([] if outcome == NOTHING else [outcome])
     assert bool(found.halt) == (outcome == HALTED)
 
 

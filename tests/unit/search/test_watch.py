@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlip_kmc.config import GammaSection
-from mlip_kmc.model.frames import Kind, Stage, from_text
+from mlip_kmc.model.frames import Kind, Stage
 from mlip_kmc.model.structure import to_con
 from mlip_kmc.potential.side_channel import (
     GRADES,
@@ -90,7 +90,7 @@ def test_the_first_crossing_counts_also_when_nobody_looked_in_time(seen):
     append(seen, HALT_FRAMES, dump(20, [17.0, 1.0, 1.0, 1.0]) + dump(30, [900.0, 1.0, 1.0, 1.0]))
     found = seen.judge({})
     assert (found.halt, found.gamma_path) == ("gamma 17 at force call 20", 17.0)
-    halts = [from_text(text) for text in found.frames]
+    halts = found.frames
     assert [(halt.step, halt.kind, halt.stage, halt.gamma) for halt in halts] == [
         (10, Kind.CANDIDATE, Stage.SEARCH, 4.0),
         (20, Kind.HALT, Stage.SEARCH, 17.0),
@@ -113,7 +113,7 @@ def test_what_came_after_the_end_by_another_reason_does_not_count(seen):
 def test_a_frame_that_lammps_wrapped_is_put_back(seen):
     append(seen, GRADES, line(0, 0.6) + line(10, 20.0))
     append(seen, HALT_FRAMES, dump(10, [20.0, 1.0, 1.0, 1.0], shift=3.5))
-    halt = from_text(seen.judge({}).frames[0])
+    halt = seen.judge({}).frames[0]
     start = bulk("Cu", "fcc", a=3.6, cubic=True)
     assert halt.atoms.positions[:, 0] == pytest.approx(start.positions[:, 0] - 0.1)
 
@@ -121,7 +121,7 @@ def test_a_frame_that_lammps_wrapped_is_put_back(seen):
 def test_far_above_the_start_is_evidence(seen):
     append(seen, GRADES, line(0, 0.6, -10.0) + line(10, 20.0, 10.1))
     append(seen, HALT_FRAMES, dump(10, [20.0, 1.0, 1.0, 1.0]))
-    assert from_text(seen.judge({}).frames[0]).kind is Kind.EVIDENCE
+    assert seen.judge({}).frames[0].kind is Kind.EVIDENCE
 
 
 def test_without_a_crossing_the_largest_is_remembered(seen):
@@ -130,7 +130,7 @@ def test_without_a_crossing_the_largest_is_remembered(seen):
     append(seen, "select.20.dump", dump(20, [1.0, 5.0, 1.0, 1.0]))
     found = seen.judge({})
     assert (found.halt, found.gamma_path) == ("", 5.0)
-    assert [from_text(text).gamma for text in found.frames] == [5.0]
+    assert [frame.gamma for frame in found.frames] == [5.0]
 
 
 def test_several_instances_append_to_one_file():

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
+from mlip_kmc.evaluate.client import ClientJob, End
 from mlip_kmc.ground.programs import AwakeClock
-from mlip_kmc.search.client import ClientJob, End
+from mlip_kmc.search.task import SearchTask
 from mlip_kmc.workers.attendance import Silence
 from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.crew import Crew
@@ -18,7 +19,7 @@ DEADLINE_S = 60.0
 CLIENT = """#!/bin/sh
 echo $$ >"$(cat pidfile)"
 [ "$(cat order)" = finish ] || exec sleep 3600
-echo "0 termination_reason" >results.dat
+echo "11 termination_reason" >results.dat
 """
 
 
@@ -39,13 +40,14 @@ def orders(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
     def job(name, order):
-        return ClientJob(
-            name=name,
-            files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")},
-            links={},
-            returns=("results.dat",),
-            time_limit_s=3600,
-            evidence=tmp_path / "evidence" / name,
+        return SearchTask(
+            ClientJob(
+                name=name,
+                files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")},
+                links={},
+                time_limit_s=3600,
+                evidence=tmp_path / "evidence" / name,
+            )
         )
 
     return job

@@ -10,7 +10,7 @@ eOn and LAMMPS want restricted triclinic cells (a along x, b in the xy plane). A
 """
 
 from mlip_kmc.model.structure.cell import Array, minimum_image
-from mlip_kmc.model.structure.con import from_con, to_con
+from mlip_kmc.model.structure.con import from_con, moved_con, to_con
 from mlip_kmc.model.structure.constraints import fixed_atoms
 from mlip_kmc.model.structure.elements import element_of
 from mlip_kmc.model.structure.notes import Unused, unused_in
@@ -26,6 +26,7 @@ __all__ = [
     "fixed_atoms",
     "from_con",
     "minimum_image",
+    "moved_con",
     "prepare",
     "read_frames",
     "read_structure",

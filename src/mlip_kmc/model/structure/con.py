@@ -44,18 +44,52 @@ def to_con(atoms: Atoms, positions: Array | None = None, *, decimals: int | None
     Raises:
         StructureError: the cell is not restricted triclinic, or the format cannot hold the atoms.
     """
+    lengths, angles = lengths_and_angles(np.asarray(atoms.cell.array, dtype=float))
+    return _text(
+        atoms,
+        atoms.positions if positions is None else positions,
+        cell=(lengths, angles),
+        decimals=decimals,
+    )
+
+
+def moved_con(con: str, positions: Array) -> str:
+    """The `.con` text of the same atoms elsewhere; the cell's lengths and angles are the same to the last bit.
+
+    `to_con` computes them from vectors, which `from_con` computed from such: in a skewed cell that changes last digits.
+
+    Args:
+        con: text of the format.
+        positions: (N, 3) in A, in the order of the atom ids.
+
+    Raises:
+        StructureError: as of `from_con` and `to_con`.
+    """
+    frame = _last_frame(con)
+    if dict(frame.metadata).get("lattice_vectors") is not None:
+        return to_con(_from_frame(frame), positions)
+    cell = [float(length) for length in frame.cell], [float(angle) for angle in frame.angles]
+    return _text(_from_frame(frame), positions, cell=cell)
+
+
+def _text(
+    atoms: Atoms,
+    positions: Array,
+    *,
+    cell: tuple[list[float], list[float]],
+    decimals: int | None = None,
+) -> str:
     fixed = set(fixed_atoms(atoms).tolist())
-    places = np.asarray(atoms.positions if positions is None else positions, dtype=float)
+    places = np.asarray(positions, dtype=float)
     if places.shape != (len(atoms), 3) or not np.isfinite(places).all():
         raise StructureError(f"a .con file needs {len(atoms)} finite positions")
     check_masses(atoms)
-    lengths, angles = lengths_and_angles(np.asarray(atoms.cell.array, dtype=float))
     rows = zip(
         atoms.get_chemical_symbols(), places.tolist(), atoms.get_masses().tolist(), strict=True
     )
     frame = readcon.ConFrame(
-        cell=lengths,
-        angles=angles,
+        cell=cell[0],
+        angles=cell[1],
         atoms=[
             readcon.Atom(
                 symbol=symbol,

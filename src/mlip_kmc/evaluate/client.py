@@ -1,11 +1,11 @@
 """One eOn client job in a scratch directory of its own.
 
-    job = ClientJob(name="0_17", files={"pos.con": "...", "config.ini": "..."}, links={}, returns=("results.dat",),
-                    time_limit_s=600)
-    done = run_job(job)
-    done.end, done.results()["potential_energy_saddle"]
+    job = ClientJob(name="check", files={"pos.con": "...", "config.ini": "..."}, links={}, time_limit_s=600)
+    done = run_job(job, reader=texts_of("results.dat"))
+    done.end, done.found["results.dat"]
 
-Runs in a worker's thread. A cancelled job's process group is gone when `run_job` returns.
+Who wants more of the directory than texts gives a reader of its own: it looks at the client while it runs, and turns what the
+client left into typed values. Runs in a worker's thread. A cancelled job's process group is gone when `run_job` returns.
 """
 
 import contextlib
@@ -14,19 +14,20 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from mlip_kmc.ground.files import storage_errors
 from mlip_kmc.ground.programs import Finished, Program, ProgramEnd
 from mlip_kmc.ground.scratch import PLACE, make, remove
-from mlip_kmc.potential.minimum_distance import comes_too_near, too_near_in
-from mlip_kmc.search.watch import Graded, Watch, Watched, near_frames
+from mlip_kmc.potential.minimum_distance import TooNear, comes_too_near, too_near_in
 
-PROCESS_SEARCH_FILES = ("results.dat", "reactant.con", "saddle.con", "product.con", "mode.dat")
+RESULTS_FILE = "results.dat"
+Found = TypeVar("Found")
+_Read_co = TypeVar("_Read_co", covariant=True)
 # what eOn's LAMMPS worker logs when LAMMPS itself failed, as opposed to a search that went nowhere
 _EVALUATION_ERROR = re.compile(
     rb"worker reported an evaluation error|worker died during force eval|send to worker failed"
@@ -63,44 +64,97 @@ class ClientJob:
         name: unique in the run.
         files: texts to write into its directory, by name.
         links: files to link there, by name.
-        returns: files to bring back.
         time_limit_s: then it is ended; time in which its worker was stopped does not count.
         evidence: where the directory is kept if the client fails, or None.
-        watch: what gamma is watched for, or None.
-        distil: makes of the files that come back, where the job ran, those that travel; None: they travel as they are.
     """
 
     name: str
-    files: dict[str, str]
-    links: dict[str, Path]
-    returns: tuple[str, ...]
+    files: Mapping[str, str]
+    links: Mapping[str, Path]
     time_limit_s: float
     evidence: Path | None = None
-    watch: Watch | None = None
-    distil: Callable[[Mapping[str, str]], dict[str, str]] | None = None
 
 
 @dataclass(frozen=True)
-class ClientDone:
-    """What came back from one client job.
+class Ended:
+    """How a client ended.
 
     Attributes:
-        name: the job's. end: how it ended; message: more of that.
-        files: what it brought back, by name.
-        seconds: it took.
-        graded: what was seen of gamma and distances.
+        end: see `End`. message: more of that.
+        near: where atoms came nearer than they may; None where they never did.
     """
 
-    name: str
     end: End
-    files: dict[str, str] = field(default_factory=dict)
     message: str = ""
-    seconds: float = 0.0
-    graded: Graded = field(default_factory=Graded)
+    near: TooNear | None = None
 
-    def results(self) -> dict[str, float | str]:
-        """`results.dat` as a mapping: eOn writes `value key` lines."""
-        return parse_results(self.files.get("results.dat", ""))
+
+@dataclass(frozen=True)
+class ClientDone(Generic[Found]):
+    """What came of one client job.
+
+    Attributes:
+        end: how it ended; message: more of that.
+        found: what the reader made of its directory.
+        seconds: it took.
+    """
+
+    end: End
+    message: str
+    found: Found
+    seconds: float
+
+
+class Reader(Protocol[_Read_co]):
+    """Looks at a client's directory while it runs, and reads it when it has ended."""
+
+    def crossed(self) -> bool:
+        """Is there a reason to end the client now?"""
+
+    def read(self, ended: Ended) -> tuple[Ended, _Read_co]:
+        """What the client left, and how the job ended in view of that; never raises for what the client wrote."""
+
+    def explains(self, ended: Ended) -> bool:
+        """What was read tells all of this end: the directory is no further evidence."""
+
+
+@dataclass(frozen=True)
+class TextReader:
+    """Reads the texts of some files; none where the client did not do its work.
+
+    Attributes:
+        directory: the client's.
+        names: of the files.
+    """
+
+    directory: Path
+    names: tuple[str, ...]
+
+    def crossed(self) -> bool:
+        """Nothing is watched."""
+        return False
+
+    def read(self, ended: Ended) -> tuple[Ended, dict[str, str]]:
+        """The texts of those that are there, by name."""
+        return ended, texts_in(self.directory, self.names) if ended.end is End.FINISHED else {}
+
+    def explains(self, ended: Ended) -> bool:  # noqa: ARG002 - texts are those of a good end
+        """No failure."""
+        return False
+
+
+def texts_of(*names: str) -> Callable[[Path], TextReader]:
+    """A reader of these files, for `run_job`."""
+    return lambda directory: TextReader(directory, names)
+
+
+def texts_in(directory: Path, names: Iterable[str]) -> dict[str, str]:
+    """The texts of those files that are there, by name; what is no UTF-8 is replaced."""
+    return {
+        name: (directory / name).read_text(encoding="utf-8", errors="replace")
+        for name in names
+        if (directory / name).is_file()
+    }
 
 
 def parse_results(text: str) -> dict[str, float | str]:
@@ -116,18 +170,21 @@ def parse_results(text: str) -> dict[str, float | str]:
     return found
 
 
-def run_job(job: ClientJob, *, tag: str = "") -> ClientDone:
+def run_job(
+    job: ClientJob, *, reader: Callable[[Path], Reader[Found]], tag: str = ""
+) -> ClientDone[Found]:
     """Run one client job to its end; never raises for what the client does.
 
     A job that failed while this process was stopped (SIGSTOP, Slurm's suspend) is run again.
 
     Args:
         job: what to run.
+        reader: makes the reader of its directory, before the client starts.
         tag: by which `cancel_jobs` knows it; the same search, tried again, has another. Default: the job's name.
     """
     with cancellable(tag or job.name) as cancelled:
         while True:
-            done, slept = _run(job, cancelled)
+            done, slept = _run(job, reader, cancelled)
             # time limits of eOn's own ran on while everything was stopped: that is no fault of the search
             if not slept or done.end not in (End.TIMED_OUT, End.EVALUATION_ERROR, End.CRASHED):
                 return done
@@ -151,74 +208,50 @@ def cancellable(tag: str) -> Iterator[threading.Event]:
                 del _running[tag]
 
 
-def _run(job: ClientJob, cancelled: threading.Event) -> tuple[ClientDone, bool]:
-    """The job's end, and whether this process was stopped meanwhile."""
+def _run(
+    job: ClientJob, reader: Callable[[Path], Reader[Found]], cancelled: threading.Event
+) -> tuple[ClientDone[Found], bool]:
+    """What came of the job, and whether this process was stopped meanwhile."""
     started = time.monotonic()
     directory = make(job.name)
     try:
-        with storage_errors(directory, place=PLACE):
-            for name, text in job.files.items():
-                (directory / name).write_text(text, encoding="utf-8")
-            (directory / NAME_FILE).write_text(job.name, encoding="utf-8")
-            for name, target in job.links.items():
-                (directory / name).symlink_to(target)
-        watched = Watched(job.watch, directory, search=job.name) if job.watch else None
+        _lay_out(job, directory)
+        look = reader(directory)
         finished = Program.find("eonclient").run(
             [],
             cwd=directory,
             time_limit_s=job.time_limit_s,
             cancelled=cancelled,
-            look=partial(_crossed, watched, directory),
+            look=lambda: look.crossed() or comes_too_near(directory),
         )
-        end, message = _judge(job, directory, finished)
-        judged = end not in (
-            End.CANCELLED,
-            End.TIMED_OUT,
-        )  # the latter is run again: then the same will be seen, and in time
-        near = too_near_in(directory)
-        if near and judged:  # whatever became of the search after that
-            end, message = End.HALTED, str(near)
-        files = {
-            name: (directory / name).read_text(encoding="utf-8")
-            for name in job.returns
-            if end is End.FINISHED and (directory / name).is_file()
-        }
-        ended_well = parse_results(files.get("results.dat", "")).get("termination_reason") == 0
-        until = near.step if near else None
-        graded = (
-            watched.judge(files if ended_well else {}, until=until)
-            if watched and judged
-            else Graded()
-        )
-        if graded.halt:  # whatever became of the search after that
-            end, message = End.HALTED, graded.halt
-        if end is End.HALTED:
-            digest = job.watch.digest if job.watch else "0" * 64
-            near_ones = (
-                near_frames(directory, search=job.name, digest=digest)
-                if near and not graded.halt
-                else ()
-            )
-            files, graded = {}, replace(graded, halt=message, frames=(*graded.frames, *near_ones))
-        frames_tell = end is End.HALTED and job.watch is not None
-        if (
-            end not in (End.FINISHED, End.CANCELLED)
-            and not frames_tell
-            and job.evidence is not None
-        ):
+        ended, found = look.read(_ended(job, directory, finished))
+        failed = ended.end not in (End.FINISHED, End.CANCELLED)
+        if failed and job.evidence is not None and not look.explains(ended):
             _keep(directory, job.evidence)
-        files = job.distil(files) if job.distil is not None and end is End.FINISHED else files
-        done = ClientDone(
-            name=job.name,
-            end=end,
-            files=files,
-            message=message,
-            seconds=time.monotonic() - started,
-            graded=graded,
-        )
-        return done, finished.slept_s > 0
+        seconds = time.monotonic() - started
+        return ClientDone(ended.end, ended.message, found, seconds), finished.slept_s > 0
     finally:
         remove(directory)
+
+
+def _lay_out(job: ClientJob, directory: Path) -> None:
+    """Write what the client reads."""
+    with storage_errors(directory, place=PLACE):
+        for name, text in job.files.items():
+            (directory / name).write_text(text, encoding="utf-8")
+        (directory / NAME_FILE).write_text(job.name, encoding="utf-8")
+        for name, target in job.links.items():
+            (directory / name).symlink_to(target)
+
+
+def _ended(job: ClientJob, directory: Path, finished: Finished) -> Ended:
+    """How the client ended; atoms that came too near halted it, whatever became of it after that."""
+    end, message = _judge(job, directory, finished)
+    near = too_near_in(directory)
+    # what reached a time limit is run again: then the same will be seen, and in time
+    if near is not None and end not in (End.CANCELLED, End.TIMED_OUT):
+        return Ended(End.HALTED, str(near), near)
+    return Ended(end, message, near)
 
 
 def cancel_jobs(tags: Iterable[str]) -> None:
@@ -238,11 +271,6 @@ def cancel_all_jobs() -> None:
             cancelled.set()
 
 
-def _crossed(watched: Watched | None, directory: Path) -> bool:
-    """Has gamma crossed its threshold, or have atoms come too near?"""
-    return (watched is not None and watched.crossed()) or comes_too_near(directory)
-
-
 def _judge(job: ClientJob, directory: Path, finished: Finished) -> tuple[End, str]:
     """Tell a failed evaluation, a time limit, a dead client and a client that did its work apart."""
     if finished.end is ProgramEnd.CANCELLED:
@@ -260,7 +288,7 @@ def _judge(job: ClientJob, directory: Path, finished: Finished) -> tuple[End, st
 
 def _left(directory: Path, finished: Finished) -> tuple[End, str]:
     """A client that ended by itself, and whether it did its work."""
-    if finished.returncode == 0 and (directory / "results.dat").is_file():
+    if finished.returncode == 0 and (directory / RESULTS_FILE).is_file():
         return End.FINISHED, ""
     code = finished.returncode
     how = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
