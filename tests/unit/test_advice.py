@@ -38,8 +38,6 @@ NARROWER = {
     "akmc/leaving.py": RUNNING,
     "akmc/run.py --remote-workers": "run",  # only who gave it comes there
     "learning/active_set_maker.py": "potential activeset",
-    "learning/training_set.py": "potential activeset",
-    "store/manifest.py": RUNNING,
     "potential/whereabouts.py": "select, release build",
     "driver/server.py": "serve",
 }

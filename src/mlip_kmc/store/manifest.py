@@ -129,7 +129,7 @@ def _unknown_format(path: Path, found: Any) -> RunStateError:
     starts = path.parent.parent / "journal" / "starts.jsonl"
     return RunStateError(
         f"{path} has the format {found}, this mlip-kmc reads {OLDEST_FORMAT} and {FORMAT}; use the version that wrote "
-        f"it ({_version_in(starts) or f'see {starts}'}), or start anew in another --dir"
+        f"it ({_version_in(starts) or f'see {starts}'}), or start anew with `mlip-kmc run --dir`"
     )
 
 
