@@ -214,7 +214,8 @@ def test_a_run_of_another_format_is_refused_with_the_way_on(lanes, small, killed
     assert (ended.returncode, ended.one_line) == (6, True)
     assert (
         f"has the format {other}, this mlip-kmc reads {OLDEST_FORMAT} and {FORMAT}; use the version that wrote it "
-        f"(mlip-kmc {metadata.version('mlip-kmc')}), or start anew with `mlip-kmc run --dir`" in ended.stderr
+        f"(mlip-kmc {metadata.version('mlip-kmc')}), or start anew with `mlip-kmc run --dir`"
+        in ended.stderr
     )
     assert {path: path.read_bytes() for path in kept} == before
 

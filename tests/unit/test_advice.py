@@ -38,6 +38,7 @@ NARROWER = {
     "akmc/leaving.py": RUNNING,
     "akmc/run.py --remote-workers": "run",  # only who gave it comes there
     "learning/active_set_maker.py": "potential activeset",
+    "learning/training_set.py --leave-out": "potential activeset",  # only who gave it comes there
     "potential/whereabouts.py": "select, release build",
     "driver/server.py": "serve",
 }
