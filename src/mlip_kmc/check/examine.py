@@ -1,6 +1,7 @@
 """All checks in their order; what one gives to the next; nothing is written but in a directory in scratch that is removed.
 
-findings = examine(load_config("akmc.yaml"), run_dir=Path("akmc.run"), searches=4)
+Example:
+    findings = examine(load_config("akmc.yaml"), run_dir=Path("akmc.run"), searches=4)
 """
 
 import os

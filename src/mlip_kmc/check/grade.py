@@ -30,7 +30,7 @@ def level_of(gamma: float, thresholds: GammaSection) -> tuple[Level, str]:
     if not np.isfinite(gamma):
         return (
             Level.WARN,
-            "gamma is no finite number: make the active set again (mlip-kmc potential activeset)",
+            "gamma is not a finite number: make the active set again (mlip-kmc potential activeset)",
         )
     if not thresholds.reaches_select(gamma):
         return Level.OK, ""

@@ -1,6 +1,7 @@
 """One harmonic prefactor, made as the run makes them: of the lowest process that trial searches found.
 
-findings, done = prefactor(config.prefactor, potential, minimum=atoms, process=trial.processes[0], time_limit_s=1800)
+Example:
+    findings, done = prefactor(config.prefactor, potential, minimum=atoms, process=trial.processes[0], time_limit_s=1800)
 """
 
 import time

@@ -1,7 +1,8 @@
 """A few real process searches from state 0, and what they tell of the run: outcomes, barriers, cost of a KMC step, traps.
 
-trial = run_searches(config, potential, minimum, count=4, run_dir=Path("scratch/run"))
-trial.records, trial.processes
+Example:
+    trial = run_searches(config, potential, minimum, count=4, run_dir=Path("scratch/run"))
+    trial.records, trial.processes
 """
 
 from collections import Counter
@@ -209,9 +210,9 @@ def barriers(
         text,
         values=values,
         advice=(
-            f"so few searches bound nothing, a lower barrier may be missing: "
-            f"--searches {wanted} ({duration(time_s)}) is the least "
-            "that could show nine processes in ten"
+            f"too few searches to bound the number of processes; a lower barrier may be missing: "
+            f"--searches {wanted} ({duration(time_s)}) is the smallest "
+            "number that could show nine processes in ten"
         ),
     )
 
@@ -227,7 +228,7 @@ def _seen(records: Sequence[SearchRecord]) -> str:
     found, good = _tally(records)
     there = process_range(found=found, good=good)
     may = (
-        "nothing came twice, there may be any number"
+        "no process was found twice, so their number is not bounded"
         if found == good
         else f"there may be {_span(there)}"
     )
@@ -280,7 +281,11 @@ def cost(
     text += f"{counted(workers, 'worker')} (if {likely}: {_reason(confidence, there)})"
     long = not hours.low <= LONG_STEP_H
     if open_end:
-        text += "; no upper end: nothing was found twice" if found == good else "; no upper end"
+        text += (
+            "; no upper end, since no process was found twice"
+            if found == good
+            else "; no upper end"
+        )
     advice = (
         "more workers, or a confidence that costs less (docs/confidence.md)"
         if long

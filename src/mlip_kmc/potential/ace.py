@@ -1,5 +1,6 @@
 """The ACE potential as one value: files, elements, cutoff, digests, and its LAMMPS input.
 
+Example:
     potential = AcePotential.read(Path("cu.yace"))
     potential.elements, potential.cutoff_A           # ('Cu',), 5.0
     potential.knows_gamma, potential.functions       # True, {'Cu': 35}

@@ -1,10 +1,11 @@
-"""Puts a release together: the checks, the files, the manifest, and the zip, the same one from the same inputs.
+"""Builds a release: the checks, the files, the manifest, and the zip. The same inputs give the same bytes.
 
+Example:
     deployer = ProductionDeployer(load_settings(Path("release.yaml")))
     deployer.build(Path("my-run"), into=Path("."))         # release_v1.0.zip
 
-Nothing is written before the gate has passed. The time in it is SOURCE_DATE_EPOCH, the settings' date, or that of the last start
-of the run that made a step, never the clock's.
+Nothing is written before the gate has passed. The release's date is SOURCE_DATE_EPOCH, the settings' date, or that of the last
+start of the run after which a KMC step was made; it is never taken from the clock.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +35,22 @@ from mlip_kmc.report import render
 
 
 class ProductionDeployer:
-    """Builds releases."""
+    """Builds the release of a run's potential: a zip that holds the potential, its manifest, checks and report.
+
+    Attributes:
+        name: name of the zip without its suffix, as `release_v1.0`.
+        version: semantic version of the release.
+        author: its author.
+        organization: the author's organization.
+        settings: the settings that it was made with.
+
+    Example:
+        from mlip_kmc.release.package import ProductionDeployer
+        from mlip_kmc.release.settings import load_settings
+
+        deployer = ProductionDeployer(load_settings(Path("release.yaml")), on_check=print)
+        package = deployer.build(Path("my-run"), into=Path("releases"))
+    """
 
     def __init__(
         self,
@@ -43,15 +59,16 @@ class ProductionDeployer:
         on_doing: Callable[[str], None] = lambda _: None,
         on_check: Callable[[Check], None] = lambda _: None,
     ) -> None:
-        """Take note of what to do; nothing is touched yet.
+        """Check that the settings are complete; no file is touched before `build`.
 
         Args:
-            settings: of the person or the site, and of this release.
-            on_doing: called with what is done next.
-            on_check: called with every check.
+            settings: settings of the release, from `load_settings`.
+            on_doing: called with a description of each step before it begins.
+            on_check: called with each check of the gate after it was made.
 
         Raises:
-            ReleaseError: there is no version, no author, no organization, no training set, or no such check to allow.
+            ReleaseError: the version, the author, the organization or the training set is missing, or `allow` names a check that
+                does not exist.
         """
         self._identity = Identity.of(settings)
         if not settings.training_sets:
@@ -69,16 +86,16 @@ class ProductionDeployer:
         """Check the run's potential and write the package.
 
         Args:
-            run_dir: the run.
-            into: the directory that gets the zip; made if it is missing.
-            potential: the run's, where it is not any more where the run found it.
+            run_dir: the run directory; the run need not be at rest.
+            into: the directory for the zip; it is made where it is missing.
+            potential: the run's potential, where its files have been moved since the run; None: the files that the run used.
 
         Returns:
-            the zip.
+            path of the zip.
 
         Raises:
-            ReleaseError: the gate refuses, or the package is there already with another content.
-            MlipKmcError: of its kinds, where the run, the potential or the set cannot be read.
+            ReleaseError: a check of the gate failed, or a package of that version exists with other content.
+            MlipKmcError: the run, the potential or a set cannot be read.
         """
         with (
             Subject.read(run_dir, image=self.settings.image, potential=potential) as subject,
@@ -95,10 +112,16 @@ class ProductionDeployer:
         return target
 
     def finalize(self, run_dir: Path) -> Path:
-        """The last step of a run that reached its target: its release, in the run's folder `release`; one that is there stays.
+        """Build the release in `run_dir/release`; a package of that version that exists there is kept.
+
+        Args:
+            run_dir: the directory of a run that has reached its target.
+
+        Returns:
+            path of the zip.
 
         Raises:
-            MlipKmcError: as of `build`.
+            MlipKmcError: as `build`.
         """
         target = run_dir / "release" / f"{self.name}.zip"
         return target if target.is_file() else self.build(run_dir, into=target.parent)

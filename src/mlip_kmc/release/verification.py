@@ -1,20 +1,22 @@
-"""Is a package what somebody signed, and nothing else? In numbered steps; the first that fails ends it.
+"""Verification of a signed package, in numbered steps; the first step that fails ends it.
 
+Example:
     verified = verify(Path("release_v1.0.zip"), policy=Policy(signers=Path("allowed_signers")))
     verified.signer.principal, verified.manifest.version
 
- 1 package    the zip and its signature are files, of a bounded size, and the name is a release's
- 2 signature  somebody who may has signed these bytes, for this; until here nothing of the zip is looked at
- 3 archive    the zip is, field by field, one that a release's writer makes
+Steps:
+ 1 package    the zip and its signature are files of a bounded size, and the name is that of a release
+ 2 signature  an allowed signer signed these bytes, as a release; before this step the zip is not opened
+ 3 archive    every field of the zip has the value that the writer of releases gives it
  4 members    the files are exactly those of a release
- 5 digests    SHA256SUMS is of these files
- 6 manifest   it follows its schema, agrees with itself, and is of this version, the archive's time and exactly these files
- 7 potential  the potential's files belong together, are what the manifest says, and its active set sees every direction
+ 5 digests    SHA256SUMS agrees with the files
+ 6 manifest   it follows its schema, is consistent, and names this version, the time of the archive and exactly these files
+ 7 potential  the files of the potential belong together and agree with the manifest, and its active set has full rank
  8 image      the image at hand is the one that the release was made in
- 9 try        LAMMPS and python-ace give the example the manifest's energy and gamma
+ 9 try        LAMMPS and python-ace give the energy and gamma of the example as in the manifest
 
-The bytes are read once: what is verified is what is opened. Nothing is unpacked but under fixed names, into private scratch or
-an empty directory.
+The package is read once, so the verified bytes are the opened ones. Files are unpacked only under the fixed names of a release,
+into private scratch or an empty directory.
 """
 
 import hashlib

@@ -1,5 +1,6 @@
 """A run as one HTML page, and as JSON, from its directory alone.
 
+Example:
     with RunView.read(Path("my-run")) as view:
         report = collect(view, etc=Path(sys.prefix) / "etc", software={"mlip-kmc": "0.1.0"})
         html, text = render(report), report.as_json()

@@ -1,5 +1,6 @@
 """What a run has come to, in numbers: states, processes, searches, cost. Pure: records in, records out.
 
+Example:
     numbers = summarise(states=view.states, events=view.events, searches=view.searches, settings=view.settings,
                         time_s=view.numbers.time_s)
     numbers.states[0].lowest_barrier_eV, numbers.outcomes["new"]

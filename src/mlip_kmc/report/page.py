@@ -1,5 +1,6 @@
 """The page: one HTML file that asks for nothing else.
 
+Example:
     html = render(report)
 
 The same report gives the same bytes: there is no date and no random number in it.

@@ -1,5 +1,6 @@
 """Where a run is, read from its directory: from any node, touching nothing.
 
+Example:
     status = read_status(Path("my-run"))
     status.condition, status.kmc_steps, status.events_a_day
 

@@ -1,6 +1,7 @@
-"""All that the report says, as one value, and as JSON.
+"""The content of the report as one value, and as JSON.
 
-    report = collect(view, etc=Path(sys.prefix) / "etc")
+Example:
+    report = collect(view, etc=Path(sys.prefix) / "etc", software={"mlip-kmc": "0.1.0"})
     report.as_json()                 # docs/report.md describes it
 
 Reads the run directory's view and the image's own notes (`etc/parts.json`, `etc/image.json`); writes nothing.

@@ -1,5 +1,6 @@
 """The workers that run searches: a dask cluster, in this process or joined from other nodes.
 
+Example:
     with SearchCluster.local(workers=2) as cluster:
         cluster.submit(task)
         for done in cluster.wait(timeout_s=1.0):

@@ -359,7 +359,7 @@ def test_evaluators_are_judged_by_their_spread():
     unclear = speed.judge(ratio, chosen="recursive", product_ms=1, recursive_ms=1.1)
     assert (unclear.level, unclear.values["faster"]) == (Level.UNKNOWN, None)
     assert unclear.text == (
-        "which is the faster is not to be told: recursive takes 1.1 of product's time, 0.98 to 1.3 in 5 "
+        "the faster evaluator is uncertain: recursive takes 1.1 of product's time, 0.98 to 1.3 in 5 "
         "pairs, which disagree"
     )
     for middle in (
@@ -469,11 +469,17 @@ def test_four_searches_bound_nothing():
     """A divacancy: four searches found four processes, the lowest 0.828 eV; the run found fourteen, the lowest 0.477 eV."""
     few = barriers(seen(4, 4), 0.828, 0.835, 0.9, 1.1)
     assert few.level is Level.WARN
-    assert "4 processes in 4 good searches, nothing came twice, there may be any number" in few.text
+    assert (
+        "4 processes in 4 good searches, no process was found twice, so their number is not bounded"
+        in few.text
+    )
     assert (
         few.values["searches_that_bound"] == 23
     )  # five processes, the fewest that would all differ in four draws
-    assert "--searches 23 (23 s) is the least that could show nine processes in ten" in few.advice
+    assert (
+        "--searches 23 (23 s) is the smallest number that could show nine processes in ten"
+        in few.advice
+    )
     some_bad = barriers(seen(4, 4, bad=4), 0.828, 0.835, 0.9, 1.1)
     assert some_bad.values["searches_that_bound"] == 46
     more = barriers(seen(10, 20), *[0.8] * 10)
@@ -521,7 +527,7 @@ def test_the_cost_is_a_range_and_open_when_nothing_came_twice():
         "a step out of a new state takes at least 111 searches and 1.9 min with 2 workers (if at least 5 "
         "processes are equally likely: "
     )
-    assert cost.text.endswith("; no upper end: nothing was found twice")
+    assert cost.text.endswith("; no upper end, since no process was found twice")
     assert cost.advice == "--searches 23 narrows it"
     quick = trial.cost([record(k, process=0, seconds=0.081) for k in range(8)], asked, workers=1)
     assert (

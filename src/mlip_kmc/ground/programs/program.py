@@ -1,8 +1,9 @@
 """One outside program: found once, run in its own process group, ended with its children.
 
-eonclient = Program.find("eonclient")
-done = eonclient.run(["--help"], cwd=Path("."), time_limit_s=60)
-done.end, done.returncode, done.tail()
+Example:
+    eonclient = Program.find("eonclient")
+    done = eonclient.run(["--help"], cwd=Path("."), time_limit_s=60)
+    done.end, done.returncode, done.tail()
 """
 
 import contextlib

@@ -1,5 +1,6 @@
 """The events as a network: states on a line, in the order of their first visit, KMC steps as arcs between them.
 
+Example:
     figure = network(numbers, states)          # None where there is no event
 
 Arcs above lead to a state that was first visited later, arcs below back. Deterministic; bounded to the states visited most.
