@@ -281,11 +281,8 @@ def cost(
     text += f"{counted(workers, 'worker')} (if {likely}: {_reason(confidence, there)})"
     long = not hours.low <= LONG_STEP_H
     if open_end:
-        text += (
-            "; no upper end, since no process was found twice"
-            if found == good
-            else "; no upper end"
-        )
+        why = ", since no process was found twice" if found == good else ""
+        text += f"; no upper end{why}"
     advice = (
         "more workers, or a confidence that costs less (docs/confidence.md)"
         if long

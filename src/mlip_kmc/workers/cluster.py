@@ -54,7 +54,10 @@ _LOOKS = 20
 
 
 class SearchCluster:
-    """Runs tasks and hands back what came of them, in any order."""
+    """Runs tasks and hands back what came of them, in any order.
+
+    Long because tasks and workers share one lock: which tasks wait, which were sent, and who is there change together.
+    """
 
     def __init__(
         self,

@@ -137,19 +137,14 @@ class Program:
             StorageError: its output cannot be kept in `cwd`.
         """
         stdout, stderr = cwd / "stdout.txt", cwd / "stderr.txt"
-        command = [self.path, *arguments]
-        if self.guard:
-            command = [self.guard, "--pdeathsig", "KILL", "--", *command]
-        environment = {
-            name: os.environ[name] for name in (*KEPT_ENVIRONMENT, *keep) if name in os.environ
-        }
-        environment["OMP_NUM_THREADS"] = "1"
+        guard = [self.guard, "--pdeathsig", "KILL", "--"] if self.guard else []
+        kept = {name: os.environ[name] for name in (*KEPT_ENVIRONMENT, *keep) if name in os.environ}
         with _files_for(stdout, stderr) as (out, err), stdin.open("rb") as given:
             try:
                 process = subprocess.Popen(
-                    command,
+                    [*guard, self.path, *arguments],
                     cwd=cwd,
-                    env=environment,
+                    env={**kept, "OMP_NUM_THREADS": "1"},
                     stdin=given,
                     stdout=out,
                     stderr=err,
