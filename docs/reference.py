@@ -1,9 +1,17 @@
-"""Make the reference pages from the program itself: every key of the configuration, every command's --help.
+"""Make the reference pages from the program: all keys of the configuration, --help of all commands, the Python interface.
 
-containers/in-image python3 docs/reference.py     writes docs/configuration.md, docs/commands.md, docs/release-settings.md
+`just docs` runs it and writes docs/configuration.md, docs/commands.md, docs/release-settings.md and docs/python.md.
 """
 
+import ast
+import importlib
+import inspect
+import re
+import textwrap
 import typing
+from dataclasses import dataclass
+from dataclasses import field as made_by
+from enum import Enum
 from pathlib import Path
 
 import click
@@ -18,7 +26,7 @@ from mlip_kmc.release.settings import ReleaseSettings
 HERE = Path(__file__).resolve().parent
 CONFIGURATION = """# The configuration
 
-<!-- made by docs/reference.py: edit the docstrings in src/mlip_kmc/config.py -->
+<!-- made by docs/reference.py: edit the docstrings in src/mlip_kmc/config/ -->
 
 One YAML file. Unknown and duplicate keys are refused; every quantity has its unit in its name; relative paths start at the file.
 `mlip-kmc init` writes one with comments, `mlip-kmc schema` its JSON Schema for editors.
@@ -43,6 +51,22 @@ RELEASE_SETTINGS = """# The settings of a release
 [release.md](release.md) says what they are for, `mlip-kmc release schema --settings` prints their JSON Schema.
 
 {table}"""
+PYTHON = """# The Python interface
+
+<!-- made by docs/reference.py: edit the docstrings in src/mlip_kmc -->
+
+What `mlip-kmc run`, `search` and `release build` do can be done from Python, with the Python of the image:
+`apptainer exec image.sif python3 script.py`. A test runs the examples of this page (`tests/integration/test_python_page.py`).
+
+{parts}"""
+INTERFACE = {
+    "A run": ("mlip_kmc", "load_config", "inputs_of", "EonWrapper"),
+    "Results": ("mlip_kmc", "EonResult", "Status", "Minimised", "StateRecord", "Process", "Event"),
+    "A release": ("mlip_kmc.release.package", "ProductionDeployer"),
+    "Settings of a release": ("mlip_kmc.release.settings", "load_settings"),
+    "Errors": ("mlip_kmc.ground.errors", "MlipKmcError"),
+}
+"""By heading: the module to import from, and the names of its classes and functions."""
 LIMITS = (
     "`temperature_K`, `workers`, `stop.*`, `search.max_bad_in_a_row`, `search.time_limit_min`, and the checks in "
     "`structure` (`allow_small_cell`, `minimum_distance_A`)"
@@ -110,6 +134,123 @@ def release_settings():
     return RELEASE_SETTINGS.format(table=table(ReleaseSettings, "release."))
 
 
+@dataclass
+class Docstring:
+    """A docstring in its parts: the text, and by the name of a section (`Args`, `Raises`, ...) its entries or its text."""
+
+    text: str
+    entries: dict[str, dict[str, str]] = made_by(default_factory=dict)
+    texts: dict[str, str] = made_by(default_factory=dict)
+
+    @classmethod
+    def of(cls, found):
+        """That of a module, a class or a function."""
+        parts = re.split(r"^([A-Z][a-z]+):\n", inspect.getdoc(found) or "", flags=re.MULTILINE)
+        made = cls(parts[0].strip())
+        for name, following in zip(parts[1::2], parts[2::2], strict=True):
+            inside, after = re.match(r"((?:[ ]+.*\n?|\n)*)(.*)", following, re.DOTALL).groups()
+            made.text = f"{made.text}\n\n{after}".strip()
+            body = textwrap.dedent(inside).strip()
+            if name in ("Example", "Returns"):
+                made.texts[name] = body
+            else:
+                entries = re.findall(r"^([\w, ]+): (.*(?:\n .*)*)", body, re.MULTILINE)
+                made.entries[name] = {key: " ".join(about.split()) for key, about in entries}
+        return made
+
+
+HEADINGS = {"Attributes": "", "Args": "Arguments:\n\n", "Raises": "Raises:\n\n"}
+
+
+def in_markdown(docstring):
+    """A docstring as Markdown; the example as a block of Python, at the end."""
+    yield " ".join(docstring.text.split()) if "\n\n" not in docstring.text else docstring.text
+    for name, heading in HEADINGS.items():
+        if name == "Raises" and "Returns" in docstring.texts:
+            yield f"Returns: {' '.join(docstring.texts['Returns'].split())}"
+        if entries := docstring.entries.get(name):
+            yield heading + "\n".join(f"- `{key}`: {about}" for key, about in entries.items())
+    if "Example" in docstring.texts:
+        yield f"```python\n{docstring.texts['Example']}\n```"
+
+
+def signature_of(function, name):
+    """`name(arguments) -> result` as its source has it, without `self`."""
+    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    given = [ast.unparse(one) for one in node.args.args if one.arg not in ("self", "cls")]
+    if node.args.kwonlyargs:
+        given.append("*")
+    for one, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        given.append(ast.unparse(one) + (f" = {ast.unparse(default)}" if default else ""))
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns and name[0].islower() else ""
+    text = f"{name}({', '.join(given)}){returns}"
+    if len(text) > 100:
+        text = f"{name}(\n" + "".join(f"    {one},\n" for one in given) + f"){returns}"
+    return f"```text\n{text}\n```"
+
+
+def fields_of(found):
+    """(name, type) of a dataclass' fields, as its source has them."""
+    node = ast.parse(textwrap.dedent(inspect.getsource(found))).body[0]
+    return [
+        (item.target.id, ast.unparse(item.annotation))
+        for item in node.body
+        if isinstance(item, ast.AnnAssign)
+    ]
+
+
+def about_class(found, name):
+    """The entry of a class: its docstring, its fields or its constructor, its public methods and properties."""
+    docstring = Docstring.of(found)
+    types = dict(fields_of(found)) if "__dataclass_fields__" in vars(found) else {}
+    attributes = docstring.entries.get("Attributes", {})
+    docstring.entries["Attributes"] = {
+        f"{key}: {types[key]}" if key in types else key: about for key, about in attributes.items()
+    }
+    if issubclass(found, Enum):
+        docstring.text += f" Values: {', '.join(f'`{one.name}` (`{one.value}`)' for one in found)}."
+    yield from in_markdown(docstring)
+    if "__init__" in vars(found) and not types:
+        yield signature_of(found.__init__, name)
+        yield from in_markdown(Docstring.of(found.__init__))
+    for key, method in vars(found).items():
+        if key.startswith("_") or not (inspect.isfunction(method) or isinstance(method, property)):
+            continue
+        yield f"#### {name}.{key}"
+        if inspect.isfunction(method):
+            yield signature_of(method, key)
+        yield from in_markdown(Docstring.of(method))
+
+
+def about_errors():
+    """The errors, one a row, with the exit codes of the commands that end with them."""
+    errors = importlib.import_module("mlip_kmc.ground.errors")
+    rows = ["| error | exit code | |", "| --- | --- | --- |"]
+    for name, found in vars(errors).items():
+        if inspect.isclass(found) and issubclass(found, errors.MlipKmcError):
+            about = " ".join(Docstring.of(found).text.split())
+            rows.append(f"| `{name}` | {found.exit_code} | {about} |")
+    return "\n".join(rows)
+
+
+def python():
+    """The page of the Python interface."""
+    parts = list(in_markdown(Docstring.of(importlib.import_module("mlip_kmc"))))
+    for heading, (place, *names) in INTERFACE.items():
+        parts += [f"## {heading}", f"```python\nfrom {place} import {', '.join(names)}\n```"]
+        for name in names:
+            found = getattr(importlib.import_module(place), name)
+            if heading == "Errors":
+                parts.append(about_errors())
+                continue
+            parts.append(f"### {name}")
+            if inspect.isclass(found):
+                parts += about_class(found, name)
+            else:
+                parts += [signature_of(found, name), *in_markdown(Docstring.of(found))]
+    return PYTHON.format(parts="\n\n".join(parts) + "\n")
+
+
 def help_of(command, name):
     """--help, 100 columns wide."""
     command._help_option = None  # noqa: SLF001 - click keeps the first call's, which a test may have made with other names
@@ -136,3 +277,4 @@ if __name__ == "__main__":
     (HERE / "configuration.md").write_text(configuration(), encoding="utf-8")
     (HERE / "commands.md").write_text(commands(), encoding="utf-8")
     (HERE / "release-settings.md").write_text(release_settings(), encoding="utf-8")
+    (HERE / "python.md").write_text(python(), encoding="utf-8")

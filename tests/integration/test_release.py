@@ -16,10 +16,10 @@ from ase.io import read
 
 from mlip_kmc.learning.active_set_maker import active_set_bytes, make_active_set
 from mlip_kmc.release.archive import packed
+from mlip_kmc.release.contents import sums_of
 from mlip_kmc.release.gate import CHECKS
 from mlip_kmc.release.manifest import ProductionManifest
 from mlip_kmc.release.members import MANIFEST, MEMBERS, SUMS, TRAINING
-from mlip_kmc.release.package import sums_of
 from mlip_kmc.release.signature import NAMESPACE, sign
 from mlip_kmc.release.verification import STEPS
 from mlip_kmc.report.words import scientific

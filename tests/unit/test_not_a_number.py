@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from mlip_kmc.check import estimates, minimum, speed, trial
+from mlip_kmc.check import estimates, minimum, speed, thermal, trial
 from mlip_kmc.check.findings import Level
 from mlip_kmc.check.grade import level_of
 from mlip_kmc.config import GammaSection
@@ -297,9 +297,9 @@ def test_checks_of_speed_and_of_what_a_step_costs():
 def test_checks_of_barriers_and_of_the_thermal_window():
     found = estimates.thermal_barriers([0.5, NAN], [0.5, 0.6], kT_eV=0.04, window_kT=20)
     assert found.hidden == 1
-    assert trial.window(found, 20, found_count=2, beyond=0).level is Level.WARN
+    assert thermal.window(found, 20, found_count=2, beyond=0).level is Level.WARN
     nothing = estimates.Barriers(lowest_kT=NAN, gap_kT=NAN, lowest_back_kT=NAN, hidden=0)
-    assert trial.flicker(nothing, superbasins=False, window_kT=20).level is Level.WARN
+    assert thermal.flicker(nothing, superbasins=False, window_kT=20).level is Level.WARN
 
 
 def test_thresholds_of_gamma():

@@ -2,10 +2,12 @@
 
     verify()                                # ProgramError where eOn is not the one that the changes were made for
     config = eon_config(run / "eon")
-    states = state_list(run / "eon", config=config)
+    states = StateList(run / "eon", config=config)
 
 eOn has no interface for some of what a durable run needs, so classes are derived, and a few names are replaced. Each change holds
 for the source that it was made for: `ADAPTED` names the functions it replaces or rests on, with the digest of their source.
+
+Long because all changes to eOn stand in one file, with the digests of the functions that they hold for.
 """
 
 import hashlib

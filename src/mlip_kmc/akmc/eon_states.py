@@ -59,8 +59,14 @@ class EonStates:
         self._superbasins: Any = None
         self._leaving = Leaving()
 
-    def begin(self) -> None:
-        """Take up eOn's superbasins; after a change of temperature, not before."""
+    def begin(self, *, at_new_temperature: bool = False) -> None:
+        """Take up eOn's superbasins; rates of another temperature are replaced first.
+
+        Raises:
+            ConfigError: eOn's equilibrium rates were made at the old temperature.
+        """
+        if at_new_temperature:
+            self._at_new_temperature()
         self._superbasins = superbasin_scheme(self._list, config=self._config)
 
     def place(self, state: int, *, previous: int) -> "EonPlace":
@@ -120,13 +126,10 @@ class EonStates:
         """All of it is safe."""
         self._list.touched.clear()
 
-    def at_new_temperature(self) -> None:
+    def _at_new_temperature(self) -> None:
         """New rates for every known process, and confidence from zero.
 
         Repeats were counted for the processes within the old temperature's thermal window.
-
-        Raises:
-            ConfigError: eOn's equilibrium rates were made at the old one.
         """
         if self._config.akmc_eq_rate > 0:
             raise ConfigError(

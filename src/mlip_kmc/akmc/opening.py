@@ -5,6 +5,7 @@ server = open_server(config, directory=directory, checkpoints=checkpoints, clust
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,26 +67,14 @@ def open_server(
         seed=config.seed,
         spool=spool,
     )
-    if "temperature_K" in changes:
-        states.at_new_temperature()
-    states.begin()
-    template = JobTemplate(
-        files=setup.job_files,
-        links=setup.job_links,
-        time_limit_s=config.search.time_limit_min * 60,
-        evidence=evidence,
-        watch=setup.watch,
-    )
+    states.begin(at_new_temperature="temperature_K" in changes)
+    template = _template(config, setup, evidence)
+    desk = _desk(config, setup, cluster, template)
     return Server(
         config,
         setup=setup,
         states=states,
-        queue=SearchQueue(
-            cluster=cluster,
-            template=template,
-            spool=spool,
-            desk=_desk(config, setup, cluster, template),
-        ),
+        queue=SearchQueue(cluster=cluster, template=template, spool=spool, desk=desk),
         ledger=Ledger.read(
             checkpoints,
             numbers=numbers,
@@ -97,6 +86,17 @@ def open_server(
         changes=changes,
         after_commit=partial(prune, evidence, limit_MB=config.retention.evidence_MB),
         searches=searches,
+    )
+
+
+def _template(config: Config, setup: Setup, evidence: Path) -> JobTemplate:
+    """What all searches of the run have in common."""
+    return JobTemplate(
+        files=setup.job_files,
+        links=setup.job_links,
+        time_limit_s=config.search.time_limit_min * 60,
+        evidence=evidence,
+        watch=setup.watch,
     )
 
 

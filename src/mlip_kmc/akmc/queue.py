@@ -10,27 +10,22 @@ on the number of workers. A finished search that waits for a slower one is spool
 was running.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from mlip_kmc.akmc.prefactors import PrefactorDesk
+from mlip_kmc.akmc.spool import Spool
 from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
-from mlip_kmc.ground.files import make_directory, write_durably
+from mlip_kmc.ground.files import make_directory
 from mlip_kmc.search.hessian import HessianOutcome
 from mlip_kmc.search.outcome import SearchOutcome
-from mlip_kmc.search.outcome_file import DamagedOutcomeError, from_bytes, to_bytes
 from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch
 from mlip_kmc.workers.task import Task, TaskOutcome
 
-_SPOOLED = re.compile(r"^\d+_\d+\.(json|job)$")
-_HALF = re.compile(r"^\..*\.tmp$")
-_SPOOLED_ENDS = (End.FINISHED, End.HALTED)
-"""What is a search's own result, the same wherever and whenever it runs; nothing else is ever registered."""
 _NO_RESULT = {
     End.EVALUATION_ERROR: "the potential could not be evaluated in search {name}: {message}",
     End.CRASHED: "the eOn client died twice in search {name}: {message}",
@@ -98,7 +93,6 @@ class SearchQueue:
 
     Attributes:
         busy_s: of all searches that came back, where they ran.
-        damage: spooled outcomes that could not be used, one line each.
         discarded: searches that were started and are not wanted any more.
     """
 
@@ -120,13 +114,12 @@ class SearchQueue:
         """
         self._cluster = cluster
         self._template = template
-        self._spool = make_directory(spool)
+        self._spool = Spool(make_directory(spool))
         self._desk = desk
         self._tasks: dict[str, SearchTask] = {}
         self._finished: dict[str, SearchOutcome] = {}
         self._retried: set[str] = set()
         self.busy_s = 0.0
-        self.damage: list[str] = []
         self.discarded = 0
 
     def cancel(self, state: int) -> None:
@@ -153,7 +146,7 @@ class SearchQueue:
         """
         for start in starts:
             task = self._tasks[start.name] = self._task(start, reactant_con)
-            spooled = self._unspool(start.name)
+            spooled = self._spool.read(start.name)
             if spooled is not None:
                 self._finished[start.name] = spooled
             else:
@@ -247,8 +240,13 @@ class SearchQueue:
         self._desk.ask(
             outcome.name, outcome.found, reactant_con=self._tasks[outcome.name].reactant_con
         )
-        self._keep(self._finished[outcome.name])
+        self._spool.keep(self._finished[outcome.name])
         return False
+
+    @property
+    def damage(self) -> list[str]:
+        """Spooled outcomes that could not be used, one line each."""
+        return self._spool.damage
 
     @property
     def pending(self) -> list[str]:
@@ -256,16 +254,12 @@ class SearchQueue:
         return list(self._tasks)
 
     def forget(self, names: list[str]) -> None:
-        """Drop spooled results of searches that are committed, or no longer wanted."""
-        for name in names:
-            for suffix in ("json", "job"):
-                (self._spool / f"{name}.{suffix}").unlink(missing_ok=True)
+        """Drop spooled files of searches that are committed, or no longer wanted."""
+        self._spool.forget(names)
 
     def keep_spooled(self, wanted: Callable[[str], bool]) -> None:
-        """Drop every spooled file of a search that is not wanted (left over by a stop or a step), and what a kill left half."""
-        for path in self._spool.iterdir():
-            if _HALF.match(path.name) or (_SPOOLED.match(path.name) and not wanted(path.stem)):
-                path.unlink(missing_ok=True)
+        """Drop every spooled file of a search that is not wanted, and what a kill left half."""
+        self._spool.keep_only(wanted)
 
     def _accept(self, done: TaskOutcome) -> None:
         self.busy_s += done.seconds
@@ -286,20 +280,4 @@ class SearchQueue:
         if done.end is End.KILLED_WORKERS:
             keep_inputs(self._tasks[done.name].job, done.message)
         if not self.ready:
-            self._keep(done)
-
-    def _keep(self, outcome: SearchOutcome) -> None:
-        """On the disk, until its turn has come; what is no result of its own is made again after a stop."""
-        if outcome.end in _SPOOLED_ENDS:
-            write_durably(self._spool / f"{outcome.name}.json", to_bytes(outcome))
-
-    def _unspool(self, name: str) -> SearchOutcome | None:
-        path = self._spool / f"{name}.json"
-        if not path.is_file():
-            return None
-        try:
-            outcome = from_bytes(path.read_bytes())
-        except (OSError, DamagedOutcomeError):
-            self.damage.append(f"the finished search {name} ({path}) was damaged; it is made again")
-            return None
-        return outcome if outcome is not None and outcome.end in _SPOOLED_ENDS else None
+            self._spool.keep(done)

@@ -1,7 +1,8 @@
-"""What a run is made of, its identity, and how one differs from another.
+"""The setup of a run: all that determines its trajectory, the digest of it, and the differences between two setups.
 
-setup = Setup(facts={"seed": 1, ...}, pos_con=..., config_ini=..., minimised=..., job_files={}, job_links={})
-setup.identity                                   # the same for the same trajectory
+Example:
+    identity_of({"seed": 1, "confidence.value": 0.99})     # equal for equal trajectories
+    changed({"seed": 1}, {"seed": 2})                      # {'seed': (1, 2)}
 """
 
 from collections.abc import Mapping
@@ -17,17 +18,18 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run is made of, besides its configuration.
+    """The inputs of a run besides its configuration.
 
     Attributes:
-        facts: everything that decides the trajectory, by dotted key.
-        inputs: what the report says of potential and structure: `structure_file`, `potential_file`, `potential_sha256`.
+        facts: all settings that determine the trajectory, by dotted key.
+        inputs: names and digests of potential and structure, for the report (`structure_file`,
+            `potential_file`, `potential_sha256`).
         pos_con: `.con` text of state 0.
         config_ini: eOn's options.
         minimised: the report on state 0.
-        job_files, job_links: of every search directory.
-        watch: what gamma is watched for; None where it is unknown.
-        hessian_files: texts of the directory of a Hessian's job; None where all processes have the same prefactor.
+        job_files, job_links: text files and links in the directory of each search.
+        watch: thresholds and files for watching gamma; None where gamma is unknown.
+        hessian_files: text files in the directory of a Hessian job; None where prefactors are constant.
     """
 
     facts: dict[str, Any]
@@ -47,7 +49,7 @@ class Setup:
 
 
 def difference(facts: Mapping[str, Any], *, wanted: dict[str, Any]) -> str:
-    """How what the present epoch was made of differs from what is wanted now, in words."""
+    """The differences between the settings of the present epoch and the wanted ones, in words."""
     found = changed(facts, wanted)
     return "; ".join(
         f"{key} was {_shown(old)}, is {_shown(new)}" for key, (old, new) in found.items()

@@ -1,8 +1,9 @@
 """The main job: adaptive kinetic Monte Carlo in a run directory, started or continued.
 
-config = load_config("akmc.yaml")
-potential, structure = inputs_of(config)
-result = EonWrapper(config, run_dir=Path("run")).run_akmc(potential, structure)
+Example:
+    config = load_config("akmc.yaml")
+    potential, structure = inputs_of(config)
+    result = EonWrapper(config, run_dir=Path("my-run")).run_akmc(potential, structure)
 """
 
 import threading
@@ -22,7 +23,17 @@ class EonWrapper:
     """Runs eOn's adaptive kinetic Monte Carlo in one run directory.
 
     Attributes:
-        config: the run's. run_dir: where it lives.
+        stop: a `threading.Event`. After `stop.set()` (from a signal handler or another thread) `run_akmc` cancels the running
+            searches and returns with `Status.MORE_TO_DO`.
+        drain: a `threading.Event`. After `drain.set()` no search is submitted; `run_akmc` registers the running searches that
+            end within `grace_s` and then returns with `Status.MORE_TO_DO`.
+        starting: true while state 0 is being prepared; no generation is committed yet.
+
+    Example:
+        wrapper = EonWrapper(config, run_dir=Path("my-run"))
+        result = wrapper.search(potential, structure, count=6)
+        for process in result.states[0].processes:
+            print(f"{process.barrier:.3f} eV, {process.rate:.2e} per s, found {process.repeats + 1} times")
     """
 
     def __init__(
@@ -35,15 +46,15 @@ class EonWrapper:
         grace_s: float = 60.0,
         needs_room: bool = True,
     ) -> None:
-        """Take note of what to do; nothing is touched yet.
+        """Store the arguments; the run directory is not touched before `run_akmc` or `search`.
 
         Args:
             config: the run's configuration.
-            run_dir: where the run lives; made if it is missing, continued if it holds one.
-            on_progress: called after every tick.
-            remote: searches run on workers that join; None: in this process.
-            grace_s: see `drain`.
-            needs_room: for days; a few searches whose directory is thrown away do with less.
+            run_dir: the run directory. It is made where it is missing, and continued where it holds a run.
+            on_progress: called after every tick (a few times a second).
+            remote: searches run on workers that join from other processes or nodes; None: on workers of this process.
+            grace_s: time that running searches have to end after `drain`, s.
+            needs_room: whether the start requires the free space of a run of days (50 MB).
         """
         self.config = config
         self.run_dir = run_dir
@@ -69,34 +80,40 @@ class EonWrapper:
         return self._signals.starting
 
     def run_akmc(self, potential: Potential, structure: Atoms) -> EonResult:
-        """Start or continue the run; come back when it is done, paused, or failed.
+        """Start or continue the run, until it is done, stopped or halted.
+
+        The structure is minimised first. Then the run goes on until a limit of the section `stop` is reached, `stop` or `drain`
+        is set, or the potential extrapolates. The same call with the same directory continues it.
 
         Args:
-            potential: evaluated by LAMMPS (ACE) or eOn (built-in).
-            structure: positions in A; minimised first.
+            potential: evaluated by LAMMPS (ACE), by eOn (built-in), or by the driver (any ASE calculator).
+            structure: N atoms, positions and cell in A, periodic in all three directions.
 
         Returns:
-            the whole run so far, also exported to `run_dir/results`.
+            the whole run so far, which is also exported to `run_dir/results`.
 
         Raises:
-            MlipKmcError: one of its kinds, with one line and an exit code.
+            RunStateError: another process works in the run directory, or it belongs to another configuration or structure.
+            StructureError: the structure does not fit the potential, or does not minimise to a minimum.
+            SearchesFailedError: `search.max_bad_in_a_row` bad searches in a row, or a search whose client failed twice.
+            MlipKmcError: any other failure, with one line of text and an exit code.
         """
         return self._run.go(potential, structure)
 
     def search(self, potential: Potential, structure: Atoms, *, count: int) -> EonResult:
-        """Process searches of the present state, and no KMC step.
+        """Make process searches of the present state, and no KMC step.
 
-        They are the run's own first searches: `run_akmc` in the same directory goes on from them.
+        They are the first searches of the run itself: `run_akmc` in the same directory continues from them.
 
         Args:
-            potential: evaluated by LAMMPS (ACE) or eOn (built-in).
-            structure: positions in A; minimised first.
-            count: how many in all; what is there already counts.
+            potential: as for `run_akmc`.
+            structure: as for `run_akmc`.
+            count: number of searches of the present state in all; those that are registered already count.
 
         Returns:
-            the whole run so far, also exported to `run_dir/results`.
+            the whole run so far, which is also exported to `run_dir/results`.
 
         Raises:
-            MlipKmcError: one of its kinds, with one line and an exit code.
+            MlipKmcError: as `run_akmc`.
         """
         return self._run.go(potential, structure, searches=count)

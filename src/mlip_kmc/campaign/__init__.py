@@ -1,1 +1,1 @@
-"""Explore, select, label, refit, refresh: a potential that is made better until it holds."""
+"""Campaigns: explore, select, label, refit and refresh in turn, until a potential no longer extrapolates."""

@@ -1,5 +1,6 @@
 """What can be known before a run of days: checks of parts, disk, potential, structure, speed and searches, in about a minute.
 
+Example:
     findings = examine(load_config("akmc.yaml"), run_dir=Path("akmc.run"), searches=4)
     exit_code_of(findings)
 

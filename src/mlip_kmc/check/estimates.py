@@ -1,5 +1,6 @@
 """From a few searches to many: how many a state takes, and how long. Pure: numbers in, numbers out.
 
+Example:
     expected_searches("old", processes=12, confidence=0.99)      # 135: good ones, of 12 equally likely processes
     process_range(found=4, good=4)                               # Range(low=4, high=None): nothing came twice
 

@@ -1,10 +1,12 @@
 """All checks in their order; what one gives to the next; nothing is written but in a directory in scratch that is removed.
 
-findings = examine(load_config("akmc.yaml"), run_dir=Path("akmc.run"), searches=4)
+Example:
+    findings = examine(load_config("akmc.yaml"), run_dir=Path("akmc.run"), searches=4)
 """
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ase import Atoms
@@ -21,7 +23,7 @@ from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import Prepared, to_con
-from mlip_kmc.potential import DrivenPotential, Potential, ace_of
+from mlip_kmc.potential import AcePotential, DrivenPotential, Potential, ace_of
 
 BUSY = 1.2
 """Load by processor above which something else takes part of what is timed."""
@@ -144,81 +146,138 @@ def _evaluate(
         for name in ("energy", "forces", "minimum", "gamma", "force call", "searches"):
             book.attempt(name, lambda: ([], True), needs=both)
         return
-    atoms, lammps, ace = prepared.atoms, folder / "lammps", ace_of(potential)
-    book.attempt(
-        "files",
-        lambda: gradient.files(atoms, potential, gamma=config.gamma),
-        doing="comparing the potential's files",
-    )
-    start = book.attempt(
-        "energy", lambda: gradient.energy(atoms, potential), doing="evaluating the structure"
-    )
-    usable = {"an energy": start}
-    shaken = book.attempt(
-        "forces",
-        lambda: gradient.gradient(atoms, potential),
-        needs=usable,
-        doing="forces against differences of the energy",
-    )
-    if ace is not None:
-        book.attempt(
-            "python-ace",
-            lambda: gradient.agreement(atoms, ace, _there(shaken)),
-            needs={"forces": shaken},
+    here = _Subject(book, config, prepared.atoms, potential, folder)
+    here.files()
+    start = here.energy()
+    here.forces(start)
+    relaxed = here.minimum(start)
+    graded = here.gamma(start, relaxed)
+    here.active_set(start, relaxed)
+    here.speed(start)
+    if searches > 0:
+        _search(book, config, potential, relaxed, searches=searches, folder=folder, gamma=graded)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A structure with its potential: what the checks of energies, forces, the minimum, gamma and speed look at.
+
+    Attributes:
+        book: gets the findings. config: the run's.
+        atoms: restricted triclinic. potential: the run's; served, where it is driven. folder: scratch.
+    """
+
+    book: Notebook
+    config: Config
+    atoms: Atoms
+    potential: Potential
+    folder: Path
+
+    @property
+    def ace(self) -> AcePotential | None:
+        return ace_of(self.potential)
+
+    @property
+    def lammps(self) -> Path:
+        """Where LAMMPS runs."""
+        return self.folder / "lammps"
+
+    def files(self) -> None:
+        self.book.attempt(
+            "files",
+            lambda: gradient.files(self.atoms, self.potential, gamma=self.config.gamma),
+            doing="comparing the potential's files",
         )
-    relaxed = book.attempt(
-        "minimum",
-        lambda: minimum.minimum(
-            atoms,
-            potential,
-            evidence=folder / "evidence",
-            allow_unknown_stability=config.structure.allow_unknown_stability,
-        ),
-        needs=usable,
-        doing="minimising, as the run will",
-    )
-    where, energy_eV = _where(atoms, relaxed, start.energy_eV if start else 0.0)
-    graded = book.attempt(
-        "gamma",
-        lambda: grade(
-            where,
-            ace or potential,
-            where="the minimum" if relaxed else "the structure as given",
-            energy_eV=energy_eV,
-            folder=lammps,
-            thresholds=config.gamma,
-        ),
-        needs=usable,
-    )
-    if ace is not None and ace.knows_gamma:
-        section = config.potential
+
+    def energy(self) -> Evaluation | None:
+        return self.book.attempt(
+            "energy",
+            lambda: gradient.energy(self.atoms, self.potential),
+            doing="evaluating the structure",
+        )
+
+    def forces(self, start: Evaluation | None) -> None:
+        """Against differences of the energy, and against python-ace."""
+        shaken = self.book.attempt(
+            "forces",
+            lambda: gradient.gradient(self.atoms, self.potential),
+            needs={"an energy": start},
+            doing="forces against differences of the energy",
+        )
+        ace = self.ace
+        if ace is not None:
+            self.book.attempt(
+                "python-ace",
+                lambda: gradient.agreement(self.atoms, ace, _there(shaken)),
+                needs={"forces": shaken},
+            )
+
+    def minimum(self, start: Evaluation | None) -> tuple[Atoms, Minimised] | None:
+        return self.book.attempt(
+            "minimum",
+            lambda: minimum.minimum(
+                self.atoms,
+                self.potential,
+                evidence=self.folder / "evidence",
+                allow_unknown_stability=self.config.structure.allow_unknown_stability,
+            ),
+            needs={"an energy": start},
+            doing="minimising, as the run will",
+        )
+
+    def gamma(
+        self, start: Evaluation | None, relaxed: tuple[Atoms, Minimised] | None
+    ) -> float | None:
+        """The largest gamma in the minimum; in the structure as given where there is no minimum."""
+        where, energy_eV = _where(self.atoms, relaxed, start.energy_eV if start else 0.0)
+        return self.book.attempt(
+            "gamma",
+            lambda: grade(
+                where,
+                self.ace or self.potential,
+                where="the minimum" if relaxed else "the structure as given",
+                energy_eV=energy_eV,
+                folder=self.lammps,
+                thresholds=self.config.gamma,
+            ),
+            needs={"an energy": start},
+        )
+
+    def active_set(self, start: Evaluation | None, relaxed: tuple[Atoms, Minimised] | None) -> None:
+        """What the active set rests on, and whether gamma rises outside of it."""
+        ace, section = self.ace, self.config.potential
+        if ace is None or not ace.knows_gamma:
+            return
         training = section.training if isinstance(section, AcePotentialSection) else None
-        book.attempt(
+        where = relaxed[0] if relaxed else self.atoms
+        self.book.attempt(
             "active set",
             lambda: sight.rests_on(ace, training),
             doing="what the active set rests on",
         )
-        book.attempt(
+        self.book.attempt(
             "eyesight",
-            lambda: sight.eyesight(where, ace, thresholds=config.gamma),
-            needs=usable,
+            lambda: sight.eyesight(where, ace, thresholds=self.config.gamma),
+            needs={"an energy": start},
             doing="gamma outside of the training set",
         )
-    book.attempt(
-        "force call",
-        lambda: speed.force_call(atoms, potential, folder=lammps),
-        needs=usable,
-        doing="timing force calls",
-    )
-    if ace is not None:
-        book.attempt(
-            "evaluator",
-            lambda: speed.evaluators(atoms, ace, folder=lammps),
-            needs=usable,
-            doing="timing LAMMPS' evaluators by turns",
+
+    def speed(self, start: Evaluation | None) -> None:
+        """Seconds of a force call, and of each of LAMMPS' evaluators."""
+        self.book.attempt(
+            "force call",
+            lambda: speed.force_call(self.atoms, self.potential, folder=self.lammps),
+            needs={"an energy": start},
+            doing="timing force calls",
         )
-    if searches > 0:
-        _search(book, config, potential, relaxed, searches=searches, folder=folder, gamma=graded)
+        ace = self.ace
+        if ace is not None:
+            self.book.attempt(
+                "evaluator",
+                lambda: speed.evaluators(self.atoms, ace, folder=self.lammps),
+                needs={"an energy": start},
+                doing="timing LAMMPS' evaluators by turns",
+            )
 
 
 def _where(

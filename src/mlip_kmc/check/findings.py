@@ -1,7 +1,8 @@
 """What a check found: one line, its level, its numbers, and what to do about it.
 
-finding = Finding("scratch", Level.WARN, "64 MB in /tmp", advice="bind a larger one", values={"free_MB": 63.1})
-report((finding,), config=Path("akmc.yaml"))["exit_code"]          # 0: a warning does not fail
+Example:
+    finding = Finding("scratch", Level.WARN, "64 MB in /tmp", advice="bind a larger one", values={"free_MB": 63.1})
+    report((finding,), config=Path("akmc.yaml"))["exit_code"]          # 0: a warning does not fail
 """
 
 import math

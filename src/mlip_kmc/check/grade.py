@@ -30,7 +30,7 @@ def level_of(gamma: float, thresholds: GammaSection) -> tuple[Level, str]:
     if not np.isfinite(gamma):
         return (
             Level.WARN,
-            "gamma is no finite number: make the active set again (mlip-kmc potential activeset)",
+            "gamma is not a finite number: make the active set again (mlip-kmc potential activeset)",
         )
     if not thresholds.reaches_select(gamma):
         return Level.OK, ""
@@ -72,44 +72,47 @@ def grade(
         or potential.active_set is None
         or potential.basis is None
     ):
-        why = (
-            "only ACE potentials have it"
-            if not isinstance(potential, AcePotential)
-            else "no .yaml and .asi beside the .yace"
-        )
-        return [
-            Finding(
-                "gamma",
-                Level.UNKNOWN,
-                why,
-                values={"largest_gamma": None},
-                advice=(
-                    "make the active set (mlip-kmc potential activeset) and name it in potential.active_set"
-                    if isinstance(potential, AcePotential)
-                    else ""
-                ),
-            )
-        ], None
+        return [_unknown(potential)], None
     gamma, energy = Extrapolation.read(
         basis=potential.basis, active_set=potential.active_set
     ).graded(atoms)
     off = abs(energy - energy_eV) / len(atoms)
     if not off <= _SAME_EV_PER_ATOM:
-        return [
-            Finding(
-                "gamma",
-                Level.FAIL,
-                f"{potential.basis.name} is of another potential: energies differ by {off:.1e} eV an atom",
-                advice="bring the .yaml and .asi that belong to the .yace",
-                exit_code=PotentialError.exit_code,
-                values={"largest_gamma": None, "energy_difference_eV_per_atom": off},
-            )
-        ], None
-    largest = float(gamma.max())
-    level, advice = level_of(largest, thresholds)
+        return [_of_another(potential.basis, off)], None
     lammps = largest_gamma(
         atoms, basis=potential.basis, active_set=potential.active_set, folder=folder
     )
+    return [_graded(gamma, lammps, where=where, thresholds=thresholds)], float(gamma.max())
+
+
+def _unknown(potential: Potential) -> Finding:
+    ace = isinstance(potential, AcePotential)
+    return Finding(
+        "gamma",
+        Level.UNKNOWN,
+        "no .yaml and .asi beside the .yace" if ace else "only ACE potentials have it",
+        values={"largest_gamma": None},
+        advice="make the active set (mlip-kmc potential activeset) and name it in potential.active_set"
+        if ace
+        else "",
+    )
+
+
+def _of_another(basis: Path, off_eV_per_atom: float) -> Finding:
+    return Finding(
+        "gamma",
+        Level.FAIL,
+        f"{basis.name} is of another potential: energies differ by {off_eV_per_atom:.1e} eV an atom",
+        advice="bring the .yaml and .asi that belong to the .yace",
+        exit_code=PotentialError.exit_code,
+        values={"largest_gamma": None, "energy_difference_eV_per_atom": off_eV_per_atom},
+    )
+
+
+def _graded(gamma: Array, lammps: float, *, where: str, thresholds: GammaSection) -> Finding:
+    """Gamma of each atom by python-ace, judged; the largest one by LAMMPS must be the same."""
+    largest = float(gamma.max())
+    level, advice = level_of(largest, thresholds)
     values: dict[str, Value] = {
         "largest_gamma": largest,
         "mean_gamma": float(gamma.mean()),
@@ -125,17 +128,15 @@ def grade(
         )
     text = f"at most {plain(largest)} in {where} (atom {int(gamma.argmax())} from 0; mean {plain(gamma.mean(), digits=2)})"
     if thresholds.reaches_halt(largest):
-        return [
-            Finding(
-                "gamma",
-                Level.FAIL,
-                text,
-                values=values,
-                exit_code=EXIT_HALTED,
-                advice=f"{advice}; the run would halt before any search",
-            )
-        ], largest
-    return [Finding("gamma", level, text, advice=advice, values=values)], largest
+        return Finding(
+            "gamma",
+            Level.FAIL,
+            text,
+            values=values,
+            exit_code=EXIT_HALTED,
+            advice=f"{advice}; the run would halt before any search",
+        )
+    return Finding("gamma", level, text, advice=advice, values=values)
 
 
 def grade_saddles(

@@ -66,9 +66,9 @@ def _stability(lowest: float | None) -> Finding:
         return Finding(
             "stability",
             Level.WARN,
-            "it could not be told whether it is a minimum, which "
+            "it is unknown whether it is a minimum, which "
             "structure.allow_unknown_stability lets pass",
-            advice="rates out of a saddle mean nothing",
+            advice="rates out of a saddle have no meaning",
             values=values,
         )
     soft = not lowest >= SOFT_EV_PER_A2

@@ -63,7 +63,7 @@ def processor() -> tuple[list[Finding], bool]:
             Finding(
                 "processor",
                 Level.UNKNOWN,
-                "not known what the programs were compiled for",
+                "it is unknown for which processor the programs were compiled",
                 values={"march": None},
             )
         ], True

@@ -1,6 +1,7 @@
 """One harmonic prefactor, made as the run makes them: of the lowest process that trial searches found.
 
-findings, done = prefactor(config.prefactor, potential, minimum=atoms, process=trial.processes[0], time_limit_s=1800)
+Example:
+    findings, done = prefactor(config.prefactor, potential, minimum=atoms, process=trial.processes[0], time_limit_s=1800)
 """
 
 import time
@@ -41,11 +42,7 @@ def prefactor(
     Raises:
         PotentialError: a Hessian could not be made.
     """
-    points = {
-        Point.REACTANT: minimum,
-        Point.SADDLE: from_con(process.saddle.read_text(encoding="utf-8")),
-        Point.PRODUCT: from_con(process.product_structure.read_text(encoding="utf-8")),
-    }
+    points = _points(minimum, process)
     moving = moving_atoms(*points.values(), most=section.most_atoms)
     recipe = {
         "config.ini": hessian_ini(potential.eon_name),
@@ -68,25 +65,37 @@ def prefactor(
             )
         spectra.append(done.spectrum)
         calls += done.force_calls
-    seconds, of = time.monotonic() - begun, len(free_atoms(minimum))
+    each_s, of = (time.monotonic() - begun) / len(points), len(free_atoms(minimum))
     values: dict[str, Value] = {
         "barrier_eV": process.barrier,
         "atoms": len(moving),
         "free_atoms": of,
         "force_calls": calls,
-        "hessian_s": seconds / len(points),
+        "hessian_s": each_s,
     }
-    which = (
-        f"all {of} free atoms"
-        if len(moving) == of
-        else f"{len(moving)} of {of} free atoms, the others held"
-    )
-    cost = f"Hessians of {which}, {seconds / len(points):.1f} s each: two a process and one a state"
+    cost, over = _cost(len(moving), free=of, each_s=each_s), f"{process.barrier:.3f} eV"
     try:
         made = prefactors(*spectra)
     except PrefactorFailure as failure:
-        return [_none(section, failure, values, f"{process.barrier:.3f} eV", cost)], True
-    return [_made(made, values, f"{process.barrier:.3f} eV", cost, whole=len(moving) == of)], True
+        return [_none(section, failure, values, over, cost)], True
+    return [_made(made, values, over, cost, whole=len(moving) == of)], True
+
+
+def _points(minimum: Atoms, process: Process) -> dict[Point, Atoms]:
+    return {
+        Point.REACTANT: minimum,
+        Point.SADDLE: from_con(process.saddle.read_text(encoding="utf-8")),
+        Point.PRODUCT: from_con(process.product_structure.read_text(encoding="utf-8")),
+    }
+
+
+def _cost(moving: int, *, free: int, each_s: float) -> str:
+    which = (
+        f"all {free} free atoms"
+        if moving == free
+        else f"{moving} of {free} free atoms, the others held"
+    )
+    return f"Hessians of {which}, {each_s:.1f} s each: two a process and one a state"
 
 
 def _made(

@@ -1,7 +1,8 @@
 """Whether the active set sees: what it rests on, and whether structures that are outside by construction reach `gamma.halt`.
 
-findings, _ = eyesight(minimum, potential, thresholds=config.gamma)
-findings, _ = rests_on(potential, Path("train.xyz"))
+Example:
+    findings, _ = eyesight(minimum, potential, thresholds=config.gamma)
+    findings, _ = rests_on(potential, Path("train.xyz"))
 """
 
 from pathlib import Path
@@ -37,7 +38,7 @@ def eyesight(
     """
     grade = Extrapolation.of(potential)
     if grade is None:
-        return [Finding("eyesight", Level.UNKNOWN, "gamma is unknown: nothing would halt")], False
+        return [Finding("eyesight", Level.UNKNOWN, "gamma is unknown: no search would halt")], False
     looks = look_around(atoms, potential, grade=grade)
     blind = {
         f"{look.name}, {element}": gamma

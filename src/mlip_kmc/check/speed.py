@@ -221,7 +221,7 @@ def judge(ratio: Ratio, *, chosen: str, product_ms: float, recursive_ms: float) 
         return Finding(
             "evaluator",
             Level.UNKNOWN,
-            f"which is the faster is not to be told: {numbers}, which disagree",
+            f"the faster evaluator is uncertain: {numbers}, which disagree",
             advice="check again on a quiet machine",
             values=values,
         )

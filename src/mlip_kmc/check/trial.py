@@ -1,7 +1,8 @@
 """A few real process searches from state 0, and what they tell of the run: outcomes, barriers, cost of a KMC step, traps.
 
-trial = run_searches(config, potential, minimum, count=4, run_dir=Path("scratch/run"))
-trial.records, trial.processes
+Example:
+    trial = run_searches(config, potential, minimum, count=4, run_dir=Path("scratch/run"))
+    trial.records, trial.processes
 """
 
 from collections import Counter
@@ -14,7 +15,6 @@ from ase import Atoms
 
 from mlip_kmc.akmc.wrapper import EonWrapper
 from mlip_kmc.check.estimates import (
-    Barriers,
     Range,
     bounds,
     coupon_collector,
@@ -26,6 +26,7 @@ from mlip_kmc.check.estimates import (
     thermal_barriers,
 )
 from mlip_kmc.check.findings import Finding, Level, Value
+from mlip_kmc.check.thermal import flicker, window
 from mlip_kmc.config import ConfidenceSection, Config, ConstantPrefactor
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import SearchesFailedError
@@ -35,10 +36,6 @@ from mlip_kmc.model.records import OUTCOMES, Process, SearchRecord, read_lines
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.potential import Potential
 
-FAST_KT = 10.0
-"""exp(10) = 22000: at 1e13 per s a hop every 2 ns, far below what one calls rare."""
-FLICKER_KT = 5.0
-"""exp(5) = 150 hops to and fro for each other event."""
 BAD_SHARE = 0.5
 LONG_STEP_H = 24.0
 
@@ -150,39 +147,26 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
     )
     if bad:
         text += f"; bad: {reasons(Counter(bad))}"
-    if counts["halted"]:
-        return Finding(
-            "searches",
-            Level.WARN,
-            text,
-            values=values,
-            advice=(
-                "the potential extrapolates on the way (gamma reaches gamma.halt), where a run would stop: fit again with such "
-                "structures"
-            ),
+    level, advice = _judged(halted=counts["halted"], bad=len(bad), of=len(records))
+    return Finding("searches", level, text, values=values, advice=advice)
+
+
+def _judged(*, halted: int, bad: int, of: int) -> tuple[Level, str]:
+    """How so many halted and bad searches are judged, and what to do."""
+    if halted:
+        return Level.WARN, (
+            "the potential extrapolates on the way (gamma reaches gamma.halt), where a run would stop: fit again with such "
+            "structures"
         )
-    if len(bad) == len(records):
-        return Finding(
-            "searches",
-            Level.WARN,
-            text,
-            values=values,
-            advice=(
-                "not one good search: try --searches 20, then another search.displace or a larger search.displacement_A"
-            ),
+    if bad == of:
+        return Level.WARN, (
+            "not one good search: try --searches 20, then another search.displace or a larger search.displacement_A"
         )
-    many = not len(bad) <= BAD_SHARE * len(records)
-    return Finding(
-        "searches",
-        Level.WARN if many else Level.OK,
-        text,
-        values=values,
-        advice=(
+    if not bad <= BAD_SHARE * of:
+        return Level.WARN, (
             "most are bad: look at the search section (displacement, max_iterations, max_energy_eV)"
-            if many
-            else ""
-        ),
-    )
+        )
+    return Level.OK, ""
 
 
 def barriers(
@@ -226,9 +210,9 @@ def barriers(
         text,
         values=values,
         advice=(
-            f"so few searches bound nothing, a lower barrier may be missing: "
-            f"--searches {wanted} ({duration(time_s)}) is the least "
-            "that could show nine processes in ten"
+            f"too few searches to bound the number of processes; a lower barrier may be missing: "
+            f"--searches {wanted} ({duration(time_s)}) is the smallest "
+            "number that could show nine processes in ten"
         ),
     )
 
@@ -244,7 +228,7 @@ def _seen(records: Sequence[SearchRecord]) -> str:
     found, good = _tally(records)
     there = process_range(found=found, good=good)
     may = (
-        "nothing came twice, there may be any number"
+        "no process was found twice, so their number is not bounded"
         if found == good
         else f"there may be {_span(there)}"
     )
@@ -297,7 +281,8 @@ def cost(
     text += f"{counted(workers, 'worker')} (if {likely}: {_reason(confidence, there)})"
     long = not hours.low <= LONG_STEP_H
     if open_end:
-        text += "; no upper end: nothing was found twice" if found == good else "; no upper end"
+        why = ", since no process was found twice" if found == good else ""
+        text += f"; no upper end{why}"
     advice = (
         "more workers, or a confidence that costs less (docs/confidence.md)"
         if long
@@ -344,79 +329,4 @@ def _span(span: Range) -> str:
         f"{span.low:.0f}"
         if round(span.low) == round(span.high)
         else f"{span.low:.0f} to {span.high:.0f}"
-    )
-
-
-def window(found: Barriers, window_kT: float, *, found_count: int, beyond: int) -> Finding:
-    """Whether the lowest barrier pushes others out of the thermal window, which counts from it.
-
-    Args:
-        found: how the barriers of the process table lie.
-        window_kT: search.thermal_window_kT.
-        found_count: processes in the table.
-        beyond: searches whose barrier was too high for the table.
-    """
-    hidden, count = found.hidden + beyond, found_count + beyond
-    values: dict[str, Value] = {
-        "window_kT": window_kT,
-        "lowest_kT": found.lowest_kT,
-        "hidden": hidden,
-        "found": count,
-    }
-    if hidden:
-        return Finding(
-            "window",
-            Level.WARN,
-            f"out of the rate table: {hidden} of {counted(count, 'barrier')}, more than "
-            f"{window_kT:g} kT above the lowest",
-            values=values,
-            advice="raise search.thermal_window_kT if they matter (a low barrier to and fro hides the others)",
-        )
-    all_found = "the one process found lies" if count == 1 else f"all {count} processes found lie"
-    return Finding(
-        "window", Level.OK, f"{all_found} within {window_kT:g} kT of the lowest", values=values
-    )
-
-
-def flicker(found: Barriers, *, superbasins: bool, window_kT: float) -> Finding:
-    """Whether the run would spend its steps going to and fro over one low barrier.
-
-    Args:
-        found: how the barriers lie.
-        superbasins: whether they are on.
-        window_kT: search.thermal_window_kT. It counts from a state's lowest barrier, so beside a fast exchange it ends early.
-    """
-    reasons = []
-    if not found.lowest_kT >= FAST_KT:
-        reasons.append(f"the lowest barrier is only {found.lowest_kT:.1f} kT")
-    if found.gap_kT is not None and not found.gap_kT <= FLICKER_KT:
-        reasons.append(
-            f"{'it lies' if reasons else 'the lowest barrier lies'} {found.gap_kT:.1f} kT below the next"
-        )
-    if not found.lowest_back_kT >= min(FAST_KT, found.lowest_kT - FLICKER_KT):
-        reasons.append(f"a product goes back over {found.lowest_back_kT:.1f} kT")
-    values: dict[str, Value] = {
-        "lowest_kT": found.lowest_kT,
-        "gap_kT": found.gap_kT,
-        "lowest_back_kT": found.lowest_back_kT,
-        "superbasins": superbasins,
-    }
-    if not reasons:
-        return Finding(
-            "flicker",
-            Level.OK,
-            values=values,
-            text=f"none seen: lowest barrier found {found.lowest_kT:.1f} kT, back {found.lowest_back_kT:.1f} kT",
-        )
-    reach_kT = min(found.lowest_kT, found.lowest_back_kT) + window_kT
-    values["ways_out_up_to_kT"] = reach_kT
-    text = f"{' and '.join(reasons)}: most steps would go to and fro"
-    wider = (
-        f"ways out of a superbasin are searched for up to {reach_kT:.0f} kT: raise search.thermal_window_kT if they lie "
-        "higher"
-    )
-    if superbasins:
-        return Finding("flicker", Level.OK, f"{text}; superbasins are on; {wider}", values=values)
-    return Finding(
-        "flicker", Level.WARN, text, advice=f"set superbasins: true; {wider}", values=values
     )

@@ -46,7 +46,7 @@ def _pairs(
     metavar="KEY=VALUE",
     multiple=True,
     callback=_pairs,
-    help="Leave out structures whose comment line says so; may be repeated.",
+    help="Leave out structures with KEY=VALUE in their comment line; may be repeated.",
 )
 @click.option("--forces-key", default=None, help="The name of the forces, for --most-force-error.")
 @click.option(

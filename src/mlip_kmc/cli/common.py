@@ -59,7 +59,7 @@ def release_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=PATH,
         default=None,
         metavar="FILE",
-        help="When the target is reached, check and pack the potential as FILE says (docs/release.md).",
+        help="When the target is reached, check and release the potential with the settings in FILE (docs/release.md).",
     )(command)
 
 

@@ -30,7 +30,7 @@ def potential() -> None:
     "--training",
     type=PATH,
     default=None,
-    help="The training set, extended XYZ: what the active set rests on.",
+    help="The training set, extended XYZ: count the independent environments of the active set.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(file: Path, *, training: Path | None, as_json: bool) -> None:
@@ -51,7 +51,7 @@ potential.add_command(activeset)
 
 @potential.command(cls=Command)
 @click.argument("file", type=PATH)
-@click.option("--force", is_flag=True, help="Replace a record that says something else.")
+@click.option("--force", is_flag=True, help="Replace a record with other content.")
 def record(file: Path, force: bool) -> None:  # noqa: FBT001
     """Write the record of FILE, a .yace, beside it: FILE.record.json.
 

@@ -128,7 +128,7 @@ def _condition(now: "RunStatus") -> str:
             "continues the run"
         )
     if now.condition == "halted":
-        return f"halted on extrapolation: {now.halt}; `mlip-kmc select {shlex.quote(now.path)}` chooses what to label"
+        return f"halted on extrapolation: {now.halt}; `mlip-kmc select {shlex.quote(now.path)}` chooses the structures to label"
     return "done" if now.condition == "done" else "stopped; `mlip-kmc run` continues it"
 
 

@@ -1,6 +1,7 @@
 """A run's configuration: sections, their explanation, eOn's options.
 
-config = load_config(Path("akmc.yaml"))
+Example:
+    config = load_config(Path("akmc.yaml"))
 """
 
 from mlip_kmc.config.model import (

@@ -1,6 +1,7 @@
 """The `config.ini` that eOn's server and clients read, made from a `Config`.
 
-text = config_ini(config, potential_name="lammps", jobs_ahead=4)
+Example:
+    text = config_ini(config, potential_name="lammps", jobs_ahead=4)
 """
 
 import configparser

@@ -1,7 +1,8 @@
 """eOn's own schema of options: what exists, of which kind, and what the configuration sets itself.
 
-check_options({"Optimizer": {"max_move": 0.1}})              # ValueError where eOn would refuse it
-normalised({"Optimizer": {"lbfgs_auto_scale": "F"}})         # {"Optimizer": {"lbfgs_auto_scale": False}}
+Example:
+    check_options({"Optimizer": {"max_move": 0.1}})              # ValueError where eOn would refuse it
+    normalised({"Optimizer": {"lbfgs_auto_scale": "F"}})         # {"Optimizer": {"lbfgs_auto_scale": False}}
 """
 
 import difflib

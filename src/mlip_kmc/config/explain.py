@@ -1,6 +1,7 @@
 """What pydantic found wrong, in the user's words: one line for each thing.
 
-explain(error, Config)       # ["'temperature_K' is missing; add it", "unknown key 'serach'; did you mean 'search'?"]
+Example:
+    explain(error, Config)       # ["'temperature_K' is missing; add it", "unknown key 'serach'; did you mean 'search'?"]
 """
 
 import math

@@ -1,5 +1,6 @@
 """YAML -> one frozen, validated `Config`; the only reader of YAML.
 
+Example:
     config = load_config(Path("akmc.yaml"))
     config.temperature_K, config.confidence.scheme, config.potential
 
@@ -225,10 +226,16 @@ def json_schema() -> dict[str, Any]:
 
 
 def load_config(path: str | Path) -> Config:
-    """Read and validate a configuration file, and the environment that goes with it.
+    """Read and validate a configuration file, and the environment variable for scratch.
+
+    Args:
+        path: a YAML file; relative paths in it start at its folder.
+
+    Returns:
+        the frozen configuration. docs/configuration.md lists its keys.
 
     Raises:
-        ConfigError: one line for each thing that is wrong.
+        ConfigError: the message has one line for each fault.
     """
     path = Path(path)
     scratch_directory()

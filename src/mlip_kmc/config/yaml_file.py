@@ -1,5 +1,6 @@
 """YAML files that hold keys: read strictly, so that nothing is lost or taken for something else in silence.
 
+Example:
     raw = read_keys(Path("akmc.yaml"))        # {"temperature_K": 300, ...}
 
 Duplicate keys, aliases and merge keys are refused. Numbers are those of YAML 1.2: `1e13` is one (in YAML 1.1 it is

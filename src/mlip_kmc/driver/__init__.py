@@ -1,6 +1,6 @@
 """The persistent driver: a potential kept loaded behind a Unix socket, for eOn's `ext_pot`.
 
-    with served(potential, workers=2, halts=run / "halts") as driven:
+    with served(potential, workers=2, limits={"halts": str(run / "halts")}) as driven:
         driven.job_links()                  # {'ext_pot': ...}: what a search directory needs
 
 `server.py` listens and evaluates, in a process of its own; `process.py` starts it again when it dies; `runtime.py` joins

@@ -1,7 +1,7 @@
 """A run's server: its private directory, the program that eOn calls, and the potential that leads there.
 
-    with served(potential, workers=2, halts=run / "halts") as potential:
-        potential.eon_name, potential.job_links()        # 'ext_pot', {'ext_pot': PosixPath('/tmp/mlip-kmc-x/ext_pot')}
+    with served(potential, workers=2, limits={"halts": str(run / "halts")}) as driven:
+        driven.eon_name, driven.job_links()        # 'ext_pot', {'ext_pot': PosixPath('/tmp/mlip-kmc-x/ext_pot')}
 
 A potential that eOn or LAMMPS evaluates passes through unchanged.
 """

@@ -67,7 +67,7 @@ def ms_per_call(
     done = _lammps(atoms, script, links=chosen.job_links(), folder=folder)
     series = loop_times_s(done.stdout.read_text(encoding="utf-8"))[1:]
     if not series:
-        raise PotentialError("LAMMPS told no loop time; the image is damaged: build it again")
+        raise PotentialError("LAMMPS printed no loop time; the image is damaged: build it again")
     return 1e3 * min(series)
 
 

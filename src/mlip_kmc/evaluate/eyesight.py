@@ -1,6 +1,6 @@
 """Does an active set see? Structures that are outside of a training set by construction must reach `gamma.halt`.
 
-    looks = look_around(minimum, potential)
+    looks = look_around(minimum, potential, grade=Extrapolation.of(potential))
     [line for look in looks for line in blind_lines(look, halt=15.0)]      # empty: it sees
 
 Made from the run's own state 0: the cell 20 % larger and smaller; two neighbours pushed together, below the shortest distance of

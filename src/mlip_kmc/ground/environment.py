@@ -1,7 +1,8 @@
 """What the environment says: the only reader of its variables, besides what a subprocess inherits.
 
-scratch_directory()      # where searches run
-processors()             # how many this process may use
+Example:
+    scratch_directory()      # where searches run
+    processors()             # how many this process may use
 """
 
 import os

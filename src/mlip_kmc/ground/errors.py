@@ -1,4 +1,4 @@
-"""The one family of errors, each with the exit code of the command that meets it.
+"""The errors that a user can meet, each with the exit code of the command that ends with it.
 
 Exit codes: 0 done, 75 more to do (run the same command again), 100 halted on extrapolation; the others failed.
 A message is one line: what is wrong, where, and what to do.
@@ -35,13 +35,13 @@ class MlipKmcError(Exception):
 
 
 class ConfigError(MlipKmcError):
-    """The configuration is wrong."""
+    """The configuration, or an argument of a command, is wrong."""
 
     exit_code = 2
 
 
 class StructureError(MlipKmcError):
-    """The structure cannot be used: species, cell, periodicity, distances, constraints."""
+    """The structure cannot be used because of its species, cell, periodicity, distances or constraints."""
 
     exit_code = 3
 
@@ -71,16 +71,16 @@ class RunInUseError(RunStateError):
 
 
 class SearchesFailedError(MlipKmcError):
-    """Searches bring nothing but failures, so the run stops with the evidence kept."""
+    """Too many searches in a row failed, or one search failed twice; the run stops and keeps the evidence."""
 
     exit_code = 7
 
 
 class StorageError(MlipKmcError):
-    """The disk is full, read-only, or did not keep what was written.
+    """The disk is full or read-only, or reports an error.
 
     Attributes:
-        full: it is only a matter of room.
+        full: true where the disk or the quota is full.
     """
 
     exit_code = 8
@@ -88,13 +88,13 @@ class StorageError(MlipKmcError):
 
 
 class ReleaseError(MlipKmcError):
-    """A release is refused: its potential has not earned it, or a package is not what somebody signed."""
+    """A release is refused: a check of the gate failed, or the content of a package does not match its signature."""
 
     exit_code = 9
 
 
 class ExtrapolationError(MlipKmcError):
-    """A structure is beyond what the potential knows: atoms nearer to each other than they may be."""
+    """The potential would extrapolate: atoms of a structure are below their minimum distance."""
 
     exit_code = EXIT_HALTED
 

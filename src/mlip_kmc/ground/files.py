@@ -1,8 +1,9 @@
-"""Durable files: what is reported as written survives a kill and a power cut.
+"""Durable files: when a function here returns, its content survives a kill and a power cut.
 
+Example:
     write_durably(path, b"...")        # temporary file, fsync, rename, fsync of the directory
     append_durably(path, b"...")       # append, fsync
-    unsealed(sealed(b"..."))           # None where a bit of it has changed
+    unsealed(sealed(b"..."))           # b"..."; None if a bit has changed
     sha256_of(path)
 
 A failed fsync is fatal (the kernel may have dropped the pages: a second fsync that succeeds proves nothing).
@@ -52,7 +53,7 @@ _place: ContextVar[str] = ContextVar("place", default="directory")
 
 @contextmanager
 def place_named(place: str) -> Iterator[None]:
-    """Inside the block, in this thread, advice to write elsewhere names `place`: the option or argument that says where."""
+    """Inside the block, in this thread, advice to write elsewhere names `place`, the option that sets the directory."""
     token = _place.set(place)
     try:
         yield
@@ -65,8 +66,8 @@ def storage_errors(path: Path, *, place: str | None = None) -> Iterator[None]:
     """Turn an OSError inside the block into one StorageError about `path`.
 
     Args:
-        path: what is written.
-        place: what the user sets to have it elsewhere; None: what `place_named` says.
+        path: the file or directory that is written.
+        place: the option by which the user chooses another directory; None: that of `place_named`.
     """
     try:
         yield
@@ -93,7 +94,7 @@ def fsync_directory(directory: Path) -> None:
 def write_durably(
     path: Path, data: bytes, *, mode: int = 0o644, sync_directory: bool = True
 ) -> None:
-    """Replace `path` by `data` in one step: readers see the old content or the new, also after a crash.
+    """Replace the content of `path` in one step: readers see the old content or the new one, also after a crash.
 
     Args:
         path: the file; its directory must exist.
@@ -102,18 +103,18 @@ def write_durably(
         sync_directory: False where the caller syncs the directory once for several files.
 
     Raises:
-        StorageError: the content could not be made durable; the file is the old one, whole, or (if only the directory
-            could not be synced) the new one, whole.
+        StorageError: the content could not be made durable. The file then has its old content or, if only the sync of the
+            directory failed, the new one.
     """
     with _replacing(path, mode=mode, sync_directory=sync_directory) as stream:
         stream.write(data)
 
 
 def create_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Create `path`, whole, or fail: what another process put there meanwhile stays.
+    """Create `path` with all of `data`, or fail; a file that another process has created is never replaced.
 
     Raises:
-        StorageError: it exists, or the content could not be made durable.
+        StorageError: the file exists, or the content could not be made durable.
     """
     with storage_errors(path):
         if path.exists():
@@ -125,7 +126,7 @@ def create_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 
 def _link(temporary: Path, path: Path) -> None:
-    """Give a file its name, if nobody has it."""
+    """Give the temporary file its final name, unless that name exists."""
     try:
         os.link(temporary, path)
     except OSError as error:
@@ -137,10 +138,10 @@ def _link(temporary: Path, path: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step, without waiting for the disk: for what the next moment makes stale.
+    """Replace the content of `path` in one step, without a sync: for content that is soon replaced again.
 
     Raises:
-        StorageError: it could not be written; the file is the old one.
+        StorageError: the file could not be written; it has its old content.
     """
     with _replacing(path, durable=False) as stream:
         stream.write(data)
@@ -153,7 +154,7 @@ def durable_stream(path: Path) -> Iterator[IO[str]]:
         stream = io.TextIOWrapper(binary, encoding="utf-8", newline="")
         yield stream
         stream.flush()
-        stream.detach()  # closing is up to whoever opened it
+        stream.detach()  # `_replacing` closes it
 
 
 @contextmanager
@@ -165,7 +166,7 @@ def _replacing(
     durable: bool = True,
     place: Callable[[Path, Path], object] = Path.replace,
 ) -> Iterator[IO[bytes]]:
-    """A temporary file beside `path`, which takes its place, synced if `durable`, when the block ends without an error."""
+    """A temporary file beside `path`. It is moved to `path` (synced if `durable`) when the block ends without an error."""
     with storage_errors(path):
         descriptor, temporary = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
@@ -179,7 +180,7 @@ def _replacing(
                     os.fsync(stream.fileno())
             place(Path(temporary), path)
         except BaseException:
-            with suppress(OSError):  # what went wrong first is what is reported
+            with suppress(OSError):  # the first error is the one to report
                 Path(temporary).unlink(missing_ok=True)
             raise
         if durable and sync_directory:
@@ -187,15 +188,15 @@ def _replacing(
 
 
 def append_durably(path: Path, data: bytes, *, size: int | None = None) -> None:
-    """Append `data` to `path`, creating it if need be, and wait until it is on the disk.
+    """Append `data` to `path`, which is created if missing, and sync it.
 
     Args:
         path: the file.
         data: what is added.
-        size: how much of the file counts; anything behind it (left by an attempt that failed) is cut off first.
+        size: the committed length of the file, bytes; anything after it, left by a failed attempt, is cut off first.
 
     Raises:
-        StorageError: it could not be made durable; the file is cut back to what it was, so that no half line stays.
+        StorageError: the data could not be made durable; the file is cut back to its old length, so no partial line stays.
     """
     with storage_errors(path):
         created = not path.exists()
@@ -221,11 +222,11 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def make_directory(path: Path, *, mode: int = 0o777) -> Path:
-    """Create `path` and its parents, durably; answer it.
+    """Create `path` and its parents durably, and return `path`.
 
     Args:
-        path: a directory that is there already stays as it is.
-        mode: of `path` itself, less the umask.
+        path: the directory; one that exists is left as it is.
+        mode: permissions of `path` itself, less the umask.
     """
     with storage_errors(path):
         missing = [entry for entry in (path, *path.parents) if not entry.exists()]
@@ -236,18 +237,18 @@ def make_directory(path: Path, *, mode: int = 0o777) -> Path:
 
 
 def sealed(text: bytes) -> bytes:
-    """The text after a line with its sha256, by which `unsealed` notices damage."""
+    """The text with its sha256 in a line before it; `unsealed` checks it."""
     return hashlib.sha256(text).hexdigest().encode() + b"\n" + text
 
 
 def unsealed(data: bytes) -> bytes | None:
-    """The text of `sealed`; None where it is torn, or a bit of it has changed."""
+    """The text that `sealed` was given; None where the data is truncated or a bit has changed."""
     digest, _, text = data.partition(b"\n")
     return text if hashlib.sha256(text).hexdigest().encode() == digest else None
 
 
 def has_room(directory: Path, *, probe_bytes: int) -> bool:
-    """Can so much be written there? It is tried, because a quota shows in no other way."""
+    """Whether `probe_bytes` can be written in a directory. A file of that size is made, since quotas cannot be asked for."""
     try:
         descriptor, name = tempfile.mkstemp(dir=directory, prefix=".room.", suffix=".tmp")
     except OSError:
@@ -265,14 +266,14 @@ def has_room(directory: Path, *, probe_bytes: int) -> bool:
 
 
 def read_at_most(path: Path, most_bytes: int) -> bytes:
-    """The whole content of a file, after a look at what it is and how large: nothing of another one is read.
+    """The content of a plain file of a bounded size; nothing is read from other kinds of files or larger ones.
 
     Args:
-        path: of a plain file; where it is a FIFO, a device or a directory, it is not waited for.
-        most_bytes: how many it may have.
+        path: the file. On a FIFO, a device or a directory the function fails at once; it does not wait.
+        most_bytes: largest allowed size.
 
     Raises:
-        OSError: it cannot be read, is no plain file, or is larger; `strerror` says which.
+        OSError: the file cannot be read, is not a plain file, or is too large; `strerror` says which.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -292,7 +293,7 @@ def read_at_most(path: Path, most_bytes: int) -> bytes:
 
 
 def kind_of(mode: int) -> str:
-    """What a path leads to, in words, by its mode as of `os.stat`."""
+    """The kind of a file in words, from its mode (`os.stat`)."""
     kinds = {
         stat.S_IFREG: "a file",
         stat.S_IFDIR: "a directory",
@@ -305,7 +306,7 @@ def kind_of(mode: int) -> str:
 
 
 def why_no_file(path: Path) -> str | None:
-    """Why a path that a user named is no file that could be read: one clause, or None where it is one."""
+    """The reason why a path that a user gave is not a readable file, as a clause; None where it is one."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -1,5 +1,6 @@
 """JSON read strictly, so that nothing in it is overwritten or taken for something else in silence.
 
+Example:
     raw = read_json(b'{"version": "1.0.0"}')
 
 RFC 8259 leaves open what a name given twice means, and Python's reader takes the last one and three words that are no JSON: a
@@ -49,5 +50,5 @@ def _constant(word: str) -> NoReturn:
 def _float(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise JsonError(f"the number {text[:30]} is beyond what a program can hold")
+        raise JsonError(f"the number {text[:30]} is too large")
     return value

@@ -1,5 +1,6 @@
 """Temporary folders that a kill does not leave behind for ever: each process has one of its own, and the next one sweeps.
 
+Example:
     with temporary("check") as folder:          # in the scratch directory; gone after the block
         ...
     path = make("0_17")

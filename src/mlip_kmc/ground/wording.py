@@ -1,9 +1,10 @@
 """Numbers, counts, times and sizes as a person reads them in a terminal: no exponent where plain digits are shorter.
 
-plain(220.4, digits=2)                # '220', not '2.2e+02'
-counted(1, "process")                 # '1 process'
-duration(8.1), durations(8.1, 223.0)  # '8.1 s', '8.1 s to 3.7 min'
-size(3.2e12)                          # '3.2 TB'
+Example:
+    plain(220.4, digits=2)                # '220', not '2.2e+02'
+    counted(1, "process")                 # '1 process'
+    duration(8.1), durations(8.1, 223.0)  # '8.1 s', '8.1 s to 3.7 min'
+    size(3.2e12)                          # '3.2 TB'
 """
 
 import math

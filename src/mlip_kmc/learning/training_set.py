@@ -57,7 +57,7 @@ def read_training(
     if not text and not trust_pickle:
         raise StructureError(
             f"{path} is not extended XYZ but binary, perhaps a pickle, which can run any program when it is read; convert it to "
-            "extended XYZ, or give --trust-pickle if you trust who made it"
+            "extended XYZ, or, if you trust its maker, read it with `mlip-kmc potential activeset --trust-pickle`"
         )
     frames = _from_xyz(path) if text else _from_pickle(path, head)
     frames = _without(frames, leave_out, path=path)

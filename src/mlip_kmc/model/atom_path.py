@@ -1,5 +1,6 @@
 """Following every atom through a run: eOn may return a known state with atoms permuted or wrapped.
 
+Example:
     path = AtomPath.start(cell, species, anchored=False)
     path = path.follow(state=..., reactant=..., product=..., reached=...)     # (N, 3) positions
     path.unwrapped(reached)                                                   # continuous, in the original order

@@ -1,5 +1,6 @@
 """Frames where the potential left what it was trained on: one durable extended XYZ file a frame, in `halts/` of a run.
 
+Example:
     frame = KeptFrame(atoms=atoms, gammas=gammas, search="0_17", state=0, stage=Stage.SEARCH, step=240, kind=Kind.HALT,
                 potential=potential_digest(basis=Path("cu.yaml"), active_set=Path("cu.asi")))
     write_kept_frame(Path("my-run/halts"), frame)         # my-run/halts/0_17-240.xyz

@@ -1,5 +1,6 @@
 """Kinetic Monte Carlo on given rates: which process, and after how long. Pure: numbers in, numbers out.
 
+Example:
     rng = step_generator(seed=1, step=0)
     index, residence_s = draw_step([1e9, 2e9], rng)
 

@@ -1,5 +1,6 @@
 """The ACE potential as one value: files, elements, cutoff, digests, and its LAMMPS input.
 
+Example:
     potential = AcePotential.read(Path("cu.yace"))
     potential.elements, potential.cutoff_A           # ('Cu',), 5.0
     potential.knows_gamma, potential.functions       # True, {'Cu': 35}
@@ -8,7 +9,6 @@
 File names never reach a LAMMPS input: a search directory links the potential under a fixed name.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,12 @@ from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.baseline import Baseline, canonical, check_training, core_warning
 from mlip_kmc.potential.basis import BBasis
-from mlip_kmc.potential.minimum_distance import near_commands
+from mlip_kmc.potential.lammps_input import (
+    LINKED_ACTIVE_SET,
+    LINKED_BASIS,
+    LINKED_NAME,
+    lammps_input,
+)
 from mlip_kmc.potential.record import (
     Digests,
     PotentialRecord,
@@ -28,12 +33,9 @@ from mlip_kmc.potential.record import (
     read_record,
     record_path,
 )
-from mlip_kmc.potential.side_channel import commands
 from mlip_kmc.potential.yace import Outline
 
-LINKED_NAME, LINKED_BASIS, LINKED_ACTIVE_SET = "potential.yace", "potential.yaml", "potential.asi"
 _READ_OFF = {"elements", "cutoff_A", "functions", "basis_functions"}
-_SYMBOL = re.compile(r"[A-Z][a-z]?")
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,9 @@ class AcePotential:
         elements: chemical symbols in the file's order.
         cutoff_A: the largest cutoff of its bonds.
         digest: sha256 of the `.yace`.
-        basis: the B-basis `.yaml`, if there is one.
-        active_set: the active set `.asi`, if there is one.
+        basis, active_set: the B-basis `.yaml` and the active set `.asi`, if there are some.
         evaluator: LAMMPS' algorithm.
-        functions: of the `.yace`, by the element at their centre.
-        basis_functions: of the B-basis, likewise; None without one.
+        functions, basis_functions: of the `.yace` and of the B-basis (None without one), by the element at their centre.
         active_set_kind: `linear` or `full`; None without an active set.
         basis_digest, active_set_digest: sha256 of those files.
         record: what lies beside it as `.record.json`; None where there is none.
@@ -224,43 +224,8 @@ class AcePotential:
         )
 
     def lammps_input(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> str:
-        """The `in.lammps` of a search directory.
-
-        Args:
-            species: elements in the order of LAMMPS' types.
-            gamma: what is written beside the search where the potential knows gamma.
-        """
-        unknown = [
-            symbol
-            for symbol in species
-            if symbol not in self.elements or not _SYMBOL.fullmatch(symbol)
-        ]
-        if unknown or not species:
-            names = ", ".join(map(repr, unknown)) or "a structure without atoms"
-            raise PotentialError(
-                f"{self.yace} does not know {names}; it knows {', '.join(self.elements)}",
-                advice="use another structure or potential",
-            )
-        if self.evaluator not in ("product", "recursive"):
-            raise PotentialError(
-                f"LAMMPS' pair_style pace has no evaluator {self.evaluator!r}: product or recursive"
-            )
-        style, files = f"pace {self.evaluator}", LINKED_NAME
-        watched = gamma if self.knows_gamma else None
-        if watched is not None:
-            style, files = "pace/extrapolation", f"{LINKED_BASIS} {LINKED_ACTIVE_SET}"
-        styles, lines = self.baseline.lammps(species) if self.baseline else ([], [])
-        overlay, name = ("hybrid/overlay ", f"{style.split()[0]} ") if styles else ("", "")
-        return "\n".join(
-            [
-                f"pair_style {overlay}{' '.join([style, *styles])}",
-                f"pair_coeff * * {name}{files} {' '.join(species)}",
-                *lines,
-                *near_commands(self.minimum_distance_A, species),
-                *(commands(watched) if watched is not None else []),
-                "",
-            ]
-        )
+        """The `in.lammps` of a search directory: see `potential.lammps_input`."""
+        return lammps_input(self, species, gamma=gamma)
 
     def job_files(
         self, species: tuple[str, ...], *, gamma: GammaSection | None = None

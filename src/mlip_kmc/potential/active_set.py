@@ -1,5 +1,6 @@
 """The active set `.asi`: for each element the inverse of its active set, from which the extrapolation grade follows.
 
+Example:
     active_set = ActiveSet.read(Path("cu.asi"), basis=BBasis.read(Path("cu.yaml")))
     active_set.kind                      # 'linear'
     blindness_of(Path("cu.asi"), basis=Path("cu.yaml"))      # '', or in one line what it does not see

@@ -1,5 +1,6 @@
 """Any ASE calculator as a potential: code that the user names, and that runs with the user's rights.
 
+Example:
     potential = AsePotential(name="ase.calculators.emt:EMT", arguments={})
     potential.recipe()["ase"]                        # what the driver makes
 

@@ -1,5 +1,6 @@
 """The baseline under an ACE potential: one value with one definition, for every path.
 
+Example:
     baseline = Baseline.of(Zbl(inner_A=0.8, outer_A=1.2), {}, elements=("Cu", "Ni"))
     baseline.lammps(("Cu", "Ni"))      # (['zbl 0.8 1.2'], ['pair_coeff 1 1 zbl 29 29', ...])
     baseline.to_driver()               # {'Cu-Cu': {'kind': 'zbl', 'inner_A': 0.8, 'outer_A': 1.2}, ...}

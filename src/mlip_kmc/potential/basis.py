@@ -1,5 +1,6 @@
 """The B-basis `.yaml` of a potential: what python-ace fits, and what the extrapolation grade is computed in.
 
+Example:
     basis = BBasis.read(Path("cu.yaml"))
     basis.elements, basis.cutoff_A, basis.functions      # ('Cu',), 5.0, {'Cu': 35}
 

@@ -1,8 +1,9 @@
 """One of eOn's built-in potentials, named; for checks against eOn's published values.
 
-potential = BuiltinPotential.named("eam_al")
-potential.elements                     # ('Al',): eOn itself evaluates any element as if it were aluminium
-potential.check(prepared.atoms)        # the cell, where the potential asks for a certain one
+Example:
+    potential = BuiltinPotential.named("eam_al")
+    potential.elements                     # ('Al',): eOn itself evaluates any element as if it were aluminium
+    potential.check(prepared.atoms)        # the cell, where the potential asks for a certain one
 """
 
 from collections.abc import Mapping

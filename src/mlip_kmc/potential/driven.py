@@ -1,5 +1,6 @@
 """A potential that eOn evaluates through its `ext_pot`, by the persistent driver.
 
+Example:
     driven = DrivenPotential(AcePotential.read(Path("cu.yace")))
     driven.recipe()                      # {'potential': '/.../cu.yace'}: the driver's options
 

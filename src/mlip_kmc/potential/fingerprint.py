@@ -1,5 +1,6 @@
 """Do the rows of an active set look like environments of this basis?
 
+Example:
     fits(inverse, products_of(basis, index=0))        # False: transposed, or of another basis; None: it cannot be told
 
 A function of order two and more whose angular momenta are all zero is a product of the atomic base, B = A_n1 A_n2 ... (Drautz,

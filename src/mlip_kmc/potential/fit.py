@@ -1,6 +1,7 @@
 """Whether a structure and a potential fit each other: one check for every command.
 
-prepared = fitted(atoms, potential, config.structure)
+Example:
+    prepared = fitted(atoms, potential, config.structure)
 """
 
 from ase import Atoms

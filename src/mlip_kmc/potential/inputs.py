@@ -21,8 +21,15 @@ from mlip_kmc.potential.minimum_distance import minimum_distances_of
 def inputs_of(config: Config) -> tuple[Potential, Atoms]:
     """The potential and the structure that a configuration names.
 
+    Args:
+        config: the run's configuration.
+
+    Returns:
+        the potential, and the structure as `ase.Atoms` (positions and cell in A, fixed atoms as `FixAtoms`).
+
     Raises:
-        PotentialError, StructureError: they cannot be read.
+        PotentialError: the potential cannot be read.
+        StructureError: the structure cannot be read.
     """
     return potential_of(config), structure_of(config)
 

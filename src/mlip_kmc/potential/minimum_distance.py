@@ -1,5 +1,6 @@
 """The distances that atoms may not fall below, by pair of elements, and how LAMMPS reports that they did.
 
+Example:
     minimum_A = minimum_distances_of(1.2, elements=("Cu", "Ni"))         # {'Cu-Cu': 1.2, 'Cu-Ni': 1.2, 'Ni-Ni': 1.2}
     near_commands(minimum_A, species=("Cu", "Ni"))                       # for in.lammps, after the pair_coeff
     str(too_near_in(directory))                                          # 'atoms came nearer than 1.2 A at force call 17'

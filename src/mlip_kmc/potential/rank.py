@@ -1,12 +1,13 @@
-"""How many independent environments a matrix of projections, or the inverse of an active set, rests on.
+"""Numerical rank of a matrix of projections, or of an active set from its inverse.
 
+Example:
     rank_of_inverse(inverse)                  # Rank(functions=35, independent=1, condition=inf): blind in 34 directions
     rank_of_inverse(inverse).full             # False
 
-python-ace inverts an active set by `numpy.linalg.pinv`, which sets the directions that it cannot tell from rounding to zero:
-gamma does not see them, whatever an environment is like there. Functions and environments differ by many orders of magnitude,
-so rows and columns are scaled first (Ruiz, RAL-TR-2001-034, 2001), which changes no rank; then singular values are compared
-with the largest.
+python-ace inverts an active set by `numpy.linalg.pinv`, which sets directions within rounding of zero to zero. gamma does not
+see these directions: an environment may differ there without limit. Functions and environments differ by many orders of
+magnitude, so rows and columns are first scaled (Ruiz, RAL-TR-2001-034, 2001), which does not change the rank. Then singular
+values are compared with the largest one.
 """
 
 from dataclasses import dataclass
@@ -17,20 +18,20 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-13
-"""Singular values below this part of the largest are rounding: of equal environments they are 1e-15, of training sets 1e-11."""
+"""Singular values below this fraction of the largest are rounding. Equal environments give 1e-15, training sets 1e-11."""
 _NOTHING = 1e-18
-"""Rows of an inverse below this part of its largest number are what pinv leaves of zero; real ones reach down to 1e-8."""
+"""Rows of an inverse below this fraction of its largest number are zero up to rounding; true rows reach down to 1e-8."""
 _ROUNDS = 12
 
 
 @dataclass(frozen=True)
 class Rank:
-    """What the active set of an element rests on.
+    """The rank of the active set of an element.
 
     Attributes:
-        functions: how many basis functions (times densities, in a full set) the element has.
-        independent: the numerical rank: so many environments are independent of each other.
-        condition: the largest over the smallest singular value of the scaled matrix; infinite where the rank is not full.
+        functions: number of basis functions of the element (times densities, in a full set).
+        independent: the numerical rank, which is the number of independent environments.
+        condition: ratio of the largest to the smallest singular value of the scaled matrix; infinite where the rank is not full.
     """
 
     functions: int
@@ -39,7 +40,7 @@ class Rank:
 
     @property
     def full(self) -> bool:
-        """Does the set tell every direction?"""
+        """True where the active set spans all directions."""
         return self.independent >= self.functions
 
 
@@ -59,7 +60,7 @@ def rank_of(scaled: Array) -> Rank:
 
 
 def rank_from(values: Array, *, functions: int) -> Rank:
-    """The rank that singular values, the largest first, stand for."""
+    """The rank from singular values in descending order."""
     largest = float(values[0]) if len(values) else 0.0
     independent = int(np.sum(values > TOLERANCE * largest)) if largest > 0.0 else 0
     full = independent >= functions > 0
@@ -71,7 +72,7 @@ def rank_from(values: Array, *, functions: int) -> Rank:
 
 
 def equilibrated(matrix: Array) -> tuple[Array, Array, Array]:
-    """A matrix whose rows and columns have the largest numbers 1, and the factors (m,) and (n,) that made it so."""
+    """The matrix (m, n) scaled so that the largest entry of each row and column is 1, and the factors (m,) and (n,)."""
     scaled = matrix.copy()
     rows, columns = np.ones(scaled.shape[0]), np.ones(scaled.shape[1])
     for _ in range(_ROUNDS):
@@ -85,10 +86,10 @@ def equilibrated(matrix: Array) -> tuple[Array, Array, Array]:
 
 
 def inverse_of(matrix: Array) -> tuple[Array, float]:
-    """The inverse of a regular matrix, inverted in its scaled form, and how far `matrix x inverse` is from 1 there.
+    """The inverse of a regular matrix, computed in scaled form, and the largest deviation of `matrix @ inverse` from 1.
 
-    With that product 1 + R, gamma is b A^-1 (1 + R): R is its relative error. The other order of the factors has an error that is
-    larger by up to the condition, and says nothing of gamma.
+    With A the matrix and A A^-1 = 1 + R, gamma is b A^-1 (1 + R), so R is its relative error. The product A^-1 A has an error
+    that is larger by up to the condition number, and does not bound the error of gamma.
     """
     scaled, rows, columns = equilibrated(matrix)
     inverse = np.linalg.inv(scaled)

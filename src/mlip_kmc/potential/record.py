@@ -1,10 +1,11 @@
-"""The record beside a potential, `cu.record.json`: which files belong together, and what they were made from.
+"""The record beside a potential, `cu.record.json`: its files by digest, and the recipe and training set they were made from.
 
+Example:
     record = read_record(record_path(Path("cu.yace")))          # None where there is none
     record.digests.asi, record.training.smallest_distance_A     # '0ad5f8...', {'Cu-Cu': 1.3021}
 
-A `.asi` carries no identity of the potential that it was made for, so the record holds the digests of all three files.
-`mlip-kmc potential record FILE.yace` writes it; docs/potential-record.md says what each key means.
+A `.asi` does not name the potential that it was made for, so the record holds the digests of all three files. `mlip-kmc potential
+record FILE.yace` writes a record; docs/potential-record.md explains its keys.
 """
 
 import json
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 FORMAT = 1
-"""The number that `PotentialRecord.format` takes; it changes with the meaning of a key."""
+"""Value of `PotentialRecord.format`; it is raised when a key changes its meaning."""
 _LARGEST_BYTES = 1_000_000
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Counts = dict[str, Annotated[int, Field(ge=0)]]
@@ -40,7 +41,7 @@ class _Section(BaseModel):
 
 
 class Digests(_Section):
-    """The sha256 of each file that the record is about."""
+    """The sha256 of each file of the potential."""
 
     yace: Digest
     yaml: Digest | None = None
@@ -50,7 +51,7 @@ class Digests(_Section):
 
 
 class Recipe(_Section):
-    """What made the potential."""
+    """The program that made the potential."""
 
     name: str
     versions: dict[str, str] = {}
@@ -63,15 +64,15 @@ class Training(_Section):
     structures: Annotated[int, Field(ge=1)]
     atoms: Annotated[int, Field(ge=1)]
     smallest_distance_A: dict[str, Positive]
-    """`Cu-Ni`, elements sorted: the shortest distance between two such atoms; pairs beyond the cutoff are left out."""
+    """By pair, as `Cu-Ni` (elements sorted): the shortest distance of two such atoms. Pairs beyond the cutoff are left out."""
 
     @classmethod
     def of(cls, structures: Iterable["Atoms"], *, cutoff_A: float) -> Self:
-        """Look at a training set.
+        """Count the structures and atoms of a training set, and find its shortest distances.
 
         Args:
             structures: periodic or not.
-            cutoff_A: pairs farther apart than this are not looked for.
+            cutoff_A: pairs farther apart than this are left out.
         """
         import numpy as np
         from ase.neighborlist import neighbor_list
@@ -100,7 +101,7 @@ class HeldOutErrors(_Section):
 
 
 class PotentialRecord(_Section):
-    """What is known of a potential's files."""
+    """The record of a potential."""
 
     format: Literal[1] = 1
     elements: tuple[str, ...]
@@ -124,15 +125,15 @@ class PotentialRecord(_Section):
 
 
 def record_path(yace: Path) -> Path:
-    """Where the record of a `.yace` lies."""
+    """Path of the record of a `.yace`."""
     return yace.with_suffix(".record.json")
 
 
 def read_record(path: Path) -> PotentialRecord | None:
-    """The record, or None where there is no such file.
+    """Read a record; None where the file does not exist.
 
     Raises:
-        PotentialError: it cannot be read, or is no record.
+        PotentialError: the file cannot be read, or is not a valid record.
     """
     try:
         raw = read_json(read_at_most(path, _LARGEST_BYTES))
@@ -176,12 +177,12 @@ def check_digests(
     """Refuse files that are not those of the record.
 
     Args:
-        path: the record's.
-        record: what it says.
-        files: `yace`, `yaml` and `asi`: where the file is and its sha256; None and None where there is none.
+        path: path of the record.
+        record: the record.
+        files: for `yace`, `yaml` and `asi` the path and the sha256 of the file in use; None and None where none is.
 
     Raises:
-        PotentialError: a file differs, is missing, or is one too many.
+        PotentialError: a file differs from the record, is missing, or is not in the record.
     """
     for kind, (file, digest) in files.items():
         expected = getattr(record.digests, kind)
@@ -212,9 +213,9 @@ def short(digest: str) -> str:
 
 
 def write_record(path: Path, record: PotentialRecord) -> None:
-    """Write it durably, in one step.
+    """Write the record durably, in one step.
 
     Raises:
-        StorageError: it could not be made durable.
+        StorageError: the file could not be made durable.
     """
     write_durably(path, record.to_json())

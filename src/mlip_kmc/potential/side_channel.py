@@ -1,5 +1,6 @@
 """What LAMMPS writes beside a search while it runs: the extrapolation grade, and frames where it is large.
 
+Example:
     lines = commands(config.gamma)             # for in.lammps, after the pair_coeff
     for grade in parse_grades(text): grade.step, grade.gamma, grade.energy_eV
     for frame in parse_dump(text): frame.step, frame.positions, frame.gammas

@@ -1,8 +1,9 @@
 """Where a run's potential lies, noted in the run's directory: what works on a run later finds the files without being told.
 
-note_whereabouts(Path("my-run"), potential)          # my-run/potential.json
-noted_potential(Path("my-run"))                      # the AcePotential, or None where nothing is noted
-noted_blindness(Path("my-run"), digest=...)          # '', or what the run's active set did not see
+Example:
+    note_whereabouts(Path("my-run"), potential)          # my-run/potential.json
+    noted_potential(Path("my-run"))                      # the AcePotential, or None where nothing is noted
+    noted_blindness(Path("my-run"), digest=...)          # '', or what the run's active set did not see
 """
 
 import json

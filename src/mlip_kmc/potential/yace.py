@@ -1,11 +1,12 @@
-"""What is read off a `.yace`, by whatever program it was written: what LAMMPS needs of it is asked for, and nothing else.
+"""Read the outline of a `.yace`, and check that LAMMPS can read the file, whichever program wrote it.
 
+Example:
     outline = Outline.read(Path("cu.yace"))
     outline.elements, outline.cutoff_A, outline.functions       # ('Cu',), 5.0, {'Cu': 35}
 
-The file is YAML: lists may be in a line or in blocks. It is parsed as events, function by function, since a tree of a large
-potential takes seven times as long. What is asked for is what LAMMPS' reader (`ACECTildeBasisSet::load_yaml` of the ACE
-evaluator, Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021)) takes: it looks for these keys, and for lists of these lengths.
+The file is YAML, with lists in flow or block style. It is parsed as events, function by function: a tree of a large potential
+takes seven times as long. The checks are those of LAMMPS' reader (`ACECTildeBasisSet::load_yaml` of the ACE evaluator,
+Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021)): the keys that it looks for, and the lengths of its lists.
 """
 
 import hashlib
@@ -46,7 +47,7 @@ _LISTS = {
     "ms_combs": ("rank", "num_ms_combs"),
     "ctildes": ("ndensity", "num_ms_combs"),
 }
-"""Lists of a function, and whose product their length is."""
+"""Lists of a function, and the sizes whose product is their length."""
 _FOREIGN = "ACE.jl"
 """Radial functions of this kind have other parameters, and no pair of elements needs its own."""
 
@@ -58,9 +59,9 @@ class Outline:
     Attributes:
         elements: chemical symbols in the file's order.
         cutoff_A: the largest cutoff of its bonds.
-        functions: by the element at their centre.
+        functions: number of basis functions, by the element at their centre.
         digest: sha256 of the file.
-        core_repulsion: does it have one of its own?
+        core_repulsion: true where the potential has a core repulsion of its own.
     """
 
     elements: tuple[str, ...]
@@ -71,10 +72,10 @@ class Outline:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read the outline, after checking that the file is whole and that LAMMPS can read it.
+        """Check that the file is whole and that LAMMPS can read it, and return its outline.
 
         Raises:
-            PotentialError: it cannot be read, is truncated, or no `.yace`.
+            PotentialError: the file cannot be read, is truncated, or is not a `.yace`.
         """
         try:
             data = path.read_bytes()
@@ -145,11 +146,11 @@ class Outline:
 
 
 class _RefusedError(Exception):
-    """What LAMMPS' reader would end with."""
+    """LAMMPS' reader would end with an error."""
 
 
 class _Reader:
-    """YAML's events as values: mappings, lists and text; functions are counted, not kept."""
+    """Turns YAML events into values: mappings, lists and text. Functions are checked and counted, not kept."""
 
     def __init__(self, text: str) -> None:
         self._events: Iterator[Any] = yaml.parse(
@@ -158,7 +159,7 @@ class _Reader:
         self._anchors: dict[str, Any] = {}
 
     def sections(self) -> dict[str, Any]:
-        """The outermost mapping; `functions` is how many each element, by its index, has."""
+        """The outermost mapping; `functions` holds the number of functions by the index of the element."""
         found: dict[str, Any] = {}
         for event in self._events:
             if isinstance(event, yaml.MappingStartEvent):
@@ -169,12 +170,12 @@ class _Reader:
                 break
             if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
                 break
-        for _ in self._events:  # a torn end is found
+        for _ in self._events:  # finds a truncated end
             pass
         return found
 
     def _pairs(self) -> Iterator[tuple[Any, Any]]:
-        """Keys of the mapping that has begun, each with the event at which its value begins."""
+        """Keys of the present mapping, each with the first event of its value."""
         for event in self._events:
             if isinstance(event, yaml.MappingEndEvent):
                 return
@@ -182,7 +183,7 @@ class _Reader:
             yield tuple(key) if isinstance(key, list) else key, next(self._events)
 
     def _items(self) -> Iterator[Any]:
-        """The events at which items of the list that has begun begin."""
+        """The first event of each item of the present list."""
         for event in self._events:
             if isinstance(event, yaml.SequenceEndEvent):
                 return
@@ -251,7 +252,7 @@ def _number(given: Any, name: str) -> float:
 
 
 def _check_numbers(given: Any, name: str) -> None:
-    """Lists of lists are looked through."""
+    """Refuse values that are not numbers, in lists of lists, too."""
     for value in given if isinstance(given, list) else [given]:
         if isinstance(value, list):
             _check_numbers(value, name)

@@ -1,5 +1,6 @@
 """Do all ways to the potential agree: eOn's client, LAMMPS by the shipped input, python-ace on both files, and the driver?
 
+Example:
     check, energy_eV = agreement_check(potential, example, folder=scratch, inputs=inputs)
 
 A difference above 1e-8 eV or 1e-8 eV/A means that evaluators, or files, are not those of one potential.
@@ -151,7 +152,7 @@ def by_lammps(folder: Path, *, atoms: int) -> Evaluation:
         return float(energies[-1]), _checked(forces, atoms)
     except (OSError, ValueError, IndexError) as error:
         raise PotentialError(
-            f"LAMMPS ran {members.IN_EXAMPLE} and told no numbers: {error}"
+            f"LAMMPS ran {members.IN_EXAMPLE} and printed no numbers: {error}"
         ) from error
 
 

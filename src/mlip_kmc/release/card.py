@@ -1,6 +1,7 @@
 """The model card: one page on what the potential is good for, how well it does, and where gamma says that it is not.
 
-card(manifest_facts)         # model_card.html, which asks for nothing else
+Example:
+    card(manifest_facts)         # model_card.html, which asks for nothing else
 """
 
 import re

@@ -90,7 +90,7 @@ def image_check(image: Image, *, made_of: str | None = None) -> Check:
         return not_tested(
             "image",
             about=about,
-            why="the file, or what this runs in, tells no recipe: is it mlip-kmc's?",
+            why="the image names no recipe; use an image of mlip-kmc",
         )
     return measured(
         "image",

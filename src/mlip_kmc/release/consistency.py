@@ -1,5 +1,6 @@
 """Does a manifest agree with itself? Every verdict is computed again, from its number and its limit, and compared.
 
+Example:
     refuse_contradictions(manifest)          # ReleaseError: the check c11 passed, but its number 5 is above its limit 0.001
 
 A signature says who let a release out, not that what it says can be so.

@@ -1,12 +1,13 @@
-"""The release as an RO-Crate, for archives that read one: what it is, who made it, with what, and its files.
+"""Metadata of a release as an RO-Crate, for archives: title, author, software, and the list of files.
 
-    crate(facts, files=("potential.yace", ...))
+Example:
+    crate(facts, files=("potential.yace", "manifest.json"))
 
 RO-Crate 1.1 (Soiland-Reyes et al., Data Science 5, 97 (2022)).
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,20 +18,20 @@ from mlip_kmc.release.settings import Organization
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 _CONFORMS = "https://w3id.org/ro/crate/1.1"
 _CONTEXT = ("https://w3id.org/ro/crate/1.1/context", {"creditText": "http://schema.org/creditText"})
-"""RO-Crate 1.1 knows the terms that schema.org had then; a newer one is added where it is used, as its page says."""
+"""RO-Crate 1.1 has the terms that schema.org had at its time; newer terms are declared here, as its specification asks."""
 
 
 @dataclass(frozen=True)
 class CrateFacts:
-    """What the crate tells besides its files.
+    """The content of the crate besides its files.
 
     Attributes:
-        title, description, version, author, licence, citation: in words.
-        organization: of the author, and the publisher; the author itself where the names are the same.
-        date: of the release.
-        elements: the potential's.
-        parts: versions of what took part, by name.
-        run: the run's id.
+        title, description, version, author, licence, citation: text.
+        organization: organization of the author, and publisher. Where its name is the author's, both are one entity.
+        date: date of the release.
+        elements: elements of the potential.
+        parts: versions of the software that was used, by name.
+        run: id of the run.
     """
 
     title: str
@@ -47,41 +48,26 @@ class CrateFacts:
 
 
 def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
-    """`ro-crate-metadata.json`.
+    """Content of `ro-crate-metadata.json`.
 
     Args:
-        facts: about the release.
-        files: all of its names.
+        facts: facts about the release.
+        files: names of all files of the release.
     """
     kept = [name for name in MEMBERS if name in set(files) and name != CRATE]
-    date = f"{facts.date:{TIME}}"
-    tools: list[dict[str, Any]] = [
+    tools = [
         {"@id": f"#part-{name}", "@type": "SoftwareApplication", "name": name, "version": version}
         for name, version in facts.parts.items()
     ]
     people = _people(facts)
-    graph: list[dict[str, Any]] = [
+    graph = [
         {
             "@id": CRATE,
             "@type": "CreativeWork",
             "conformsTo": {"@id": _CONFORMS},
             "about": {"@id": "./"},
         },
-        {
-            "@id": "./",
-            "@type": "Dataset",
-            "name": facts.title,
-            "description": facts.description,
-            "version": facts.version,
-            "datePublished": date,
-            "author": {"@id": people[0]["@id"]},
-            "publisher": {"@id": people[-1]["@id"]},
-            "license": {"@id": "#licence"},
-            "creditText": facts.citation,
-            "keywords": ["interatomic potential", "atomic cluster expansion", *facts.elements],
-            "hasPart": _value([{"@id": name} for name in kept]),
-            "mentions": {"@id": "#run"},
-        },
+        _root(facts, kept=kept, author=people[0]["@id"], publisher=people[-1]["@id"]),
         *people,
         {
             "@id": "#licence",
@@ -89,16 +75,7 @@ def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
             "name": facts.licence,
             "description": facts.licence,
         },
-        *(
-            {
-                "@id": name,
-                "@type": "File",
-                "name": name,
-                "description": MEMBERS[name].about,
-                "encodingFormat": MEMBERS[name].media_type,
-            }
-            for name in kept
-        ),
+        *map(_file, kept),
         {
             "@id": "#run",
             "@type": "CreateAction",
@@ -112,6 +89,35 @@ def crate(facts: CrateFacts, *, files: Iterable[str]) -> bytes:
         json.dumps({"@context": list(_CONTEXT), "@graph": graph}, indent=1, ensure_ascii=False)
         + "\n"
     ).encode()
+
+
+def _root(facts: CrateFacts, *, kept: Sequence[str], author: str, publisher: str) -> dict[str, Any]:
+    """The release itself; `author` and `publisher` are identifiers of entities."""
+    return {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": facts.title,
+        "description": facts.description,
+        "version": facts.version,
+        "datePublished": f"{facts.date:{TIME}}",
+        "author": {"@id": author},
+        "publisher": {"@id": publisher},
+        "license": {"@id": "#licence"},
+        "creditText": facts.citation,
+        "keywords": ["interatomic potential", "atomic cluster expansion", *facts.elements],
+        "hasPart": _value([{"@id": name} for name in kept]),
+        "mentions": {"@id": "#run"},
+    }
+
+
+def _file(name: str) -> dict[str, Any]:
+    return {
+        "@id": name,
+        "@type": "File",
+        "name": name,
+        "description": MEMBERS[name].about,
+        "encodingFormat": MEMBERS[name].media_type,
+    }
 
 
 def _people(facts: CrateFacts) -> list[dict[str, Any]]:
@@ -136,5 +142,5 @@ def _people(facts: CrateFacts) -> list[dict[str, Any]]:
 
 
 def _value(entries: list[dict[str, Any]]) -> Any:
-    """A single value stands alone in compacted JSON-LD."""
+    """In compacted JSON-LD a list of one value is written as the value."""
     return entries[0] if len(entries) == 1 else entries

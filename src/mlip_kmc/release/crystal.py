@@ -1,5 +1,6 @@
 """Properties of a cubic crystal under a potential: lattice constant, elastic constants, vacancy formation energy.
 
+Example:
     crystal = CubicCrystal.relaxed(Crystal(formula="Cu", lattice="fcc", a_A=3.6), calculator)
     crystal.a_A, crystal.elastic_GPa(), crystal.vacancy_eV(cutoff_A=5.0)
 

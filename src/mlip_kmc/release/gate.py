@@ -1,5 +1,6 @@
 """The gate: a release is refused unless every check has passed, or is allowed not to, with a reason.
 
+Example:
     checks = pass_gate(checks, allowed={"barrier": "no barrier of this surface is published"})
 
 A check is a number, its limit, and a verdict. What was not tested does not pass. Checks, and reasons, go into the manifest and

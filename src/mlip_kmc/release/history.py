@@ -1,6 +1,7 @@
 """What the run itself says: did it stay, in its last steps, where the potential knows its way?
 
-check = halts_check(events=view.events, searches=view.searches, present=view.numbers.state, halt="", steps=10)
+Example:
+    check = halts_check(events=view.events, searches=view.searches, present=view.numbers.state, halt="", steps=10)
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """Ready inputs: what a recipient includes in LAMMPS, runs with ASE, or starts eOn with; and the example that they evaluate.
 
+Example:
     files = ready_inputs(potential, example)
     files["in.potential"], files["ase_example.py"]
 

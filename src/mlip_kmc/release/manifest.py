@@ -1,5 +1,6 @@
 """The manifest of a release: one typed, frozen value, its JSON, and its JSON Schema.
 
+Example:
     manifest = read_manifest(data)
     manifest.version, manifest.training_set_size, manifest.files["potential.yace"].sha256
 

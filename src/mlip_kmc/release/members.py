@@ -1,6 +1,7 @@
 """The names that a release may hold, in the order in which it holds them: a closed list, so that a name is never a path.
 
-MEMBERS["potential.yace"].required         # True
+Example:
+    MEMBERS["potential.yace"].required         # True
 """
 
 from dataclasses import dataclass

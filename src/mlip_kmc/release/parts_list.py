@@ -1,5 +1,6 @@
 """The parts of the image as one CycloneDX file: what a release was computed with, for whoever keeps such lists.
 
+Example:
     parts_list(ImageParts.here(), image=manifest.image, at=manifest.creation_date)
 
 Minimal: names, versions, package addresses, the image's digest. No serial number, which would be random.

@@ -1,8 +1,11 @@
-"""Reference values: what the potential gives, against what somebody else measured or computed.
+"""Checks of the gate that compare values of the potential with published reference values.
 
-    checks = reference_checks(settings.references, calculator=calculator, cutoff_A=5.0, lowest_barrier_eV={0: 0.69})
+Example:
+    checks = reference_checks(
+        settings.references, calculator=calculator, elements=("Cu",), cutoff_A=5.0, lowest_barrier_eV={0: 0.69}
+    )
 
-What has no reference is not tested, and says so.
+A value without a reference is reported as not tested.
 """
 
 import math

@@ -1,5 +1,6 @@
 """What a person or a site says of its releases: `release.yaml`, read as strictly as a run's configuration.
 
+Example:
     settings = load_settings(Path("release.yaml"))
     settings.author, settings.references.C11_GPa.value
 
@@ -228,10 +229,16 @@ class _File(Section):
 
 
 def load_settings(path: Path) -> ReleaseSettings:
-    """Read and validate a file.
+    """Read and validate the settings of a release.
+
+    Args:
+        path: a YAML file with one section, `release`; relative paths in it start at its folder.
+
+    Returns:
+        the frozen settings. docs/release-settings.md lists their keys.
 
     Raises:
-        ConfigError: one line for each thing that is wrong.
+        ConfigError: the message has one line for each fault.
     """
     raw = read_keys(path)
     try:

@@ -1,5 +1,6 @@
 """Apptainer's image files from outside: what one says of itself, without running it.
 
+Example:
     recipe_of(Path("image.sif"))          # 'a3f0...': what it was built from; None where it does not say
 
 The Singularity Image Format: a header, descriptors of 585 bytes, data objects. Apptainer keeps the labels that `apptainer

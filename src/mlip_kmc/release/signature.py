@@ -1,5 +1,6 @@
 """Detached signatures of packages: SSHSIG, made and verified by ssh-keygen with the keys that people have.
 
+Example:
     sign(Path("release_v1.0.zip"), key=Path("~/.ssh/id_ed25519"))                 # release_v1.0.zip.sig
     signer = signer_of(data, signature=..., signers=Path("allowed_signers"))      # 'alice@example.org'
 

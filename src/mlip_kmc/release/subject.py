@@ -1,5 +1,6 @@
 """What a release is made of, read from a run's directory: its potential, its first minimum, and what the run came to.
 
+Example:
     with Subject.read(Path("my-run"), image=None) as subject:
         subject.potential.elements, subject.atoms, subject.run.kmc_steps
 

@@ -1,5 +1,6 @@
 """Is the energy that of the atoms, and of nothing else? Rotated, moved, and with atoms of one element exchanged, it must stay.
 
+Example:
     checks = symmetry_checks(atoms, calculator)
 
 Forces must turn, stay and be exchanged with the atoms.

@@ -1,5 +1,6 @@
 """Sets of labelled structures: read, told apart by a fingerprint, and compared with the potential.
 
+Example:
     labelled = LabelledSet.read((Path("train.xyz"),))
     labelled.fingerprint, labelled.errors(calculator)
 

@@ -1,5 +1,6 @@
 """Errors on structures that the potential was not fitted to, against what the settings allow for each group.
 
+Example:
     check = validation_check(metrics, errors, limits=settings.validation_limits)
 
 How large an error may be depends on what the potential is for, so the limits come with their reasons; without any the check is

@@ -1,5 +1,6 @@
 """Plain charts as SVG text: axes, lines, bars, dots. Colours and type are classes, which the page's style sheet sets.
 
+Example:
     chart = Chart(width=760, height=300, x=Scale(0, 10), y=Scale(0, 1), x_label="Simulated time (µs)", y_label="Energy (eV)")
     chart.steps([(0, 0), (4, 1), (10, 1)], css="line s1")
     chart.svg("Energy against time: ...")          # <svg role="img" aria-label="Energy against time: ...">...

@@ -1,5 +1,6 @@
 """How a state's confidence grew, search by search: eOn's formulas replayed on the journal.
 
+Example:
     curve = confidence_curve(searches_of_state, processes_of_state, scheme="old", window_eV=20 * 500 / 11604.5)
     curve[-1]
 

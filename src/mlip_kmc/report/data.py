@@ -1,7 +1,8 @@
 """Tables that a reader can take out of the page: CSV in a `data:` link, no network, no second file.
 
-link = table_link("energy.csv", ("time_s", "energy_eV"), rows)
-link.href, link.note                     # 'data:text/csv;base64,...', 'every 3rd of 9000 rows'
+Example:
+    link = table_link("energy.csv", ("time_s", "energy_eV"), rows)
+    link.href, link.note                     # 'data:text/csv;base64,...', 'every 3rd of 9000 rows'
 """
 
 import base64

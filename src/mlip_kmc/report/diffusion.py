@@ -1,5 +1,6 @@
 """Diffusion along one trajectory: mean squared displacement and diffusion coefficients, each with its error.
 
+Example:
     walk = follow(states, events, time_s=...)          # positions at equal times, and squared hops
     for found in diffusion(walk):
         found.species, found.tracer_m2_per_s, found.tracer_error_m2_per_s

@@ -1,5 +1,6 @@
 """What a run has come to, in numbers: states, processes, searches, cost. Pure: records in, records out.
 
+Example:
     numbers = summarise(states=view.states, events=view.events, searches=view.searches, settings=view.settings,
                         time_s=view.numbers.time_s)
     numbers.states[0].lowest_barrier_eV, numbers.outcomes["new"]
@@ -141,6 +142,35 @@ class RunNumbersSummary:
         return tuple(process for state in self.states for process in state.processes)
 
 
+@dataclass(frozen=True)
+class _Walk:
+    """Which states the events came through.
+
+    Attributes:
+        visits: by state (state 0 starts with one). first_step: KMC steps before the first visit, in the order of those visits.
+        residence_s: by state; of a superbasin step, counted for the state that was left.
+        used: KMC steps by (reactant, process).
+    """
+
+    visits: Counter[int]
+    first_step: Mapping[int, int]
+    residence_s: Mapping[int, float]
+    used: Counter[tuple[int, int]]
+
+    @classmethod
+    def of(cls, events: Sequence[Event], *, begun: bool) -> "_Walk":
+        """Of all events; a run that has not begun has not visited state 0."""
+        where = [0, *(event.product for event in events)] if begun else []
+        first: dict[int, int] = {}
+        for step, state in enumerate(where):
+            first.setdefault(state, step)
+        residence: dict[int, float] = defaultdict(float)
+        for event in events:
+            residence[event.reactant] += event.step_time_s
+        used = Counter((event.reactant, event.process) for event in events)
+        return cls(visits=Counter(where), first_step=first, residence_s=residence, used=used)
+
+
 def summarise(
     *,
     states: Sequence[StateRecord],
@@ -150,12 +180,7 @@ def summarise(
     time_s: float,
 ) -> RunNumbersSummary:
     """All numbers of a run but its diffusion."""
-    kT = settings.temperature_K / EON_KELVIN_PER_EV if settings.temperature_K else None
-    window = (
-        (settings.thermal_window_kT or 0.0) * kT
-        if kT and settings.thermal_window_kT
-        else float("inf")
-    )
+    kT, window = _thermal(settings)
     by_state: dict[int, list[SearchRecord]] = defaultdict(list)
     for record in searches:
         by_state[record.state].append(record)
@@ -169,15 +194,7 @@ def summarise(
         for state in states
         if by_state[state.number]
     }
-    where = [0, *(event.product for event in events)] if states else []
-    used = Counter((event.reactant, event.process) for event in events)
-    residence: Counter[int] = Counter()
-    for event in events:
-        residence[event.reactant] += event.step_time_s  # type: ignore[assignment]
-    visits, first = (
-        Counter(where),
-        {state: step for step, state in reversed(list(enumerate(where)))},
-    )
+    walk = _Walk.of(events, begun=bool(states))
     return RunNumbersSummary(
         kT_eV=kT,
         window_eV=window,
@@ -190,16 +207,13 @@ def summarise(
             _state(
                 state,
                 by_state[state.number],
-                used=used,
+                walk=walk,
                 window_eV=window,
-                visits=visits[state.number],
-                first_step=first.get(state.number),
-                residence_s=float(residence[state.number]),
                 curve=curves.get(state.number),
             )
             for state in states
         ),
-        visited=tuple(dict.fromkeys(where)),
+        visited=tuple(walk.first_step),
         edges=_edges(events),
         outcomes={
             outcome: sum(record.outcome == outcome for record in searches) for outcome in OUTCOMES
@@ -211,25 +225,30 @@ def summarise(
     )
 
 
+def _thermal(settings: RunSettings) -> tuple[float | None, float]:
+    """kT in eV, and how far above the lowest barrier the rate table reaches, in eV: endless where either is not set."""
+    kT = settings.temperature_K / EON_KELVIN_PER_EV if settings.temperature_K else None
+    if kT and settings.thermal_window_kT:
+        return kT, settings.thermal_window_kT * kT
+    return kT, float("inf")
+
+
 def _state(
     state: StateRecord,
     searches: Sequence[SearchRecord],
     *,
-    used: Mapping[tuple[int, int], int],
+    walk: _Walk,
     window_eV: float,
-    visits: int,
-    first_step: int | None,
-    residence_s: float,
     curve: tuple[float, ...] | None,
 ) -> StateNumbers:
-    processes = _processes(state, used, window_eV)
+    processes = _processes(state, walk.used, window_eV)
     table = [process for process in processes if process.in_rate_table]
     return StateNumbers(
         state=state.number,
         energy_eV=state.energy,
-        visits=visits,
-        first_step=first_step,
-        residence_s=residence_s,
+        visits=walk.visits[state.number],
+        first_step=walk.first_step.get(state.number),
+        residence_s=float(walk.residence_s.get(state.number, 0.0)),
         lowest_barrier_eV=table[0].barrier_eV if table else None,
         rate_per_s=sum(process.rate_per_s for process in table),
         searches=len(searches),

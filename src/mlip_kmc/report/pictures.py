@@ -1,5 +1,6 @@
 """Small pictures of processes: the atoms around the ones that move, with arrows from the reactant to the product.
 
+Example:
     motion = Motion.read(process)                  # positions of reactant, saddle and product, or None
     picture(motion, alternative="Process 1 of state 0: ...")
 

@@ -1,5 +1,6 @@
 """Where a run is, read from its directory: from any node, touching nothing.
 
+Example:
     status = read_status(Path("my-run"))
     status.condition, status.kmc_steps, status.events_a_day
 
@@ -10,12 +11,20 @@ import json
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from mlip_kmc.model.records import Live, prefactor_reasons, reasons_of, unsound, unsound_steps
+from mlip_kmc.model.records import (
+    Live,
+    SearchRecord,
+    prefactor_reasons,
+    reasons_of,
+    unsound,
+    unsound_steps,
+)
 from mlip_kmc.potential.whereabouts import noted_blindness
 from mlip_kmc.store.view import RunView
 
@@ -144,14 +153,10 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     done = (steps_wanted is not None and numbers.steps >= steps_wanted) or (
         time_wanted_s is not None and numbers.time_s >= time_wanted_s
     )
-    condition = Condition.DONE if done else _condition(live, now_s=now_s)
-    if numbers.halt and condition is not Condition.RUNNING:
-        condition = Condition.HALTED
+    condition = _condition(live, now_s=now_s, done=done, halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
     recent = view.searches[-_RECENT:]
-    worked_s = sum(record.seconds for record in recent)
-    calls = sum(record.force_calls for record in view.searches)
     commit = view.path / "generations" / f"{view.generation:08d}.json"
     run_bytes, free_bytes = _disk(view.path)
     return RunStatus(
@@ -168,11 +173,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         simulated_time_wanted_s=time_wanted_s,
         temperature_K=limits.get("temperature_K", view.settings.temperature_K),
         state=numbers.state,
-        states=1
-        + max(
-            (number for event in view.events for number in (event.reactant, event.product)),
-            default=numbers.state,
-        ),
+        states=_states(view),
         confidence=numbers.confidence,
         confidence_wanted=view.settings.confidence,
         confidence_scheme=view.settings.confidence_scheme,
@@ -191,10 +192,8 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         discarded=numbers.discarded,
         wall_s=numbers.wall_s,
         events_a_day=numbers.events_a_day,
-        force_calls=calls,
-        force_calls_per_s=sum(record.force_calls for record in recent) / worked_s
-        if worked_s > 0
-        else None,
+        force_calls=sum(record.force_calls for record in view.searches),
+        force_calls_per_s=_force_calls_per_s(recent),
         search_s=_median([record.seconds for record in recent if record.outcome != "bad"]),
         starts=numbers.starts,
         unsound_superbasin_steps=len(unsound_steps(view.events)),
@@ -208,10 +207,27 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     )
 
 
-def _condition(live: Live | None, *, now_s: float) -> Condition:
-    if live is None:
-        return Condition.STOPPED
-    return Condition.RUNNING if now_s - live.time_s < _BEATS * live.interval_s else Condition.LOST
+def _condition(live: Live | None, *, now_s: float, done: bool, halt: str) -> Condition:
+    """A run that has its steps is done, whatever its process does; a halt is told of one whose process does not run."""
+    if done:
+        found = Condition.DONE
+    elif live is None:
+        found = Condition.STOPPED
+    else:
+        silent_s = now_s - live.time_s
+        found = Condition.RUNNING if silent_s < _BEATS * live.interval_s else Condition.LOST
+    return Condition.HALTED if halt and found is not Condition.RUNNING else found
+
+
+def _states(view: RunView) -> int:
+    """States that the events name, and state 0; their numbers have no gaps."""
+    named = (number for event in view.events for number in (event.reactant, event.product))
+    return 1 + max(named, default=view.numbers.state)
+
+
+def _force_calls_per_s(records: Sequence[SearchRecord]) -> float | None:
+    worked_s = sum(record.seconds for record in records)
+    return sum(record.force_calls for record in records) / worked_s if worked_s > 0 else None
 
 
 def _live(run_dir: Path) -> Live | None:

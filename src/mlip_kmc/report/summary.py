@@ -1,6 +1,7 @@
-"""All that the report says, as one value, and as JSON.
+"""The content of the report as one value, and as JSON.
 
-    report = collect(view, etc=Path(sys.prefix) / "etc")
+Example:
+    report = collect(view, etc=Path(sys.prefix) / "etc", software={"mlip-kmc": "0.1.0"})
     report.as_json()                 # docs/report.md describes it
 
 Reads the run directory's view and the image's own notes (`etc/parts.json`, `etc/image.json`); writes nothing.
@@ -209,7 +210,6 @@ def _texts(raw: Any) -> dict[str, str]:
 
 def _plain(report: Report) -> dict[str, Any]:
     view, numbers = report.view, report.numbers
-    total = sum(numbers.outcomes.values())
     return {
         "format": FORMAT,
         "run": {
@@ -254,19 +254,23 @@ def _plain(report: Report) -> dict[str, Any]:
         "returns": numbers.returns,
         "superbasin_steps": numbers.superbasin_steps,
         "unsound_superbasin_steps": numbers.unsound_superbasin_steps,
-        "searches": {
-            "registered": total,
-            "outcomes": dict(numbers.outcomes),
-            "force_calls_without_dimer_rotations": numbers.force_calls,
-            "seconds": round(numbers.seconds, 3),
-            "reasons": [
-                {"outcome": outcome, "reason": reason, "count": count}
-                for outcome, reason, count in numbers.reasons
-            ],
-        },
+        "searches": _searches(numbers),
         "visited": list(numbers.visited),
         "edges": [asdict(edge) for edge in numbers.edges],
         "states": [_state(asdict(state)) for state in numbers.states],
+    }
+
+
+def _searches(numbers: RunNumbersSummary) -> dict[str, Any]:
+    return {
+        "registered": sum(numbers.outcomes.values()),
+        "outcomes": dict(numbers.outcomes),
+        "force_calls_without_dimer_rotations": numbers.force_calls,
+        "seconds": round(numbers.seconds, 3),
+        "reasons": [
+            {"outcome": outcome, "reason": reason, "count": count}
+            for outcome, reason, count in numbers.reasons
+        ],
     }
 
 

@@ -1,8 +1,9 @@
 """Numbers as a reader wants them, in the page's own HTML-free text.
 
-scientific(3.1e-16)                   # '3.1 × 10⁻¹⁶'
-with_error(3.14e-16, 0.9e-16)         # '(3.1 ± 0.9) × 10⁻¹⁶'
-si_time(3.2e-6)                       # (1e-6, 'µs')
+Example:
+    scientific(3.1e-16)                   # '3.1 × 10⁻¹⁶'
+    with_error(3.14e-16, 0.9e-16)         # '(3.1 ± 0.9) × 10⁻¹⁶'
+    si_time(3.2e-6)                       # (1e-6, 'µs')
 """
 
 import math

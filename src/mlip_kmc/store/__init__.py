@@ -1,1 +1,1 @@
-"""A run directory: the claim, generations, epochs, journals, the read-only view, the sign of life."""
+"""The run directory: its claim, generations, epochs and journals, the read-only view, the sign of life, exported files."""

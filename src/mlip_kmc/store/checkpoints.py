@@ -1,5 +1,6 @@
 """Durable state of a run: generations, each written whole before it counts.
 
+Example:
     with RunDirectory(path) as directory:              # locked
         store = Checkpoints(directory)
         saved = store.restore(identity)                # the newest whole generation, or None; the live tree follows it

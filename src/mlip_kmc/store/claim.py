@@ -1,5 +1,6 @@
 """Who works in a run directory: one process at a time, on whatever node, also where network locks cannot be trusted.
 
+Example:
     claim = Claim(run_dir)
     claim.take()             # RunInUseError while another process has it
     claim.check()            # before every commit: RunStateError if somebody took it over

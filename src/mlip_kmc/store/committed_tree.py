@@ -1,10 +1,11 @@
 """What the last generation holds of the live tree, and what has changed since.
 
-tree = CommittedTree(live, contents)
-mended = tree.restore(manifest.folders, files)       # the live tree follows a generation
-change = tree.changed(["states/0"])                  # stored, durably
-manifest = Manifest(..., folders=change.listings)
-tree.accept(change)                                  # once the manifest is written
+Example:
+    tree = CommittedTree(live, contents)
+    mended = tree.restore(manifest.folders, files)       # the live tree follows a generation
+    change = tree.changed(["states/0"])                  # stored, durably
+    manifest = Manifest(..., folders=change.listings)
+    tree.accept(change)                                  # once the manifest is written
 """
 
 import shutil

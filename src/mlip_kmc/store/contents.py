@@ -1,8 +1,9 @@
 """Contents of files, and listings of folders, by their sha256: `objects/` of a run directory.
 
-contents = Contents(run / "objects", live=LiveTree(run / "eon"))
-files = contents.files(manifest.folders)             # {"states/0/info": "ab12...", ...}
-path, data = contents.find("states/0/info", files["states/0/info"])
+Example:
+    contents = Contents(run / "objects", live=LiveTree(run / "eon"))
+    files = contents.files(manifest.folders)             # {"states/0/info": "ab12...", ...}
+    path, data = contents.find("states/0/info", files["states/0/info"])
 """
 
 import json

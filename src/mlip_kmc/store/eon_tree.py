@@ -1,7 +1,8 @@
 """eOn's tree of a run, and its journals, as typed records.
 
-result = read_result(run_dir, status=Status.DONE, reason="10 KMC steps are done")
-result.states[0].processes[0].barrier
+Example:
+    result = read_result(run_dir, status=Status.DONE, reason="10 KMC steps are done", minimised=None)
+    result.states[0].processes[0].barrier
 """
 
 import configparser

@@ -1,5 +1,6 @@
 """A run's records as files that other programs read: extended XYZ and CSV.
 
+Example:
     export(result, rotation=np.eye(3), directory=run / "results")
 
 Written: `trajectory.xyz` (one frame a KMC state: unwrapped, in the order and orientation of the given structure),

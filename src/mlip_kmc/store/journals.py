@@ -1,9 +1,10 @@
 """Append-only journals: a manifest says how much of each counts.
 
-journal = Journal(run / "journal", "events")
-journal.append(event.to_json())
-end = journal.flush()                                  # durable; it counts once a manifest holds `end`
-committed(run / "journal", "events", end).decode().splitlines()
+Example:
+    journal = Journal(run / "journal", "events")
+    journal.append(event.to_json())
+    end = journal.flush()                                  # durable; it counts once a manifest holds `end`
+    committed(run / "journal", "events", end).decode().splitlines()
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """The live tree, which eOn reads and writes: `eon/` of a run directory.
 
-tree = LiveTree(run / "eon")
-tree.present(["states/0"])            # {"states/0": {"states/0/info": PATH, ...}}
+Example:
+    tree = LiveTree(run / "eon")
+    tree.present(["states/0"])            # {"states/0": {"states/0/info": PATH, ...}}
 """
 
 import os

@@ -1,5 +1,6 @@
 """A generation's manifest: the one place that knows its format; those of earlier formats are converted as they are read.
 
+Example:
     for number in numbers_in(generations):                     # the newest first
         manifest = Manifest.read(path_of(generations, number))
         manifest.epochs[-1].potential, manifest.journals["events"].length

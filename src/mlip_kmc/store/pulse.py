@@ -1,9 +1,10 @@
-"""What a running process says of itself for `status`, every few seconds, in `live.json` of the run directory.
+"""The sign of life of a running process: `live.json` in the run directory, written every few seconds, for `status`.
 
+Example:
     with Pulse(directory.path, workers=2) as pulse:
         pulse.beat("searching", busy=2, waiting=10)
 
-It is not durable and nothing depends on it: where it cannot be written, the run goes on.
+The file is not durable, and the run does not depend on it: if it cannot be written, the run goes on.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ class Pulse:
     """Writes `live.json` from time to time, and removes it at a clean end."""
 
     def __init__(self, run_dir: Path, *, workers: int) -> None:
-        """Nothing is written yet."""
+        """Keep the arguments; nothing is written before the first `beat`."""
         self._path = run_dir / FILE
         self._workers = workers
         self._last = (float("-inf"), "")
@@ -40,13 +41,13 @@ class Pulse:
         busy: int = 0,
         waiting: int = 0,
     ) -> None:
-        """Say so, unless it was said a moment ago.
+        """Write the sign of life, unless one of the same phase was written less than `INTERVAL_S` ago.
 
         Args:
-            phase: what is being done.
-            nodes: searches at a time by machine; None: as many in all as the configuration says.
-            busy: searches that run.
-            waiting: searches that wait for a worker.
+            phase: the present activity, in words.
+            nodes: number of searches at a time, by machine; None: the workers of this process.
+            busy: number of searches that run.
+            waiting: number of searches that wait for a worker.
         """
         now = time.monotonic()
         if phase == self._last[1] and now - self._last[0] < INTERVAL_S:
@@ -70,7 +71,7 @@ class Pulse:
             with (
                 contextlib.suppress(OSError),
                 self._path.open("r+b") as stream,
-            ):  # a full disk has room for it where it is
+            ):  # on a full disk the old file can still be overwritten
                 stream.write(text)
                 stream.truncate()
 

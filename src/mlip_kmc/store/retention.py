@@ -1,6 +1,7 @@
-"""Bounds what is kept only for looking into failures.
+"""Bounds the size of folders that are kept only to investigate failures.
 
-prune(run / "evidence", limit_MB=200.0)
+Example:
+    prune(run / "evidence", limit_MB=200.0)
 """
 
 import shutil
@@ -17,10 +18,10 @@ def prune(folder: Path, *, limit_MB: float) -> list[str]:
 
     Args:
         folder: its entries are folders or files; it may be missing.
-        limit_MB: how much may stay.
+        limit_MB: largest size that is kept.
 
     Returns:
-        names of what is gone, oldest first.
+        names of the removed entries, oldest first.
     """
     try:
         with storage_errors(folder):
@@ -28,7 +29,7 @@ def prune(folder: Path, *, limit_MB: float) -> list[str]:
                 (entry.lstat().st_mtime, entry.name, _size(entry)) for entry in folder.iterdir()
             )
     except StorageError:
-        return []  # missing, or gone meanwhile: the next time
+        return []  # missing, or an entry was removed meanwhile: the next call prunes
     total = sum(size for _, _, size in entries)
     gone = []
     for _, name, size in entries:

@@ -1,7 +1,8 @@
 """A run's directory, held by one process at a time.
 
-with RunDirectory(path) as directory:
-    directory.claim.check()
+Example:
+    with RunDirectory(path) as directory:
+        directory.claim.check()
 """
 
 from pathlib import Path

@@ -1,11 +1,12 @@
-"""A run directory, read and never written: what its newest whole generation says, also while the run goes on.
+"""Read-only view of a run directory at its newest whole generation, also while the run goes on.
 
+Example:
     with RunView.read(Path("my-run")) as view:         # structures=False where only numbers are wanted
         view.numbers.steps, view.numbers.time_s, len(view.searches)
         view.settings.temperature_K, view.states[0].processes[0].barrier
 
-Only what a generation committed counts: journals up to its lengths, and eOn's files by its digests, so a view is one moment of
-the run. Structures are links into `objects/`, good until the block ends.
+A view is one moment of the run: it has the journals up to the lengths that the generation's manifest gives, and eOn's files by
+the digests in it. Structure files are links into `objects/`; they exist until the block ends.
 """
 
 import configparser
@@ -45,7 +46,7 @@ from mlip_kmc.store.manifest import Manifest, numbers_in, path_of
 from mlip_kmc.store.whole import NotWholeError
 
 EON_PREFACTORS = (
-    "its harmonic rates are of eOn's own kind, from Hessians of some atoms with translations left in: they may be "
+    "eOn computed its harmonic prefactors, from Hessians of some atoms with translations left in: rates may be "
     "wrong by a factor of two, and searches were lost; make the run again in a new run directory"
 )
 Array = npt.NDArray[np.float64]
@@ -57,19 +58,19 @@ _PAUSE_S = 0.2
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What the run's own `config.ini` says, which eOn reads.
+    """Settings of a run, from the `config.ini` that eOn reads.
 
     Attributes:
-        potential: eOn's name of it; `lammps` is an ACE potential.
+        potential: eOn's name of the potential; `lammps` for an ACE potential.
         temperature_K: K.
-        confidence_scheme, confidence: when a state is left.
-        prefactor_per_s: the constant one in 1/s, or None where each process has its own.
+        confidence_scheme, confidence: the confidence at which a state is left, and its scheme.
+        prefactor_per_s: the constant prefactor, 1/s; None where each process has its own.
         prefactors: `constant`, `harmonic`, or `eon`: harmonic as eOn's own client makes them, in runs of earlier versions.
-        fallback_per_s: of processes that have no harmonic prefactor.
-        thermal_window_kT: processes further above the lowest barrier stay out of the rate table.
-        seed: the run's, of 31 bits.
-        saddle_force_eV_per_A, minimum_force_eV_per_A: largest force left on an atom.
-        superbasins, recycling: whether eOn's are on.
+        fallback_per_s: prefactor of processes without a harmonic one, 1/s; None where prefactors are not harmonic.
+        thermal_window_kT: processes with barriers further above the lowest one stay out of the rate table.
+        seed: seed of the run, 31 bits.
+        saddle_force_eV_per_A, minimum_force_eV_per_A: convergence limits for the force on an atom.
+        superbasins, recycling: whether eOn uses them.
     """
 
     potential: str = ""
@@ -94,13 +95,13 @@ class RunView:
     Attributes:
         path: the run directory.
         generation: the number of the generation.
-        epochs: with which potentials and physics it was made, in order; searches, events and processes have their numbers.
-        numbers: where the run is.
-        settings: what it runs with.
+        epochs: the epochs of the run, in order; searches, events and processes carry their numbers.
+        numbers: steps, time, present state and counters.
+        settings: the run's settings.
         minimised: the report on state 0.
         events, searches, starts: the journals.
         states: every state with its process table.
-        raw: everything the generation holds besides files and journals, as JSON values.
+        raw: the generation's content besides files and journals, as JSON values.
     """
 
     path: Path
@@ -118,15 +119,15 @@ class RunView:
     @classmethod
     @contextmanager
     def read(cls, path: Path, *, detail: Detail = "structures") -> Iterator[Self]:
-        """The newest whole generation; a torn one, or one that goes while it is read, is tried again.
+        """Read the newest whole generation. If one is torn, or removed during the reading, the next one is tried.
 
         Args:
             path: the run directory.
-            detail: `structures`, all of it; `tables` leaves the structures' files out, and their paths name nothing;
-                `numbers` leaves the states out, and is quick however long the run is.
+            detail: `structures` reads everything. `tables` leaves structure files out: their paths do not exist. `numbers` also
+                leaves the states out; its time does not grow with the number of states.
 
         Raises:
-            RunStateError: `path` is no run directory, nothing was committed, or no generation is whole.
+            RunStateError: `path` is not a run directory, nothing was committed, or no generation is whole.
         """
         generations = path / "generations"
         if not generations.is_dir():
@@ -181,7 +182,7 @@ class RunView:
     def result(
         self, *, status: Status = Status.MORE_TO_DO, reason: str = "read from its directory"
     ) -> EonResult:
-        """The run as `export` takes it; whether it is done is not written in a run directory."""
+        """The run as `export` takes it. The status is an argument, since a run directory does not hold it."""
         outcomes = [record.outcome for record in self.searches]
         return EonResult(
             status=status,
@@ -199,24 +200,24 @@ class RunView:
 
     @property
     def epoch(self) -> Epoch:
-        """The present one."""
+        """The present epoch."""
         return self.epochs[-1]
 
     @property
     def identity(self) -> str:
-        """Digest of all that decides the trajectory from here on (physics, potential, structure)."""
+        """Digest of all settings that determine the trajectory from here on (physics, potential, structure)."""
         return self.epoch.identity
 
     @property
     def outdated(self) -> tuple[str, ...]:
-        """What an earlier version computed in a way that is known to be wrong, one line each."""
+        """Warnings about numbers that an earlier version computed wrongly, one line each."""
         return (EON_PREFACTORS,) if self.settings.prefactors == "eon" else ()
 
     def rotation(self) -> Array | None:
-        """(3, 3) with `user vectors = eOn vectors @ rotation`, from the cell of the exported trajectory.
+        """The rotation R from eOn's frame to the user's, (3, 3): v_user = v_eon @ R, from the cell of the exported trajectory.
 
         Returns:
-            None where there is no trajectory or it has another cell.
+            R; None where there is no exported trajectory, or its cell is not eOn's cell rotated.
         """
         exported = self.path / "results" / "trajectory.xyz"
         if not self.states or not exported.is_file():
@@ -231,7 +232,7 @@ class RunView:
 
 
 def _lay_out(path: Path, folders: Mapping[str, str], root: Path, *, detail: Detail) -> None:
-    """The committed tree below `root`: links to structures, which do not change, copies of the rest; no modes."""
+    """Lay out the committed tree below `root`: links to structure files, which never change, and copies of the others."""
     contents = Contents(path / "objects", live=LiveTree(path / "eon"))
     root.mkdir(parents=True)
     wanted = {name: digest for name, digest in folders.items() if not name or detail != "numbers"}

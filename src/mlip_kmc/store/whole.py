@@ -1,7 +1,8 @@
 """What is whole, what is lost, and what only cannot be read now.
 
-data = bytes_or_none(run / "generations" / "00000042.json")     # None: it is lost
-raise NotWholeError("00000042.json is torn or altered")         # an older generation may do
+Example:
+    data = bytes_or_none(run / "generations" / "00000042.json")     # None: it is lost
+    raise NotWholeError("00000042.json is torn or altered")         # an older generation may do
 """
 
 import errno

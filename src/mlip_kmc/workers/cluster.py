@@ -1,5 +1,6 @@
 """The workers that run searches: a dask cluster, in this process or joined from other nodes.
 
+Example:
     with SearchCluster.local(workers=2) as cluster:
         cluster.submit(task)
         for done in cluster.wait(timeout_s=1.0):
@@ -53,7 +54,10 @@ _LOOKS = 20
 
 
 class SearchCluster:
-    """Runs tasks and hands back what came of them, in any order."""
+    """Runs tasks and hands back what came of them, in any order.
+
+    Long because tasks and workers share one lock: which tasks wait, which were sent, and who is there change together.
+    """
 
     def __init__(
         self,

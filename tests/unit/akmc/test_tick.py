@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mlip_kmc.akmc import queue as queue_module
+from mlip_kmc.akmc import spool as spool_module
 from mlip_kmc.akmc.queue import SearchQueue
 from mlip_kmc.ground.errors import SearchesFailedError
 
@@ -30,7 +30,7 @@ _references = {}
 @pytest.fixture(autouse=True)
 def _quick_spool(monkeypatch):
     """Durability has tests of its own."""
-    monkeypatch.setattr(queue_module, "write_durably", lambda path, data: path.write_bytes(data))
+    monkeypatch.setattr(spool_module, "write_durably", lambda path, data: path.write_bytes(data))
 
 
 def reference(kind, seed):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from mlip_kmc.check import estimates, examine, gradient, minimum, parts, room, speed, trial
+from mlip_kmc.check import estimates, examine, gradient, minimum, parts, room, speed, thermal, trial
 from mlip_kmc.check.estimates import Range
 from mlip_kmc.check.examine import workers
 from mlip_kmc.check.findings import Finding, Level, Notebook, exit_code_of, failure, report, verdict
@@ -359,7 +359,7 @@ def test_evaluators_are_judged_by_their_spread():
     unclear = speed.judge(ratio, chosen="recursive", product_ms=1, recursive_ms=1.1)
     assert (unclear.level, unclear.values["faster"]) == (Level.UNKNOWN, None)
     assert unclear.text == (
-        "which is the faster is not to be told: recursive takes 1.1 of product's time, 0.98 to 1.3 in 5 "
+        "the faster evaluator is uncertain: recursive takes 1.1 of product's time, 0.98 to 1.3 in 5 "
         "pairs, which disagree"
     )
     for middle in (
@@ -469,11 +469,17 @@ def test_four_searches_bound_nothing():
     """A divacancy: four searches found four processes, the lowest 0.828 eV; the run found fourteen, the lowest 0.477 eV."""
     few = barriers(seen(4, 4), 0.828, 0.835, 0.9, 1.1)
     assert few.level is Level.WARN
-    assert "4 processes in 4 good searches, nothing came twice, there may be any number" in few.text
+    assert (
+        "4 processes in 4 good searches, no process was found twice, so their number is not bounded"
+        in few.text
+    )
     assert (
         few.values["searches_that_bound"] == 23
     )  # five processes, the fewest that would all differ in four draws
-    assert "--searches 23 (23 s) is the least that could show nine processes in ten" in few.advice
+    assert (
+        "--searches 23 (23 s) is the smallest number that could show nine processes in ten"
+        in few.advice
+    )
     some_bad = barriers(seen(4, 4, bad=4), 0.828, 0.835, 0.9, 1.1)
     assert some_bad.values["searches_that_bound"] == 46
     more = barriers(seen(10, 20), *[0.8] * 10)
@@ -521,7 +527,7 @@ def test_the_cost_is_a_range_and_open_when_nothing_came_twice():
         "a step out of a new state takes at least 111 searches and 1.9 min with 2 workers (if at least 5 "
         "processes are equally likely: "
     )
-    assert cost.text.endswith("; no upper end: nothing was found twice")
+    assert cost.text.endswith("; no upper end, since no process was found twice")
     assert cost.advice == "--searches 23 narrows it"
     quick = trial.cost([record(k, process=0, seconds=0.081) for k in range(8)], asked, workers=1)
     assert (
@@ -547,17 +553,17 @@ def test_the_cost_is_a_range_and_open_when_nothing_came_twice():
 ])  # fmt: skip
 def test_flicker(forward, back, word):
     found = estimates.thermal_barriers(forward, back, kT_eV=500 / 11604.5, window_kT=20)
-    finding = trial.flicker(found, superbasins=False, window_kT=20.0)
+    finding = thermal.flicker(found, superbasins=False, window_kT=20.0)
     assert (finding.level is Level.WARN) == (word is not None)
     assert (word or "") in finding.text
     assert finding.advice.startswith("set superbasins: true; ways out") == (word is not None)
-    assert trial.flicker(found, superbasins=True, window_kT=20.0).level is Level.OK
+    assert thermal.flicker(found, superbasins=True, window_kT=20.0).level is Level.OK
 
 
 def test_flicker_says_how_high_ways_out_of_a_superbasin_are_searched_for():
     """The window counts from the lowest barrier, 2.3 kT here: what lies above 22 kT would never be found."""
     found = estimates.thermal_barriers([0.1, 0.8], [0.1, 0.8], kT_eV=500 / 11604.5, window_kT=20)
-    for finding in (trial.flicker(found, superbasins=on, window_kT=20.0) for on in (False, True)):
+    for finding in (thermal.flicker(found, superbasins=on, window_kT=20.0) for on in (False, True)):
         assert "up to 22 kT: raise search.thermal_window_kT" in finding.text + finding.advice
         assert finding.values["ways_out_up_to_kT"] == pytest.approx(0.1 / (500 / 11604.5) + 20)
 
@@ -567,10 +573,10 @@ def test_a_low_barrier_hides_others():
         [0.05, 0.95, 1.0], [0.05, 0.95, 1.0], kT_eV=500 / 11604.5, window_kT=20
     )
     assert found.hidden == 2
-    assert trial.window(found, 20, found_count=3, beyond=0).level is Level.WARN
+    assert thermal.window(found, 20, found_count=3, beyond=0).level is Level.WARN
     alone = estimates.thermal_barriers([0.05], [0.05], kT_eV=500 / 11604.5, window_kT=20)
-    assert trial.window(alone, 20, found_count=1, beyond=0).level is Level.OK
-    assert "2 of 3" in trial.window(alone, 20, found_count=1, beyond=2).text
+    assert thermal.window(alone, 20, found_count=1, beyond=0).level is Level.OK
+    assert "2 of 3" in thermal.window(alone, 20, found_count=1, beyond=2).text
 
 
 def test_all_of_a_trial(tmp_path):

@@ -379,8 +379,8 @@ def answering(body_of):
 
 
 @pytest.mark.parametrize(("act", "code", "words"), [
-    (lambda c: c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), driver.NO_SERVER, "no mlip-kmc server of version"),
-    (lambda c: c.sendall(driver.MAGIC + b"\x09\x00" + bytes(6)), driver.NO_SERVER, "no mlip-kmc server of version"),
+    (lambda c: c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), driver.NO_SERVER, "not an mlip-kmc server of version"),
+    (lambda c: c.sendall(driver.MAGIC + b"\x09\x00" + bytes(6)), driver.NO_SERVER, "not an mlip-kmc server of version"),
     (lambda c: c.sendall(driver.MAGIC + b"\x01\x00\x01\x00\xff\xff\xff\xff"), driver.NO_SERVER, "a frame of 4294967295 bytes"),
     (lambda c: hello(c, b"e" * 64), driver.CHANGED, "the server has the potential eeeeeeeeeeee"),
     (answering(lambda _: driver.frame(driver.ANSWER, b"")), driver.FAILED, "cut off"),
@@ -391,7 +391,7 @@ def answering(body_of):
      driver.FAILED, "not finite"),
     (answering(lambda _: driver.frame(driver.ERROR, driver.packed_error(driver.DriverError(driver.DISK, "full")))),
      driver.DISK, "full"),
-    (answering(lambda _: driver.frame(driver.ERROR, b"")), driver.FAILED, "does not say why"),
+    (answering(lambda _: driver.frame(driver.ERROR, b"")), driver.FAILED, "without a message"),
     (answering(lambda _: b""), driver.FAILED, "died 3 times while it evaluated"),
     (answering(lambda _: driver.frame(driver.ANSWER, bytes(68))[:40]), driver.FAILED, "died 3 times while it evaluated"),
 ])  # fmt: skip

@@ -560,7 +560,7 @@ def test_styles_of_atoms(tmp_path, style, rows):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    (data(BOX, ["1 1 2 0.5 0.5 0.5", "2 2 3 4.0 0.5 0.5"], style=""), "no style can be told"),
+    (data(BOX, ["1 1 2 0.5 0.5 0.5", "2 2 3 4.0 0.5 0.5"], style=""), "fit no atom style"),
     (data(BOX, ["1 1 0.5 0.5 0.5", "2 2 4.0 0.5 0.5"], style=" # sphere"), "the style 'sphere', which is not read"),
     (data(BOX, ["1 1 0.5 0.5", "2 2 4.0 0.5"]), "4 columns, but the style atomic has 5"),
     (data(BOX, ["1 1 0.5 0.5 0.5"]), "1 of 2 atoms"),
@@ -629,7 +629,7 @@ def test_a_dump_that_cannot_be_used_is_refused(tmp_path, text, words):
 
 def test_a_format_that_nobody_can_tell_is_asked_for(tmp_path):
     path = written(tmp_path / "a.lmp", "nothing\n")
-    assert "name it in structure.format" in refusal(path)
+    assert "set structure.format" in refusal(path)
     with pytest.raises(
         StructureError, match="reads no format 'lammps_data'; did you mean lammps-data"
     ):

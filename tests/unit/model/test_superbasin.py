@@ -180,7 +180,7 @@ def test_times_beyond_what_a_number_holds_are_refused(steps):
         inside=np.diag(up, 1) + np.diag(np.full(steps, 1.0), -1),
         out=np.append(np.zeros(steps), 1e-40),
     )
-    with pytest.raises(ArithmeticError, match=r"beyond what a number holds|sum to"):
+    with pytest.raises(ArithmeticError, match=r"range of floating-point numbers|sum to"):
         absorption(chain, entry=0)
 
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlip_kmc.release.archive import packed
+from mlip_kmc.release.contents import sums_of
 from mlip_kmc.release.gate import CHECKS, LIMITS
 from mlip_kmc.release.manifest import ProductionManifest, schema_bytes
 from mlip_kmc.release.members import CRATE, MANIFEST, MEMBERS, PARTS, SCHEMA, SUMS, TRAINING
-from mlip_kmc.release.package import sums_of
 from mlip_kmc.release.signature import NAMESPACE
 
 LIMIT = {"energy_meV_per_atom": 5.0, "force_eV_per_A": 0.1, "reason": "a tenth of kT"}

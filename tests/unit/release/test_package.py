@@ -9,9 +9,12 @@ import pytest
 from mlip_kmc.ground.errors import ReleaseError
 from mlip_kmc.model.records import Start
 from mlip_kmc.release import members
+from mlip_kmc.release.contents import check_sizes, sums_of
+from mlip_kmc.release.evaluated_sets import together
 from mlip_kmc.release.members import MANIFEST, SUMS
-from mlip_kmc.release.package import ProductionDeployer, _check_sizes, _together, sums_of
+from mlip_kmc.release.package import ProductionDeployer
 from mlip_kmc.release.settings import ReleaseSettings
+from mlip_kmc.release.statement import date_of
 from mlip_kmc.release.training import LabelledSet, SetErrors
 
 from .packages import good_files
@@ -72,20 +75,19 @@ def test_the_time_is_never_the_clocks(whole, monkeypatch):
     ]  # the third found the run done already
     subject = SimpleNamespace(view=SimpleNamespace(starts=starts, events=range(10)))
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    assert ProductionDeployer(ReleaseSettings.model_validate(whole))._date(
-        subject
-    ) == datetime.fromtimestamp(1.75e9, UTC)
-    dated = ProductionDeployer(ReleaseSettings.model_validate({**whole, "date": "2026-01-02"}))
-    assert dated._date(subject) == datetime(2026, 1, 2, tzinfo=UTC)
+    found = date_of(subject, ReleaseSettings.model_validate(whole))
+    assert found == datetime.fromtimestamp(1.75e9, UTC)
+    dated = ReleaseSettings.model_validate({**whole, "date": "2026-01-02"})
+    assert date_of(subject, dated) == datetime(2026, 1, 2, tzinfo=UTC)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000001")
-    assert dated._date(subject) == datetime.fromtimestamp(1700000001, UTC)
+    assert date_of(subject, dated) == datetime.fromtimestamp(1700000001, UTC)
 
 
 def test_a_run_without_a_step_has_no_time(whole, monkeypatch):
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     subject = SimpleNamespace(view=SimpleNamespace(starts=[start(1, 1.7e9, 0)], events=()))
     with pytest.raises(ReleaseError, match=r"set SOURCE_DATE_EPOCH, or release.date"):
-        ProductionDeployer(ReleaseSettings.model_validate(whole))._date(subject)
+        date_of(subject, ReleaseSettings.model_validate(whole))
 
 
 def test_what_is_released_stays(whole, tmp_path):
@@ -108,12 +110,12 @@ def test_sums_are_those_of_sha256sum():
 
 
 def test_what_could_not_be_verified_is_not_written():
-    _check_sizes(good_files())
+    check_sizes(good_files())
     with pytest.raises(ReleaseError, match=r"manifest.json would have 1000001 bytes"):
-        _check_sizes({members.MANIFEST: b" " * 1_000_001})
+        check_sizes({members.MANIFEST: b" " * 1_000_001})
 
 
-def test_errors_of_groups_together():
+def test_errors_of_groupstogether():
     def labelled(group, atoms):
         return SimpleNamespace(group=group, atoms=range(atoms))
 
@@ -122,7 +124,7 @@ def test_errors_of_groups_together():
         "a": SetErrors(structures=2, energy_eV_per_atom=0.3, force_eV_per_A=1.0),
         "b": SetErrors(structures=1, energy_eV_per_atom=0.0, force_eV_per_A=3.0),
     }
-    found = _together(errors, whole)
+    found = together(errors, whole)
     assert found.structures == 3
     assert found.energy_eV_per_atom == pytest.approx(
         0.245

@@ -6,7 +6,7 @@ import pytest
 from mlip_kmc.model.records import Process
 from mlip_kmc.report.confidence import confidence_curve
 from mlip_kmc.report.diffusion import blocks_for, diffusion, follow
-from mlip_kmc.report.figures import histogram
+from mlip_kmc.report.figures.processes import histogram
 from mlip_kmc.report.numbers import summarise
 from mlip_kmc.report.words import duration, scientific, si_time, with_error
 from mlip_kmc.report.words import time as words_time

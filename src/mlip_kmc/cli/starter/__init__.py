@@ -1,5 +1,6 @@
 """The first files of a user's own run: a commented configuration, its JSON Schema, and the example where nothing is given.
 
+Example:
     written = write_starter(Path("my-run"), structure=None, potential=None)
 
 Nothing that is there already is overwritten.

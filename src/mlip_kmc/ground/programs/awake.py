@@ -1,8 +1,9 @@
 """Time in which this process was awake, for limits on others that may have slept with it.
 
+Example:
     clock = AwakeClock()
     deadline = clock.now() + 60.0
-    while clock.now() < deadline and not answered():     # asked several times a second
+    while clock.now() < deadline and program.poll() is None:     # several times a second
         time.sleep(0.1)
 
 A process that is stopped (SIGSTOP, Slurm's suspend, a paused virtual machine) finds at its first look that all time limits are

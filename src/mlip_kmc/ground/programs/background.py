@@ -1,8 +1,9 @@
 """A program that runs beside ours, and ends when we do: its standard input is a pipe whose other end we hold.
 
-server = Background.start(Program.of_python(), ["-m", "mlip_kmc", "serve", ...], log=folder / "server.log")
-server.ended()                       # its exit code, or None while it runs
-server.stop()
+Example:
+    server = Background.start(Program.of_python(), ["-m", "mlip_kmc", "serve", ...], log=folder / "server.log")
+    server.ended()                       # its exit code, or None while it runs
+    server.stop()
 """
 
 import contextlib

@@ -1,8 +1,9 @@
 """One outside program: found once, run in its own process group, ended with its children.
 
-eonclient = Program.find("eonclient")
-done = eonclient.run(["--help"], cwd=Path("."), time_limit_s=60)
-done.end, done.returncode, done.tail()
+Example:
+    eonclient = Program.find("eonclient")
+    done = eonclient.run(["--help"], cwd=Path("."), time_limit_s=60)
+    done.end, done.returncode, done.tail()
 """
 
 import contextlib
@@ -136,19 +137,14 @@ class Program:
             StorageError: its output cannot be kept in `cwd`.
         """
         stdout, stderr = cwd / "stdout.txt", cwd / "stderr.txt"
-        command = [self.path, *arguments]
-        if self.guard:
-            command = [self.guard, "--pdeathsig", "KILL", "--", *command]
-        environment = {
-            name: os.environ[name] for name in (*KEPT_ENVIRONMENT, *keep) if name in os.environ
-        }
-        environment["OMP_NUM_THREADS"] = "1"
+        guard = [self.guard, "--pdeathsig", "KILL", "--"] if self.guard else []
+        kept = {name: os.environ[name] for name in (*KEPT_ENVIRONMENT, *keep) if name in os.environ}
         with _files_for(stdout, stderr) as (out, err), stdin.open("rb") as given:
             try:
                 process = subprocess.Popen(
-                    command,
+                    [*guard, self.path, *arguments],
                     cwd=cwd,
-                    env=environment,
+                    env={**kept, "OMP_NUM_THREADS": "1"},
                     stdin=given,
                     stdout=out,
                     stderr=err,

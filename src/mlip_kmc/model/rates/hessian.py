@@ -1,8 +1,9 @@
 """Hessians from forces, and the lowest eigenvalue of one that is too large to write down.
 
-hessian = dense_hessian(forces, positions, free=np.arange(107), step_A=5e-3)
-found = lowest_eigenvalue(forces, positions, free=np.arange(107), rigid=translations)
-found.converged, found.eV_per_A2
+Example:
+    hessian = dense_hessian(forces, positions, free=np.arange(107), step_A=5e-3)
+    found = lowest_eigenvalue(forces, positions, free=np.arange(107), rigid=translations)
+    found.converged, found.eV_per_A2
 """
 
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 """Motions that cost no energy: translations where nothing holds the frame, rotations where nothing lies around.
 
+Example:
     motions = rigid_motions(hessian, masses_u=masses, positions_A=places, held_A=np.empty((0, 3)))
     motions.vectors.shape[1], motions.log_inertia        # 3 for a crystal; 6, with its moments of inertia, for a free cluster
 

@@ -1,10 +1,12 @@
-"""Harmonic prefactors of a process and of its reverse.
+"""Harmonic (Vineyard) prefactors of a process and of its reverse.
 
+Example:
     found = prefactors(spectrum(...), spectrum(...), spectrum(...))      # reactant, saddle, product
     found.forward_per_s, found.back_per_s                                 # or a PrefactorFailure is raised
 
-Vineyard, J. Phys. Chem. Solids 3, 121 (1957): the product of the reactant's frequencies over that of the saddle's real ones. What
-turns freely adds the square root of the ratio of its moments of inertia (the classical partition function of a rotor).
+Vineyard, J. Phys. Chem. Solids 3, 121 (1957): the product of the frequencies of the reactant divided by the product of the real
+frequencies of the saddle. A free rotation adds the square root of the ratio of the moments of inertia at saddle and reactant (the
+classical partition function of a rotor).
 """
 
 import json
@@ -23,13 +25,13 @@ Array = npt.NDArray[np.float64]
 FREQUENCY_PER_S = math.sqrt(ELEMENTARY_CHARGE_C / ATOMIC_MASS_KG) * 1e10 / (2 * math.pi)
 """The frequency of an eigenvalue of 1 eV/(A^2 u)."""
 SOFT = 1e-6
-"""Eigenvalues this small a part of the largest are no numbers to rely on: differences of forces have such errors."""
+"""Eigenvalues below this fraction of the largest are within the error of finite differences of forces."""
 LEAST_PER_S, MOST_PER_S = 1e9, 1e17
-"""Prefactors outside belong to no process that harmonic theory describes."""
+"""Range of prefactors for which harmonic theory is accepted."""
 
 
 class Point(StrEnum):
-    """Which of a process' three structures."""
+    """One of the three structures of a process."""
 
     REACTANT = "reactant"
     SADDLE = "saddle"
@@ -52,27 +54,29 @@ class PrefactorFailure(Exception):  # noqa: N818 - an outcome, not an error of t
     """A process has no harmonic prefactor.
 
     Attributes:
-        kind: why.
-        point: at which structure.
-        detail: numbers, in words.
+        kind: the reason.
+        point: the structure that it was found at.
+        detail: the numbers that show it, in words.
     """
 
     def __init__(self, kind: FailureKind, point: Point, detail: str = "") -> None:
-        """Keep what is known."""
+        """Keep the reason; the message is made of it."""
         super().__init__(f"{point}: {kind}{f' ({detail})' if detail else ''}")
         self.kind, self.point, self.detail = kind, point, detail
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What a Hessian's eigenvalues come to; rigid motions that cost no energy are left out.
+    """Summary of the eigenvalues of a Hessian, without rigid motions that cost no energy.
 
     Attributes:
-        modes: how many vibrations. negative: eigenvalues below zero among them.
+        modes: number of vibrations.
+        negative: number of eigenvalues below zero among them.
         lowest, softest, largest: the lowest eigenvalue, the one nearest to zero, and the largest, eV/(A^2 u).
         log_positive: sum of ln of the positive eigenvalues in eV/(A^2 u).
-        rotations: free ones. log_inertia: ln of the product of their moments of inertia, u A^2.
-        finite: all of it is numbers; where not, nothing else counts.
+        rotations: number of free rotations.
+        log_inertia: ln of the product of their moments of inertia, u A^2.
+        finite: false where the Hessian has infinite entries or entries that are not numbers; the other values are then unused.
     """
 
     modes: int
@@ -86,12 +90,12 @@ class Spectrum:
     finite: bool = True
 
     def to_json(self) -> str:
-        """One line; exact."""
+        """One line of JSON with exact numbers."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, line: str) -> "Spectrum":
-        """That of `to_json`."""
+        """The spectrum from a line of `to_json`."""
         return cls(**json.loads(line))
 
 
@@ -104,7 +108,7 @@ class Prefactors:
 
 
 def spectrum(hessian: Array, *, masses_u: Array, positions_A: Array, held_A: Array) -> Spectrum:
-    """Eigenvalues of a Hessian, without the motions that cost no energy.
+    """The spectrum of a Hessian, with motions that cost no energy projected out.
 
     Args:
         hessian: (3 n, 3 n), mass-weighted, eV/(A^2 u), of the n atoms that move.
@@ -142,8 +146,8 @@ def prefactors(reactant: Spectrum, saddle: Spectrum, product: Spectrum) -> Prefa
     """Prefactors of a process in both directions.
 
     Raises:
-        PrefactorFailure: harmonic theory gives none, for one of the two: then it gives none for the other either, because rates
-            of both must come from one theory to obey detailed balance.
+        PrefactorFailure: harmonic theory gives no prefactor for one direction. Then it is used for neither, because both rates
+            must come from one theory to obey detailed balance.
     """
     for point, found in (
         (Point.REACTANT, reactant),

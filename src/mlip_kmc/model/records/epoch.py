@@ -1,10 +1,11 @@
-"""Epochs of a run: with which potential and which physics its records were made.
+"""Epochs of a run: the potential and the physical settings with which its records were made.
 
+Example:
     epoch = Epoch.of({"seed": 1, "potential.eon": "morse_pt", "structure": "ab12..."}, inputs={})
     epoch.potential, epoch.physics, epoch.identity        # digests, 64 hex digits each
 
 A search, an event and a process carry the number of their epoch: its index in the sequence that the run's store holds. The
-temperature is no part of an epoch: another one changes rates only, and each event has its own.
+temperature is not part of an epoch: it changes rates only, and each event has its own.
 """
 
 import hashlib
@@ -18,17 +19,17 @@ _POTENTIAL = "potential."
 
 @dataclass(frozen=True)
 class Epoch:
-    """A stretch of a run that was made with one potential and one physics.
+    """The part of a run that was made with one potential and one set of physical settings.
 
     Attributes:
-        number: from 0.
+        number: number of the epoch, from 0.
         potential: digest of the facts whose key begins with `potential.`: files by content, evaluator, baseline, ...
         physics: digest of the other facts: the configuration's physics and the given structure.
-        identity: digest of all facts. A run goes on only where it is the same.
-        facts: everything that decides the trajectory, by dotted key.
+        identity: digest of all facts. A start continues the run only if it is the same.
+        facts: all settings that determine the trajectory, by dotted key.
         inputs: names and digests of the files: `structure_file`, `potential_file`, `potential_sha256`.
-        first_step: the KMC step that was to be the first of this epoch.
-        first_search: as many searches were registered before.
+        first_step: number of KMC steps before this epoch.
+        first_search: number of searches registered before this epoch.
     """
 
     number: int

@@ -11,20 +11,24 @@ class Event(JsonLine):
     """One KMC step.
 
     Attributes:
-        step: from 0.
-        reactant, process, product: state, process and state numbers. In a superbasin step the reactant is the state that
-            the superbasin was left from.
-        step_time_s: residence time drawn for this step.
-        time_s: simulated time after it.
-        barrier: eV. rate: 1/s. energy: of the reactant state, eV.
-        mapping: original atoms whose index in the present state changes, with the new index.
-        images: original atoms whose whole-cell offset changes, with the new one.
-        drift_A: offset of the product state's frame (see `trajectory.Path`).
-        superbasin: the superbasin's number, or None.
-        temperature_K: at which the rates were taken.
-        hops: of a superbasin step, processes made until it was left, the one out included; None for one of the first versions,
-            whose times, ways out and paths may be wrong (see `unsound_steps`).
-        epoch: the number of the epoch that it was made in (see `Epoch`).
+        step: number of the step, from 0.
+        reactant: number of the state that was left. In a superbasin step: the state from which the superbasin was left.
+        process: number of the process in the process table of `reactant`.
+        product: number of the state that was entered.
+        step_time_s: residence time drawn for this step, s.
+        time_s: simulated time after the step, s.
+        barrier: eV.
+        rate: 1/s. In a superbasin step: one over the mean time to leave.
+        energy: energy of the reactant state, eV.
+        mapping: index in the initial structure -> index in the product state, for each atom whose index changes in this step.
+        images: index in the initial structure -> (n_a, n_b, n_c), for each atom whose periodic image changes: the number of
+            cell vectors to add to its position for unwrapped positions.
+        drift_A: offset of the product state's frame from that of state 0, (3,), A.
+        superbasin: number of the superbasin that was left; None for a step out of a single state.
+        temperature_K: temperature of the rates.
+        hops: number of processes made in the superbasin until it was left, the last one included. None for a step out of a
+            single state, and for superbasin steps of the first versions, whose times and paths may be wrong (`unsound_steps`).
+        epoch: number of the epoch in which the step was made.
     """
 
     step: int
@@ -46,20 +50,20 @@ class Event(JsonLine):
 
 
 def unsound_steps(events: Iterable[Event]) -> list[Event]:
-    """Superbasin steps of a version that solved them in plain double.
+    """Superbasin steps made by the first versions, which solved the absorption problem in plain double precision.
 
-    Their ways out and times may be wrong by any factor, each time was drawn from an exponential law, and atoms took the
-    shortest way; all that follows them rests on that.
+    Their exit processes and times may be wrong by any factor, each time was drawn from an exponential law, and atoms took the
+    shortest path. All later steps of such a run depend on them.
     """
     return [event for event in events if event.superbasin is not None and event.hops is None]
 
 
 def unsound(events: Iterable[Event]) -> str:
-    """What superbasin steps of the first versions mean for a run, in words; empty where there are none."""
+    """A warning for users about superbasin steps of the first versions; empty where a run has none."""
     steps = unsound_steps(events)
     if not steps:
         return ""
     return (
-        f"{len(steps)} superbasin {'step was' if len(steps) == 1 else 'steps were'} made by an earlier version: times, ways "
-        f"out and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new directory"
+        f"{len(steps)} superbasin {'step was' if len(steps) == 1 else 'steps were'} made by an earlier version: times, exit "
+        f"processes and atoms' paths may be wrong from KMC step {steps[0].step + 1} on; run again in a new directory"
     )

@@ -78,16 +78,24 @@ class Live(JsonLine):
 
 @dataclass(frozen=True)
 class Progress:
-    """What the terminal shows while a run goes on.
+    """The progress of a run, as the terminal shows it after every tick.
 
     Attributes:
-        kmc_steps, simulated_time_s: done.
-        state: where the run is. states: how many are known. confidence: of the present one.
-        processes: of the present state; those that searches of other states led back over are known before its own first.
-        searches_here: registered ones of the present state.
-        good, repeated, high, bad, halted: registered ones of all states, by outcome.
-        running: searches that workers are at now.
-        last_event: the last KMC step.
+        kmc_steps: number of KMC steps done.
+        simulated_time_s: s.
+        state: number of the present state.
+        confidence: confidence of the present state, 0 to 1.
+        states: number of known states.
+        processes: number of processes in the table of the present state. Reverse processes that searches of other states found
+            are in it before the first own search.
+        searches_here: number of registered searches of the present state.
+        good: number of registered searches, over all states, that found a new process.
+        repeated: number of those that found a process already in the table.
+        high: number of registered searches whose barrier lies beyond the thermal window.
+        bad: number of registered bad searches.
+        halted: number of registered halted searches.
+        running: number of searches that workers run now.
+        last_event: the last KMC step; None before the first.
     """
 
     kmc_steps: int

@@ -1,4 +1,4 @@
-"""What a run has come to."""
+"""The result of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from mlip_kmc.model.records.state import StateRecord
 
 
 class Status(StrEnum):
-    """How `run_akmc` ended; a failure is raised, and `FAILED` stands only in what it left."""
+    """How `run_akmc` ended. A failure raises an error; `FAILED` stands only in the files that a failed run leaves."""
 
     DONE = "done"
     MORE_TO_DO = "more to do"
@@ -21,18 +21,20 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class EonResult:
-    """What a run has come to.
+    """The whole run so far, over all its starts.
 
     Attributes:
-        status: done, more to do (run the same again), or halted.
-        reason: one line that says why it ended.
+        status: done, more to do (the same call continues the run), or halted.
+        reason: one line that says why the call ended.
         run_dir: the run directory.
-        kmc_steps, simulated_time_s: how far it is.
-        minimised: the report on state 0.
-        states: every state with its process table.
-        events: the trajectory.
-        searches: counts of registered searches by outcome. reasons: counts of bad ones by why they are bad.
-        prefactor_reasons: why processes that should have a harmonic prefactor have the constant one: counts by reason.
+        kmc_steps: number of KMC steps done.
+        simulated_time_s: simulated time, s.
+        minimised: the report on state 0; None where the run ended before there was one.
+        states: all visited states with their process tables, by number.
+        events: the KMC steps, in order.
+        searches: number of registered searches by outcome (`new`, `repeat`, `high`, `bad`, `halted`).
+        prefactor_reasons: number of processes with the constant prefactor in place of a harmonic one, by reason.
+        reasons: number of bad searches, by reason.
     """
 
     status: Status

@@ -1,4 +1,4 @@
-"""What a registered search came to."""
+"""Registered searches and their outcomes."""
 
 import math
 from collections import Counter
@@ -60,15 +60,17 @@ class SearchRecord(JsonLine):
         index: its number among the searches of that state, from 0: its displacement and seed follow from both.
         outcome: one of `Registered`.
         reason: why it is bad or halted, in eOn's words or ours; empty for good ones.
-        process: the process that it found, or None.
-        barrier: eV; None for a bad one.
+        process: number of the process that it found, in the process table of `state`; None where it found none.
+        barrier: eV; None for a bad search.
         force_calls: eOn's own count (it leaves out dimer rotations).
-        seconds: how long it took where it ran.
-        kind: `random`, or `recycling`: where its displacement came from.
-        gamma_reactant, gamma_saddle, gamma_product: the largest extrapolation grade of an atom there; None where unknown.
-        gamma_path: the largest of the force calls that were looked at.
-        rated: of a new process where prefactors are harmonic: see `Rated`; None otherwise.
-        epoch: the number of the epoch that it was made in (see `Epoch`).
+        seconds: time that the search took on its worker, s.
+        kind: `random` or `recycling`: the origin of the displacement.
+        gamma_reactant: the largest extrapolation grade of an atom in the reactant; None where gamma is unknown.
+        gamma_saddle: the same at the saddle.
+        gamma_product: the same in the product.
+        gamma_path: the largest extrapolation grade among the evaluated force calls of the search.
+        rated: prefactors of a new process where they are harmonic (see `Rated`); None otherwise.
+        epoch: number of the epoch in which the search was made (see `Epoch`).
     """
 
     state: int
@@ -88,7 +90,7 @@ class SearchRecord(JsonLine):
     epoch: int = 0
 
     def to_json(self) -> str:
-        """One line of JSON; a gamma that is no finite number is unknown there, and the reason says what it was."""
+        """One line of JSON. A gamma that is not finite is written as unknown; the reason has its value."""
         known: dict[str, Any] = {
             name: None
             for name in _GAMMAS
@@ -108,7 +110,7 @@ class SearchRecord(JsonLine):
 
 
 def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
-    """Why processes that should have a harmonic prefactor have the constant one, the most frequent reason first."""
+    """Number of processes with the constant prefactor in place of a harmonic one, by reason, the most frequent first."""
     return dict(
         Counter(
             record.rated.reason for record in searches if record.rated and record.rated.reason
@@ -117,7 +119,7 @@ def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
 
 
 def reasons_of(searches: Iterable[SearchRecord]) -> dict[str, int]:
-    """Why bad searches are bad, the most frequent reasons first."""
+    """Number of bad searches by reason, the most frequent first."""
     return dict(
         Counter(record.reason for record in searches if record.outcome == "bad").most_common()
     )

@@ -34,18 +34,18 @@ class Start(JsonLine):
 
 @dataclass(frozen=True)
 class Minimised(JsonLine):
-    """What minimising the given structure under the run's own potential did.
+    """The minimisation of the given structure under the run's own potential, which gives state 0.
 
     Attributes:
-        energy: eV, after.
-        energy_drop: eV, how much it fell.
-        largest_displacement_A: of any atom.
-        largest_force_eV_per_A: what is left.
-        pressure_GPa: residual, positive when the cell pushes outward.
-        lowest_eigenvalue_eV_per_A2: of the Hessian without masses, rigid translations left out; None where it could not be told,
-            which `structure.allow_unknown_stability` let pass.
-        force_calls: of the minimisation.
-        gamma: the largest extrapolation grade of an atom; None where it is unknown.
+        energy: energy after the minimisation, eV.
+        energy_drop: decrease of the energy, eV.
+        largest_displacement_A: largest displacement of an atom.
+        largest_force_eV_per_A: largest force on a free atom after the minimisation.
+        pressure_GPa: residual pressure, positive when the cell pushes outward.
+        lowest_eigenvalue_eV_per_A2: lowest eigenvalue of the Hessian (without masses, rigid translations projected out); None
+            where it could not be determined and `structure.allow_unknown_stability` accepts that.
+        force_calls: number of force calls of the minimisation.
+        gamma: the largest extrapolation grade of an atom in state 0; None where gamma is unknown.
     """
 
     energy: float

@@ -1,5 +1,6 @@
 """Structures: read, check, and carry to and from eOn's `.con` without loss.
 
+Example:
     atoms = read_structure(Path("vacancy.xyz"))
     prepared = prepare(atoms, elements=("Cu",), cutoff_A=5.0)
     text = to_con(prepared.atoms)          # eOn's file; from_con(text) gives the same atoms back

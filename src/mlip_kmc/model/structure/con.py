@@ -1,4 +1,8 @@
-"""eOn's `.con`, written and read without loss; readcon, eOn's own reader, does the text."""
+"""eOn's `.con` format, written and read without loss, by readcon, which eOn uses itself.
+
+Example:
+    from_con(to_con(atoms)).positions == atoms.positions      # all true
+"""
 
 import itertools
 from collections.abc import Mapping
@@ -27,15 +31,15 @@ _SECTIONS = {
 
 
 def to_con(atoms: Atoms, positions: Array | None = None, *, decimals: int | None = None) -> str:
-    """eOn's `.con` text: exact numbers, fixed atoms and the order of atoms kept (atom ids count from 1).
+    """Text of a `.con` file with exact numbers, fixed atoms, and the order of the atoms.
 
-    The format groups atoms by species; the ids, which eOn and `from_con` sort by, bring the order back.
+    The format groups atoms by species. The order is kept in the atom ids (from 1), by which eOn and `from_con` sort.
 
     Args:
-        atoms: restricted triclinic cell.
-        positions: (N, 3) in A; the atoms' own where None.
-        decimals: so many digits after the point, which lose bits of small coordinates; None: the shortest text that gives
-            the same number back.
+        atoms: N atoms in a restricted triclinic cell.
+        positions: (N, 3) in A; None: those of `atoms`.
+        decimals: number of digits after the point, which loses bits of small coordinates; None: the shortest text that gives
+            the same number when it is read.
 
     Raises:
         StructureError: the cell is not restricted triclinic, or the format cannot hold the atoms.
@@ -109,8 +113,8 @@ def _text(
 def from_con(text: str) -> Atoms:
     """Atoms of the last frame of `.con` text, in the order of their atom ids.
 
-    The vectors of its `lattice_vectors`, where it has them, are the cell; else lengths and angles make a restricted triclinic
-    one. Its `pbc`, where it has one, is kept.
+    The cell is the text's `lattice_vectors` where it has them, else a restricted triclinic cell from its lengths and angles. Its
+    `pbc` is kept where it has one.
 
     Raises:
         StructureError: the text is not a `.con` file, or only some coordinates of an atom are fixed.
@@ -119,7 +123,7 @@ def from_con(text: str) -> Atoms:
 
 
 def read_con(text: str) -> Atoms:
-    """The same, with what of the text is not used noted.
+    """As `from_con`, with a note of the sections of the text that are not used (`atoms.info`).
 
     Raises:
         StructureError: as `from_con`.

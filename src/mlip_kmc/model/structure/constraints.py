@@ -1,7 +1,8 @@
 """Fixed atoms: eOn holds an atom as a whole or not at all.
 
-fixed_atoms(atoms)                 # sorted indices
-constrain(atoms, flags)            # (N, 3) True where a coordinate is fixed -> one FixAtoms, or a refusal
+Example:
+    fixed_atoms(atoms)                 # sorted indices
+    constrain(atoms, flags)            # (N, 3) True where a coordinate is fixed -> one FixAtoms, or a refusal
 """
 
 from typing import Any

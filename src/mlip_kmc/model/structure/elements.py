@@ -1,5 +1,6 @@
 """What names an element in a structure file: its symbol, in any case, or its atomic number.
 
+Example:
     element_of("cu", where="atom 3 (from 0)")        # 'Cu'; '29' is copper, too
     element_of("Cu1", where="atom 3 (from 0)")       # StructureError: a label is no element
 

@@ -1,5 +1,6 @@
 """LAMMPS' data files and dumps: boxes of every kind, type labels, image flags; types become elements only where that is said.
 
+Example:
     read_data(Path("cu.data"), species=("Cu", "Ni"))
     read_dump(Path("last.dump"), species=("Cu", "Ni"))
 
@@ -174,7 +175,7 @@ def _guessed(data: _Data, rows: Sequence[Sequence[str]], columns: int) -> str:
     if columns in (6, 9) and types != charges:
         return "molecular" if types else "charge"
     raise StructureError(
-        f"its atoms have {columns} columns, of which no style can be told; name it in the file, as "
+        f"its atoms have {columns} columns, which fit no atom style; name the style in the file, as "
         "'Atoms # charge'"
     )
 

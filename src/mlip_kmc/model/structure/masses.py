@@ -1,4 +1,8 @@
-"""Masses: eOn keeps one for each element."""
+"""Masses of atoms: eOn's `.con` holds one mass for each element.
+
+Example:
+    check_masses(atoms)              # StructureError where an element has atoms of two masses
+"""
 
 import numpy as np
 from ase import Atoms
@@ -10,7 +14,7 @@ def check_masses(atoms: Atoms) -> None:
     """Refuse masses that eOn's `.con` cannot hold.
 
     Raises:
-        StructureError: one is no positive number, or an element has several.
+        StructureError: a mass is not a positive number, or two atoms of an element have different masses.
     """
     masses = atoms.get_masses()
     if not (np.isfinite(masses).all() and (masses > 0).all()):

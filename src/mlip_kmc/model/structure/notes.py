@@ -33,7 +33,7 @@ class Unused:
     def __str__(self) -> str:
         """One line for people, empty where all is used; with what to do where something may fix atoms."""
         told = (
-            f"the structure's file has what is not used: {', '.join(self.names)}"
+            f"the structure's file has sections, columns or keys that are not used: {', '.join(self.names)}"
             if self.names
             else ""
         )

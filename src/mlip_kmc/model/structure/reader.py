@@ -1,7 +1,8 @@
 """One structure out of a file of any format, which is told by its content where that is plain, and else by its name.
 
-read_structure(Path("vacancy.xyz"))
-read_structure(Path("cu.data"), file_format="lammps-data", species=("Cu", "Ni"))
+Example:
+    read_structure(Path("vacancy.xyz"))
+    read_structure(Path("cu.data"), file_format="lammps-data", species=("Cu", "Ni"))
 """
 
 import difflib
@@ -122,7 +123,7 @@ def format_of(path: Path) -> str:
         return "vasp"
     if by_name is None:
         raise StructureError(
-            "neither its content nor its name says what format it is of; name it in structure.format, as "
+            "its format is clear neither from its content nor from its name; set structure.format, as "
             f"lammps-data or extxyz; or {_READABLE}"
         )
     return by_name

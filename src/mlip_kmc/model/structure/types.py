@@ -76,7 +76,7 @@ def _element(number: int, named: str | None, label: str | None, mass: float | No
             for source, symbol in found.items()
         )
         raise StructureError(
-            f"what is said of type {number} does not agree: {said}; correct the file, or {ADVICE}"
+            f"statements about the element of type {number} does not agree: {said}; correct the file, or {ADVICE}"
         )
     if not found:
         why = (

@@ -1,5 +1,6 @@
 """Extended XYZ, read by ASE, with names kept as they are written.
 
+Example:
     for atoms in read_frames(Path("train.xyz")):
         text_of(atoms, "group")            # '007', 'T' and '1e3' as in the file; None where the key is not there
 

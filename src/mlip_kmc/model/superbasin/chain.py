@@ -1,12 +1,14 @@
-"""A superbasin as an absorbing Markov chain, and its exact expectations, without a subtraction.
+"""A superbasin as an absorbing Markov chain: mean time, exit probabilities and visits, without cancellation.
 
+Example:
     chain = Chain(inside=[[0, 1e12], [1e12, 0]], out=[1e-3, 1e-3])
     found = absorption(chain, entry=0)
     found.mean_time_s, found.exits                             # 1000.0, [0.5, 0.5]
 
-States are eliminated one by one. The pivot is the sum of the probabilities to go elsewhere, never one less that to stay
-(Grassmann, Taksar and Heyman, Oper. Res. 33, 1107 (1985)), so nothing cancels, whatever the rates: every result is a sum of
-products of positive numbers. Extended precision adds range, for ladders whose products underflow in double.
+States are eliminated one by one. The pivot is the sum of the probabilities of leaving the state; it is never computed as one
+minus the probability of staying (Grassmann, Taksar and Heyman, Oper. Res. 33, 1107 (1985)). So every result is a sum of products
+of positive numbers, and nothing cancels for any rates. Extended precision adds range for chains whose products underflow in
+double precision.
 """
 
 from dataclasses import dataclass
@@ -18,11 +20,11 @@ Array = npt.NDArray[np.float64]
 Long = npt.NDArray[np.longdouble]
 
 SUM_TOLERANCE = 1e-12
-"""By so much the probabilities of all ways out may sum to something else than 1."""
+"""Largest allowed deviation of the sum of all exit probabilities from 1."""
 
 
 class NoWayOutError(ValueError):
-    """From some state of a superbasin no known process leads out, however many hops one takes.
+    """Some states of a superbasin cannot leave it by any sequence of known processes.
 
     Attributes:
         states: indices of those states.
@@ -38,8 +40,8 @@ class Chain:
     """Rates of a superbasin.
 
     Attributes:
-        inside: (n, n) rates between its states, 1/s; on the diagonal those of processes that lead back to their own state.
-        out: (n,) rates out of it.
+        inside: (n, n) rates between its states, 1/s; the diagonal has those of processes that lead back to their own state.
+        out: (n,) rates out of the superbasin, from each state, 1/s.
     """
 
     inside: Array
@@ -61,7 +63,7 @@ class Chain:
 
     @property
     def total(self) -> Long:
-        """(n,) rates of all that can happen in a state."""
+        """(n,) total rate of each state, 1/s."""
         return np.asarray(
             self.inside.astype(np.longdouble).sum(axis=1) + self.out, dtype=np.longdouble
         )
@@ -69,13 +71,13 @@ class Chain:
 
 @dataclass(frozen=True)
 class Absorption:
-    """What is expected of a superbasin entered at one state.
+    """Expectations for a superbasin that is entered at one state.
 
     Attributes:
-        mean_time_s: until it is left.
-        exits: (n,) probability that it is left from each state; they sum to 1.
-        visits: (n,) expected visits of each state.
-        hops: expected processes until it is left, the last one included.
+        mean_time_s: mean time until it is left, s.
+        exits: (n,) probability of leaving from each state; the sum is 1.
+        visits: (n,) expected number of visits of each state.
+        hops: expected number of processes until it is left, the last one included.
     """
 
     mean_time_s: float
@@ -89,13 +91,16 @@ class EliminationStep:
     """The elimination of one state.
 
     Attributes:
-        state: the one eliminated.
-        rows: (r,) states not yet eliminated from which it can be reached in one hop; the source of walks counts as state n.
-        columns: (c,) states not yet eliminated that it reaches.
-        arrive: (r,) probabilities to hop to it. stay: that to hop from it to itself.
-        leave: (c,) probabilities that it is left for each column. out: that it is left for good. They sum to 1.
-        leaving: of a hop from it, that it does not lead back to itself.
-        direct: (r, c) what the other hops from rows to columns had before. direct_out: (r,) the same for leaving for good.
+        state: the eliminated state.
+        rows: (r,) states not yet eliminated with a hop to it; the source of walks has the number n.
+        columns: (c,) states not yet eliminated to which it has a hop.
+        arrive: (r,) probability of a hop from each row to it.
+        stay: probability of a hop from it to itself.
+        leave: (c,) probability that it is left to each column, given that it is left.
+        out: probability that it is left out of the superbasin, given that it is left. `leave` and `out` sum to 1.
+        leaving: probability that a hop from it does not lead back to it.
+        direct: (r, c) probabilities of hops from rows to columns before the elimination.
+        direct_out: (r,) probabilities of hops from rows out of the superbasin before the elimination.
     """
 
     state: int
@@ -112,14 +117,16 @@ class EliminationStep:
 
 @dataclass(frozen=True)
 class Elimination:
-    """All states but one, `kept`, eliminated; a walk starts at the source.
+    """The chain after the elimination of all states but `kept`; a walk starts at the source.
 
     Attributes:
-        size: number of states, those out of reach included; the source has this number.
-        steps: in the order of elimination.
-        kept: the state that is left.
-        first: probability that a walk comes to `kept` before it leaves for good. never: that it does not.
-        stay: of a hop of the reduced chain from `kept`, that it leads back there. leaving: that it leaves for good.
+        size: number of states, unreachable ones included; the source has this number.
+        steps: the eliminations, in order.
+        kept: the state that is not eliminated.
+        first: probability that a walk visits `kept` before it leaves the superbasin.
+        never: probability that it does not.
+        stay: probability that a hop of the reduced chain from `kept` leads back to it.
+        leaving: probability that it leads out of the superbasin.
     """
 
     size: int
@@ -132,10 +139,10 @@ class Elimination:
 
 
 def reached(chain: Chain, *, entry: int) -> npt.NDArray[np.int64]:
-    """States that a walk can come to.
+    """States that a walk can visit.
 
     Raises:
-        NoWayOutError: from some of them it would never leave.
+        NoWayOutError: from some of them it could never leave.
     """
     seen = _closure(chain.inside > 0, np.arange(len(chain.out)) == entry)
     leaves = _closure(chain.inside.T > 0, chain.out > 0)
@@ -152,15 +159,15 @@ def _closure(links: npt.NDArray[np.bool_], start: npt.NDArray[np.bool_]) -> npt.
 
 
 def eliminate(chain: Chain, *, entry: int, kept: int) -> Elimination:
-    """Eliminate every state that can be reached but `kept`.
+    """Eliminate all reachable states except `kept`.
 
     Args:
-        chain: of n states.
-        entry: where a walk starts.
-        kept: one that can be reached.
+        chain: n states.
+        entry: state in which a walk starts.
+        kept: a reachable state.
 
     Raises:
-        NoWayOutError: a walk would never leave.
+        NoWayOutError: a walk could never leave.
     """
     size = len(chain.out)
     alive = [int(state) for state in reached(chain, entry=entry)]
@@ -214,17 +221,17 @@ def _without(
 
 @np.errstate(
     over="ignore", under="ignore", invalid="ignore", divide="ignore"
-)  # what comes of it is looked at
+)  # the results are checked
 def absorption(chain: Chain, *, entry: int) -> Absorption:
-    """Mean time, probabilities of the ways out, and expected visits.
+    """Mean time, exit probabilities, and expected visits.
 
     Args:
-        chain: of n states, of which those that can be reached from `entry` must lead out.
+        chain: n states; each state that can be reached from `entry` must have a path out.
         entry: index of the state that is entered.
 
     Raises:
-        NoWayOutError: a walk would never leave.
-        ArithmeticError: the probabilities do not sum to 1, or a number is beyond what extended precision holds.
+        NoWayOutError: a walk could never leave.
+        ArithmeticError: the exit probabilities do not sum to 1, or a number exceeds the range of extended precision.
     """
     found = eliminate(chain, entry=entry, kept=entry)
     source, total = len(chain.out), chain.total
@@ -245,7 +252,7 @@ def absorption(chain: Chain, *, entry: int) -> Absorption:
     hops = float(inside.sum())
     if not (0 < time < np.inf and hops < np.inf):
         raise ArithmeticError(
-            f"it is left after {time:g} s and {hops:g} hops in the mean, beyond what a number holds"
+            f"its mean time of {time:g} s or its {hops:g} hops exceed the range of floating-point numbers"
         )
     return Absorption(
         mean_time_s=time,

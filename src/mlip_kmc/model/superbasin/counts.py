@@ -1,5 +1,6 @@
 """How often every hop of a superbasin is made before it is left: one draw, whatever their number.
 
+Example:
     walk = draw_counts(elimination, rng)
     walk.visits, walk.exit, walk.loops
 

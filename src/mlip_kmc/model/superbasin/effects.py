@@ -1,5 +1,6 @@
 """What hops do to the atoms: each permutes their indices and adds to their images; stacks of such effects are multiplied.
 
+Example:
     both = first.then(second)                      # one after the other, K pairs at once
     many = powers(stack, times, rng)               # products of as many random members as `times` says
 

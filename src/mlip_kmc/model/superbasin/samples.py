@@ -1,5 +1,6 @@
 """What becomes of the atoms in a walk of too many hops to make one by one: its order, from samples.
 
+Example:
     effect = effect_of_walk(walk, links, found=elimination, rng=rng)
 
 A hop of a chain without some of its states is a direct hop, or one to an eliminated state, loops there, and one on. Samples of

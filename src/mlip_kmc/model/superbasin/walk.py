@@ -1,5 +1,6 @@
 """One draw of how a superbasin is left: exit, time and what has become of the atoms.
 
+Example:
     leave = draw(basin, entry=0, rng=rng)
     leave.exit, leave.time_s, leave.effect
 

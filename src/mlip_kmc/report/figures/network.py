@@ -1,5 +1,6 @@
 """The events as a network: states on a line, in the order of their first visit, KMC steps as arcs between them.
 
+Example:
     figure = network(numbers, states)          # None where there is no event
 
 Arcs above lead to a state that was first visited later, arcs below back. Deterministic; bounded to the states visited most.
@@ -7,12 +8,13 @@ Arcs above lead to a state that was first visited later, arcs below back. Determ
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from mlip_kmc.model.records import StateRecord
 from mlip_kmc.report import words
 from mlip_kmc.report.charts import Chart, Scale, label, padded, px
 from mlip_kmc.report.data import table_link
-from mlip_kmc.report.figures import WIDTHS, Figure
+from mlip_kmc.report.figures.figure import Figure, drawings
 from mlip_kmc.report.numbers import Edge, RunNumbersSummary, energies_of
 
 MOST_NODES = 40
@@ -25,50 +27,50 @@ _LABELLED_EDGES = 20
 _LABEL_PX = (6.3, 15.0)  # of a letter, and of a line
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """What of the network is drawn: states by first visit, their places, the edges between them, energies in eV, visits."""
+
+    nodes: Sequence[int]
+    places: Mapping[int, int]
+    edges: Sequence[Edge]
+    energies: Mapping[int, float]
+    visits: Mapping[int, int]
+
+    @classmethod
+    def of(cls, numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> "_Shown":
+        visits = {state.state: state.visits for state in numbers.states}
+        most = sorted(
+            numbers.visited, key=lambda state: (-visits.get(state, 0), numbers.visited.index(state))
+        )[:MOST_NODES]
+        nodes = [state for state in numbers.visited if state in set(most)]
+        places = {state: index for index, state in enumerate(nodes)}
+        found = energies_of(states)
+        return cls(
+            nodes=nodes,
+            places=places,
+            edges=[
+                edge for edge in numbers.edges if edge.reactant in places and edge.product in places
+            ],
+            energies={state: found[state] - found.get(0, 0.0) for state in nodes if state in found},
+            visits=visits,
+        )
+
+
 def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure | None:
     """The figure, with the states' energies below the arcs."""
     if not numbers.edges:
         return None
-    visits = {state.state: state.visits for state in numbers.states}
-    shown = sorted(
-        numbers.visited, key=lambda state: (-visits.get(state, 0), numbers.visited.index(state))
-    )[:MOST_NODES]
-    nodes = [state for state in numbers.visited if state in set(shown)]
-    places = {state: index for index, state in enumerate(nodes)}
-    edges = [edge for edge in numbers.edges if edge.reactant in places and edge.product in places]
-    found = energies_of(states)
-    energies = {state: found[state] - found.get(0, 0.0) for state in nodes if state in found}
-
-    def draw(width: int) -> str:
-        return _draw(
-            width,
-            nodes=nodes,
-            places=places,
-            edges=edges,
-            energies=energies,
-            visits=visits,
-            numbers=numbers,
-        )
-
+    shown = _Shown.of(numbers, states)
     left_out = (
-        (
-            (
-                f"Drawn are the {len(nodes)} most visited of {len(numbers.visited)} states and the {len(edges)} of "
-                f"{len(numbers.edges)} pairs between them; the data has all."
-            ),
-        )
-        if len(nodes) < len(numbers.visited)
-        else ()
+        f"Drawn are the {len(shown.nodes)} most visited of {len(numbers.visited)} states and the {len(shown.edges)} of "
+        f"{len(numbers.edges)} pairs between them; the data has all."
     )
-    basin = (
-        ("Dashed: at least one of these steps left a superbasin.",)
-        if any(edge.superbasin for edge in edges)
-        else ()
-    )
+    basin = any(edge.superbasin for edge in shown.edges)
     return Figure(
         key="network",
         title="Which states led where",
-        drawings=tuple((css, draw(width)) for css, width in WIDTHS),
+        drawings=drawings(lambda width: _draw(width, shown, steps=numbers.steps)),
         legend=(("s1", "to a state first visited later"), ("s2", "back")),
         caption=(
             (
@@ -76,8 +78,8 @@ def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure
                 "order of their first visit, larger for more visits. Arcs: steps, wider for more, with their number and the "
                 "lowest barrier taken where there is room. Below: energy of each state above state 0."
             ),
-            *basin,
-            *left_out,
+            *(("Dashed: at least one of these steps left a superbasin.",) if basin else ()),
+            *((left_out,) if len(shown.nodes) < len(numbers.visited) else ()),
         ),
         link=table_link(
             "events_by_pair.csv",
@@ -96,16 +98,8 @@ def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure
     )
 
 
-def _draw(
-    width: int,
-    *,
-    nodes: Sequence[int],
-    places: Mapping[int, int],
-    edges: Sequence[Edge],
-    energies: Mapping[int, float],
-    visits: Mapping[int, int],
-    numbers: RunNumbersSummary,
-) -> str:
+def _draw(width: int, shown: _Shown, *, steps: int) -> str:
+    nodes, places, energies = shown.nodes, shown.places, shown.energies
     low, high = padded(list(energies.values()) or [0.0], least=0.1)
     every = max(1, math.ceil(len(nodes) * 26 / (width - 80)))
     ticks = tuple(
@@ -121,30 +115,33 @@ def _draw(
         y_label="Energy above state 0 (eV)",
     )
     across = [chart.at((index, low))[0] for index in range(len(nodes))]
-    spacing = across[1] - across[0] if len(across) > 1 else float(width)
-    order = sorted(edges, key=lambda one: -one.count)
-    rises = _rises({abs(places[edge.product] - places[edge.reactant]) for edge in edges})
+    order = sorted(shown.edges, key=lambda one: -one.count)
+    rises = _rises({abs(places[edge.product] - places[edge.reactant]) for edge in order})
     for edge in order:
         chart.marks += _arc(edge, across, places, rises, most=order[0].count)
-    if len(edges) <= _LABELLED_EDGES:
+    if len(order) <= _LABELLED_EDGES:
         chart.marks += _labels(order, across, places, rises)
-    busiest = max(visits.values(), default=1) or 1
-    for index, state in enumerate(nodes):
-        radius = min(0.4 * spacing, 4 + 5 * math.sqrt(visits.get(state, 0) / busiest))
-        note = f"state {state}: {visits.get(state, 0)} visits"
+    _draw_states(chart, shown, across)
+    return chart.svg(
+        f"Arc diagram of {len(nodes)} states and {len(order)} pairs of states that {words.steps(steps)} "
+        f"connect, {max((edge.count for edge in order), default=0)} of them one pair. Below: the states' energies."
+    )
+
+
+def _draw_states(chart: Chart, shown: _Shown, across: Sequence[float]) -> None:
+    """A disc for each state, larger for more visits, and its energy below."""
+    spacing = across[1] - across[0] if len(across) > 1 else float(chart.width)
+    busiest = max(shown.visits.values(), default=1) or 1
+    for index, state in enumerate(shown.nodes):
+        visits = shown.visits.get(state, 0)
+        radius = min(0.4 * spacing, 4 + 5 * math.sqrt(visits / busiest))
         chart.marks.append(
             f'<circle class="node" cx="{px(across[index])}" cy="{_BASE_PX}" r="{px(radius)}">'
-            f"<title>{note}</title></circle>"
+            f"<title>state {state}: {visits} visits</title></circle>"
         )
-        if state in energies:
-            half = min(0.35, 12 / spacing)
-            chart.line(
-                [(index - half, energies[state]), (index + half, energies[state])], css="level"
-            )
-    return chart.svg(
-        f"Arc diagram of {len(nodes)} states and {len(edges)} pairs of states that {words.steps(numbers.steps)} "
-        f"connect, {max((edge.count for edge in edges), default=0)} of them one pair. Below: the states' energies."
-    )
+        if state in shown.energies:
+            half, level = min(0.35, 12 / spacing), shown.energies[state]
+            chart.line([(index - half, level), (index + half, level)], css="level")
 
 
 def _rises(spans: set[int]) -> dict[int, float]:

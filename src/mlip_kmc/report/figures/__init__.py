@@ -1,0 +1,16 @@
+"""The page's figures: each a wide and a narrow drawing, a legend, a caption, and its data.
+
+    for figure in (energy(events, states), barriers(numbers)):
+        figure.title, figure.drawings, figure.caption, figure.link.href
+
+None where there is nothing to draw. What is too much to draw is thinned or left out, and the caption says so. `trajectory` draws
+what the run did in time, `network` its states and the steps between them, `processes` the barriers, `searches` the searches.
+"""
+
+from mlip_kmc.report.figures.figure import Figure
+from mlip_kmc.report.figures.network import network
+from mlip_kmc.report.figures.processes import barriers
+from mlip_kmc.report.figures.searches import confidence, outcomes
+from mlip_kmc.report.figures.trajectory import displacement, energy
+
+__all__ = ["Figure", "barriers", "confidence", "displacement", "energy", "network", "outcomes"]
