@@ -34,6 +34,7 @@ NARROWER = {
     "store/checkpoints.py": RUNNING,
     "store/claim.py": RUNNING,
     "akmc/server.py": RUNNING,
+    "akmc/eon_states.py": RUNNING,
     "akmc/run.py": RUNNING,
     "akmc/leaving.py": RUNNING,
     "akmc/run.py --remote-workers": "run",  # only who gave it comes there

@@ -1,6 +1,6 @@
 """States, process tables and superbasins as eOn keeps them, behind what the server asks for (`ports.py`).
 
-states = EonStates(root, config=config, setup=setup, spool=run / "spool")
+states = EonStates(root, pos_con=con, config_ini=ini, seed=1, spool=run / "spool")
 place = states.place(0, previous=-1)
 place.confidence, place.start("0_17")
 """

@@ -25,6 +25,13 @@ class MlipKmcError(Exception):
     exit_code = 1
 
     def __init__(self, fault: str = "", *, advice: str = "", kept: Path | None = None) -> None:
+        """Make the message of its parts.
+
+        Args:
+            fault: see the class.
+            advice: see the class.
+            kept: see the class.
+        """
         super().__init__(fault)
         self.fault, self.advice, self.kept = fault, advice, kept
 

@@ -1,6 +1,6 @@
 """The checks of a release's gate, made in order on the run's potential.
 
-examined = Examination(subject, sets=sets, settings=settings).run(example, inputs=inputs, folder=scratch)
+examined = Examination(subject=subject, sets=sets, settings=settings).run(example, inputs=inputs, folder=scratch)
 examined.checks, examined.energy_eV, examined.gamma
 """
 

@@ -440,8 +440,8 @@ def test_a_training_set_that_is_not_the_records(tmp_path):
     ("image", "made_of", "why"),
     [
         (Image(sha256=None, recipe=None), None, "set release.image"),
-        (Image(sha256="a" * 64, recipe=None), "b" * 64, "tells no recipe"),
-        (Image(sha256="a" * 64, recipe="b" * 64), None, "tells no recipe"),
+        (Image(sha256="a" * 64, recipe=None), "b" * 64, "names no recipe"),
+        (Image(sha256="a" * 64, recipe="b" * 64), None, "names no recipe"),
     ],
 )
 def test_an_image_that_is_not_known_is_not_tested(image, made_of, why):

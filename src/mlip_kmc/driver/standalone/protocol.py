@@ -47,7 +47,7 @@ def receive(connection: "Any") -> tuple[int, bytes]:
     if magic != MAGIC or version != VERSION:
         raise DriverError(
             NO_SERVER,
-            f"what answers is no mlip-kmc server of version {VERSION}; use the same mlip-kmc on both "
+            f"the program that answers is not an mlip-kmc server of version {VERSION}; use the same mlip-kmc on both "
             "sides",
         )
     if length > LARGEST_FRAME:
@@ -178,5 +178,5 @@ def said(body: bytes) -> DriverError:
     """What `packed_error` packed."""
     return DriverError(
         body[0] if body else FAILED,
-        body[1:].decode(errors="replace") or "the server failed and does not say why",
+        body[1:].decode(errors="replace") or "the server failed without a message",
     )
