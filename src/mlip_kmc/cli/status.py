@@ -9,6 +9,7 @@ import click
 
 from mlip_kmc.cli.common import PATH, Command
 from mlip_kmc.ground.wording import counted, duration, outcomes, plain, plural, reasons, size
+from mlip_kmc.model.records.halt import HaltKind
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -128,6 +129,8 @@ def _condition(now: "RunStatus") -> str:
             "continues the run"
         )
     if now.condition == "halted":
+        if now.halt_kind == HaltKind.TOO_NEAR:
+            return f"halted, atoms too near: {now.halt}; the frame is in {now.path}/halts (docs/baseline.md)"
         return f"halted on extrapolation: {now.halt}; `mlip-kmc select {shlex.quote(now.path)}` chooses the structures to label"
     return "done" if now.condition == "done" else "stopped; `mlip-kmc run` continues it"
 

@@ -19,9 +19,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from mlip_kmc.driver.standalone import END_FILE, TOO_NEAR
+from mlip_kmc.ground.errors import EXIT_HALTED
 from mlip_kmc.ground.files import storage_errors
 from mlip_kmc.ground.programs import Finished, Program, ProgramEnd
-from mlip_kmc.ground.programs.logs import driver_halt, evaluation_error, evaluation_timed_out
+from mlip_kmc.ground.programs.logs import evaluation_error, evaluation_timed_out
 from mlip_kmc.ground.scratch import PLACE, make, remove
 from mlip_kmc.potential.minimum_distance import TooNear, comes_too_near, too_near_in
 
@@ -276,7 +278,7 @@ def _judge(job: ClientJob, directory: Path, finished: Finished) -> Ended:
         )
     if finished.end is ProgramEnd.STOPPED:
         return Ended(End.HALTED)
-    ended = _read_end(log, finished.tail())
+    ended = _driver_halt(directory) or _evaluation_error(log, finished.tail())
     if ended is None and finished.end is ProgramEnd.TIMED_OUT:
         limit_min = job.time_limit_s / 60
         return Ended(End.TIMED_OUT, f"it took longer than its time limit of {limit_min:g} min")
@@ -301,11 +303,19 @@ def _log_of(directory: Path) -> bytes:
     return log
 
 
-def _read_end(log: bytes, tail: str) -> Ended | None:
-    """What the log has of the potential: a driver's halt, or an evaluation that failed."""
-    halted = driver_halt(log)
-    if halted is not None:
-        return Ended(End.HALTED, halted.text, is_too_near=halted.is_too_near)
+def _driver_halt(directory: Path) -> Ended | None:
+    """The halt that a driver left in the client's directory; None where none halted."""
+    try:
+        code, kind, line, *_ = (directory / END_FILE).read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError):  # none ended badly, or one was killed while it wrote
+        return None
+    if code != str(EXIT_HALTED):
+        return None
+    return Ended(End.HALTED, line, is_too_near=kind == TOO_NEAR)
+
+
+def _evaluation_error(log: bytes, tail: str) -> Ended | None:
+    """What the log has of an evaluation that failed."""
     failed = evaluation_error(log, tail=tail)
     return None if failed is None else Ended(End.EVALUATION_ERROR, failed)
 

@@ -50,7 +50,7 @@ class RunStatus:
 
     Attributes:
         path: the run directory. condition: running, done, stopped, halted on extrapolation, or lost (it stopped
-            without saying so). halt: what halted it, in words.
+            without saying so). halt: what halted it, in words. halt_kind: see `HaltKind`.
         phase: what a running process does. host, pid: where it is, or was last.
         seen_s: seconds since it last said so; None if it never did, or stopped cleanly.
         kmc_steps, kmc_steps_wanted: steps done and asked for. simulated_time_s, simulated_time_wanted_s: the same for time.
@@ -80,6 +80,7 @@ class RunStatus:
     path: str
     condition: Condition
     halt: str
+    halt_kind: str
     phase: str
     host: str | None
     pid: int | None
@@ -163,6 +164,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         path=str(view.path),
         condition=condition,
         halt=numbers.halt,
+        halt_kind=numbers.halt_kind,
         phase=live.phase if live and condition is Condition.RUNNING else "",
         host=live.host if live else view.starts[-1].host if view.starts else None,
         pid=live.pid if live else view.starts[-1].pid if view.starts else None,

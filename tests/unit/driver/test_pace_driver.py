@@ -20,6 +20,7 @@ from mlip_kmc.driver.runtime import copy_driver, driver_files
 from mlip_kmc.driver.standalone import eon_text, pace_driver, repulsion
 from mlip_kmc.driver.standalone import halts as kept_halts
 from mlip_kmc.driver.standalone.lammps_engine import _first_element
+from mlip_kmc.evaluate import client
 from mlip_kmc.model import frames
 
 from ..alloy import block_text, flow_text, json_text
@@ -726,6 +727,32 @@ def test_atoms_that_are_too_near_halt(tmp_path):
         ).returncode
         == 0
     )
+
+
+def test_inside_eon_the_first_bad_end_is_left_beside_the_search(tmp_path):
+    """eOn's client passes on no exit code; nobody reads the printed line for it."""
+    near = GOOD.replace("2 2 2", "0.1 0.2 1.3")
+
+    def called(structure, least_A):
+        (tmp_path / driver.TO_DRIVER).write_text(structure)
+        options = ("--ase", "ase.calculators.emt:EMT", "--minimum-distance", least_A)
+        return command(*options, environment={driver.RUN_DIR: str(tmp_path)}.items(), cwd=tmp_path)
+
+    assert called(GOOD, "1.5").returncode == 0
+    assert not (tmp_path / driver.END_FILE).exists()
+    assert called(near, "1.5").returncode == driver.HALTED
+    assert called("not a structure", "1.5").returncode == driver.MALFORMED
+    code, kind, line, rest = (tmp_path / driver.END_FILE).read_text().split("\n")
+    assert (code, kind, rest) == ("100", driver.TOO_NEAR, "")
+    assert line.startswith("Cu-Cu atoms are 1.0000 A apart, nearer than 1.5 A")
+    assert client._driver_halt(tmp_path) == client.Ended(client.End.HALTED, line, is_too_near=True)
+
+
+@pytest.mark.parametrize("text", ["", "100", "3\n\nthe structure is malformed\n", "\xff\n\n\n"])
+def test_another_end_is_no_halt(tmp_path, text):
+    (tmp_path / driver.END_FILE).write_bytes(text.encode("latin-1"))
+    assert client._driver_halt(tmp_path) is None
+    assert client._driver_halt(tmp_path / "elsewhere") is None
 
 
 def test_a_baseline_is_added(tmp_path):

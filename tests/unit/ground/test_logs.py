@@ -3,9 +3,7 @@
 import pytest
 
 from mlip_kmc.ground.programs.logs import (
-    DriverHalt,
     cannot_start,
-    driver_halt,
     evaluation_error,
     evaluation_timed_out,
     lammps_error,
@@ -26,15 +24,7 @@ def test_a_failed_evaluation_and_its_reason(log, tail, expected):
     assert evaluation_error(log, tail=tail) == expected
 
 
-def test_a_halt_of_the_driver_and_a_worker_that_does_not_answer():
-    assert driver_halt(HALTED) == DriverHalt(
-        "gamma 15.2 of atom 0 (from 0) reaches 5", is_too_near=False
-    )
-    near = "Cu-Cu atoms are 0.9000 A apart, nearer than 1.2 A"
-    assert driver_halt(f"pace_driver: halt: {near}\n".encode()) == DriverHalt(
-        near, is_too_near=True
-    )
-    assert driver_halt(b"pace_driver: cannot read the structure\n") is None
+def test_a_worker_that_does_not_answer():
     assert evaluation_timed_out(b"... worker force eval timed out after 90 s\n")
     assert not evaluation_timed_out(HALTED)
 

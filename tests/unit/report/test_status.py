@@ -3,14 +3,16 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
 from mlip_kmc.cli.main import cli
-from mlip_kmc.cli.status import shown
+from mlip_kmc.cli.status import _condition, shown
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.records import Live
+from mlip_kmc.model.records.halt import HaltKind
 from mlip_kmc.report.status import Condition, read_status
 
 from ..synthetic import State, commit, event, search
@@ -146,3 +148,16 @@ def test_superbasin_steps_of_the_first_versions_are_named(tmp_path):
     text = " ".join(render(status, width=200).split())
     assert "not sound 2 superbasin steps were made by an earlier version" in text
     assert "from KMC step 2 on" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        (HaltKind.EXTRAPOLATION, "halted on extrapolation: x; `mlip-kmc select "),
+        (HaltKind.UNKNOWN, "halted on extrapolation: x; `mlip-kmc select "),
+        (HaltKind.TOO_NEAR, "halted, atoms too near: x; the frame is in "),
+    ],
+)
+def test_what_to_do_after_a_halt_follows_from_its_kind(run, kind, advice):
+    halted = replace(read_status(run), condition=Condition.HALTED, halt="x", halt_kind=kind)
+    assert _condition(halted).startswith(advice)

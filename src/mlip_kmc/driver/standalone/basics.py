@@ -30,6 +30,9 @@ DIGITS = "0123456789"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SOURCE = ("search", "state", "stage", "step")
 
+END_FILE, EXTRAPOLATES, TOO_NEAR = "driver_end.txt", "extrapolates", "too near"
+"""In eOn's run directory, how the first call ended that did not end well: exit code, kind of a halt, message, a line each."""
+
 
 class DriverError(Exception):
     """One line and the exit code that goes with it."""

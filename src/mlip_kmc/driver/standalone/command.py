@@ -2,7 +2,19 @@
 
 import sys
 
-from .basics import DONE, FAILED, HALTED, SOURCE, USAGE, DriverError, checked_source, positive
+from .basics import (
+    DONE,
+    END_FILE,
+    EXTRAPOLATES,
+    FAILED,
+    HALTED,
+    SOURCE,
+    TOO_NEAR,
+    USAGE,
+    DriverError,
+    checked_source,
+    positive,
+)
 from .eon_text import (
     FROM_DRIVER,
     TO_DRIVER,
@@ -72,8 +84,7 @@ def run(arguments: list[str], *, help_text: str) -> int:
     try:
         return _run(options_of(arguments))
     except DriverError as error:
-        say(str(error))
-        return error.code
+        return _ended(error.code, TOO_NEAR if error.code == HALTED else "", str(error))
     except MemoryError:
         say("there is not enough memory")
         return FAILED
@@ -113,10 +124,22 @@ def _run(options: dict[str, str]) -> int:
         sys.stderr.write(
             f"gamma {max(answer.gamma)!r}\n" if answer.gamma is not None else "gamma unknown\n"
         )
-    if answer.halt:
-        say(f"halt: {answer.halt}")
-        return HALTED
-    return DONE
+    return _ended(HALTED, EXTRAPOLATES, answer.halt) if answer.halt else DONE
+
+
+def _ended(code: int, kind: str, line: str) -> int:
+    """Say how it ended, and inside eOn leave that for whoever started eOn's client: it passes on no exit code of ours."""
+    directory = run_directory_of()
+    if directory:
+        try:
+            with open(
+                f"{directory}/{END_FILE}", "x", encoding="utf-8"
+            ) as stream:  # the first end counts
+                stream.write(f"{code}\n{kind}\n{line}\n")
+        except OSError:
+            pass  # the line below is in the client's log
+    say(f"halt: {line}" if code == HALTED else line)
+    return code
 
 
 class stdout_kept:  # noqa: N801 - used as a function; contextlib takes long to import

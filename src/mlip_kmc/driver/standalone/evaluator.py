@@ -123,9 +123,7 @@ class Evaluator:
         try:
             near = self._near.too_near(structure) if self._near else ""
             if near:  # nothing that comes out of it is worth a label
-                raise DriverError(
-                    HALTED, f"halt: {near}{self._kept(EVIDENCE, structure, None, source)}"
-                )
+                raise DriverError(HALTED, f"{near}{self._kept(EVIDENCE, structure, None, source)}")
             answer = self._engine(structure)
             if self._near:
                 self._near.add_to(answer, structure)

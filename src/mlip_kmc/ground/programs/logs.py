@@ -2,14 +2,13 @@
 
     lammps_error(done.tail())                # 'ERROR: Unrecognized pair style ...'; None where there is none
     loop_times_s(text)                       # seconds a step, by `run`
-    evaluation_timed_out(log), driver_halt(log), evaluation_error(log, tail=done.tail())      # of eOn's client
+    evaluation_timed_out(log), evaluation_error(log, tail=done.tail())      # of eOn's client
 
 The words are those of eOn 3.6.0, LAMMPS 4Feb2025 and util-linux' setpriv. eOn's client passes on neither the exit code of a
 driver nor an error of LAMMPS: it ends with an error of its own, or goes on with an energy wall.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 _LAMMPS_ERROR = "ERROR"
@@ -21,8 +20,6 @@ _EVALUATION_ERROR = re.compile(
 # its worker had not answered after 90 s: it hangs, or was stopped, and the client with it; the client then goes on, with a wall
 _EVALUATION_TIMED_OUT = b"worker force eval timed out"
 _DRIVER = "pace_driver: "
-_DRIVER_HALT = re.compile(rb"^pace_driver: halt: (.*)$", re.MULTILINE)
-_DRIVER_NEAR = re.compile(r"\S+ atoms are \S+ A apart, nearer than ")
 _LOOP = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps")
 
 
@@ -39,23 +36,6 @@ def loop_times_s(text: str) -> list[float]:
 def evaluation_timed_out(log: bytes) -> bool:
     """Did eOn's client give up on LAMMPS after 90 s?"""
     return _EVALUATION_TIMED_OUT in log
-
-
-@dataclass(frozen=True)
-class DriverHalt:
-    """A halt of the driver: its words, and whether atoms were too near (otherwise gamma reached its limit)."""
-
-    text: str
-    is_too_near: bool
-
-
-def driver_halt(log: bytes) -> DriverHalt | None:
-    """The first halt of a driver, from the log of eOn's client; None where none halted."""
-    found = _DRIVER_HALT.search(log)
-    if found is None:
-        return None
-    text = found.group(1).decode(errors="replace")
-    return DriverHalt(text, is_too_near=_DRIVER_NEAR.match(text) is not None)
 
 
 def evaluation_error(log: bytes, *, tail: str) -> str | None:
