@@ -443,10 +443,10 @@ def full_scratch():
 
 
 def old_processor():
-    cpuinfo, parts = Path("cpuinfo"), Path("parts.json")
+    cpuinfo = Path("cpuinfo")
     cpuinfo.write_text("flags\t\t: fpu sse sse2 ssse3 sse4_1 sse4_2 popcnt cx16 lahf_lm\n")
-    parts.write_text('{"march": "x86-64-v3"}')
-    run_module.check_cpu = partial(check_cpu, cpuinfo=cpuinfo, parts=parts)
+    Path("parts.json").write_text('{"march": "x86-64-v3"}')
+    run_module.check_cpu = partial(check_cpu, cpuinfo=cpuinfo, etc=Path())
 
 
 def environment(**values):
