@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib import metadata
+from itertools import groupby
 from typing import Any
 
 from mlip_kmc.akmc.kept import FrameKeeper
@@ -174,9 +175,9 @@ class Server:
         ]
 
     def _submit(self, names: list[str]) -> None:
-        for name in names:
-            con = self._place.reactant_con(search_of(name)[0])
-            self._queue.submit([self._place.start(name)], reactant_con=con)
+        for state, of_state in groupby(names, key=lambda name: search_of(name)[0]):
+            starts = [self._place.start(name) for name in of_state]
+            self._queue.submit(starts, reactant_con=self._place.reactant_con(state))
 
     def _register(self) -> list[str]:
         """The search whose turn it is; in a superbasin it decides which state is searched next."""

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mlip_kmc.config.eon_schema import EonOptionError, closest_name, other_unit
+from mlip_kmc.ground.wording import shown
 
-_LONGEST_SHOWN = 60
 _WITH_UNIT = re.compile(
     r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)\s*[A-Za-z\u00b0\u00c5\u212b/]+[A-Za-z0-9/^]*\s*\Z"
 )
@@ -61,12 +61,6 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     meant = {problem.meant for problem in problems if problem.meant}
     lines = [problem.line for problem in problems if problem.missing not in meant]
     return list(dict.fromkeys(lines or (problem.line for problem in problems)))
-
-
-def shown(value: object) -> str:
-    """A value on one line, shortened."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
 def _problem(raw: Mapping[str, Any], model: type[BaseModel]) -> _Problem:

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from mlip_kmc.config.explain import shown
+from mlip_kmc.ground.wording import shown
 
 
 def _no_truth_value(value: Any) -> Any:

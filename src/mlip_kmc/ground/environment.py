@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from mlip_kmc.ground.errors import ConfigError
+from mlip_kmc.ground.wording import shown
 
 
 def runtime_directories() -> list[Path]:
@@ -57,7 +58,7 @@ def source_date_epoch() -> int | None:
         or not 315532800 <= int(given[:12]) < 4354819200
     ):
         raise ConfigError(
-            f"SOURCE_DATE_EPOCH must be whole seconds since 1970, of the years 1980 to 2107 (it is {given[:80]!r})"
+            f"SOURCE_DATE_EPOCH must be whole seconds since 1970, of the years 1980 to 2107 (it is {shown(given)})"
         )
     return int(given)
 

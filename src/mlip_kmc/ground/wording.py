@@ -5,6 +5,7 @@ Example:
     counted(1, "process")                 # '1 process'
     duration(8.1), durations(8.1, 223.0)  # '8.1 s', '8.1 s to 3.7 min'
     size(3.2e12)                          # '3.2 TB'
+    shown("2 K")                          # "'2 K'"
 """
 
 import math
@@ -14,6 +15,7 @@ _ES = ("s", "x", "z", "ch", "sh")
 _TIMES = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86400.0))
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 _PLAIN = (1e-3, 1e6)
+_LONGEST_SHOWN = 60
 
 
 def plain(value: float, *, digits: int = 3) -> str:
@@ -104,3 +106,9 @@ def reasons(counts: Mapping[str, int], *, most: int = 4) -> str:
     rest = sum(count for _, count in ordered[most:])
     listed = [f"{count} x {reason}" for reason, count in ordered[:most]]
     return "; ".join([*listed, *([f"{rest} x other reasons"] if rest else [])])
+
+
+def shown(value: object) -> str:
+    """A value that somebody gave, on one line, shortened."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."

@@ -60,11 +60,6 @@ class Termination(StrEnum):
         """The number by which eOn registers it; that of a potential that failed for a reason that eOn does not know."""
         return _NUMBERS.get(self, _NUMBERS[Termination.POTENTIAL_FAILED])
 
-    @property
-    def is_eons(self) -> bool:
-        """It is one of eOn's own."""
-        return self in _NUMBERS
-
 
 _OURS = (Termination.NOT_FINITE, Termination.DAMAGED, Termination.HALTED)
 _EONS = tuple(entry for entry in Termination if entry not in _OURS)

@@ -140,7 +140,7 @@ def test_every_bad_end_is_registered_in_its_own_words(state, termination):
     assert (record.process, record.barrier) == (None, None)
     assert comments(state) == [record.reason]
     assert (state.get_bad_saddle_count(), state.get_good_saddle_count()) == (1, 0)
-    if termination.is_eons:
+    if Termination.of_number(termination.number) is termination:  # it is one of eOn's own
         silent = eon_result(bad(1, termination), index=1, reactant_con="")
         del silent["remark"]
         state.register_bad_saddle(silent)
