@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import shutil
 
 import numpy as np
 import pytest
@@ -25,6 +24,7 @@ from mlip_kmc.search.hessian import hessian_task, moving_atoms
 from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import EXAMPLE, mlip_kmc, write_config
+from .test_trimer import write_trimer
 
 KELVIN_PER_EV = 11604.5
 
@@ -298,33 +298,9 @@ def forces_of(atoms, places):
     return atoms.get_forces()
 
 
-def trimer_input():
-    from .test_trimer import INPUT
-
-    if INPUT is None:
-        pytest.skip("NOT TESTED: eOn's al-trimer input is not on this machine")
-    return INPUT
-
-
 def test_the_trimers_recorded_rate_comes_with_eons_choice_of_atoms(tmp_path):
     """eOn's choice: the atoms that make up 99 % of the motion, and their neighbours within 3.3 A; all give another number."""
-    shutil.copy(trimer_input() / "pos.con", tmp_path / "pos.con")
-    settings = {
-        "structure": "pos.con",
-        "potential": {"eon": "eam_al"},
-        "temperature_K": 300,
-        "prefactor": {"harmonic": True},
-        "confidence": {"scheme": "old", "value": 0.5},
-        "stop": {"kmc_steps": 1},
-        "workers": 2,
-        "search": {
-            "displacement_A": 0.01,
-            "displacement_radius_A": 5.0,
-            "max_energy_eV": 10.0,
-            "converged_force_eV_per_A": 0.001,
-        },
-    }
-    (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    write_trimer(tmp_path, confidence=0.5, steps=1)
     done = mlip_kmc("search", "akmc.yaml", "-n", "6", "--dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     state = read_states(tmp_path / "run" / "eon")[0]

@@ -26,19 +26,18 @@ BARRIER_EV = 0.278290
 RATES_PER_S = (1.657e8, 1.665e8)  # the recorded dynamics' range
 
 
-@pytest.fixture(scope="module")
-def trimer(tmp_path_factory):
+def write_trimer(folder, *, confidence, steps):
+    """Structure and `akmc.yaml` of the case."""
     if INPUT is None:
         pytest.skip("NOT TESTED: eOn's al-trimer input is not on this machine")
-    folder = tmp_path_factory.mktemp("trimer")
     shutil.copy(INPUT / "pos.con", folder / "pos.con")
     settings = {
         "structure": "pos.con",
         "potential": {"eon": "eam_al"},
         "temperature_K": 300,
         "prefactor": {"harmonic": True},
-        "confidence": {"scheme": "old", "value": 0.95},
-        "stop": {"kmc_steps": 2},
+        "confidence": {"scheme": "old", "value": confidence},
+        "stop": {"kmc_steps": steps},
         "workers": 2,
         "search": {
             "displacement_A": 0.01,
@@ -48,6 +47,12 @@ def trimer(tmp_path_factory):
         },
     }
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
+
+
+@pytest.fixture(scope="module")
+def trimer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trimer")
+    write_trimer(folder, confidence=0.95, steps=2)
     done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "run"

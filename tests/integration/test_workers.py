@@ -1,7 +1,6 @@
 """Searches on workers that join: the same trajectory, whatever becomes of the workers."""
 
 import contextlib
-import os
 import signal
 import socket
 import ssl
@@ -11,12 +10,12 @@ import time
 import psutil
 import pytest
 
-from mlip_kmc.evaluate.client import ClientJob, End
+from mlip_kmc.evaluate.client import End
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
-from mlip_kmc.search.task import SearchTask
 from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.keys import Connection, connection_file
 
+from ..fake_client import orders_to
 from .conftest import mlip_kmc, write_config
 from .processes import DEADLINE_S, descendants, started, until
 
@@ -132,24 +131,7 @@ esac
 
 @pytest.fixture
 def orders(tmp_path, monkeypatch):
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    (folder / "eonclient").write_text(FAKE)
-    (folder / "eonclient").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-
-    def job(name, order):
-        return SearchTask(
-            ClientJob(
-                name=name,
-                files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")},
-                links={},
-                time_limit_s=3600,
-                evidence=tmp_path / "evidence" / name,
-            )
-        )
-
-    return job
+    return orders_to(FAKE, tmp_path, monkeypatch)
 
 
 def collected(cluster, count):

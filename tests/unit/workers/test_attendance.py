@@ -7,13 +7,14 @@ import time
 
 import pytest
 
-from mlip_kmc.evaluate.client import ClientJob, End
+from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.programs import AwakeClock
-from mlip_kmc.search.task import SearchTask
 from mlip_kmc.workers.attendance import Silence
 from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.crew import Crew
 from mlip_kmc.workers.keys import connection_file
+
+from ...fake_client import orders_to
 
 DEADLINE_S = 60.0
 CLIENT = """#!/bin/sh
@@ -33,24 +34,7 @@ class Hand:
 
 @pytest.fixture
 def orders(tmp_path, monkeypatch):
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    (folder / "eonclient").write_text(CLIENT)
-    (folder / "eonclient").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-
-    def job(name, order):
-        return SearchTask(
-            ClientJob(
-                name=name,
-                files={"order": order, "pidfile": str(tmp_path / f"{name}.pid")},
-                links={},
-                time_limit_s=3600,
-                evidence=tmp_path / "evidence" / name,
-            )
-        )
-
-    return job
+    return orders_to(CLIENT, tmp_path, monkeypatch)
 
 
 def until(condition, *, what):
