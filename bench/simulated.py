@@ -41,7 +41,7 @@ from mlip_kmc.store.checkpoints import Checkpoints
 from mlip_kmc.store.run_directory import RunDirectory
 from mlip_kmc.workers import cluster as cluster_module
 from mlip_kmc.workers.cluster import SearchCluster
-from mlip_kmc.workers.dask_settings import settle
+from mlip_kmc.workers.dask_settings import configure_dask
 from mlip_kmc.workers.keys import Connection, connection_file
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
@@ -112,7 +112,7 @@ def cluster_of(transport, workers, folder):
 
 def join(file, threads, place):
     """One process of sleepers; ends with the cluster."""
-    settle()
+    configure_dask()
 
     async def work():
         from distributed import Worker
