@@ -5,7 +5,6 @@ import pytest
 from mlip_kmc.config import load_campaign
 from mlip_kmc.ground.errors import ConfigError
 
-
 TWO_ORACLES = """
 oracle: {ase: 'a:B', settings: {xc: PBE}}
 training: {data: train.xyz, test: train.xyz, oracle_settings: {xc: LDA}}
