@@ -97,6 +97,8 @@ class Refresh:
             ExtrapolationError: the potential does not know state 0; a frame of it is kept in `halts/`.
             MlipKmcError: as of a run's start.
         """
+        if not (self.run_dir / "generations").is_dir():
+            raise self._no_run()
         prepared = fitted(structure, potential, self.config.structure)
         facts = facts_of(self.config, potential, prepared)
         with (
@@ -129,12 +131,15 @@ class Refresh:
                 carrying = _Carrying(self.config, checkpoints, saved, setup, driven)
                 return carrying.go(evidence=directory.path / "evidence")
 
+    def _no_run(self) -> RunStateError:
+        return RunStateError(
+            f"there is no run in {self.run_dir} to be refreshed; start one with mlip-kmc run"
+        )
+
     def _saved(self, checkpoints: Checkpoints, facts: dict[str, Any]) -> Saved:
         saved = checkpoints.restore(None)
         if saved is None:
-            raise RunStateError(
-                f"there is no run in {self.run_dir} to be refreshed; start one with mlip-kmc run"
-            )
+            raise self._no_run()
         for line in saved.damage:
             _log.warning("%s", line)
         known = checkpoints.epochs[-1].facts
