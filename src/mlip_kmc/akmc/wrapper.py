@@ -45,6 +45,7 @@ class EonWrapper:
         remote: Remote | None = None,
         grace_s: float = 60.0,
         needs_room: bool = True,
+        signals: Signals | None = None,
     ) -> None:
         """Store the arguments; the run directory is not touched before `run_akmc` or `search`.
 
@@ -55,10 +56,11 @@ class EonWrapper:
             remote: searches run on workers that join from other processes or nodes; None: on workers of this process.
             grace_s: time that running searches have to end after `drain`, s.
             needs_room: whether the start requires the free space of a run of days (50 MB).
+            signals: `stop`, `drain` and `starting` shared with another run; None: of its own.
         """
         self.config = config
         self.run_dir = run_dir
-        self._signals = Signals()
+        self._signals = signals or Signals()
         options = RunOptions(
             on_progress=on_progress, remote=remote, grace_s=grace_s, needs_room=needs_room
         )

@@ -1,0 +1,78 @@
+"""Exploring by adaptive kinetic Monte Carlo: one run, under one potential after the other.
+
+explorer = AkmcExplorer(run_dir=Path("my-campaign/run"))
+explorer.explore(config)          # an EonResult: done, paused or halted
+explorer.refresh(new_config)
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from mlip_kmc.akmc.options import Remote, Signals
+from mlip_kmc.akmc.refresh import Refresh
+from mlip_kmc.akmc.wrapper import EonWrapper
+from mlip_kmc.config import Config
+from mlip_kmc.model.records import EonResult, Progress
+from mlip_kmc.potential.inputs import inputs_of
+
+
+class AkmcExplorer:
+    """The run of a campaign."""
+
+    def __init__(
+        self,
+        *,
+        run_dir: Path,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        remote: Remote | None = None,
+        grace_s: float = 60.0,
+    ) -> None:
+        """Take note of what to do; nothing is touched yet.
+
+        Args:
+            run_dir: the run's.
+            on_progress, remote, grace_s: as of `EonWrapper`.
+        """
+        self.run_dir = run_dir
+        self._on_progress, self._remote, self._grace_s = on_progress, remote, grace_s
+        self._signals = Signals()
+
+    @property
+    def stop(self) -> threading.Event:
+        """Set it, and exploring ends at its last commit."""
+        return self._signals.stop
+
+    @property
+    def drain(self) -> threading.Event:
+        """Set it, and exploring ends when its running searches have."""
+        return self._signals.drain
+
+    @property
+    def starting(self) -> bool:
+        """State 0 is being prepared; nothing is committed yet."""
+        return self._signals.starting
+
+    def explore(self, config: Config) -> EonResult:
+        """Start or continue the run.
+
+        Raises:
+            MlipKmcError: as of `EonWrapper.run_akmc`.
+        """
+        wrapper = EonWrapper(
+            config,
+            run_dir=self.run_dir,
+            on_progress=self._on_progress,
+            remote=self._remote,
+            grace_s=self._grace_s,
+            signals=self._signals,
+        )
+        return wrapper.run_akmc(*inputs_of(config))
+
+    def refresh(self, config: Config) -> str:
+        """Carry it over to the configuration's potential.
+
+        Raises:
+            MlipKmcError: as of `Refresh.go`.
+        """
+        return Refresh(config, run_dir=self.run_dir).go(*inputs_of(config)).line

@@ -1,0 +1,137 @@
+"""Fitting a potential again, and judging it: the real one of `parts.Fitter`.
+
+fitter = AceFitter(config, select=3.0)
+judged = fitter.fit(present, labels=labels, halted=frames, folder=folder, name="cu-gen-001", larger=0)
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+from mlip_kmc.campaign.acceptance import Verdict, judge
+from mlip_kmc.campaign.parts import Judged
+from mlip_kmc.campaign.remedies import RemedyKind, remedies
+from mlip_kmc.config import CampaignConfig
+from mlip_kmc.learning.errors import Errors, errors_on
+from mlip_kmc.learning.refit import FitReport, read_fit, refit
+from mlip_kmc.model.labelled import LabelledStructure, Role, read_labelled
+from mlip_kmc.potential import AcePotential
+
+
+class AceFitter:
+    """Fits by the configuration's back end."""
+
+    def __init__(self, config: CampaignConfig, *, first: AcePotential, select: float) -> None:
+        """Take note of what to do.
+
+        Args:
+            config: the campaign's.
+            first: the potential of generation 0, whose errors later ones are measured against.
+            select: the run's threshold of gamma.
+        """
+        self._config, self._first, self._select = config, first, select
+
+    def training(self) -> tuple[LabelledStructure, ...]:
+        """The set of generation 0; empty where it is not known.
+
+        Raises:
+            StructureError: it cannot be read.
+        """
+        return self._set("data")
+
+    @cached_property
+    def _test(self) -> tuple[LabelledStructure, ...]:
+        return self._set("test")
+
+    @cached_property
+    def _first_errors(self) -> Errors | None:
+        return errors_on(self._first, self._test) if self._test else None
+
+    def _set(self, key: str) -> tuple[LabelledStructure, ...]:
+        section = self._config.training
+        if section is None:
+            return ()
+        return read_labelled(
+            getattr(section, key),
+            energy_key=section.energy_key,
+            forces_key=section.forces_key,
+            role=Role.TRAINING,
+        )
+
+    def fit(
+        self,
+        present: AcePotential,
+        *,
+        labels: Sequence[LabelledStructure],
+        halted: Sequence[Atoms],
+        folder: Path,
+        name: str,
+        larger: int,
+    ) -> Judged:
+        """Fit, and judge; what a kill left whole is not fitted again.
+
+        Raises:
+            PotentialError, StructureError, ProgramError, StorageError: as of `refit` and `judge`.
+        """
+        ladder = self._config.refit.larger_bases
+        report = read_fit(folder, name, present=present) or refit(
+            present,
+            training=self.training(),
+            labels=labels,
+            section=self._config.refit,
+            directory=folder,
+            name=name,
+            basis=self._basis(larger),
+        )
+        verdict = judge(
+            report.potential,
+            present,
+            test=self._test,
+            halted=halted,
+            first_errors=self._first_errors,
+            section=self._config.accept,
+            select=self._select,
+        )
+        open_ways = remedies(verdict, larger_bases=ladder, tried=ladder[:larger], labels_left=1)
+        kinds = {way.kind for way in open_ways}
+        return Judged(
+            yace=report.potential.yace,
+            accepted=verdict.accepted,
+            reasons=tuple(reason.line for reason in verdict.reasons),
+            more_labels=RemedyKind.MORE_LABELS in kinds,
+            larger_basis=RemedyKind.LARGER_BASIS in kinds,
+            facts=_facts(report, verdict),
+        )
+
+    def _basis(self, larger: int) -> Path | None:
+        if not larger:
+            return None
+        return Path(self._config.refit.larger_bases[larger - 1])
+
+
+def _facts(report: FitReport, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "fit": report.facts.model_dump(mode="json"),
+        "structures": dict(report.facts.structures),
+        "test_errors_before": _errors(verdict.errors_before),
+        "test_errors": _errors(verdict.errors_after),
+        "largest_gamma_before": _digits(verdict.gamma_before),
+        "largest_gamma": _digits(verdict.gamma_after),
+        "checks": {check.name: str(check.verdict) for check in verdict.checks},
+        "refusals": [str(reason.refusal) for reason in verdict.reasons],
+    }
+
+
+def _errors(errors: Errors | None) -> dict[str, Any] | None:
+    return (
+        None if errors is None else {key: _digits(value) for key, value in asdict(errors).items()}
+    )
+
+
+def _digits(value: float | None) -> float | None:
+    """Six significant digits: further ones depend on the processor."""
+    return value if value is None or isinstance(value, int) else float(f"{value:.6g}")

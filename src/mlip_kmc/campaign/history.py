@@ -1,0 +1,103 @@
+"""What a campaign did, generation by generation, read off its files.
+
+Example:
+    for entry in history_of(Path("my-campaign")):
+        print(entry.generation, entry.labels, entry.force_rmse_eV_per_A, entry.reason)
+    labels_spent(Path("my-campaign"))
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlip_kmc.campaign.generation import LABELS, Generation, generations_of
+from mlip_kmc.learning.frame_selection import read_selection
+
+
+@dataclass(frozen=True)
+class GenerationSummary:
+    """One generation in short.
+
+    Attributes:
+        generation: its number. origin: `given` or `refit`.
+        labels: how many were asked for to repair it. labelled: how many of these are of use.
+        kmc_steps: of the run, when exploring with it ended; None where it has not. searches: registered until then, by outcome.
+        status, reason: how exploring ended.
+        largest_gamma: under it, of what was selected; None where nothing was.
+        energy_rmse_eV_per_atom, force_rmse_eV_per_A: on the test set; None where there is none.
+    """
+
+    generation: int
+    origin: str
+    labels: int
+    labelled: int
+    kmc_steps: int | None
+    searches: dict[str, int]
+    status: str
+    reason: str
+    largest_gamma: float | None
+    energy_rmse_eV_per_atom: float | None
+    force_rmse_eV_per_A: float | None
+
+    @property
+    def good(self) -> int:
+        """Searches of the run until then that found a process, new or known."""
+        return sum(self.searches.get(outcome, 0) for outcome in ("new", "repeat", "high"))
+
+
+def history_of(directory: Path) -> list[GenerationSummary]:
+    """All generations of a campaign's directory, in order."""
+    return [_summary(generation) for generation in generations_of(directory)]
+
+
+def labels_spent(directory: Path) -> int:
+    """How many labels were asked for, those without use included."""
+    return sum(entry.labels for entry in history_of(directory))
+
+
+def stalled(directory: Path, *, at_most: int) -> bool:
+    """So many generations in a row ended where the one before did: no KMC step more, no good search more."""
+    ends = [
+        (entry.kmc_steps, entry.good)
+        for entry in history_of(directory)
+        if entry.kmc_steps is not None
+    ]
+    last = ends[-at_most - 1 :]
+    return len(last) > at_most and len(set(last)) == 1
+
+
+def _summary(generation: Generation) -> GenerationSummary:
+    facts, explored = generation.facts(), generation.explored() or {}
+    reports = _selections(generation)
+    errors: dict[str, Any] = facts.get("test_errors") or {}
+    gammas = [
+        frame["gamma_before"]
+        for report in reports
+        for frame in report["frames"]
+        if frame["order"] is not None
+    ]
+    return GenerationSummary(
+        generation=generation.number,
+        origin=str(facts["origin"]),
+        labels=sum(int(report["selected"]) for report in reports),
+        labelled=len(generation.labelled()),
+        kmc_steps=explored.get("kmc_steps"),
+        searches=explored.get("searches", {}),
+        status=str(explored.get("status", "")),
+        reason=str(explored.get("reason", "")),
+        largest_gamma=max(gammas, default=None),
+        energy_rmse_eV_per_atom=errors.get("energy_rmse_eV_per_atom"),
+        force_rmse_eV_per_A=errors.get("force_rmse_eV_per_A"),
+    )
+
+
+def _selections(generation: Generation) -> list[dict[str, Any]]:
+    """Those whose labels have come."""
+    found: list[dict[str, Any]] = []
+    for round_ in range(1000):
+        if not (generation.labels(round_) / LABELS).is_file():
+            return found
+        report = read_selection(generation.selection(round_))
+        if report is not None:
+            found.append(report)
+    return found

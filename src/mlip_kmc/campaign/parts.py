@@ -1,0 +1,125 @@
+"""What a campaign asks of its parts: who explores, who labels, who fits.
+
+The real ones are `exploring.py`, `labelling.py` and `fitting.py`; a test of the loop gives others, which keep the same promises:
+each call may be repeated after a kill and then finds what it had done.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ase import Atoms
+
+from mlip_kmc.config import Config
+from mlip_kmc.model.labelled import LabelledStructure
+from mlip_kmc.model.records import EonResult
+from mlip_kmc.potential import AcePotential
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A structure that needs a label.
+
+    Attributes:
+        name: of the frame it is of.
+        atoms: positions and cell in A.
+        offending: indices of the atoms that the potential does not know.
+    """
+
+    name: str
+    atoms: Atoms
+    offending: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How labels stand.
+
+    Attributes:
+        done, failed: with an end. waiting: with none, here or with a scheduler.
+    """
+
+    done: int
+    failed: int
+    waiting: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate and the verdict on it.
+
+    Attributes:
+        yace: of the candidate.
+        accepted: it may be the next generation. reasons: why not, in words.
+        more_labels: more labels may help. larger_basis: a larger basis is left to try.
+        facts: all that is told of it: how it was fitted, errors, gammas, checks; JSON values.
+    """
+
+    yace: Path
+    accepted: bool
+    reasons: tuple[str, ...]
+    more_labels: bool
+    larger_basis: bool
+    facts: dict[str, Any]
+
+
+class Explorer(Protocol):
+    """Explores with a potential, and carries its run over to another."""
+
+    @property
+    def stop(self) -> threading.Event:
+        """Set it, and exploring ends at its last commit."""
+
+    def explore(self, config: Config) -> EonResult:
+        """Go on until the run is done, paused or halted."""
+
+    def refresh(self, config: Config) -> str:
+        """Carry the run over to the configuration's potential; answer what was done, in words."""
+
+
+class Labeller(Protocol):
+    """Has structures labelled by an oracle."""
+
+    def request(
+        self, folder: Path, wanted: Sequence[Wanted], *, potential: AcePotential
+    ) -> tuple[int, tuple[str, ...]]:
+        """Cut out what is to be labelled, and note it; answer how many there are, and why others are not."""
+
+    def label(self, folder: Path, *, potential: AcePotential, stop: threading.Event) -> Labels:
+        """Go on with what is noted; come back when all have an end, or when the rest is with a scheduler."""
+
+    def labelled(self, folder: Path) -> tuple[LabelledStructure, ...]:
+        """What counts of it, in order of request."""
+
+    def failures(self, folder: Path) -> tuple[tuple[str, str], ...]:
+        """Names of what has no label, with the reason."""
+
+
+class Fitter(Protocol):
+    """Fits a potential again, and judges it."""
+
+    def fit(
+        self,
+        present: AcePotential,
+        *,
+        labels: Sequence[LabelledStructure],
+        halted: Sequence[Atoms],
+        folder: Path,
+        name: str,
+        larger: int,
+    ) -> Judged:
+        """Fit, and judge.
+
+        Args:
+            present: the potential of the present generation.
+            labels: of all generations.
+            halted: structures that the present one was halted on.
+            folder: where the candidate goes.
+            name: of its files.
+            larger: how many steps up the ladder of bases.
+        """
+
+    def training(self) -> tuple[LabelledStructure, ...]:
+        """The set of generation 0; empty where it is not known."""

@@ -1,0 +1,242 @@
+"""From a halt to a better potential: select, label, refit; each step durable before the next begins.
+
+repair = Repair(config, directory=directory, run_config=run_config, labeller=labeller, fitter=fitter, stop=stop)
+repair.step(state, Generation(directory, state.generation))      # the state after it, or how the campaign ends
+"""
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from mlip_kmc.campaign.generation import LABELS, Generation, write_facts
+from mlip_kmc.campaign.history import labels_spent, stalled
+from mlip_kmc.campaign.parts import Fitter, Labeller, Labels, Wanted
+from mlip_kmc.campaign.potentials import config_of, promote, with_gamma
+from mlip_kmc.campaign.state import CampaignState, Ending, Step, given_up
+from mlip_kmc.config import CampaignConfig, Config
+from mlip_kmc.evaluate.gamma import Extrapolation
+from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, PotentialError
+from mlip_kmc.ground.wording import counted
+from mlip_kmc.learning.frame_selection import (
+    SELECTED,
+    Selection,
+    read_selection,
+    select_frames,
+    write_selection,
+)
+from mlip_kmc.model.frames import KeptFrame, read_kept_frames
+from mlip_kmc.model.labelled import LabelledStructure, write_labelled
+from mlip_kmc.model.structure import read_frames, text_of
+from mlip_kmc.potential import AcePotential
+
+_ROUNDS = 3
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Repair:
+    """The three steps.
+
+    Attributes:
+        config: the campaign's. directory: its own. run_config: of the run that explores.
+        labeller: has structures labelled. fitter: fits potentials.
+        stop: ends labels that run. approved: the labels that wait may be made.
+    """
+
+    config: CampaignConfig
+    directory: Path
+    run_config: Config
+    labeller: Labeller
+    fitter: Fitter
+    stop: threading.Event
+    approved: bool = False
+
+    def step(self, state: CampaignState, generation: Generation) -> Ending | CampaignState:
+        """The one that is next."""
+        steps = {Step.SELECT: self._select, Step.LABEL: self._label, Step.REFIT: self._refit}
+        return steps[state.step](state, generation)
+
+    def _given_up(self, why: str) -> Ending:
+        return given_up(self.directory, why)
+
+    def _potential(self, generation: Generation) -> AcePotential:
+        return with_gamma(config_of(generation, run_config=self.run_config))
+
+    @property
+    def _halts(self) -> Path:
+        return self.directory / "run" / "halts"
+
+    # -- select
+
+    def _select(self, state: CampaignState, generation: Generation) -> Ending | CampaignState:
+        budget = self.config.budget
+        left = budget.labels - labels_spent(self.directory)
+        if generation.number >= budget.generations:
+            return self._given_up(f"{counted(budget.generations, 'generation')} did not suffice")
+        if left <= 0:
+            return self._given_up(f"all {counted(budget.labels, 'label')} are spent")
+        if stalled(self.directory, at_most=budget.without_progress):
+            return self._given_up(
+                f"{counted(budget.without_progress, 'generation')} in a row did not get beyond where the one before halted"
+            )
+        selection = self._selection(state, generation, most=min(left, budget.labels_at_once))
+        write_selection(generation.selection(state.round), selection)
+        if not selection.frames:
+            return self._nothing_to_label(generation, selection, state)
+        wanted = [_wanted(frame, self._threshold(state)) for frame in selection.frames]
+        count, refused = self.labeller.request(
+            generation.labels(state.round), wanted, potential=self._potential(generation)
+        )
+        for line in refused:
+            _log.warning("%s", line)
+        if not count:
+            return self._given_up(
+                f"nothing could be cut out of {counted(len(wanted), 'structure')}"
+            )
+        return replace(state, step=Step.LABEL)
+
+    def _threshold(self, state: CampaignState) -> float:
+        """A further round takes what is less unknown, too."""
+        return float(max(self.run_config.gamma.select / 2**state.round, 1.0))
+
+    def _selection(self, state: CampaignState, generation: Generation, *, most: int) -> Selection:
+        grade = Extrapolation.of(self._potential(generation))
+        if grade is None:
+            raise PotentialError(f"gamma of {generation.yace} is not known")
+        frames, warnings = read_kept_frames(self._halts)
+        without = self._without_label()
+        return select_frames(
+            tuple(frame for frame in frames if frame.name not in without),
+            grade=grade,
+            select=self._threshold(state),
+            halt=self.run_config.gamma.halt,
+            most=most,
+            warnings=warnings,
+        )
+
+    def _without_label(self) -> set[str]:
+        """Names of frames that an oracle could not label, in whatever generation."""
+        found = set()
+        for folder in self.directory.glob("gen-*/labels*"):
+            if folder.is_dir():
+                found |= {name for name, _ in self.labeller.failures(folder)}
+        return found
+
+    def _nothing_to_label(
+        self, generation: Generation, selection: Selection, state: CampaignState
+    ) -> Ending | CampaignState:
+        if state.round:
+            return self._given_up(
+                f"the refit of {generation.name} is refused, and no further structure helps"
+            )
+        told = ", ".join(f"{count} {verdict}" for verdict, count in selection.counts().items())
+        return self._given_up(
+            f"no structure in {self.run_dir / 'halts'} can be labelled with profit ({told or 'there is none'})"
+        )
+
+    # -- label
+
+    def _label(self, state: CampaignState, generation: Generation) -> Ending | CampaignState:
+        folder = generation.labels(state.round)
+        if read_selection(generation.selection(state.round)) is None:
+            _log.warning(
+                "the selection of %s is missing or torn: it is made again", generation.name
+            )
+            return replace(state, step=Step.SELECT)
+        if self.config.approve and not self.approved:
+            return self._to_be_approved(generation, state)
+        labels = self.labeller.label(folder, potential=self._potential(generation), stop=self.stop)
+        if labels.waiting:
+            return Ending(EXIT_MORE_TO_DO, _still_waiting(labels, folder))
+        self.approved = False  # for these alone
+        for name, reason in self.labeller.failures(folder):
+            _log.warning("no label for %s: %s", name, reason)
+        write_labelled(folder / LABELS, self.labeller.labelled(folder))
+        if not labels.done:
+            return self._given_up(
+                f"not one of {counted(labels.failed, 'label')} is of use; look at {folder}"
+            )
+        return replace(state, step=Step.REFIT)
+
+    def _to_be_approved(self, generation: Generation, state: CampaignState) -> Ending:
+        report = read_selection(generation.selection(state.round)) or {}
+        cost = self.config.labels.cost_per_label
+        return Ending(
+            EXIT_MORE_TO_DO,
+            f"{counted(int(report['selected']), 'label')}{f' ({cost} each)' if cost else ''} for {generation.name} wait for "
+            f"approval, of {generation.selection(state.round)}; the same command with --approve goes on",
+        )
+
+    # -- refit
+
+    def _refit(self, state: CampaignState, generation: Generation) -> Ending | CampaignState:
+        after = generation.next
+        if after.made:  # killed between the new generation and the state that names it
+            return replace(state, step=Step.REFRESH, generation=after.number, round=0, bases=0)
+        folder = generation.candidate(state.round + state.bases)
+        judged = self.fitter.fit(
+            self._potential(generation),
+            labels=self._labels(generation),
+            halted=self._halted(generation),
+            folder=folder,
+            name=f"{Generation(self.directory, 0).yace.stem}-{after.name}",
+            larger=state.bases,
+        )
+        write_facts(
+            folder / "verdict.json",
+            {"accepted": judged.accepted, "reasons": list(judged.reasons), **judged.facts},
+        )
+        if judged.accepted:
+            structures = (*self.fitter.training(), *self._labels(generation))
+            promote(judged.yace, after, structures=structures, facts=judged.facts)
+            return replace(state, step=Step.REFRESH, generation=after.number, round=0, bases=0)
+        for reason in judged.reasons:
+            _log.warning("the refit of %s is refused: %s", generation.name, reason)
+        if judged.more_labels and state.round + 1 < _ROUNDS and self._labels_left > 0:
+            return replace(state, step=Step.SELECT, round=state.round + 1)
+        if judged.larger_basis:
+            return replace(state, bases=state.bases + 1)
+        return self._given_up(f"the refit of {generation.name} is refused: {judged.reasons[0]}")
+
+    @property
+    def _labels_left(self) -> int:
+        return self.config.budget.labels - labels_spent(self.directory)
+
+    def _labels(self, last: Generation) -> tuple[LabelledStructure, ...]:
+        found: list[LabelledStructure] = []
+        for number in range(last.number + 1):
+            found += Generation(self.directory, number).labelled()
+        return tuple(found)
+
+    def _halted(self, generation: Generation) -> list[Atoms]:
+        """What the next potential must be calmer on: whole structures that were selected and got a label."""
+        without, found = self._without_label(), list[Atoms]()
+        for round_ in range(1000):
+            path = generation.selection(round_) / SELECTED
+            if not path.is_file():
+                break
+            frames = read_frames(path) if path.stat().st_size else []
+            found += [
+                atoms
+                for atoms in frames
+                if (text_of(atoms, "frame") or "").removeprefix("halt_") not in without
+            ]
+        return found
+
+
+def _wanted(frame: KeptFrame, threshold: float) -> Wanted:
+    """A frame with the atoms whose gamma reaches the threshold."""
+    assert frame.gammas is not None  # noqa: S101 - computed anew by the selection
+    offending = np.flatnonzero(~(frame.gammas < threshold))
+    return Wanted(frame.name, frame.atoms, tuple(int(index) for index in offending))
+
+
+def _still_waiting(labels: Labels, folder: Path) -> str:
+    return (
+        f"{counted(labels.done, 'label')} of {labels.done + labels.failed + labels.waiting} done, {labels.failed} failed, "
+        f"{labels.waiting} to come, in {folder}; the same command continues"
+    )

@@ -1,0 +1,125 @@
+"""Where a campaign is: its next step, generation and round; `campaign.json`.
+
+state = CampaignState.read(directory / "campaign.json")
+replace(state, step=Step.LABEL).write(directory / "campaign.json")
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from mlip_kmc.ground.errors import EXIT_HALTED, RunStateError
+from mlip_kmc.ground.files import write_durably
+from mlip_kmc.model.records import EonResult
+
+FILE = "campaign.json"
+_FORMAT = 2
+
+
+class ExplorationMethod(StrEnum):
+    """How new structures are found."""
+
+    AKMC = "akmc"
+    """eOn's adaptive kinetic Monte Carlo: `EonWrapper.run_akmc`."""
+
+
+class Step(StrEnum):
+    """What a campaign does next."""
+
+    EXPLORE = "explore"
+    SELECT = "select"
+    LABEL = "label"
+    REFIT = "refit"
+    REFRESH = "refresh"
+    FINALIZE = "finalize"
+
+
+@dataclass(frozen=True)
+class CampaignState:
+    """Where a campaign is.
+
+    Attributes:
+        step: what comes next.
+        generation: number of the present potential, from 0.
+        round: how many times more labels were asked for to refit this generation's potential.
+        bases: how many larger bases were tried for it.
+        wall_s: over all starts, s.
+        method: how it explores.
+    """
+
+    step: Step = Step.EXPLORE
+    generation: int = 0
+    round: int = 0
+    bases: int = 0
+    wall_s: float = 0.0
+    method: ExplorationMethod = ExplorationMethod.AKMC
+
+    def write(self, path: Path) -> None:
+        """Durably.
+
+        Raises:
+            StorageError: it could not be made durable.
+        """
+        text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=1)
+        write_durably(path, f"{text}\n".encode())
+
+    @classmethod
+    def read(cls, path: Path) -> "CampaignState":
+        """That of a file; a new one where there is none.
+
+        Raises:
+            RunStateError: it is damaged, or of another version.
+        """
+        if not path.exists():
+            return cls()
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            known = int(raw.pop("format")) == _FORMAT
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _damaged(path, error) from error
+        if not known:
+            raise RunStateError(
+                f"{path} was written by another version of mlip-kmc; use that one, or begin a campaign in another directory"
+            )
+        try:
+            return cls(
+                step=Step(raw["step"]),
+                generation=int(raw["generation"]),
+                round=int(raw["round"]),
+                bases=int(raw["bases"]),
+                wall_s=float(raw["wall_s"]),
+                method=ExplorationMethod(raw["method"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> RunStateError:
+    return RunStateError(
+        f"{path} is damaged ({error}); restore it from a backup: generations, labels and the run beside it are whole"
+    )
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a campaign came back.
+
+    Attributes:
+        exit_code: 0 done, 75 the same command continues, 100 it does not converge: see `line`.
+        line: what to tell.
+        result: the last exploration's, where there was one.
+    """
+
+    exit_code: int
+    line: str
+    result: EonResult | None = None
+
+
+def given_up(directory: Path, why: str) -> Ending:
+    """A campaign that does not converge."""
+    return Ending(
+        EXIT_HALTED,
+        f"the campaign in {directory} does not converge: {why}; mlip-kmc report {directory} shows what was tried, and the same "
+        "command goes on with a larger budget",
+    )
