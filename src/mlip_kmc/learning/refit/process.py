@@ -65,8 +65,7 @@ def fit_in(scratch: Path, request: Request, structures: Sequence[LabelledStructu
     yaml = scratch / f"{request.name}.yaml"
     write_basis(basis.with_coefficients(fitted.coefficients), yaml)
     basis.check_linear(fitted.checked, yaml, fitted.coefficients, structures[0].atoms)
-    carries = request.kind is FitKind.CORRECTION and same_functions
-    grade = Extrapolation.of(present) if carries else None
+    grade = Extrapolation.of(present) if same_functions else None
     made = (
         new_active_set(yaml, structures, fitted.shares)
         if grade is None

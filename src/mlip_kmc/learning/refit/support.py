@@ -1,11 +1,14 @@
-"""The active set of a fitted potential: made anew of what the fit rests on, or carried on from the old one.
+"""The active set of a fitted potential: carried on from the old one, or, with other functions, made of what the fit rests on.
 
-    made = new_active_set(Path("new.yaml"), structures, shares)        # the training set is there
-    made = carried_on(old, structures)                                 # it is not: the old active set stands for it
+    made = carried_on(old, structures, projector=projector)            # the functions are the same
+    made = new_active_set(Path("new.yaml"), structures, shares)        # they are not
 
-Only environments that the fit was made to reproduce may enter: of the training set structures that count at least half (what is
-far above the hull is there against holes, and would make gamma blind to what is unusual), and of labels the atoms of the core. A
-correction keeps the basis functions, so the rows that the old active set rests on are rows of the new potential as well.
+A row does not depend on coefficients: while the functions stay, those that the old active set rests on are rows of the new
+potential as well, and labels are added as the selection foresaw when it chose them, in the order of their names. MaxVol on all
+rows anew would end in another of its many solutions, with other gammas where nothing was learnt.
+
+Only environments that the fit was made to reproduce may enter: of labels the atoms of the core, and of a training set structures
+that count at least half (what is far above the hull is there against holes, and would make gamma blind to what is unusual).
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +36,9 @@ class Made:
     """An active set.
 
     Attributes:
-        inverses: by element, (n, n). atoms: how many were looked at. largest_gamma: of these.
+        inverses: by element, (n, n).
+        atoms: how many were looked at; where a set is carried on, those of labels.
+        largest_gamma: of these.
     """
 
     inverses: Mapping[str, Array]
@@ -83,24 +88,19 @@ def carried_on(
     Raises:
         PotentialError: the result is no active set of the labels.
     """
+    pools = {element: Pool(size=len(inverse)) for element, inverse in old.inverses.items()}
+    seen: dict[str, list[Array]] = {element: [] for element in old.inverses}
     labels = [one for one in structures if one.role is Role.LABEL]
-    rows: dict[str, list[Array]] = {element: [] for element in projector.elements}
-    for one in labels:
-        mask = chosen_atoms(one, 1.0)
+    for number, one in enumerate(labels):
         evaluated = projector.evaluate(one.atoms, full=old.full)
-        for symbol, row, wanted in zip(
-            one.atoms.get_chemical_symbols(), evaluated.rows, mask, strict=True
-        ):
-            if wanted:
-                rows[symbol].append(row)
+        for element, rows in _rows_of(one, evaluated.rows).items():
+            seen[element].append(rows)
+            pools[element].add(rows @ old.inverses[element], owner=number)
     inverses, largest = {}, 0.0
     for index, element in enumerate(projector.elements):
-        inverse = np.asarray(old.inverses[element], dtype=np.float64)
-        if rows[element]:
-            pool = Pool(size=len(inverse))
-            pool.add(np.array(rows[element]) @ inverse, owner=0)
-            inverse = inverse @ pool.inverse
-            largest = max(largest, float(np.abs(np.array(rows[element]) @ inverse).max()))
+        inverse = np.asarray(old.inverses[element] @ pools[element].inverse, dtype=np.float64)
+        for rows in seen[element]:
+            largest = max(largest, float(np.abs(rows @ inverse).max()))
         # a full set's rows hold the embedding's slope, which is its prefactor where it is linear
         embedding = projector.pyace.map_embedding_specifications[index]
         inverses[element] = np.ascontiguousarray(
@@ -111,4 +111,21 @@ def carried_on(
             f"the active set {old.active_set} cannot be carried on: a gamma of {plain(largest)} is left among the labels, which "
             "should be 1; make it again with mlip-kmc potential activeset from the training set"
         )
-    return Made(inverses=inverses, atoms=sum(map(len, rows.values())), largest_gamma=largest)
+    atoms = sum(len(rows) for found in seen.values() for rows in found)
+    return Made(inverses=inverses, atoms=atoms, largest_gamma=largest)
+
+
+def _rows_of(label: LabelledStructure, rows: Sequence[Array]) -> dict[str, Array]:
+    """By element, the rows (m, n) of the atoms that may enter."""
+    mask, symbols = chosen_atoms(label, 1.0), label.atoms.get_chemical_symbols()
+    return {
+        element: np.array(found)
+        for element in sorted(set(symbols))
+        if (
+            found := [
+                row
+                for row, symbol, enters in zip(rows, symbols, mask, strict=True)
+                if enters and symbol == element
+            ]
+        )
+    }
