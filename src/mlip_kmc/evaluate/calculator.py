@@ -18,6 +18,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from mlip_kmc.driver.standalone.short_range import Pairs, energy_forces_virial, too_near
 from mlip_kmc.ground.errors import ExtrapolationError, PotentialError
 from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential, Potential
+from mlip_kmc.potential.baseline import Baseline
 
 Array = npt.NDArray[np.float64]
 
@@ -69,6 +70,16 @@ def evaluated(atoms: Atoms, calculator: Any) -> tuple[float, Array]:
     probe.set_constraint()
     probe.calc = calculator
     return float(probe.get_potential_energy()), np.array(probe.get_forces(), dtype=np.float64)
+
+
+def short_range(baseline: Baseline | None, atoms: Atoms) -> tuple[float, Array]:
+    """Energy in eV and forces (N, 3) in eV/A of a baseline alone."""
+    pairs = baseline.to_driver() if baseline else {}
+    cell = _periodic_cell(atoms, max((pair["outer_A"] for pair in pairs.values()), default=1.0))
+    energy, forces, _ = energy_forces_virial(
+        pairs, atoms.get_chemical_symbols(), atoms.positions, cell
+    )
+    return energy, forces
 
 
 class Guarded(Calculator):  # type: ignore[misc]  # ASE is untyped

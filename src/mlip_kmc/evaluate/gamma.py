@@ -47,6 +47,15 @@ class Evaluated(NamedTuple):
     energy_eV: float
 
 
+class WithGradients(NamedTuple):
+    """The same, and `gradients` (N, n, 3): what each function, element by element, adds to the forces of each atom."""
+
+    rows: list[Array]
+    forces: Array
+    energy_eV: float
+    gradients: Array
+
+
 class Projector:
     """Evaluates a B-basis: one row of projections an atom."""
 
@@ -94,15 +103,7 @@ class Projector:
             full: rows of the linearised energy, dE/dc = dF/drho x b, density by density; python-ace's own `dE_dc` holds
                 zeros until an active set is loaded.
         """
-        from pyace import aseatoms_to_atomicenvironment
-
-        self.check(atoms)
-        environment = aseatoms_to_atomicenvironment(
-            atoms,
-            cutoff=self.pyace.cutoffmax,
-            elements_mapper_dict=self.pyace.elements_to_index_map,
-        )
-        self._calculator.compute(environment, compute_projections=True)
+        self._calculator.compute(self._environment(atoms), compute_projections=True)
         rows = [np.array(row, dtype=float).reshape(-1) for row in self._calculator.projections]
         if full:
             rows = [
@@ -111,6 +112,28 @@ class Projector:
             ]
         return Evaluated(
             rows, np.array(self._calculator.forces, dtype=float), float(self._calculator.energy)
+        )
+
+    def with_gradients(self, atoms: Atoms) -> WithGradients:
+        """Evaluate it, and what every function adds to the forces, for a coefficient of 1 and a prefactor of 1."""
+        self._calculator.compute(
+            self._environment(atoms), compute_projections=True, compute_b_grad=True
+        )
+        return WithGradients(
+            rows=[np.array(row, dtype=float).reshape(-1) for row in self._calculator.projections],
+            forces=np.array(self._calculator.forces, dtype=float),
+            energy_eV=float(self._calculator.energy),
+            gradients=np.array(self._calculator.forces_bfuncs, dtype=float),
+        )
+
+    def _environment(self, atoms: Atoms) -> Any:
+        from pyace import aseatoms_to_atomicenvironment
+
+        self.check(atoms)
+        return aseatoms_to_atomicenvironment(
+            atoms,
+            cutoff=self.pyace.cutoffmax,
+            elements_mapper_dict=self.pyace.elements_to_index_map,
         )
 
     @cached_property

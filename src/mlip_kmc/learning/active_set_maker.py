@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from ase import Atoms
 
 from mlip_kmc.evaluate.gamma import Extrapolation, Projector
@@ -30,6 +31,8 @@ from mlip_kmc.learning.spanning import (
 from mlip_kmc.model.structure import Array
 from mlip_kmc.potential.rank import Rank, inverse_of
 
+Mask = npt.NDArray[np.bool_]
+
 _INDEPENDENT = "independent environment"
 _IDENTITY = 1e-3
 """How far `active set x inverse` may be from 1, scaled: gamma then has three digits."""
@@ -43,7 +46,7 @@ class NewActiveSet:
 
     Attributes:
         inverses: by element, the inverse (n, n).
-        structures, atoms: how many were looked at. left_out: atoms not, because of their force errors.
+        structures, atoms: how many were looked at. left_out: atoms not, because of their force errors or as not chosen.
         largest_gamma: of the atoms that were looked at.
         spans: by element, what its environments span.
     """
@@ -63,6 +66,7 @@ def make_active_set(
     forces: Sequence[Array] | None = None,
     most_force_error_eV_per_A: float | None = None,
     complete: bool = False,
+    chosen_atoms: Sequence[Mask] | None = None,
 ) -> NewActiveSet:
     """Choose the linear active set by python-ace's MaxVol.
 
@@ -75,13 +79,16 @@ def make_active_set(
         forces: its forces (N, 3) in eV/A, needed for `most_force_error_eV_per_A`.
         most_force_error_eV_per_A: atoms whose force the potential misses by more are left out of the active set.
         complete: add small rows in the directions that the training set does not have.
+        chosen_atoms: for each structure, (N,) which of its atoms are looked at; all where not given.
 
     Raises:
         PotentialError: the basis cannot be read, or the training set does not span it.
         StructureError: the potential does not know an element.
     """
     projector = Projector(basis)
-    rows, left_out = _rows(projector, frames, forces, most_force_error_eV_per_A)
+    rows, left_out = _rows(
+        projector, frames, forces, most_force_error_eV_per_A, chosen_atoms=chosen_atoms
+    )
     scales = natural_scales(projector)
     spans = {element: span_of(found, scales=scales[element]) for element, found in rows.items()}
     short = [element for element, span in spans.items() if not span.rank.full]
@@ -196,6 +203,8 @@ def _rows(
     frames: Sequence[Atoms],
     forces: Sequence[Array] | None,
     most_error: float | None,
+    *,
+    chosen_atoms: Sequence[Mask] | None = None,
 ) -> tuple[dict[str, Array], int]:
     """By element, all atoms' projections (m, n); and how many atoms were left out."""
     rows: dict[str, list[Array]] = {element: [] for element in projector.elements}
@@ -205,6 +214,8 @@ def _rows(
         keep = np.ones(len(atoms), dtype=bool)
         if most_error is not None and forces is not None:
             keep = np.linalg.norm(predicted - forces[index], axis=1) <= most_error
+        if chosen_atoms is not None:
+            keep &= chosen_atoms[index]
         left_out += int(np.sum(~keep))
         for symbol, row, wanted in zip(
             atoms.get_chemical_symbols(), projections, keep, strict=True
@@ -220,10 +231,15 @@ def _rows(
 
 def active_set_bytes(made: NewActiveSet) -> bytes:
     """The content of the `.asi`: as python-ace writes it, the same for the same numbers."""
+    return inverses_bytes(made.inverses)
+
+
+def inverses_bytes(inverses: Mapping[str, Array]) -> bytes:
+    """The same from the inverses (n, n) by element."""
     stream = io.BytesIO()
     np.savez(
         stream,
-        **{element: np.ascontiguousarray(inverse) for element, inverse in made.inverses.items()},  # type: ignore[arg-type]
+        **{element: np.ascontiguousarray(inverse) for element, inverse in inverses.items()},  # type: ignore[arg-type]
     )
     return stream.getvalue()
 

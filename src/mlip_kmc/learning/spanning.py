@@ -66,7 +66,7 @@ class Span:
 def natural_scales(projector: Projector) -> dict[str, Scales]:
     """Those of every element of a basis; the same basis gives the same."""
     rows: dict[str, list[Array]] = {element: [] for element in projector.elements}
-    for atoms in _probes(projector.elements):
+    for atoms in probes(projector.elements):
         for symbol, row in zip(
             atoms.get_chemical_symbols(), projector.evaluate(atoms).rows, strict=True
         ):
@@ -77,7 +77,7 @@ def natural_scales(projector: Projector) -> dict[str, Scales]:
     }
 
 
-def _probes(elements: Sequence[str]) -> Iterator[Atoms]:
+def probes(elements: Sequence[str]) -> Iterator[Atoms]:
     """Eight atoms of any elements at about their bond lengths, displaced at random."""
     rng = np.random.default_rng(20231)
     for number in range(_PROBES + _PROBES_AN_ELEMENT * len(elements)):

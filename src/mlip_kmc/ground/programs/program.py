@@ -14,9 +14,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from mlip_kmc.ground.errors import ProgramError
@@ -120,6 +121,7 @@ class Program:
         look: Callable[[], bool] | None = None,
         stdin: Path = Path(os.devnull),
         keep: tuple[str, ...] = (),
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> Finished:
         """Run in `cwd`, in a process group of its own that is ended, whole, at the limit or when cancelled.
 
@@ -131,6 +133,7 @@ class Program:
             look: asked ten times a second; the program is ended when it answers True.
             stdin: what it reads.
             keep: names of more environment variables that it may see.
+            variables: environment variables that it gets besides.
 
         Raises:
             ProgramError: the program cannot be started.
@@ -144,7 +147,7 @@ class Program:
                 process = subprocess.Popen(
                     [*guard, self.path, *arguments],
                     cwd=cwd,
-                    env={**kept, "OMP_NUM_THREADS": "1"},
+                    env={**kept, "OMP_NUM_THREADS": "1", **variables},
                     stdin=given,
                     stdout=out,
                     stderr=err,
