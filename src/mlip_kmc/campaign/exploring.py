@@ -32,7 +32,9 @@ class AkmcExplorer:
 
         Args:
             run_dir: the run's.
-            on_progress, remote, grace_s: as of `EonWrapper`.
+            on_progress: as of `EonWrapper`.
+            remote: likewise.
+            grace_s: likewise.
         """
         self.run_dir = run_dir
         self._on_progress, self._remote, self._grace_s = on_progress, remote, grace_s

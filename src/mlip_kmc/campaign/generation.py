@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mlip_kmc.ground.errors import RunStateError
-from mlip_kmc.ground.files import make_directory, write_durably
+from mlip_kmc.ground.files import make_directory, storage_errors, write_durably
 from mlip_kmc.model.labelled import LabelledStructure, read_labelled
 
 FACTS, EXPLORED, TRAINING, LABELS = "generation.json", "explored.json", "train.xyz", "labels.xyz"
@@ -112,6 +112,14 @@ def generations_of(directory: Path) -> list[Generation]:
         found.append(generation)
         generation = generation.next
     return found
+
+
+def sweep(directory: Path) -> None:
+    """Remove what kills left half: temporary files of durable writes."""
+    with storage_errors(directory):
+        for pattern in (".*.tmp", "gen-*/**/.*.tmp", "label-cache/**/.*.tmp"):
+            for path in directory.glob(pattern):
+                path.unlink(missing_ok=True)
 
 
 def write_facts(path: Path, facts: Mapping[str, Any]) -> None:

@@ -11,14 +11,13 @@ run's directory is `run/` in the campaign's; every potential has a folder of its
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import filelock
 
-from mlip_kmc.campaign.generation import EXPLORED, OUTCOME, Generation, write_facts
+from mlip_kmc.campaign.generation import EXPLORED, OUTCOME, Generation, sweep, write_facts
 from mlip_kmc.campaign.history import labels_spent
 from mlip_kmc.campaign.parts import Explorer, Fitter, Labeller
 from mlip_kmc.campaign.potentials import begin, config_of
@@ -37,9 +36,6 @@ from mlip_kmc.ground.files import make_directory, storage_errors
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.records import EonResult, Status
 from mlip_kmc.release.signature import NAMESPACE
-
-if TYPE_CHECKING:
-    from mlip_kmc.release.package import ProductionDeployer
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +56,7 @@ class Campaign:
         explorers: Mapping[ExplorationMethod, Explorer],
         labeller: Labeller,
         fitter: Fitter,
-        deployer: "ProductionDeployer | None" = None,
+        release: Callable[[Generation], Path] | None = None,
         approved: bool = False,
     ) -> None:
         """Take note of what to do; nothing is touched yet.
@@ -72,11 +68,11 @@ class Campaign:
             explorers: by method.
             labeller: has structures labelled.
             fitter: fits potentials.
-            deployer: makes the release when the target is reached; None where no release is wanted.
+            release: makes the release of a generation when the target is reached; None where none is wanted.
             approved: the labels that wait for approval may be made.
         """
         self.config, self.directory, self.run_config = config, directory, run_config
-        self._explorers, self._fitter, self._deployer = explorers, fitter, deployer
+        self._explorers, self._fitter, self._release = explorers, fitter, release
         self._begun = time.monotonic()
         self.run_dir = directory / "run"
         self._repair = Repair(
@@ -110,6 +106,7 @@ class Campaign:
                     f"another process runs the campaign in {self.directory}; wait for it or end it"
                 ) from error
         with lock:
+            sweep(self.directory)
             begin(self.directory, run_config=self.run_config, training=self._fitter.training())
             return self._go()
 
@@ -195,9 +192,9 @@ class Campaign:
         )
         told = f"done: {generation.name} reached the target ({(generation.explored() or {}).get('reason', '')})"
         told += f", {counted(spent, 'label')}; its potential is {generation.yace}"
-        if self._deployer is None:
+        if self._release is None:
             return Ending(EXIT_DONE, told)
-        package = self._deployer.finalize(self.run_dir)
+        package = self._release(generation)
         return Ending(
             EXIT_DONE,
             f"{told}; released: {package}; sign it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} {package}",

@@ -87,7 +87,7 @@ class Labeller(Protocol):
     ) -> tuple[int, tuple[str, ...]]:
         """Cut out what is to be labelled, and note it; answer how many there are, and why others are not."""
 
-    def label(self, folder: Path, *, potential: AcePotential, stop: threading.Event) -> Labels:
+    def label(self, folder: Path, *, stop: threading.Event) -> Labels:
         """Go on with what is noted; come back when all have an end, or when the rest is with a scheduler."""
 
     def labelled(self, folder: Path) -> tuple[LabelledStructure, ...]:

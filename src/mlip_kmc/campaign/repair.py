@@ -135,7 +135,7 @@ class Repair:
             )
         told = ", ".join(f"{count} {verdict}" for verdict, count in selection.counts().items())
         return self._given_up(
-            f"no structure in {self.run_dir / 'halts'} can be labelled with profit ({told or 'there is none'})"
+            f"no structure in {self._halts} can be labelled with profit ({told or 'there is none'})"
         )
 
     # -- label
@@ -149,7 +149,7 @@ class Repair:
             return replace(state, step=Step.SELECT)
         if self.config.approve and not self.approved:
             return self._to_be_approved(generation, state)
-        labels = self.labeller.label(folder, potential=self._potential(generation), stop=self.stop)
+        labels = self.labeller.label(folder, stop=self.stop)
         if labels.waiting:
             return Ending(EXIT_MORE_TO_DO, _still_waiting(labels, folder))
         self.approved = False  # for these alone

@@ -1,12 +1,19 @@
-"""`mlip-kmc campaign`: explore, and on a halt choose what to label."""
+"""`mlip-kmc campaign`: explore, and repair the potential wherever it extrapolates."""
 
+import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
-from mlip_kmc.cli.common import PATH, Command, release_option, run_dir_option
-from mlip_kmc.cli.run import stop_on_signals
+from mlip_kmc.cli.common import PATH, Command, StoppedError, on_stop_signals, run_dir_option
+from mlip_kmc.ground.errors import EXIT_HALTED, EXIT_MORE_TO_DO
+
+if TYPE_CHECKING:
+    from mlip_kmc.campaign.exploring import AkmcExplorer
 
 
 @click.command(cls=Command)
@@ -14,47 +21,90 @@ from mlip_kmc.cli.run import stop_on_signals
 @run_dir_option(
     "The campaign's directory [default: the configuration's name, beside it, ending in .campaign]."
 )
-@click.option(
-    "--most",
-    type=click.IntRange(min=1),
-    default=None,
-    help="The largest number of structures to label.",
-)
-@release_option
+@click.option("--approve", is_flag=True, help="Make the labels that wait for approval.")
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
+@click.option(
+    "--remote-workers",
+    is_flag=True,
+    help="Run no search in this process, but on workers that join: `mlip-kmc worker DIR/run`, on any node.",
+)
+@click.option(
+    "--interface",
+    default=None,
+    help="With --remote-workers: the network interface to listen on, as ib0.",
+)
+@click.option(
+    "--grace-s",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="After SIGUSR1: how long running searches may take to finish.",
+)
 def campaign(
     config: Path,
+    *,
     run_dir: Path | None,
-    most: int | None,
-    release: Path | None,
-    quiet: bool,  # noqa: FBT001
+    approve: bool,
+    quiet: bool,
+    remote_workers: bool,
+    interface: str | None,
+    grace_s: float,
 ) -> None:
-    """Explore with CONFIG; on a halt, choose the structures to label. The same command goes on.
+    """Explore; on a halt select, label, refit and refresh; explore again, to the target.
 
-    Labels, refits and the refresh of rates are done by hand today: the command then ends with 100 and says what waits where.
+    CONFIG is a campaign's (docs/campaign.md; `mlip-kmc init --campaign` writes one). The same command goes on after a stop, a
+    kill, or when labels are still computed (exit code 75). A campaign that does not converge ends with exit code 100 and says
+    why.
 
     \b
-    Example:  mlip-kmc campaign akmc.yaml --dir my-campaign
+    Example:  mlip-kmc campaign campaign.yaml --dir my-campaign
     """  # noqa: D301
-    from mlip_kmc.akmc.wrapper import EonWrapper
-    from mlip_kmc.campaign.loop import Campaign
+    from mlip_kmc.akmc.options import Remote
+    from mlip_kmc.campaign.exploring import AkmcExplorer
+    from mlip_kmc.campaign.real import campaign_of
+    from mlip_kmc.cli.campaign_table import table_of
     from mlip_kmc.cli.display import Display
-    from mlip_kmc.cli.release import deployer_of
-    from mlip_kmc.config import load_config
+    from mlip_kmc.config import load_campaign, load_config
 
-    settings = load_config(config)
+    if interface and not remote_workers:
+        raise click.UsageError("--interface goes with --remote-workers")
+    settings = load_campaign(config)
+    run_settings = load_config(settings.explore)
     where = run_dir or config.with_suffix(".campaign")
-    with Display(quiet=quiet, settings=settings) as display:
-        wrapper = EonWrapper(settings, run_dir=where / "run", on_progress=display.progress)
-        stop_on_signals(wrapper)
-        ending = Campaign(
-            settings,
-            directory=where,
-            most=most,
-            wrapper=wrapper,
-            deployer=deployer_of(release),
-        ).run()
+    with Display(quiet=quiet, settings=run_settings) as display:
+        explorer = AkmcExplorer(
+            run_dir=where / "run",
+            on_progress=display.progress,
+            remote=Remote(interface=interface) if remote_workers else None,
+            grace_s=grace_s,
+        )
+        _stop_on_signals(explorer)
+        made = campaign_of(
+            settings, directory=where, run_config=run_settings, explorer=explorer, approved=approve
+        )
+        ending = made.run()
         if ending.result is not None:
             display.result(ending.result)
+    if ending.exit_code == EXIT_HALTED:
+        click.echo(table_of(where))
     click.echo(ending.line)
     sys.exit(ending.exit_code)
+
+
+def _stop_on_signals(explorer: "AkmcExplorer") -> None:
+    """As those of a run: Ctrl-C and SIGTERM end it at its last commit, SIGUSR1 when its searches have."""
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        if explorer.starting:
+            raise StoppedError(signal.Signals(number).name)
+        if explorer.stop.is_set():
+            os._exit(EXIT_MORE_TO_DO)
+        explorer.stop.set()
+
+    def on_usr1(number: int, _: FrameType | None) -> None:
+        if explorer.starting:
+            raise StoppedError(signal.Signals(number).name)
+        explorer.drain.set()
+
+    on_stop_signals(on_signal)
+    signal.signal(signal.SIGUSR1, on_usr1)

@@ -1,363 +1,263 @@
-"""The campaign's steps: what leads to what, what is durable before the next begins, and where it stops today."""
+"""The campaign's steps: what leads to what, what is durable before the next begins, how it ends; kills anywhere in between."""
 
 import json
-import shutil
-import threading
-from pathlib import Path
+import os
+import signal
 
 import filelock
 import numpy as np
 import pytest
-from ase.build import bulk
 
-from mlip_kmc.campaign.loop import STATE, Campaign, CampaignState, ExplorationMethod, Step
-from mlip_kmc.config import load_config
+from mlip_kmc.campaign.generation import Generation
+from mlip_kmc.campaign.history import history_of
+from mlip_kmc.campaign.state import FILE, CampaignState, Step
+from mlip_kmc.cli.campaign_table import table_of
+from mlip_kmc.ground import files
 from mlip_kmc.ground.errors import (
     EXIT_DONE,
     EXIT_HALTED,
     EXIT_MORE_TO_DO,
     PotentialError,
-    ReleaseError,
+    RunInUseError,
     RunStateError,
 )
-from mlip_kmc.learning.active_set_maker import make_active_set, write_active_set
-from mlip_kmc.learning.frame_selection import read_selection
-from mlip_kmc.model.frames import KeptFrame, Kind, Stage, write_kept_frame
-from mlip_kmc.model.records import EonResult, Minimised, Status
+from mlip_kmc.model.frames import Kind
+from mlip_kmc.model.records import Status
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "cu-vacancy"
-KNOWN = bulk("Cu", "fcc", a=3.59, cubic=True)
+from .invented import KNOWN, Explorer, Fitter, Labeller, campaign_in, frame, unknown
 
-
-def unknown(seed):
-    """Four atoms that the example's potential has not seen anything like."""
-    atoms = KNOWN.copy()
-    atoms.positions += np.random.default_rng(seed).normal(0, 0.6, atoms.positions.shape)
-    return atoms
+_WITHOUT = {FILE, ".lock"}
+"""They hold times, or nothing."""
 
 
-def frame(atoms, *, step=0, kind=Kind.HALT):
-    return KeptFrame(
-        atoms=atoms,
-        gammas=None,
-        search="0_3",
-        state=0,
-        stage=Stage.SEARCH,
-        step=step,
-        kind=kind,
-        potential="0" * 64,
-    )
+def saved(folder):
+    return CampaignState.read(folder / "campaign" / FILE)
 
 
-def result(status, reason="as the test wants it"):
-    minimised = Minimised(**dict.fromkeys(Minimised.__dataclass_fields__, 0))
-    given = {"status": status, "reason": reason, "minimised": minimised}
-    return EonResult(**{name: given.get(name, ()) for name in EonResult.__dataclass_fields__})
-
-
-class Explorer:
-    """Comes back with the results that it is given, one after the other, and leaves frames in the run's `halts`."""
-
-    def __init__(self, *results, frames=()):
-        self.results, self.frames, self.calls = list(results), frames, 0
-
-    def __call__(self, run_dir):
-        self.calls += 1
-        for halt in self.frames:
-            write_kept_frame(run_dir / "halts", halt)
-        return self.results.pop(0)
-
-
-@pytest.fixture
-def config(tmp_path):
-    path = tmp_path / "akmc.yaml"
-    path.write_text(
-        (EXAMPLE / "akmc.yaml")
-        .read_text()
-        .replace("vacancy.xyz", str(EXAMPLE / "vacancy.xyz"))
-        .replace("cu.yace", str(EXAMPLE / "cu.yace"))
-    )
-    return load_config(path)
-
-
-@pytest.fixture
-def campaign(tmp_path, config):
-    def made(explorer, **options):
-        return Campaign(
-            config,
-            directory=tmp_path / "campaign",
-            explorers={ExplorationMethod.AKMC: explorer},
-            **options,
-        )
-
-    return made
-
-
-def saved(tmp_path):
-    return CampaignState.read(tmp_path / "campaign" / STATE)
-
-
-@pytest.mark.parametrize(
-    ("status", "code"), [(Status.DONE, EXIT_DONE), (Status.MORE_TO_DO, EXIT_MORE_TO_DO)]
-)
-def test_without_a_halt_it_comes_back_as_its_run_did(tmp_path, campaign, status, code):
-    explorer = Explorer(result(status), result(Status.DONE))
-    ending = campaign(explorer).run()
-    assert (ending.exit_code, ending.selection) == (code, None)
-    assert ending.result.status is status
-    assert ending.line == f"{status}: as the test wants it"
-    assert saved(tmp_path) == CampaignState()
-    assert campaign(explorer).run().exit_code == EXIT_DONE
-    assert explorer.calls == 2
-
-
-def test_a_halt_leads_to_a_selection_and_the_campaign_says_where_it_stops(
-    tmp_path, campaign, caplog
-):
-    explorer = Explorer(
-        result(Status.HALTED), frames=[frame(unknown(4)), frame(KNOWN, step=7, kind=Kind.CANDIDATE)]
-    )
-    caplog.set_level("INFO", logger="mlip_kmc.campaign")
-    ending = campaign(explorer).run()
-    assert ending.exit_code == EXIT_HALTED
-    assert ending.line.startswith("stops here today: 1 structure waits for labels in ")
-    assert ending.line.endswith(
-        "selection/selected.xyz; labels, refit and refresh are done by hand"
-    )
-    assert [record.getMessage() for record in caplog.records] == [
-        "round 1: explore",
-        "halted: as the test wants it",
-        "round 1: select",
-        "round 1: label",
-    ]
-    report = read_selection(tmp_path / "campaign" / "run" / "selection")
-    assert report["counts"] == {"selected": 1, "low": 1}
-    assert saved(tmp_path) == CampaignState(step=Step.LABEL, potential=report["potential"])
-
-
-def test_the_same_command_again_says_the_same_and_explores_no_more(tmp_path, campaign):
-    explorer = Explorer(result(Status.HALTED), frames=[frame(unknown(4))])
-    first = campaign(explorer).run()
-    written = {
-        path: path.read_bytes() for path in (tmp_path / "campaign").rglob("*") if path.is_file()
+def tree_of(folder):
+    """Every file of a campaign by name, with its bytes."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted((folder / "campaign").rglob("*"))
+        if path.is_file() and path.name not in _WITHOUT
     }
-    assert campaign(explorer).run().line == first.line
-    assert explorer.calls == 1
-    assert {
-        path: path.read_bytes() for path in (tmp_path / "campaign").rglob("*") if path.is_file()
-    } == written
 
 
-@pytest.mark.parametrize(
-    "spoil", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-5])]
-)
-@pytest.mark.parametrize("name", ["selected.xyz", "selection.json"])
-def test_a_torn_selection_is_made_again(tmp_path, campaign, name, spoil):
-    explorer = Explorer(result(Status.HALTED), frames=[frame(unknown(4))])
-    first = campaign(explorer).run()
-    path = tmp_path / "campaign" / "run" / "selection" / name
-    whole = path.read_bytes()
-    spoil(path)
-    assert campaign(explorer).run().line == first.line
-    assert path.read_bytes() == whole
+def test_two_halts_lead_to_two_better_potentials_and_the_target(tmp_path):
+    explorer, fitter = Explorer(tmp_path / "campaign" / "run"), Fitter()
+    ending = campaign_in(tmp_path, explorer=explorer, fitter=fitter).run()
+    assert ending.exit_code == EXIT_DONE
+    assert "done: gen-002 reached the target (as the test wants it), " in ending.line
+    assert explorer.explored == [0, 1, 2]
+    assert explorer.refreshed == ["gen-001", "gen-002"]
+    assert [name for name, *_ in fitter.asked] == ["cu-gen-001", "cu-gen-002"]
+    assert [entry.labels for entry in history_of(tmp_path / "campaign")] == [
+        asked[2] for asked in fitter.asked
+    ] + [0]
+    outcome = json.loads((tmp_path / "campaign" / "outcome.json").read_text())
+    assert outcome["best"] == "gen-002"
+    assert (tmp_path / "campaign" / outcome["potential"]).is_file()
+    assert table_of(tmp_path / "campaign").splitlines()[-1].split()[:2] == ["2", "20"]
 
 
-def test_other_thresholds_select_anew(tmp_path, campaign):
-    frames = [frame(unknown(seed), step=seed) for seed in range(6)]
-    explorer = Explorer(result(Status.HALTED), frames=frames)
-    counts = []
-    for most in (1, 2, None):
-        campaign(explorer, most=most).run()
-        counts.append(read_selection(tmp_path / "campaign" / "run" / "selection")["selected"])
-    assert counts[:2] == [1, 2]
-    assert counts[2] >= 2
-    assert explorer.calls == 1
+def test_a_pause_of_its_run_is_its_own(tmp_path):
+    explorer = Explorer(tmp_path / "campaign" / "run", halts=0, last=Status.MORE_TO_DO)
+    ending = campaign_in(tmp_path, explorer=explorer).run()
+    assert (ending.exit_code, ending.line) == (
+        EXIT_MORE_TO_DO,
+        "more to do: as the test wants it",
+    )
+    assert saved(tmp_path).step is Step.EXPLORE
 
 
-def test_a_kill_after_any_durable_write_loses_nothing(tmp_path, campaign, monkeypatch):
-    """Cut off before each of its writes in turn, and run again: the same end."""
-    import mlip_kmc.campaign.loop
-    import mlip_kmc.learning.frame_selection
-    from mlip_kmc.ground.files import write_durably
-
-    class Killed(BaseException):
-        pass
-
-    def writing(left):
-        def write(path, data, **options):
-            if left[0] == 0:
-                raise Killed
-            left[0] -= 1
-            write_durably(path, data, **options)
-
-        for module in (mlip_kmc.campaign.loop, mlip_kmc.learning.frame_selection):
-            monkeypatch.setattr(module, "write_durably", write)
-
-    explorer = Explorer(*[result(Status.HALTED)] * 9, frames=[frame(unknown(4))])
-    kills = 0
-    for writes in range(9):  # explored; selected.xyz and selection.json; selected
-        writing([writes])
-        try:
-            ending = campaign(explorer).run()
-            break
-        except Killed:
-            kills += 1
-    assert kills == 3  # each life gets further, because what was written stays
-    assert ending.line.startswith("stops here today: 1 structure waits")
+def test_labels_that_take_days_end_the_process_and_are_collected_later(tmp_path):
+    late = Labeller(late=1)
+    ending = campaign_in(tmp_path, labeller=late).run()
+    assert ending.exit_code == EXIT_MORE_TO_DO
+    assert "to come, in" in ending.line
     assert saved(tmp_path).step is Step.LABEL
+    assert campaign_in(tmp_path, labeller=late).run().exit_code == EXIT_DONE
 
 
-def test_nothing_to_label_is_said_with_its_reasons(tmp_path, campaign):
-    explorer = Explorer(
-        result(Status.HALTED), frames=[frame(KNOWN), frame(unknown(2), step=4, kind=Kind.EVIDENCE)]
-    )
-    ending = campaign(explorer).run()
-    assert ending.exit_code == EXIT_HALTED
-    assert "no structure in" in ending.line
-    assert "(1 low, 1 evidence)" in ending.line
-    assert saved(tmp_path).step is Step.SELECT
-
-
-def test_a_refitted_potential_is_told_that_refresh_is_not_there_yet(tmp_path):
-    """At first with an active set that knows one crystal only, and was completed; then with the true one."""
-    for name in ("cu.yace", "cu.yaml"):
-        shutil.copy(EXAMPLE / name, tmp_path)
-    write_active_set(
-        tmp_path / "cu.asi",
-        make_active_set(EXAMPLE / "cu.yaml", [bulk("Cu", a=3.6, cubic=True)], complete=True),
-    )
-    path = tmp_path / "akmc.yaml"
-    path.write_text(
-        (EXAMPLE / "akmc.yaml").read_text().replace("vacancy.xyz", str(EXAMPLE / "vacancy.xyz"))
-    )
-    explorer = Explorer(result(Status.HALTED), frames=[frame(KNOWN)])
-    explorers = {ExplorationMethod.AKMC: explorer}
-    assert (
-        "1 structure waits"
-        in Campaign(load_config(path), directory=tmp_path / "campaign", explorers=explorers)
-        .run()
-        .line
-    )
-    shutil.copy(EXAMPLE / "cu.asi", tmp_path / "cu.asi")
-    ending = Campaign(load_config(path), directory=tmp_path / "campaign", explorers=explorers).run()
-    assert ending.exit_code == EXIT_HALTED
-    assert explorer.calls == 1
-    assert "the new potential knows all structures that were halted on" in ending.line
-    assert "(refresh) is not possible yet" in ending.line
+def test_labels_wait_for_approval_each_time(tmp_path):
+    text = "approve: true\nlabels: {cost_per_label: 3 core hours}"
+    ending = campaign_in(tmp_path, text=text).run()
+    assert ending.exit_code == EXIT_MORE_TO_DO
+    assert "(3 core hours each) for gen-000 wait for approval" in ending.line
+    ending = campaign_in(tmp_path, text=text, approved=True).run()
+    assert "for gen-001 wait for approval" in ending.line
+    assert campaign_in(tmp_path, text=text, approved=True).run().exit_code == EXIT_DONE
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("text", "options", "said"),
     [
-        "",
-        "{",
-        "[]",
-        "null",
-        CampaignState().to_json().replace("explore", "refit"),
-        '{"format": 1}',
-        '{"format": 1, "step": "dance", "round": 0, "method": "akmc", "potential": ""}',
+        ("budget: {generations: 1}", {}, "1 generation did not suffice"),
+        ("budget: {labels: 1}", {}, "all 1 label are spent"),
+        ("", {"fitter": Fitter(refuse=["it is worse"])}, "is refused: it is worse"),
+        ("", {"labeller": Labeller(bad=["0_0-1", "0_0-2"])}, "not one of"),
+        ("budget: {wall_time_h: 1.0e-9}", {}, "hours are over"),
     ],
 )
-def test_a_damaged_state_is_one_line(tmp_path, campaign, content):
-    (tmp_path / "campaign").mkdir()
-    (tmp_path / "campaign" / STATE).write_text(content)
-    with pytest.raises(RunStateError, match=r"campaign\.json is damaged .* remove it") as caught:
-        campaign(Explorer()).run()
-    assert "\n" not in str(caught.value)
+def test_it_ends_without_convergence_in_one_line(tmp_path, text, options, said):
+    ending = campaign_in(tmp_path, text=text, **options).run()
+    assert ending.exit_code == EXIT_HALTED
+    assert ending.line.startswith(f"the campaign in {tmp_path / 'campaign'} does not converge: ")
+    assert said in ending.line
+    assert "\n" not in ending.line
 
 
-def test_a_newer_state_is_left_alone(tmp_path):
-    (tmp_path / STATE).write_text(json.dumps({"format": 2}))
-    with pytest.raises(RunStateError, match="newer version"):
-        CampaignState.read(tmp_path / STATE)
+def test_generations_that_get_nowhere_end_it(tmp_path):
+    where = tmp_path / "campaign" / "run"
+
+    class Stuck(Explorer):
+        def explore(self, config):
+            from dataclasses import replace
+
+            return replace(super().explore(config), kmc_steps=3, searches={"new": 7})
+
+    ending = campaign_in(tmp_path, explorer=Stuck(where, halts=9)).run()
+    assert "3 generations in a row did not get beyond" in ending.line
+    assert len(history_of(tmp_path / "campaign")) == 4
 
 
-def test_one_process_a_campaign(tmp_path, campaign):
-    (tmp_path / "campaign").mkdir()
-    held, let_go = threading.Event(), threading.Event()
-
-    def hold():
-        with filelock.FileLock(tmp_path / "campaign" / ".lock"):
-            held.set()
-            let_go.wait(60)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    try:
-        assert held.wait(60)
-        with pytest.raises(RunStateError, match="another process runs the campaign"):
-            campaign(Explorer(result(Status.DONE))).run()
-    finally:
-        let_go.set()
-        holder.join(60)
+def test_evidence_and_what_is_known_is_not_labelled(tmp_path):
+    frames = [frame(unknown(4), kind=Kind.EVIDENCE), frame(KNOWN, step=7, kind=Kind.CANDIDATE)]
+    explorer = Explorer(tmp_path / "campaign" / "run", frames=lambda _: frames)
+    ending = campaign_in(tmp_path, explorer=explorer).run()
+    assert ending.exit_code == EXIT_HALTED
+    assert "can be labelled with profit (1 low, 1 evidence)" in ending.line
 
 
-def test_a_potential_without_gamma_is_refused_before_anything_is_explored(tmp_path):
-    (tmp_path / "alone.yace").write_bytes((EXAMPLE / "cu.yace").read_bytes())
-    path = tmp_path / "akmc.yaml"
-    path.write_text(
-        (EXAMPLE / "akmc.yaml")
-        .read_text()
-        .replace("vacancy.xyz", str(EXAMPLE / "vacancy.xyz"))
-        .replace("cu.yace", "alone.yace")
+def test_a_frame_without_a_label_is_not_asked_for_again(tmp_path):
+    def frames(number):
+        return [
+            frame(unknown(seed + number), step=seed, search=f"{number}_0") for seed in (1, 5, 9)
+        ]
+
+    explorer, fitter = Explorer(tmp_path / "campaign" / "run", frames=frames), Fitter()
+    labeller = Labeller(bad=["0_0-1", "0_0-5"])
+    campaign_in(tmp_path, labeller=labeller, fitter=fitter, explorer=explorer).run()
+    first, second = (
+        json.loads((tmp_path / f"campaign/gen-00{number}/selection/selection.json").read_text())
+        for number in (0, 1)
     )
-    explorer = Explorer(result(Status.DONE))
-    with pytest.raises(PotentialError, match="a campaign needs the potential's gamma"):
-        Campaign(
-            load_config(path),
-            directory=tmp_path / "campaign",
-            explorers={ExplorationMethod.AKMC: explorer},
-        ).run()
-    assert explorer.calls == 0
+    bad = {entry["name"] for entry in first["frames"] if entry["order"]} & labeller.bad
+    assert bad
+    assert not bad & {entry["name"] for entry in second["frames"]}
+    _, labels, halted, _ = fitter.asked[0]
+    assert labels == halted == first["selected"] - len(bad)
 
 
-class Deployer:
-    """Writes down what it was asked to release; refuses as often as it is told to."""
-
-    def __init__(self, *, refusals=0):
-        self.refusals, self.runs = refusals, []
-
-    def finalize(self, run_dir):
-        self.runs.append(run_dir)
-        if len(self.runs) <= self.refusals:
-            raise ReleaseError("no release: cutoff failed")
-        return run_dir / "release" / "release_v1.0.zip"
-
-
-def test_the_target_reached_the_release_is_the_last_step(tmp_path, campaign):
-    explorer, deployer = Explorer(result(Status.DONE)), Deployer()
-    ending = campaign(explorer, deployer=deployer).run()
-    assert ending.exit_code == EXIT_DONE
-    assert "release_v1.0.zip" in ending.line
-    assert "ssh-keygen -Y sign" in ending.line
-    assert deployer.runs == [tmp_path / "campaign" / "run"]
-    assert saved(tmp_path).step is Step.FINALIZE
-    again = campaign(
-        explorer, deployer=deployer
-    ).run()  # the explorer has no second result: it is not asked
-    assert (again.line, explorer.calls) == (ending.line, 1)
-
-
-def test_a_refused_release_is_tried_again_without_exploring(tmp_path, campaign):
-    explorer, deployer = Explorer(result(Status.DONE)), Deployer(refusals=1)
-    with pytest.raises(ReleaseError, match="cutoff failed"):
-        campaign(explorer, deployer=deployer).run()
-    assert saved(tmp_path).step is Step.FINALIZE
-    assert campaign(explorer, deployer=deployer).run().exit_code == EXIT_DONE
-    assert explorer.calls == 1
-
-
-def test_without_the_settings_of_a_release_it_explores_on(tmp_path, campaign):
-    explorer = Explorer(result(Status.DONE), result(Status.MORE_TO_DO))
-    campaign(explorer, deployer=Deployer()).run()
-    assert campaign(explorer).run().exit_code == EXIT_MORE_TO_DO
-    assert explorer.calls == 2
-
-
-def test_a_paused_exploration_is_not_released(campaign):
-    deployer = Deployer()
+def test_a_refused_refit_leads_to_more_labels_then_to_a_larger_basis(tmp_path):
+    fitter = Fitter(refuse=["not calm"], more_labels=True)
     assert (
-        campaign(Explorer(result(Status.MORE_TO_DO)), deployer=deployer).run().exit_code
-        == EXIT_MORE_TO_DO
+        campaign_in(tmp_path, text="budget: {labels_at_once: 1}", fitter=fitter).run().exit_code
+        == 0
     )
-    assert deployer.runs == []
+    assert (tmp_path / "campaign/gen-000/labels-1/labels.xyz").is_file()
+    verdict = json.loads((tmp_path / "campaign/gen-000/candidates/0/verdict.json").read_text())
+    assert verdict["reasons"] == ["not calm"]
+    other = tmp_path / "other"
+    other.mkdir()
+    fitter = Fitter(refuse=["too small"], ladder=2)
+    assert campaign_in(other, fitter=fitter).run().exit_code == 0
+    assert [larger for *_, larger in fitter.asked] == [0, 1, 0]
+
+
+def test_one_process_at_a_time(tmp_path):
+    campaign = campaign_in(tmp_path)
+    (tmp_path / "campaign").mkdir()
+    with filelock.FileLock(tmp_path / "campaign" / ".lock"), pytest.raises(RunInUseError):
+        campaign.run()
+
+
+@pytest.mark.parametrize("text", ["{", '{"format": 2}', '{"format": 1, "step": "label"}', "[]"])
+def test_a_damaged_state_is_refused(tmp_path, text):
+    (tmp_path / "campaign").mkdir()
+    (tmp_path / "campaign" / FILE).write_text(text)
+    with pytest.raises(RunStateError):
+        campaign_in(tmp_path).run()
+
+
+def test_without_gamma_there_is_no_campaign(tmp_path, monkeypatch):
+    from mlip_kmc.campaign import potentials
+
+    monkeypatch.setattr(potentials, "ace_of", lambda _: None)
+    with pytest.raises(PotentialError, match="needs the potential's gamma"):
+        campaign_in(tmp_path).run()
+
+
+# -- kills
+
+
+def killed_at(folder, call):
+    """Run a campaign that is killed before its fsync number `call`; answer whether it was."""
+    child = os.fork()
+    if not child:
+        count, real = [0], os.fsync
+
+        def fsync(descriptor):
+            count[0] += 1
+            if count[0] == call:
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(descriptor)
+
+        files.os.fsync = fsync
+        os._exit(campaign_in(folder).run().exit_code)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == EXIT_DONE
+    return os.WIFSIGNALED(status)
+
+
+def test_after_kills_generations_are_the_same_byte_for_byte(tmp_path):
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    assert campaign_in(whole).run().exit_code == EXIT_DONE
+    wanted = {
+        name: data.replace(str(whole).encode(), b"HERE") for name, data in tree_of(whole).items()
+    }
+    assert Generation(whole / "campaign", 2).made
+    calls = _fsyncs(tmp_path)
+    for call in np.random.default_rng(16).choice(calls, size=12, replace=False) + 1:
+        folder = tmp_path / str(call)
+        folder.mkdir()
+        assert killed_at(folder, call)
+        assert campaign_in(folder).run().exit_code == EXIT_DONE
+        found = {
+            name: data.replace(str(folder).encode(), b"HERE")
+            for name, data in tree_of(folder).items()
+        }
+        assert found == wanted
+
+
+def test_kill_after_kill_it_ends_the_same(tmp_path):
+    folder = tmp_path / "often"
+    folder.mkdir()
+    kills, chance = 0, np.random.default_rng(7)
+    while kills < 25 and killed_at(folder, int(chance.integers(1, 13))):
+        kills += 1
+    assert kills >= 3
+    assert campaign_in(folder).run().exit_code == EXIT_DONE
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    campaign_in(whole).run()
+    assert {
+        name: data.replace(str(folder).encode(), b"") for name, data in tree_of(folder).items()
+    } == {name: data.replace(str(whole).encode(), b"") for name, data in tree_of(whole).items()}
+
+
+def _fsyncs(tmp_path):
+    """How many a whole campaign makes."""
+    folder = tmp_path / "counted"
+    folder.mkdir()
+    count, real = [0], os.fsync
+
+    def fsync(descriptor):
+        count[0] += 1
+        real(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        campaign_in(folder).run()
+    return count[0]
