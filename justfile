@@ -12,6 +12,10 @@ image *OPTIONS:
 demo: image
     containers/in-image mlip-kmc run examples/cu-vacancy/akmc.yaml --dir akmc-run
 
+# a campaign from a potential that has seen no hop to 20 KMC steps, EMT as oracle, into campaign-demo/ (15 minutes a case)
+campaign-demo *CASES="vacancy": image
+    containers/in-image python3 bench/campaign.py {{ CASES }}
+
 # put the command mlip-kmc on PATH, for this machine: a link in FOLDER to slurm/mlip-kmc, which runs it in image.sif
 wrapper FOLDER="~/.local/bin":
     #!/usr/bin/env bash
