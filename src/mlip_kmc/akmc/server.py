@@ -268,6 +268,7 @@ class Server:
             temperature_K=self.config.temperature_K,
             kmc_step=numbers.steps,
             changes=self.changes,
+            searches=sum(self._ledger.outcomes.values()),
         )
         store.append("starts", start.to_json())
         self._commit([])

@@ -79,6 +79,7 @@ def shown(now: "RunStatus") -> "RenderableType":
 
 
 def _rows(now: "RunStatus") -> list[tuple[str, str]]:
+    earlier = now.earlier_temperatures_K
     rows = [
         ("run", now.path),
         ("condition", _condition(now)),
@@ -90,7 +91,8 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         (
             "simulated time",
             _of(f"{plain(now.simulated_time_s, digits=4)} s", now.simulated_time_wanted_s)
-            + (f", at {now.temperature_K:g} K" if now.temperature_K else ""),
+            + (f", at {now.temperature_K:g} K" if now.temperature_K else "")
+            + (f" now, before at {', '.join(f'{one:g}' for one in earlier)} K" if earlier else ""),
         ),
         ("state", f"number {now.state}, of {now.states} known"),
         ("confidence", _confidence(now)),

@@ -68,10 +68,7 @@ def _inputs(report: Report) -> Iterator[Fact]:
 def _settings(report: Report) -> Iterator[Fact]:
     """What the run was asked to do, and by which prefactors."""
     settings = report.view.settings
-    yield Fact(
-        "Temperature",
-        words.MISSING if settings.temperature_K is None else f"{settings.temperature_K:g} K",
-    )
+    yield Fact("Temperature", _temperature(report))
     yield Fact(
         "Confidence",
         f"scheme {settings.confidence_scheme}, {words.scientific(settings.confidence, digits=6)}",
@@ -109,6 +106,19 @@ def _progress(report: Report) -> Iterator[Fact]:
         "Report made with",
         "; ".join(f"{name} {version}" for name, version in report.software.items()),
     )
+
+
+def _temperature(report: Report) -> str:
+    """The present one; where the run was at others, how many KMC steps it made at each."""
+    present_K, earlier = report.view.settings.temperature_K, report.view.earlier_temperatures_K
+    now = words.kelvin(present_K) or words.MISSING
+    if not earlier:
+        return now
+    made = ", ".join(
+        f"{words.steps(walk.steps)} at {words.kelvin(walk.temperature_K) or 'an unknown one'}"
+        for walk in report.walks
+    )
+    return f"{now} now: rates, shares and confidences are at this one; {made}"
 
 
 def _prefactor(report: Report) -> str:

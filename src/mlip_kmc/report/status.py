@@ -54,7 +54,7 @@ class RunStatus:
         phase: what a running process does. host, pid: where it is, or was last.
         seen_s: seconds since it last said so; None if it never did, or stopped cleanly.
         kmc_steps, kmc_steps_wanted: steps done and asked for. simulated_time_s, simulated_time_wanted_s: the same for time.
-        temperature_K: at present.
+        temperature_K: at present. earlier_temperatures_K: others at which KMC steps were made, in order.
         state: number of the present state. states: how many are known.
         confidence, confidence_wanted, confidence_scheme: of the present state.
         searches: registered ones by outcome. searches_here: in the present state. reasons: of bad ones, most frequent first.
@@ -90,6 +90,7 @@ class RunStatus:
     simulated_time_s: float
     simulated_time_wanted_s: float | None
     temperature_K: float | None
+    earlier_temperatures_K: tuple[float, ...]
     state: int
     states: int
     confidence: float
@@ -174,6 +175,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         simulated_time_s=numbers.time_s,
         simulated_time_wanted_s=time_wanted_s,
         temperature_K=limits.get("temperature_K", view.settings.temperature_K),
+        earlier_temperatures_K=view.earlier_temperatures_K,
         state=numbers.state,
         states=_states(view),
         confidence=numbers.confidence,
