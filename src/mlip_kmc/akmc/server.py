@@ -221,7 +221,7 @@ class Server:
         departure = self._place.depart(self._ledger.path, rng)
         event = self._event(departure)
         self._states.moved(departure)
-        self._ledger.add_event(event, path=departure.path)
+        self._ledger.add_event(event, path=replace(departure.path, ambiguous=False))
         for state in tuple(self._place.states):
             self._queue.cancel(state)
         self._place = self._present_place()
@@ -246,6 +246,7 @@ class Server:
             temperature_K=self.config.temperature_K,
             hops=departure.hops,
             epoch=self._ledger.epoch,
+            ambiguous=departure.path.ambiguous,
         )
 
     # -- commits

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     from mlip_kmc.report.status import RunStatus
 
+_AMBIGUOUS = (
+    "an atom moves by half the cell to the saddle and may have gone the other way: no diffusion coefficient holds; run again in "
+    "a larger cell"
+)
+
 _LITTLE_BYTES = 1_000_000_000
 
 
@@ -100,6 +105,9 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
     ]
     if now.unsound:
         rows.append(("not sound", now.unsound))
+    if now.ambiguous_steps:
+        steps = counted(now.ambiguous_steps, "KMC step")
+        rows.append(("ambiguous", f"in {steps} {_AMBIGUOUS}"))
     if now.reasons:
         rows.append(("bad because", reasons(now.reasons)))
     if now.prefactors:

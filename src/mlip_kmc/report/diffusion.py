@@ -52,6 +52,7 @@ class Trajectory:
         temperature_K: of their rates; None where the run did not note it.
         species: N symbols.
         time_s: how long they took. steps: how many they are. returns: those of them that undo the one before.
+        ambiguous: those of them in which an atom may have gone by another periodic image, which a larger cell would tell.
         grid: (M + 1, N, 3) unwrapped displacements in A since the first, at the times m T/M; at most 200 of them.
         hops_A2: (N, 3) sum over KMC steps of the squared displacements, by atom and axis.
         anchored: fixed atoms hold the frame.
@@ -62,6 +63,7 @@ class Trajectory:
     time_s: float
     steps: int
     returns: int
+    ambiguous: int
     grid: Array
     hops_A2: Array
     anchored: bool
@@ -107,6 +109,7 @@ class _Course:
     place: Array
     steps: int = 0
     returns: int = 0
+    ambiguous: int = 0
 
     @classmethod
     def of(cls, steps_s: Sequence[float], *, atoms: int) -> "_Course":
@@ -118,9 +121,10 @@ class _Course:
         grid, hops, place = np.zeros((size + 1, atoms, 3)), *np.zeros((2, atoms, 3))
         return cls(float(begins[-1]), latest, grid, hops, place)
 
-    def add(self, moved: Array, *, undoes: bool) -> None:
+    def add(self, moved: Array, *, undoes: bool, ambiguous: bool) -> None:
         """The next step; `moved` are (N, 3) displacements in A."""
         self.steps += 1
+        self.ambiguous += ambiguous
         self.returns += undoes
         self.place = self.place + moved
         self.hops_A2 += moved**2
@@ -150,7 +154,7 @@ def follow(states: Sequence[StateRecord], events: Sequence[Event]) -> tuple[Traj
     before, previous = next(places), -1
     for event, now in zip(events, places, strict=True):
         undoes = event.product == previous
-        courses[event.temperature_K].add(now - before, undoes=undoes)
+        courses[event.temperature_K].add(now - before, undoes=undoes, ambiguous=event.ambiguous)
         before, previous = now, event.reactant
     return tuple(
         Trajectory(
@@ -159,6 +163,7 @@ def follow(states: Sequence[StateRecord], events: Sequence[Event]) -> tuple[Traj
             time_s=course.time_s,
             steps=course.steps,
             returns=course.returns,
+            ambiguous=course.ambiguous,
             grid=course.grid,
             hops_A2=course.hops_A2,
             anchored=path.anchored,

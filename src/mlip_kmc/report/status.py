@@ -72,6 +72,7 @@ class RunStatus:
         search_s: median time of the last good searches.
         unsound_superbasin_steps: those of a version whose times of superbasin steps may be wrong.
         unsound: what that means for the run, in words; empty where there are none.
+        ambiguous_steps: KMC steps in which an atom may have gone by another periodic image.
         starts: how often it was started. last_commit_s: seconds since the newest generation.
         active_set_blind: what the run's active set does not see; empty where it sees, or its files are gone.
         run_bytes: size of the run directory. free_bytes: what its file system has left.
@@ -116,6 +117,7 @@ class RunStatus:
     search_s: float | None
     unsound_superbasin_steps: int
     unsound: str
+    ambiguous_steps: int
     starts: int
     last_commit_s: float
     active_set_blind: str
@@ -202,6 +204,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         starts=numbers.starts,
         unsound_superbasin_steps=len(unsound_steps(view.events)),
         unsound=unsound(view.events),
+        ambiguous_steps=sum(event.ambiguous for event in view.events),
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0),
         run_bytes=run_bytes,
         free_bytes=free_bytes,

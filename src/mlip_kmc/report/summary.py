@@ -250,6 +250,7 @@ def _plain(report: Report) -> dict[str, Any]:
             {
                 "steps": walk.steps,
                 "time_s": walk.time_s,
+                "ambiguous_steps": walk.ambiguous,
                 **{k: v for k, v in asdict(one).items() if not k.startswith(("lags", "msd"))},
             }
             for walk, found in zip(report.walks, report.diffusion, strict=True)

@@ -29,6 +29,7 @@ class Event(JsonLine):
         hops: number of processes made in the superbasin until it was left, the last one included. None for a step out of a
             single state, and for superbasin steps of the first versions, whose times and paths may be wrong (`unsound_steps`).
         epoch: number of the epoch in which the step was made.
+        ambiguous: whether an atom may have gone by another periodic image than `images` says: see `atom_path.Hop`.
     """
 
     step: int
@@ -47,6 +48,7 @@ class Event(JsonLine):
     temperature_K: float | None = None
     hops: float | None = None
     epoch: int = 0
+    ambiguous: bool = False
 
 
 def unsound_steps(events: Iterable[Event]) -> list[Event]:
