@@ -25,6 +25,7 @@ from mlip_kmc.akmc.queue import SearchStart, search_of
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.ground.files import sealed, unsealed, write_durably
 from mlip_kmc.model.kinetics import search_seed
+from mlip_kmc.model.structure import atoms_apart, from_con
 
 
 class OrderedExplorer(Explorer):
@@ -56,6 +57,7 @@ class OrderedExplorer(Explorer):
         self._spool = spool
         self._neighbours = Neighbours()
         super().__init__(states, previous_state, state, superbasin, config=config)
+        self._safely = False
 
     @property
     def confidence(self) -> float:
@@ -98,6 +100,11 @@ class OrderedExplorer(Explorer):
         """The structure that searches start from, as `.con` text."""
         return Path(self.state.reactant_path).read_text(encoding="utf-8")
 
+    def _attached(self) -> list[int]:
+        """Indices of the reactant's atoms that have not left the rest."""
+        reactant = from_con(self.reactant_con)
+        return sorted({*range(len(reactant))} - {*atoms_apart(reactant).tolist()})
+
     def start(self, name: str) -> SearchStart:
         """The start of a search by its name, always the same.
 
@@ -120,6 +127,9 @@ class OrderedExplorer(Explorer):
         self.suggest_from(index)
         try:
             with self._neighbours:
+                if not self._safely:
+                    self.displace_safely(self._attached())
+                    self._safely = True
                 displacement, mode, kind = self.generate_displacement()
         except DisplaceError as error:
             raise SearchesFailedError(

@@ -10,6 +10,7 @@ commits a generation if anything changed. States, process tables and confidence 
 (`eon_states.py`), or invented ones in tests.
 """
 
+import logging
 import os
 import socket
 import time
@@ -27,10 +28,12 @@ from mlip_kmc.akmc.queue import SearchQueue, search_of
 from mlip_kmc.akmc.setup import Setup
 from mlip_kmc.config import Config
 from mlip_kmc.ground.errors import SearchesFailedError
-from mlip_kmc.ground.wording import done, plain
+from mlip_kmc.ground.wording import done, gone, plain
 from mlip_kmc.model.kinetics import step_generator
 from mlip_kmc.model.records import Event, Progress, Registered, RunNumbers, Start
 from mlip_kmc.search.outcome import SearchOutcome
+
+_log = logging.getLogger(__name__)
 
 _AHEAD = 6
 _LEAST_AHEAD = 24
@@ -222,6 +225,9 @@ class Server:
         event = self._event(departure)
         self._states.moved(departure)
         self._ledger.add_event(event, path=replace(departure.path, ambiguous=False))
+        self._ledger.numbers = reached = replace(self._ledger.numbers, apart=departure.apart)
+        if reached.left > numbers.left:
+            _log.warning("KMC step %d: %s", reached.steps, gone(reached.left))
         for state in tuple(self._place.states):
             self._queue.cancel(state)
         self._place = self._present_place()
@@ -323,6 +329,8 @@ class Server:
             return done(numbers.steps, "KMC step")
         if stop.simulated_time_s is not None and numbers.time_s >= stop.simulated_time_s:
             return f"{plain(numbers.time_s, digits=6)} s of simulated time are done"
+        if stop.desorbed_atoms is not None and numbers.left >= stop.desorbed_atoms:
+            return gone(numbers.left)
         return None
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlip_kmc.cli.common import PATH, Command
-from mlip_kmc.ground.wording import counted, duration, outcomes, plain, plural, reasons, size
+from mlip_kmc.ground.wording import counted, duration, gone, outcomes, plain, plural, reasons, size
 from mlip_kmc.model.records.halt import HaltKind
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
     ]
     if now.unsound:
         rows.append(("not sound", now.unsound))
+    if now.left:
+        rows.append(("desorbed", f"{gone(now.left)}; stop.desorbed_atoms ends a run there"))
     if now.ambiguous_steps:
         steps = counted(now.ambiguous_steps, "KMC step")
         rows.append(("ambiguous", f"in {steps} {_AMBIGUOUS}"))

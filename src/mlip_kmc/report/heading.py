@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlip_kmc.ground.wording import gone
 from mlip_kmc.report import words
 from mlip_kmc.report.summary import Report
 
@@ -97,7 +98,8 @@ def _progress(report: Report) -> Iterator[Fact]:
         "Status",
         f"generation {view.generation}: {words.steps(report.numbers.steps)}, in state {view.numbers.state}; "
         f"{flying} {'search' if flying == 1 else 'searches'} in flight when it was written; started "
-        f"{words.count(view.numbers.starts, 'time')}",
+        f"{words.count(view.numbers.starts, 'time')}"
+        + (f"; {gone(view.numbers.left)}" if view.numbers.left else ""),
     )
     yield Fact("Computation", _computation(report))
     yield Fact("Seed", words.MISSING if seed is None else str(seed))

@@ -72,6 +72,7 @@ class RunStatus:
         search_s: median time of the last good searches.
         unsound_superbasin_steps: those of a version whose times of superbasin steps may be wrong.
         unsound: what that means for the run, in words; empty where there are none.
+        left: atoms that have left the rest (desorbed, evaporated) since state 0.
         ambiguous_steps: KMC steps in which an atom may have gone by another periodic image.
         starts: how often it was started. last_commit_s: seconds since the newest generation.
         active_set_blind: what the run's active set does not see; empty where it sees, or its files are gone.
@@ -117,6 +118,7 @@ class RunStatus:
     search_s: float | None
     unsound_superbasin_steps: int
     unsound: str
+    left: int
     ambiguous_steps: int
     starts: int
     last_commit_s: float
@@ -154,9 +156,12 @@ def read_work(run_dir: Path) -> tuple[int, int]:
 def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     numbers, limits = view.numbers, view.raw.get("limits", {})
     steps_wanted, time_wanted_s = limits.get("stop.kmc_steps"), limits.get("stop.simulated_time_s")
-    done = (steps_wanted is not None and numbers.steps >= steps_wanted) or (
-        time_wanted_s is not None and numbers.time_s >= time_wanted_s
+    wanted = (
+        (steps_wanted, numbers.steps),
+        (time_wanted_s, numbers.time_s),
+        (limits.get("stop.desorbed_atoms"), numbers.left),
     )
+    done = any(limit is not None and reached >= limit for limit, reached in wanted)
     condition = _condition(live, now_s=now_s, done=done, halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
@@ -204,6 +209,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         starts=numbers.starts,
         unsound_superbasin_steps=len(unsound_steps(view.events)),
         unsound=unsound(view.events),
+        left=numbers.left,
         ambiguous_steps=sum(event.ambiguous for event in view.events),
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0),
         run_bytes=run_bytes,
