@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from mlip_kmc.model.records import (
     Live,
+    RunNumbers,
     SearchRecord,
     prefactor_reasons,
     reasons_of,
@@ -156,12 +157,7 @@ def read_work(run_dir: Path) -> tuple[int, int]:
 def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     numbers, limits = view.numbers, view.raw.get("limits", {})
     steps_wanted, time_wanted_s = limits.get("stop.kmc_steps"), limits.get("stop.simulated_time_s")
-    wanted = (
-        (steps_wanted, numbers.steps),
-        (time_wanted_s, numbers.time_s),
-        (limits.get("stop.desorbed_atoms"), numbers.left),
-    )
-    done = any(limit is not None and reached >= limit for limit, reached in wanted)
+    done = _done(numbers, limits)
     condition = _condition(live, now_s=now_s, done=done, halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
@@ -218,6 +214,16 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
             view.path, digest=view.epoch.facts.get("potential.active_set")
         ),
     )
+
+
+def _done(numbers: RunNumbers, limits: Mapping[str, Any]) -> bool:
+    """One of the limits of the section `stop` is reached."""
+    wanted = (
+        (limits.get("stop.kmc_steps"), numbers.steps),
+        (limits.get("stop.simulated_time_s"), numbers.time_s),
+        (limits.get("stop.desorbed_atoms"), numbers.left),
+    )
+    return any(limit is not None and reached >= limit for limit, reached in wanted)
 
 
 def _condition(live: Live | None, *, now_s: float, done: bool, halt: str) -> Condition:

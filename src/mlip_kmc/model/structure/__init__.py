@@ -9,6 +9,7 @@ eOn and LAMMPS want restricted triclinic cells (a along x, b in the xy plane). A
 `vectors @ prepared.rotation` rotates back what users get.
 """
 
+from mlip_kmc.model.structure.attributes import carried, check_carried, distinct
 from mlip_kmc.model.structure.cell import Array, minimum_image
 from mlip_kmc.model.structure.con import from_con, moved_con, to_con
 from mlip_kmc.model.structure.constraints import fixed_atoms
@@ -25,6 +26,9 @@ __all__ = [
     "Prepared",
     "Unused",
     "atoms_apart",
+    "carried",
+    "check_carried",
+    "distinct",
     "element_of",
     "extended_xyz",
     "fixed_atoms",
