@@ -10,7 +10,6 @@ commits a generation if anything changed. States, process tables and confidence 
 (`eon_states.py`), or invented ones in tests.
 """
 
-import logging
 import os
 import socket
 import time
@@ -32,8 +31,6 @@ from mlip_kmc.ground.wording import done, gone, plain
 from mlip_kmc.model.kinetics import step_generator
 from mlip_kmc.model.records import Event, Progress, Registered, RunNumbers, Start
 from mlip_kmc.search.outcome import SearchOutcome
-
-_log = logging.getLogger(__name__)
 
 _AHEAD = 6
 _LEAST_AHEAD = 24
@@ -219,15 +216,11 @@ class Server:
 
     def _step(self) -> None:
         """One KMC step out of the present state or superbasin; searches of the states just left are cancelled."""
-        numbers = self._ledger.numbers
-        rng = step_generator(seed=self.config.seed, step=numbers.steps)
+        rng = step_generator(seed=self.config.seed, step=self._ledger.numbers.steps)
         departure = self._place.depart(self._ledger.path, rng)
         event = self._event(departure)
         self._states.moved(departure)
-        self._ledger.add_event(event, path=replace(departure.path, ambiguous=False))
-        self._ledger.numbers = reached = replace(self._ledger.numbers, apart=departure.apart)
-        if reached.left > numbers.left:
-            _log.warning("KMC step %d: %s", reached.steps, gone(reached.left))
+        self._ledger.add_event(event, path=departure.path, apart=departure.apart)
         for state in tuple(self._place.states):
             self._queue.cancel(state)
         self._place = self._present_place()

@@ -1,12 +1,12 @@
 """Diffusion along one trajectory: mean squared displacement and diffusion coefficients, each with its error.
 
 Example:
-    for walk in follow(states, events):                # one a temperature: places at equal times, and squared hops
+    for walk in follow(states, events):                # one a temperature and epoch: places at equal times, and squared hops
         for found in diffusion(walk):
             found.temperature_K, found.species, found.tracer_m2_per_s, found.tracer_error_m2_per_s
 
-A diffusion coefficient belongs to one temperature. The KMC steps made at one are taken together, in their order: where the
-run was at another in between, they are joined as if it had not been.
+A diffusion coefficient belongs to one temperature and one potential. The KMC steps made with the same are taken together, in
+their order: where the run was at another temperature in between, they are joined as if it had not been.
 
 Two estimates, both of Einstein's relation in three dimensions, <|r(t) - r(0)|^2> = 6 D t (Mehrer, Diffusion in Solids,
 Springer 2007, chapters 2 and 4):
@@ -22,6 +22,7 @@ Positions are minima, so there are no vibrations in them. Where no atom is fixed
 displacements smaller by about 1/N.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,10 +47,11 @@ _KEPT_STATES = 256
 
 @dataclass(frozen=True)
 class Trajectory:
-    """The KMC steps made at one temperature, as the estimates need them.
+    """The KMC steps made at one temperature with one potential, as the estimates need them.
 
     Attributes:
         temperature_K: of their rates; None where the run did not note it.
+        epoch: of the potential: see `mlip_kmc.model.records.Epoch`.
         species: N symbols.
         time_s: how long they took. steps: how many they are. returns: those of them that undo the one before.
         ambiguous: those of them in which an atom may have gone by another periodic image, which a larger cell would tell.
@@ -59,6 +61,7 @@ class Trajectory:
     """
 
     temperature_K: float | None
+    epoch: int
     species: tuple[str, ...]
     time_s: float
     steps: int
@@ -68,13 +71,19 @@ class Trajectory:
     hops_A2: Array
     anchored: bool
 
+    @property
+    def name(self) -> str:
+        """Its temperature, and its epoch but for the first; empty where neither tells anything."""
+        kelvin = [] if self.temperature_K is None else [f"{self.temperature_K:g} K"]
+        return ", ".join([*kelvin, *([f"epoch {self.epoch}"] if self.epoch else [])])
+
 
 @dataclass(frozen=True)
 class SpeciesDiffusion:
-    """One species at one temperature.
+    """One species at one temperature with one potential.
 
     Attributes:
-        temperature_K: see `Trajectory`.
+        temperature_K, epoch: see `Trajectory`.
         species: symbol. atoms: how many.
         hop_m2_per_s, hop_error_m2_per_s: uncorrelated hops, of one atom.
         tracer_m2_per_s, tracer_error_m2_per_s: of one atom; None where there are too few steps.
@@ -85,6 +94,7 @@ class SpeciesDiffusion:
     """
 
     temperature_K: float | None
+    epoch: int
     species: str
     atoms: int
     hop_m2_per_s: float
@@ -135,7 +145,7 @@ def follow(states: Sequence[StateRecord], events: Sequence[Event]) -> tuple[Traj
     """Replay the journal's mappings on the states' structures.
 
     Returns:
-        a trajectory for each temperature, in the order of their first steps; none without a state, an event, or time.
+        a trajectory for each temperature and epoch, in the order of their first steps; none without a state, an event, or time.
     """
     if not states or not events:
         return ()
@@ -143,22 +153,26 @@ def follow(states: Sequence[StateRecord], events: Sequence[Event]) -> tuple[Traj
     path = AtomPath.start(
         np.asarray(start.cell.array), start.get_chemical_symbols(), anchored=bool(start.constraints)
     )
-    courses = {
-        temperature_K: _Course.of(
-            [one.step_time_s for one in events if one.temperature_K == temperature_K],
-            atoms=len(start),
-        )
-        for temperature_K in dict.fromkeys(event.temperature_K for event in events)
-    }
+    steps_s: dict[tuple[float | None, int], list[float]] = defaultdict(list)
+    for event in events:
+        if not event.relabelled:
+            steps_s[event.temperature_K, event.epoch].append(event.step_time_s)
+    courses = {key: _Course.of(times, atoms=len(start)) for key, times in steps_s.items()}
     places = _positions(states, events, path)
     before, previous = next(places), -1
     for event, now in zip(events, places, strict=True):
+        if event.relabelled:  # no step: another potential has other minima
+            before, previous = now, -1
+            continue
         undoes = event.product == previous
-        courses[event.temperature_K].add(now - before, undoes=undoes, ambiguous=event.ambiguous)
+        courses[event.temperature_K, event.epoch].add(
+            now - before, undoes=undoes, ambiguous=event.ambiguous
+        )
         before, previous = now, event.reactant
     return tuple(
         Trajectory(
             temperature_K=temperature_K,
+            epoch=epoch,
             species=path.species,
             time_s=course.time_s,
             steps=course.steps,
@@ -168,7 +182,7 @@ def follow(states: Sequence[StateRecord], events: Sequence[Event]) -> tuple[Traj
             hops_A2=course.hops_A2,
             anchored=path.anchored,
         )
-        for temperature_K, course in courses.items()
+        for (temperature_K, epoch), course in courses.items()
         if course.time_s > 0
     )
 
@@ -211,6 +225,7 @@ def _of_species(walk: Trajectory, name: str, atoms: npt.NDArray[np.intp]) -> Spe
     tracer: Mapping[str, object] = _tracer(places, walk.time_s, blocks)
     return SpeciesDiffusion(
         temperature_K=walk.temperature_K,
+        epoch=walk.epoch,
         species=name,
         atoms=count,
         hop_m2_per_s=hop,

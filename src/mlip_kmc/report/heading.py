@@ -117,8 +117,7 @@ def _temperature(report: Report) -> str:
     if not earlier:
         return now
     made = ", ".join(
-        f"{words.steps(walk.steps)} at {words.kelvin(walk.temperature_K) or 'an unknown one'}"
-        for walk in report.walks
+        f"{words.steps(walk.steps)} at {walk.name or 'an unknown one'}" for walk in report.walks
     )
     return f"{now} now: rates, shares and confidences are at this one; {made}"
 

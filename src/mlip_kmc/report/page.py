@@ -53,9 +53,9 @@ class Diffusivity:
 
 @dataclass(frozen=True)
 class DiffusionAt:
-    """What the page says of diffusion at one temperature: the temperature in words, rows, and the key of its figure."""
+    """What the page says of diffusion at one temperature with one potential: both in words, rows, and the key of its figure."""
 
-    temperature: str
+    conditions: str
     walk: Trajectory
     rows: tuple[Diffusivity, ...]
     blocks: int
@@ -99,7 +99,7 @@ def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "")
             headline=headline(report),
             diffusion=tuple(
                 DiffusionAt(
-                    temperature=words.kelvin(walk.temperature_K),
+                    conditions=walk.name,
                     walk=walk,
                     rows=tuple(map(_diffusivity, found)),
                     blocks=found[0].blocks,

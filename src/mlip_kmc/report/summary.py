@@ -91,7 +91,8 @@ class Report:
     Attributes:
         name: of the run directory. view: the moment of the run. numbers: see there.
         sample: None where no state is committed.
-        walks: the KMC steps, by temperature, in the order of their first ones. diffusion: of each of them, of each species.
+        walks: the KMC steps, by temperature and epoch, in the order of their first ones.
+        diffusion: of each of them, of each species.
         grade: the extrapolation grade.
         software: what made the report: versions and the image's recipe; an entry is missing outside an image.
         inputs: what the run noted of its potential and structure, by name; empty where it noted nothing.

@@ -110,6 +110,18 @@ def test_each_temperature_has_the_diffusion_of_its_own_steps(tmp_path):
     assert first.hop_error_m2_per_s == pytest.approx(first.hop_m2_per_s / np.sqrt(400))
 
 
+def test_each_potential_has_the_diffusion_of_its_own_steps(tmp_path):
+    """Between them the run is moved into another state, in no time: that is no step, and no hop."""
+    events = walk_events([(k, 0, 0) for k in range(1, 11)], np.arange(1.0, 11.0))
+    events[5] = replace(events[5], step_time_s=0.0, relabelled=True, epoch=1)
+    events[6:] = [replace(one, epoch=1) for one in events[6:]]
+    first, second = all_diffusion_of(tmp_path, events)
+    assert (first.epoch, second.epoch) == (0, 1)
+    for found, steps in ((first, 5), (second, 4)):
+        assert found.hop_m2_per_s == pytest.approx(9 / 6 / 2 * 1e-20)
+        assert found.hop_error_m2_per_s == pytest.approx(found.hop_m2_per_s / np.sqrt(steps))
+
+
 def test_a_new_temperature_begins_confidences_anew(tmp_path):
     """As in eOn's book after `EonStates.begin(at_new_temperature=True)`; 0.9 eV are in the wider window only."""
     searches = [

@@ -1,5 +1,6 @@
 """What the run did in simulated time: the energy of its states, and how far its atoms went."""
 
+import re
 from collections.abc import Sequence
 
 from mlip_kmc.model.records import Event, StateRecord
@@ -93,16 +94,13 @@ def _draw_energy(width: int, *, path: Sequence[Point], events: Sequence[Event]) 
 
 def displacement_key(walk: Trajectory, *, of: int) -> str:
     """The key of a temperature's figure; it names the temperature where there are several."""
-    return (
-        "displacement"
-        if of == 1
-        else f"displacement-{words.kelvin(walk.temperature_K)}".replace(" ", "-")
-    )
+    if of == 1:
+        return "displacement"
+    return "-".join(["displacement", *re.findall(r"[.\w]+", walk.name)])
 
 
 def displacement(found: Sequence[SpeciesDiffusion], walk: Trajectory, *, key: str) -> Figure:
     """Mean squared displacement against lag time at one temperature, for every species."""
-    kelvin = words.kelvin(walk.temperature_K)
     frame = (
         "Fixed atoms hold the frame."
         if walk.anchored
@@ -110,7 +108,7 @@ def displacement(found: Sequence[SpeciesDiffusion], walk: Trajectory, *, key: st
     )
     return Figure(
         key=key,
-        title="Mean squared displacement" + (f" at {kelvin}" if kelvin else ""),
+        title="Mean squared displacement" + (f" at {walk.name}" if walk.name else ""),
         drawings=drawings(lambda width: _draw_displacement(width, found)),
         legend=tuple(
             (f"s{index}", f"{one.species}, sum over {one.atoms} atoms")
