@@ -16,10 +16,10 @@ import inspect
 import io as text_io
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any
 
 import eon
+import numpy as np
 from eon import akmcstate, akmcstatelist, atoms, communicator, displace, fileio, superbasinscheme
 from eon.config import ConfigClass
 from eon.explorer import MinModeExplorer
@@ -45,6 +46,8 @@ __all__ = ["DisplaceError", "Explorer", "verify"]
 DisplaceError = displace.DisplaceError
 
 _LOG_BYTES = 4_000_000
+_LEAST_BIAS = 1e-9
+"""Below it the sum over the neighbours is rounding: nothing, or a site of full symmetry."""
 _LOGGERS = (
     "atoms",
     "communicator",
@@ -135,6 +138,14 @@ ADAPTED = (
         sources={
             "eon.geometry.neighbors:neighbor_list_vectors": "2494c703032b9f03e29cb6570aeecec836389d3aabedbdcd85e58e945768dea1",
             "eon.displace:DisplacementManager": "dfad00d4eb7dda94eaceacfe388303d123da8f50f05bc8b73c55c7d4d7ee5196",
+        },
+    ),
+    Adapted(
+        "displacements are made without eOn's bias towards voids where no atom is near, whose norm eOn divides by; and not about "
+        "atoms that have left the rest, which are the least coordinated ones",
+        sources={
+            "eon.displace:Displace": "510608ee3bdc7b6d14c98421161d4bf8fed293850d604f426c673d6e8c1f75a7",
+            "eon.displace:Leastcoordinated": "1fceca60059a410e07238085cdb90d4d7872b1a0e647ae62911df53328861e59",
         },
     ),
     Adapted(
@@ -535,6 +546,56 @@ class Explorer(MinModeExplorer):  # type: ignore[misc]
             self.recycler.proc_ids = sorted(self.recycler.ref_state.procs)
             self.recycler.num_procs = len(self.recycler.proc_ids)
             self.recycler.process_number = index
+
+    def displace_safely(self, attached: Collection[int]) -> None:
+        """Make displacements where no atom is near, too; and start from the least coordinated of what is attached to the rest.
+
+        Args:
+            attached: indices of the reactant's atoms that have not left the others.
+        """
+        for helper in vars(self.displace).values():
+            if isinstance(helper, displace.Displace):
+                helper.get_displacement = partial(_displaced, helper)
+        least = getattr(self.displace, "least", None)
+        if least is None or len(attached) == len(self.reactant):
+            return
+        counts = atoms.coordination_numbers(self.reactant, least.coordination_distance)
+        free = self.reactant.atom_is_free()
+        usable = [atom for atom in attached if free[atom]]
+        fewest = min((counts[atom] for atom in usable), default=0)
+        found = [atom for atom in usable if counts[atom] == fewest]
+        least.leastcoordinated_atoms = (
+            least.filter_epicenters(found) if found else least.leastcoordinated_atoms
+        )
+
+
+def _displaced(helper: Any, epicentre: Any) -> Any:
+    """As eOn does; without its bias where that has no direction: eOn divides by its norm, and all positions become NaN."""
+    kept = helper.void_bias_fraction
+    if not _bias(helper, epicentre) > _LEAST_BIAS:
+        helper.void_bias_fraction = 0.0
+    try:
+        return displace.Displace.get_displacement(helper, epicentre)
+    finally:
+        helper.void_bias_fraction = kept
+
+
+def _bias(helper: Any, epicentre: Any) -> float:
+    """The norm of eOn's bias, in 1/A^2, as `Displace.get_displacement` computes it."""
+    brute = helper.config.comp_brute_neighbors
+    if helper.neighbors_list is None:
+        helper.neighbors_list = atoms.neighbor_list(helper.reactant, helper.radius, brute)
+    centres = [int(atom) for atom in np.atleast_1d(epicentre)]
+    displaced = {*centres, *(near for atom in centres for near in helper.neighbors_list[atom])}
+    vectors = atoms.neighbor_list_vectors(helper.reactant, helper.radius, brute)
+    pulls = [
+        sum(
+            (-np.asarray(way) / (np.linalg.norm(way) + 1e-6) ** 3 for way in vectors[atom]),
+            np.zeros(3),
+        )
+        for atom in displaced
+    ]
+    return float(np.linalg.norm(pulls))
 
 
 class Neighbours:

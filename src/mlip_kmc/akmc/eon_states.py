@@ -28,6 +28,7 @@ from mlip_kmc.ground.errors import ConfigError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.records import SearchRecord
+from mlip_kmc.model.structure import atoms_apart, from_con
 from mlip_kmc.search.outcome import SearchOutcome
 
 
@@ -269,6 +270,7 @@ class EonPlace:
             barrier_eV=left.get_process(process)["barrier"],
             energy_eV=left.get_energy(),
             path=self._states.leaving.follow(path, left, process, reached),
+            apart=len(atoms_apart(from_con(Path(reached.reactant_path).read_text("utf-8")))),
             superbasin=self.superbasin,
             hops=hops,
         )

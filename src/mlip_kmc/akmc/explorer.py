@@ -26,6 +26,7 @@ from mlip_kmc.akmc.stale import KIND, StaleProcesses
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.ground.files import sealed, unsealed, write_durably
 from mlip_kmc.model.kinetics import search_seed
+from mlip_kmc.model.structure import atoms_apart, from_con
 
 
 class OrderedExplorer(Explorer):
@@ -57,6 +58,7 @@ class OrderedExplorer(Explorer):
         self._spool = spool
         self._neighbours = Neighbours()
         super().__init__(states, previous_state, state, superbasin, config=config)
+        self._safely = False
         self.stale = StaleProcesses.read(Path(state.path))
 
     @property
@@ -105,6 +107,11 @@ class OrderedExplorer(Explorer):
         """The structure that searches start from, as `.con` text."""
         return Path(self.state.reactant_path).read_text(encoding="utf-8")
 
+    def _attached(self) -> list[int]:
+        """Indices of the reactant's atoms that have not left the rest."""
+        reactant = from_con(self.reactant_con)
+        return sorted({*range(len(reactant))} - {*atoms_apart(reactant).tolist()})
+
     def start(self, name: str) -> SearchStart:
         """The start of a search by its name, always the same.
 
@@ -131,6 +138,9 @@ class OrderedExplorer(Explorer):
         self.suggest_from(index)
         try:
             with self._neighbours:
+                if not self._safely:
+                    self.displace_safely(self._attached())
+                    self._safely = True
                 displacement, mode, kind = self.generate_displacement()
         except DisplaceError as error:
             raise SearchesFailedError(

@@ -107,6 +107,8 @@ class Preparation:
                 self.config,
                 potential_name=self.potential.eon_name,
                 jobs_ahead=self.config.search.superbasin_lead,
+                distinct_atoms=isinstance(self.potential, DrivenPotential)
+                and self.potential.distinct_atoms,
             ),
             job_files=self.potential.job_files(self.prepared.species, gamma=self.config.gamma),
             job_links=self.potential.job_links(),

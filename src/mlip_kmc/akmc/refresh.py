@@ -269,6 +269,7 @@ class _Carrying:
         path = ledger.path.follow(
             state=old,
             reactant=old,
+            saddle=old,
             product=np.asarray(minima[numbers.state].atoms.positions, dtype=np.float64),
             reached=np.asarray(minima[to].atoms.positions, dtype=np.float64),
         )

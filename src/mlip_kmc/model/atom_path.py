@@ -2,10 +2,10 @@
 
 Example:
     path = AtomPath.start(cell, species, anchored=False)
-    path = path.follow(state=..., reactant=..., product=..., reached=...)     # (N, 3) positions
+    path = path.follow(state=..., reactant=..., saddle=..., product=..., reached=...)     # (N, 3) positions
     path.unwrapped(reached)                                                   # continuous, in the original order
 
-Pure numpy. Positions in A, cells are (3, 3) with vectors as rows, periodic in all three directions.
+Positions in A, cells are (3, 3) with vectors as rows, periodic in all three directions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,16 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.model.structure.cell import minimum_image, next_image_A
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 MATCH_A = 0.5
 """Two atoms of the same species nearer than this are the same atom; eOn's own comparison is tighter."""
+AMBIGUOUS_A = 0.1
+"""Where two images of an atom are as near as this to equal in distance, nothing tells which of them it went to."""
+_FAR_A = 0.5
 
 
 def match_atoms(
@@ -92,6 +96,43 @@ def wrap(vectors: Array, cell: Array) -> Array:
     return np.asarray(vectors - np.round(fractional) @ cell, dtype=np.float64)
 
 
+@dataclass(frozen=True)
+class Hop:
+    """What a process does to its atoms.
+
+    Attributes:
+        moved: (N, 3) displacements, product less reactant.
+        ambiguous: whether an atom moves by about half the cell from a minimum to the saddle: it may have gone the other way.
+    """
+
+    moved: Array
+    ambiguous: bool
+
+    @classmethod
+    def through(cls, saddle: Array, *, reactant: Array, product: Array, cell: Array) -> "Hop":
+        """Follow a process from its reactant through its saddle: a hop of half the cell has two images, its halves have one.
+
+        Args:
+            saddle: (N, 3) positions, each atom in any periodic image.
+            reactant: likewise, in the same order.
+            product: likewise.
+            cell: (3, 3).
+        """
+        up, open_up = _leg(saddle - reactant, cell)
+        down, open_down = _leg(product - saddle, cell)
+        return cls(up + down, open_up or open_down)
+
+
+def _leg(vectors: Array, cell: Array) -> tuple[Array, bool]:
+    """(N, 3) vectors at their minimum image, and whether another image of one is about as near."""
+    near = wrap(vectors, cell)
+    far = np.linalg.norm(near, axis=1) > _FAR_A
+    if not far.any():
+        return near, False
+    near[far] = minimum_image(near[far], cell)
+    return near, not next_image_A(near[far], cell).min() > AMBIGUOUS_A
+
+
 def without_drift(displacement: Array, *, anchored: bool) -> Array:
     """(N, 3) displacements less their mean; unchanged where fixed atoms anchor the frame."""
     return (
@@ -111,6 +152,7 @@ class AtomPath:
         mapping: (N,) index, in the present state's own order, of each original atom.
         images: (N, 3) whole cell vectors between an original atom and its place in the present state.
         drift_A: (3,) offset of the present state's frame; zero where fixed atoms hold it.
+        ambiguous: a process on the way may have moved an atom by another image: see `Hop`.
     """
 
     cell: Array
@@ -119,6 +161,7 @@ class AtomPath:
     mapping: Indices
     images: Indices
     drift_A: Array
+    ambiguous: bool = False
 
     @classmethod
     def start(cls, cell: Array, species: Sequence[str], *, anchored: bool) -> "AtomPath":
@@ -144,7 +187,7 @@ class AtomPath:
         )
 
     def follow(
-        self, *, state: Array, reactant: Array, product: Array, reached: Array
+        self, *, state: Array, reactant: Array, saddle: Array, product: Array, reached: Array
     ) -> "AtomPath":
         """Go through one event; nothing drifts where nothing is fixed.
 
@@ -152,6 +195,7 @@ class AtomPath:
             state: (N, 3) the present state, in its own order.
             reactant: (N, 3) where the process starts, in its own order (eOn copies a process to its reverse, whose order
                 may be another state's).
+            saddle: (N, 3) its saddle, in the same order.
             product: (N, 3) where it ends, in the same order.
             reached: (N, 3) the state reached, in its own order.
         """
@@ -159,14 +203,16 @@ class AtomPath:
         in_process = to_process[self.mapping]
         to_reached = match_atoms(product, reached, self.cell, self._in_order_of(in_process))
         mapping = to_reached[in_process]
-        jump = wrap(product - reactant, self.cell)[in_process]
+        hop = Hop.through(saddle, reactant=reactant, product=product, cell=self.cell)
+        jump = hop.moved[in_process]
         settle = wrap(reached[mapping] - product[in_process], self.cell)
         shift = without_drift(jump + settle, anchored=self.anchored)
         offset = self.unwrapped(state) + shift - reached[mapping]
         images = np.round((offset - self.drift_A) @ np.linalg.inv(self.cell)).astype(np.int64)
         residue = offset - images @ self.cell
         drift = np.zeros(3) if self.anchored else residue.mean(axis=0)
-        return replace(self, mapping=mapping, images=images, drift_A=drift)
+        ambiguous = self.ambiguous or hop.ambiguous
+        return replace(self, mapping=mapping, images=images, drift_A=drift, ambiguous=ambiguous)
 
     def then(self, other: "AtomPath") -> "AtomPath":
         """This path, followed by another that starts, at its `AtomPath.start`, in the state where this one ends."""
@@ -175,6 +221,7 @@ class AtomPath:
             mapping=other.mapping[self.mapping],
             images=self.images + other.images[self.mapping],
             drift_A=self.drift_A + other.drift_A,
+            ambiguous=self.ambiguous or other.ambiguous,
         )
 
     def back(self) -> "AtomPath":

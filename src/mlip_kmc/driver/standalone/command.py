@@ -36,6 +36,7 @@ OPTIONS = (
     "--baseline",
     "--ase",
     "--ase-arguments",
+    "--ase-atoms",
     "--socket",
     "--wait-s",
     "--digest",

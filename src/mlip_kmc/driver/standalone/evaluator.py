@@ -182,7 +182,8 @@ def _identity(options: Arguments, files: dict[str, PinnedFile], pairs: dict[str,
     from json import dumps
 
     lines = [f"{name} {file.digest}\n" for name, file in files.items()]
-    lines += [f"{name} {options[name]}\n" for name in ("ase", "ase-arguments") if name in options]
+    ase = ("ase", "ase-arguments", "ase-atoms")
+    lines += [f"{name} {options[name]}\n" for name in ase if name in options]
     if pairs:
         lines.append(f"baseline {dumps(pairs, sort_keys=True)}\n")
     return (

@@ -18,6 +18,7 @@ class Start(JsonLine):
         workers: searches at a time.
         temperature_K: from here on.
         kmc_step: how many KMC steps were done before.
+        searches: how many searches were registered before; None in runs of earlier versions.
         changes: settings that differ from the start before, by dotted key: (old, new).
     """
 
@@ -30,6 +31,7 @@ class Start(JsonLine):
     temperature_K: float
     kmc_step: int
     changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    searches: int | None = None
 
 
 @dataclass(frozen=True)
