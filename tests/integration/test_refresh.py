@@ -112,6 +112,11 @@ def test_saddles_of_a_scaled_potential_are_found_from_the_old_ones(vacancy):
     assert calls <= 0.5 * sum(record.force_calls for record in found)
     later = [record for record in searches_of(run) if record.epoch == 1 and record.stale is None]
     assert {record.kind for record in later} == {"random"}
+    told = json.loads(succeeded(mlip_kmc("status", "run", "--json", cwd=vacancy)))["refreshes"]
+    assert [move["moved_eV"] for move in told["processes"]] == [
+        entry.moved_eV for entry in refreshed
+    ]
+    assert (told["waiting"], told["epochs"][1]["refresh_force_calls"]) == ([], calls)
 
 
 def test_more_than_the_potential_must_not_differ(vacancy):
@@ -165,5 +170,8 @@ def test_a_state_that_became_another_is_relabelled_in_no_time(tmp_path, monkeypa
     assert (event["step_time_s"], event["time_s"]) == (0.0, step["time_s"])
     status = json.loads(succeeded(mlip_kmc("status", "run", "--json", cwd=tmp_path)))
     assert status["kmc_steps"] == 2
+    assert (status["refreshes"]["relabelled_steps"], status["refreshes"]["dropped"]) == (1, 1)
+    rows = (tmp_path / "run/results/events.csv").read_text().splitlines()
+    assert rows[0].endswith(",epoch,relabelled")
     report = mlip_kmc("report", "run", "--output", "r.html", cwd=tmp_path)
     assert succeeded(report) is not None

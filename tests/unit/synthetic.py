@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 import numpy as np
@@ -67,8 +67,12 @@ def commit(
     potential_note=None,
     with_structures=True,
     moved=0,
+    later=(),
 ):
-    """Write a run directory whose one generation holds all this; answer its path."""
+    """Write a run directory whose one generation holds all this; answer its path.
+
+    `later` are epochs after the first: each with its inputs, and the events, searches and refreshes of it.
+    """
     atoms = copper() if atoms is None else atoms
     start = to_con(atoms)
     states = [State()] if states is None else states
@@ -96,6 +100,12 @@ def commit(
             store.append("searches", search.to_json())
         for start_record in starts:
             store.append("starts", start_record.to_json())
+        for number, epoch in enumerate(later, start=1):
+            store.begin_epoch({"potential.ace": f"{number}"}, inputs=epoch.get("inputs", {}))
+            for name in ("refreshes", "events", "searches"):
+                for record in epoch.get(name, ()):
+                    store.append(name, replace(record, epoch=number).to_json())
+            events = (*events, *epoch.get("events", ()))
         numbers = {
             "steps": len(events),
             "time_s": events[-1].time_s if events else 0.0,

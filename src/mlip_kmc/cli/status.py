@@ -14,6 +14,7 @@ from mlip_kmc.model.records.halt import HaltKind
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from mlip_kmc.report.refreshes import Refreshes
     from mlip_kmc.report.status import RunStatus
 
 _AMBIGUOUS = (
@@ -21,6 +22,7 @@ _AMBIGUOUS = (
     "a larger cell"
 )
 
+_MOST_MOVES = 15
 _LITTLE_BYTES = 1_000_000_000
 
 
@@ -73,6 +75,7 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
 
 def shown(now: "RunStatus") -> "RenderableType":
     """A status as a small table."""
+    from rich.console import Group
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -80,6 +83,33 @@ def shown(now: "RunStatus") -> "RenderableType":
     table.add_column(overflow="fold")
     for name, text in _rows(now):
         table.add_row(name, text)
+    if not now.refreshes.present:
+        return table
+    return Group(table, "", _moves(now.refreshes))
+
+
+def _moves(found: "Refreshes") -> "RenderableType":
+    """How barriers moved: what is gone first, then the largest differences."""
+    from rich.table import Table
+
+    from mlip_kmc.report.refreshes import FATE_WORDS, by_size
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
+    for name in ("state", "barrier before", "now (eV)", "moved (meV)"):
+        table.add_column(name, justify="right")
+    table.add_column("how barriers moved", overflow="fold")
+    ordered = sorted(found.present, key=by_size)
+    for move in ordered[:_MOST_MOVES]:
+        reason = f": {move.reason}" if move.reason else ""
+        table.add_row(
+            str(move.state),
+            f"{move.barrier_before_eV:.4f}",
+            "-" if move.barrier_eV is None else f"{move.barrier_eV:.4f}",
+            "-" if move.moved_eV is None else f"{1e3 * move.moved_eV:+.1f}",
+            f"{FATE_WORDS[move.fate]}{reason}",
+        )
+    if len(ordered) > _MOST_MOVES:
+        table.add_row("", "", "", "", f"{len(ordered) - _MOST_MOVES} more: --json has all")
     return table
 
 
@@ -103,6 +133,8 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         ("confidence", _confidence(now)),
         ("searches", _searches(now)),
     ]
+    if now.refreshes.changed:
+        rows += _refresh(now.refreshes)
     if now.unsound:
         rows.append(("not sound", now.unsound))
     if now.left:
@@ -129,6 +161,19 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
             )
         )
     return rows
+
+
+def _refresh(found: "Refreshes") -> list[tuple[str, str]]:
+    from mlip_kmc.report.refreshes import moved, waiting
+
+    before, here = found.epochs[-2:]
+    names = f"{here.potential}, before that {before.potential}; " if here.potential else ""
+    relabelled = f"; {counted(found.relabelled, 'step')} relabelled" if found.relabelled else ""
+    cost = f"{here.refresh_force_calls + here.minimisation_force_calls} force calls"
+    return [
+        ("epoch", f"{here.epoch}: {names}since KMC step {here.first_step}{relabelled}"),
+        ("refresh", f"{moved(found)} {waiting(found)} It took {cost}."),
+    ]
 
 
 def _condition(now: "RunStatus") -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mlip_kmc.ground.wording import gone
 from mlip_kmc.report import words
+from mlip_kmc.report.refreshes import waiting
 from mlip_kmc.report.summary import Report
 
 
@@ -26,8 +27,9 @@ def headline(report: Report) -> str:
         return (
             f"{words.count(sum(numbers.outcomes.values()), 'search')} of state 0; no KMC step yet."
         )
+    relabelled = f" ({numbers.relabelled} of them relabelled)" if numbers.relabelled else ""
     return (
-        f"{words.steps(numbers.steps)}, {words.time(numbers.time_s)} of simulated time, "
+        f"{words.steps(numbers.steps)}{relabelled}, {words.time(numbers.time_s)} of simulated time, "
         f"{words.count(len(numbers.visited), 'state')} visited."
     )
 
@@ -52,6 +54,8 @@ def _inputs(report: Report) -> Iterator[Fact]:
         yield Fact("Potential file", inputs["potential_file"])
     if "potential_sha256" in inputs:
         yield Fact("Its sha256", inputs["potential_sha256"], code=True)
+    if report.refreshes.changed:
+        yield Fact("Epoch", _epoch(report))
     if report.sample:
         sample = report.sample
         yield Fact("Elements", ", ".join(sample.elements))
@@ -107,6 +111,17 @@ def _progress(report: Report) -> Iterator[Fact]:
     yield Fact(
         "Report made with",
         "; ".join(f"{name} {version}" for name, version in report.software.items()),
+    )
+
+
+def _epoch(report: Report) -> str:
+    """The present one, and how many potentials there were."""
+    epochs = report.refreshes.epochs
+    times = len(epochs) - 1
+    changed = "once, " if times == 1 else f"{times} times, the last time "
+    return (
+        f"{epochs[-1].epoch}: the potential changed {changed}after {words.steps(epochs[-1].first_step)}. "
+        f"{waiting(report.refreshes)}"
     )
 
 

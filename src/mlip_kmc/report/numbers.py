@@ -113,13 +113,14 @@ class RunNumbersSummary:
 
     Attributes:
         kT_eV, window_eV: thermal energy at the present temperature, and how far above the lowest barrier the rate table reaches.
-        steps, time_s: KMC steps and simulated time.
+        steps, time_s: KMC steps and simulated time. relabelled: those of them that took no time: with another potential the
+            run's state became another.
         returns: steps that undo the one before (they lead to the state that it came from).
         superbasin_steps: steps out of a superbasin. unsound_superbasin_steps: those of a version whose times may be wrong.
         states: all of them, by number. visited: numbers, in the order of the first visit.
         edges: events by pair of states, in the order of the first one.
         outcomes: registered searches by outcome. reasons: of those that were no use, the most frequent first.
-        curves: confidence after each search, by state.
+        curves: confidence after each search of the present epoch, by state.
         force_calls, seconds: of all searches; eOn's count, which leaves out dimer rotations.
     """
 
@@ -127,6 +128,7 @@ class RunNumbersSummary:
     window_eV: float
     steps: int
     time_s: float
+    relabelled: int
     returns: int
     superbasin_steps: int
     unsound_superbasin_steps: int
@@ -182,20 +184,27 @@ def summarise(
     settings: RunSettings,
     time_s: float,
     starts: Sequence[Start] = (),
+    epoch: int = 0,
 ) -> RunNumbersSummary:
-    """All numbers of a run but its diffusion; those of rate tables are at the present temperature."""
+    """All numbers of a run but its diffusion; rate tables and confidences are of the present temperature and epoch."""
     kT, window = _thermal(settings, settings.temperature_K)
     by_state: dict[int, list[SearchRecord]] = defaultdict(list)
     for record in searches:
         by_state[record.state].append(record)
-    curves = _curves(states, searches, settings, starts)
+    curves = _curves(states, searches, settings, starts, epoch=epoch)
+    made = [event for event in events if not event.relabelled]
     walk = _Walk.of(events, begun=bool(states))
     return RunNumbersSummary(
         kT_eV=kT,
         window_eV=window,
         steps=len(events),
         time_s=time_s,
-        returns=sum(after.product == before.reactant for before, after in pairwise(events)),
+        relabelled=len(events) - len(made),
+        returns=sum(
+            after.product == before.reactant
+            for before, after in pairwise(events)
+            if not (before.relabelled or after.relabelled)
+        ),
         superbasin_steps=sum(event.superbasin is not None for event in events),
         unsound_superbasin_steps=len(unsound_steps(events)),
         states=tuple(
@@ -209,12 +218,12 @@ def summarise(
             for state in states
         ),
         visited=tuple(walk.first_step),
-        edges=_edges(events),
+        edges=_edges(made),
         outcomes={
             outcome: sum(record.outcome == outcome for record in searches) for outcome in OUTCOMES
         },
         reasons=_reasons(searches),
-        curves={number: curve.values for number, curve in curves.items()},
+        curves={number: curve.values for number, curve in curves.items() if curve.values},
         force_calls=sum(record.force_calls for record in searches),
         seconds=sum(record.seconds for record in searches),
     )
@@ -233,8 +242,10 @@ def _curves(
     searches: Sequence[SearchRecord],
     settings: RunSettings,
     starts: Sequence[Start],
+    *,
+    epoch: int,
 ) -> dict[int, _Curve]:
-    """By state; none at all where it is not known which searches came before a change of temperature."""
+    """By state, in an epoch; none at all where it is not known which searches came before a change of temperature."""
     changes = [
         (after.searches, after.temperature_K)
         for before, after in pairwise(starts)
@@ -245,8 +256,11 @@ def _curves(
     first_K = starts[0].temperature_K if starts else settings.temperature_K
     found: dict[int, _Curve] = {}
     for state in states:
-        places = [index for index, one in enumerate(searches) if one.state == state.number]
+        every = [index for index, one in enumerate(searches) if one.state == state.number]
+        places = [index for index in every if searches[index].epoch == epoch]
         if not places:
+            if every:  # another potential starts every confidence from zero
+                found[state.number] = _Curve((), now=0.0)
             continue
         windows = {
             bisect_left(places, count): _thermal(settings, temperature_K)[1]

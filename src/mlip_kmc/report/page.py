@@ -7,15 +7,13 @@ The same report gives the same bytes: there is no date and no random number in i
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from mlip_kmc.model.records import unsound
 from mlip_kmc.report import words
+from mlip_kmc.report.changes import changes_of
 from mlip_kmc.report.data import Link, table_link
 from mlip_kmc.report.diffusion import TRUSTED_STEPS, SpeciesDiffusion, Trajectory
+from mlip_kmc.report.environment import environment
 from mlip_kmc.report.figures import (
     Figure,
     barriers,
@@ -23,6 +21,7 @@ from mlip_kmc.report.figures import (
     displacement,
     displacement_key,
     energy,
+    moves,
     network,
     outcomes,
 )
@@ -34,7 +33,6 @@ from mlip_kmc.report.summary import Report
 
 MOST_COSTS = 40
 OPEN_STATES = 1
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "")
     numbers, figures = report.numbers, _figures(report)
     searched = [state for state in numbers.states if state.searches]
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             report=report,
@@ -118,31 +116,9 @@ def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "")
             gate=gate,
             release=release,
             unsound=unsound(report.view.events),
+            changes=changes_of(report) if report.refreshes.changed else None,
         )
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(
-        scientific=words.scientific,
-        fixed=words.fixed,
-        integer=words.integer,
-        time=words.time,
-        duration=words.duration,
-        share=words.share,
-        steps=words.steps,
-        count=words.count,
-        drawing=Markup,
-    )
-    return environment
 
 
 def _figures(report: Report) -> dict[str, Figure]:
@@ -157,13 +133,15 @@ def _figures(report: Report) -> dict[str, Figure]:
             if walk.steps > 1
         ),
         barriers(numbers),
+        moves(report.refreshes, [str(one.epoch) for one in report.refreshes.epochs]),
         outcomes(numbers),
         confidence(
             numbers,
-            view.searches,
+            view.searches_now,
             target=view.settings.confidence,
             scheme=view.settings.confidence_scheme,
             superbasins=view.settings.superbasins,
+            epoch=view.epoch.number,
         ),
     )
     return {figure.key: figure for figure in drawn if figure is not None}

@@ -27,6 +27,7 @@ from mlip_kmc.model.records import (
     unsound_steps,
 )
 from mlip_kmc.potential.whereabouts import noted_blindness
+from mlip_kmc.report.refreshes import Refreshes, summarise_refreshes
 from mlip_kmc.store.view import RunView
 
 _LIVE = "live.json"
@@ -58,7 +59,8 @@ class RunStatus:
         temperature_K: at present. earlier_temperatures_K: others at which KMC steps were made, in order.
         state: number of the present state. states: how many are known.
         confidence, confidence_wanted, confidence_scheme: of the present state.
-        searches: registered ones by outcome. searches_here: in the present state. reasons: of bad ones, most frequent first.
+        searches: registered ones by outcome. searches_here: of the present epoch in the
+            present state. reasons: of bad ones, most frequent first.
         prefactors: processes that searches found, by where their prefactor comes from; empty where it is one for all.
         prefactor_reasons: why some are constant where they should be harmonic, most frequent first.
         outdated: what an earlier version computed in a way that is known to be wrong, one line each.
@@ -76,6 +78,7 @@ class RunStatus:
         left: atoms that have left the rest (desorbed, evaporated) since state 0.
         ambiguous_steps: KMC steps in which an atom may have gone by another periodic image.
         starts: how often it was started. last_commit_s: seconds since the newest generation.
+        refreshes: what changes of the potential did: epochs, how barriers moved, what waits for its refresh.
         active_set_blind: what the run's active set does not see; empty where it sees, or its files are gone.
         run_bytes: size of the run directory. free_bytes: what its file system has left.
     """
@@ -123,13 +126,14 @@ class RunStatus:
     ambiguous_steps: int
     starts: int
     last_commit_s: float
+    refreshes: Refreshes
     active_set_blind: str
     run_bytes: int
     free_bytes: int
 
     def to_json(self) -> str:
         """Everything, as one JSON object; units are in the keys."""
-        return json.dumps(asdict(self), indent=2)
+        return json.dumps({**asdict(self), "refreshes": self.refreshes.to_json()}, indent=2)
 
 
 def read_status(run_dir: Path) -> RunStatus:
@@ -185,10 +189,10 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         confidence_wanted=view.settings.confidence,
         confidence_scheme=view.settings.confidence_scheme,
         searches=dict(Counter(record.outcome for record in view.searches)),
-        searches_here=sum(record.state == numbers.state for record in view.searches),
+        searches_here=sum(record.state == numbers.state for record in view.searches_now),
         reasons=reasons_of(view.searches),
-        prefactors=dict(Counter(record.rated.kind for record in view.searches if record.rated)),
-        prefactor_reasons=prefactor_reasons(view.searches),
+        prefactors=dict(Counter(record.rated.kind for record in view.searches_now if record.rated)),
+        prefactor_reasons=prefactor_reasons(view.searches_now),
         outdated=view.outdated,
         bad_in_a_row=numbers.bad_in_a_row,
         pending=len(numbers.pending),
@@ -208,6 +212,9 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         left=numbers.left,
         ambiguous_steps=sum(event.ambiguous for event in view.events),
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0),
+        refreshes=summarise_refreshes(
+            view.epochs, view.searches, events=view.events, refreshes=view.refreshes
+        ),
         run_bytes=run_bytes,
         free_bytes=free_bytes,
         active_set_blind=noted_blindness(

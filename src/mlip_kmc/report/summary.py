@@ -21,6 +21,7 @@ from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential.whereabouts import noted_blindness
 from mlip_kmc.report.diffusion import SpeciesDiffusion, Trajectory, diffusion, follow
 from mlip_kmc.report.numbers import RunNumbersSummary, summarise
+from mlip_kmc.report.refreshes import Refreshes, summarise_refreshes
 from mlip_kmc.store.view import RunView
 
 FORMAT = 2
@@ -97,6 +98,7 @@ class Report:
         software: what made the report: versions and the image's recipe; an entry is missing outside an image.
         inputs: what the run noted of its potential and structure, by name; empty where it noted nothing.
         prefactors: what the run's prefactors are.
+        refreshes: what changes of the potential did.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Report:
     software: Mapping[str, str]
     inputs: Mapping[str, str]
     prefactors: PrefactorNumbers
+    refreshes: Refreshes
 
     def as_json(self) -> str:
         """One JSON object, indented; eOn's process numbers, of 63 bits, are strings."""
@@ -137,18 +140,27 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
             settings=view.settings,
             time_s=view.numbers.time_s,
             starts=view.starts,
+            epoch=view.epoch.number,
         ),
         grade=_grade(view),
         software={**software, **_notes(etc)},
         inputs=_texts(view.epoch.inputs),
         prefactors=_prefactors(view),
+        refreshes=refreshes_of(view),
+    )
+
+
+def refreshes_of(view: RunView) -> Refreshes:
+    """What changes of the potential did to a run."""
+    return summarise_refreshes(
+        view.epochs, view.searches, events=view.events, refreshes=view.refreshes
     )
 
 
 def _grade(view: RunView) -> GammaSummary:
     facts, kept = (
         view.epoch.facts,
-        [record for record in view.searches if record.outcome != "halted"],
+        [record for record in view.searches_now if record.outcome != "halted"],
     )
     saddles = [
         row.gamma_saddle
@@ -162,7 +174,7 @@ def _grade(view: RunView) -> GammaSummary:
         path=max(
             (record.gamma_path for record in kept if record.gamma_path is not None), default=None
         ),
-        halted_searches=len(view.searches) - len(kept),
+        halted_searches=len(view.searches_now) - len(kept),
         select=facts.get("gamma.select"),
         halt=facts.get("gamma.halt"),
         active_set_blind=noted_blindness(view.path, digest=facts.get("potential.active_set")),
@@ -170,12 +182,12 @@ def _grade(view: RunView) -> GammaSummary:
 
 
 def _prefactors(view: RunView) -> PrefactorNumbers:
-    rated = [record.rated for record in view.searches if record.rated]
+    rated = [record.rated for record in view.searches_now if record.rated]
     return PrefactorNumbers(
         kind=view.settings.prefactors,
         rated=len(rated),
         constant=sum(one.kind == "constant" for one in rated),
-        reasons=prefactor_reasons(view.searches),
+        reasons=prefactor_reasons(view.searches_now),
         fewest_atoms=min((one.atoms for one in rated), default=None),
         of_atoms=max((one.of_atoms for one in rated), default=None),
     )
@@ -257,6 +269,7 @@ def _plain(report: Report) -> dict[str, Any]:
             for walk, found in zip(report.walks, report.diffusion, strict=True)
             for one in found
         ],
+        "refreshes": report.refreshes.to_json() if report.refreshes.changed else None,
         "returns": numbers.returns,
         "superbasin_steps": numbers.superbasin_steps,
         "unsound_superbasin_steps": numbers.unsound_superbasin_steps,

@@ -90,6 +90,14 @@ def share(part: float) -> str:
     return f"{100 * part:.1f} %" if part >= 0.001 or part == 0 else "< 0.1 %"
 
 
+def signed(value: float | None, digits: int) -> str:
+    """So many decimals with a sign, or a dash."""
+    if value is None:
+        return MISSING
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", MINUS)
+
+
 def fixed(value: float | None, digits: int) -> str:
     """So many decimals, or a dash."""
     return MISSING if value is None else f"{value:.{digits}f}".replace("-", MINUS)

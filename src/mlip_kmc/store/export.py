@@ -38,6 +38,7 @@ _EVENTS = {
     "superbasin": "superbasin",
     "temperature_K": "temperature_K",
     "epoch": "epoch",
+    "relabelled": "relabelled",
 }
 """Columns of a table: name, and the record's attribute."""
 _PROCESSES = {
@@ -165,7 +166,9 @@ def _table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     with durable_stream(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows(rows)
+        writer.writerows(
+            [int(cell) if isinstance(cell, bool) else cell for cell in row] for row in rows
+        )
 
 
 def _frames(path: Path, frames: Iterable[Atoms]) -> None:

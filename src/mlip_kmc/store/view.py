@@ -29,6 +29,7 @@ from mlip_kmc.model.records import (
     Epoch,
     Event,
     Minimised,
+    RefreshedState,
     RunNumbers,
     SearchRecord,
     Start,
@@ -99,7 +100,7 @@ class RunView:
         numbers: steps, time, present state and counters.
         settings: the run's settings.
         minimised: the report on state 0.
-        events, searches, starts: the journals.
+        events, searches, starts, refreshes: the journals.
         states: every state with its process table.
         raw: the generation's content besides files and journals, as JSON values.
     """
@@ -113,6 +114,7 @@ class RunView:
     events: tuple[Event, ...]
     searches: tuple[SearchRecord, ...]
     starts: tuple[Start, ...]
+    refreshes: tuple[RefreshedState, ...]
     states: tuple[StateRecord, ...]
     raw: Mapping[str, Any]
 
@@ -175,6 +177,9 @@ class RunView:
             events=tuple(Event.from_json(line) for line in journals.get("events", [])),
             searches=searches,
             starts=tuple(Start.from_json(line) for line in journals.get("starts", [])),
+            refreshes=tuple(
+                RefreshedState.from_json(line) for line in journals.get("refreshes", [])
+            ),
             states=read_states(root, searches) if detail != "numbers" else (),
             raw=manifest.state,
         )
@@ -202,6 +207,11 @@ class RunView:
     def epoch(self) -> Epoch:
         """The present epoch."""
         return self.epochs[-1]
+
+    @property
+    def searches_now(self) -> tuple[SearchRecord, ...]:
+        """Those of the present epoch: confidences, gammas and process tables rest on them alone."""
+        return tuple(one for one in self.searches if one.epoch == self.epoch.number)
 
     @property
     def identity(self) -> str:

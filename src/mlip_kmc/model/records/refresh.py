@@ -75,14 +75,15 @@ _FATES = {
 def refreshed_processes(searches: Iterable[SearchRecord]) -> Sequence[RefreshedProcess]:
     """Of all searches those that refreshed a process, with its fate.
 
-    A repeat of a process that no refresh has claimed is kept: a KMC step from a neighbouring state had brought it as a reverse.
+    A repeat of a process that no refresh of its epoch has claimed is kept: a KMC step from a neighbouring state had brought it as
+    a reverse.
     """
-    claimed: set[tuple[int, int | None]] = set()
+    claimed: set[tuple[int, int, int | None]] = set()
     found = []
     for record in searches:
         if record.stale is None:
             continue
-        place = (record.state, record.process)
+        place = (record.epoch, record.state, record.process)
         fate = _FATES.get(
             Registered(record.outcome), Fate.MERGED if place in claimed else Fate.KEPT
         )

@@ -8,6 +8,7 @@ what the run did in time, `network` its states and the steps between them, `proc
 """
 
 from mlip_kmc.report.figures.figure import Figure
+from mlip_kmc.report.figures.moves import moves
 from mlip_kmc.report.figures.network import network
 from mlip_kmc.report.figures.processes import barriers
 from mlip_kmc.report.figures.searches import confidence, outcomes
@@ -20,6 +21,7 @@ __all__ = [
     "displacement",
     "displacement_key",
     "energy",
+    "moves",
     "network",
     "outcomes",
 ]

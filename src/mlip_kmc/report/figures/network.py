@@ -61,7 +61,7 @@ def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure
     """The figure, with the states' energies below the arcs."""
     if not numbers.edges:
         return None
-    shown = _Shown.of(numbers, states)
+    shown, steps = _Shown.of(numbers, states), numbers.steps - numbers.relabelled
     left_out = (
         f"Drawn are the {len(shown.nodes)} most visited of {len(numbers.visited)} states and the {len(shown.edges)} of "
         f"{len(numbers.edges)} pairs between them; the data has all."
@@ -70,11 +70,11 @@ def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure
     return Figure(
         key="network",
         title="Which states led where",
-        drawings=drawings(lambda width: _draw(width, shown, steps=numbers.steps)),
+        drawings=drawings(lambda width: _draw(width, shown, steps=steps)),
         legend=(("s1", "to a state first visited later"), ("s2", "back")),
         caption=(
             (
-                f"n = {words.steps(numbers.steps)} between {words.count(len(numbers.visited), 'state')}. Discs: states in the "
+                f"n = {words.steps(steps)} between {words.count(len(numbers.visited), 'state')}. Discs: states in the "
                 "order of their first visit, larger for more visits. Arcs: steps, wider for more, with their number and the "
                 "lowest barrier taken where there is room. Below: energy of each state above state 0."
             ),

@@ -25,6 +25,11 @@ _BASINS = (
     "that stay inside; the lines are those of single states with all their processes."
 )
 
+_EPOCH = (
+    "Searches of the present epoch ({epoch}) alone: another potential starts every confidence from zero, and the searches that "
+    "refresh a process count as no repeats."
+)
+
 
 def outcomes(numbers: RunNumbersSummary) -> Figure | None:
     """What each state's searches came to, as bars."""
@@ -105,6 +110,7 @@ def confidence(
     target: float | None,
     scheme: str,
     superbasins: bool,
+    epoch: int = 0,
 ) -> Figure | None:
     """Confidence against searches, a line for each state, on a scale of nines."""
     if not numbers.curves:
@@ -130,6 +136,7 @@ def confidence(
                 "vertical scale is a factor of ten in 1 − confidence. It falls where a search finds a new process."
             ),
             *((_BASINS,) if superbasins else ()),
+            *((_EPOCH.format(epoch=epoch),) if epoch else ()),
         ),
         link=table_link(
             "confidence.csv",

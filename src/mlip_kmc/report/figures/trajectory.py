@@ -16,6 +16,11 @@ _LEAST_ENERGY_RANGE_EV = 0.1
 _FEW = 60
 _MOST_SPECIES = 4
 _BASIN = "A step out of a superbasin is drawn as one: inside it the run has no definite state."
+_RELABELLED = "A step is relabelled where the run's state became the same as another under a new potential: it takes no time."
+_EPOCHS = (
+    "All energies are those of the present potential, also where steps were made with another; a dotted line is the "
+    "beginning of an epoch."
+)
 _FAR = "Lag times beyond a tenth of the run rest on few independent stretches."
 
 
@@ -30,6 +35,7 @@ def energy(events: Sequence[Event], states: Sequence[StateRecord]) -> Figure | N
     basins = [
         point for point, event in zip(path[1:], events, strict=True) if event.superbasin is not None
     ]
+    relabelled = sum(event.relabelled for event in events)
     thin = f"Drawn with at most {MOST_POINTS} of {len(path)} points, the extremes of each stretch among them."
     return Figure(
         key="energy",
@@ -38,6 +44,7 @@ def energy(events: Sequence[Event], states: Sequence[StateRecord]) -> Figure | N
         legend=(
             ("s1", "occupied state"),
             *((("s2", "step out of a superbasin"),) if basins else ()),
+            *((("s3", f"relabelled: {relabelled}"),) if relabelled else ()),
         ),
         caption=(
             (
@@ -46,14 +53,21 @@ def energy(events: Sequence[Event], states: Sequence[StateRecord]) -> Figure | N
                 "that differences of round-off do not look like structure."
             ),
             *((_BASIN,) if basins else ()),
+            *((_RELABELLED,) if relabelled else ()),
+            *((_EPOCHS,) if any(event.epoch for event in events) else ()),
             *((thin,) if len(path) > MOST_POINTS else ()),
         ),
         link=table_link(
             "energy.csv",
-            ("step", "time_s", "state", "energy_above_state_0_eV"),
+            ("step", "time_s", "state", "energy_above_state_0_eV", "epoch", "relabelled"),
             (
-                (step, time, 0 if step == 0 else events[step - 1].product, value)
-                for step, (time, value) in enumerate(path)
+                (0, 0.0, 0, 0.0, events[0].epoch, 0),
+                *(
+                    (step, time, event.product, value, event.epoch, int(event.relabelled))
+                    for step, ((time, value), event) in enumerate(
+                        zip(path[1:], events, strict=True), start=1
+                    )
+                ),
             ),
         ),
     )
@@ -81,15 +95,40 @@ def _draw_energy(width: int, *, path: Sequence[Point], events: Sequence[Event]) 
             chart.dot(
                 (time / unit_s, value),
                 css="dot s1",
-                note=f"step {event.step + 1}: state {event.reactant} to "
-                f"{event.product}, barrier {event.barrier:.3f} eV",
+                note=f"step {event.step + 1}{f', epoch {event.epoch}' if event.epoch else ''}: state "
+                f"{event.reactant} to {event.product}, barrier {event.barrier:.3f} eV",
             )
     for time, value in thinned(basins, 200):
         chart.dot((time / unit_s, value), css="dot s2", note="step out of a superbasin")
+    _draw_epochs(chart, path, events, unit_s=unit_s)
     return chart.svg(
         f"Step plot: energy of the occupied state above state 0, from {min(v for _, v in path):.3f} to "
         f"{max(v for _, v in path):.3f} eV, over {words.time(path[-1][0])} of simulated time."
     )
+
+
+def _draw_epochs(
+    chart: Chart, path: Sequence[Point], events: Sequence[Event], *, unit_s: float
+) -> None:
+    """Where the potential changed, and the steps that only relabel the run's state."""
+    before = 0
+    for index, event in enumerate(events):
+        if event.epoch != before:
+            at = path[index][0] / unit_s
+            chart.line([(at, chart.y.low), (at, chart.y.high)], css="line begin")
+            late = at > chart.x.high / 2
+            chart.text(
+                (at, chart.y.high),
+                f"epoch {event.epoch}",
+                anchor="end" if late else "start",
+                dx=-4 if late else 4,
+                dy=10,
+            )
+            before = event.epoch
+        if event.relabelled:
+            time, value = path[index + 1]
+            note = f"step {event.step + 1}, epoch {event.epoch}: state {event.reactant} became state {event.product}"
+            chart.dot((time / unit_s, value), css="dot s3", radius=4, note=note)
 
 
 def displacement_key(walk: Trajectory, *, of: int) -> str:
