@@ -29,6 +29,8 @@ from mlip_kmc.model.labelled import LabelledStructure, read_labelled
 FACTS, EXPLORED, TRAINING, LABELS = "generation.json", "explored.json", "train.xyz", "labels.xyz"
 OUTCOME = "outcome.json"
 """In the campaign's directory, once it has reached its target: the best generation and its evidence."""
+ENDING = "ending.json"
+"""Beside it: how the last process of the campaign came back; it is removed when the next one begins."""
 _FORMAT = 1
 
 

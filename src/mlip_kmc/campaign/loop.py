@@ -17,7 +17,7 @@ from pathlib import Path
 
 import filelock
 
-from mlip_kmc.campaign.generation import EXPLORED, OUTCOME, Generation, sweep, write_facts
+from mlip_kmc.campaign.generation import ENDING, EXPLORED, OUTCOME, Generation, sweep, write_facts
 from mlip_kmc.campaign.history import labels_spent
 from mlip_kmc.campaign.parts import Explorer, Fitter, Labeller
 from mlip_kmc.campaign.potentials import begin, config_of
@@ -107,8 +107,12 @@ class Campaign:
                 ) from error
         with lock:
             sweep(self.directory)
+            with storage_errors(self.directory):
+                (self.directory / ENDING).unlink(missing_ok=True)
             begin(self.directory, run_config=self.run_config, training=self._fitter.training())
-            return self._go()
+            ending = self._go()
+            write_facts(self.directory / ENDING, ending.facts())
+            return ending
 
     def _go(self) -> Ending:
         path = self.directory / FILE
