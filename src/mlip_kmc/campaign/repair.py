@@ -64,7 +64,7 @@ class Repair:
         return given_up(self.directory, why)
 
     def _potential(self, generation: Generation) -> AcePotential:
-        return with_gamma(config_of(generation, run_config=self.run_config))
+        return with_gamma(config_of(generation, config=self.config, run_config=self.run_config))
 
     @property
     def _halts(self) -> Path:

@@ -201,6 +201,8 @@ class CampaignConfig(Section):
     """When a generation is accepted."""
     budget: BudgetSection = BudgetSection()
     """When it ends without convergence."""
+    halts_at_once: Count = 8
+    """So many searches are halted before exploring stops for a repair; a KMC step is never made past one."""
     approve: bool = False
     """Pause before labels are made (exit code 75); the same command with --approve goes on."""
     release: Path | None = None
