@@ -52,15 +52,21 @@ def fit_in(scratch: Path, request: Request, structures: Sequence[LabelledStructu
     old = LinearBasis.read(request.yaml)
     same_functions = request.basis == request.yaml
     remarks: list[str] = []
-    prior = None
+    prior, anchored = None, None
     if request.kind is FitKind.CORRECTION:
+        anchored = old
         prior = basis.coefficients if same_functions else carried_over(old, basis)
         if prior is None:
             remarks.append(
                 "the larger basis does not hold the present one's functions: only anchors carry the old potential"
             )
     fitted = fit_linear(
-        basis, structures, section=request.section, baseline=request.under(), prior=prior
+        basis,
+        structures,
+        section=request.section,
+        baseline=request.under(),
+        prior=prior,
+        old=anchored,
     )
     yaml = scratch / f"{request.name}.yaml"
     write_basis(basis.with_coefficients(fitted.coefficients), yaml)

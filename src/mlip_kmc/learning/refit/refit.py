@@ -63,6 +63,37 @@ def refit(
         ProgramError: the process failed, or took too long. StructureError: a label's number is not finite. StorageError.
     """
     begin = time.monotonic()
+    request, structures = requested(
+        present,
+        training=training,
+        labels=labels,
+        section=section,
+        name=name,
+        basis=basis,
+        anchors_from=anchors_from,
+    )
+    _carry_out(request, structures, directory)
+    report = read_fit(directory, name, present=present)
+    if report is None:  # placed a moment ago
+        raise ProgramError(f"the files of {directory / name} are gone; refit again")
+    return FitReport(report.potential, report.facts, seconds=time.monotonic() - begin)
+
+
+def requested(
+    present: AcePotential,
+    *,
+    training: Sequence[LabelledStructure],
+    labels: Sequence[LabelledStructure],
+    section: RefitSection,
+    name: str,
+    basis: Path | None,
+    anchors_from: Sequence[Atoms],
+) -> tuple[Request, tuple[LabelledStructure, ...]]:
+    """What the process is asked for, and the structures in their order, anchors among them; see `refit`.
+
+    Raises:
+        PotentialError: nothing can be fitted.
+    """
     if present.basis is None or present.active_set is None:
         raise PotentialError(
             f"{present.yace} has no B-basis .yaml and active set .asi, which a refit begins from; name both"
@@ -90,11 +121,7 @@ def refit(
         section=section,
         baseline=pairs,
     )
-    _carry_out(request, in_order(structures), directory)
-    report = read_fit(directory, name, present=present)
-    if report is None:  # placed a moment ago
-        raise ProgramError(f"the files of {directory / name} are gone; refit again")
-    return FitReport(report.potential, report.facts, seconds=time.monotonic() - begin)
+    return request, in_order(structures)
 
 
 def _carry_out(
