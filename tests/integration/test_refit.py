@@ -366,3 +366,54 @@ def test_what_is_placed_last_says_that_all_is_there(whole, poor, tmp_path):
     last.write_text("{}")
     with pytest.raises(PotentialError, match="is damaged"):
         read_fit(tmp_path, "gen-001", present=poor)
+
+
+def test_pacemaker_fits_what_is_not_linear(tmp_path):
+    """The real program, on a basis of two functions with a square root: it finds coefficients that made the labels."""
+    frames = [one.atoms for one in poor_training()[:3]]
+    basis = configuration(
+        ("Cu",),
+        {"ALL": {"nradmax_by_orders": [2], "lmax_by_orders": [0]}},
+        fs_parameters=[1, 0.8],
+        npot="FinnisSinclairShiftedScaled",
+    )
+    truth = written(tmp_path, "truth", basis, frames, coefficients=[-2.0, 0.7])
+    present = written(tmp_path, "present", basis, frames, coefficients=[-1.9, 0.6])
+    calculator = whole_calculator(truth)
+    made = []
+    for number, atoms in enumerate(frames):
+        energy_eV, forces = evaluated(atoms, calculator)
+        made.append(
+            LabelledStructure.whole(
+                f"frame-{number}",
+                atoms,
+                energy_eV=energy_eV,
+                forces_eV_per_A=forces,
+                role=Role.TRAINING if number else Role.LABEL,
+            )
+        )
+    done = refit(
+        present,
+        training=made[1:],
+        labels=made[:1],
+        section=RefitSection(backend="pacemaker", pacemaker_iterations=12),
+        directory=tmp_path,
+        name="gen-001",
+    )
+    from pyace import ACEBBasisSet
+
+    found = np.array(ACEBBasisSet(str(done.potential.basis)).basis_coeffs)
+    print(found, done.lines)
+    assert found == pytest.approx([-2.0, 0.7], abs=0.01)  # from -1.9 and 0.6, by finite differences
+    assert done.facts.backend == "pacemaker"
+    before, after = errors_on(present, made), errors_on(done.potential, made)
+    assert after.force_rmse_eV_per_A < 0.05 * before.force_rmse_eV_per_A
+    assert after.energy_rmse_eV_per_atom < 0.05 * before.energy_rmse_eV_per_atom
+
+
+def test_energies_that_pacemaker_would_shift_are_refused(tmp_path, poor):
+    one = replace(poor_training()[0], energy_eV=-3000.0 * len(poor_training()[0].atoms))
+    with pytest.raises(
+        PotentialError, match=r"would shift what is outside -20 to 250; set oracle\.zero_eV"
+    ):
+        fitted_here(poor, tmp_path, training=[one], section=RefitSection(backend="pacemaker"))

@@ -53,7 +53,7 @@ def physical_checks(
         cutoff_check(cutoffs_of(candidate), calculator=calculator),
         _baseline(candidate, calculator),
         _files(candidate, moved),
-        *_repulsion(candidate, present, atoms),
+        _repulsion(candidate, present, atoms),
     ]
     if programs:
         checks += _programs(candidate, moved, calculator)
@@ -101,22 +101,25 @@ def _files(candidate: AcePotential, atoms: Atoms) -> Check:
     return measured("files", energy, limit=SAME_EV_PER_ATOM, unit="eV an atom", about=about)
 
 
-def _repulsion(candidate: AcePotential, present: AcePotential, atoms: Atoms) -> Iterator[Check]:
+def _repulsion(candidate: AcePotential, present: AcePotential, atoms: Atoms) -> Check:
     """Where a hole begins may not be farther out than it was, unless atoms so near are refused, or in no training set."""
+    about = "distance down to which the energy rises as two neighbours are pushed together"
     calculators = [whole_calculator(potential) for potential in (candidate, present)]
     training = candidate.record.training if candidate.record else None
     smallest = training.smallest_distance_A if training else {}
+    found = []
     for name, pair in nearest_pairs(atoms, limit_A=candidate.cutoff_A).items():
         after, before = (repulsive_down_to(atoms, pair, one) for one in calculators)
-        allowed = max(before, candidate.minimum_distance_A.get(name, 0.0), smallest.get(name, 0.0))
-        yield measured(
-            "repulsion",
-            after,
-            limit=round(allowed + HOLES_A, 6),
-            unit="A",
-            about=f"distance down to which the energy rises as two neighbours {name} are pushed together",
-            detail=f"{before:g} A before",
+        allowed = HOLES_A + max(
+            before, candidate.minimum_distance_A.get(name, 0.0), smallest.get(name, 0.0)
         )
+        found.append((after - allowed, after, allowed, f"{name}, {before:.3g} A before"))
+    if not found:
+        return not_tested("repulsion", about=about, why="the structure has no two neighbours")
+    _, after, allowed, detail = max(found)
+    return measured(
+        "repulsion", after, limit=round(allowed, 6), unit="A", about=about, detail=detail
+    )
 
 
 def _programs(candidate: AcePotential, atoms: Atoms, calculator: Any) -> Iterator[Check]:

@@ -153,6 +153,10 @@ class RefitSection(Section):
     """Forces of this size count half."""
     anchors: Count = 60
     """Without a training set: so many structures that the old potential labels."""
+    pacemaker_iterations: Count = 50
+    """So many iterations of pacemaker's optimiser at most."""
+    time_limit_min: Positive = 60.0
+    """A fit that takes longer has failed."""
     larger_bases: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$")], ...] = ()
     """B-basis files, from small to large, that are tried when the present basis cannot be fitted well enough."""
 

@@ -30,7 +30,8 @@ from mlip_kmc.potential.baseline import Pairs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _FILES = (".yaml", ".yace", ".asi", ".record.json", SUFFIX)
 """In the order in which they are placed: the last one says that all are there."""
-_TIME_LIMIT_S = 3600.0
+_AROUND_S = 600.0
+"""Beyond `refit.time_limit_min`: pacemaker's own limit comes first, and active set and files take time, too."""
 
 
 def refit(
@@ -134,7 +135,7 @@ def _carry_out(
         done = Program.of_python().run(
             ["-m", "mlip_kmc.learning.refit.process"],
             cwd=scratch,
-            time_limit_s=_TIME_LIMIT_S,
+            time_limit_s=60.0 * request.section.time_limit_min + _AROUND_S,
             variables=KERNELS,
         )
         _refuse(done, scratch)
