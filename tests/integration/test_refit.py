@@ -414,6 +414,6 @@ def test_pacemaker_fits_what_is_not_linear(tmp_path):
 def test_energies_that_pacemaker_would_shift_are_refused(tmp_path, poor):
     one = replace(poor_training()[0], energy_eV=-3000.0 * len(poor_training()[0].atoms))
     with pytest.raises(
-        PotentialError, match=r"would shift what is outside -20 to 250; set oracle\.zero_eV"
+        PotentialError, match=r"takes none outside -20 to 250 as they are; set oracle\.zero_eV"
     ):
         fitted_here(poor, tmp_path, training=[one], section=RefitSection(backend="pacemaker"))

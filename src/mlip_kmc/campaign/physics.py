@@ -6,9 +6,7 @@
 Numbers and limits are the release's, so that what a campaign accepts does not fail its release for one of them.
 """
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,8 @@ from mlip_kmc.evaluate.calculator import evaluated
 from mlip_kmc.evaluate.gradient import largest_deviation, shaken
 from mlip_kmc.evaluate.repulsion import STEP_A, nearest_pairs, repulsive_down_to
 from mlip_kmc.evaluate.smoothness import cutoffs_of
-from mlip_kmc.ground.errors import MlipKmcError
+from mlip_kmc.ground.errors import MlipKmcError, PotentialError
+from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.learning.errors import baseline_under, whole_calculator
 from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.release.agreement import gamma_check
@@ -123,21 +122,24 @@ def _repulsion(candidate: AcePotential, present: AcePotential, atoms: Atoms) -> 
 
 
 def _programs(candidate: AcePotential, atoms: Atoms, calculator: Any) -> Iterator[Check]:
-    about = "energy and forces by eOn and LAMMPS against python-ace"
+    about = "energy, forces and gamma by eOn and LAMMPS against python-ace"
     if not (atoms.pbc.all() and atoms.cell.rank == 3):
         yield not_tested("paths", about=about, why="the structure is not periodic")
         return
     energy_eV, forces = evaluated(atoms, calculator)
-    found = evaluate(atoms, unguarded(candidate))
-    apart = max(
-        abs(found.energy_eV - energy_eV), float(np.abs(found.forces_eV_per_A - forces).max())
-    )
+    try:
+        found = evaluate(atoms, unguarded(candidate))
+        with temporary("accept") as folder:
+            gamma = gamma_check(candidate, atoms, folder=folder)[0]
+    except PotentialError as error:  # what LAMMPS cannot evaluate is no potential for a run
+        yield Check(name="paths", about=about, verdict=Verdict.FAILED, detail=str(error)[:400])
+        return
+    differences = [found.energy_eV - energy_eV, *(found.forces_eV_per_A - forces).ravel()]
     yield measured(
         "paths",
-        float("nan") if np.isnan(found.forces_eV_per_A).any() else apart,
+        float(np.max(np.abs(differences))),  # numpy's maximum with a NaN is NaN
         limit=LIMITS["paths"],
         unit="eV, eV/A",
         about=about,
     )
-    with tempfile.TemporaryDirectory(prefix="mlip-kmc-accept-") as folder:
-        yield gamma_check(candidate, atoms, folder=Path(folder))[0]
+    yield gamma

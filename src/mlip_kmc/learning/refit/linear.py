@@ -165,7 +165,7 @@ def _atoms(
     structure: LabelledStructure, rows: Rows, old: LinearBasis, section: RefitSection
 ) -> Block:
     """Of the mean energy of those atoms of an anchor that count: forces alone say nothing of a constant."""
-    chosen = np.asarray(structure.force_weights) >= 1.0
+    chosen = np.asarray(structure.force_weights) == 1.0
     weight = section.energy_weight / max(1, int(chosen.sum()))
     before = old.atom_rows_of(structure.atoms)[chosen] @ old.coefficients
     return (

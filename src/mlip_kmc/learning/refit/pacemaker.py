@@ -28,8 +28,10 @@ from mlip_kmc.potential.baseline import Baseline
 
 _SET, _OUTPUT = "set.pckl.gzip", "output_potential.yaml"
 _RANGE_EV_PER_ATOM = (-20.0, 250.0)
-"""pacemaker takes energies outside for those of another zero, and shifts all of them."""
+"""pacemaker takes energies outside for those of another zero, and replaces all of them by shifted ones."""
 _L2 = 1e-12
+_NEXT_TO_NOTHING = 1e-30
+"""pacemaker divides by the sum of the weights, which must not be 0."""
 
 
 def fit_pacemaker(
@@ -55,16 +57,16 @@ def fit_pacemaker(
         python-ace's basis, and how much each structure counts for its energy.
 
     Raises:
-        PotentialError: pacemaker would shift the energies. ProgramError: it failed, or took too long.
+        PotentialError: no force counts, or pacemaker would shift the energies. ProgramError: it failed, or took too long.
     """
     heights = heights_above_hull(structures)
     weights = [
         weights_of(one, height, section) for one, height in zip(structures, heights, strict=True)
     ]
     folder = make_directory(scratch / "pacemaker")
-    _write_set(folder / _SET, structures, weights, baseline=baseline, present=present)
+    share = _write_set(folder / _SET, structures, weights, baseline=baseline, present=present)
     write_whole(folder / "present.yaml", basis.read_bytes())
-    write_whole(folder / "input.yaml", yaml_format.safe_dump(_input(section)).encode())
+    write_whole(folder / "input.yaml", yaml_format.safe_dump(_input(section, share)).encode())
     limit_s = 60.0 * section.time_limit_min
     done = Program.find("pacemaker").run(
         ["input.yaml", "--no-predict", "-o", _OUTPUT],
@@ -84,14 +86,14 @@ def fit_pacemaker(
     return _result(folder / _OUTPUT), tuple(weight.share for weight in weights)
 
 
-def _input(section: RefitSection) -> dict[str, Any]:
+def _input(section: RefitSection, share_of_forces: float) -> dict[str, Any]:
     return {
         "seed": 1,
         "data": {"filename": _SET},
         "potential": "present.yaml",
         "fit": {
             "loss": {
-                "kappa": 0.5,
+                "kappa": share_of_forces,
                 "L1_coeffs": 0.0,
                 "L2_coeffs": _L2,
                 "w0_rad": 0.0,
@@ -113,8 +115,12 @@ def _write_set(
     *,
     baseline: Baseline | None,
     present: AcePotential,
-) -> None:
-    """pacemaker's table: labels without the baseline, and squared weights of our own."""
+) -> float:
+    """pacemaker's table: labels without the baseline, and squared weights of our own.
+
+    It divides weights of energies by their sum, and those of forces by theirs; the answer is the share of forces in both
+    together, `kappa`, with which its loss is ours up to a factor.
+    """
     import pandas as pd  # type: ignore[import-untyped]
 
     calculator, table = whole_calculator(present), []
@@ -127,7 +133,7 @@ def _write_set(
                 "ase_atoms": one.atoms,
                 "energy_corrected": float(energy_eV or 0.0) - base_eV,
                 "forces": one.forces_eV_per_A - base_forces,
-                "w_energy": weight.energy**2 if counts else 0.0,
+                "w_energy": weight.energy**2 if counts else _NEXT_TO_NOTHING,
                 "w_forces": np.square(weight.forces),
             }
         )
@@ -136,9 +142,14 @@ def _write_set(
     if not (min(per_atom) >= least and max(per_atom) <= most):
         raise PotentialError(
             f"energies from {min(per_atom):g} to {max(per_atom):g} eV an atom do not count from free atoms: pacemaker "
-            f"would shift what is outside {least:g} to {most:g}; set oracle.zero_eV to the energies of free atoms"
+            f"takes none outside {least:g} to {most:g} as they are; set oracle.zero_eV to the energies of free atoms"
         )
+    energies = sum(row["w_energy"] for row in table)
+    forces = sum(float(row["w_forces"].sum()) for row in table)
+    if not forces > 0.0:
+        raise PotentialError("no force counts in the fit: all weights are 0")
     pd.DataFrame(table).to_pickle(path, compression="gzip", protocol=4)
+    return float(forces / (forces + energies))
 
 
 def _result(path: Path) -> Any:

@@ -4,7 +4,6 @@ report = refit(present, training=training, labels=labels, section=section, direc
 """
 
 import re
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from mlip_kmc.ground import errors
 from mlip_kmc.ground.errors import MlipKmcError, PotentialError, ProgramError
 from mlip_kmc.ground.files import make_directory, write_durably
 from mlip_kmc.ground.programs import Finished, Program, ProgramEnd
+from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.learning.errors import baseline_under
 from mlip_kmc.learning.refit.anchors import anchors_of
 from mlip_kmc.learning.refit.larger import check_larger
@@ -129,8 +129,7 @@ def _carry_out(
     request: Request, structures: tuple[LabelledStructure, ...], directory: Path
 ) -> None:
     """Fit in a scratch directory, and place the files."""
-    with tempfile.TemporaryDirectory(prefix="mlip-kmc-refit-") as folder:
-        scratch = Path(folder)
+    with temporary("refit") as scratch:
         write_request(scratch, request, structures)
         done = Program.of_python().run(
             ["-m", "mlip_kmc.learning.refit.process"],
