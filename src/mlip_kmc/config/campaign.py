@@ -132,24 +132,31 @@ class RefitSection(Section):
     backend: Literal["linear", "pacemaker"] = "linear"
     """Linear ACE by ridge regression (seconds), or pacemaker, for non-linear embeddings."""
     ridge: Annotated[tuple[Positive, ...], Field(min_length=1)] = (
+        1e-12,
+        1e-11,
+        1e-10,
+        1e-9,
         1e-8,
         1e-7,
         1e-6,
         1e-5,
         1e-4,
-        1e-3,
     )
-    """Strengths of the regularisation, of which validation chooses."""
+    """Strengths of the regularisation, of which validation chooses; they have no unit (docs/refit.md)."""
     energy_weight: Positive = 30.0
     """Weight of an energy an atom (1 eV) against a force component (1 eV/A)."""
     label_weight: Positive = 3.0
-    """Weight of a campaign's labels against structures of the training set."""
+    """A campaign's label counts like so many structures of the training set."""
     energy_scale_eV: Positive = 1.0
     """Energies an atom so far above the lowest count half."""
     force_scale_eV_per_A: Positive = 3.0
     """Forces of this size count half."""
     anchors: Count = 60
     """Without a training set: so many structures that the old potential labels."""
+    pacemaker_iterations: Count = 50
+    """So many iterations of pacemaker's optimiser at most."""
+    time_limit_min: Positive = 60.0
+    """A fit that takes longer has failed."""
     larger_bases: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$")], ...] = ()
     """B-basis files, from small to large, that are tried when the present basis cannot be fitted well enough."""
 
