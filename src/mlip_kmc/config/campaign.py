@@ -166,6 +166,10 @@ class AcceptSection(Section):
 
     worse_at_most: NonNegative = 0.10
     """Errors on the test set may grow by this share of those of generation 0."""
+    good_energy_rmse_eV_per_atom: NonNegative = 0.001
+    """An error of energies up to here is good enough, however small generation 0's was."""
+    good_force_rmse_eV_per_A: NonNegative = 0.02
+    """An error of force components up to here is good enough, however small generation 0's was."""
     energy_rmse_eV_per_atom: Positive | None = None
     """Largest error of energies on the test set, whatever generation 0's was."""
     force_rmse_eV_per_A: Positive | None = None
