@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlip_kmc.campaign.generation import LABELS, Generation, generations_of
+from mlip_kmc.campaign.generation import LABELS, Generation, generations_of, read_facts
 from mlip_kmc.learning.frame_selection import read_selection
 
 
@@ -69,7 +69,7 @@ def stalled(directory: Path, *, at_most: int) -> bool:
 def _summary(generation: Generation) -> GenerationSummary:
     facts, explored = generation.facts(), generation.explored() or {}
     reports = _selections(generation)
-    errors: dict[str, Any] = facts.get("test_errors") or {}
+    errors = _errors(generation, facts)
     gammas = [
         frame["gamma_before"]
         for report in reports
@@ -89,6 +89,15 @@ def _summary(generation: Generation) -> GenerationSummary:
         energy_rmse_eV_per_atom=errors.get("energy_rmse_eV_per_atom"),
         force_rmse_eV_per_A=errors.get("force_rmse_eV_per_A"),
     )
+
+
+def _errors(generation: Generation, facts: dict[str, Any]) -> dict[str, Any]:
+    """On the test set; those of generation 0 are known from the verdict on its first refit."""
+    found: dict[str, Any] = facts.get("test_errors") or {}
+    verdict = generation.candidate(0) / "verdict.json"
+    if not found and verdict.is_file():
+        found = read_facts(verdict).get("test_errors_before") or {}
+    return found
 
 
 def _selections(generation: Generation) -> list[dict[str, Any]]:

@@ -109,11 +109,17 @@ class Ending:
         exit_code: 0 done, 75 the same command continues, 100 it does not converge: see `line`.
         line: what to tell.
         result: the last exploration's, where there was one.
+        why: of one that does not converge, the reason alone.
     """
 
     exit_code: int
     line: str
     result: EonResult | None = None
+    why: str = ""
+
+    def facts(self) -> dict[str, object]:
+        """What a report tells of it; JSON values."""
+        return {"exit_code": self.exit_code, "line": self.line, "why": self.why}
 
 
 def given_up(directory: Path, why: str) -> Ending:
@@ -122,4 +128,5 @@ def given_up(directory: Path, why: str) -> Ending:
         EXIT_HALTED,
         f"the campaign in {directory} does not converge: {why}; mlip-kmc report {directory} shows what was tried, and the same "
         "command goes on with a larger budget",
+        why=why,
     )

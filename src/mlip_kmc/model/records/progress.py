@@ -21,6 +21,7 @@ class RunNumbers:
         pending: searches that are not registered, in order.
         apart: atoms that have left the rest in the present state: see `atoms_apart`. apart_at_start: in state 0.
         halt: what halted the run, in words; empty where nothing did. halt_kind: of that, one of `HaltKind`.
+        to_repair: halted searches that labels can help, since the potential is what it is (`gamma.on_halt: repair`).
     """
 
     steps: int = 0
@@ -39,6 +40,7 @@ class RunNumbers:
     apart_at_start: int = 0
     halt: str = ""
     halt_kind: str = ""
+    to_repair: int = 0
 
     @property
     def events_a_day(self) -> float | None:
