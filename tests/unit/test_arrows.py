@@ -25,7 +25,7 @@ ALLOWED = {
     "report": (f"{LOWER} potential store", ""),
     "check": (f"{SCIENCE} search store learning akmc", ""),
     "release": (f"__init__ {SCIENCE} store report", ""),
-    "campaign": (f"{SCIENCE} store learning akmc release", ""),
+    "campaign": (f"{SCIENCE} store learning akmc report release", ""),
     "cli": (f"__init__ {SCIENCE} store workers learning akmc report check release campaign", ""),
     "__init__": ("akmc config model potential", ""),
     "__main__": ("cli", ""),

@@ -1,4 +1,4 @@
-"""`mlip-kmc report`: a run as one HTML page, or as JSON."""
+"""`mlip-kmc report`: a run, or a campaign, as one HTML page, or as JSON."""
 
 from importlib import metadata
 from pathlib import Path
@@ -22,17 +22,40 @@ _PACKAGES = ("ase", "numpy", "scipy")
     help="Print the numbers as one JSON object; no page is written.",
 )
 def report(run_dir: Path, output: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    """Report the results of the run in RUN, also while it goes on.
+    """Report the results of the run or campaign in RUN, also while it goes on.
 
     The page holds everything itself: it asks for no network and no second file.
 
     \b
     Example:  mlip-kmc report my-run --output my-run.html
     """  # noqa: D301
+    from mlip_kmc.campaign.report import is_campaign
+
+    page, numbers = (_campaign if is_campaign(run_dir) else _run)(run_dir, as_json=as_json)
+    if as_json:
+        click.echo(numbers)
+        return
+    from mlip_kmc.ground.files import make_directory, write_durably
+
+    target = output or run_dir / "results" / "report.html"
+    make_directory(target.parent)
+    write_durably(target, page.encode())
+    click.echo(f"report: {target}")
+
+
+def _campaign(directory: Path, *, as_json: bool) -> tuple[str, str]:
+    """Page or JSON of a campaign; the other is empty."""
+    from mlip_kmc.campaign.report import read_campaign, render
+
+    found = read_campaign(directory)
+    return ("", found.as_json()) if as_json else (render(found), "")
+
+
+def _run(run_dir: Path, *, as_json: bool) -> tuple[str, str]:
+    """Page or JSON of a run; the other is empty."""
     import sys
 
     from mlip_kmc import __version__
-    from mlip_kmc.ground.files import make_directory, write_durably
     from mlip_kmc.report import collect, render
     from mlip_kmc.store.view import RunView
 
@@ -43,11 +66,4 @@ def report(run_dir: Path, output: Path | None, as_json: bool) -> None:  # noqa: 
     }
     with RunView.read(run_dir) as view:
         found = collect(view, etc=Path(sys.prefix) / "etc", software=versions)
-        if as_json:
-            click.echo(found.as_json())
-            return
-        page = render(found)
-    target = output or run_dir / "results" / "report.html"
-    make_directory(target.parent)
-    write_durably(target, page.encode())
-    click.echo(f"report: {target}")
+        return ("", found.as_json()) if as_json else (render(found), "")

@@ -4,11 +4,18 @@ from dataclasses import dataclass
 
 from mlip_kmc.model.records import RefreshedState
 from mlip_kmc.report import words
-from mlip_kmc.report.refreshes import FATE_WORDS, BarrierMove, EpochNumbers, by_size, moved, waiting
+from mlip_kmc.report.refreshes import (
+    FATE_WORDS,
+    BarrierMove,
+    EpochNumbers,
+    by_size,
+    moved,
+    short,
+    waiting,
+)
 from mlip_kmc.report.summary import Report
 
 MOST_ROWS = 60
-_TAIL = 6
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,3 @@ def _row(move: BarrierMove, ranks: dict[tuple[int, int], int]) -> MoveRow:
         now=short(move.process) if rank is None else f"#{rank}",
         fate=FATE_WORDS[move.fate],
     )
-
-
-def short(process: int | None) -> str:
-    """A process number of 63 bits by its last digits."""
-    if process is None:
-        return "–"
-    text = str(process)
-    return text if len(text) <= _TAIL else f"…{text[-_TAIL:]}"

@@ -21,6 +21,7 @@ from mlip_kmc.model.records import (
     refreshed_processes,
 )
 
+_TAIL = 6
 FATE_WORDS = {
     Fate.KEPT: "kept",
     Fate.MERGED: "merged with another",
@@ -265,6 +266,14 @@ def _epochs(
 def by_size(move: BarrierMove) -> tuple[bool, float]:
     """A key that sorts: what is gone first, then the largest differences."""
     return move.moved_eV is not None, -abs(move.moved_eV or 0.0)
+
+
+def short(process: int | None) -> str:
+    """A process number of 63 bits by its last digits."""
+    if process is None:
+        return "–"
+    text = str(process)
+    return text if len(text) <= _TAIL else f"…{text[-_TAIL:]}"
 
 
 def waiting(found: Refreshes) -> str:

@@ -20,8 +20,8 @@ from mlip_kmc.campaign.generation import (
 )
 from mlip_kmc.campaign.history import GenerationSummary, history_of
 from mlip_kmc.campaign.report.labels import Chosen, LabelRow, OtherFrame, chosen_by
-from mlip_kmc.campaign.state import FILE, CampaignState
-from mlip_kmc.ground.errors import EXIT_DONE, EXIT_HALTED, RunStateError
+from mlip_kmc.campaign.state import FILE, CampaignState, Step
+from mlip_kmc.ground.errors import EXIT_HALTED, RunStateError
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.frames import potential_digest, read_kept_frames
 from mlip_kmc.report.refreshes import Refreshes
@@ -140,18 +140,18 @@ class CampaignReport:
     @property
     def converged(self) -> bool:
         """The target is reached."""
-        return self.outcome is not None and (
-            self.ended is None or self.ended.exit_code == EXIT_DONE
-        )
+        return self.outcome is not None and self.state.step is Step.FINALIZE
 
     @property
     def headline(self) -> str:
         """How it stands, in one sentence."""
         labels = counted(sum(one.labels for one in self.generations), "label")
         if self.converged and self.outcome is not None:
-            reached = (self.outcome.get("explored") or {}).get("reason", "")
+            steps = counted(
+                int((self.outcome.get("explored") or {}).get("kmc_steps") or 0), "KMC step"
+            )
             refits = counted(max(len(self.generations) - 1, 0), "refit")
-            return f"Converged: {self.outcome['best']} reached the target ({reached}), after {refits} and {labels}."
+            return f"Converged: {self.outcome['best']} reached the target, {steps}, after {refits} and {labels}."
         if self.ended is not None and self.ended.exit_code == EXIT_HALTED:
             return f"Does not converge: {self.ended.why or self.ended.line}."
         where = (
