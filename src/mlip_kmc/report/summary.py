@@ -21,7 +21,7 @@ from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential.whereabouts import noted_blindness
 from mlip_kmc.report.diffusion import SpeciesDiffusion, Trajectory, diffusion, follow
 from mlip_kmc.report.numbers import RunNumbersSummary, summarise
-from mlip_kmc.report.refreshes import Refreshes, summarise_refreshes
+from mlip_kmc.report.refreshes import Refreshes, refreshes_of
 from mlip_kmc.store.view import RunView
 
 FORMAT = 2
@@ -147,13 +147,6 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
         inputs=_texts(view.epoch.inputs),
         prefactors=_prefactors(view),
         refreshes=refreshes_of(view),
-    )
-
-
-def refreshes_of(view: RunView) -> Refreshes:
-    """What changes of the potential did to a run."""
-    return summarise_refreshes(
-        view.epochs, view.searches, events=view.events, refreshes=view.refreshes
     )
 
 

@@ -15,6 +15,7 @@ MOST_POINTS = 1200
 _LEAST_ENERGY_RANGE_EV = 0.1
 _FEW = 60
 _MOST_SPECIES = 4
+_NAME_PX = 66
 _BASIN = "A step out of a superbasin is drawn as one: inside it the run has no definite state."
 _RELABELLED = "A step is relabelled where the run's state became the same as another under a new potential: it takes no time."
 _EPOCHS = (
@@ -111,20 +112,18 @@ def _draw_epochs(
     chart: Chart, path: Sequence[Point], events: Sequence[Event], *, unit_s: float
 ) -> None:
     """Where the potential changed, and the steps that only relabel the run's state."""
-    before = 0
+    before, free_px = 0, 0.0
     for index, event in enumerate(events):
         if event.epoch != before:
             at = path[index][0] / unit_s
             chart.line([(at, chart.y.low), (at, chart.y.high)], css="line begin")
-            late = at > chart.x.high / 2
-            chart.text(
-                (at, chart.y.high),
-                f"epoch {event.epoch}",
-                anchor="end" if late else "start",
-                dx=-4 if late else 4,
-                dy=10,
-            )
-            before = event.epoch
+            before, place_px = event.epoch, chart.at((at, 0.0))[0]
+            late = place_px > chart.width - _NAME_PX
+            if place_px - (_NAME_PX if late else 0) >= free_px:
+                anchor, dx = ("end", -4) if late else ("start", 4)
+                name = f"epoch {event.epoch}"
+                chart.text((at, chart.y.high), name, anchor=anchor, dx=dx, dy=10)
+                free_px = place_px + (0 if late else _NAME_PX)
         if event.relabelled:
             time, value = path[index + 1]
             note = f"step {event.step + 1}, epoch {event.epoch}: state {event.reactant} became state {event.product}"
