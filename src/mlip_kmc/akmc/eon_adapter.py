@@ -614,13 +614,11 @@ def _bias(helper: Any, epicentre: Any) -> float:
     centres = [int(atom) for atom in np.atleast_1d(epicentre)]
     displaced = {*centres, *(near for atom in centres for near in helper.neighbors_list[atom])}
     vectors = atoms.neighbor_list_vectors(helper.reactant, helper.radius, brute)
-    pulls = [
-        sum(
-            (-np.asarray(way) / (np.linalg.norm(way) + 1e-6) ** 3 for way in vectors[atom]),
-            np.zeros(3),
-        )
-        for atom in displaced
-    ]
+    pulls = []
+    for atom in displaced:
+        ways = np.asarray(vectors[atom], dtype=np.float64).reshape(-1, 3)
+        sizes = np.linalg.norm(ways, axis=1) + 1e-6
+        pulls.append(-(ways / sizes[:, None] ** 3).sum(axis=0))
     return float(np.linalg.norm(pulls))
 
 
