@@ -39,6 +39,7 @@ from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.model.structure import moved_con
+from mlip_kmc.model.turning import turned, turned_match
 from mlip_kmc.search.outcome import SearchOutcome
 
 __all__ = ["DisplaceError", "Explorer", "verify"]
@@ -149,6 +150,13 @@ ADAPTED = (
         },
     ),
     Adapted(
+        "free clusters are compared by our own search for a rotation, not by functions of eOn's that take mirror images for the "
+        "same, and need a package that it does not ask for",
+        sources={
+            "eon.atoms:match": "af4784564a043d478ca997e1e2b144a123ba7b5f614a4de8895660ef1acc7cfa",
+        },
+    ),
+    Adapted(
         "optional accelerators that are not installed are not looked for at every call",
         sources={
             "eon.geometry.neighbors:_linkcell_pairs": "f4f523e5232e9a9e0b0eda2ca5f2e86c230c6123ee6c62f30fb1503f0787631c",
@@ -228,6 +236,24 @@ for _name in (
 ):  # optional accelerators that eOn asks for at every call; Python would look on the disk
     if find_spec(_name) is None:
         sys.modules[_name] = None  # type: ignore[assignment]
+
+
+def _same_when_turned(one: Any, other: Any, distance_A: float) -> bool:
+    """In place of eOn's `rot_match`: the same atoms at the same places, but for a rotation."""
+    return turned(np.asarray(one.r), np.asarray(other.r)).farthest_A < distance_A
+
+
+def _like_when_turned(
+    one: Any, other: Any, distance_A: float, _cutoff_A: float
+) -> dict[int, int] | None:
+    """In place of eOn's `get_mappings`: like atoms at the same places, but for a rotation; which one stands where each did."""
+    found = turned_match(
+        np.asarray(one.r), np.asarray(other.r), list(one.names), tolerance_A=distance_A
+    )
+    return None if found is None else dict(enumerate(found.mapping.tolist()))
+
+
+atoms.rot_match, atoms.get_mappings = _same_when_turned, _like_when_turned
 
 
 # -- configuration, log, communicator
@@ -588,13 +614,11 @@ def _bias(helper: Any, epicentre: Any) -> float:
     centres = [int(atom) for atom in np.atleast_1d(epicentre)]
     displaced = {*centres, *(near for atom in centres for near in helper.neighbors_list[atom])}
     vectors = atoms.neighbor_list_vectors(helper.reactant, helper.radius, brute)
-    pulls = [
-        sum(
-            (-np.asarray(way) / (np.linalg.norm(way) + 1e-6) ** 3 for way in vectors[atom]),
-            np.zeros(3),
-        )
-        for atom in displaced
-    ]
+    pulls = []
+    for atom in displaced:
+        ways = np.asarray(vectors[atom], dtype=np.float64).reshape(-1, 3)
+        sizes = np.linalg.norm(ways, axis=1) + 1e-6
+        pulls.append(-(ways / sizes[:, None] ** 3).sum(axis=0))
     return float(np.linalg.norm(pulls))
 
 

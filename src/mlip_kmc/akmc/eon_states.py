@@ -20,7 +20,7 @@ from mlip_kmc.akmc.eon_adapter import (
     verify,
     without_communicator,
 )
-from mlip_kmc.akmc.explorer import OrderedExplorer
+from mlip_kmc.akmc.explorer import OrderedExplorer, attached_in
 from mlip_kmc.akmc.leaving import Leaving, no_way_out
 from mlip_kmc.akmc.ports import Departure
 from mlip_kmc.akmc.queue import SearchStart, search_of
@@ -28,7 +28,6 @@ from mlip_kmc.ground.errors import ConfigError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.records import SearchRecord
-from mlip_kmc.model.structure import atoms_apart, from_con
 from mlip_kmc.search.outcome import SearchOutcome
 
 
@@ -270,7 +269,8 @@ class EonPlace:
             barrier_eV=left.get_process(process)["barrier"],
             energy_eV=left.get_energy(),
             path=self._states.leaving.follow(path, left, process, reached),
-            apart=len(atoms_apart(from_con(Path(reached.reactant_path).read_text("utf-8")))),
+            apart=len(path.mapping)
+            - len(attached_in(Path(reached.reactant_path).read_text("utf-8"))),
             superbasin=self.superbasin,
             hops=hops,
         )

@@ -9,6 +9,7 @@ that was in flight at a stop is made again, the same, and the number of workers 
 
 import json
 import math
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.ground.files import sealed, unsealed, write_durably
 from mlip_kmc.model.kinetics import search_seed
 from mlip_kmc.model.structure import atoms_apart, from_con
+
+
+@lru_cache(maxsize=64)
+def attached_in(con: str) -> tuple[int, ...]:
+    """Indices of the atoms of a structure that have not left the rest."""
+    atoms = from_con(con)
+    return tuple(sorted({*range(len(atoms))} - {*atoms_apart(atoms).tolist()}))
 
 
 class OrderedExplorer(Explorer):
@@ -107,11 +115,6 @@ class OrderedExplorer(Explorer):
         """The structure that searches start from, as `.con` text."""
         return Path(self.state.reactant_path).read_text(encoding="utf-8")
 
-    def _attached(self) -> list[int]:
-        """Indices of the reactant's atoms that have not left the rest."""
-        reactant = from_con(self.reactant_con)
-        return sorted({*range(len(reactant))} - {*atoms_apart(reactant).tolist()})
-
     def start(self, name: str) -> SearchStart:
         """The start of a search by its name, always the same.
 
@@ -139,7 +142,7 @@ class OrderedExplorer(Explorer):
         try:
             with self._neighbours:
                 if not self._safely:
-                    self.displace_safely(self._attached())
+                    self.displace_safely(attached_in(self.reactant_con))
                     self._safely = True
                 displacement, mode, kind = self.generate_displacement()
         except DisplaceError as error:

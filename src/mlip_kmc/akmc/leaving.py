@@ -149,7 +149,7 @@ class Leaving:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[key] = AtomPath.start(
-                path.cell, path.symbols, anchored=path.anchored
+                path.cell, path.symbols, anchored=path.anchored, turns=path.turns
             ).follow(
                 state=self._read(state.reactant_path),
                 reactant=self._read(state.proc_reactant_path(process)),

@@ -61,7 +61,9 @@ class Ledger:
             ledger.recent.append(record)
         events = [Event.from_json(line) for line in store.records("events")]
         for event in events:
-            ledger.path = ledger.path.changed(event.mapping, event.images, event.drift_A)
+            ledger.path = ledger.path.changed(
+                event.mapping, event.images, event.drift_A, event.turn
+            )
             ledger.last_event = event
         ledger.unsound = unsound(events)
         return ledger

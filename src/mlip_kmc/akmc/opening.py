@@ -21,6 +21,7 @@ from mlip_kmc.akmc.setup import Setup, changed
 from mlip_kmc.config import Config, HarmonicPrefactor
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.atom_path import AtomPath
+from mlip_kmc.model.rates import is_free_cluster
 from mlip_kmc.model.records import RunNumbers
 from mlip_kmc.model.structure import atoms_apart, from_con
 from mlip_kmc.store.checkpoints import Checkpoints
@@ -121,6 +122,7 @@ def start_of(setup: Setup) -> AtomPath:
         np.asarray(atoms.cell.array),
         atoms.get_chemical_symbols(),
         anchored=bool(atoms.constraints),
+        turns=is_free_cluster(atoms),
     )
 
 

@@ -227,7 +227,6 @@ class Server:
 
     def _event(self, departure: Departure) -> Event:
         mapping, images = self._ledger.path.changes_to(departure.path)
-        drift_A = departure.path.drift_A
         return Event(
             step=self._ledger.numbers.steps,
             reactant=departure.left,
@@ -240,12 +239,13 @@ class Server:
             energy=departure.energy_eV,
             mapping=mapping,
             images=images,
-            drift_A=(float(drift_A[0]), float(drift_A[1]), float(drift_A[2])),
+            drift_A=departure.path.drift,
             superbasin=departure.superbasin,
             temperature_K=self.config.temperature_K,
             hops=departure.hops,
             epoch=self._ledger.epoch,
             ambiguous=departure.path.ambiguous,
+            turn=tuple(departure.path.turn.ravel().tolist()) if departure.path.turns else (),
         )
 
     # -- commits

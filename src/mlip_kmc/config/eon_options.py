@@ -32,7 +32,12 @@ HESSIAN_STEP_A = 5e-3
 
 
 def config_ini(
-    config: "Config", *, potential_name: str, jobs_ahead: int, distinct_atoms: bool = False
+    config: "Config",
+    *,
+    potential_name: str,
+    jobs_ahead: int,
+    distinct_atoms: bool = False,
+    turns: bool = False,
 ) -> str:
     """The text of eOn's `config.ini` for a run.
 
@@ -40,6 +45,7 @@ def config_ini(
         config: the run's configuration.
         potential_name: eOn's name of the potential, `lammps` for ACE.
         jobs_ahead: eOn's `num_jobs`, which it asks for and our server does not use.
+        turns: states that differ by a rotation are one, as those of a free cluster.
         distinct_atoms: atoms of one element are not interchangeable; states are then compared index by index.
     """
     search = config.search
@@ -61,8 +67,7 @@ def config_ini(
             "confidence_scheme": config.confidence.scheme,
             "thermally_accessible_window": search.thermal_window_kT,
         },
-        "Structure Comparison": {"energy_difference": 0.01, "distance_difference": 0.1}
-        | ({"indistinguishable_atoms": False} if distinct_atoms else {}),
+        "Structure Comparison": _comparison(distinct_atoms=distinct_atoms, turns=turns),
         "Process Search": {"minimize_first": True},
         "Prefactor": {"default_value": config.prefactor.default_per_s},
         "Recycling": {"use_recycling": config.recycling},
@@ -85,6 +90,16 @@ def config_ini(
     for section, entries in config.eon.items():
         options.setdefault(section, {}).update(entries)
     return ini_text(options)
+
+
+def _comparison(*, distinct_atoms: bool, turns: bool) -> dict[str, Any]:
+    """Which states are one."""
+    found: dict[str, Any] = {"energy_difference": 0.01, "distance_difference": 0.1}
+    if distinct_atoms:
+        found["indistinguishable_atoms"] = False
+    if turns:
+        found["check_rotation"] = True
+    return found
 
 
 def hessian_ini(potential_name: str) -> str:

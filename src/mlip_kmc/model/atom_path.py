@@ -9,7 +9,7 @@ Positions in A, cells are (3, 3) with vectors as rows, periodic in all three dir
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.structure.cell import minimum_image, next_image_A
+from mlip_kmc.model.turning import Turned, turned_match
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -26,6 +27,8 @@ MATCH_A = 0.5
 AMBIGUOUS_A = 0.1
 """Where two images of an atom are as near as this to equal in distance, nothing tells which of them it went to."""
 _FAR_A = 0.5
+_TURNED_A = 0.2
+"""As `MATCH_A`, of a free cluster; twice eOn's own."""
 
 
 def match_atoms(
@@ -142,9 +145,19 @@ def without_drift(displacement: Array, *, anchored: bool) -> Array:
     )
 
 
+def _turned(here: Array, there: Array, species: Sequence[str]) -> Turned:
+    found = turned_match(here, there, species, tolerance_A=_TURNED_A)
+    if found is None:
+        raise RunStateError(
+            "a free cluster is not, turned in any way, what it should be; its atoms cannot be followed: report this with the run "
+            "directory"
+        )
+    return found
+
+
 @dataclass(frozen=True)
 class AtomPath:
-    """Where every original atom is: `unwrapped = positions of the state [mapping] + images @ cell + drift`.
+    """Where every original atom is: `unwrapped = (positions of the state [mapping] + images @ cell) @ turn + drift`.
 
     Attributes:
         cell: (3, 3). species: N symbols in original order.
@@ -152,6 +165,8 @@ class AtomPath:
         mapping: (N,) index, in the present state's own order, of each original atom.
         images: (N, 3) whole cell vectors between an original atom and its place in the present state.
         drift_A: (3,) offset of the present state's frame; zero where fixed atoms hold it.
+        turns: of a free cluster, whose states may be turned against each other; its positions are whole, and images zero.
+        turn: (3, 3) rotation of the present state's frame; the identity where nothing turns.
         ambiguous: a process on the way may have moved an atom by another image: see `Hop`.
     """
 
@@ -162,9 +177,13 @@ class AtomPath:
     images: Indices
     drift_A: Array
     ambiguous: bool = False
+    turns: bool = False
+    turn: Array = field(default_factory=lambda: np.eye(3))
 
     @classmethod
-    def start(cls, cell: Array, species: Sequence[str], *, anchored: bool) -> "AtomPath":
+    def start(
+        cls, cell: Array, species: Sequence[str], *, anchored: bool, turns: bool = False
+    ) -> "AtomPath":
         """At state 0, where atoms have their original order."""
         size = len(species)
         return cls(
@@ -174,6 +193,7 @@ class AtomPath:
             mapping=np.arange(size, dtype=np.int64),
             images=np.zeros((size, 3), dtype=np.int64),
             drift_A=np.zeros(3),
+            turns=turns,
         )
 
     def unwrapped(self, state: Array) -> Array:
@@ -182,9 +202,8 @@ class AtomPath:
         Args:
             state: (N, 3) the present state, in its own order.
         """
-        return np.asarray(
-            state[self.mapping] + self.images @ self.cell + self.drift_A, dtype=np.float64
-        )
+        whole = state[self.mapping] + self.images @ self.cell
+        return np.asarray(whole @ self.turn + self.drift_A, dtype=np.float64)
 
     def follow(
         self, *, state: Array, reactant: Array, saddle: Array, product: Array, reached: Array
@@ -199,6 +218,8 @@ class AtomPath:
             product: (N, 3) where it ends, in the same order.
             reached: (N, 3) the state reached, in its own order.
         """
+        if self.turns:
+            return self._follow_turned(state, reactant, product, reached)
         to_process = match_atoms(state, reactant, self.cell, self._in_order_of(self.mapping))
         in_process = to_process[self.mapping]
         to_reached = match_atoms(product, reached, self.cell, self._in_order_of(in_process))
@@ -214,13 +235,26 @@ class AtomPath:
         ambiguous = self.ambiguous or hop.ambiguous
         return replace(self, mapping=mapping, images=images, drift_A=drift, ambiguous=ambiguous)
 
+    def _follow_turned(
+        self, state: Array, reactant: Array, product: Array, reached: Array
+    ) -> "AtomPath":
+        """Of a free cluster: the process may be turned against the state that it starts from, and against the one it ends in."""
+        there = _turned(state, reactant, self._in_order_of(self.mapping))
+        in_process = there.mapping[self.mapping]
+        on = _turned(product, reached, self._in_order_of(in_process))
+        mapping = on.mapping[in_process]
+        turn = on.turn.T @ there.turn.T @ self.turn
+        drift = self.unwrapped(state).mean(axis=0) - (reached[mapping] @ turn).mean(axis=0)
+        return replace(self, mapping=mapping, images=0 * self.images, turn=turn, drift_A=drift)
+
     def then(self, other: "AtomPath") -> "AtomPath":
         """This path, followed by another that starts, at its `AtomPath.start`, in the state where this one ends."""
         return replace(
             self,
             mapping=other.mapping[self.mapping],
             images=self.images + other.images[self.mapping],
-            drift_A=self.drift_A + other.drift_A,
+            drift_A=self.drift_A + other.drift_A @ self.turn,
+            turn=other.turn @ self.turn,
             ambiguous=self.ambiguous or other.ambiguous,
         )
 
@@ -232,8 +266,15 @@ class AtomPath:
             species=tuple(self.symbols),
             mapping=mapping,
             images=-self.images[mapping],
-            drift_A=-self.drift_A,
+            drift_A=-self.drift_A @ self.turn.T,
+            turn=self.turn.T,
         )
+
+    @property
+    def drift(self) -> tuple[float, float, float]:
+        """`drift_A` as numbers, for a record."""
+        x, y, z = self.drift_A.tolist()
+        return x, y, z
 
     @property
     def symbols(self) -> list[str]:
@@ -256,8 +297,9 @@ class AtomPath:
         mapping: Mapping[str, int],
         images: Mapping[str, Sequence[int]],
         drift_A: Sequence[float],
+        turn: Sequence[float] = (),
     ) -> "AtomPath":
-        """The path after an event that was recorded by `changes_to`."""
+        """The path after an event that was recorded by `changes_to`, with its drift and its turn (nine numbers, or none)."""
         new_mapping, new_images = self.mapping.copy(), self.images.copy()
         for atom, index in mapping.items():
             new_mapping[int(atom)] = index
@@ -268,6 +310,7 @@ class AtomPath:
             mapping=new_mapping,
             images=new_images,
             drift_A=np.array(drift_A, dtype=np.float64),
+            turn=np.array(turn, dtype=np.float64).reshape(3, 3) if turn else np.eye(3),
         )
 
     def _in_order_of(self, mapping: Indices) -> list[str]:

@@ -202,7 +202,7 @@ def _positions(
 
     yield path.unwrapped(positions(0))
     for event in events:
-        path = path.changed(event.mapping, event.images, event.drift_A)
+        path = path.changed(event.mapping, event.images, event.drift_A, event.turn)
         yield path.unwrapped(positions(event.product))
 
 

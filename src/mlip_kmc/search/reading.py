@@ -211,10 +211,14 @@ def _next_to(start: Atoms, reactant: Array, saddle: Array, product: Array) -> di
     cell = np.asarray(start.cell.array, dtype=np.float64)
     near = wrap(reactant - start.positions, cell)
     hop = Hop.through(saddle, reactant=reactant, product=product, cell=cell)
+    direct = wrap(product - start.positions, cell)
+    images = np.round(
+        (near + hop.moved - direct) @ np.linalg.inv(cell)
+    )  # nearly always 0, which changes no digit
     moved = {
         Stage.REACTANT: near,
         Stage.SADDLE: wrap(saddle - start.positions, cell),
-        Stage.PRODUCT: near + hop.moved,
+        Stage.PRODUCT: direct + images @ cell,
     }
     return {
         stage: start.positions + without_drift(displacement, anchored=anchored)
