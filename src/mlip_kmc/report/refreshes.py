@@ -1,6 +1,6 @@
 """What changes of the potential did to a run: its epochs, how barriers moved, and what waits for its refresh.
 
-found = summarise_refreshes(epochs, searches, events=events, refreshes=refreshes)
+found = refreshes_of(view)           # view = RunView.read(run, detail="numbers")
 found.moves[0].moved_eV, found.moves[0].fate, found.waiting      # by state, how many processes wait
 found.courses()                                                  # each process' barriers from epoch to epoch
 """
@@ -20,6 +20,7 @@ from mlip_kmc.model.records import (
     SearchRecord,
     refreshed_processes,
 )
+from mlip_kmc.store.view import RunView
 
 _TAIL = 6
 FATE_WORDS = {
@@ -181,6 +182,13 @@ def _move_json(move: BarrierMove) -> dict[str, Any]:
 def _epoch_before(move: BarrierMove) -> int:
     """Where it is not known, the one just before: process tables are emptied at the beginning of each."""
     return move.epoch - 1 if move.epoch_before is None else move.epoch_before
+
+
+def refreshes_of(view: RunView) -> Refreshes:
+    """Of a run; its numbers suffice."""
+    return summarise_refreshes(
+        view.epochs, view.searches, events=view.events, refreshes=view.refreshes
+    )
 
 
 def summarise_refreshes(

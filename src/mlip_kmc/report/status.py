@@ -27,7 +27,7 @@ from mlip_kmc.model.records import (
     unsound_steps,
 )
 from mlip_kmc.potential.whereabouts import noted_blindness
-from mlip_kmc.report.refreshes import Refreshes, summarise_refreshes
+from mlip_kmc.report.refreshes import Refreshes, refreshes_of
 from mlip_kmc.store.view import RunView
 
 _LIVE = "live.json"
@@ -161,8 +161,7 @@ def read_work(run_dir: Path) -> tuple[int, int]:
 def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     numbers, limits = view.numbers, view.raw.get("limits", {})
     steps_wanted, time_wanted_s = limits.get("stop.kmc_steps"), limits.get("stop.simulated_time_s")
-    done = _done(numbers, limits)
-    condition = _condition(live, now_s=now_s, done=done, halt=numbers.halt)
+    condition = _condition(live, now_s=now_s, done=_done(numbers, limits), halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
     recent = view.searches[-_RECENT:]
@@ -212,9 +211,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         left=numbers.left,
         ambiguous_steps=sum(event.ambiguous for event in view.events),
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0),
-        refreshes=summarise_refreshes(
-            view.epochs, view.searches, events=view.events, refreshes=view.refreshes
-        ),
+        refreshes=refreshes_of(view),
         run_bytes=run_bytes,
         free_bytes=free_bytes,
         active_set_blind=noted_blindness(

@@ -24,8 +24,7 @@ from mlip_kmc.campaign.state import FILE, CampaignState, Step
 from mlip_kmc.ground.errors import EXIT_HALTED, RunStateError
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.frames import potential_digest, read_kept_frames
-from mlip_kmc.report.refreshes import Refreshes
-from mlip_kmc.report.summary import refreshes_of
+from mlip_kmc.report.refreshes import Refreshes, refreshes_of
 from mlip_kmc.store.view import RunView
 
 FORMAT = 1
