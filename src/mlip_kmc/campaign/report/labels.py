@@ -1,7 +1,7 @@
 """What each label was for, and what came of it, read off the folders of selections and labels.
 
-rows = labels_of(Generation(Path("my-campaign"), 0))
-rows[0].name, rows[0].stage, rows[0].gamma_then, rows[0].progress, rows[0].message
+for chosen in chosen_by(Generation(Path("my-campaign"), 0)):
+    [(row.name, row.stage, row.gamma_then, row.progress, row.message) for row in chosen.labels]
 """
 
 import json
