@@ -56,7 +56,9 @@ def errors(report: CampaignReport) -> Figure | None:
         key="errors",
         title="What the labels bought: errors on the test set",
         drawings=drawings(
-            lambda width: _draw_log(width, series, y_label="Root mean square error", lines=())
+            lambda width: _draw_log(
+                width, series, y_label="Root mean square error", lines=(), spent=spent[-1]
+            )
         ),
         legend=(("s1", "energies, meV/atom"), ("s2", "force components, meV/Å")),
         caption=(
@@ -94,7 +96,9 @@ def gammas(report: CampaignReport) -> Figure | None:
         key="gammas",
         title="What the labels bought: the largest γ",
         drawings=drawings(
-            lambda width: _draw_log(width, series, y_label="Largest γ of an atom", lines=lines)
+            lambda width: _draw_log(
+                width, series, y_label="Largest γ of an atom", lines=lines, spent=report.spent[-1]
+            )
         ),
         legend=(
             ("s2", "of what a generation was halted on"),
@@ -142,6 +146,7 @@ def _draw_log(
     *,
     y_label: str,
     lines: Sequence[tuple[str, float]],
+    spent: int,
 ) -> str:
     """Dots and lines on a logarithmic scale: (class, unit or words, points); lines across by name."""
     points = [point for _, _, some in series for point in some]
@@ -149,7 +154,7 @@ def _draw_log(
     chart = Chart(
         width=width,
         height=_HEIGHT_PX,
-        x=_labels_scale([x for x, _ in points]),
+        x=_labels_scale(spent),
         y=_log_scale(min(values), max(values)),
         x_label=_LABELS,
         y_label=y_label,
@@ -172,8 +177,8 @@ def _draw_log(
     return chart.svg(f"Lines on a logarithmic scale by labels spent: {told}.")
 
 
-def _labels_scale(spent: Sequence[float]) -> Scale:
-    longest = max(*spent, 1.0)
+def _labels_scale(spent: int) -> Scale:
+    longest = max(spent, 1)
     return Scale(-0.03 * longest, 1.03 * longest, integers=True)
 
 
