@@ -7,6 +7,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -190,6 +191,32 @@ def test_a_program_that_fails_takes_nobody_with_it(tmp_path, section, kind, mess
 @pytest.mark.usefixtures("in_process")
 def test_a_bad_oracle_gives_one_line_and_no_label(tmp_path, section, kind, message):
     refused(tmp_path, section, kind, message)
+
+
+@pytest.mark.parametrize(("calculator", "good"), [
+    (SimpleNamespace(), True),
+    (SimpleNamespace(converged=None), True),
+    (SimpleNamespace(converged=True, results={"converged": np.True_}), True),
+    (SimpleNamespace(converged=lambda: False), False),
+    (SimpleNamespace(converged=lambda forces: False), True),
+    (SimpleNamespace(scf=SimpleNamespace(converged=False)), False),
+    (SimpleNamespace(results={"converged": np.False_}), False),
+])  # fmt: skip
+def test_what_a_calculator_says_of_its_convergence(calculator, good):
+    assert all(ase_process._says(calculator)) == good
+
+
+@pytest.mark.usefixtures("in_process")
+def test_the_free_energy_is_taken_where_it_is_asked_for(tmp_path):
+    desk = desk_of(tmp_path / "ase", by_ase("smears", free_energy=True))
+    assert passed(desk).done == 1
+    assert desk.labelled()[0].energy_eV == pytest.approx(emt(structure())[0] - 0.5)
+    refused(
+        tmp_path / "command",
+        by_command(free_energy=True),
+        LabelFault.NO_ANSWER,
+        "no energy of the name 'free_energy'",
+    )
 
 
 @pytest.mark.usefixtures("in_process")
