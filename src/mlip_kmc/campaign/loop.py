@@ -18,8 +18,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import filelock
-
 from mlip_kmc.akmc.wrapper import EonWrapper
 from mlip_kmc.config import Config
 from mlip_kmc.evaluate.agreement import check_files
@@ -29,10 +27,9 @@ from mlip_kmc.ground.errors import (
     EXIT_HALTED,
     EXIT_MORE_TO_DO,
     PotentialError,
-    RunInUseError,
     RunStateError,
 )
-from mlip_kmc.ground.files import make_directory, storage_errors, write_durably
+from mlip_kmc.ground.files import make_directory, write_durably
 from mlip_kmc.learning.frame_selection import (
     SELECTED,
     Selection,
@@ -45,6 +42,7 @@ from mlip_kmc.model.records import EonResult, Status
 from mlip_kmc.potential import ace_of
 from mlip_kmc.potential.inputs import inputs_of
 from mlip_kmc.release.signature import NAMESPACE
+from mlip_kmc.store.claim import Claim
 
 if TYPE_CHECKING:
     from mlip_kmc.release.package import ProductionDeployer
@@ -190,16 +188,12 @@ class Campaign:
             MlipKmcError: one of its kinds, with one line and an exit code.
         """
         make_directory(self.directory)
-        with storage_errors(self.directory):
-            lock = filelock.FileLock(self.directory / ".lock", timeout=0)
-            try:
-                lock.acquire()
-            except filelock.Timeout as error:
-                raise RunInUseError(
-                    f"another process runs the campaign in {self.directory}; wait for it or end it"
-                ) from error
-        with lock:
+        claim = Claim(self.directory, what="campaign")
+        claim.take()
+        try:
             return self._go()
+        finally:
+            claim.release()
 
     def _go(self) -> Ending:
         state = CampaignState.read(self.directory / STATE)

@@ -2,10 +2,8 @@
 
 import json
 import shutil
-import threading
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -24,6 +22,7 @@ from mlip_kmc.learning.active_set_maker import make_active_set, write_active_set
 from mlip_kmc.learning.frame_selection import read_selection
 from mlip_kmc.model.frames import KeptFrame, Kind, Stage, write_kept_frame
 from mlip_kmc.model.records import EonResult, Minimised, Status
+from mlip_kmc.store.claim import Claim
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "cu-vacancy"
 KNOWN = bulk("Cu", "fcc", a=3.59, cubic=True)
@@ -274,22 +273,14 @@ def test_a_newer_state_is_left_alone(tmp_path):
 
 def test_one_process_a_campaign(tmp_path, campaign):
     (tmp_path / "campaign").mkdir()
-    held, let_go = threading.Event(), threading.Event()
-
-    def hold():
-        with filelock.FileLock(tmp_path / "campaign" / ".lock"):
-            held.set()
-            let_go.wait(60)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
+    other = Claim(tmp_path / "campaign")
+    other.take()
     try:
-        assert held.wait(60)
-        with pytest.raises(RunStateError, match="another process runs the campaign"):
+        with pytest.raises(RunStateError, match=r"the campaign directory .* is in use by process"):
             campaign(Explorer(result(Status.DONE))).run()
     finally:
-        let_go.set()
-        holder.join(60)
+        other.release()
+    campaign(Explorer(result(Status.DONE))).run()
 
 
 def test_a_potential_without_gamma_is_refused_before_anything_is_explored(tmp_path):

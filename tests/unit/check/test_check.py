@@ -1,7 +1,10 @@
 """`mlip-kmc check` without programs: estimates against known answers, findings, their order, their text and JSON."""
 
+import errno
+import fcntl
 import json
 import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -255,6 +258,26 @@ def test_room_for_a_run(tmp_path, free_MB, free_files, level):
     found, _ = room.run_disk(tmp_path, look=lambda _: disk)
     assert found[0].level is level
     assert found[0].values["needed_MB"] == ROOM_BYTES / 1e6 == 50
+
+
+def test_what_the_run_disk_cannot_do(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    disk = room.Disk(path=tmp_path, size_MB=9e5, free_MB=5000.0)
+    (tmp_path / "akmc.yaml").write_bytes(b"x")
+    found, _ = room.run_disk(tmp_path / "run", look=lambda _: disk)
+    assert (found[0].level, found[0].values["lacks"]) == (Level.OK, ())
+    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    found, _ = room.run_disk(tmp_path / "run", look=lambda _: disk)
+    assert (found[0].level, found[0].values["lacks"]) == (
+        Level.WARN,
+        ("directory sync", "file locks"),
+    )
+    assert f"the file system of {tmp_path} cannot sync a directory" in found[0].text
+    assert "a process that died is seen as dead after 60 s" in found[0].text
+    assert [path.name for path in tmp_path.iterdir()] == ["akmc.yaml"]
 
 
 # -- subjects

@@ -413,10 +413,24 @@ def test_source_date_epoch(monkeypatch):
     assert source_date_epoch() is None
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     assert source_date_epoch() == 1_700_000_000
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
+    assert source_date_epoch() is None
 
 
 @pytest.mark.parametrize(
-    "given", ["yesterday", "-1", "1.5", "0", "99999999999", "9" * 400, "\N{ARABIC-INDIC DIGIT ONE}"]
+    "given",
+    [
+        "yesterday",
+        "1.7e9",
+        " ",
+        "1700000000 ",
+        "-1",
+        "1.5",
+        "0",
+        "99999999999",
+        "9" * 400,
+        "\N{ARABIC-INDIC DIGIT ONE}",
+    ],
 )
 def test_a_source_date_epoch_that_is_none(monkeypatch, given):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", given)
