@@ -7,7 +7,16 @@ import pytest
 from mlip_kmc.cli.main import main
 from mlip_kmc.ground.errors import ConfigError
 
-COMMANDS = ["release verify --signers x", "search", "check", "report", "status", "run", "campaign", "select"]
+COMMANDS = [
+    "release verify --signers x",
+    "search",
+    "check",
+    "report",
+    "status",
+    "run",
+    "campaign",
+    "select",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
