@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlip_kmc.check.findings import Finding, Level, Value
+from mlip_kmc.ground.container import binding, unseen_folder
 from mlip_kmc.ground.environment import scratch_directory
 from mlip_kmc.ground.errors import StorageError
 from mlip_kmc.ground.files import UNSYNCED, syncs_directories
@@ -129,8 +130,9 @@ def run_disk(
     """
     disk = (look or disk_of)(run_dir)
     if not os.access(disk.path, os.W_OK | os.X_OK):
+        advice = binding(run_dir) or "choose another --dir"
         raise StorageError(
-            f"cannot write to {disk.path}, where the run directory would be; choose another --dir"
+            f"cannot write to {disk.path}, where the run directory would be; {advice}"
         )
     needed_MB = ROOM_BYTES / 1e6
     few = disk.free_files is not None and disk.free_files < FEWEST_FILES
@@ -158,15 +160,18 @@ def run_disk(
         ], True
     tight = disk.free_MB < RUN_FREE_MB or few
     lacks = lacking(disk.path)
-    advice = ["a long run may fill it: make room, or choose another --dir"] if tight else []
-    advice += ["choose a --dir on another file system if that matters"] if lacks else []
+    to_do = ["a long run may fill it: make room, or choose another --dir"] if tight else []
+    to_do += ["choose a --dir on another file system if that matters"] if lacks else []
+    if own := unseen_folder(run_dir):
+        text += f"; {own} is the container's own, and gone when it ends"
+        to_do.append(binding(run_dir))
     return [
         Finding(
             "run disk",
-            Level.WARN if tight or lacks else Level.OK,
+            Level.WARN if to_do else Level.OK,
             "; ".join((text, *lacks.values())),
             values={**values, "lacks": tuple(lacks)},
-            advice="; ".join(advice),
+            advice="; ".join(to_do),
         )
     ], True
 

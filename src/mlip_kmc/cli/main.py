@@ -14,6 +14,7 @@ import click
 from mlip_kmc import __version__
 from mlip_kmc.cli.common import debug_option
 from mlip_kmc.cli.log_lines import LOGGER
+from mlip_kmc.ground.container import binding_for
 from mlip_kmc.ground.environment import reason_file
 from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError, StorageError
 from mlip_kmc.ground.files import write_whole
@@ -120,8 +121,9 @@ def _run(words: list[str]) -> NoReturn:
     except MlipKmcError as error:
         if "--debug" in words:
             traceback.print_exc()
-        _write_reason(error)
-        for line in str(error).split("\n"):
+        message = _message(error)
+        _write_reason(message)
+        for line in message.split("\n"):
             with contextlib.suppress(OSError):  # the exit code says it, too
                 click.echo(f"mlip-kmc: {_printable(line)}", err=True)
         sys.exit(error.exit_code)
@@ -135,11 +137,17 @@ def _run(words: list[str]) -> NoReturn:
         sys.exit(1)
 
 
-def _write_reason(error: MlipKmcError) -> None:
+def _message(error: MlipKmcError) -> str:
+    """What went wrong, and whether it was a folder that the container does not see."""
+    said, unseen = str(error), binding_for(error)
+    return said if not unseen or unseen in said else f"{said}; {unseen}"
+
+
+def _write_reason(message: str) -> None:
     """For the program that started this one (MLIP_KMC_REASON_FILE): the message, without prefix and on one line."""
     path = reason_file()
     if path is not None:
-        line = "; ".join(map(_printable, str(error).split("\n")))
+        line = "; ".join(map(_printable, message.split("\n")))
         with contextlib.suppress(OSError, StorageError):  # the exit code says it, too
             write_whole(path, f"{line}\n".encode())
 

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from mlip_kmc.ground.container import binding
 from mlip_kmc.ground.wording import shown
 
 
@@ -61,9 +62,8 @@ def _existing_file(value: Path, info: ValidationInfo) -> Path:
             f"{shown(str(value))} names no file: {getattr(error, 'strerror', None) or error}"
         ) from error
     if not found:
-        raise ValueError(
-            f"there is no file {path}; correct the path, which starts at the configuration's own folder"
-        )
+        advice = "correct the path, which starts at the configuration's own folder"
+        raise ValueError(f"there is no file {path}; {binding(path) or advice}")
     return path
 
 

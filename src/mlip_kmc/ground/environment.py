@@ -9,6 +9,7 @@ import os
 import re
 from pathlib import Path
 
+from mlip_kmc.ground.container import binding
 from mlip_kmc.ground.errors import ConfigError
 from mlip_kmc.ground.wording import shown
 
@@ -100,9 +101,8 @@ def scratch_directory() -> Path:
     """
     named = os.environ.get("MLIP_KMC_SCRATCH")
     if named and not Path(named).is_dir():
-        raise ConfigError(
-            f"MLIP_KMC_SCRATCH names no directory: {named!r}; create it or unset the variable"
-        )
+        advice = binding(Path(named) / "x") or "create it or unset the variable"
+        raise ConfigError(f"MLIP_KMC_SCRATCH names no directory: {named!r}; {advice}")
     for name in ("MLIP_KMC_SCRATCH", "SLURM_TMPDIR", "TMPDIR"):
         if os.environ.get(name) and Path(os.environ[name]).is_dir():
             return Path(os.environ[name]).absolute()

@@ -24,6 +24,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO
 
+from mlip_kmc.ground.container import binding
 from mlip_kmc.ground.errors import StorageError
 
 _log = logging.getLogger(__name__)
@@ -369,7 +370,8 @@ def why_no_file(path: Path) -> str | None:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return f"there is no file {path}"
+        unseen = binding(path)
+        return f"there is no file {path}{unseen and f'; {unseen}'}"
     except OSError as error:
         return f"cannot read {path}: {error.strerror}"
     return None if stat.S_ISREG(mode) else f"{path} is {kind_of(mode)}, not a file"
