@@ -7,7 +7,7 @@ from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import Config
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.structure import Prepared, fixed_atoms, unused_in, width
-from mlip_kmc.potential import BuiltinPotential, DrivenPotential, Potential, ace_of
+from mlip_kmc.potential import AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.fit import fitted
 from mlip_kmc.potential.inputs import potential_of, structure_of
 
@@ -48,6 +48,10 @@ def potential(config: Config) -> tuple[list[Finding], Potential]:
         text += "; through the driver" if isinstance(found, DrivenPotential) else ""
     elif isinstance(found, DrivenPotential):
         text = f"{found.name}; its elements and cutoff are not known here"
+        if isinstance(found.inner, AsePotential):
+            origin = found.inner.origin()
+            text += f"; from {origin.get('calculator_file', 'no file that is found')}"
+            values |= dict(origin)
     else:
         text = found.described() if isinstance(found, BuiltinPotential) else found.eon_name
     level = Level.WARN if found.warnings else Level.OK

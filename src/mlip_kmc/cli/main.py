@@ -18,7 +18,7 @@ from mlip_kmc.ground.container import binding_for
 from mlip_kmc.ground.environment import reason_file
 from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError, StorageError
 from mlip_kmc.ground.files import write_whole
-from mlip_kmc.ground.image import PROGRAMS, ImageNotes
+from mlip_kmc.ground.image import PROGRAMS, ImageNotes, strangers
 
 # command: the file of this folder that holds it, in the order that --help shows them
 COMMANDS = {
@@ -66,6 +66,8 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
         click.echo(f"{name} {notes.programs.get(name, 'not in an image')}")
     for name in _PACKAGES:
         click.echo(f"{name} {metadata.version(name)}")
+    for name, path in strangers().items():
+        click.echo(f"not the image's: {name} ({path})")
     click.echo(f"Python {sys.version.split()[0]}")
     click.echo(f"compiled for {notes.march or 'unknown'}")
     click.echo(f"image recipe {notes.recipe or 'not in an image'}")

@@ -184,13 +184,20 @@ class Config(Section):
         """What may change while a run goes on, by dotted key: what `physics` leaves out."""
         return _dotted(
             self.model_dump(
-                mode="json", include={"search": _SEARCH_LIMITS, "gamma": _GAMMA_LIMITS, **_LIMITS}
+                mode="json",
+                include={
+                    "potential": _POTENTIAL_LIMITS,
+                    "search": _SEARCH_LIMITS,
+                    "gamma": _GAMMA_LIMITS,
+                    **_LIMITS,
+                },
             )
         )
 
 
 _SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
 _GAMMA_LIMITS = {"on_halt"}
+_POTENTIAL_LIMITS = {"python_path"}
 _LATER = {"search.superbasin_lead": SearchSection.model_fields["superbasin_lead"].default}
 """Keys younger than the first runs, which did what the default says."""
 _LIMITS = {"stop": True, "workers": True, "temperature_K": True, "retention": True}

@@ -83,14 +83,18 @@ def source_date_epoch() -> int | None:
     return int(given)
 
 
-def settle_source_date_epoch() -> None:
-    """Refuse a SOURCE_DATE_EPOCH that is none, and unset an empty one: libraries that read it end on both with a traceback.
+def settle() -> None:
+    """Put in order, once and before any work, what libraries and other Pythons read of the environment.
+
+    A SOURCE_DATE_EPOCH that is none is refused, and an empty one unset: libraries end on both with a traceback. Pythons that this
+    one starts do not look for modules in the present folder, where `random.py` may be anything.
 
     Raises:
         ConfigError: see `source_date_epoch`.
     """
     if source_date_epoch() is None:
         os.environ.pop("SOURCE_DATE_EPOCH", None)
+    os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def scratch_directory() -> Path:
