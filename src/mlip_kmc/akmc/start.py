@@ -8,6 +8,7 @@ comes to rest on a saddle, is refused.
 
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,8 @@ def prepare_start(
         ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
     before = point_energy(atoms, potential, evidence=evidence)
-    left, results = _minimised_by_client(atoms, potential, evidence=evidence)
-    relaxed = from_con(left["min.con"])
-    anchored = bool(atoms.constraints)
-    cell = np.asarray(atoms.cell.array, dtype=np.float64)
-    moved = without_drift(wrap(relaxed.positions - atoms.positions, cell), anchored=anchored)
-    energy = float(results["potential_energy"])
-    farthest = float(np.linalg.norm(moved, axis=1).max())
+    found = relaxed(atoms, potential, evidence=evidence / "minimization")
+    energy, farthest = found.energy_eV, found.farthest_A
     if not (np.isfinite(energy) and energy <= before + 1e-3):
         raise StructureError(
             f"minimising the structure took its energy from {before:.4f} to {energy:.4f} eV; check the potential"
@@ -80,9 +76,7 @@ def prepare_start(
             f"an atom moves {farthest:.2f} A when the structure is minimised, farther than its neighbours are ({nearest:.2f} A): "
             "it explodes under this potential, or is no minimum of it; give a structure near a minimum"
         )
-    minimum = atoms.copy()
-    minimum.positions = atoms.positions + moved
-    forces = _forces(left["min.con"])[free_atoms(atoms)]
+    minimum = found.atoms
     lowest = _check_stability(
         _stability(minimum, potential, evidence), allow_unknown=allow_unknown_stability
     )
@@ -90,9 +84,57 @@ def prepare_start(
         energy=energy,
         energy_drop=before - energy,
         largest_displacement_A=farthest,
-        largest_force_eV_per_A=float(np.linalg.norm(forces, axis=1).max()),
+        largest_force_eV_per_A=found.largest_force_eV_per_A,
         pressure_GPa=_pressure(minimum, potential, evidence),
         lowest_eigenvalue_eV_per_A2=lowest,
+        force_calls=found.force_calls,
+    )
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """A structure at rest.
+
+    Attributes:
+        atoms: positions next to where they were, without drift.
+        energy_eV: of it. farthest_A: the largest displacement of an atom.
+        largest_force_eV_per_A: on a free atom. force_calls: it took.
+    """
+
+    atoms: Atoms
+    energy_eV: float
+    farthest_A: float
+    largest_force_eV_per_A: float
+    force_calls: int
+
+
+def relaxed(atoms: Atoms, potential: Potential, *, evidence: Path) -> Relaxed:
+    """Minimise positions under the potential; the cell stays.
+
+    Args:
+        atoms: restricted triclinic; fixed atoms stay.
+        potential: the run's.
+        evidence: folder for the directory of a failed job, of its own.
+
+    Raises:
+        PotentialError: the potential cannot be evaluated on this structure.
+        StructureError: it does not come to rest.
+        ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
+    """
+    left, results = _minimised_by_client(atoms, potential, evidence=evidence)
+    cell = np.asarray(atoms.cell.array, dtype=np.float64)
+    moved = without_drift(
+        wrap(from_con(left["min.con"]).positions - atoms.positions, cell),
+        anchored=bool(atoms.constraints),
+    )
+    minimum = atoms.copy()
+    minimum.positions = atoms.positions + moved
+    forces = _forces(left["min.con"])[free_atoms(atoms)]
+    return Relaxed(
+        atoms=minimum,
+        energy_eV=float(results["potential_energy"]),
+        farthest_A=float(np.linalg.norm(moved, axis=1).max()),
+        largest_force_eV_per_A=float(np.linalg.norm(forces, axis=1).max()),
         force_calls=int(float(results.get("total_force_calls", 0))),
     )
 
@@ -105,7 +147,8 @@ def _minimised_by_client(
         atoms,
         potential,
         "minimization",
-        evidence=evidence,
+        evidence=evidence.parent,
+        kept=evidence.name,
         returns=(RESULTS_FILE, "min.con"),
         options={
             "Optimizer": {
@@ -151,8 +194,9 @@ def _client(
     evidence: Path,
     returns: tuple[str, ...],
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    kept: str = "",
 ) -> dict[str, str]:
-    """Texts that one eOn job on a structure leaves; its failure is the potential's."""
+    """Texts that one eOn job on a structure leaves; its failure is the potential's, and `kept` names what is left of it."""
     species = species_of(atoms)
     settings: dict[str, Mapping[str, Any]] = {
         "Main": {"job": job, "parallel": False, "quiet": True, "write_con_forces": True},
@@ -169,20 +213,20 @@ def _client(
             },
             links=potential.job_links(),
             time_limit_s=_TIME_LIMIT_S,
-            evidence=evidence / job,
+            evidence=evidence / (kept or job),
         ),
         reader=texts_of(*returns),
     )
     if done.end is End.HALTED:
         raise ExtrapolationError(
             f"the structure is beyond what the potential knows: {done.message}",
-            kept=evidence / job,
+            kept=evidence / (kept or job),
             advice="check the structure for overlapping atoms",
         )
     if done.end is not End.FINISHED:
         raise PotentialError(
             f"the potential cannot be evaluated on the structure: {done.message or done.end}",
-            kept=evidence / job,
+            kept=evidence / (kept or job),
         )
     return done.found
 

@@ -29,6 +29,8 @@ class Event(JsonLine):
         hops: number of processes made in the superbasin until it was left, the last one included. None for a step out of a
             single state, and for superbasin steps of the first versions, whose times and paths may be wrong (`unsound_steps`).
         epoch: number of the epoch in which the step was made.
+        relabelled: no step of the kinetics: under a new potential the state became the same as another, and the run is in that
+            one now. It takes no time, `process` is -1 and `rate` 0.
     """
 
     step: int
@@ -47,6 +49,7 @@ class Event(JsonLine):
     temperature_K: float | None = None
     hops: float | None = None
     epoch: int = 0
+    relabelled: bool = False
 
 
 def unsound_steps(events: Iterable[Event]) -> list[Event]:
