@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -203,7 +204,13 @@ class AsePotentialSection(Section):
     """Its class, as `ase.calculators.emt:EMT`."""
     kwargs: dict[str, Any] = {}
     """Its keyword arguments. Name files with their whole paths; what is in them is not watched."""
-    python_path: Annotated[tuple[Path, ...], BeforeValidator(_existing_folders)] = ()
+    python_path: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(_existing_folders),
+        WithJsonSchema(
+            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+        ),
+    ] = ()
     """Folders with Python packages of your own, one or a list; Python looks into them after the image's. The run notes them."""
 
 
