@@ -21,7 +21,7 @@ from mlip_kmc.evaluate.paths import check_paths
 from mlip_kmc.model.frames import potential_digest
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import Prepared, to_con
-from mlip_kmc.potential import DrivenPotential, Potential, ace_of
+from mlip_kmc.potential import AsePotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.search.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -118,6 +118,10 @@ class Preparation:
         named = {"structure_file": self.config.structure.file.name}
         if (ace := ace_of(self.potential)) is not None:
             named |= {"potential_file": ace.yace.name, "potential_sha256": ace.digest}
+        if isinstance(self.potential, DrivenPotential) and isinstance(
+            self.potential.inner, AsePotential
+        ):
+            named |= self.potential.inner.origin()
         return named
 
     def _hessian_files(self) -> dict[str, str] | None:

@@ -235,7 +235,9 @@ def _forces(con: str) -> Array:
     """(N, 3) forces in eV/A that eOn's client wrote into its `.con`; fixed atoms have none."""
     frame = readcon.read_con_string(con)[-1]
     if not frame.has_forces:
-        raise PotentialError("eOn's client gave no forces; the image is damaged: build it again")
+        raise PotentialError(
+            "eOn's client gave no forces; check that the potential knows these elements"
+        )
     entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
     return np.array([[entry.fx, entry.fy, entry.fz] for entry in entries], dtype=np.float64)
 

@@ -41,12 +41,19 @@ def facts(report: Report) -> Iterator[Fact]:
 def _inputs(report: Report) -> Iterator[Fact]:
     """The potential and the structure."""
     settings, inputs = report.view.settings, report.inputs
-    kind = (
-        "ACE, evaluated by LAMMPS ML-PACE"
-        if settings.potential == "lammps"
-        else f"eOn's built-in {settings.potential}"
-    )
+    kinds = {
+        "lammps": "ACE, evaluated by LAMMPS ML-PACE",
+        "ext_pot": f"ASE calculator {inputs['calculator']}"
+        if "calculator" in inputs
+        else "evaluated by the driver",
+    }
+    kind = kinds.get(settings.potential, f"eOn's built-in {settings.potential}")
     yield Fact("Potential", kind)
+    if "calculator_file" in inputs:
+        yield Fact("Calculator's file", inputs["calculator_file"])
+        yield Fact("Its sha256", inputs["calculator_sha256"], code=True)
+    if "python_path" in inputs:
+        yield Fact("Python packages of the user's own", inputs["python_path"])
     if "potential_file" in inputs:
         yield Fact("Potential file", inputs["potential_file"])
     if "potential_sha256" in inputs:

@@ -36,6 +36,7 @@ OPTIONS = (
     "--baseline",
     "--ase",
     "--ase-arguments",
+    "--python-path",
     "--socket",
     "--wait-s",
     "--digest",
