@@ -20,7 +20,7 @@ from mlip_kmc.akmc.eon_adapter import (
     verify,
     without_communicator,
 )
-from mlip_kmc.akmc.explorer import OrderedExplorer
+from mlip_kmc.akmc.explorer import OrderedExplorer, attached_in
 from mlip_kmc.akmc.leaving import Leaving, no_way_out
 from mlip_kmc.akmc.ports import Departure
 from mlip_kmc.akmc.queue import SearchStart, search_of
@@ -269,6 +269,8 @@ class EonPlace:
             barrier_eV=left.get_process(process)["barrier"],
             energy_eV=left.get_energy(),
             path=self._states.leaving.follow(path, left, process, reached),
+            apart=len(path.mapping)
+            - len(attached_in(Path(reached.reactant_path).read_text("utf-8"))),
             superbasin=self.superbasin,
             hops=hops,
         )

@@ -111,13 +111,18 @@ class Leaving:
                 f"{', '.join(map(str, numbers))} in results/processes.csv"
             ) from error
         chosen = out[leave.exit]
+        ambiguous = any(
+            self._through(process, basin.state_dict, frames[process.state]).ambiguous
+            for process in inside
+        )
+        way = path.then(_as_path(leave.effect, path)).then(frames[chosen.state])
         return WayOut(
             left=basin.state_dict[chosen.state],
             process=chosen.number,
             time_s=leave.time_s,
             hops=leave.hops,
             mean_time_s=leave.mean_time_s,
-            path=path.then(_as_path(leave.effect, path)).then(frames[chosen.state]),
+            path=replace(way, ambiguous=way.ambiguous or ambiguous),
         )
 
     def _frames(
@@ -144,10 +149,11 @@ class Leaving:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[key] = AtomPath.start(
-                path.cell, path.symbols, anchored=path.anchored
+                path.cell, path.symbols, anchored=path.anchored, turns=path.turns
             ).follow(
                 state=self._read(state.reactant_path),
                 reactant=self._read(state.proc_reactant_path(process)),
+                saddle=self._read(state.proc_saddle_path(process)),
                 product=self._read(state.proc_product_path(process)),
                 reached=self._read(product.reactant_path),
             )

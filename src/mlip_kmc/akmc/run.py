@@ -28,7 +28,7 @@ from mlip_kmc.ground.programs import check_cpu
 from mlip_kmc.model.records import EonResult, Minimised, Status, identity_of
 from mlip_kmc.model.structure import unused_in
 from mlip_kmc.potential import DrivenPotential, Potential, ace_of
-from mlip_kmc.potential.fit import fitted
+from mlip_kmc.potential.fit import adapted, fitted
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.store.checkpoints import Checkpoints, Saved
 from mlip_kmc.store.eon_tree import read_result
@@ -105,6 +105,7 @@ class Run:
         for line in potential.warnings:
             _log.warning("%s", line)
         prepared = fitted(structure, potential, self.config.structure)
+        potential = adapted(potential, prepared)
         if unused := unused_in(structure):
             _log.log(logging.WARNING if unused.doubtful else logging.INFO, "%s", unused)
         facts, workers = facts_of(self.config, potential, prepared), self.config.worker_count

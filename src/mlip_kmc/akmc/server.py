@@ -27,7 +27,7 @@ from mlip_kmc.akmc.queue import SearchQueue, search_of
 from mlip_kmc.akmc.setup import Setup
 from mlip_kmc.config import Config
 from mlip_kmc.ground.errors import SearchesFailedError
-from mlip_kmc.ground.wording import done, plain
+from mlip_kmc.ground.wording import done, gone, plain
 from mlip_kmc.model.kinetics import step_generator
 from mlip_kmc.model.records import Event, Progress, Registered, RunNumbers, Start
 from mlip_kmc.search.outcome import SearchOutcome
@@ -216,19 +216,17 @@ class Server:
 
     def _step(self) -> None:
         """One KMC step out of the present state or superbasin; searches of the states just left are cancelled."""
-        numbers = self._ledger.numbers
-        rng = step_generator(seed=self.config.seed, step=numbers.steps)
+        rng = step_generator(seed=self.config.seed, step=self._ledger.numbers.steps)
         departure = self._place.depart(self._ledger.path, rng)
         event = self._event(departure)
         self._states.moved(departure)
-        self._ledger.add_event(event, path=departure.path)
+        self._ledger.add_event(event, path=departure.path, apart=departure.apart)
         for state in tuple(self._place.states):
             self._queue.cancel(state)
         self._place = self._present_place()
 
     def _event(self, departure: Departure) -> Event:
         mapping, images = self._ledger.path.changes_to(departure.path)
-        drift_A = departure.path.drift_A
         return Event(
             step=self._ledger.numbers.steps,
             reactant=departure.left,
@@ -241,11 +239,13 @@ class Server:
             energy=departure.energy_eV,
             mapping=mapping,
             images=images,
-            drift_A=(float(drift_A[0]), float(drift_A[1]), float(drift_A[2])),
+            drift_A=departure.path.drift,
             superbasin=departure.superbasin,
             temperature_K=self.config.temperature_K,
             hops=departure.hops,
             epoch=self._ledger.epoch,
+            ambiguous=departure.path.ambiguous,
+            turn=tuple(departure.path.turn.ravel().tolist()) if departure.path.turns else (),
         )
 
     # -- commits
@@ -268,6 +268,7 @@ class Server:
             temperature_K=self.config.temperature_K,
             kmc_step=numbers.steps,
             changes=self.changes,
+            searches=sum(self._ledger.outcomes.values()),
         )
         store.append("starts", start.to_json())
         self._commit([])
@@ -321,6 +322,8 @@ class Server:
             return done(numbers.steps, "KMC step")
         if stop.simulated_time_s is not None and numbers.time_s >= stop.simulated_time_s:
             return f"{plain(numbers.time_s, digits=6)} s of simulated time are done"
+        if stop.desorbed_atoms is not None and numbers.left >= stop.desorbed_atoms:
+            return gone(numbers.left)
         return None
 
     @property

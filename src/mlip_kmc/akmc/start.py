@@ -9,6 +9,7 @@ comes to rest on a saddle, is refused.
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from mlip_kmc.evaluate.client import (
 from mlip_kmc.ground.constants import GPA_PER_EV_A3
 from mlip_kmc.ground.errors import ExtrapolationError, PotentialError, StructureError
 from mlip_kmc.model.atom_path import without_drift, wrap
-from mlip_kmc.model.rates import Lowest, lowest_eigenvalue, lowest_of
+from mlip_kmc.model.rates import Lowest, gathered, lowest_eigenvalue, lowest_of, rigid_directions
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import from_con, species_of, to_con
 from mlip_kmc.potential import BuiltinPotential, Potential
@@ -263,19 +264,20 @@ def _nearest_neighbour(atoms: Atoms) -> float:
 
 
 def _stability(atoms: Atoms, potential: Potential, evidence: Path) -> Lowest:
-    """Lowest eigenvalue of the Hessian of the free atoms without masses; rigid translations left out."""
+    """Lowest eigenvalue of the Hessian of the free atoms without masses; motions that cost nothing are left out.
+
+    Those are translations where no atom is fixed, and rotations of what is free to turn, as a cluster in vacuum.
+    """
     free = free_atoms(atoms)
-    rigid = (
-        np.zeros((3 * len(free), 0))
-        if len(free) < len(atoms)
-        else np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free))
-    )
+    cell = np.asarray(atoms.cell.array, dtype=np.float64)
+    places = gathered(np.asarray(atoms.positions, dtype=np.float64), cell)
+    held = places[np.setdiff1d(np.arange(len(atoms)), free)]
     if not isinstance(potential, BuiltinPotential):
         return lowest_eigenvalue(
             _forces_by(calculator_of(potential), atoms),
             np.asarray(atoms.positions),
             free=free,
-            rigid=rigid,
+            rigid=partial(rigid_directions, positions_A=places[free], held_A=held, cell_A=cell),
         )
     left = _client(
         atoms,
@@ -289,7 +291,11 @@ def _stability(atoms: Atoms, potential: Potential, evidence: Path) -> Lowest:
     if weighted.shape != (3 * len(free), 3 * len(free)):
         return Lowest(float("nan"), float("inf"), 0, converged=False)
     roots = np.sqrt(np.repeat(atoms.get_masses()[free], 3))
-    return lowest_of(weighted * np.outer(roots, roots), rigid=rigid)
+    plain = weighted * np.outer(roots, roots)
+    rigid = rigid_directions(
+        lambda vector: plain @ vector, positions_A=places[free], held_A=held, cell_A=cell
+    )
+    return lowest_of(plain, rigid=rigid)
 
 
 def _forces_by(calculator: object, atoms: Atoms) -> Callable[[Array], Array]:

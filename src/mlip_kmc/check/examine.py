@@ -25,6 +25,7 @@ from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import Prepared, to_con
 from mlip_kmc.potential import AcePotential, DrivenPotential, Potential, ace_of
+from mlip_kmc.potential.fit import adapted
 
 BUSY = 1.2
 """Load by processor above which something else takes part of what is timed."""
@@ -132,6 +133,7 @@ def _evaluate_served(
         _evaluate(book, config, prepared, potential, searches=searches, folder=folder)
         return
     try:
+        potential = adapted(potential, prepared) if prepared else potential
         with served(potential, workers=1) as driven:
             _evaluate(book, config, prepared, driven, searches=searches, folder=folder)
     except MlipKmcError as error:

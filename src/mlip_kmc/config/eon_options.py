@@ -31,13 +31,22 @@ HESSIAN_STEP_A = 5e-3
 """The error of a central difference grows with its square: 1e-4 of an eigenvalue here; forces have 10 digits, which is enough."""
 
 
-def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str:
+def config_ini(
+    config: "Config",
+    *,
+    potential_name: str,
+    jobs_ahead: int,
+    distinct_atoms: bool = False,
+    turns: bool = False,
+) -> str:
     """The text of eOn's `config.ini` for a run.
 
     Args:
         config: the run's configuration.
         potential_name: eOn's name of the potential, `lammps` for ACE.
         jobs_ahead: eOn's `num_jobs`, which it asks for and our server does not use.
+        turns: states that differ by a rotation are one, as those of a free cluster.
+        distinct_atoms: atoms of one element are not interchangeable; states are then compared index by index.
     """
     search = config.search
     weights = {
@@ -58,7 +67,7 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
             "confidence_scheme": config.confidence.scheme,
             "thermally_accessible_window": search.thermal_window_kT,
         },
-        "Structure Comparison": {"energy_difference": 0.01, "distance_difference": 0.1},
+        "Structure Comparison": _comparison(distinct_atoms=distinct_atoms, turns=turns),
         "Process Search": {"minimize_first": True},
         "Prefactor": {"default_value": config.prefactor.default_per_s},
         "Recycling": {"use_recycling": config.recycling},
@@ -81,6 +90,16 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
     for section, entries in config.eon.items():
         options.setdefault(section, {}).update(entries)
     return ini_text(options)
+
+
+def _comparison(*, distinct_atoms: bool, turns: bool) -> dict[str, Any]:
+    """Which states are one."""
+    found: dict[str, Any] = {"energy_difference": 0.01, "distance_difference": 0.1}
+    if distinct_atoms:
+        found["indistinguishable_atoms"] = False
+    if turns:
+        found["check_rotation"] = True
+    return found
 
 
 def hessian_ini(potential_name: str) -> str:

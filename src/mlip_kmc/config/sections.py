@@ -292,6 +292,8 @@ class StopSection(Section):
     """The run is done after so many KMC steps (exit code 0)."""
     simulated_time_s: Positive | None = None
     """The run is done at this simulated time (exit code 0)."""
+    desorbed_atoms: Count | None = None
+    """The run is done when so many atoms have left the rest since state 0 (exit code 0); else only `status` says so."""
     wall_time_min: Positive | None = None
     """This start pauses then (exit code 75); the same command continues."""
     wait_for_room_min: NonNegative | None = None

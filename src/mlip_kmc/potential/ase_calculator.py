@@ -11,13 +11,16 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.machinery import PathFinder
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from ase import Atoms
 
 from mlip_kmc.ground.files import sha256_of
+from mlip_kmc.model.structure import carried
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class AsePotential:
         name: `module:Class`.
         arguments: keyword arguments of the class.
         python_path: folders with Python packages, looked into after those that Python knows.
+        atoms: what it may read of the structure besides elements, positions and cell: see `model.structure.attributes`.
     """
 
     name: str
@@ -36,12 +40,18 @@ class AsePotential:
     elements: tuple[str, ...] | None = None
     cutoff_A: float | None = None
     warnings: tuple[str, ...] = ()
+    atoms: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, atoms: Atoms) -> Self:
+        """The same for one structure, whose charges, magnetic moments, ... the calculator is to see."""
+        return replace(self, atoms=carried(atoms))
 
     def facts(self) -> dict[str, str | None]:
         """What decides its numbers, by dotted key; files that its arguments name are not looked at."""
         return {
             "potential.ase": self.name,
             "potential.kwargs": json.dumps(self.arguments, sort_keys=True),
+            **({"potential.atoms": self._atoms_text()} if self.atoms else {}),
         }
 
     def recipe(self) -> dict[str, str]:
@@ -49,6 +59,8 @@ class AsePotential:
         found = {"ase": self.name, "ase-arguments": json.dumps(self.arguments, sort_keys=True)}
         if self.python_path:
             found["python-path"] = os.pathsep.join(map(str, self.python_path))
+        if self.atoms:
+            found["ase-atoms"] = self._atoms_text()
         return found
 
     def origin(self) -> dict[str, str]:
@@ -72,3 +84,6 @@ class AsePotential:
                 return None
             path, file = list(spec.submodule_search_locations or []), spec.origin
         return Path(file) if file and Path(file).is_file() else None
+
+    def _atoms_text(self) -> str:
+        return json.dumps(self.atoms, sort_keys=True)

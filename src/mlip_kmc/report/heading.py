@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlip_kmc.ground.wording import gone
 from mlip_kmc.report import words
 from mlip_kmc.report.summary import Report
 
@@ -75,10 +76,7 @@ def _inputs(report: Report) -> Iterator[Fact]:
 def _settings(report: Report) -> Iterator[Fact]:
     """What the run was asked to do, and by which prefactors."""
     settings = report.view.settings
-    yield Fact(
-        "Temperature",
-        words.MISSING if settings.temperature_K is None else f"{settings.temperature_K:g} K",
-    )
+    yield Fact("Temperature", _temperature(report))
     yield Fact(
         "Confidence",
         f"scheme {settings.confidence_scheme}, {words.scientific(settings.confidence, digits=6)}",
@@ -107,7 +105,8 @@ def _progress(report: Report) -> Iterator[Fact]:
         "Status",
         f"generation {view.generation}: {words.steps(report.numbers.steps)}, in state {view.numbers.state}; "
         f"{flying} {'search' if flying == 1 else 'searches'} in flight when it was written; started "
-        f"{words.count(view.numbers.starts, 'time')}",
+        f"{words.count(view.numbers.starts, 'time')}"
+        + (f"; {gone(view.numbers.left)}" if view.numbers.left else ""),
     )
     yield Fact("Computation", _computation(report))
     yield Fact("Seed", words.MISSING if seed is None else str(seed))
@@ -116,6 +115,18 @@ def _progress(report: Report) -> Iterator[Fact]:
         "Report made with",
         "; ".join(f"{name} {version}" for name, version in report.software.items()),
     )
+
+
+def _temperature(report: Report) -> str:
+    """The present one; where the run was at others, how many KMC steps it made at each."""
+    present_K, earlier = report.view.settings.temperature_K, report.view.earlier_temperatures_K
+    now = words.kelvin(present_K) or words.MISSING
+    if not earlier:
+        return now
+    made = ", ".join(
+        f"{words.steps(walk.steps)} at {walk.name or 'an unknown one'}" for walk in report.walks
+    )
+    return f"{now} now: rates, shares and confidences are at this one; {made}"
 
 
 def _prefactor(report: Report) -> str:

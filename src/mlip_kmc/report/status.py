@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from mlip_kmc.model.records import (
     Live,
+    RunNumbers,
     SearchRecord,
     prefactor_reasons,
     reasons_of,
@@ -54,7 +55,7 @@ class RunStatus:
         phase: what a running process does. host, pid: where it is, or was last.
         seen_s: seconds since it last said so; None if it never did, or stopped cleanly.
         kmc_steps, kmc_steps_wanted: steps done and asked for. simulated_time_s, simulated_time_wanted_s: the same for time.
-        temperature_K: at present.
+        temperature_K: at present. earlier_temperatures_K: others at which KMC steps were made, in order.
         state: number of the present state. states: how many are known.
         confidence, confidence_wanted, confidence_scheme: of the present state.
         searches: registered ones by outcome. searches_here: in the present state. reasons: of bad ones, most frequent first.
@@ -72,6 +73,8 @@ class RunStatus:
         search_s: median time of the last good searches.
         unsound_superbasin_steps: those of a version whose times of superbasin steps may be wrong.
         unsound: what that means for the run, in words; empty where there are none.
+        left: atoms that have left the rest (desorbed, evaporated) since state 0.
+        ambiguous_steps: KMC steps in which an atom may have gone by another periodic image.
         starts: how often it was started. last_commit_s: seconds since the newest generation.
         active_set_blind: what the run's active set does not see; empty where it sees, or its files are gone.
         run_bytes: size of the run directory. free_bytes: what its file system has left.
@@ -90,6 +93,7 @@ class RunStatus:
     simulated_time_s: float
     simulated_time_wanted_s: float | None
     temperature_K: float | None
+    earlier_temperatures_K: tuple[float, ...]
     state: int
     states: int
     confidence: float
@@ -115,6 +119,8 @@ class RunStatus:
     search_s: float | None
     unsound_superbasin_steps: int
     unsound: str
+    left: int
+    ambiguous_steps: int
     starts: int
     last_commit_s: float
     active_set_blind: str
@@ -151,9 +157,7 @@ def read_work(run_dir: Path) -> tuple[int, int]:
 def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     numbers, limits = view.numbers, view.raw.get("limits", {})
     steps_wanted, time_wanted_s = limits.get("stop.kmc_steps"), limits.get("stop.simulated_time_s")
-    done = (steps_wanted is not None and numbers.steps >= steps_wanted) or (
-        time_wanted_s is not None and numbers.time_s >= time_wanted_s
-    )
+    done = _done(numbers, limits)
     condition = _condition(live, now_s=now_s, done=done, halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
@@ -174,6 +178,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         simulated_time_s=numbers.time_s,
         simulated_time_wanted_s=time_wanted_s,
         temperature_K=limits.get("temperature_K", view.settings.temperature_K),
+        earlier_temperatures_K=view.earlier_temperatures_K,
         state=numbers.state,
         states=_states(view),
         confidence=numbers.confidence,
@@ -200,6 +205,8 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         starts=numbers.starts,
         unsound_superbasin_steps=len(unsound_steps(view.events)),
         unsound=unsound(view.events),
+        left=numbers.left,
+        ambiguous_steps=sum(event.ambiguous for event in view.events),
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0),
         run_bytes=run_bytes,
         free_bytes=free_bytes,
@@ -207,6 +214,16 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
             view.path, digest=view.epoch.facts.get("potential.active_set")
         ),
     )
+
+
+def _done(numbers: RunNumbers, limits: Mapping[str, Any]) -> bool:
+    """One of the limits of the section `stop` is reached."""
+    wanted = (
+        (limits.get("stop.kmc_steps"), numbers.steps),
+        (limits.get("stop.simulated_time_s"), numbers.time_s),
+        (limits.get("stop.desorbed_atoms"), numbers.left),
+    )
+    return any(limit is not None and reached >= limit for limit, reached in wanted)
 
 
 def _condition(live: Live | None, *, now_s: float, done: bool, halt: str) -> Condition:

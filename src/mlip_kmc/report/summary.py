@@ -23,7 +23,7 @@ from mlip_kmc.report.diffusion import SpeciesDiffusion, Trajectory, diffusion, f
 from mlip_kmc.report.numbers import RunNumbersSummary, summarise
 from mlip_kmc.store.view import RunView
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ class Report:
 
     Attributes:
         name: of the run directory. view: the moment of the run. numbers: see there.
-        sample: None where no state is committed. walk, diffusion: None and empty without a KMC step.
+        sample: None where no state is committed.
+        walks: the KMC steps, by temperature and epoch, in the order of their first ones.
+        diffusion: of each of them, of each species.
         grade: the extrapolation grade.
         software: what made the report: versions and the image's recipe; an entry is missing outside an image.
         inputs: what the run noted of its potential and structure, by name; empty where it noted nothing.
@@ -101,8 +103,8 @@ class Report:
     view: RunView
     numbers: RunNumbersSummary
     sample: Sample | None
-    walk: Trajectory | None
-    diffusion: tuple[SpeciesDiffusion, ...]
+    walks: tuple[Trajectory, ...]
+    diffusion: tuple[tuple[SpeciesDiffusion, ...], ...]
     grade: GammaSummary
     software: Mapping[str, str]
     inputs: Mapping[str, str]
@@ -121,12 +123,12 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
         etc: the folder of the image's notes.
         software: versions of the packages at work, by name.
     """
-    walk = follow(view.states, view.events, time_s=view.numbers.time_s)
+    walks = follow(view.states, view.events)
     return Report(
         name=view.path.name,
         view=view,
-        walk=walk,
-        diffusion=diffusion(walk) if walk else (),
+        walks=walks,
+        diffusion=tuple(map(diffusion, walks)),
         sample=_sample(view),
         numbers=summarise(
             states=view.states,
@@ -134,6 +136,7 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
             searches=view.searches,
             settings=view.settings,
             time_s=view.numbers.time_s,
+            starts=view.starts,
         ),
         grade=_grade(view),
         software={**software, **_notes(etc)},
@@ -236,6 +239,7 @@ def _plain(report: Report) -> dict[str, Any]:
         "prefactors": {**asdict(report.prefactors), "reasons": dict(report.prefactors.reasons)},
         "settings": {
             **asdict(view.settings),
+            "earlier_temperatures_K": list(view.earlier_temperatures_K),
             "kT_eV": numbers.kT_eV,
             "thermal_window_eV": numbers.window_eV if np.isfinite(numbers.window_eV) else None,
         },
@@ -245,11 +249,13 @@ def _plain(report: Report) -> dict[str, Any]:
         "extrapolation_grade": None if report.grade.state_0 is None else asdict(report.grade),
         "diffusion": [
             {
-                key: value
-                for key, value in asdict(one).items()
-                if not key.startswith(("lags", "msd"))
+                "steps": walk.steps,
+                "time_s": walk.time_s,
+                "ambiguous_steps": walk.ambiguous,
+                **{k: v for k, v in asdict(one).items() if not k.startswith(("lags", "msd"))},
             }
-            for one in report.diffusion
+            for walk, found in zip(report.walks, report.diffusion, strict=True)
+            for one in found
         ],
         "returns": numbers.returns,
         "superbasin_steps": numbers.superbasin_steps,

@@ -8,7 +8,7 @@ A file that is missing, torn or of another structure makes a search that found n
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from ase import Atoms
 
 from mlip_kmc.evaluate.client import RESULTS_FILE, End, Ended, parse_results, texts_in
 from mlip_kmc.ground.errors import StructureError
-from mlip_kmc.model.atom_path import without_drift, wrap
+from mlip_kmc.model.atom_path import Hop, without_drift, wrap
 from mlip_kmc.model.frames import KeptFrame, Stage
 from mlip_kmc.model.records import HaltKind
 from mlip_kmc.model.structure import from_con
@@ -190,9 +190,7 @@ def _found(
     prefactors = [_number(results, key, missing=math.nan) for key in _PREFACTORS]
     if not all(math.isfinite(value) for value in prefactors):
         raise _DamagedError(f"{RESULTS_FILE} has no finite prefactors")
-    places = dict(
-        zip(points, unwrapped([atoms.positions for atoms in points.values()], start), strict=True)
-    )
+    places = _next_to(start, *(points[stage].positions for stage in _POINTS))
     return FoundProcess(
         reactant_eV=energies[0],
         saddle_eV=energies[1],
@@ -207,19 +205,25 @@ def _found(
     )
 
 
-def unwrapped(positions: Iterable[Array], start: Atoms) -> list[Array]:
-    """(N, 3) positions next to those of a state, and without drift where nothing is fixed.
-
-    Args:
-        positions: of the same atoms in the same cell.
-        start: the state.
-    """
+def _next_to(start: Atoms, reactant: Array, saddle: Array, product: Array) -> dict[Stage, Array]:
+    """(N, 3) positions next to those of a state, the product by way of the saddle; without drift where nothing is fixed."""
     anchored = bool(start.constraints)
     cell = np.asarray(start.cell.array, dtype=np.float64)
-    return [
-        start.positions + without_drift(wrap(places - start.positions, cell), anchored=anchored)
-        for places in positions
-    ]
+    near = wrap(reactant - start.positions, cell)
+    hop = Hop.through(saddle, reactant=reactant, product=product, cell=cell)
+    direct = wrap(product - start.positions, cell)
+    images = np.round(
+        (near + hop.moved - direct) @ np.linalg.inv(cell)
+    )  # nearly always 0, which changes no digit
+    moved = {
+        Stage.REACTANT: near,
+        Stage.SADDLE: wrap(saddle - start.positions, cell),
+        Stage.PRODUCT: direct + images @ cell,
+    }
+    return {
+        stage: start.positions + without_drift(displacement, anchored=anchored)
+        for stage, displacement in moved.items()
+    }
 
 
 def _termination(results: Results) -> Termination:

@@ -105,7 +105,7 @@ def trajectory(result: EonResult, *, rotation: Array) -> Iterator[Atoms]:
         {"step": 0, "time_s": 0.0, "state": 0},
     )
     for event in result.events:
-        path = path.changed(event.mapping, event.images, event.drift_A)
+        path = path.changed(event.mapping, event.images, event.drift_A, event.turn)
         yield _frame(
             start,
             path.unwrapped(positions(event.product)),

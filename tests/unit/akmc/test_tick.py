@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -269,4 +270,23 @@ def test_many_bad_searches_in_a_row_stop_the_run_and_a_new_start_tries_again():
     assert "1 bad searches in a row in state" in reasons[0]
     assert "1 x Not Connected" in reasons[0]
     assert world.server.numbers.steps > 0, "each start got another series"
+    world.close()
+
+
+def test_atoms_that_leave_are_counted_and_end_the_run_only_where_that_is_asked_for(caplog):
+    """Each state but 0 has one more atom apart than state 0, which had one of its own."""
+    world = World(1)
+    world._states.apart = {0: 1} | dict.fromkeys(range(1, 100), 2)
+    world.server._ledger.numbers = replace(world.server.numbers, apart=1, apart_at_start=1)
+    world.run(3)
+    assert world.server.numbers.left == (world.server.numbers.state != 0)
+    assert "KMC step 1: 1 atom has left the rest" in caplog.text
+    assert world.tick() is None
+    world.config.stop.desorbed_atoms = 1
+    while world.server.numbers.state == 0:
+        world.finish()
+        world.tick()
+    assert world.tick() == "1 atom has left the rest (desorbed, evaporated) since state 0"
+    world.config.stop.desorbed_atoms = 2
+    assert world.tick() is None
     world.close()

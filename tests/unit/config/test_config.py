@@ -374,6 +374,7 @@ def test_limits_are_what_physics_leaves_out(folder):
         "workers",
         "stop.kmc_steps",
         "stop.simulated_time_s",
+        "stop.desorbed_atoms",
         "stop.wall_time_min",
         "stop.wait_for_room_min",
         "retention.evidence_MB",

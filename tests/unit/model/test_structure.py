@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.structure import (
+    atoms_apart,
     from_con,
     minimum_image,
     prepare,
@@ -451,3 +452,25 @@ def test_small_cells_and_short_distances_can_be_allowed():
         atoms, elements=("Cu",), cutoff_A=5.0, minimum_distance_A=0.5, allow_small_cell=True
     )
     assert len(prepared.atoms) == 2
+
+
+def test_atoms_that_have_left_the_rest_are_told():
+    from ase.build import add_adsorbate, fcc100, molecule
+
+    slab = fcc100("Al", (3, 3, 2), vacuum=10.0, periodic=True)
+    assert atoms_apart(slab).size == 0
+    add_adsorbate(slab, "Al", 2.0, "hollow")
+    assert atoms_apart(slab).size == 0
+    add_adsorbate(slab, "Al", 9.0, "ontop", offset=(1, 1))
+    assert atoms_apart(slab).tolist() == [19]
+    gas = molecule("N2")
+    gas.translate(slab.positions[17] + [0, 0, 8.0] - gas.positions[0])
+    assert atoms_apart(slab + gas).tolist() == [19, 20, 21]
+    across = slab.copy()  # the images count: an atom below the slab is near its top in a short cell
+    across.cell[2, 2] = across.positions[:18, 2].max() + 9.0 - across.positions[:18, 2].min() + 2.0
+    assert atoms_apart(across).size == 0
+    large = Atoms("Cs2", positions=[[0, 0, 0], [5.3, 0, 0]], cell=[30] * 3, pbc=True)
+    assert atoms_apart(large).size == 0
+    assert atoms_apart(
+        Atoms("Al2", positions=[[0, 0, 0], [5.3, 0, 0]], cell=[30] * 3, pbc=True)
+    ).tolist() == [1]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mlip_kmc.config import GammaSection
 from mlip_kmc.evaluate.client import ClientJob, End, Ended
+from mlip_kmc.model.atom_path import wrap
 from mlip_kmc.model.frames import Kind, Stage
 from mlip_kmc.model.structure import to_con
 from mlip_kmc.potential.minimum_distance import NEAR_FRAMES, TooNear
@@ -95,6 +96,29 @@ def test_positions_are_next_to_the_state_and_without_drift():
     assert outcome.found.saddle_A == pytest.approx(
         atoms.positions + noise - noise.mean(axis=0), abs=1e-9
     )
+
+
+@pytest.mark.parametrize("way", [-1, 1])
+def test_a_product_half_a_cell_away_lies_where_the_saddle_led(way):
+    """Its two images are as near; other products keep every digit of the nearest one."""
+    atoms = crystal()
+    atoms.set_constraint(FixAtoms(indices=[5]))
+    half = np.zeros((31, 3))
+    half[0, 0] = way * atoms.cell[0, 0] / 2
+    files = {}
+    for name, part in (("reactant.con", 0.0), ("saddle.con", 0.5), ("product.con", 1.0)):
+        other = atoms.copy()
+        other.positions += part * half
+        other.wrap()
+        files[name] = to_con(other)
+    found = read_search(task_of(atoms), FINISHED, left(atoms, **files))[0].found
+    np.testing.assert_allclose(found.product_A - found.reactant_A, half, atol=1e-9)
+    near = atoms.copy()
+    near.positions[1] += [0.7, -0.3, 0.2]
+    files = {name: to_con(near) for name in files}
+    found = read_search(task_of(atoms), FINISHED, left(atoms, **files))[0].found
+    moved_by = wrap(near.positions - atoms.positions, np.asarray(atoms.cell.array))
+    assert (found.product_A == atoms.positions + moved_by).all()
 
 
 def test_fixed_atoms_hold_the_frame():

@@ -37,6 +37,7 @@ OPTIONS = (
     "--ase",
     "--ase-arguments",
     "--python-path",
+    "--ase-atoms",
     "--socket",
     "--wait-s",
     "--digest",

@@ -9,20 +9,19 @@ from .basics import UNUSABLE, USAGE, Answer, DriverError, Structure, answer_of
 from .compare import compare
 from .lammps_engine import LammpsEngine
 from .limits import Arguments
-from .structures import atoms_of
+from .structures import atoms_of, carried_of, equipped
 
 
 def engine_of(options: Arguments, files: dict[str, str]) -> Callable[[Structure], Answer]:
     """What evaluates: a callable that has loaded its potential."""
     try:
         if "ase" in options:
-            return AseEngine(
-                calculator_named(
-                    options["ase"],
-                    options.get("ase-arguments", "{}"),
-                    python_path=options.get("python-path", ""),
-                )
+            calculator = calculator_named(
+                options["ase"],
+                options.get("ase-arguments", "{}"),
+                python_path=options.get("python-path", ""),
             )
+            return AseEngine(calculator, carried_of(options.get("ase-atoms", "{}")))
         if options.get("engine", "lammps" if _has_lammps() else "pyace") == "lammps":
             return LammpsEngine(files, options.get("evaluator", "product"))
         return PyaceEngine(files)
@@ -73,12 +72,12 @@ def calculator_named(name: str, arguments: str, *, python_path: str = "") -> Any
 class AseEngine:
     """Any ASE calculator; gamma is unknown."""
 
-    def __init__(self, calculator: Any) -> None:
-        self._calculator = calculator
+    def __init__(self, calculator: Any, carried: dict[str, Any]) -> None:
+        self._calculator, self._carried = calculator, carried
 
     def __call__(self, structure: Structure) -> Answer:
         """Evaluate."""
-        atoms = atoms_of(structure)
+        atoms = equipped(atoms_of(structure), self._carried)
         atoms.calc = self._calculator
         return answer_of(atoms.get_potential_energy(), atoms.get_forces(), None)
 

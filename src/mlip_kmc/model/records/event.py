@@ -29,6 +29,9 @@ class Event(JsonLine):
         hops: number of processes made in the superbasin until it was left, the last one included. None for a step out of a
             single state, and for superbasin steps of the first versions, whose times and paths may be wrong (`unsound_steps`).
         epoch: number of the epoch in which the step was made.
+        turn: rotation of the product state's frame against that of state 0, nine numbers row by row; empty where nothing turned
+            (all but free clusters).
+        ambiguous: whether an atom may have gone by another periodic image than `images` says: see `atom_path.Hop`.
         relabelled: no step of the kinetics: under a new potential the state became the same as another, and the run is in that
             one now. It takes no time, `process` is -1 and `rate` 0.
     """
@@ -49,6 +52,8 @@ class Event(JsonLine):
     temperature_K: float | None = None
     hops: float | None = None
     epoch: int = 0
+    ambiguous: bool = False
+    turn: tuple[float, ...] = ()
     relabelled: bool = False
 
 

@@ -117,3 +117,18 @@ def minimum_image(vectors: Array, cell: Array) -> Array:
     # ASE's shortcut for short vectors is wrong in a cell that is not reduced
     found: Array = find_mic(vectors, minkowski_reduce(cell)[0], pbc=True)[0]
     return found
+
+
+def next_image_A(vectors: Array, cell: Array) -> Array:  # noqa: N802 - a unit
+    """(N,) by how much the second nearest periodic image of each vector is longer, in A.
+
+    Args:
+        vectors: (N, 3) at their minimum image.
+        cell: (3, 3), also skewed.
+    """
+    from ase.geometry import minkowski_reduce
+
+    steps = np.array([step for step in np.ndindex(3, 3, 3) if step != (1, 1, 1)]) - 1
+    others = np.linalg.norm(vectors[:, None] + steps @ minkowski_reduce(cell)[0], axis=2)
+    found: Array = others.min(axis=1) - np.linalg.norm(vectors, axis=1)
+    return found

@@ -9,6 +9,7 @@ from ase.constraints import FixAtoms
 from ase.neighborlist import neighbor_list
 
 from mlip_kmc.ground.errors import StructureError
+from mlip_kmc.model.structure.attributes import carry
 from mlip_kmc.model.structure.cell import Array, in_place, width
 from mlip_kmc.model.structure.constraints import fixed_atoms
 from mlip_kmc.model.structure.masses import check_masses
@@ -80,6 +81,7 @@ def prepare(
         atoms.get_chemical_symbols(), positions=atoms.positions @ rotation.T, cell=cell, pbc=True
     )
     prepared.set_masses(atoms.get_masses())
+    carry(atoms, prepared, rotation=rotation)
     if len(fixed):
         prepared.set_constraint(FixAtoms(indices=fixed))
     return Prepared(atoms=prepared, rotation=rotation)
