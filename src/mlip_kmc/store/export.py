@@ -38,6 +38,7 @@ _EVENTS = {
     "superbasin": "superbasin",
     "temperature_K": "temperature_K",
     "epoch": "epoch",
+    "time_rest_s": "time_rest_s",
 }
 """Columns of a table: name, and the record's attribute."""
 _PROCESSES = {

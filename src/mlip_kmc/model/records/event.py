@@ -16,7 +16,7 @@ class Event(JsonLine):
         process: number of the process in the process table of `reactant`.
         product: number of the state that was entered.
         step_time_s: residence time drawn for this step, s.
-        time_s: simulated time after the step, s.
+        time_s: simulated time after the step, s: the double that is nearest to it.
         barrier: eV.
         rate: 1/s. In a superbasin step: one over the mean time to leave.
         energy: energy of the reactant state, eV.
@@ -29,6 +29,7 @@ class Event(JsonLine):
         hops: number of processes made in the superbasin until it was left, the last one included. None for a step out of a
             single state, and for superbasin steps of the first versions, whose times and paths may be wrong (`unsound_steps`).
         epoch: number of the epoch in which the step was made.
+        time_rest_s: what `time_s` leaves out of the simulated time, s (see `mlip_kmc.model.clock`); 0 in earlier versions.
     """
 
     step: int
@@ -47,6 +48,7 @@ class Event(JsonLine):
     temperature_K: float | None = None
     hops: float | None = None
     epoch: int = 0
+    time_rest_s: float = 0.0
 
 
 def unsound_steps(events: Iterable[Event]) -> list[Event]:
