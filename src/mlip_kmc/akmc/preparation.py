@@ -15,8 +15,8 @@ from typing import Any
 from mlip_kmc.akmc.grading import described_gamma, graded, log_sight
 from mlip_kmc.akmc.setup import Setup
 from mlip_kmc.akmc.start import prepare_start
-from mlip_kmc.config import Config, HarmonicPrefactor
-from mlip_kmc.config.eon_options import config_ini, hessian_ini
+from mlip_kmc.config import Config
+from mlip_kmc.config.eon_options import config_ini, hessian_ini, minimum_force
 from mlip_kmc.evaluate.paths import check_paths
 from mlip_kmc.model.frames import potential_digest
 from mlip_kmc.model.records import Minimised
@@ -107,6 +107,7 @@ class Preparation:
                 self.config,
                 potential_name=self.potential.eon_name,
                 jobs_ahead=self.config.search.superbasin_lead,
+                minimum_force_eV_per_A=minimum_force(minimised.lowest_eigenvalue_eV_per_A2),
             ),
             job_files=self.potential.job_files(self.prepared.species, gamma=self.config.gamma),
             job_links=self.potential.job_links(),
@@ -120,9 +121,7 @@ class Preparation:
             named |= {"potential_file": ace.yace.name, "potential_sha256": ace.digest}
         return named
 
-    def _hessian_files(self) -> dict[str, str] | None:
-        if not isinstance(self.config.prefactor, HarmonicPrefactor):
-            return None
+    def _hessian_files(self) -> dict[str, str]:
         return {
             "config.ini": hessian_ini(self.potential.eon_name),
             **self.potential.job_files(self.prepared.species),

@@ -8,6 +8,7 @@ comes to rest on a saddle, is refused.
 
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ import numpy.typing as npt
 import readcon
 from ase import Atoms
 
-from mlip_kmc.config.eon_options import MINIMUM_FORCE_EV_PER_A, hessian_options, ini_text
+from mlip_kmc.config.eon_options import (
+    MINIMUM_FORCE_EV_PER_A,
+    hessian_options,
+    ini_text,
+    minimum_force,
+)
 from mlip_kmc.evaluate.agreement import free_atoms
 from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.evaluate.client import (
@@ -63,42 +69,85 @@ def prepare_start(
         ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
     before = point_energy(atoms, potential, evidence=evidence)
-    left, results = _minimised_by_client(atoms, potential, evidence=evidence)
+    found = _relaxed(atoms, potential, like=atoms, before_eV=before, evidence=evidence)
+    lowest = _lowest(found.atoms, potential, evidence, allow_unknown=allow_unknown_stability)
+    force, calls = minimum_force(lowest), found.force_calls
+    if force < MINIMUM_FORCE_EV_PER_A:  # in a flat landscape the usual one leaves the place open
+        found = _relaxed(
+            found.atoms, potential, like=atoms, before_eV=before, evidence=evidence, force=force
+        )
+        lowest = _lowest(found.atoms, potential, evidence, allow_unknown=allow_unknown_stability)
+        calls += found.force_calls
+    return found.atoms, Minimised(
+        energy=found.energy_eV,
+        energy_drop=before - found.energy_eV,
+        largest_displacement_A=found.farthest_A,
+        largest_force_eV_per_A=found.largest_force_eV_per_A,
+        pressure_GPa=_pressure(found.atoms, potential, evidence),
+        lowest_eigenvalue_eV_per_A2=lowest,
+        force_calls=calls,
+    )
+
+
+@dataclass(frozen=True)
+class _Relaxed:
+    """A minimum: how far its farthest atom is from where it was given, the largest force left, and what it took."""
+
+    atoms: Atoms
+    energy_eV: float
+    farthest_A: float
+    largest_force_eV_per_A: float
+    force_calls: int
+
+
+def _relaxed(
+    atoms: Atoms,
+    potential: Potential,
+    *,
+    like: Atoms,
+    before_eV: float,
+    evidence: Path,
+    force: float = MINIMUM_FORCE_EV_PER_A,
+) -> _Relaxed:
+    """The minimum near `atoms`, in the frame of the given structure `like`, whose energy is `before_eV`."""
+    left, results = _minimised_by_client(atoms, potential, evidence=evidence, force=force)
     relaxed = from_con(left["min.con"])
-    anchored = bool(atoms.constraints)
-    cell = np.asarray(atoms.cell.array, dtype=np.float64)
-    moved = without_drift(wrap(relaxed.positions - atoms.positions, cell), anchored=anchored)
+    cell = np.asarray(like.cell.array, dtype=np.float64)
+    moved = without_drift(
+        wrap(relaxed.positions - like.positions, cell), anchored=bool(like.constraints)
+    )
     energy = float(results["potential_energy"])
     farthest = float(np.linalg.norm(moved, axis=1).max())
-    if not (np.isfinite(energy) and energy <= before + 1e-3):
+    if not (np.isfinite(energy) and energy <= before_eV + 1e-3):
         raise StructureError(
-            f"minimising the structure took its energy from {before:.4f} to {energy:.4f} eV; check the potential"
+            f"minimising the structure took its energy from {before_eV:.4f} to {energy:.4f} eV; check the potential"
         )
-    nearest = _nearest_neighbour(atoms)
+    nearest = _nearest_neighbour(like)
     if not farthest <= max(nearest, 1.0):
         raise StructureError(
             f"an atom moves {farthest:.2f} A when the structure is minimised, farther than its neighbours are ({nearest:.2f} A): "
             "it explodes under this potential, or is no minimum of it; give a structure near a minimum"
         )
-    minimum = atoms.copy()
-    minimum.positions = atoms.positions + moved
-    forces = _forces(left["min.con"])[free_atoms(atoms)]
-    lowest = _check_stability(
-        _stability(minimum, potential, evidence), allow_unknown=allow_unknown_stability
-    )
-    return minimum, Minimised(
-        energy=energy,
-        energy_drop=before - energy,
-        largest_displacement_A=farthest,
+    minimum = like.copy()
+    minimum.positions = like.positions + moved
+    forces = _forces(left["min.con"])[free_atoms(like)]
+    return _Relaxed(
+        atoms=minimum,
+        energy_eV=energy,
+        farthest_A=farthest,
         largest_force_eV_per_A=float(np.linalg.norm(forces, axis=1).max()),
-        pressure_GPa=_pressure(minimum, potential, evidence),
-        lowest_eigenvalue_eV_per_A2=lowest,
         force_calls=int(float(results.get("total_force_calls", 0))),
     )
 
 
+def _lowest(
+    minimum: Atoms, potential: Potential, evidence: Path, *, allow_unknown: bool
+) -> float | None:
+    return _check_stability(_stability(minimum, potential, evidence), allow_unknown=allow_unknown)
+
+
 def _minimised_by_client(
-    atoms: Atoms, potential: Potential, *, evidence: Path
+    atoms: Atoms, potential: Potential, *, evidence: Path, force: float
 ) -> tuple[dict[str, str], dict[str, float | str]]:
     """The texts that eOn's minimisation leaves, and its results."""
     left = _client(
@@ -111,7 +160,7 @@ def _minimised_by_client(
             "Optimizer": {
                 "convergence_metric": "max_atom",
                 "opt_method": "lbfgs",
-                "converged_force": MINIMUM_FORCE_EV_PER_A,
+                "converged_force": force,
                 "max_iterations": 5000,
             }
         },
@@ -120,7 +169,7 @@ def _minimised_by_client(
     if results.get("termination_reason") != 0 or "min.con" not in left:
         raise StructureError(
             "minimising the structure did not come to rest in 5000 iterations (forces stay above "
-            f"{MINIMUM_FORCE_EV_PER_A} eV/A); start from a structure nearer to a minimum"
+            f"{force:.3g} eV/A); start from a structure nearer to a minimum"
         )
     return left, results
 

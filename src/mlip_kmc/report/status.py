@@ -17,8 +17,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
+from mlip_kmc.model.low_barriers import FEW_KT, Barrier, low_barriers
 from mlip_kmc.model.records import (
     Live,
+    Registered,
     SearchRecord,
     prefactor_reasons,
     reasons_of,
@@ -72,6 +75,8 @@ class RunStatus:
         search_s: median time of the last good searches.
         unsound_superbasin_steps: those of a version whose times of superbasin steps may be wrong.
         unsound: what that means for the run, in words; empty where there are none.
+        low_barriers: of processes that searches found, which are below a few kT or their own error, and what that means; empty
+            where none is. low_barrier_steps: KMC steps over such a barrier.
         starts: how often it was started. last_commit_s: seconds since the newest generation.
         active_set_blind: what the run's active set does not see; empty where it sees, or its files are gone.
         run_bytes: size of the run directory. free_bytes: what its file system has left.
@@ -115,6 +120,8 @@ class RunStatus:
     search_s: float | None
     unsound_superbasin_steps: int
     unsound: str
+    low_barriers: str
+    low_barrier_steps: int
     starts: int
     last_commit_s: float
     active_set_blind: str
@@ -200,6 +207,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         starts=numbers.starts,
         unsound_superbasin_steps=len(unsound_steps(view.events)),
         unsound=unsound(view.events),
+        **_low(view, limits.get("temperature_K", view.settings.temperature_K)),
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0),
         run_bytes=run_bytes,
         free_bytes=free_bytes,
@@ -207,6 +215,22 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
             view.path, digest=view.epoch.facts.get("potential.active_set")
         ),
     )
+
+
+def _low(view: RunView, temperature_K: float | None) -> dict[str, Any]:
+    """What is said of low barriers: those of found processes at the present temperature, and steps at their own."""
+    found = (
+        Barrier(record.barrier, record.barrier_error)
+        for record in view.searches
+        if record.outcome == Registered.NEW and record.barrier is not None
+    )
+    kT = None if temperature_K is None else temperature_K / EON_KELVIN_PER_EV
+    steps = sum(
+        event.temperature_K is not None
+        and not event.barrier >= FEW_KT * event.temperature_K / EON_KELVIN_PER_EV
+        for event in view.events
+    )
+    return {"low_barriers": low_barriers(found, kT_eV=kT).said, "low_barrier_steps": steps}
 
 
 def _condition(live: Live | None, *, now_s: float, done: bool, halt: str) -> Condition:

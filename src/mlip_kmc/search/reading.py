@@ -168,7 +168,9 @@ def read_search(
             force_calls=ForceCalls(*(_count(results, key) for key in _CALLS)),
         )
         if termination is not Termination.GOOD:
-            return replace(outcome, termination=termination), {}
+            climbed = _number(results, _ENERGIES[1]) - _number(results, _ENERGIES[0])
+            barrier = outcome.barrier_eV or (climbed if math.isfinite(climbed) else 0.0)
+            return replace(outcome, termination=termination, barrier_eV=barrier), {}
         start = from_con(task.reactant_con)
         points = {stage: _structure(texts, name, start) for stage, name in _POINTS.items()}
         found = _found(results, points, start=start, mode=_mode(texts, len(start)))

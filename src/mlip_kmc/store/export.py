@@ -56,6 +56,7 @@ _PROCESSES = {
     "gamma_path": "gamma_path",
     "prefactor_kind": "prefactor_kind",
     "epoch": "epoch",
+    "barrier_error_eV": "barrier_error",
 }
 _STATES = ("state", "energy_eV", "processes", "good_searches", "bad_searches")
 
