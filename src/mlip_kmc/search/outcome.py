@@ -149,6 +149,7 @@ class SearchOutcome:
         graded: what was seen of gamma and distances.
         rated: harmonic prefactors that were made for it, in place of the client's; None where there are none.
         barrier_error_eV: of a low barrier, which was converged further (`settling.py`): a bound; None where it is not low.
+        led_back: it is not connected because both sides of where it ended lead back to the state.
     """
 
     name: str
@@ -164,6 +165,7 @@ class SearchOutcome:
     graded: Graded = field(default_factory=Graded)
     rated: Rated | None = None
     barrier_error_eV: float | None = None
+    led_back: bool = False
 
     def __post_init__(self) -> None:
         """What was found and why the search ended say the same.

@@ -6,9 +6,9 @@
 
 A search stops where the largest force on an atom is below F. Near a stationary point of curvature k that is an energy F^2/2k away
 from it, and F/k in position. Where the landscape between two minima rises by no more than forces of F do, any place on it passes
-for a saddle, and different places pass for different saddles. So a search whose barrier E is low for the distance d between
-saddle and minimum, E < 6 F d, is made again from its own saddle with a smaller F. (A sinusoidal barrier has k = pi^2 E / 2 d^2:
-at this limit F^2/2k is 0.3 % of E.) Other searches take no force call more.
+for a saddle, and different places pass for different saddles. A sinusoidal barrier E at the distance d from its minimum has the
+curvature pi^2 E / 2 d^2 at its top, so F leaves an error of (F d / pi E)^2 of it. A search whose error would be above 1 % by
+that is made again from its own saddle with a smaller F, until its Hessian shows that it is known. Others take no force call more.
 """
 
 import math
@@ -39,16 +39,14 @@ from mlip_kmc.search.outcome import (
 from mlip_kmc.search.reading import SearchReader
 from mlip_kmc.search.reading import Task as ReadTask
 
-LOW_SLOPE = 6.0
-"""A barrier is low where its mean slope, E/d, is below so many times the force at which a saddle counts as converged."""
 ACCURACY = 0.01
 """Of the barrier (the lower one of both directions)."""
+LOW_SLOPE = 1 / (math.pi * math.sqrt(ACCURACY))
+"""A barrier is low where its mean slope, E/d, is below so many times the force at which a saddle counts as converged."""
 FLOOR_EV = 1e-6
 """An error below this is good enough at any temperature from 1 K on, where 1 % of kT is as much."""
 _FIRST = 1e-2
 """The first force to converge to again, over the search's own."""
-_TOO_SOON = (Termination.NOT_CONNECTED, Termination.NO_NEGATIVE_MODE)
-"""What a search ends as that took a place beside a minimum for a saddle."""
 _ROUNDS = 3
 _MOST_ATOMS = 30
 """In the Hessian: those nearest to what moves."""
@@ -78,8 +76,8 @@ class Settling:
         """The barrier, or the one back, is low: where the search ended may be no saddle, and its barrier wrong."""
         found = outcome.found
         if found is None:
-            ended_low = self._is_low(outcome.barrier_eV, outcome.saddle_distance_A)
-            return outcome.termination in _TOO_SOON and ended_low
+            too_soon = outcome.led_back or outcome.termination is Termination.NO_NEGATIVE_MODE
+            return too_soon and self._is_low(outcome.barrier_eV, outcome.saddle_distance_A)
         ends = ((found.reactant_eV, found.reactant_A), (found.product_eV, found.product_A))
         return any(
             self._is_low(found.saddle_eV - energy, float(np.linalg.norm(found.saddle_A - places)))
