@@ -323,6 +323,10 @@ class _Counts(dict[int, int]):
         return 0
 
 
+_OF_PROCESSES = ("lowest barrier", "unique_saddles", "repeats", "proc repeat count")
+"""What a state's info file says of its process table."""
+
+
 class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
     """eOn's state, which notes that it changed and hands out a record of each search it registers.
 
@@ -404,6 +408,23 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
                 return Entry(Registered.REPEAT, process)
         return Entry(Registered.HIGH)
 
+    def renew(self, *, reactant_con: str, energy_eV: float) -> None:
+        """Begin with an empty process table at another minimum: the potential is another one.
+
+        Searches stay counted, since their numbers decide where later ones start; repeats do not.
+        """
+        Path(self.reactant_path).write_text(reactant_con, encoding="utf-8")
+        for path in Path(self.procdata_path).iterdir():
+            path.unlink()
+        self.procs: dict[int, dict[str, Any]] = {}
+        self.con_cache.clear()
+        self.save_process_table()
+        self.info.get("MetaData", "kT", None)  # read it before anything is removed
+        for option in _OF_PROCESSES:
+            self.info.remove_option("MetaData", option)
+        self.set_energy(energy_eV)
+        (Path(self.path) / self.config.sb_state_file).unlink(missing_ok=True)
+
     def _reactant_con(self) -> str:
         return Path(self.reactant_path).read_text(encoding="utf-8")
 
@@ -434,6 +455,32 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
             config=config,
         )
         self.StateClass = RecordingState
+
+    def same_as(self, number: int) -> int | None:
+        """The lower number of a state with the same minimum, by eOn's comparison of a product; None: there is none."""
+        config, state = self.config, self.get_state(number)
+        reactant = state.get_reactant()
+        for other in map(self.get_state, range(number)):
+            if abs(other.get_energy() - state.get_energy()) < self.epsilon_e and atoms.match(
+                other.get_reactant(),
+                reactant,
+                config.comp_eps_r,
+                config.comp_neighbor_cutoff,
+                True,  # noqa: FBT003 - as eOn calls it
+                check_rotation=config.comp_check_rotation,
+                use_identical=config.comp_use_identical,
+                remove_translation=config.comp_remove_translation,
+            ):
+                return int(other.number)
+        return None
+
+    def renew_table(self) -> None:
+        """Write the table of states anew, after all of them were renewed; eOn makes it at the first KMC step."""
+        if count := self.get_num_states():
+            self.state_table = [self.get_state(number).get_energy() for number in range(count)]
+            self.save_state_table()
+        for state in self.states.values():
+            state.info.flush()
 
 
 class ExactEnergyLevel(superbasinscheme.EnergyLevel):  # type: ignore[misc]

@@ -7,6 +7,7 @@ place.confidence, place.start("0_17")
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,8 @@ class EonPlace:
         found: SearchRecord = self._eon_state(number).register(
             outcome, index=index, superbasin=self._basin
         )
-        return found
+        stale = self._explorer_of(number).stale.of(index)
+        return found if stale is None else replace(found, stale=stale.known)
 
     def no_way_out(self) -> str:
         """Of the superbasin."""

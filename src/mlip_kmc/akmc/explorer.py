@@ -22,6 +22,7 @@ from mlip_kmc.akmc.eon_adapter import (
     start_files,
 )
 from mlip_kmc.akmc.queue import SearchStart, search_of
+from mlip_kmc.akmc.stale import KIND, StaleProcesses
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.ground.files import sealed, unsealed, write_durably
 from mlip_kmc.model.kinetics import search_seed
@@ -56,6 +57,7 @@ class OrderedExplorer(Explorer):
         self._spool = spool
         self._neighbours = Neighbours()
         super().__init__(states, previous_state, state, superbasin, config=config)
+        self.stale = StaleProcesses.read(Path(state.path))
 
     @property
     def confidence(self) -> float:
@@ -66,8 +68,13 @@ class OrderedExplorer(Explorer):
 
     @property
     def confident(self) -> bool:
-        """It is time for a KMC step."""
-        return bool(self.confidence >= self.config.akmc_confidence)
+        """It is time for a KMC step; no process of an earlier epoch waits for its refresh."""
+        return not self.waiting and bool(self.confidence >= self.config.akmc_confidence)
+
+    @property
+    def waiting(self) -> int:
+        """How many processes of earlier epochs wait for their refresh."""
+        return self.stale.waiting(registered=self.registered)
 
     @property
     def registered(self) -> int:
@@ -91,7 +98,7 @@ class OrderedExplorer(Explorer):
                 -max(int(self.state.get_unique_saddle_count()), 1) * math.log1p(-wanted) / wanted
                 - good
             )
-        return math.ceil(max(missing, 1.0) * (self.registered + 2) / (good + 1))
+        return self.waiting + math.ceil(max(missing, 1.0) * (self.registered + 2) / (good + 1))
 
     @property
     def reactant_con(self) -> str:
@@ -116,6 +123,10 @@ class OrderedExplorer(Explorer):
             return SearchStart(name, kind=body.pop("type"), files=body)
         number, index = search_of(name)
         seed = search_seed(seed=self._seed, state=number, index=index)
+        refresh = self.stale.start(index)
+        if refresh is not None:
+            config_ini = client_config(self.config.config_path, seed=seed)
+            return SearchStart(name, kind=KIND, files={"config.ini": config_ini, **refresh})
         np.random.seed(seed)  # noqa: NPY002 - eOn draws from numpy's global stream
         self.suggest_from(index)
         try:

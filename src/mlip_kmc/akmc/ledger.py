@@ -71,6 +71,8 @@ class Ledger:
         self.store.append("searches", replace(record, epoch=self.epoch).to_json())
         self.outcomes[record.outcome] += 1
         self.recent.append(record)
+        if record.stale is not None:  # a process that vanished says nothing of how searches go
+            return
         in_a_row = self.numbers.bad_in_a_row + 1 if record.outcome in _USELESS else 0
         self.numbers = replace(self.numbers, bad_in_a_row=in_a_row)
 

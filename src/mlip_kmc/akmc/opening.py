@@ -79,7 +79,7 @@ def open_server(
         ledger=Ledger.read(
             checkpoints,
             numbers=numbers,
-            path=_start_of(setup),
+            path=start_of(setup),
             remember=config.search.max_bad_in_a_row,
         ),
         workers=cluster,
@@ -113,7 +113,7 @@ def _changes(config: Config, saved: Mapping[str, Any] | None) -> dict[str, tuple
     return changed(earlier, {key: limits[key] for key in limits if key in earlier})
 
 
-def _start_of(setup: Setup) -> AtomPath:
+def start_of(setup: Setup) -> AtomPath:
     """Every atom in state 0."""
     atoms = from_con(setup.pos_con)
     return AtomPath.start(

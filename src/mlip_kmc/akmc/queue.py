@@ -49,7 +49,7 @@ class SearchStart:
 
     Attributes:
         name: `state_index`.
-        kind: `random`, or `recycling`: where its displacement comes from.
+        kind: `random`, `recycling` or `refresh`: where its displacement comes from.
         files: texts that the client reads, by name: its options, displacement and direction.
     """
 

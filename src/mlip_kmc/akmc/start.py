@@ -8,7 +8,7 @@ comes to rest on a saddle, is refused.
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,29 +69,43 @@ def prepare_start(
         ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
     before = point_energy(atoms, potential, evidence=evidence)
-    found = _relaxed(atoms, potential, like=atoms, before_eV=before, evidence=evidence)
-    lowest = _lowest(found.atoms, potential, evidence, allow_unknown=allow_unknown_stability)
-    force, calls = minimum_force(lowest), found.force_calls
-    if force < MINIMUM_FORCE_EV_PER_A:  # in a flat landscape the usual one leaves the place open
-        found = _relaxed(
-            found.atoms, potential, like=atoms, before_eV=before, evidence=evidence, force=force
+    found = relaxed(atoms, potential, evidence=evidence / "minimization")
+    energy, farthest = found.energy_eV, found.farthest_A
+    if not (np.isfinite(energy) and energy <= before + 1e-3):
+        raise StructureError(
+            f"minimising the structure took its energy from {before:.4f} to {energy:.4f} eV; check the potential"
         )
-        lowest = _lowest(found.atoms, potential, evidence, allow_unknown=allow_unknown_stability)
-        calls += found.force_calls
-    return found.atoms, Minimised(
+    nearest = _nearest_neighbour(atoms)
+    if not farthest <= max(nearest, 1.0):
+        raise StructureError(
+            f"an atom moves {farthest:.2f} A when the structure is minimised, farther than its neighbours are ({nearest:.2f} A): "
+            "it explodes under this potential, or is no minimum of it; give a structure near a minimum"
+        )
+    lowest = _check_stability(
+        _stability(found.atoms, potential, evidence), allow_unknown=allow_unknown_stability
+    )
+    found, lowest = _settled(atoms, found, lowest, potential=potential, evidence=evidence)
+    minimum = found.atoms
+    return minimum, Minimised(
         energy=found.energy_eV,
         energy_drop=before - found.energy_eV,
         largest_displacement_A=found.farthest_A,
         largest_force_eV_per_A=found.largest_force_eV_per_A,
-        pressure_GPa=_pressure(found.atoms, potential, evidence),
+        pressure_GPa=_pressure(minimum, potential, evidence),
         lowest_eigenvalue_eV_per_A2=lowest,
-        force_calls=calls,
+        force_calls=found.force_calls,
     )
 
 
 @dataclass(frozen=True)
-class _Relaxed:
-    """A minimum: how far its farthest atom is from where it was given, the largest force left, and what it took."""
+class Relaxed:
+    """A structure at rest.
+
+    Attributes:
+        atoms: positions next to where they were, without drift.
+        energy_eV: of it. farthest_A: the largest displacement of an atom.
+        largest_force_eV_per_A: on a free atom. force_calls: it took.
+    """
 
     atoms: Atoms
     energy_eV: float
@@ -100,50 +114,62 @@ class _Relaxed:
     force_calls: int
 
 
-def _relaxed(
+def _settled(
+    atoms: Atoms, found: Relaxed, lowest: float | None, *, potential: Potential, evidence: Path
+) -> tuple[Relaxed, float | None]:
+    """The minimum near `atoms` and its lowest eigenvalue; in a flat landscape the usual force leaves its place open."""
+    force = minimum_force(lowest)
+    if not force < MINIMUM_FORCE_EV_PER_A:
+        return found, lowest
+    again = relaxed(found.atoms, potential, evidence=evidence / "minimization", force=force)
+    cell = np.asarray(atoms.cell.array, dtype=np.float64)
+    moved = wrap(again.atoms.positions - atoms.positions, cell)
+    whole = replace(
+        again,
+        farthest_A=float(np.linalg.norm(moved, axis=1).max()),
+        force_calls=found.force_calls + again.force_calls,
+    )
+    return whole, _check_stability(
+        _stability(again.atoms, potential, evidence), allow_unknown=lowest is None
+    )
+
+
+def relaxed(
     atoms: Atoms,
     potential: Potential,
     *,
-    like: Atoms,
-    before_eV: float,
     evidence: Path,
     force: float = MINIMUM_FORCE_EV_PER_A,
-) -> _Relaxed:
-    """The minimum near `atoms`, in the frame of the given structure `like`, whose energy is `before_eV`."""
+) -> Relaxed:
+    """Minimise positions under the potential; the cell stays.
+
+    Args:
+        atoms: restricted triclinic; fixed atoms stay.
+        potential: the run's.
+        evidence: folder for the directory of a failed job, of its own.
+        force: the largest on an atom at which it is at rest, eV/A.
+
+    Raises:
+        PotentialError: the potential cannot be evaluated on this structure.
+        StructureError: it does not come to rest.
+        ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
+    """
     left, results = _minimised_by_client(atoms, potential, evidence=evidence, force=force)
-    relaxed = from_con(left["min.con"])
-    cell = np.asarray(like.cell.array, dtype=np.float64)
+    cell = np.asarray(atoms.cell.array, dtype=np.float64)
     moved = without_drift(
-        wrap(relaxed.positions - like.positions, cell), anchored=bool(like.constraints)
+        wrap(from_con(left["min.con"]).positions - atoms.positions, cell),
+        anchored=bool(atoms.constraints),
     )
-    energy = float(results["potential_energy"])
-    farthest = float(np.linalg.norm(moved, axis=1).max())
-    if not (np.isfinite(energy) and energy <= before_eV + 1e-3):
-        raise StructureError(
-            f"minimising the structure took its energy from {before_eV:.4f} to {energy:.4f} eV; check the potential"
-        )
-    nearest = _nearest_neighbour(like)
-    if not farthest <= max(nearest, 1.0):
-        raise StructureError(
-            f"an atom moves {farthest:.2f} A when the structure is minimised, farther than its neighbours are ({nearest:.2f} A): "
-            "it explodes under this potential, or is no minimum of it; give a structure near a minimum"
-        )
-    minimum = like.copy()
-    minimum.positions = like.positions + moved
-    forces = _forces(left["min.con"])[free_atoms(like)]
-    return _Relaxed(
+    minimum = atoms.copy()
+    minimum.positions = atoms.positions + moved
+    forces = _forces(left["min.con"])[free_atoms(atoms)]
+    return Relaxed(
         atoms=minimum,
-        energy_eV=energy,
-        farthest_A=farthest,
+        energy_eV=float(results["potential_energy"]),
+        farthest_A=float(np.linalg.norm(moved, axis=1).max()),
         largest_force_eV_per_A=float(np.linalg.norm(forces, axis=1).max()),
         force_calls=int(float(results.get("total_force_calls", 0))),
     )
-
-
-def _lowest(
-    minimum: Atoms, potential: Potential, evidence: Path, *, allow_unknown: bool
-) -> float | None:
-    return _check_stability(_stability(minimum, potential, evidence), allow_unknown=allow_unknown)
 
 
 def _minimised_by_client(
@@ -154,7 +180,8 @@ def _minimised_by_client(
         atoms,
         potential,
         "minimization",
-        evidence=evidence,
+        evidence=evidence.parent,
+        kept=evidence.name,
         returns=(RESULTS_FILE, "min.con"),
         options={
             "Optimizer": {
@@ -200,8 +227,9 @@ def _client(
     evidence: Path,
     returns: tuple[str, ...],
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    kept: str = "",
 ) -> dict[str, str]:
-    """Texts that one eOn job on a structure leaves; its failure is the potential's."""
+    """Texts that one eOn job on a structure leaves; its failure is the potential's, and `kept` names what is left of it."""
     species = species_of(atoms)
     settings: dict[str, Mapping[str, Any]] = {
         "Main": {"job": job, "parallel": False, "quiet": True, "write_con_forces": True},
@@ -218,20 +246,20 @@ def _client(
             },
             links=potential.job_links(),
             time_limit_s=_TIME_LIMIT_S,
-            evidence=evidence / job,
+            evidence=evidence / (kept or job),
         ),
         reader=texts_of(*returns),
     )
     if done.end is End.HALTED:
         raise ExtrapolationError(
             f"the structure is beyond what the potential knows: {done.message}",
-            kept=evidence / job,
+            kept=evidence / (kept or job),
             advice="check the structure for overlapping atoms",
         )
     if done.end is not End.FINISHED:
         raise PotentialError(
             f"the potential cannot be evaluated on the structure: {done.message or done.end}",
-            kept=evidence / job,
+            kept=evidence / (kept or job),
         )
     return done.found
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "serve",
     "select": "select",
     "campaign": "campaign",
+    "refresh": "refresh",
     "report": "report",
     "export": "export",
     "release": "release",

@@ -4,6 +4,7 @@ Example:
     config = load_config(Path("akmc.yaml"))
 """
 
+from mlip_kmc.config.campaign import CampaignConfig, load_campaign
 from mlip_kmc.config.model import (
     Config,
     PotentialSection,
@@ -34,6 +35,7 @@ __all__ = [
     "AsePotentialSection",
     "BaselineSection",
     "BuiltinPotentialSection",
+    "CampaignConfig",
     "ConfidenceSection",
     "Config",
     "ConstantPrefactor",
@@ -49,5 +51,6 @@ __all__ = [
     "ZblSection",
     "example_directory",
     "json_schema",
+    "load_campaign",
     "load_config",
 ]

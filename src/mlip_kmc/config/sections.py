@@ -44,7 +44,8 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-def _existing_file(value: Path, info: ValidationInfo) -> Path:
+def existing_file(value: Path, info: ValidationInfo) -> Path:
+    """A file that is there, as an absolute path; a relative one starts at the context's `base`."""
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in str(value)):
         raise ValueError("must be a file name without line breaks and other control characters")
     base: Path = (info.context or {}).get("base", Path.cwd())
@@ -83,7 +84,7 @@ class StructureSection(Section):
     minimum_distance_A: Positive = 1.0
     """A structure with two atoms nearer than this is refused; during searches `potential.minimum_distance_A` acts."""
 
-    _file = field_validator("file")(_existing_file)
+    _file = field_validator("file")(existing_file)
 
 
 class ZblSection(Section):
@@ -165,7 +166,7 @@ class AcePotentialSection(Section):
     @field_validator("ace", "basis", "active_set", "training")
     @classmethod
     def _files(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        return None if value is None else _existing_file(value, info)
+        return None if value is None else existing_file(value, info)
 
     @model_validator(mode="after")
     def _both_or_none(self) -> "AcePotentialSection":

@@ -80,7 +80,7 @@ class Checkpoints:
 
     def restore(
         self,
-        identity: str,
+        identity: str | None,
         *,
         difference: Callable[[Mapping[str, Any]], str] = lambda _: (
             "physics, structure or potential differ"
@@ -89,7 +89,7 @@ class Checkpoints:
         """Make the live tree and the journals those of the newest whole generation.
 
         Args:
-            identity: digest of what decides the run; a generation whose last epoch has another is refused.
+            identity: digest of what decides the run; a generation whose last epoch has another is refused. None: whatever it is.
             difference: says how that epoch's facts differ from what is wanted now.
 
         Returns:
@@ -102,7 +102,7 @@ class Checkpoints:
         for number in numbers_in(self._generations):
             try:
                 manifest = Manifest.read(path_of(self._generations, number))
-                if manifest.identity != identity:
+                if identity is not None and manifest.identity != identity:
                     raise RunStateError(
                         f"the run directory {self._base} belongs to another configuration "
                         f"({difference(manifest.epochs[-1].facts)}); choose another --dir, or run it with its own "
@@ -117,8 +117,9 @@ class Checkpoints:
                 for reason in reasons
             ]
             damage += self._tree.restore(manifest.folders, files)
-            for name, end in manifest.journals.items():
-                self._journals[name].cut(end.length)
+            for name, journal in self._journals.items():
+                end = manifest.journals.get(name)  # older versions had fewer
+                journal.cut(end.length if end else 0)
             self._number, self.epochs = number, manifest.epochs
             return Saved(number=number, state=manifest.state, damage=(*damage, *self._sweep()))
         if reasons:

@@ -15,7 +15,7 @@ from mlip_kmc.ground.files import append_durably, storage_errors
 from mlip_kmc.store.manifest import JournalEnd
 from mlip_kmc.store.whole import NotWholeError, bytes_or_none, sha256
 
-JOURNALS = ("events", "searches", "starts")
+JOURNALS = ("events", "searches", "starts", "refreshes")
 
 
 def path_of(folder: Path, name: str) -> Path:

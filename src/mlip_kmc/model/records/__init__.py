@@ -8,12 +8,19 @@ from mlip_kmc.model.records.event import Event, unsound, unsound_steps
 from mlip_kmc.model.records.halt import HaltKind
 from mlip_kmc.model.records.json_line import read_lines
 from mlip_kmc.model.records.progress import Live, Progress, RunNumbers
+from mlip_kmc.model.records.refresh import (
+    Fate,
+    RefreshedProcess,
+    RefreshedState,
+    refreshed_processes,
+)
 from mlip_kmc.model.records.result import EonResult, Status
 from mlip_kmc.model.records.search import (
     OUTCOMES,
     Rated,
     Registered,
     SearchRecord,
+    Stale,
     prefactor_reasons,
     reasons_of,
 )
@@ -25,15 +32,19 @@ __all__ = [
     "EonResult",
     "Epoch",
     "Event",
+    "Fate",
     "HaltKind",
     "Live",
     "Minimised",
     "Process",
     "Progress",
     "Rated",
+    "RefreshedProcess",
+    "RefreshedState",
     "Registered",
     "RunNumbers",
     "SearchRecord",
+    "Stale",
     "Start",
     "StateRecord",
     "Status",
@@ -41,6 +52,7 @@ __all__ = [
     "prefactor_reasons",
     "read_lines",
     "reasons_of",
+    "refreshed_processes",
     "unsound",
     "unsound_steps",
 ]

@@ -30,6 +30,8 @@ class Event(JsonLine):
             single state, and for superbasin steps of the first versions, whose times and paths may be wrong (`unsound_steps`).
         epoch: number of the epoch in which the step was made.
         time_rest_s: what `time_s` leaves out of the simulated time, s (see `mlip_kmc.model.clock`); 0 in earlier versions.
+        relabelled: no step of the kinetics: under a new potential the state became the same as another, and the run is in that
+            one now. It takes no time, `process` is -1 and `rate` 0.
     """
 
     step: int
@@ -49,6 +51,7 @@ class Event(JsonLine):
     hops: float | None = None
     epoch: int = 0
     time_rest_s: float = 0.0
+    relabelled: bool = False
 
 
 def unsound_steps(events: Iterable[Event]) -> list[Event]:

@@ -52,6 +52,24 @@ class Rated:
 
 
 @dataclass(frozen=True)
+class Stale:
+    """A process as the potential of an earlier epoch knew it, and which its refresh starts from.
+
+    Attributes:
+        process: its number in the process table of that epoch.
+        epoch: that epoch's number; None where it is not known.
+        barrier_eV, prefactor_per_s: of then.
+        repeats: how often it had been found again.
+    """
+
+    process: int
+    epoch: int | None
+    barrier_eV: float
+    prefactor_per_s: float
+    repeats: int
+
+
+@dataclass(frozen=True)
 class SearchRecord(JsonLine):
     """One registered process search.
 
@@ -64,7 +82,7 @@ class SearchRecord(JsonLine):
         barrier: eV; None for a bad search.
         force_calls: eOn's own count (it leaves out dimer rotations).
         seconds: time that the search took on its worker, s.
-        kind: `random` or `recycling`: the origin of the displacement.
+        kind: `random`, `recycling` or `refresh`: the origin of the displacement.
         gamma_reactant: the largest extrapolation grade of an atom in the reactant; None where gamma is unknown.
         gamma_saddle: the same at the saddle.
         gamma_product: the same in the product.
@@ -73,6 +91,7 @@ class SearchRecord(JsonLine):
         epoch: number of the epoch in which the search was made (see `Epoch`).
         barrier_error: bound of the error of a low barrier, eV, from force and curvature (docs/low-barriers.md); None where the
             barrier is not low, and in earlier versions.
+        stale: the process of an earlier epoch that the search started from; None where it is no refresh.
     """
 
     state: int
@@ -91,6 +110,7 @@ class SearchRecord(JsonLine):
     rated: Rated | None = None
     epoch: int = 0
     barrier_error: float | None = None
+    stale: Stale | None = None
 
     def to_json(self) -> str:
         """One line of JSON. A gamma that is not finite is written as unknown; the reason has its value."""
@@ -105,11 +125,11 @@ class SearchRecord(JsonLine):
     def from_json(cls, line: str) -> Self:
         """The record of one line; keys of newer versions are ignored."""
         found = super().from_json(line)
-        return (
-            found
-            if not isinstance(found.rated, dict)
-            else replace(found, rated=Rated(**found.rated))
-        )
+        if isinstance(found.rated, dict):
+            found = replace(found, rated=Rated(**found.rated))
+        if isinstance(found.stale, dict):
+            found = replace(found, stale=Stale(**found.stale))
+        return found
 
 
 def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
