@@ -1,11 +1,15 @@
 """Kinetics on a landscape whose answers are exact: rates, residence times, diffusion, first passages, superbasins."""
 
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from mlip_kmc.akmc.eon_states import EonStates
 from mlip_kmc.akmc.step import event_of, timed_departure
 from mlip_kmc.config.eon_options import ini_text
+from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import step_generator
 from mlip_kmc.model.records import RunNumbers
@@ -178,15 +182,37 @@ def test_the_diffusion_tensor_of_2000_steps(box, tmp_path):
     within(np.mean(passages), 4 / (2 * k), np.std(passages, ddof=1) / np.sqrt(len(passages)))
 
 
+def test_the_clock_at_its_limits(tmp_path):
+    """At 4.68 K the rates are below 1e-308 per s; with 1e308 per s four of them are no number together."""
+    cold = Walk(tmp_path / "cold", SQUARE, 4.68, constant_per_s=1e13)
+    with pytest.raises(SearchesFailedError) as caught:
+        cold.go(1)
+    for part in ("temperature_K = 4.68", "too small for a residence time", "1/s", "raise temp"):
+        assert part in str(caught.value)
+    fast = Walk(tmp_path / "fast", Box(1e-6, 1e-6), 300, constant_per_s=1e308)
+    with pytest.raises(
+        SearchesFailedError, match=r"too large for a residence time.*constant_per_s"
+    ):
+        fast.go(1)
+    assert cold.events == fast.events == []
+    slow = Walk(tmp_path / "slow", SQUARE, 900, constant_per_s=1e15).go(1)
+    slow.numbers = replace(slow.numbers, time_s=3.6e4, time_rest_s=0.0)  # after ten hours
+    slow.go(200)
+    exact = Fraction(3.6e4) + sum(Fraction(event.step_time_s) for event in slow.events[1:])
+    held = Fraction(slow.numbers.time_s) + Fraction(slow.numbers.time_rest_s)
+    assert abs(held - exact) <= exact * 201 * Fraction(1, 2**104)
+    assert min(event.step_time_s for event in slow.events) < 1e-11, "a double would not count it"
+
+
 def test_a_superbasin_of_pairs_keeps_times_and_diffusion(tmp_path):
     """Pairs of wells with a barrier of 0.030 eV between them make one superbasin each; the way inside counts for diffusion."""
     box, kelvin = Box(0.1133, 0.25, pairing=0.4855), 300
     ways = box.ways(*box.wells[0])
     inner, outer = ways[0].barrier_eV, ways[1].barrier_eV
     assert (inner, outer) == pytest.approx((0.030, 0.250), abs=5e-4)
-    walk = Walk(tmp_path, box, kelvin, constant_per_s=1e12, superbasins=1e10).go(250)
+    walk = Walk(tmp_path, box, kelvin, constant_per_s=1e12, superbasins=1e10).go(150)
     basins = [index for index, event in enumerate(walk.events) if event.superbasin is not None]
-    assert len(basins) > 200
+    assert len(basins) > 120
     times = walk.times()[basins]
     out = ways[1].rate_per_s(kelvin, 1e12) + 2 * ways[2].rate_per_s(kelvin, 1e12)
     within(times.mean(), 1 / out, 1 / out / np.sqrt(len(times)))
