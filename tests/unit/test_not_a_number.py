@@ -357,7 +357,7 @@ def test_confidence_and_rates():
     ]
     for scheme in ("old", "new"):
         assert confidence_curve(records, [process], scheme=scheme, window_eV=1.0)[-1] == 0.0
-    with pytest.raises(ValueError, match="finite rates"):
+    with pytest.raises(ValueError, match="no finite number"):
         draw_step([1.0, NAN], np.random.default_rng(0))
 
 

@@ -19,6 +19,7 @@ _ADVICE = {
     "same directory goes on",
     StepFault.TOO_FAST: "such rates are no thermally activated processes: look at the barriers and prefactors in "
     "results/processes.csv, and lower prefactor.constant_per_s in a new --dir, or temperature_K here",
+    StepFault.STANDS: "an earlier version made a step without a time; make the run again in a new --dir",
     StepFault.RATES: "look at the barriers and prefactors in results/processes.csv",
 }
 

@@ -19,6 +19,7 @@ class StepFault(StrEnum):
     RATES = "a rate is negative or no finite number"
     TOO_SLOW = "its rates are too small for a residence time that is a finite number"
     TOO_FAST = "its rates are too large for a residence time that changes the clock"
+    STANDS = "the simulated time is no finite number, and nothing can be added to it"
 
 
 class NoStepError(ValueError):
@@ -56,6 +57,8 @@ class Clock:
         Raises:
             NoStepError: the step is not a positive finite number, the sum is not finite, or the step is too short to change it.
         """
+        if not (math.isfinite(self.time_s) and math.isfinite(self.rest_s)):
+            raise NoStepError(StepFault.STANDS, f"it is {self.time_s:g} s")
         numbers = f"a step of {step_s:.6g} s at a simulated time of {self.time_s:.6g} s"
         if not step_s < math.inf:
             raise NoStepError(StepFault.TOO_SLOW, numbers)

@@ -8,6 +8,7 @@ What the run committed is exact. Whether its process lives is known from what it
 """
 
 import json
+import math
 import os
 import time
 from collections import Counter
@@ -129,8 +130,12 @@ class RunStatus:
     free_bytes: int
 
     def to_json(self) -> str:
-        """Everything, as one JSON object; units are in the keys."""
-        return json.dumps(asdict(self), indent=2)
+        """Everything, as one JSON object; units are in the keys, and what is no finite number is null."""
+        values = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in asdict(self).items()
+        }
+        return json.dumps(values, indent=2, allow_nan=False)
 
 
 def read_status(run_dir: Path) -> RunStatus:

@@ -1,6 +1,6 @@
 """A saddle whose barrier is low, converged until the barrier is known: by force and curvature, with exactly one negative mode.
 
-    settling = Settling(recipe=recipe, converged_force_eV_per_A=0.01)
+    settling = Settling(files=setup.hessian_files, converged_force_eV_per_A=0.01)
     if settling.wanted(outcome):
         outcome = settling.settle(task, outcome)         # its `barrier_error_eV` is a bound, in eV
 

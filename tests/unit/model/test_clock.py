@@ -49,8 +49,9 @@ def test_a_step_that_has_no_time_is_refused(clock, step_s, fault):
 def test_nothing_goes_on_from_a_time_that_is_not_finite():
     """As an earlier version may have written it."""
     for time_s in (math.inf, math.nan):
-        with pytest.raises(NoStepError):
+        with pytest.raises(NoStepError) as caught:
             Clock(time_s).after(1.0)
+        assert caught.value.fault is StepFault.STANDS
 
 
 @pytest.mark.parametrize(("rates", "fault"), [
