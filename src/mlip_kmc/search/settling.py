@@ -26,6 +26,7 @@ from mlip_kmc.config.eon_options import (
 )
 from mlip_kmc.evaluate.client import ClientJob, End, run_job
 from mlip_kmc.model.rates import Spectrum
+from mlip_kmc.model.rates.vineyard import SOFT
 from mlip_kmc.model.structure import from_con, moved_con
 from mlip_kmc.search.hessian import HessianOutcome, Indices, hessian_task, moving_atoms
 from mlip_kmc.search.outcome import (
@@ -98,7 +99,8 @@ class Settling:
         Returns:
             the search with the converged process, or with the reason why it is none.
         """
-        outcome, force = first, _FIRST * self.converged_force_eV_per_A
+        outcome = first
+        force = max(_FIRST * self.converged_force_eV_per_A, LEAST_FORCE_EV_PER_A)
         for _ in range(_ROUNDS):
             outcome = _again(task, outcome, force=force, tag=tag)
             if (found := outcome.found) is None:
@@ -107,9 +109,9 @@ class Settling:
             moving = moving_atoms(*_structures(reactant, found), most=_MOST_ATOMS)
             done = self._hessian(task, found, moving, tag=tag)
             outcome = _with_work(outcome, done)
-            if done.end is not End.FINISHED or done.spectrum is None:
+            if done.spectrum is None or not done.spectrum.finite:
                 return _without_process(outcome, done.end, done.message)
-            if done.spectrum.negative != 1 or not done.spectrum.finite:
+            if not _is_first_order(done.spectrum):
                 return _no_saddle(outcome, done.spectrum)
             soft = _softest(done.spectrum, reactant.get_masses()[moving])
             needed = _needed_force(found, soft, atoms=len(moving))
@@ -190,10 +192,17 @@ def _needed_force(found: FoundProcess, soft: float, *, atoms: int) -> float:
     return max(min(by_energy, by_place), LEAST_FORCE_EV_PER_A)
 
 
+def _is_first_order(spectrum: Spectrum) -> bool:
+    """Exactly one negative mode; one whose sign is within the error of the Hessian counts as neither, and makes a large error."""
+    uncertain = not spectrum.softest > SOFT * spectrum.largest
+    return spectrum.negative == 1 or (uncertain and spectrum.negative in (0, 2))
+
+
 def _no_saddle(outcome: SearchOutcome, spectrum: Spectrum) -> SearchOutcome:
     return replace(
         outcome,
         found=None,
+        barrier_error_eV=None,
         termination=Termination.NOT_A_SADDLE,
         message=f"{spectrum.negative} negative modes",
     )
@@ -201,9 +210,15 @@ def _no_saddle(outcome: SearchOutcome, spectrum: Spectrum) -> SearchOutcome:
 
 def _without_process(outcome: SearchOutcome, end: End, message: str) -> SearchOutcome:
     """Where its Hessian could not be made, the search has no result of its own; where forces could not, no process."""
-    if end is not End.FINISHED:
-        return replace(outcome, end=end, message=message, termination=None, found=None)
-    return replace(outcome, found=None, termination=Termination.POTENTIAL_FAILED)
+    termination = Termination.POTENTIAL_FAILED if end is End.FINISHED else None
+    return replace(
+        outcome,
+        end=end,
+        message=message,
+        termination=termination,
+        found=None,
+        barrier_error_eV=None,
+    )
 
 
 def _with_work(outcome: SearchOutcome, done: HessianOutcome) -> SearchOutcome:

@@ -169,6 +169,14 @@ def test_a_place_without_exactly_one_negative_mode_is_no_process(monkeypatch, ne
     assert done.reason == f"no first-order saddle: {negative} negative modes"
 
 
+def test_a_mode_of_uncertain_sign_does_not_decide(monkeypatch):
+    """Softer than the Hessian's own error: it may be a free rotation. The error of the barrier tells of it."""
+    client_of(monkeypatch, [good(process(0.002))] * 2, [spectrum(1e-9, negative=2)] * 2)
+    done = settled(good(process(0.002)))
+    assert done.termination is Termination.GOOD
+    assert done.barrier_error_eV > 0.01 * done.barrier_eV
+
+
 def test_what_becomes_of_the_search_is_what_became_of_its_convergence(monkeypatch):
     client_of(monkeypatch, [ended(Termination.NOT_CONNECTED)], [])
     done = settled(good(process(0.002)))
@@ -190,6 +198,8 @@ def test_a_client_or_a_hessian_that_dies_makes_the_whole_search_run_again(monkey
 
 def test_forces_that_cannot_be_evaluated_beside_the_saddle_make_no_process(monkeypatch):
     client_of(monkeypatch, [good(process(0.002))], [HessianOutcome("0_3.settled", End.FINISHED)])
+    assert settled(good(process(0.002))).termination is Termination.POTENTIAL_FAILED
+    client_of(monkeypatch, [good(process(0.002))], [replace(spectrum(0.01), finite=False)])
     assert settled(good(process(0.002))).termination is Termination.POTENTIAL_FAILED
 
 
