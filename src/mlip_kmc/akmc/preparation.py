@@ -17,8 +17,8 @@ import numpy as np
 from mlip_kmc.akmc.grading import described_gamma, graded, log_sight
 from mlip_kmc.akmc.setup import Setup
 from mlip_kmc.akmc.start import prepare_start
-from mlip_kmc.config import Config, HarmonicPrefactor
-from mlip_kmc.config.eon_options import config_ini, hessian_ini
+from mlip_kmc.config import Config
+from mlip_kmc.config.eon_options import config_ini, hessian_ini, minimum_force
 from mlip_kmc.evaluate.paths import check_paths
 from mlip_kmc.ground.errors import ConfigError
 from mlip_kmc.model.frames import potential_digest
@@ -116,6 +116,7 @@ class Preparation:
                 turns=self._turns(pos_con),
                 distinct_atoms=isinstance(self.potential, DrivenPotential)
                 and self.potential.distinct_atoms,
+                minimum_force_eV_per_A=minimum_force(minimised.lowest_eigenvalue_eV_per_A2),
             ),
             job_files=self.potential.job_files(self.prepared.species, gamma=self.config.gamma),
             job_links=self.potential.job_links(),
@@ -147,9 +148,7 @@ class Preparation:
             named |= self.potential.inner.origin()
         return named
 
-    def _hessian_files(self) -> dict[str, str] | None:
-        if not isinstance(self.config.prefactor, HarmonicPrefactor):
-            return None
+    def _hessian_files(self) -> dict[str, str]:
         return {
             "config.ini": hessian_ini(self.potential.eon_name),
             **self.potential.job_files(self.prepared.species),

@@ -270,7 +270,7 @@ class SearchSection(Section):
     displacement_radius_A: NonNegative = 5.0
     """Atoms within this distance of the starting atom are displaced."""
     converged_force_eV_per_A: Positive = 0.01
-    """Largest force on an atom at a saddle; minima are relaxed to 0.001 at least."""
+    """Largest force on an atom at a saddle (low barriers go further: low-barriers.md); minima are relaxed to 0.001 at least."""
     max_energy_eV: Positive = 20.0
     """A search that climbs further above the reactant ends as bad."""
     max_iterations: Count = 1000

@@ -82,6 +82,8 @@ def _settings(report: Report) -> Iterator[Fact]:
         f"scheme {settings.confidence_scheme}, {words.scientific(settings.confidence, digits=6)}",
     )
     yield Fact("Prefactor", _prefactor(report))
+    if report.low.said:
+        yield Fact("Low barriers", report.low.said)
     for line in report.view.outdated:
         yield Fact("Outdated", line)
     yield Fact(

@@ -38,6 +38,7 @@ _EVENTS = {
     "superbasin": "superbasin",
     "temperature_K": "temperature_K",
     "epoch": "epoch",
+    "time_rest_s": "time_rest_s",
 }
 """Columns of a table: name, and the record's attribute."""
 _PROCESSES = {
@@ -55,6 +56,7 @@ _PROCESSES = {
     "gamma_path": "gamma_path",
     "prefactor_kind": "prefactor_kind",
     "epoch": "epoch",
+    "barrier_error_eV": "barrier_error",
 }
 _STATES = ("state", "energy_eV", "processes", "good_searches", "bad_searches")
 

@@ -608,6 +608,16 @@ def test_flicker_says_how_high_ways_out_of_a_superbasin_are_searched_for():
         assert finding.values["ways_out_up_to_kT"] == pytest.approx(0.1 / (500 / 11604.5) + 20)
 
 
+def test_barriers_too_low_for_transition_state_theory_are_told():
+    usual = trial.low((process(0, 0.79),), 500)
+    assert (usual.level, usual.text) == (Level.OK, "none below 3 kT, there or back")
+    low = trial.low((process(0, 0.79), process(1, 0.1)), 500)
+    assert low.level is Level.WARN
+    assert low.text.startswith("there and back, 2 of 4 barriers below 3 kT (0.129 eV), the lowest ")
+    assert "transition-state theory does not hold there" in low.advice
+    assert low.values["low"] == 2
+
+
 def test_a_low_barrier_hides_others():
     found = estimates.thermal_barriers(
         [0.05, 0.95, 1.0], [0.05, 0.95, 1.0], kT_eV=500 / 11604.5, window_kT=20
@@ -628,6 +638,7 @@ def test_all_of_a_trial(tmp_path):
         "searches",
         "barriers",
         "cost",
+        "low barriers",
         "window",
         "flicker",
     ]
