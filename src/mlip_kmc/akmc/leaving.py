@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
+from mlip_kmc.model.clock import NoStepError
 from mlip_kmc.model.structure import read_structure
 from mlip_kmc.model.superbasin.chain import NoWayOutError
 from mlip_kmc.model.superbasin.effects import Effects
@@ -80,6 +81,7 @@ class Leaving:
 
         Raises:
             SearchesFailedError: no way out is known, or the rates are beyond what can be computed with.
+            NoStepError: they give no residence time.
         """
         numbers = sorted(basin.state_dict)
         place = {number: index for index, number in enumerate(numbers)}
@@ -105,6 +107,8 @@ class Leaving:
             raise SearchesFailedError(
                 no_way_out(basin, [numbers[state] for state in error.states])
             ) from error
+        except NoStepError:
+            raise
         except (ArithmeticError, ValueError) as error:
             raise SearchesFailedError(
                 f"no step out of superbasin {basin.id}: {error}; look at the rates of states "

@@ -99,6 +99,7 @@ class Ledger:
             self.numbers,
             steps=event.step + 1,
             time_s=event.time_s,
+            time_rest_s=event.time_rest_s,
             state=event.product,
             previous=event.reactant if moved else self.numbers.previous,
             apart=apart,

@@ -24,6 +24,7 @@ from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.rates import is_free_cluster
 from mlip_kmc.model.records import RunNumbers
 from mlip_kmc.model.structure import atoms_apart, from_con
+from mlip_kmc.search.settling import Settling
 from mlip_kmc.store.checkpoints import Checkpoints
 from mlip_kmc.store.retention import prune
 from mlip_kmc.store.run_directory import RunDirectory
@@ -104,6 +105,10 @@ def _template(config: Config, setup: Setup, evidence: Path) -> JobTemplate:
         time_limit_s=config.search.time_limit_min * 60,
         evidence=evidence,
         watch=setup.watch,
+        settling=Settling(
+            files=setup.hessian_files,
+            converged_force_eV_per_A=config.search.converged_force_eV_per_A,
+        ),
     )
 
 
@@ -130,11 +135,11 @@ def _desk(
     config: Config, setup: Setup, cluster: SearchCluster, template: JobTemplate
 ) -> PrefactorDesk | None:
     """What makes prefactors; None where they are constant."""
-    prefactor, files = config.prefactor, setup.hessian_files
-    if not isinstance(prefactor, HarmonicPrefactor) or files is None:
+    prefactor = config.prefactor
+    if not isinstance(prefactor, HarmonicPrefactor):
         return None
     recipe = PrefactorRecipe(
-        files=files,
+        files=setup.hessian_files,
         links=template.links,
         time_limit_s=template.time_limit_s,
         evidence=template.evidence,

@@ -111,6 +111,7 @@ class Place(Protocol):
 
         Raises:
             SearchesFailedError: no way out is known.
+            NoStepError: the rates give no residence time.
         """
 
     def no_way_out(self) -> str:

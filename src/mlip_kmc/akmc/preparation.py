@@ -17,15 +17,15 @@ import numpy as np
 from mlip_kmc.akmc.grading import described_gamma, graded, log_sight
 from mlip_kmc.akmc.setup import Setup
 from mlip_kmc.akmc.start import prepare_start
-from mlip_kmc.config import Config, HarmonicPrefactor
-from mlip_kmc.config.eon_options import config_ini, hessian_ini
+from mlip_kmc.config import Config
+from mlip_kmc.config.eon_options import config_ini, hessian_ini, minimum_force
 from mlip_kmc.evaluate.paths import check_paths
 from mlip_kmc.ground.errors import ConfigError
 from mlip_kmc.model.frames import potential_digest
 from mlip_kmc.model.rates import gathered, is_free_cluster
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import Prepared, from_con, to_con
-from mlip_kmc.potential import DrivenPotential, Potential, ace_of
+from mlip_kmc.potential import AsePotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.search.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -116,6 +116,7 @@ class Preparation:
                 turns=self._turns(pos_con),
                 distinct_atoms=isinstance(self.potential, DrivenPotential)
                 and self.potential.distinct_atoms,
+                minimum_force_eV_per_A=minimum_force(minimised.lowest_eigenvalue_eV_per_A2),
             ),
             job_files=self.potential.job_files(self.prepared.species, gamma=self.config.gamma),
             job_links=self.potential.job_links(),
@@ -141,11 +142,13 @@ class Preparation:
         named = {"structure_file": self.config.structure.file.name}
         if (ace := ace_of(self.potential)) is not None:
             named |= {"potential_file": ace.yace.name, "potential_sha256": ace.digest}
+        if isinstance(self.potential, DrivenPotential) and isinstance(
+            self.potential.inner, AsePotential
+        ):
+            named |= self.potential.inner.origin()
         return named
 
-    def _hessian_files(self) -> dict[str, str] | None:
-        if not isinstance(self.config.prefactor, HarmonicPrefactor):
-            return None
+    def _hessian_files(self) -> dict[str, str]:
         return {
             "config.ini": hessian_ini(self.potential.eon_name),
             **self.potential.job_files(self.prepared.species),

@@ -25,6 +25,7 @@ from mlip_kmc.akmc.setup import Setup, difference
 from mlip_kmc.akmc.stale import StaleProcess, StaleProcesses
 from mlip_kmc.akmc.start import Relaxed, relaxed
 from mlip_kmc.config import Config
+from mlip_kmc.config.eon_options import minimum_force
 from mlip_kmc.driver import served
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.records import Event, RefreshedState, RunNumbers, SearchRecord, Stale
@@ -222,7 +223,13 @@ class _Carrying:
         ]
         with ThreadPoolExecutor(self.config.worker_count) as pool:
             jobs = [
-                pool.submit(relaxed, atoms, self.potential, evidence=evidence / f"state_{number}")
+                pool.submit(
+                    relaxed,
+                    atoms,
+                    self.potential,
+                    evidence=evidence / f"state_{number}",
+                    force=minimum_force(report.lowest_eigenvalue_eV_per_A2),
+                )
                 for number, atoms in enumerate(before)
                 if number > 0
             ]
@@ -282,6 +289,7 @@ class _Carrying:
             product=to,
             step_time_s=0.0,
             time_s=numbers.time_s,
+            time_rest_s=numbers.time_rest_s,
             barrier=0.0,
             rate=0.0,
             energy=minima[to].energy_eV,

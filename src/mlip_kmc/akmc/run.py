@@ -23,6 +23,7 @@ from mlip_kmc.config import Config
 from mlip_kmc.driver import served
 from mlip_kmc.ground.errors import ConfigError, MlipKmcError, StorageError
 from mlip_kmc.ground.files import sha256_of, storage_errors
+from mlip_kmc.ground.image import strangers_told
 from mlip_kmc.ground.programs import check_cpu
 from mlip_kmc.model.records import EonResult, Minimised, Status, identity_of
 from mlip_kmc.model.structure import unused_in
@@ -144,6 +145,8 @@ class Run:
 
         check_cpu()
         verify()
+        if told := strangers_told():
+            _log.warning("packages that are not the image's: %s; numbers are theirs", told)
         if self._options.remote is not None and isinstance(potential, DrivenPotential):
             raise ConfigError(
                 "the driver listens on one machine only: set `path: lammps` in `potential`, or leave out "

@@ -15,10 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import filelock
-
 from mlip_kmc.campaign.generation import ENDING, EXPLORED, OUTCOME, Generation, sweep, write_facts
-from mlip_kmc.campaign.history import labels_spent
+from mlip_kmc.campaign.history import labels_spent, steps_before
 from mlip_kmc.campaign.parts import Explorer, Fitter, Labeller
 from mlip_kmc.campaign.potentials import begin, config_of
 from mlip_kmc.campaign.repair import Repair
@@ -31,11 +29,12 @@ from mlip_kmc.campaign.state import (
     given_up,
 )
 from mlip_kmc.config import CampaignConfig, Config
-from mlip_kmc.ground.errors import EXIT_DONE, EXIT_MORE_TO_DO, RunInUseError
-from mlip_kmc.ground.files import make_directory, storage_errors
+from mlip_kmc.ground.errors import EXIT_DONE, EXIT_MORE_TO_DO
+from mlip_kmc.ground.files import make_directory
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.records import EonResult, Status
 from mlip_kmc.release.signature import NAMESPACE
+from mlip_kmc.store.claim import Claim
 
 _log = logging.getLogger(__name__)
 
@@ -97,15 +96,9 @@ class Campaign:
             MlipKmcError: one of its kinds, with one line and an exit code.
         """
         make_directory(self.directory)
-        with storage_errors(self.directory):
-            lock = filelock.FileLock(self.directory / ".lock", timeout=0)
-            try:
-                lock.acquire()
-            except filelock.Timeout as error:
-                raise RunInUseError(
-                    f"another process runs the campaign in {self.directory}; wait for it or end it"
-                ) from error
-        with lock:
+        claim = Claim(self.directory, what="campaign")
+        claim.take()
+        try:
             sweep(self.directory)
             with storage_errors(self.directory):
                 (self.directory / ENDING).unlink(missing_ok=True)
@@ -113,6 +106,8 @@ class Campaign:
             ending = self._go()
             write_facts(self.directory / ENDING, ending.facts())
             return ending
+        finally:
+            claim.release()
 
     def _go(self) -> Ending:
         path = self.directory / FILE
@@ -150,7 +145,7 @@ class Campaign:
     # -- explore
 
     def _explore(self, state: CampaignState, generation: Generation) -> Ending | CampaignState:
-        config = self._limited(self._config(generation), state)
+        config = self._limited(self._config(generation), state, generation)
         if config is None:
             return given_up(self.directory, f"{self.config.budget.wall_time_h:g} hours are over")
         result = self._explorers[state.method].explore(config)
@@ -163,8 +158,14 @@ class Campaign:
         _log.info("done: %s", result.reason)
         return replace(state, step=Step.FINALIZE)
 
-    def _limited(self, config: Config, state: CampaignState) -> Config | None:
-        """With what is left of the time; None where nothing is."""
+    def _limited(
+        self, config: Config, state: CampaignState, generation: Generation
+    ) -> Config | None:
+        """With the campaign's target and what is left of its time; None where nothing is."""
+        if self.config.calm_steps is not None:
+            steps = steps_before(generation) + self.config.calm_steps
+            stop = config.stop.model_copy(update={"kmc_steps": steps, "simulated_time_s": None})
+            config = config.model_copy(update={"stop": stop})
         if self.config.budget.wall_time_h is None:
             return config
         left_min = self.config.budget.wall_time_h * 60 - state.wall_s / 60

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlip_kmc.ground.environment import settle
 from mlip_kmc.ground.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, MlipKmcError
 from mlip_kmc.ground.files import place_named
 
@@ -27,6 +28,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does; advice to write elsewhere names an option that this command has."""
+        settle()
         with place_named(self.place):
             return super().invoke(ctx)
 

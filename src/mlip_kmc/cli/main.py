@@ -14,10 +14,11 @@ import click
 from mlip_kmc import __version__
 from mlip_kmc.cli.common import debug_option
 from mlip_kmc.cli.log_lines import LOGGER
+from mlip_kmc.ground.container import binding_for
 from mlip_kmc.ground.environment import reason_file
 from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError, StorageError
 from mlip_kmc.ground.files import write_whole
-from mlip_kmc.ground.image import PROGRAMS, ImageNotes
+from mlip_kmc.ground.image import PROGRAMS, ImageNotes, strangers
 
 # command: the file of this folder that holds it, in the order that --help shows them
 COMMANDS = {
@@ -66,6 +67,8 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
         click.echo(f"{name} {notes.programs.get(name, 'not in an image')}")
     for name in _PACKAGES:
         click.echo(f"{name} {metadata.version(name)}")
+    for name, path in strangers().items():
+        click.echo(f"not the image's: {name} ({path})")
     click.echo(f"Python {sys.version.split()[0]}")
     click.echo(f"compiled for {notes.march or 'unknown'}")
     click.echo(f"image recipe {notes.recipe or 'not in an image'}")
@@ -121,8 +124,9 @@ def _run(words: list[str]) -> NoReturn:
     except MlipKmcError as error:
         if "--debug" in words:
             traceback.print_exc()
-        _write_reason(error)
-        for line in str(error).split("\n"):
+        message = _message(error)
+        _write_reason(message)
+        for line in message.split("\n"):
             with contextlib.suppress(OSError):  # the exit code says it, too
                 click.echo(f"mlip-kmc: {_printable(line)}", err=True)
         sys.exit(error.exit_code)
@@ -136,11 +140,17 @@ def _run(words: list[str]) -> NoReturn:
         sys.exit(1)
 
 
-def _write_reason(error: MlipKmcError) -> None:
+def _message(error: MlipKmcError) -> str:
+    """What went wrong, and whether it was a folder that the container does not see."""
+    said, unseen = str(error), binding_for(error)
+    return said if not unseen or unseen in said else f"{said}; {unseen}"
+
+
+def _write_reason(message: str) -> None:
     """For the program that started this one (MLIP_KMC_REASON_FILE): the message, without prefix and on one line."""
     path = reason_file()
     if path is not None:
-        line = "; ".join(map(_printable, str(error).split("\n")))
+        line = "; ".join(map(_printable, message.split("\n")))
         with contextlib.suppress(OSError, StorageError):  # the exit code says it, too
             write_whole(path, f"{line}\n".encode())
 

@@ -142,6 +142,8 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
     if now.ambiguous_steps:
         steps = counted(now.ambiguous_steps, "KMC step")
         rows.append(("ambiguous", f"in {steps} {_AMBIGUOUS}"))
+    if now.low_barriers or now.low_barrier_steps:
+        rows.append(("low barriers", _low_barriers(now)))
     if now.reasons:
         rows.append(("bad because", reasons(now.reasons)))
     if now.prefactors:
@@ -210,6 +212,15 @@ def _searches(now: "RunStatus") -> str:
     return outcomes(now.searches) + (
         f"; {now.bad_in_a_row} bad in a row" if now.bad_in_a_row > 2 else ""
     )
+
+
+def _low_barriers(now: "RunStatus") -> str:
+    steps = (
+        f"{counted(now.low_barrier_steps, 'KMC step')} over barriers below a few kT"
+        if now.low_barrier_steps
+        else ""
+    )
+    return "; ".join(part for part in (steps, now.low_barriers) if part)
 
 
 def _prefactors(now: "RunStatus") -> str:

@@ -4,6 +4,7 @@ atoms.calc = calculator_of(AcePotential.read(Path("cu.yace")))
 evaluated(atoms, atoms.calc)                    # energy in eV, forces (N, 3) in eV/A; fixed atoms count too
 """
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -56,12 +57,13 @@ def _python_ace(ace: AcePotential, file: Path) -> Any:
 
 def _of_ase(potential: AsePotential) -> Any:
     module, _, kind = potential.name.partition(":")
+    sys.path += [str(path) for path in potential.python_path if str(path) not in sys.path]
     try:
         found = getattr(import_module(module), kind)(**potential.arguments)
     except Exception as error:  # somebody else's code
         raise PotentialError(
             f"the ASE calculator {potential.name} cannot be made: {type(error).__name__}: {error}; check that it "
-            "is installed where mlip-kmc runs"
+            "is in the image, or in a folder of `potential.python_path`"
         ) from error
     return Equipped(found, carried=dict(potential.atoms)) if potential.atoms else found
 

@@ -44,12 +44,19 @@ def facts(report: Report) -> Iterator[Fact]:
 def _inputs(report: Report) -> Iterator[Fact]:
     """The potential and the structure."""
     settings, inputs = report.view.settings, report.inputs
-    kind = (
-        "ACE, evaluated by LAMMPS ML-PACE"
-        if settings.potential == "lammps"
-        else f"eOn's built-in {settings.potential}"
-    )
+    kinds = {
+        "lammps": "ACE, evaluated by LAMMPS ML-PACE",
+        "ext_pot": f"ASE calculator {inputs['calculator']}"
+        if "calculator" in inputs
+        else "evaluated by the driver",
+    }
+    kind = kinds.get(settings.potential, f"eOn's built-in {settings.potential}")
     yield Fact("Potential", kind)
+    if "calculator_file" in inputs:
+        yield Fact("Calculator's file", inputs["calculator_file"])
+        yield Fact("Its sha256", inputs["calculator_sha256"], code=True)
+    if "python_path" in inputs:
+        yield Fact("Python packages of the user's own", inputs["python_path"])
     if "potential_file" in inputs:
         yield Fact("Potential file", inputs["potential_file"])
     if "potential_sha256" in inputs:
@@ -79,6 +86,8 @@ def _settings(report: Report) -> Iterator[Fact]:
         f"scheme {settings.confidence_scheme}, {words.scientific(settings.confidence, digits=6)}",
     )
     yield Fact("Prefactor", _prefactor(report))
+    if report.low.said:
+        yield Fact("Low barriers", report.low.said)
     for line in report.view.outdated:
         yield Fact("Outdated", line)
     yield Fact(

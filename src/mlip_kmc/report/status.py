@@ -8,6 +8,7 @@ What the run committed is exact. Whether its process lives is known from what it
 """
 
 import json
+import math
 import os
 import time
 from collections import Counter
@@ -17,8 +18,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
+from mlip_kmc.model.low_barriers import FEW_KT, Barrier, low_barriers
 from mlip_kmc.model.records import (
     Live,
+    Registered,
     RunNumbers,
     SearchRecord,
     prefactor_reasons,
@@ -77,6 +81,8 @@ class RunStatus:
         unsound: what that means for the run, in words; empty where there are none.
         left: atoms that have left the rest (desorbed, evaporated) since state 0.
         ambiguous_steps: KMC steps in which an atom may have gone by another periodic image.
+        low_barriers: of processes that searches found, which are below a few kT or their own error, and what that means; empty
+            where none is. low_barrier_steps: KMC steps over such a barrier.
         starts: how often it was started. last_commit_s: seconds since the newest generation.
         refreshes: what changes of the potential did: epochs, how barriers moved, what waits for its refresh.
         active_set_blind: what the run's active set does not see; empty where it sees, or its files are gone.
@@ -124,6 +130,8 @@ class RunStatus:
     unsound: str
     left: int
     ambiguous_steps: int
+    low_barriers: str
+    low_barrier_steps: int
     starts: int
     last_commit_s: float
     refreshes: Refreshes
@@ -132,8 +140,13 @@ class RunStatus:
     free_bytes: int
 
     def to_json(self) -> str:
-        """Everything, as one JSON object; units are in the keys."""
-        return json.dumps({**asdict(self), "refreshes": self.refreshes.to_json()}, indent=2)
+        """Everything, as one JSON object; units are in the keys, and what is no finite number is null."""
+        values = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in asdict(self).items()
+        }
+        told = {**values, "refreshes": self.refreshes.to_json()}
+        return json.dumps(told, indent=2, allow_nan=False)
 
 
 def read_status(run_dir: Path) -> RunStatus:
@@ -210,6 +223,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         unsound=unsound(view.events),
         left=numbers.left,
         ambiguous_steps=sum(event.ambiguous for event in view.events),
+        **_low(view, limits.get("temperature_K", view.settings.temperature_K)),
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0),
         refreshes=refreshes_of(view),
         run_bytes=run_bytes,
@@ -228,6 +242,22 @@ def _done(numbers: RunNumbers, limits: Mapping[str, Any]) -> bool:
         (limits.get("stop.desorbed_atoms"), numbers.left),
     )
     return any(limit is not None and reached >= limit for limit, reached in wanted)
+
+
+def _low(view: RunView, temperature_K: float | None) -> dict[str, Any]:
+    """What is said of low barriers: those of found processes at the present temperature, and steps at their own."""
+    found = (
+        Barrier(record.barrier, record.barrier_error)
+        for record in view.searches
+        if record.outcome == Registered.NEW and record.barrier is not None
+    )
+    kT = None if temperature_K is None else temperature_K / EON_KELVIN_PER_EV
+    steps = sum(
+        event.temperature_K is not None
+        and not event.barrier >= FEW_KT * event.temperature_K / EON_KELVIN_PER_EV
+        for event in view.events
+    )
+    return {"low_barriers": low_barriers(found, kT_eV=kT).said, "low_barrier_steps": steps}
 
 
 def _condition(live: Live | None, *, now_s: float, done: bool, halt: str) -> Condition:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mlip_kmc.ground.image import ImageNotes
+from mlip_kmc.model.low_barriers import Barrier, LowBarriers, low_barriers
 from mlip_kmc.model.records import prefactor_reasons
 from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential.whereabouts import noted_blindness
@@ -99,6 +100,7 @@ class Report:
         inputs: what the run noted of its potential and structure, by name; empty where it noted nothing.
         prefactors: what the run's prefactors are.
         refreshes: what changes of the potential did.
+        low: which barriers of the rate tables are low.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Report:
     inputs: Mapping[str, str]
     prefactors: PrefactorNumbers
     refreshes: Refreshes
+    low: LowBarriers
 
     def as_json(self) -> str:
         """One JSON object, indented; eOn's process numbers, of 63 bits, are strings."""
@@ -127,26 +130,35 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
         software: versions of the packages at work, by name.
     """
     walks = follow(view.states, view.events)
+    numbers = summarise(
+        states=view.states,
+        events=view.events,
+        searches=view.searches,
+        settings=view.settings,
+        time_s=view.numbers.time_s,
+        starts=view.starts,
+        epoch=view.epoch.number,
+    )
     return Report(
         name=view.path.name,
         view=view,
         walks=walks,
         diffusion=tuple(map(diffusion, walks)),
         sample=_sample(view),
-        numbers=summarise(
-            states=view.states,
-            events=view.events,
-            searches=view.searches,
-            settings=view.settings,
-            time_s=view.numbers.time_s,
-            starts=view.starts,
-            epoch=view.epoch.number,
-        ),
+        numbers=numbers,
         grade=_grade(view),
         software={**software, **_notes(etc)},
         inputs=_texts(view.epoch.inputs),
         prefactors=_prefactors(view),
         refreshes=refreshes_of(view),
+        low=low_barriers(
+            (
+                Barrier(process.barrier, process.barrier_error)
+                for state in view.states
+                for process in state.processes
+            ),
+            kT_eV=numbers.kT_eV,
+        ),
     )
 
 
@@ -241,6 +253,7 @@ def _plain(report: Report) -> dict[str, Any]:
         },
         "inputs": dict(report.inputs),
         "outdated": list(view.outdated),
+        "low_barriers": {**asdict(report.low), "meaning": report.low.said},
         "prefactors": {**asdict(report.prefactors), "reasons": dict(report.prefactors.reasons)},
         "settings": {
             **asdict(view.settings),

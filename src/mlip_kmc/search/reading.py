@@ -46,6 +46,8 @@ _BARRIER, _DISTANCE = "barrier_reactant_to_product", "displacement_saddle_distan
 _REASON = "termination_reason"
 _CALLS = ("force_calls_saddle", "force_calls_minimization", "force_calls_prefactors")
 _TYPED = {*_ENERGIES, *_PREFACTORS, *_CALLS, _BARRIER, _DISTANCE, _REASON}
+_SAME_A = 0.1
+"""As eOn compares structures: the largest displacement of an atom."""
 _NO_POTENTIAL = "0" * 64
 """In place of a digest where no gamma is watched."""
 
@@ -168,7 +170,14 @@ def read_search(
             force_calls=ForceCalls(*(_count(results, key) for key in _CALLS)),
         )
         if termination is not Termination.GOOD:
-            return replace(outcome, termination=termination), {}
+            climbed = _number(results, _ENERGIES[1]) - _number(results, _ENERGIES[0])
+            barrier = outcome.barrier_eV or (climbed if math.isfinite(climbed) else 0.0)
+            return replace(
+                outcome,
+                termination=termination,
+                barrier_eV=barrier,
+                led_back=_led_back(termination, texts, task),
+            ), {}
         start = from_con(task.reactant_con)
         points = {stage: _structure(texts, name, start) for stage, name in _POINTS.items()}
         found = _found(results, points, start=start, mode=_mode(texts, len(start)))
@@ -179,6 +188,25 @@ def read_search(
     else:
         outcome = replace(outcome, termination=Termination.GOOD, found=found)
     return outcome, {stage: points[stage] for stage in (Stage.SADDLE, Stage.PRODUCT) if points}
+
+
+def _led_back(termination: Termination, texts: Mapping[str, str], task: Task) -> bool:
+    """Both sides of where a search ended lead back to the state that it started from."""
+    if termination is not Termination.NOT_CONNECTED:
+        return False
+    start = from_con(task.reactant_con)
+    try:
+        ends = [
+            _structure(texts, _POINTS[stage], start) for stage in (Stage.REACTANT, Stage.PRODUCT)
+        ]
+    except _DamagedError:
+        return False
+    cell = np.asarray(start.cell.array, dtype=np.float64)
+    moved = (
+        without_drift(wrap(end.positions - start.positions, cell), anchored=bool(start.constraints))
+        for end in ends
+    )
+    return all(float(np.linalg.norm(vectors, axis=1).max()) <= _SAME_A for vectors in moved)
 
 
 def _found(

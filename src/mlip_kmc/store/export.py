@@ -39,6 +39,7 @@ _EVENTS = {
     "temperature_K": "temperature_K",
     "epoch": "epoch",
     "relabelled": "relabelled",
+    "time_rest_s": "time_rest_s",
 }
 """Columns of a table: name, and the record's attribute."""
 _PROCESSES = {
@@ -56,6 +57,7 @@ _PROCESSES = {
     "gamma_path": "gamma_path",
     "prefactor_kind": "prefactor_kind",
     "epoch": "epoch",
+    "barrier_error_eV": "barrier_error",
 }
 _STATES = ("state", "energy_eV", "processes", "good_searches", "bad_searches")
 

@@ -22,6 +22,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from mlip_kmc.ground.container import binding
 from mlip_kmc.ground.errors import RunStateError, StructureError
 from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.model.records import (
@@ -133,9 +134,8 @@ class RunView:
         """
         generations = path / "generations"
         if not generations.is_dir():
-            raise RunStateError(
-                f"{path} is no run directory (it has no generations); name one that `mlip-kmc run --dir` made"
-            )
+            advice = binding(generations) or "name one that `mlip-kmc run --dir` made"
+            raise RunStateError(f"{path} is no run directory (it has no generations); {advice}")
         with temporary("view", parent=Path(tempfile.gettempdir())) as folder:
             yield cls._newest(path.absolute(), generations, folder, detail=detail)
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 
-import filelock
 import numpy as np
 import pytest
 
@@ -23,10 +22,11 @@ from mlip_kmc.ground.errors import (
 )
 from mlip_kmc.model.frames import Kind
 from mlip_kmc.model.records import Status
+from mlip_kmc.store.claim import Claim
 
 from .invented import KNOWN, Explorer, Fitter, Labeller, campaign_in, frame, unknown
 
-_WITHOUT = {FILE, ".lock"}
+_WITHOUT = {FILE, "lock"}
 """They hold times, or nothing."""
 
 
@@ -39,7 +39,7 @@ def tree_of(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted((folder / "campaign").rglob("*"))
-        if path.is_file() and path.name not in _WITHOUT
+        if path.is_file() and path.name not in _WITHOUT and "claim" not in path.name
     }
 
 
@@ -58,6 +58,13 @@ def test_two_halts_lead_to_two_better_potentials_and_the_target(tmp_path):
     assert outcome["best"] == "gen-002"
     assert (tmp_path / "campaign" / outcome["potential"]).is_file()
     assert table_of(tmp_path / "campaign").splitlines()[-1].split()[:2] == ["2", "20"]
+
+
+def test_the_target_may_be_steps_in_a_row_under_one_potential(tmp_path):
+    explorer = Explorer(tmp_path / "campaign" / "run")
+    assert campaign_in(tmp_path, text="calm_steps: 20", explorer=explorer).run().exit_code == 0
+    # the invented run was at step 0, 1 and 20 when each generation ended
+    assert explorer.wanted_steps == [20, 20, 21]
 
 
 def test_a_pause_of_its_run_is_its_own(tmp_path):
@@ -168,8 +175,14 @@ def test_a_refused_refit_leads_to_more_labels_then_to_a_larger_basis(tmp_path):
 def test_one_process_at_a_time(tmp_path):
     campaign = campaign_in(tmp_path)
     (tmp_path / "campaign").mkdir()
-    with filelock.FileLock(tmp_path / "campaign" / ".lock"), pytest.raises(RunInUseError):
-        campaign.run()
+    other = Claim(tmp_path / "campaign")
+    other.take()
+    try:
+        with pytest.raises(RunInUseError, match="is in use by process"):
+            campaign.run()
+    finally:
+        other.release()
+    assert campaign.run().exit_code == EXIT_DONE
 
 
 @pytest.mark.parametrize("text", ["{", '{"format": 2}', '{"format": 1, "step": "label"}', "[]"])

@@ -89,6 +89,29 @@ def test_a_good_search_is_typed():
     assert list(points) == [Stage.SADDLE, Stage.PRODUCT]
 
 
+@pytest.mark.parametrize(("seeds", "back"), [((0.0, 0.0), True), ((0.0, 0.3), False), ((0.3, 0.0), False)])  # fmt: skip
+def test_a_search_both_sides_of_which_lead_back_is_told(seeds, back):
+    """eOn's client calls it not connected, and gives it no barrier."""
+    atoms = crystal()
+    atoms.set_constraint(FixAtoms(indices=[0]))
+    ends = [atoms.copy() for _ in seeds]
+    for end, shift in zip(ends, seeds, strict=True):
+        end.positions[5] += [shift, 0.05, 0.0]
+    results = RESULTS.replace("0 termination", "6 termination").replace(
+        "7.908136097016e-01 barrier", "0.0 barrier"
+    )
+    texts = left(
+        atoms,
+        **{"results.dat": results, "reactant.con": to_con(ends[0]), "product.con": to_con(ends[1])},
+    )
+    outcome, points = read_search(task_of(atoms), FINISHED, texts)
+    assert (outcome.termination, outcome.led_back) == (Termination.NOT_CONNECTED, back)
+    assert outcome.barrier_eV == pytest.approx(0.79081360, abs=1e-7), "how high it was"
+    assert (outcome.reason, points) == ("Not Connected", {})
+    texts["product.con"] = ""
+    assert not read_search(task_of(atoms), FINISHED, texts)[0].led_back
+
+
 def test_positions_are_next_to_the_state_and_without_drift():
     atoms = crystal()
     outcome, _ = read_search(task_of(atoms), FINISHED, left(atoms))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mlip_kmc.config import example_directory, json_schema
 from mlip_kmc.ground.errors import ConfigError
-from mlip_kmc.ground.files import make_directory, write_durably
+from mlip_kmc.ground.files import make_directory, why_no_file, write_durably
 
 CONFIG, SCHEMA = "akmc.yaml", "akmc.schema.json"
 _STRUCTURE, _POTENTIAL = "vacancy.xyz", "cu.yace"
@@ -48,8 +48,8 @@ def write_starter(directory: Path, *, structure: Path | None, potential: Path | 
         StorageError: the directory cannot be written.
     """
     for path in (structure, potential):
-        if path is not None and not path.is_file():
-            raise ConfigError(f"there is no file {path}")
+        if path is not None and (wrong := why_no_file(path)):
+            raise ConfigError(wrong)
     files: dict[str, bytes] = {}
     if structure is None or potential is None:
         example = example_directory()

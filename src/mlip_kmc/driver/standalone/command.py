@@ -36,6 +36,7 @@ OPTIONS = (
     "--baseline",
     "--ase",
     "--ase-arguments",
+    "--python-path",
     "--ase-atoms",
     "--socket",
     "--wait-s",

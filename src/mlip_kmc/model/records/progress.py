@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from mlip_kmc.model.clock import Clock
 from mlip_kmc.model.records.event import Event
 from mlip_kmc.model.records.json_line import JsonLine
 
@@ -11,7 +12,7 @@ class RunNumbers:
     """What a generation holds besides files and journals.
 
     Attributes:
-        steps: KMC steps done. time_s: simulated time.
+        steps: KMC steps done. time_s: simulated time; time_rest_s: what that leaves out (see `mlip_kmc.model.clock`).
         state: where the run is. previous: where it came from, or -1.
         bad_in_a_row: searches. starts: of the process.
         confidence: of the present state, at the last commit.
@@ -41,6 +42,12 @@ class RunNumbers:
     halt: str = ""
     halt_kind: str = ""
     to_repair: int = 0
+    time_rest_s: float = 0.0
+
+    @property
+    def clock(self) -> Clock:
+        """The simulated time with all its digits."""
+        return Clock(self.time_s, self.time_rest_s)
 
     @property
     def events_a_day(self) -> float | None:
