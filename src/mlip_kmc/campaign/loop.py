@@ -30,7 +30,7 @@ from mlip_kmc.campaign.state import (
 )
 from mlip_kmc.config import CampaignConfig, Config
 from mlip_kmc.ground.errors import EXIT_DONE, EXIT_MORE_TO_DO
-from mlip_kmc.ground.files import make_directory
+from mlip_kmc.ground.files import make_directory, storage_errors
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.records import EonResult, Status
 from mlip_kmc.release.signature import NAMESPACE

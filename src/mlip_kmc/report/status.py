@@ -248,7 +248,7 @@ def _low(view: RunView, temperature_K: float | None) -> dict[str, Any]:
     """What is said of low barriers: those of found processes at the present temperature, and steps at their own."""
     found = (
         Barrier(record.barrier, record.barrier_error)
-        for record in view.searches
+        for record in view.searches_now
         if record.outcome == Registered.NEW and record.barrier is not None
     )
     kT = None if temperature_K is None else temperature_K / EON_KELVIN_PER_EV
@@ -256,6 +256,7 @@ def _low(view: RunView, temperature_K: float | None) -> dict[str, Any]:
         event.temperature_K is not None
         and not event.barrier >= FEW_KT * event.temperature_K / EON_KELVIN_PER_EV
         for event in view.events
+        if not event.relabelled
     )
     return {"low_barriers": low_barriers(found, kT_eV=kT).said, "low_barrier_steps": steps}
 

@@ -120,6 +120,7 @@ def trajectory(result: EonResult, *, rotation: Array) -> Iterator[Atoms]:
                 "state": event.product,
                 "barrier_eV": event.barrier,
                 **({"temperature_K": event.temperature_K} if event.temperature_K else {}),
+                **({"relabelled": "T"} if event.relabelled else {}),
             },
         )
 

@@ -57,6 +57,7 @@ def run(tmp_path):
             replace(
                 event(1, time_s=1e-6, before_s=1e-6, reactant=1, product=0, process=-1, barrier=0),
                 relabelled=True,
+                temperature_K=500.0,
             )
         ],
         "searches": [
@@ -184,6 +185,7 @@ def test_json_of_report_and_status_are_the_same(run):
     found = numbers_of(run)["refreshes"]
     status = json.loads(CliRunner().invoke(cli, ["status", str(run), "--json"]).output)
     assert status["refreshes"] == found
+    assert status["low_barrier_steps"] == 0  # a step that only relabels goes over no barrier
     assert found["waiting"] == [{"state": 0, "processes": 1}]
     assert found["processes"][0]["process_before"] == "11"
     assert found["processes"][3] == {
@@ -217,5 +219,7 @@ def test_events_are_marked_in_the_table(run, tmp_path):
         ("1", "1"),
         ("2", "0"),
     ]
+    frames = (tmp_path / "out" / "trajectory.xyz").read_text()
+    assert frames.count("relabelled=T") == 1
     processes = list(csv.DictReader((tmp_path / "out" / "processes.csv").open()))
     assert [row["epoch"] for row in processes] == ["2"]
