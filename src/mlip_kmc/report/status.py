@@ -178,7 +178,6 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
     recent = view.searches[-_RECENT:]
-    commit = view.path / "generations" / f"{view.generation:08d}.json"
     run_bytes, free_bytes = _disk(view.path)
     return RunStatus(
         path=str(view.path),
@@ -224,7 +223,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         left=numbers.left,
         ambiguous_steps=sum(event.ambiguous for event in view.events),
         **_low(view, limits.get("temperature_K", view.settings.temperature_K)),
-        last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0),
+        last_commit_s=_since_commit_s(view, now_s=now_s),
         refreshes=refreshes_of(view),
         run_bytes=run_bytes,
         free_bytes=free_bytes,
@@ -300,6 +299,11 @@ def _modified_s(path: Path, otherwise_s: float) -> float:
         return path.stat().st_mtime
     except OSError:
         return otherwise_s
+
+
+def _since_commit_s(view: RunView, *, now_s: float) -> float:
+    path = view.path / "generations" / f"{view.generation:08d}.json"
+    return max(now_s - _modified_s(path, now_s), 0.0)
 
 
 def _disk(path: Path) -> tuple[int, int]:
