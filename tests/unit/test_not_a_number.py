@@ -102,6 +102,23 @@ EXACT = {  # (file, comparison): why it needs no `not`
         "np.abs(scaled).max(axis=1) < _NOTHING",
     ): "empties rows of a set that was found finite",
     (
+        "driver/standalone/rank.py",
+        "np.abs(scaled).max(axis=1) < _NOTHING",
+    ): "empties rows of a set that was found finite",
+    (
+        "model/atom_path.py",
+        "np.linalg.norm(near, axis=1) > _FAR_A",
+    ): "chooses what is looked at more closely, of positions that were found finite",
+    (
+        "model/turning.py",
+        "np.abs(far[:, None] - away) < tolerance_A",
+    ): "true means that two may be one; what is no number is no candidate",
+    ("model/turning.py", "far[atom] > _CENTRE_A"): "chooses atoms that have a direction",
+    (
+        "model/turning.py",
+        "np.linalg.norm(np.cross(units[first], units[atom])) > _LINE",
+    ): "chooses a second direction",
+    (
         "driver/standalone/eon_text.py",
         "-FARTHEST_A <= float(word) <= FARTHEST_A",
     ): "true means that the word may stay",
