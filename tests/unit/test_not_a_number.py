@@ -382,7 +382,9 @@ def test_eons_thermal_window_and_confidence():
     pytest.importorskip("eon")
     from mlip_kmc.akmc.explorer import OrderedExplorer
 
-    unsure = SimpleNamespace(confidence=NAN, config=SimpleNamespace(akmc_confidence=0.99))
+    unsure = SimpleNamespace(
+        waiting=0, confidence=NAN, config=SimpleNamespace(akmc_confidence=0.99)
+    )
     assert OrderedExplorer.confident.fget(unsure) is False
 
 
