@@ -30,9 +30,11 @@ COMMAND = HERE / "command_oracle.py"
 
 
 @pytest.fixture(autouse=True)
-def importable(monkeypatch):
+def importable(monkeypatch, tmp_path):
     """The oracle's process finds the bad calculators; so does this one, for their identity."""
     monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.setenv("MLIP_KMC_SCRATCH", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
     monkeypatch.setenv("PYTHONPATH", ":".join([str(HERE), *sys.path[1:]]))
 
 
@@ -184,7 +186,7 @@ def refused(tmp_path, section, kind, message):
 def test_a_program_that_fails_takes_nobody_with_it(tmp_path, section, kind, message):
     refused(tmp_path, section, kind, message)
     assert (tmp_path / "labels/0_1-10/failed/stderr.txt").is_file(), "what it said is kept"
-    assert list((tmp_path / "labels/0_1-10").glob(".work-*")) == []
+    assert list(tmp_path.glob("scratch/*")) == []
 
 
 @pytest.mark.parametrize(("section", "kind", "message"), FAULTS, ids=ids(FAULTS))
@@ -431,7 +433,7 @@ def test_a_stop_leaves_the_label_waiting(tmp_path):
     timer.start()
     status = desk.pass_(stop)
     assert (status.waiting, status.failed) == (1, 0)
-    assert list((tmp_path / "labels/0_1-10").glob(".work-*")) == []
+    assert list(tmp_path.glob("scratch/*")) == []
 
 
 def test_a_program_that_is_not_there_is_the_users_matter(tmp_path):
