@@ -172,6 +172,6 @@ def test_a_state_that_became_another_is_relabelled_in_no_time(tmp_path, monkeypa
     assert status["kmc_steps"] == 2
     assert (status["refreshes"]["relabelled_steps"], status["refreshes"]["dropped"]) == (1, 1)
     rows = (tmp_path / "run/results/events.csv").read_text().splitlines()
-    assert rows[0].endswith(",epoch,relabelled")
+    assert {"epoch", "relabelled"} <= set(rows[0].split(","))
     report = mlip_kmc("report", "run", "--output", "r.html", cwd=tmp_path)
     assert succeeded(report) is not None
