@@ -32,6 +32,7 @@ from mlip_kmc.config.sections import (
 from mlip_kmc.config.yaml_file import read_keys
 from mlip_kmc.ground.errors import ConfigError
 
+NonNegativeCount = Annotated[int, NUMBER, Field(ge=0)]
 Share = Annotated[float, NUMBER, Field(gt=0, le=1, allow_inf_nan=False)]
 Facts = dict[str, str | int | float | bool]
 
@@ -62,6 +63,10 @@ class _Oracle(Section):
     """A label that takes longer has failed."""
     largest_force_eV_per_A: Positive = 50.0
     """A label with a larger force is absurd, and is left out."""
+    largest_net_force_eV_per_A: Positive | None = 1.0
+    """Forces of a label must add up to zero within this; null: not for this oracle (an outer field)."""
+    free_energy: bool = False
+    """Take the free energy, of which the forces are the derivative, where the code smears: what the training set has decides."""
 
 
 class AseOracle(_Oracle):
@@ -77,7 +82,21 @@ class CommandOracle(_Oracle):
     """Any command that reads a structure and writes it back with energy and forces, both extended XYZ."""
 
     command: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Program and arguments; `{input}` and `{output}` stand for the two files."""
+    """Program and arguments; `{input}` and `{output}` stand for the two files. It runs in a folder of its own."""
+
+    @field_validator("command")
+    @classmethod
+    def _command(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for placeholder in ("{input}", "{output}"):
+            if not any(placeholder in word for word in value[1:]):
+                raise ValueError(f"must name {placeholder} in an argument")
+        if any(not word.isprintable() for word in value):
+            raise ValueError("must hold no line breaks and other control characters")
+        base: Path = (info.context or {}).get("base", Path.cwd())
+        return tuple(
+            str(base / word) if (base / word).is_file() and (index or "/" in word) else word
+            for index, word in enumerate(value)
+        )
 
 
 def _oracle_kind(value: Any) -> str | None:
@@ -99,7 +118,7 @@ OracleSection = Annotated[
 
 
 class LabelsSection(Section):
-    """Where labels are computed."""
+    """Where labels are computed, and what is believed."""
 
     where: Literal["here", "slurm"] = "here"
     """By processes of the campaign's own, or by jobs of `slurm/label.sbatch`."""
@@ -111,6 +130,12 @@ class LabelsSection(Section):
     """Options for each job, as `--time=02:00:00`."""
     cost_per_label: Annotated[str, Field(max_length=80)] = ""
     """What a label costs, for people, as `about 40 core hours`; shown before labels are made."""
+    trusted_gamma: Positive = 2.0
+    """At atoms of a gamma up to this the present potential is a witness against wrong forces."""
+    outlier_eV_per_A: Positive = 5.0
+    """A label whose force on such an atom is so far from the potential's is left out."""
+    largest_offset_eV_per_atom: Positive = 1.0
+    """Energies farther from potential and training set have another zero: the campaign stops and says so."""
 
 
 class CutoutSection(Section):
@@ -118,12 +143,16 @@ class CutoutSection(Section):
 
     whole_up_to_atoms: Count = 120
     """A structure with so few atoms is labelled whole."""
-    core_A: Positive = 4.0
+    core_A: Positive = 3.0
     """Around each offending atom: forces of the atoms within it count."""
     buffer_A: Positive | None = None
-    """Around the core: atoms that are there, but whose forces do not count. Left out: the potential's cutoff and a half."""
+    """Around the core: atoms whose forces do not count. Left out: 1.5 cutoffs of the potential, or what there is room for."""
     most_atoms: Count = 250
-    """Boxes with more atoms are not labelled."""
+    """So many atoms the oracle can take; with less than 0.6 cutoffs of buffer left, atoms are not labelled."""
+    relax_steps: NonNegativeCount = 40
+    """Steps by which the faces of a box are relaxed under the present potential; the core is held."""
+    box_energy_weight: Annotated[float, NUMBER, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    """Weight of a box's energy in the fit; a whole structure has 1."""
 
 
 class RefitSection(Section):

@@ -78,3 +78,15 @@ def scratch_directory() -> Path:
         if os.environ.get(name) and Path(os.environ[name]).is_dir():
             return Path(os.environ[name]).absolute()
     return Path("/tmp")  # noqa: S108 - a private directory is made in it
+
+
+def relay_directory() -> Path | None:
+    """MLIP_KMC_RELAY: where a script outside of the container takes requests to the scheduler; None: there is none."""
+    named = os.environ.get("MLIP_KMC_RELAY")
+    return Path(named) if named else None
+
+
+def slurm_scripts() -> Path | None:
+    """MLIP_KMC_LIB: the folder of the job scripts; None where it is not named."""
+    named = os.environ.get("MLIP_KMC_LIB")
+    return Path(named).absolute() if named else None

@@ -1,0 +1,258 @@
+"""Labels as jobs: submitted once whatever is killed, and collected from what the job left."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from mlip_kmc.config.campaign import AseOracle, CommandOracle, CutoutSection, LabelsSection
+from mlip_kmc.learning.cutout import cut_out
+from mlip_kmc.learning.labels import ase_process
+from mlip_kmc.learning.labels.desk import LabelDesk
+from mlip_kmc.learning.labels.faults import LabelFault
+from mlip_kmc.learning.labels.scheduler import SchedulerError
+
+STOP = threading.Event()
+EMT_ORACLE = AseOracle(ase="ase.calculators.emt:EMT")
+
+
+class Queue:
+    """A scheduler that does what it is told; `killed` is where the process that submits dies."""
+
+    def __init__(self):
+        self.jobs = {}
+        self.submitted = []
+        self.killed = ""
+        self.silent = False
+        self.refuses = False
+
+    def submit(self, name, folder, *, options):
+        if self.killed == "before":
+            raise KeyboardInterrupt
+        if self.refuses:
+            raise SchedulerError("the scheduler did not do sbatch: invalid partition")
+        self.submitted.append((name, tuple(options)))
+        self.jobs[name] = folder
+        if self.killed == "after":
+            raise KeyboardInterrupt
+        return str(len(self.submitted))
+
+    def names(self):
+        if self.silent:
+            raise SchedulerError(
+                "the scheduler did not do squeue: unable to contact slurm controller"
+            )
+        return set(self.jobs)
+
+    def run(self, *, end="DONE", text="", code=None, label=True):
+        """Each job that is there runs and ends."""
+        for folder in self.jobs.values():
+            (folder / "slurm").mkdir(exist_ok=True)
+            (folder / "slurm/starts").write_text("job=1")
+            if label:
+                assert (
+                    ase_process.main(
+                        [
+                            str(folder / name)
+                            for name in ("settings.json", "input.xyz", "output.xyz")
+                        ]
+                    )
+                    == 0
+                )
+            if code is not None:
+                (folder / "code").write_text(f"{code}\n")
+            if end:
+                (folder / end).write_text(f"{text}\n")
+        self.jobs = {}
+
+
+@pytest.fixture
+def queue():
+    return Queue()
+
+
+@pytest.fixture
+def desk_of(tmp_path, queue):
+    def made(oracle=EMT_ORACLE, **section):
+        settings = LabelsSection(where="slurm", **section)
+        return LabelDesk(
+            tmp_path / "labels",
+            oracle=oracle,
+            section=settings,
+            cache=tmp_path / "cache",
+            scheduler=queue,
+        )
+
+    return made
+
+
+def pieces(count=2):
+    found = []
+    for seed in range(count):
+        atoms = bulk("Cu", cubic=True)
+        atoms.rattle(0.1, seed=seed)
+        found.append(
+            cut_out(
+                atoms,
+                [0],
+                name=f"0_{seed}-1",
+                section=CutoutSection(),
+                cutoff_A=5.0,
+                calculator=EMT(),
+            )
+        )
+    return found
+
+
+def counts(status):
+    return status.done, status.failed, status.waiting, status.with_scheduler
+
+
+def test_submitted_today_and_collected_later(desk_of, queue, tmp_path):
+    desk = desk_of(sbatch=("--time=02:00:00",))
+    desk.wanted(pieces())
+    assert counts(desk.pass_(STOP)) == (0, 0, 0, 2)
+    assert counts(desk.pass_(STOP)) == (0, 0, 0, 2)
+    assert len(queue.submitted) == 2
+    assert {options for _, options in queue.submitted} == {("--time=02:00:00",)}
+    state = json.loads((tmp_path / "labels/0_0-1/state.json").read_text())
+    assert (state["progress"], state["job"]) == ("with the scheduler", "1")
+    words = (tmp_path / "labels/0_0-1/job/command.txt").read_text().splitlines()
+    assert words[:2] == ["container", "3600"]
+    assert words[-3:] == ["settings.json", "input.xyz", "output.xyz"]
+    queue.run()
+    later = desk_of(sbatch=("--time=02:00:00",))
+    assert counts(later.pass_(STOP)) == (2, 0, 0, 0)
+    for label, piece in zip(later.labelled(), pieces(), strict=True):
+        assert np.abs(label.forces_eV_per_A - piece.expected.forces_eV_per_A).max() < 1e-12
+    assert sorted(path.name for path in (tmp_path / "labels/0_0-1").iterdir()) == [
+        "label.xyz",
+        "request.xyz",
+        "state.json",
+    ]
+    done = json.loads((tmp_path / "labels/0_0-1/state.json").read_text())
+    assert (done["job"], done["submission"], done["tries"]) == ("", "", 0)
+
+
+@pytest.mark.parametrize("killed", ["before", "after"])
+@pytest.mark.parametrize("meanwhile", ["waits", "runs", "ended"])
+def test_whoever_is_killed_while_submitting_submits_no_label_twice(
+    desk_of, queue, killed, meanwhile
+):
+    desk = desk_of()
+    desk.wanted(pieces())
+    queue.killed = killed
+    with pytest.raises(KeyboardInterrupt):
+        desk.pass_(STOP)
+    queue.killed = ""
+    if meanwhile == "runs":
+        for folder in queue.jobs.values():
+            (folder / "slurm").mkdir()
+            (folder / "slurm/starts").write_text("job=1")
+        queue.jobs = {}  # not seen in the list, but at work
+    if meanwhile == "ended":
+        queue.run()
+    desk_of().pass_(STOP)
+    names = [name for name, _ in queue.submitted]
+    assert len(names) == len(set(names)) == 2
+    assert all(name.startswith("label-") and name.endswith("-1") for name in names)
+
+
+def test_a_job_that_is_gone_is_submitted_once_more_and_then_given_up(desk_of, queue):
+    desk = desk_of()
+    desk.wanted(pieces(1))
+    desk.pass_(STOP)
+    for tries in (1, 2):
+        queue.jobs = {}  # cancelled, or its node died
+        assert counts(desk.pass_(STOP)) == (0, 0, 0, 1), "its answer may still be on the way"
+        assert len(queue.submitted) == tries
+        desk.pass_(STOP)
+    assert counts(desk.status()) == (0, 1, 0, 0)
+    ((_, kind, message),) = desk.failures()
+    assert (kind, message) == (LabelFault.JOB, "its job was gone 2 times without an answer")
+    assert [name[-2:] for name, _ in queue.submitted] == ["-1", "-2"]
+
+
+def test_a_job_that_comes_back_is_not_missed(desk_of, queue):
+    desk = desk_of()
+    desk.wanted(pieces(1))
+    desk.pass_(STOP)
+    jobs, queue.jobs = queue.jobs, {}
+    desk.pass_(STOP)
+    queue.jobs = jobs
+    desk.pass_(STOP)
+    queue.jobs = {}
+    assert counts(desk.pass_(STOP)) == (0, 0, 0, 1)
+    assert len(queue.submitted) == 1
+
+
+def test_a_scheduler_that_is_silent_changes_nothing(desk_of, queue):
+    desk = desk_of()
+    desk.wanted(pieces(1))
+    queue.silent = True
+    assert counts(desk.pass_(STOP)) == (0, 0, 1, 0)
+    queue.silent = False
+    desk.pass_(STOP)
+    queue.run()
+    queue.silent = True
+    assert counts(desk.pass_(STOP)) == (1, 0, 0, 0), "what is there is collected all the same"
+
+
+def test_a_refusal_is_told_at_once(desk_of, queue):
+    desk = desk_of()
+    desk.wanted(pieces(2))
+    queue.refuses = True
+    with pytest.raises(SchedulerError, match="invalid partition"):
+        desk.pass_(STOP)
+    queue.refuses = False
+    desk.pass_(STOP)
+    assert len(queue.submitted) == 2
+
+
+@pytest.mark.parametrize("case", [
+    (3, LabelFault.CRASHED, "it ended with exit code 3"),
+    (124, LabelFault.TIME_LIMIT, "it was ended after 1 h (time_limit_min)"),
+    (None, LabelFault.JOB, "it was restarted 3 times"),
+])  # fmt: skip
+def test_a_job_that_failed_says_why(desk_of, queue, tmp_path, case):
+    code, kind, message = case
+    desk = desk_of()
+    desk.wanted(pieces(1))
+    desk.pass_(STOP)
+    queue.run(
+        end="FAILED", text="it was restarted 3 times; submit it again", code=code, label=False
+    )
+    assert counts(desk.pass_(STOP)) == (0, 1, 0, 0)
+    ((_, found, text),) = desk.failures()
+    assert found is kind
+    assert message in text
+    assert (tmp_path / "labels/0_0-1/failed/FAILED").is_file()
+
+
+def test_an_answer_of_another_structure_is_not_taken(desk_of, queue, tmp_path):
+    """A job of an earlier request still runs and writes its answer into the folder."""
+    desk = desk_of()
+    one, other = pieces(2)
+    desk.wanted([one])
+    desk.pass_(STOP)
+    queue.run()
+    (tmp_path / "labels/0_0-1/job/output.xyz").rename(tmp_path / "stale.xyz")
+    desk.wanted([other])
+    desk.pass_(STOP)
+    queue.run()
+    (tmp_path / "stale.xyz").rename(tmp_path / "labels/0_1-1/job/output.xyz")
+    assert counts(desk.pass_(STOP)) == (0, 1, 0, 0)
+    assert desk.failures()[0][1] is LabelFault.MOVED
+
+
+def test_a_command_runs_on_the_node(desk_of, queue, tmp_path):
+    desk = desk_of(
+        CommandOracle(command=("my-dft", "--in", "{input}", "--out={output}"), time_limit_min=2)
+    )
+    desk.wanted(pieces(1))
+    desk.pass_(STOP)
+    words = (tmp_path / "labels/0_0-1/job/command.txt").read_text().splitlines()
+    assert words == ["node", "120", "my-dft", "--in", "input.xyz", "--out=output.xyz"]
