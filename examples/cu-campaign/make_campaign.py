@@ -2,7 +2,8 @@
 
 Run as ``python make_campaign.py [--output DIR]``; it takes about 10 seconds on one core and writes
 
-* ``train.xyz``, ``test.xyz``: bulk copper, strained and rattled, labelled by ASE's effective-medium theory (EMT),
+* ``train.xyz``: bulk copper, strained and rattled, labelled by ASE's effective-medium theory (EMT),
+* ``test.xyz``: the same with vacancies and hops, which nothing is fitted to,
 * ``bulk.yaml``, ``bulk.yace``, ``bulk.asi``, ``bulk.record.json``: a linear ACE fitted to ``train.xyz``, with its active set,
 * ``vacancy.xyz``: 107 atoms, 3x3x3 conventional fcc cells less one atom, not relaxed.
 
@@ -50,8 +51,8 @@ make = _other_recipe()
 NAME = "bulk"
 """Of the potential's files."""
 TRAIN_SEED, TEST_SEED = 20261128, 778
-TRAINING, TEST = 40, 12
-"""How many structures of 32 atoms the sets have."""
+TRAINING, TEST = 40, 8
+"""How many structures the training set has, and how many of each kind the test set."""
 STRAIN, RATTLE = 0.02, 0.05
 """Less than a crystal has at room temperature: what the potential knows ends early."""
 PLACES, DIGITS = 6, 10
@@ -62,12 +63,18 @@ def labelled(name: str, atoms: Atoms) -> LabelledStructure:
     """A structure with EMT's energy above free atoms, and its forces."""
     from mlip_kmc.model.labelled import LabelledStructure, Role
 
-    probe = make.Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    bare = make.Atoms(
+        atoms.numbers,
+        np.round(atoms.positions, PLACES),
+        cell=np.round(atoms.cell.array, PLACES),
+        pbc=atoms.pbc,
+    )
+    probe = bare.copy()
     probe.calc = make.EMT()
     zero = sum(free_atom_eV(symbol) for symbol in atoms.get_chemical_symbols())
     return LabelledStructure.whole(
         name,
-        make.Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
+        bare,
         energy_eV=float(f"{probe.get_potential_energy() - zero:.{DIGITS}g}"),
         forces_eV_per_A=np.round(probe.get_forces(), DIGITS),
         role=Role.TRAINING,
@@ -79,16 +86,21 @@ def free_atom_eV(symbol: str) -> float:  # noqa: N802 - a unit
     return float(-make.emt_parameters[symbol][0])
 
 
-def bulk_set(prefix: str, *, seed: int, count: int) -> list[LabelledStructure]:
+def training_set() -> list[LabelledStructure]:
     """Labelled bulk copper: 32 atoms, strained by up to `STRAIN` and rattled by up to `RATTLE` (A)."""
-    rng, found = np.random.default_rng(seed), []
-    for index in range(count):
-        atoms = make.rattled(
-            make.strained(make.perfect(), rng, STRAIN), rng, rng.uniform(0, RATTLE)
-        )
-        atoms.set_cell(np.round(atoms.cell.array, PLACES))
-        atoms.positions = np.round(atoms.positions, PLACES)
-        found.append(labelled(f"{prefix}-{index}", atoms))
+    rng, found = np.random.default_rng(TRAIN_SEED), []
+    for index in range(TRAINING):
+        atoms = make.strained(make.perfect(), rng, STRAIN)
+        found.append(labelled(f"train-{index}", make.rattled(atoms, rng, rng.uniform(0, RATTLE))))
+    return found
+
+
+def test_set() -> list[LabelledStructure]:
+    """Labelled bulk copper, vacancies and hops, as the test set of the other example has them."""
+    rng, found = np.random.default_rng(TEST_SEED), []
+    for group in (make.bulk_structures, make.vacancy_structures, make.hop_structures):
+        for index, atoms in enumerate(group(rng, TEST)):
+            found.append(labelled(f"test-{group.__name__.split('_')[0]}-{index}", atoms))
     return found
 
 
@@ -170,9 +182,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE, help="directory to write to")
     folder: Path = parser.parse_args().output
     folder.mkdir(parents=True, exist_ok=True)
-    training = bulk_set("train", seed=TRAIN_SEED, count=TRAINING)
+    training = training_set()
     write_labelled(folder / "train.xyz", training)
-    write_labelled(folder / "test.xyz", bulk_set("test", seed=TEST_SEED, count=TEST))
+    write_labelled(folder / "test.xyz", test_set())
     fit(folder, NAME, training, elements=("Cu",))
     write_record(folder / f"{NAME}.yace", training)
     start = make.with_vacancy(3)

@@ -14,9 +14,9 @@ from mlip_kmc.config import CampaignConfig
 from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.errors import StructureError
-from mlip_kmc.learning.cut_out import CutOut, cut_out
-from mlip_kmc.learning.label_desk import LabelDesk
-from mlip_kmc.learning.label_doubts import levels_of
+from mlip_kmc.learning.cutout import CutOut, cut_out
+from mlip_kmc.learning.labels.desk import LabelDesk
+from mlip_kmc.learning.labels.doubts import levels_of
 from mlip_kmc.model.labelled import LabelledStructure
 from mlip_kmc.potential import AcePotential
 
