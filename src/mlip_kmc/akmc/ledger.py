@@ -12,9 +12,11 @@ from typing import Any, Self
 from mlip_kmc.akmc.ports import Store
 from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import RunStateError
-from mlip_kmc.ground.wording import plain
+from mlip_kmc.ground.wording import counted, plain
 from mlip_kmc.model.atom_path import AtomPath
+from mlip_kmc.model.frames import Kind
 from mlip_kmc.model.records import Event, HaltKind, Registered, RunNumbers, SearchRecord, unsound
+from mlip_kmc.search.outcome import SearchOutcome
 
 _USELESS = (Registered.BAD, Registered.HALTED)
 
@@ -118,6 +120,38 @@ def halted_before(
     if gamma is not None and thresholds.reaches_halt(gamma):
         halt = f"gamma {plain(gamma)} in state 0, stage reactant, before any search"
         return replace(numbers, halt=halt, halt_kind=str(HaltKind.EXTRAPOLATION))
-    if thresholds.on_halt == "stop":
+    if thresholds.on_halt == "continue":
+        return replace(numbers, halt="", halt_kind="")
+    return numbers
+
+
+def halted_by(
+    outcome: SearchOutcome, numbers: RunNumbers, *, thresholds: GammaSection
+) -> RunNumbers:
+    """The numbers after a halted search: the run halts with it, or goes on.
+
+    Args:
+        outcome: of the search.
+        numbers: before it.
+        thresholds: of this start.
+    """
+    if numbers.halt or thresholds.on_halt == "continue":
         return numbers
-    return replace(numbers, halt="", halt_kind="")
+    if thresholds.on_halt == "repair":
+        # atoms that overlap, or an energy that no search may reach: no label helps, and the search is as good as bad
+        if not any(frame.kind is Kind.HALT for frame in outcome.graded.frames):
+            return numbers
+        numbers = replace(numbers, to_repair=numbers.to_repair + 1)
+        if numbers.to_repair < thresholds.repair_after:
+            return numbers
+    halt = f"search {outcome.name} was {outcome.reason}"
+    return replace(numbers, halt=halt, halt_kind=str(outcome.graded.halt_kind))
+
+
+def halted_for_repair(numbers: RunNumbers) -> RunNumbers:
+    """The numbers of a run that would make a KMC step, were it not for searches that were halted before it."""
+    halt = (
+        f"{counted(numbers.to_repair, 'search')} halted where the potential extrapolates, and a KMC step now would leave out "
+        "what they find"
+    )
+    return replace(numbers, halt=halt, halt_kind=str(HaltKind.EXTRAPOLATION))

@@ -344,6 +344,7 @@ def _carried(numbers: RunNumbers, found: Sequence[RefreshedState]) -> RunNumbers
         confidence=0.0,
         halt="",
         halt_kind="",
+        to_repair=0,
     )
 
 

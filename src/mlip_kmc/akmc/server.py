@@ -21,7 +21,7 @@ from itertools import groupby
 from typing import Any
 
 from mlip_kmc.akmc.kept import FrameKeeper
-from mlip_kmc.akmc.ledger import Ledger, halted_before
+from mlip_kmc.akmc.ledger import Ledger, halted_before, halted_by, halted_for_repair
 from mlip_kmc.akmc.ports import Departure, Place, States, Workers
 from mlip_kmc.akmc.queue import SearchQueue, search_of
 from mlip_kmc.akmc.setup import Setup
@@ -122,9 +122,14 @@ class Server:
                 break
             registered += self._register()
         step = self._wanted_searches is None and self._place.confident and not self.halt
+        if (
+            step and self._ledger.numbers.to_repair
+        ):  # what those searches would have found is not known
+            self._ledger.numbers = halted_for_repair(self._ledger.numbers)
+            step = False
         if step:
             self._step()
-        if registered or step:
+        if registered or step or self.halt:
             self._commit(registered)
         if step:
             self._queue.keep_spooled(lambda name: name in self._queue.pending)
@@ -191,14 +196,9 @@ class Server:
         record = self._place.register(outcome)
         self._ledger.add_search(record)
         self._shut_in = self._shut_in + 1 if self._place.shut_in else 0
-        if (
-            record.outcome == Registered.HALTED
-            and self.config.gamma.on_halt == "stop"
-            and not self._ledger.numbers.halt
-        ):
-            halt = f"search {outcome.name} was {record.reason}"
-            self._ledger.numbers = replace(
-                self._ledger.numbers, halt=halt, halt_kind=str(outcome.graded.halt_kind)
+        if record.outcome == Registered.HALTED:
+            self._ledger.numbers = halted_by(
+                outcome, self._ledger.numbers, thresholds=self.config.gamma
             )
         self._keeper.keep(outcome, record)
         return [outcome.name]

@@ -151,6 +151,7 @@ def _error_reasons(
             "meV/atom",
             after.energy_rmse_eV_per_atom,
             first.energy_rmse_eV_per_atom if first else None,
+            section.good_energy_rmse_eV_per_atom,
             section.energy_rmse_eV_per_atom,
         ),
         (
@@ -159,11 +160,12 @@ def _error_reasons(
             "meV/A",
             after.force_rmse_eV_per_A,
             first.force_rmse_eV_per_A if first else None,
+            section.good_force_rmse_eV_per_A,
             section.force_rmse_eV_per_A,
         ),
     )
-    for refusal, what, unit, error, was, most in kinds:
-        relative = None if was is None else was * (1.0 + section.worse_at_most)
+    for refusal, what, unit, error, was, good, most in kinds:
+        relative = None if was is None else max(was * (1.0 + section.worse_at_most), good)
         limits = [limit for limit in (relative, most) if limit is not None]
         if error is None or all(error <= limit for limit in limits):
             continue

@@ -141,7 +141,7 @@ class Campaign:
                 return self._repair.step(state, generation)
 
     def _config(self, generation: Generation) -> Config:
-        return config_of(generation, run_config=self.run_config)
+        return config_of(generation, config=self.config, run_config=self.run_config)
 
     # -- explore
 

@@ -6,9 +6,7 @@
 Numbers and limits are the release's, so that what a campaign accepts does not fail its release for one of them.
 """
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,8 @@ from mlip_kmc.evaluate.calculator import evaluated
 from mlip_kmc.evaluate.gradient import largest_deviation, shaken
 from mlip_kmc.evaluate.repulsion import STEP_A, nearest_pairs, repulsive_down_to
 from mlip_kmc.evaluate.smoothness import cutoffs_of
-from mlip_kmc.ground.errors import MlipKmcError
+from mlip_kmc.ground.errors import MlipKmcError, PotentialError
+from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.learning.errors import baseline_under, whole_calculator
 from mlip_kmc.potential import AcePotential, Potential
 from mlip_kmc.release.agreement import gamma_check
@@ -53,7 +52,7 @@ def physical_checks(
         cutoff_check(cutoffs_of(candidate), calculator=calculator),
         _baseline(candidate, calculator),
         _files(candidate, moved),
-        *_repulsion(candidate, present, atoms),
+        _repulsion(candidate, present, atoms),
     ]
     if programs:
         checks += _programs(candidate, moved, calculator)
@@ -101,40 +100,46 @@ def _files(candidate: AcePotential, atoms: Atoms) -> Check:
     return measured("files", energy, limit=SAME_EV_PER_ATOM, unit="eV an atom", about=about)
 
 
-def _repulsion(candidate: AcePotential, present: AcePotential, atoms: Atoms) -> Iterator[Check]:
+def _repulsion(candidate: AcePotential, present: AcePotential, atoms: Atoms) -> Check:
     """Where a hole begins may not be farther out than it was, unless atoms so near are refused, or in no training set."""
+    about = "distance down to which the energy rises as two neighbours are pushed together"
     calculators = [whole_calculator(potential) for potential in (candidate, present)]
     training = candidate.record.training if candidate.record else None
     smallest = training.smallest_distance_A if training else {}
+    found = []
     for name, pair in nearest_pairs(atoms, limit_A=candidate.cutoff_A).items():
         after, before = (repulsive_down_to(atoms, pair, one) for one in calculators)
-        allowed = max(before, candidate.minimum_distance_A.get(name, 0.0), smallest.get(name, 0.0))
-        yield measured(
-            "repulsion",
-            after,
-            limit=round(allowed + HOLES_A, 6),
-            unit="A",
-            about=f"distance down to which the energy rises as two neighbours {name} are pushed together",
-            detail=f"{before:g} A before",
+        allowed = HOLES_A + max(
+            before, candidate.minimum_distance_A.get(name, 0.0), smallest.get(name, 0.0)
         )
+        found.append((after - allowed, after, allowed, f"{name}, {before:.3g} A before"))
+    if not found:
+        return not_tested("repulsion", about=about, why="the structure has no two neighbours")
+    _, after, allowed, detail = max(found)
+    return measured(
+        "repulsion", after, limit=round(allowed, 6), unit="A", about=about, detail=detail
+    )
 
 
 def _programs(candidate: AcePotential, atoms: Atoms, calculator: Any) -> Iterator[Check]:
-    about = "energy and forces by eOn and LAMMPS against python-ace"
+    about = "energy, forces and gamma by eOn and LAMMPS against python-ace"
     if not (atoms.pbc.all() and atoms.cell.rank == 3):
         yield not_tested("paths", about=about, why="the structure is not periodic")
         return
     energy_eV, forces = evaluated(atoms, calculator)
-    found = evaluate(atoms, unguarded(candidate))
-    apart = max(
-        abs(found.energy_eV - energy_eV), float(np.abs(found.forces_eV_per_A - forces).max())
-    )
+    try:
+        found = evaluate(atoms, unguarded(candidate))
+        with temporary("accept") as folder:
+            gamma = gamma_check(candidate, atoms, folder=folder)[0]
+    except PotentialError as error:  # what LAMMPS cannot evaluate is no potential for a run
+        yield Check(name="paths", about=about, verdict=Verdict.FAILED, detail=str(error)[:400])
+        return
+    differences = [found.energy_eV - energy_eV, *(found.forces_eV_per_A - forces).ravel()]
     yield measured(
         "paths",
-        float("nan") if np.isnan(found.forces_eV_per_A).any() else apart,
+        float(np.max(np.abs(differences))),  # numpy's maximum with a NaN is NaN
         limit=LIMITS["paths"],
         unit="eV, eV/A",
         about=about,
     )
-    with tempfile.TemporaryDirectory(prefix="mlip-kmc-accept-") as folder:
-        yield gamma_check(candidate, atoms, folder=Path(folder))[0]
+    yield gamma

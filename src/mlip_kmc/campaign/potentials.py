@@ -1,14 +1,14 @@
 """The potentials of a campaign: generation 0 is given, each later one is a candidate that was accepted.
 
 begin(directory, run_config=config, training=training)
-config_of(generation, run_config=config)         # the run's configuration with the generation's potential
+config_of(generation, config=config, run_config=run_config)         # the run's configuration with the generation's potential
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlip_kmc.campaign.generation import FACTS, TRAINING, Generation, write_facts
-from mlip_kmc.config import AcePotentialSection, Config
+from mlip_kmc.config import AcePotentialSection, CampaignConfig, Config
 from mlip_kmc.ground.errors import ConfigError, PotentialError
 from mlip_kmc.ground.files import make_directory, write_durably
 from mlip_kmc.model.labelled import LabelledStructure, write_labelled
@@ -77,8 +77,8 @@ def promote(
     write_facts(after.folder / FACTS, {**known, **facts})
 
 
-def config_of(generation: Generation, *, run_config: Config) -> Config:
-    """The run's configuration with the potential of a generation.
+def config_of(generation: Generation, *, config: CampaignConfig, run_config: Config) -> Config:
+    """The run's configuration with the potential of a generation; it stops where labels can help.
 
     Raises:
         ConfigError: the run has no ACE potential.
@@ -89,7 +89,10 @@ def config_of(generation: Generation, *, run_config: Config) -> Config:
             "a campaign repairs an ACE potential: name one in the run's configuration (potential.ace)"
         )
     ace = section.model_copy(update={"ace": generation.yace, "basis": None, "active_set": None})
-    return run_config.model_copy(update={"potential": ace})
+    gamma = run_config.gamma.model_copy(
+        update={"on_halt": "repair", "repair_after": config.halts_at_once}
+    )
+    return run_config.model_copy(update={"potential": ace, "gamma": gamma})
 
 
 def with_gamma(config: Config) -> AcePotential:

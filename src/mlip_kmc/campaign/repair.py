@@ -34,6 +34,8 @@ from mlip_kmc.model.structure import read_frames, text_of
 from mlip_kmc.potential import AcePotential
 
 _ROUNDS = 3
+_LEAST_THRESHOLD = 1.2
+"""Gamma of an active set itself is 1."""
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +66,7 @@ class Repair:
         return given_up(self.directory, why)
 
     def _potential(self, generation: Generation) -> AcePotential:
-        return with_gamma(config_of(generation, run_config=self.run_config))
+        return with_gamma(config_of(generation, config=self.config, run_config=self.run_config))
 
     @property
     def _halts(self) -> Path:
@@ -101,7 +103,7 @@ class Repair:
 
     def _threshold(self, state: CampaignState) -> float:
         """A further round takes what is less unknown, too."""
-        return float(max(self.run_config.gamma.select / 2**state.round, 1.0))
+        return float(max(self.run_config.gamma.select / 2**state.round, _LEAST_THRESHOLD))
 
     def _selection(self, state: CampaignState, generation: Generation, *, most: int) -> Selection:
         grade = Extrapolation.of(self._potential(generation))

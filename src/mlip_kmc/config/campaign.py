@@ -161,24 +161,31 @@ class RefitSection(Section):
     backend: Literal["linear", "pacemaker"] = "linear"
     """Linear ACE by ridge regression (seconds), or pacemaker, for non-linear embeddings."""
     ridge: Annotated[tuple[Positive, ...], Field(min_length=1)] = (
+        1e-12,
+        1e-11,
+        1e-10,
+        1e-9,
         1e-8,
         1e-7,
         1e-6,
         1e-5,
         1e-4,
-        1e-3,
     )
-    """Strengths of the regularisation, of which validation chooses."""
+    """Strengths of the regularisation, of which validation chooses; they have no unit (docs/refit.md)."""
     energy_weight: Positive = 30.0
     """Weight of an energy an atom (1 eV) against a force component (1 eV/A)."""
     label_weight: Positive = 3.0
-    """Weight of a campaign's labels against structures of the training set."""
+    """A campaign's label counts like so many structures of the training set."""
     energy_scale_eV: Positive = 1.0
     """Energies an atom so far above the lowest count half."""
     force_scale_eV_per_A: Positive = 3.0
     """Forces of this size count half."""
     anchors: Count = 60
     """Without a training set: so many structures that the old potential labels."""
+    pacemaker_iterations: Count = 50
+    """So many iterations of pacemaker's optimiser at most."""
+    time_limit_min: Positive = 60.0
+    """A fit that takes longer has failed."""
     larger_bases: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$")], ...] = ()
     """B-basis files, from small to large, that are tried when the present basis cannot be fitted well enough."""
 
@@ -188,6 +195,10 @@ class AcceptSection(Section):
 
     worse_at_most: NonNegative = 0.10
     """Errors on the test set may grow by this share of those of generation 0."""
+    good_energy_rmse_eV_per_atom: NonNegative = 0.001
+    """An error of energies up to here is good enough, however small generation 0's was."""
+    good_force_rmse_eV_per_A: NonNegative = 0.02
+    """An error of force components up to here is good enough, however small generation 0's was."""
     energy_rmse_eV_per_atom: Positive | None = None
     """Largest error of energies on the test set, whatever generation 0's was."""
     force_rmse_eV_per_A: Positive | None = None
@@ -230,6 +241,8 @@ class CampaignConfig(Section):
     """When a generation is accepted."""
     budget: BudgetSection = BudgetSection()
     """When it ends without convergence."""
+    halts_at_once: Count = 8
+    """So many searches are halted before exploring stops for a repair; a KMC step is never made past one."""
     approve: bool = False
     """Pause before labels are made (exit code 75); the same command with --approve goes on."""
     release: Path | None = None

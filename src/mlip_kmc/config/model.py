@@ -189,7 +189,7 @@ class Config(Section):
 
 
 _SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
-_GAMMA_LIMITS = {"on_halt"}
+_GAMMA_LIMITS = {"on_halt", "repair_after"}
 _LATER = {"search.superbasin_lead": SearchSection.model_fields["superbasin_lead"].default}
 """Keys younger than the first runs, which did what the default says."""
 _LIMITS = {"stop": True, "workers": True, "temperature_K": True, "retention": True}

@@ -284,8 +284,10 @@ class GammaSection(Section):
     """A search that reaches it is ended, and never enters a rate table."""
     every: Count = 10
     """Force calls from one evaluation to the next; saddles and minima are always evaluated."""
-    on_halt: Literal["stop", "continue"] = "stop"
-    """What a halted search means for the run: it stops with exit code 100, or goes on, its confidence conditional."""
+    on_halt: Literal["stop", "continue", "repair"] = "stop"
+    """What a halted search means: the run stops (exit code 100), goes on, or (campaigns) stops after `repair_after` of them."""
+    repair_after: Count = 8
+    """With `on_halt: repair`: so many halts that labels can help stop the run; before a KMC step one is enough."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "GammaSection":

@@ -34,6 +34,10 @@ from mlip_kmc.potential.rank import Rank, inverse_of
 Mask = npt.NDArray[np.bool_]
 
 _INDEPENDENT = "independent environment"
+_ADVICE = (
+    "add structures in which these elements have other surroundings (strained, rattled by 0.1 A, other neighbours), take "
+    "a smaller basis, or give --complete: gamma is then huge where the set says nothing"
+)
 _IDENTITY = 1e-3
 """How far `active set x inverse` may be from 1, scaled: gamma then has three digits."""
 _SPANNED = 1.1
@@ -93,24 +97,18 @@ def make_active_set(
     spans = {element: span_of(found, scales=scales[element]) for element, found in rows.items()}
     short = [element for element, span in spans.items() if not span.rank.full]
     if short and not complete:
-        raise PotentialError(_does_not_span(projector, spans, rows))
+        raise PotentialError(_does_not_span(projector, spans, rows), advice=_ADVICE)
     inverses, off = {}, 0.0
     for element, span in spans.items():
         active = completed(rows[element], span) if element in short else chosen(rows[element], span)
         inverses[element], residual = inverse_of(active)
         off = max(off, residual)
-    largest = max(
-        (
-            float(np.abs(found @ inverses[element]).max(initial=0.0))
-            for element, found in rows.items()
-        ),
-        default=0.0,
-    )
+    largest = _largest_gamma(rows, inverses)
     if not (largest <= _SPANNED and off <= _IDENTITY):
         raise PotentialError(
             f"the training set hardly spans the basis: active set and inverse multiply to 1 within {off:.1e} "
-            f"only, and a gamma of {plain(largest)} is left in the set, which should be 1; add structures of "
-            "other kinds, take a smaller basis, or give --complete"
+            f"only, and a gamma of {plain(largest)} is left in the set, which should be 1",
+            advice="add structures of other kinds, take a smaller basis, or give --complete",
         )
     return NewActiveSet(
         inverses=inverses,
@@ -125,7 +123,7 @@ def make_active_set(
 def _does_not_span(
     projector: Projector, spans: Mapping[str, Span], rows: Mapping[str, Array]
 ) -> str:
-    """Which elements fall short, by how much, and what to add."""
+    """Which elements fall short, and by how much."""
     said = []
     for element, others in neighbours_never_met(projector, spans, rows).items():
         span = spans[element]
@@ -134,10 +132,16 @@ def _does_not_span(
             f"{element}: {counted(span.environments, 'atom')}{never}, {counted(span.rank.independent, _INDEPENDENT)} "
             f"for {span.rank.functions} functions"
         )
-    return (
-        f"the training set does not span the basis ({'; '.join(said)}), and gamma would be too small everywhere; "
-        "add structures in which these elements have other surroundings (strained, rattled by 0.1 A, other neighbours), take "
-        "a smaller basis, or give --complete: gamma is then huge where the set says nothing"
+    return f"the training set does not span the basis ({'; '.join(said)}), and gamma would be too small everywhere"
+
+
+def _largest_gamma(rows: Mapping[str, Array], inverses: Mapping[str, Array]) -> float:
+    return max(
+        (
+            float(np.abs(found @ inverses[element]).max(initial=0.0))
+            for element, found in rows.items()
+        ),
+        default=0.0,
     )
 
 
@@ -182,13 +186,11 @@ def support_of(grade: Extrapolation, frames: Sequence[Atoms]) -> Support:
     """
     rows, _ = _rows(grade.projector, frames, None, None)
     scales = natural_scales(grade.projector)
-    if grade.full:
-        largest = max(float(grade.gamma_of(atoms).max()) for atoms in frames)
-    else:
-        largest = max(
-            float(np.abs(found @ grade.inverses[element]).max(initial=0.0))
-            for element, found in rows.items()
-        )
+    largest = (
+        max(float(grade.gamma_of(atoms).max()) for atoms in frames)
+        if grade.full
+        else _largest_gamma(rows, grade.inverses)
+    )
     return Support(
         ranks={
             element: span_of(found, scales=scales[element]).rank for element, found in rows.items()

@@ -1,12 +1,14 @@
 """What a generation says of a run, across versions."""
 
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import pytest
 
-from mlip_kmc.akmc.ledger import halted_before, numbers_from
+from mlip_kmc.akmc.ledger import halted_before, halted_by, halted_for_repair, numbers_from
 from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.model.frames import Kind
 from mlip_kmc.model.records import HaltKind, RunNumbers
 
 
@@ -54,3 +56,24 @@ def test_a_halt_keeps_its_kind_until_on_halt_is_continue():
         found = halted_before(RunNumbers(), gamma=gamma, thresholds=going_on)
         assert found.halt.startswith("gamma ")
         assert found.halt_kind == HaltKind.EXTRAPOLATION
+
+
+def halted(kind):
+    frame = SimpleNamespace(kind=kind)
+    graded = SimpleNamespace(frames=(frame,), halt_kind=HaltKind.EXTRAPOLATION)
+    return SimpleNamespace(name="0_7", reason="halted: gamma 20", graded=graded)
+
+
+def test_a_run_for_repair_stops_after_so_many_halts_that_labels_can_help():
+    thresholds = GammaSection(on_halt="repair", repair_after=2)
+    once = halted_by(halted(Kind.HALT), RunNumbers(), thresholds=thresholds)
+    assert (once.to_repair, once.halt) == (1, "")
+    assert halted_by(halted(Kind.EVIDENCE), once, thresholds=thresholds) == once
+    twice = halted_by(halted(Kind.HALT), once, thresholds=thresholds)
+    assert twice.halt == "search 0_7 was halted: gamma 20"
+    assert "1 search halted" in halted_for_repair(once).halt
+    at_once = halted_by(halted(Kind.EVIDENCE), RunNumbers(), thresholds=GammaSection())
+    assert at_once.halt_kind == HaltKind.EXTRAPOLATION
+    assert not halted_by(
+        halted(Kind.HALT), RunNumbers(), thresholds=GammaSection(on_halt="continue")
+    ).halt

@@ -54,18 +54,18 @@ def anchors_of(
         if len(found) == count:
             break
         gamma = grade.gamma_of(atoms)
-        trusted = gamma <= TRUSTED
+        known = gamma <= TRUSTED
         energy_eV, forces = evaluated(atoms, calculator)
-        if not trusted.any() or not (np.isfinite(forces).all() and np.isfinite(energy_eV)):
+        if not known.any() or not (np.isfinite(forces).all() and np.isfinite(energy_eV)):
             continue
         found.append(
             LabelledStructure(
                 name=f"anchor-{len(found):03d}",
                 atoms=atoms,
                 forces_eV_per_A=forces,
-                energy_eV=energy_eV if trusted.all() else None,
-                force_weights=trusted.astype(float),
-                energy_weight=1.0 if trusted.all() else 0.0,
+                energy_eV=energy_eV if known.all() else None,
+                force_weights=known.astype(float),
+                energy_weight=1.0 if known.all() else 0.0,
                 role=Role.ANCHOR,
                 oracle=present.digest,
             )

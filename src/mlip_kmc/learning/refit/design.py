@@ -29,14 +29,20 @@ class Rows:
     """The rows of one structure.
 
     Attributes:
-        energy: (n,) of the whole structure, eV a unit of coefficient. forces: (3 N, n), x, y, z of the first atom first.
+        by_atom: (N, n) of the energy of each atom, eV a unit of coefficient.
+        forces: (3 N, n), x, y, z of the first atom first.
         energy_offset_eV, forces_offset: what is there without any function, eV and (3 N,) eV/A.
     """
 
-    energy: Array
+    by_atom: Array
     forces: Array
     energy_offset_eV: float
     forces_offset: Array
+
+    @property
+    def energy(self) -> Array:
+        """(n,) of the whole structure."""
+        return np.asarray(self.by_atom.sum(axis=0))
 
 
 @dataclass(frozen=True)
@@ -105,21 +111,32 @@ class LinearBasis:
             StructureError: the potential does not know an element, or a number is not finite.
         """
         evaluated = self.projector.with_gradients(atoms)
-        energy = np.zeros(self.size)
-        places = self.places
-        for symbol, row in zip(atoms.get_chemical_symbols(), evaluated.rows, strict=True):
-            energy[places[symbol]] += row
+        by_atom = self._by_atom(atoms, evaluated.rows)
         gradients = evaluated.gradients * self.factors[None, :, None]
-        energy *= self.factors
+        energy = by_atom.sum(axis=0)
         forces = np.ascontiguousarray(gradients.transpose(0, 2, 1)).reshape(
             3 * len(atoms), self.size
         )
         return Rows(
-            energy=energy,
+            by_atom=by_atom,
             forces=forces,
             energy_offset_eV=evaluated.energy_eV - float(energy @ self.coefficients),
             forces_offset=evaluated.forces.reshape(-1) - forces @ self.coefficients,
         )
+
+    def atom_rows_of(self, atoms: Atoms) -> Array:
+        """(N, n) rows of the atoms' energies alone, which is quick.
+
+        Raises:
+            StructureError: the potential does not know an element, or a number is not finite.
+        """
+        return self._by_atom(atoms, self.projector.evaluate(atoms).rows)
+
+    def _by_atom(self, atoms: Atoms, rows: list[Array]) -> Array:
+        found, places = np.zeros((len(atoms), self.size)), self.places
+        for index, (symbol, row) in enumerate(zip(atoms.get_chemical_symbols(), rows, strict=True)):
+            found[index, places[symbol]] = row
+        return found * self.factors
 
     def with_coefficients(self, coefficients: Array) -> Any:
         """A basis of python-ace with other coefficients; this one stays as it is."""

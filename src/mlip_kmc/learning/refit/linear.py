@@ -20,7 +20,7 @@ from mlip_kmc.learning.refit.design import LinearBasis, Rows
 from mlip_kmc.learning.refit.ridge import Triangle, choose
 from mlip_kmc.learning.refit.weights import Weights, heights_above_hull, weights_of
 from mlip_kmc.learning.spanning import natural_scales
-from mlip_kmc.model.labelled import LabelledStructure, labelled_text
+from mlip_kmc.model.labelled import LabelledStructure, Role, labelled_text
 from mlip_kmc.model.structure import Array
 from mlip_kmc.potential.baseline import Baseline
 
@@ -79,7 +79,8 @@ def fit_linear(
     *,
     section: RefitSection,
     baseline: Baseline | None,
-    prior: Array | None,
+    prior: Array | None = None,
+    old: LinearBasis | None = None,
 ) -> Fitted:
     """Fit all coefficients.
 
@@ -89,6 +90,7 @@ def fit_linear(
         section: strengths and weights.
         baseline: what is added to the ACE: subtracted from the labels.
         prior: (n,) coefficients that no data means; 0 where None.
+        old: the present potential, whose energies of single atoms anchors hold.
 
     Raises:
         PotentialError: nothing counts, or no finite coefficients come out. StructureError: see `LinearBasis.rows_of`.
@@ -102,9 +104,15 @@ def fit_linear(
     for one, weight, fold in zip(structures, weights, fold_numbers(structures), strict=True):
         rows = basis.rows_of(one.atoms)
         first = first or rows
-        matrix, targets = _weighted(one, rows, weight, baseline)
-        folds[fold].add(matrix, targets)
-        count += len(targets)
+        blocks = [
+            _forces(one, rows, weight, baseline),
+            _atoms(one, rows, old, section)
+            if one.role is Role.ANCHOR and old is not None
+            else _energy(one, rows, weight, baseline),
+        ]
+        for matrix, targets in blocks:
+            folds[fold].add(matrix, targets)
+            count += len(targets)
     if first is None or count == 0:
         raise PotentialError("no energy and no force counts in the fit: all weights are 0")
     scales = natural_scales(basis.projector)
@@ -127,22 +135,43 @@ def fit_linear(
     )
 
 
-def _weighted(
+Block = tuple[Array, Array]
+"""Weighted rows (m, n) and targets (m,)."""
+
+
+def _forces(
     structure: LabelledStructure, rows: Rows, weights: Weights, baseline: Baseline | None
-) -> tuple[Array, Array]:
-    """Rows (m, n) and targets (m,), those that count: the energy an atom, then the components of forces."""
-    atoms = len(structure.atoms)
-    base_eV, base_forces = short_range(baseline, structure.atoms)
+) -> Block:
+    """Of the components of those forces that count."""
     by_component = np.repeat(weights.forces, 3)
     counting = by_component > 0.0
-    target = structure.forces_eV_per_A.reshape(-1) - base_forces.reshape(-1) - rows.forces_offset
-    matrix = rows.forces[counting] * by_component[counting, None]
-    targets = (target * by_component)[counting]
-    if weights.energy > 0.0 and structure.energy_eV is not None:
-        energy = (structure.energy_eV - base_eV - rows.energy_offset_eV) / atoms
-        matrix = np.vstack([rows.energy[None, :] / atoms * weights.energy, matrix])
-        targets = np.append(energy * weights.energy, targets)
-    return matrix, targets
+    wanted = structure.forces_eV_per_A - short_range(baseline, structure.atoms)[1]
+    target = (wanted.reshape(-1) - rows.forces_offset) * by_component
+    return rows.forces[counting] * by_component[counting, None], target[counting]
+
+
+def _energy(
+    structure: LabelledStructure, rows: Rows, weights: Weights, baseline: Baseline | None
+) -> Block:
+    """Of the energy an atom, where it counts."""
+    if structure.energy_eV is None or not weights.energy > 0.0:
+        return np.zeros((0, rows.forces.shape[1])), np.zeros(0)
+    factor = weights.energy / len(structure.atoms)
+    wanted = structure.energy_eV - short_range(baseline, structure.atoms)[0]
+    return rows.energy[None, :] * factor, np.array([(wanted - rows.energy_offset_eV) * factor])
+
+
+def _atoms(
+    structure: LabelledStructure, rows: Rows, old: LinearBasis, section: RefitSection
+) -> Block:
+    """Of the mean energy of those atoms of an anchor that count: forces alone say nothing of a constant."""
+    chosen = np.asarray(structure.force_weights) == 1.0
+    weight = section.energy_weight / max(1, int(chosen.sum()))
+    before = old.atom_rows_of(structure.atoms)[chosen] @ old.coefficients
+    return (
+        rows.by_atom[chosen].sum(axis=0)[None, :] * weight,
+        np.array([float(before.sum()) * weight]),
+    )
 
 
 def carried_over(old: LinearBasis, new: LinearBasis) -> Array | None:

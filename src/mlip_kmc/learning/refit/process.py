@@ -12,13 +12,15 @@ from typing import Any, overload
 
 import numpy as np
 
-from mlip_kmc.evaluate.gamma import Extrapolation
-from mlip_kmc.ground.errors import MlipKmcError
+from mlip_kmc.evaluate.gamma import Extrapolation, Projector
+from mlip_kmc.ground.errors import MlipKmcError, PotentialError
 from mlip_kmc.ground.files import sha256_of, write_whole
+from mlip_kmc.ground.wording import counted
 from mlip_kmc.learning.active_set_maker import inverses_bytes
 from mlip_kmc.learning.errors import Errors, errors_on
 from mlip_kmc.learning.refit.design import LinearBasis
 from mlip_kmc.learning.refit.linear import Fitted, carried_over, fit_linear
+from mlip_kmc.learning.refit.pacemaker import fit_pacemaker
 from mlip_kmc.learning.refit.report import SUFFIX, Fit, FitKind, fit_bytes, read_guarded
 from mlip_kmc.learning.refit.request import ANSWER, Fault, Request, read_request
 from mlip_kmc.learning.refit.support import Made, carried_on, new_active_set
@@ -47,20 +49,32 @@ def fit_in(scratch: Path, request: Request, structures: Sequence[LabelledStructu
 
     Raises:
         PotentialError: the basis is not linear, the structures do not span it, or nothing comes out.
+        ProgramError: pacemaker failed.
     """
+    backends = {"linear": _by_ridge, "pacemaker": _by_pacemaker}
+    backends[request.section.backend](scratch, request, structures)
+
+
+def _by_ridge(scratch: Path, request: Request, structures: Sequence[LabelledStructure]) -> None:
     present, basis = request.present(), LinearBasis.read(request.basis)
     old = LinearBasis.read(request.yaml)
     same_functions = request.basis == request.yaml
     remarks: list[str] = []
-    prior = None
+    prior, anchored = None, None
     if request.kind is FitKind.CORRECTION:
+        anchored = old
         prior = basis.coefficients if same_functions else carried_over(old, basis)
         if prior is None:
             remarks.append(
                 "the larger basis does not hold the present one's functions: only anchors carry the old potential"
             )
     fitted = fit_linear(
-        basis, structures, section=request.section, baseline=request.under(), prior=prior
+        basis,
+        structures,
+        section=request.section,
+        baseline=request.under(),
+        prior=prior,
+        old=anchored,
     )
     yaml = scratch / f"{request.name}.yaml"
     write_basis(basis.with_coefficients(fitted.coefficients), yaml)
@@ -72,6 +86,45 @@ def fit_in(scratch: Path, request: Request, structures: Sequence[LabelledStructu
         else carried_on(grade, structures, projector=basis.projector)
     )
     finish(scratch, request, structures, present=present, made=made, fitted=fitted, remarks=remarks)
+
+
+def _by_pacemaker(scratch: Path, request: Request, structures: Sequence[LabelledStructure]) -> None:
+    present = request.present()
+    if request.basis != request.yaml:
+        raise PotentialError(
+            "refit.larger_bases are for the linear back end: pacemaker begins with the present coefficients; make a larger "
+            "potential with pacemaker's own ladder, and begin a campaign with it"
+        )
+    basis, shares = fit_pacemaker(
+        scratch,
+        request.yaml,
+        structures,
+        section=request.section,
+        baseline=request.under(),
+        present=replace(present, baseline=request.under()),
+    )
+    yaml = scratch / f"{request.name}.yaml"
+    write_basis(basis, yaml)
+    grade = Extrapolation.of(present)
+    if grade is not None and not grade.full:
+        made = carried_on(grade, structures, projector=Projector(yaml))
+    elif request.kind is FitKind.WHOLE:
+        made = new_active_set(yaml, structures, shares)
+    else:
+        raise PotentialError(
+            f"the active set {request.asi} is of the linearised energy, which changes with every fit; give the training set, or "
+            "make a linear active set with mlip-kmc potential activeset"
+        )
+    finish(
+        scratch,
+        request,
+        structures,
+        present=present,
+        made=made,
+        remarks=(
+            f"pacemaker, at most {counted(request.section.pacemaker_iterations, 'iteration')}",
+        ),
+    )
 
 
 def write_basis(basis: Any, yaml: Path) -> None:

@@ -4,7 +4,6 @@ report = refit(present, training=training, labels=labels, section=section, direc
 """
 
 import re
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from mlip_kmc.ground import errors
 from mlip_kmc.ground.errors import MlipKmcError, PotentialError, ProgramError
 from mlip_kmc.ground.files import make_directory, write_durably
 from mlip_kmc.ground.programs import Finished, Program, ProgramEnd
+from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.learning.errors import baseline_under
 from mlip_kmc.learning.refit.anchors import anchors_of
 from mlip_kmc.learning.refit.larger import check_larger
@@ -30,7 +30,8 @@ from mlip_kmc.potential.baseline import Pairs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _FILES = (".yaml", ".yace", ".asi", ".record.json", SUFFIX)
 """In the order in which they are placed: the last one says that all are there."""
-_TIME_LIMIT_S = 3600.0
+_AROUND_S = 600.0
+"""Beyond `refit.time_limit_min`: pacemaker's own limit comes first, and active set and files take time, too."""
 
 
 def refit(
@@ -63,6 +64,37 @@ def refit(
         ProgramError: the process failed, or took too long. StructureError: a label's number is not finite. StorageError.
     """
     begin = time.monotonic()
+    request, structures = requested(
+        present,
+        training=training,
+        labels=labels,
+        section=section,
+        name=name,
+        basis=basis,
+        anchors_from=anchors_from,
+    )
+    _carry_out(request, structures, directory)
+    report = read_fit(directory, name, present=present)
+    if report is None:  # placed a moment ago
+        raise ProgramError(f"the files of {directory / name} are gone; refit again")
+    return FitReport(report.potential, report.facts, seconds=time.monotonic() - begin)
+
+
+def requested(
+    present: AcePotential,
+    *,
+    training: Sequence[LabelledStructure],
+    labels: Sequence[LabelledStructure],
+    section: RefitSection,
+    name: str,
+    basis: Path | None,
+    anchors_from: Sequence[Atoms],
+) -> tuple[Request, tuple[LabelledStructure, ...]]:
+    """What the process is asked for, and the structures in their order, anchors among them; see `refit`.
+
+    Raises:
+        PotentialError: nothing can be fitted.
+    """
     if present.basis is None or present.active_set is None:
         raise PotentialError(
             f"{present.yace} has no B-basis .yaml and active set .asi, which a refit begins from; name both"
@@ -90,24 +122,19 @@ def refit(
         section=section,
         baseline=pairs,
     )
-    _carry_out(request, in_order(structures), directory)
-    report = read_fit(directory, name, present=present)
-    if report is None:  # placed a moment ago
-        raise ProgramError(f"the files of {directory / name} are gone; refit again")
-    return FitReport(report.potential, report.facts, seconds=time.monotonic() - begin)
+    return request, in_order(structures)
 
 
 def _carry_out(
     request: Request, structures: tuple[LabelledStructure, ...], directory: Path
 ) -> None:
     """Fit in a scratch directory, and place the files."""
-    with tempfile.TemporaryDirectory(prefix="mlip-kmc-refit-") as folder:
-        scratch = Path(folder)
+    with temporary("refit") as scratch:
         write_request(scratch, request, structures)
         done = Program.of_python().run(
             ["-m", "mlip_kmc.learning.refit.process"],
             cwd=scratch,
-            time_limit_s=_TIME_LIMIT_S,
+            time_limit_s=60.0 * request.section.time_limit_min + _AROUND_S,
             variables=KERNELS,
         )
         _refuse(done, scratch)

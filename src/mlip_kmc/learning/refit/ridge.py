@@ -2,7 +2,7 @@
 
     folds = [Triangle(size=35) for _ in range(5)]
     folds[0].add(rows, targets)                      # weighted rows (m, n), targets (m,)
-    chosen = choose(folds, strengths=(1e-6, 1e-4), scales=scales)
+    chosen = choose(folds, strengths=(1e-6, 1e-4), scales=scales, prior=np.zeros(35))
     chosen.strength, chosen.solution                 # 1e-6, (n,)
 
 A triangle R with R^T R = A^T A, and its last column for the targets, holds all that least squares needs, without squaring the

@@ -48,9 +48,9 @@ class Made:
 
 def chosen_atoms(structure: LabelledStructure, share: float) -> npt.NDArray[np.bool_]:
     """(N,) which atoms may enter the active set."""
-    whole = np.asarray(structure.force_weights) >= 1.0
-    enters = structure.role is Role.LABEL or share >= HALF
-    return np.asarray(whole & enters)
+    whole = np.asarray(structure.force_weights) == 1.0
+    relevant = structure.role is Role.LABEL or share >= HALF
+    return np.asarray(whole & relevant)
 
 
 def new_active_set(
@@ -67,7 +67,13 @@ def new_active_set(
         PotentialError: they do not span the basis.
     """
     masks = [chosen_atoms(*pair) for pair in zip(structures, shares, strict=True)]
-    made = make_active_set(basis, [one.atoms for one in structures], chosen_atoms=masks)
+    try:
+        made = make_active_set(basis, [one.atoms for one in structures], chosen_atoms=masks)
+    except PotentialError as error:
+        raise PotentialError(
+            error.fault,
+            advice="add structures of other kinds to the training set, or take a smaller basis",
+        ) from error
     return Made(
         inverses=made.inverses,
         atoms=made.atoms - made.left_out,

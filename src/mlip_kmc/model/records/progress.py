@@ -20,6 +20,7 @@ class RunNumbers:
         discarded: searches that were started and not registered, because a KMC step made them useless.
         pending: searches that are not registered, in order.
         halt: what halted the run, in words; empty where nothing did. halt_kind: of that, one of `HaltKind`.
+        to_repair: halted searches that labels can help, since the potential is what it is (`gamma.on_halt: repair`).
     """
 
     steps: int = 0
@@ -36,6 +37,7 @@ class RunNumbers:
     pending: tuple[str, ...] = ()
     halt: str = ""
     halt_kind: str = ""
+    to_repair: int = 0
 
     @property
     def events_a_day(self) -> float | None:
