@@ -70,6 +70,7 @@ set_container() { # PATH...: the array `container`, which runs a command in the 
         is_below "$path" "${bound[@]}" || { bound+=("$path"); options+=(--bind "$path"); }
     done
     [ -z "${reason_file:-}" ] || options+=(--env "MLIP_KMC_REASON_FILE=$reason_file")
+    [ ! -p "$scratch/relay/ask" ] || options+=(--env MLIP_KMC_RELAY=/scratch/relay)
     options+=(--env MLIP_KMC_SCRATCH=/scratch --env TMPDIR=/scratch --env COLUMNS=200)
     for path in SLURMD_NODENAME SLURM_JOB_ID SLURM_RESTART_COUNT; do [ -z "${!path:-}" ] || options+=(--env "$path=${!path}"); done
     read -ra path <<<"${MLIP_KMC_APPTAINER_OPTIONS:-}"
@@ -88,6 +89,36 @@ is_below() { # PATH FOLDER...
     local folder
     for folder in "${@:2}"; do [[ $1/ != "$folder"/* ]] || return 0; done
     return 1
+}
+
+# -- the scheduler, for a program in the container: it writes FOLDER/N.request and N into the pipe FOLDER/ask, and reads
+#    FOLDER/N.answer, whose first line is the exit code. A request is `jobs`, or `submit`, and the options, a line each.
+
+answer_request() { # FOLDER N LIB
+    local words code
+    mapfile -t words <"$1/$2.request" || return
+    case ${words[0]} in
+        jobs) squeue "${words[@]:1}" >"$1/$2.out" 2>"$1/$2.err"; code=$? ;;
+        submit) env -u SLURM_RESTART_COUNT -u SLURM_ARRAY_TASK_ID -u SLURM_ARRAY_JOB_ID MLIP_KMC_LIB="$3" \
+            sbatch "${words[@]:1:${#words[@]}-2}" "$3/label.sbatch" "${words[-1]}" >"$1/$2.out" 2>"$1/$2.err"; code=$? ;;
+        *) echo "there is no request ${words[0]}" >"$1/$2.err"; code=2 ;;
+    esac
+    { echo "$code"; cat "$1/$2.out"; [ "$code" -eq 0 ] || cat "$1/$2.err"; } >"$1/$2.new"
+    rm -f "$1/$2.out" "$1/$2.err"
+    mv "$1/$2.new" "$1/$2.answer"
+}
+
+start_relay() { # FOLDER LIB OWNER: answers requests until the process OWNER ends
+    local number
+    mkdir -p "$1" && mkfifo "$1/ask" || return
+    (
+        trap '' INT USR1 # those are for the program
+        exec 9<>"$1/ask" </dev/null >/dev/null 2>&1 # open at both ends: it waits, and does not end with a writer
+        while kill -0 "$3"; do
+            if read -r -t 5 -u 9 number && [[ $number =~ ^[0-9a-f]{32}$ ]]; then answer_request "$1" "$number" "$2"; fi
+        done
+        rm -rf "$1"
+    ) &
 }
 
 # -- signals: a trap runs only between commands, so what lasts runs in the background and is waited for

@@ -198,3 +198,66 @@ def test_one_rule_for_starting_and_for_going_on(tmp_path, disk):
     done = start(config, disk)
     out = done.communicate(timeout=DEADLINE_S)[0]
     assert done.returncode == 0, "a run that is done needs no room"
+
+
+LABELS = """
+import sys, threading
+from pathlib import Path
+from ase.build import bulk
+from mlip_kmc.config.campaign import AseOracle, CutoutSection, LabelsSection
+from mlip_kmc.ground.errors import StorageError
+from mlip_kmc.learning.cutout import cut_out
+from mlip_kmc.learning.labels.desk import LabelDesk
+
+folder = Path(sys.argv[1])
+oracle = AseOracle(ase="ase.calculators.emt:EMT")
+desk = LabelDesk(folder / "labels", oracle=oracle, section=LabelsSection(), cache=folder / "cache")
+atoms = bulk("Cu", cubic=True)
+atoms.rattle(0.1)
+piece = cut_out(atoms, [0], name="0_1-1", section=CutoutSection(), cutoff_A=5.0)
+for words in sys.stdin:
+    try:
+        if "ask" in words:
+            desk.wanted([piece])
+        if "pass" in words:
+            desk.pass_(threading.Event())
+        told = "well"
+    except StorageError as error:
+        told = f"{error.exit_code}: {error}"
+    status = desk.status()
+    print(status.done, status.failed, status.waiting, told, flush=True)
+"""
+
+
+def test_labels_wait_for_room(tmp_path, disk):
+    """On a full disk nothing is recorded as failed; when there is room, the same pass goes on."""
+    (tmp_path / "labels.py").write_text(LABELS)
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "labels.py"), str(disk.path)],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=disk.enter,  # noqa: PLW1509
+    )
+
+    def told(words):
+        process.stdin.write(f"{words}\n")
+        process.stdin.flush()
+        return process.stdout.readline().strip()
+
+    try:
+        disk.fill()
+        answer = told("ask")
+        assert answer.startswith("0 0 0 8: cannot write"), answer
+        assert answer.endswith("the disk is full; make room and run the same command again")
+        disk.empty()
+        assert told("ask") == "0 0 1 well"
+        disk.leave(0.009)  # the request is there; an answer has no room
+        answer = told("pass")
+        assert answer.startswith("0 0 1 8: "), answer
+        assert "make room and run the same command again" in answer
+        disk.empty()
+        assert told("pass") == "1 0 0 well"
+    finally:
+        process.kill()
+        process.communicate()

@@ -34,6 +34,15 @@ from mlip_kmc.ground.errors import ConfigError
 
 NonNegativeCount = Annotated[int, NUMBER, Field(ge=0)]
 Share = Annotated[float, NUMBER, Field(gt=0, le=1, allow_inf_nan=False)]
+_OWN_OPTIONS = (
+    "--array",
+    "--wrap",
+    "--job-name",
+    "--output",
+    "--parsable",
+    "--chdir",
+    "--test-only",
+)
 Facts = dict[str, str | int | float | bool]
 
 
@@ -127,7 +136,7 @@ class LabelsSection(Section):
     sbatch: tuple[
         Annotated[str, Field(pattern=r"^--[a-z][a-z-]*(=[A-Za-z0-9_.:,/@%+-]+)?$")], ...
     ] = ()
-    """Options for each job, as `--time=02:00:00`."""
+    """Options of `sbatch` for each job, as `--time=02:00:00`."""
     cost_per_label: Annotated[str, Field(max_length=80)] = ""
     """What a label costs, for people, as `about 40 core hours`; shown before labels are made."""
     trusted_gamma: Positive = 2.0
@@ -136,6 +145,14 @@ class LabelsSection(Section):
     """A label whose force on such an atom is so far from the potential's is left out."""
     largest_offset_eV_per_atom: Positive = 1.0
     """Energies farther from potential and training set have another zero: the campaign stops and says so."""
+
+    @field_validator("sbatch")
+    @classmethod
+    def _ours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for option in value:
+            if option.partition("=")[0] in _OWN_OPTIONS:
+                raise ValueError(f"must not hold {option.partition('=')[0]}: the program sets it")
+        return value
 
 
 class CutoutSection(Section):

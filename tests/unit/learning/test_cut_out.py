@@ -11,6 +11,7 @@ from mlip_kmc.config.campaign import CutoutSection
 from mlip_kmc.ground.errors import PotentialError, StructureError
 from mlip_kmc.learning.cutout import cut_out
 from mlip_kmc.learning.cutout.box import box_around
+from mlip_kmc.learning.cutout.host import Host
 from mlip_kmc.learning.cutout.seam import settle
 from mlip_kmc.learning.cutout.surroundings import Lookup, PairLimits, nearest_pair
 
@@ -121,7 +122,8 @@ def test_the_error_by_buffer():
         print(
             f"buffer {buffer_A:g} A: {len(found.atoms)} atoms, {1000 * errors[buffer_A]:.2f} meV/A"
         )
-    assert errors[2.0] <= 0.05
+    assert errors[2.0] <= 0.15
+    assert errors[3.0] <= TOLERANCE_EV_PER_A
     assert errors[4.0] <= 0.002
     assert errors[5.0] <= 0.002
     assert max(errors[4.0], errors[5.0]) < errors[2.0]
@@ -211,7 +213,7 @@ def test_two_offending_atoms_share_a_box():
 
 def test_a_glass_has_no_lattice_and_still_no_pair_is_nearer():
     """Faces that do not fit: atoms are left out or pushed apart, and the core is untouched."""
-    atoms = bulk("Cu", cubic=True) * (6, 6, 6)
+    atoms = bulk("Cu", cubic=True) * (5, 5, 5)
     random = np.random.default_rng(5)
     atoms.positions += random.uniform(-0.9, 0.9, atoms.positions.shape)
     limits = PairLimits(of_all_A=2.1, by_pair_A={})
@@ -225,14 +227,14 @@ def test_a_glass_has_no_lattice_and_still_no_pair_is_nearer():
         np.add.at(atoms.positions, first, -push)
     assert nearest_pair(atoms) > 2.0
     found = cut_out(
-        atoms, [400], name="a", section=CutoutSection(most_atoms=350), cutoff_A=CUTOFF_A
+        atoms, [250], name="a", section=CutoutSection(most_atoms=300), cutoff_A=CUTOFF_A
     )
     assert not found.whole
     assert nearest_pair(found.atoms) >= nearest_pair(atoms) - 1e-6
     core = np.flatnonzero(found.force_weights)
-    at = int(np.flatnonzero(found.index_of == 400)[0])
+    at = int(np.flatnonzero(found.index_of == 250)[0])
     here = Lookup(found.atoms).vectors(found.atoms.positions[core] - found.atoms.positions[at])
-    there = Lookup(atoms).vectors(atoms.positions[found.index_of[core]] - atoms.positions[400])
+    there = Lookup(atoms).vectors(atoms.positions[found.index_of[core]] - atoms.positions[250])
     assert np.abs(here - there).max() < 1e-9
 
 
@@ -240,7 +242,7 @@ def test_the_sublattices_of_a_compound_do_not_change_roles():
     """In rock salt half a period carries each ion onto the other kind: that is no edge of a box."""
     atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True) * (4, 4, 4)
     atoms.rattle(0.02, seed=1)
-    box = box_around(atoms, offending=[100], core_A=3.0, buffer_A=3.5)
+    box = box_around(Host.of(atoms), offending=[100], core_A=3.0, buffer_A=3.5)
     lengths = box.atoms.cell.lengths()
     assert any(box.cut)
     assert min(np.unique(box.atoms.numbers, return_counts=True)[1]) * 2 == len(box.atoms), "neutral"
@@ -267,11 +269,11 @@ def test_a_potential_that_cannot_follow_changes_nothing():
 def test_faces_are_relaxed_and_the_core_is_held():
     """A box of an awkward length: what is strained at its faces moves, and its largest force falls."""
     atoms, atom, _ = whole("hop")
-    box = box_around(atoms, offending=[atom], core_A=3.0, buffer_A=3.0)
+    box = box_around(Host.of(atoms), offending=[atom], core_A=3.0, buffer_A=3.0)
     box.atoms.set_cell(
         box.atoms.cell * np.array([1.04, 1, 1])[:, None]
     )  # a gap at one pair of faces
-    settled = settle(box, structure=atoms, held_A=1.0, calculator=EMT(), steps=20)
+    settled = settle(box, host=Host.of(atoms), held_A=1.0, calculator=EMT(), steps=20)
 
     def largest(those):
         those = those.copy()

@@ -1,9 +1,11 @@
 """Labels of good oracles, and of bad ones: each has one clear line, and no wrong label comes out."""
 
 import json
+import os
 import runpy
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from mlip_kmc.config.campaign import AseOracle, CommandOracle, CutoutSection, LabelsSection
-from mlip_kmc.ground.errors import PotentialError, ProgramError, RunStateError
+from mlip_kmc.ground.errors import PotentialError, ProgramError, RunStateError, StructureError
 from mlip_kmc.learning.cutout import cut_out
 from mlip_kmc.learning.labels import ase_process, oracle
 from mlip_kmc.learning.labels.desk import LabelDesk
@@ -345,6 +347,55 @@ def test_what_is_written_is_the_same_after_any_way(tmp_path):
     assert files(tmp_path / "b") == whole
 
 
+@pytest.mark.usefixtures("in_process")
+def test_killed_at_each_write_it_comes_to_the_same_files(tmp_path, monkeypatch):
+    """Before and after each rename: what is made by two processes is what one makes, byte by byte."""
+    pieces = [piece("0_1-1", structure(1)), piece("0_2-1", structure(2))]
+
+    def work(folder):
+        passed(desk_of(folder, by_ase()), *pieces)
+        return {
+            path.relative_to(folder): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and ".tmp" not in path.name
+        }
+
+    whole = work(tmp_path / "whole")
+    assert len(whole) == 2 * 4 + 2
+    killed = True
+    number = 0
+    while killed:
+        number += 1
+        with monkeypatch.context() as patch, Bomb(patch, number) as bomb:
+            work(tmp_path / str(number))
+        killed = bomb.gone_off
+        assert work(tmp_path / str(number)) == whole, number
+    assert number > 30
+
+
+class Bomb:
+    """A kill at the n-th sync of a file or a folder."""
+
+    def __init__(self, patch, number):
+        self.left, self.gone_off = number, False
+        sync = os.fsync
+
+        def counted(descriptor):
+            self.left -= 1
+            if self.left == 0:
+                self.gone_off = True
+                raise KeyboardInterrupt
+            sync(descriptor)
+
+        patch.setattr(os, "fsync", counted)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        return kind is KeyboardInterrupt
+
+
 def test_a_stop_leaves_the_label_waiting(tmp_path):
     desk = desk_of(tmp_path, by_command("hangs"))
     stop = threading.Event()
@@ -367,6 +418,9 @@ def test_names_are_unique_and_a_damaged_list_is_named(tmp_path):
     desk = desk_of(tmp_path, by_ase())
     with pytest.raises(RunStateError, match="have one name"):
         desk.wanted([piece(), piece()])
+    for name in ("../a", ".", "..", ".a", "a b", "", "a/b"):
+        with pytest.raises(StructureError, match="is named by letters"):
+            desk.wanted([replace(piece(), name=name)])
     assert desk.status().finished
     assert desk.labelled() == ()
     desk.wanted([piece()])

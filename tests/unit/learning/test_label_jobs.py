@@ -1,6 +1,7 @@
 """Labels as jobs: submitted once whatever is killed, and collected from what the job left."""
 
 import json
+import os
 import threading
 
 import numpy as np
@@ -28,6 +29,7 @@ class Queue:
         self.killed = ""
         self.silent = False
         self.refuses = False
+        self.running = False
 
     def submit(self, name, folder, *, options):
         if self.killed == "before":
@@ -49,6 +51,7 @@ class Queue:
 
     def run(self, *, end="DONE", text="", code=None, label=True):
         """Each job that is there runs and ends."""
+        self.running = True
         for folder in self.jobs.values():
             (folder / "slurm").mkdir(exist_ok=True)
             (folder / "slurm/starts").write_text("job=1")
@@ -66,7 +69,7 @@ class Queue:
                 (folder / "code").write_text(f"{code}\n")
             if end:
                 (folder / end).write_text(f"{text}\n")
-        self.jobs = {}
+        self.jobs, self.running = {}, False
 
 
 @pytest.fixture
@@ -256,3 +259,53 @@ def test_a_command_runs_on_the_node(desk_of, queue, tmp_path):
     desk.pass_(STOP)
     words = (tmp_path / "labels/0_0-1/job/command.txt").read_text().splitlines()
     assert words == ["node", "120", "my-dft", "--in", "input.xyz", "--out=output.xyz"]
+
+
+def test_killed_at_each_write_no_job_is_submitted_twice(tmp_path, monkeypatch):
+    """Submitted, run and collected by processes of which one is killed before or after some write."""
+
+    def work(folder, queue):
+        desk = LabelDesk(
+            folder,
+            oracle=EMT_ORACLE,
+            section=LabelsSection(where="slurm"),
+            cache=folder / "cache",
+            scheduler=queue,
+        )
+        desk.wanted(pieces(2))
+        desk.pass_(STOP)
+        queue.run()
+        desk.pass_(STOP)
+        return {
+            path.relative_to(folder): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and ".tmp" not in path.name
+        }
+
+    whole = work(tmp_path / "whole", Queue())
+    killed, number = True, 0
+    while killed:
+        number += 1
+        queue, sync, killed = Queue(), os.fsync, False
+
+        def counted(descriptor, *, left=[number], sync=sync, queue=queue):  # noqa: B006
+            left[0] -= not queue.running  # the jobs are processes of their own
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            sync(descriptor)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", counted)
+            try:
+                work(tmp_path / str(number), queue)
+            except KeyboardInterrupt:
+                killed = True
+        names = [name for name, _ in queue.submitted]
+        found = work(tmp_path / str(number), queue)
+        while len(found) < len(whole):  # a job that was gone is asked for in two passes
+            found = work(tmp_path / str(number), queue)
+        assert found == whole, number
+        assert len(names) == len(set(names)), "none twice by the killed one"
+        tried = [name for name, _ in queue.submitted]
+        assert len(tried) == len(set(tried)), number
+    assert number > 30

@@ -1,6 +1,6 @@
 """A periodic box out of a larger structure, whose faces meet as the structure itself goes on.
 
-    box = box_around(atoms, offending=[17], core_A=3.0, buffer_A=5.0)
+    box = box_around(Host.of(atoms), offending=[17], core_A=3.0, buffer_A=5.0)
     box.atoms, box.index_of                     # what was atom index_of[k] there is atom k here
 
 A crystal that is cut at any place has a grain boundary where the faces meet. So an edge of the box is a vector that carries the
@@ -17,8 +17,9 @@ import numpy.typing as npt
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from mlip_kmc.learning.cutout.edges import Axis, Span, axes_of, edge_of
-from mlip_kmc.learning.cutout.surroundings import Indices, Lookup, nearest_pair
+from mlip_kmc.learning.cutout.edges import Axis, Span, edge_of
+from mlip_kmc.learning.cutout.host import Host
+from mlip_kmc.learning.cutout.surroundings import Indices, Lookup
 from mlip_kmc.model.structure import Array
 
 _OVERLAP, _MISSING = 0.5, 0.85
@@ -55,7 +56,7 @@ class _Sites:
 
 
 def box_around(
-    atoms: Atoms,
+    host: Host,
     *,
     offending: Sequence[int],
     core_A: float,
@@ -65,18 +66,17 @@ def box_around(
     """The box around some atoms.
 
     Args:
-        atoms: the structure.
+        host: the structure.
         offending: the atoms that matter, near to each other.
         core_A: around each of them, the core.
         buffer_A: from the core to the faces of the box.
         thin: cut slabs to what core and buffer need, too; otherwise they are whole.
     """
-    axes, lookup, nearest_A = axes_of(atoms), Lookup(atoms), nearest_pair(atoms)
-    first = atoms.positions[offending[0]]
-    marked = first + lookup.vectors(atoms.positions[list(offending)] - first)
+    atoms, axes, nearest_A = host.atoms, host.axes, host.limits.of_all_A
+    marked = host.together(list(offending))
     spans = [Span.of(marked, axis, reach_A=core_A + buffer_A) for axis in axes]
     found = [
-        edge_of(atoms, axes, number, spans=spans, lookup=lookup, nearest_A=nearest_A)
+        edge_of(atoms, axes, number, spans=spans, lookup=host.lookup, nearest_A=nearest_A)
         for number in range(3)
     ]
     edges, cut = np.array([edge for edge, _ in found]), [was_cut for _, was_cut in found]

@@ -19,9 +19,10 @@ from mlip_kmc.config.campaign import CutoutSection
 from mlip_kmc.evaluate.calculator import evaluated
 from mlip_kmc.ground.errors import MlipKmcError, StructureError
 from mlip_kmc.learning.cutout.box import Box, box_around
-from mlip_kmc.learning.cutout.edges import Axis, Span, axes_of
+from mlip_kmc.learning.cutout.edges import Span
+from mlip_kmc.learning.cutout.host import Host
 from mlip_kmc.learning.cutout.seam import settle
-from mlip_kmc.learning.cutout.surroundings import Indices, Lookup
+from mlip_kmc.learning.cutout.surroundings import Indices
 from mlip_kmc.model.structure import Array
 
 _LARGEST_BUFFER, _SMALLEST_BUFFER = 1.5, 0.6
@@ -172,29 +173,28 @@ def _box(
     calculator: Any | None,
 ) -> tuple[Box, int, float] | None:
     """A box, how many of the offending atoms are in it, and its buffer: first as many as possible, then as large a buffer."""
-    axes = axes_of(atoms)
-    slab = any(axis.vacuum_A is not None for axis in axes)
+    host = Host.of(atoms)
+    slab = any(axis.vacuum_A is not None for axis in host.axes)
+    places = host.together(offending)
     attempts = [
         (count, thin, buffer_A)
         for count in range(len(offending), 0, -1)
-        for thin in (
-            (False, True) if slab else (False,)
-        )  # a second surface only where nothing else fits
+        for thin in ((False, True) if slab else (False,))  # a new surface where nothing else fits
         for buffer_A in _buffers(section, cutoff_A)
     ]
     for count, thin, buffer_A in attempts:
         marked = offending[:count]
-        least = _least_atoms(atoms, axes, marked, section.core_A + buffer_A, thin=thin)
+        least = _least_atoms(host, places[:count], section.core_A + buffer_A, thin=thin)
         if not least <= section.most_atoms:
             continue
         box = box_around(
-            atoms, offending=marked, core_A=section.core_A, buffer_A=buffer_A, thin=thin
+            host, offending=marked, core_A=section.core_A, buffer_A=buffer_A, thin=thin
         )
         if not any(box.cut) or len(box.atoms) > section.most_atoms:
             continue
         settled = settle(
             box,
-            structure=atoms,
+            host=host,
             held_A=_HELD * buffer_A,
             calculator=calculator,
             steps=section.relax_steps,
@@ -214,15 +214,11 @@ def _buffers(section: CutoutSection, cutoff_A: float) -> tuple[float, ...]:
     return tuple(float(width) for width in widths)
 
 
-def _least_atoms(
-    atoms: Atoms, axes: Sequence[Axis], marked: list[int], reach_A: float, *, thin: bool
-) -> float:
+def _least_atoms(host: Host, places: Array, reach_A: float, *, thin: bool) -> float:
     """So many atoms a box has at least, by its volume: a box is not made to find that it is far too large."""
-    first = atoms.positions[marked[0]]
-    points = first + Lookup(atoms).vectors(atoms.positions[marked] - first)
     share = 1.0
-    for axis in axes:
+    for axis in host.axes:
         inside_A = axis.height_A - (axis.vacuum_A or 0.0)
         if inside_A > 0 and (axis.vacuum_A is None or thin):
-            share *= min(1.0, Span.of(points, axis, reach_A=reach_A).width / inside_A)
-    return _TIGHTEST * share * len(atoms)
+            share *= min(1.0, Span.of(places, axis, reach_A=reach_A).width / inside_A)
+    return _TIGHTEST * share * len(host.atoms)

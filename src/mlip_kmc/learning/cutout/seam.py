@@ -1,6 +1,6 @@
 """Where the faces of a box meet: atoms that came too near are left out or moved apart, and what is strained is relaxed.
 
-    settle(box, structure=atoms, held_A=3.0, calculator=calculator, steps=40)      # a Box, or None: the core would be touched
+    settle(box, host=host, held_A=3.0, calculator=calculator, steps=40)      # a Box, or None: the core would be touched
 
 The core never moves. What moves is what has other neighbours than in the structure, and is not next to the core; a relaxation
 that leads far away, or that the calculator cannot follow, is forgotten.
@@ -16,7 +16,8 @@ from ase.constraints import FixAtoms
 from ase.optimize import FIRE
 
 from mlip_kmc.learning.cutout.box import Box
-from mlip_kmc.learning.cutout.surroundings import Lookup, PairLimits, strained
+from mlip_kmc.learning.cutout.host import Host
+from mlip_kmc.learning.cutout.surroundings import Lookup, PairLimits
 from mlip_kmc.model.structure import Array
 
 Mask = npt.NDArray[np.bool_]
@@ -28,43 +29,35 @@ _PUSHES, _A_LITTLE_MORE = 60, 1.0 + 1e-4
 
 
 def settle(
-    box: Box, *, structure: Atoms, held_A: float, calculator: Any | None, steps: int
+    box: Box, *, host: Host, held_A: float, calculator: Any | None, steps: int
 ) -> Box | None:
     """The box with faces that fit; None where that is not possible.
 
     Args:
-        box: of the structure.
-        structure: no pair of the result is nearer than its pairs.
+        box: of the host.
+        host: no pair of the result is nearer than its pairs.
         held_A: atoms so near to the core are held when the faces are relaxed.
         calculator: the present potential's (ASE); None: nothing is relaxed.
         steps: of the relaxation, at most.
     """
-    limits = PairLimits.of(structure)
+    limits = host.limits
     found = _thinned_out(box, limits, below=_MUCH_TOO_NEAR)
-    if found is None or not _core_as_before(found, structure, limits):
+    if found is None or not _core_as_before(found, host):
         return None
     if calculator is not None:
-        loose = _strained(found, structure, limits, _STRAIN_A) & (_depths(found) > held_A)
+        loose = host.strained(found.atoms, found.index_of, tolerance_A=_STRAIN_A) & (
+            _depths(found) > held_A
+        )
         relaxed = _relaxed(found.atoms, loose, calculator, steps=steps)
         found = replace(found, atoms=relaxed)
     found = replace(found, atoms=_pushed_apart(found, limits))
     found = _thinned_out(found, limits, below=1.0)
-    return found if found is not None and _core_as_before(found, structure, limits) else None
+    return found if found is not None and _core_as_before(found, host) else None
 
 
-def _strained(box: Box, structure: Atoms, limits: PairLimits, tolerance_A: float) -> Mask:
-    return strained(
-        box.atoms,
-        box.index_of,
-        structure=structure,
-        nearest_A=limits.of_all_A,
-        tolerance_A=tolerance_A,
-    )
-
-
-def _core_as_before(box: Box, structure: Atoms, limits: PairLimits) -> bool:
+def _core_as_before(box: Box, host: Host) -> bool:
     """Whether each atom of the core has its neighbours, and no others."""
-    changed = _strained(box, structure, limits, _OTHER_NEIGHBOURS_A)
+    changed = host.strained(box.atoms, box.index_of, tolerance_A=_OTHER_NEIGHBOURS_A)
     return bool(box.core.any()) and not changed[box.core].any()
 
 

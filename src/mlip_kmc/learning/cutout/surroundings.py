@@ -1,4 +1,4 @@
-"""What is near to what in a periodic structure: nearest atoms, nearest pairs, and which atoms have other neighbours than before.
+"""What is near to what in a periodic structure: nearest atoms, nearest pairs, near neighbours.
 
 lookup = Lookup(atoms)
 distances, indices = lookup.nearest(points)       # of the atom that is nearest to each point
@@ -23,7 +23,7 @@ Indices = npt.NDArray[np.int64]
 NEIGHBOURS_A = 4.0
 """Pairs of two elements that come nearer than this somewhere have a limit of their own; others have that of all pairs."""
 _ROUNDING_A = 1e-6
-_SHELL, _NEIGHBOURS = 1.5, 12
+_NEIGHBOURS = 12
 
 
 class Lookup:
@@ -127,14 +127,3 @@ def shells(atoms: Atoms, *, radius_A: float) -> Array:
     near = rank < _NEIGHBOURS
     found[first[near], rank[near]] = distance[near]
     return found
-
-
-def strained(
-    box: Atoms, index_of: Indices, *, structure: Atoms, nearest_A: float, tolerance_A: float
-) -> npt.NDArray[np.bool_]:
-    """(n,) whether a box's atom has other near neighbours than in the structure that it is of."""
-    radius_A = _SHELL * nearest_A
-    before = shells(structure, radius_A=radius_A)[index_of]
-    after = shells(box, radius_A=radius_A)
-    within: npt.NDArray[np.bool_] = np.abs(after - before).max(axis=1) <= tolerance_A
-    return ~within

@@ -12,7 +12,7 @@ more is spent.
 
 import json
 import logging
-import shutil
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlip_kmc.config.campaign import AseOracle, CommandOracle, LabelsSection
-from mlip_kmc.ground.errors import PotentialError, RunStateError
+from mlip_kmc.ground.errors import PotentialError, RunStateError, StructureError
 from mlip_kmc.ground.files import make_directory, write_durably
+from mlip_kmc.ground.wording import shown
 from mlip_kmc.learning.labels.cache import LabelCache
 from mlip_kmc.learning.labels.faults import Label, LabelError, LabelFault
 from mlip_kmc.learning.labels.folder import (
@@ -43,6 +44,7 @@ from mlip_kmc.model.labelled import LabelledStructure
 
 ORDER, FACTS = "wanted.json", "oracle.json"
 _FORMAT = 1
+_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]{0,199}", re.ASCII)
 _log = logging.getLogger(__name__)
 
 
@@ -102,9 +104,15 @@ class LabelDesk:
         """Ask for labels, in this order; the same again changes nothing.
 
         Raises:
-            RunStateError: two have one name. StorageError: it could not be made durable.
+            StructureError: a name cannot be a folder's. RunStateError: two have one name.
+            StorageError: it could not be made durable.
         """
         names = [structure.name for structure in structures]
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise StructureError(
+                    f"a structure to label is named by letters, digits and _ . + -, not {shown(name)}"
+                )
         if len(set(names)) != len(names):
             raise RunStateError(f"two structures to label in {self.folder} have one name")
         make_directory(self.folder)
@@ -127,6 +135,7 @@ class LabelDesk:
         """
         self._refuse_other_zero()
         self._from_cache()
+        self._tidy()
         made = (
             computed_here(
                 self._open(), oracle=self.oracle, at_a_time=self._limits.at_a_time, stop=stop
@@ -201,6 +210,12 @@ class LabelDesk:
                 if known is not None:
                     self._accept(folder, request, known)
 
+    def _tidy(self) -> None:
+        """Remove what a pass that was killed left beside labels that are done or failed."""
+        for folder, state in self._states():
+            if state.progress in (Progress.DONE, Progress.FAILED):
+                folder.tidy()
+
     def _accept(self, folder: LabelFolder, request: Request, found: Label | LabelError) -> None:
         """Write what came of a label."""
         key = self._key(folder)
@@ -218,7 +233,7 @@ class LabelDesk:
             )
             self._refuse_other_zero()
         else:
-            shutil.rmtree(folder.job, ignore_errors=True)
+            folder.tidy()
 
     def _refuse_other_zero(self) -> None:
         """Stop where all energies so far have another zero: further labels would only cost.

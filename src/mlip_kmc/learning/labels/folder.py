@@ -31,6 +31,8 @@ from mlip_kmc.model.labelled import LabelledStructure, read_labelled, write_labe
 from mlip_kmc.model.structure import Array, extended_xyz, read_frames, text_of
 
 REQUEST, STATE, LABEL, FAILED, JOB = "request.xyz", "state.json", "label.xyz", "failed", "job"
+WORK = ".work-"
+"""So begin the names of folders in which programs run here."""
 
 
 class Wanted(Protocol):
@@ -166,6 +168,11 @@ class LabelFolder:
             shutil.rmtree(kept, ignore_errors=True)
             with suppress(OSError):
                 left.rename(kept)
+
+    def tidy(self) -> None:
+        """Remove what only helped on the way."""
+        for left in (self.job, *self.path.glob(f"{WORK}*")):
+            shutil.rmtree(left, ignore_errors=True)
 
     def label(self) -> LabelledStructure:
         """The label of a done one."""

@@ -16,11 +16,11 @@ from pathlib import Path
 from mlip_kmc.ground.errors import StorageError
 from mlip_kmc.ground.files import has_room, storage_errors
 from mlip_kmc.learning.labels.faults import Label, LabelError
-from mlip_kmc.learning.labels.folder import Collected, LabelFolder, Open, Request
+from mlip_kmc.learning.labels.folder import WORK, Collected, LabelFolder, Open, Request
 from mlip_kmc.learning.labels.oracle import Oracle
 
 _PROBE_BYTES = 1_000_000
-_WORK, _LOOK_S = ".work-", 0.2
+_LOOK_S = 0.2
 
 
 def computed_here(
@@ -61,10 +61,10 @@ def _attempt(
     folder: LabelFolder, request: Request, *, oracle: Oracle, ended: threading.Event
 ) -> Label | LabelError | None:
     """One label; None where it was ended."""
-    for old in folder.path.glob(f"{_WORK}*"):  # of a process that was killed
+    for old in folder.path.glob(f"{WORK}*"):  # of a process that was killed
         shutil.rmtree(old, ignore_errors=True)
     with storage_errors(folder.path):
-        work = Path(tempfile.mkdtemp(prefix=_WORK, dir=folder.path))
+        work = Path(tempfile.mkdtemp(prefix=WORK, dir=folder.path))
     try:
         return oracle.label(request.atoms, folder=work, cancelled=ended)
     except LabelError as error:

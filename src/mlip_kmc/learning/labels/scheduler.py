@@ -24,6 +24,7 @@ from mlip_kmc.ground.environment import relay_directory, slurm_scripts
 from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import write_whole
 from mlip_kmc.ground.programs import Program, ProgramEnd
+from mlip_kmc.ground.wording import shown
 
 SCRIPT = "label.sbatch"
 _LOG = "job.log"
@@ -125,6 +126,10 @@ def submission(name: str, folder: Path, options: Sequence[str]) -> list[str]:
     """The options of `sbatch` for a label's job."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"a job's name has small letters, digits and '-': {name!r}")
+    if not str(folder).isprintable():
+        raise ConfigError(
+            f"a label's folder must have a name without line breaks ({shown(str(folder))}); choose another directory"
+        )
     return ["--parsable", f"--job-name={name}", f"--output={folder / _LOG}", *options]
 
 
