@@ -9,7 +9,6 @@ import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from ase import Atoms
 
 from mlip_kmc.campaign.generation import LABELS, Generation, write_facts
@@ -233,8 +232,7 @@ class Repair:
 def _wanted(frame: KeptFrame, threshold: float) -> Wanted:
     """A frame with the atoms whose gamma reaches the threshold."""
     assert frame.gammas is not None  # noqa: S101 - computed anew by the selection
-    offending = np.flatnonzero(~(frame.gammas < threshold))
-    return Wanted(frame.name, frame.atoms, tuple(int(index) for index in offending))
+    return Wanted.of(frame.name, frame.atoms, frame.gammas, threshold=threshold)
 
 
 def _still_waiting(labels: Labels, folder: Path) -> str:

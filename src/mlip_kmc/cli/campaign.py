@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     "The campaign's directory [default: the configuration's name, beside it, ending in .campaign]."
 )
 @click.option("--approve", is_flag=True, help="Make the labels that wait for approval.")
+@click.option(
+    "--until",
+    type=click.Choice(["explore", "select", "label", "refit", "refresh"]),
+    default=None,
+    help="End after the next such step, with exit code 75.",
+)
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 @click.option(
     "--remote-workers",
@@ -45,6 +51,7 @@ def campaign(
     *,
     run_dir: Path | None,
     approve: bool,
+    until: str | None,
     quiet: bool,
     remote_workers: bool,
     interface: str | None,
@@ -58,10 +65,12 @@ def campaign(
 
     \b
     Example:  mlip-kmc campaign campaign.yaml --dir my-campaign
+              mlip-kmc campaign campaign.yaml --dir my-campaign --until select
     """  # noqa: D301
     from mlip_kmc.akmc.options import Remote
     from mlip_kmc.campaign.exploring import AkmcExplorer
     from mlip_kmc.campaign.real import campaign_of
+    from mlip_kmc.campaign.state import Step
     from mlip_kmc.cli.campaign_table import table_of
     from mlip_kmc.cli.display import Display
     from mlip_kmc.config import load_campaign, load_config
@@ -80,7 +89,12 @@ def campaign(
         )
         _stop_on_signals(explorer)
         made = campaign_of(
-            settings, directory=where, run_config=run_settings, explorer=explorer, approved=approve
+            settings,
+            directory=where,
+            run_config=run_settings,
+            explorer=explorer,
+            approved=approve,
+            until=None if until is None else Step(until),
         )
         ending = made.run()
         if ending.result is not None:

@@ -10,6 +10,7 @@ import pytest
 
 from mlip_kmc.campaign.generation import Generation
 from mlip_kmc.campaign.history import history_of
+from mlip_kmc.campaign.parts import Wanted
 from mlip_kmc.campaign.state import FILE, CampaignState, Step
 from mlip_kmc.cli.campaign_table import table_of
 from mlip_kmc.ground import files
@@ -87,6 +88,36 @@ def test_labels_wait_for_approval_each_time(tmp_path):
     ending = campaign_in(tmp_path, text=text, approved=True).run()
     assert "for gen-001 wait for approval" in ending.line
     assert campaign_in(tmp_path, text=text, approved=True).run().exit_code == EXIT_DONE
+
+
+def test_each_step_alone_leads_to_the_same_files(tmp_path):
+    """`--until`: one step after the other, as in one go."""
+    (tmp_path / "whole").mkdir()
+    assert campaign_in(tmp_path / "whole").run().exit_code == EXIT_DONE
+    (tmp_path / "steps").mkdir()
+    explorer = Explorer(tmp_path / "steps" / "campaign" / "run")
+    seen = []
+    for _ in range(2):
+        for step in ("explore", "select", "label", "refit", "refresh"):
+            ending = campaign_in(tmp_path / "steps", explorer=explorer, until=Step(step)).run()
+            assert ending.exit_code == EXIT_MORE_TO_DO
+            assert f"stopped after the step {step}; next is" in ending.line
+            seen.append((saved(tmp_path / "steps").step, saved(tmp_path / "steps").generation))
+    one = [Step.SELECT, Step.LABEL, Step.REFIT, Step.REFRESH, Step.EXPLORE]
+    assert seen == [
+        *zip(one, (0, 0, 0, 1, 1), strict=True),
+        *zip(one, (1, 1, 1, 2, 2), strict=True),
+    ]
+    last = campaign_in(tmp_path / "steps", explorer=explorer, until=Step.SELECT).run()
+    assert last.exit_code == EXIT_DONE
+    assert tree_of(tmp_path / "steps") == tree_of(tmp_path / "whole")
+
+
+def test_the_least_known_atom_is_cut_out_first():
+    gammas = np.array([2.0, 40.0, np.nan, 7.0])
+    atoms = KNOWN.copy()
+    assert Wanted.of("a", atoms, gammas, threshold=3.0).offending == (2, 1, 3)
+    assert Wanted.of("a", atoms, np.array([1.0, 1.5, 0.2, 1.0]), threshold=3.0).offending == (1,)
 
 
 @pytest.mark.parametrize(
