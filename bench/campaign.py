@@ -206,7 +206,6 @@ def write_configuration(case: Case, first: Any, folder: Path) -> None:
         "temperature_K": 500,
         "search": case.search,
         "confidence": {"scheme": "old", "value": 0.9},
-        "stop": {"kmc_steps": STEPS},
         "workers": 2,
         "seed": 1,
     }
@@ -220,6 +219,7 @@ def write_configuration(case: Case, first: Any, folder: Path) -> None:
             "zero_eV": zero,
         },
         "labels": {"at_a_time": 2},
+        "calm_steps": STEPS,
         "budget": {"generations": MOST_GENERATIONS, "labels": MOST_LABELS},
     }
     (folder / "akmc.yaml").write_text(yaml.safe_dump(run))
@@ -303,7 +303,7 @@ def one_case(case: Case, first_recipe: Any, folder: Path) -> bool:
     )
     generation = int(outcome["best"].removeprefix("gen-"))
     print(
-        f"\n{case.name}: {STEPS} KMC steps with {outcome['best']}, {outcome['labels']} labels, {minutes:.1f} min"
+        f"\n{case.name}: {STEPS} KMC steps in a row with {outcome['best']}, {outcome['labels']} labels, {minutes:.1f} min"
     )
     good = generation <= MOST_GENERATIONS and outcome["labels"] <= MOST_LABELS
     for process, values in found.items():

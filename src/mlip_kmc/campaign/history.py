@@ -55,6 +55,14 @@ def labels_spent(directory: Path) -> int:
     return sum(entry.labels for entry in history_of(directory))
 
 
+def steps_before(generation: Generation) -> int:
+    """KMC steps of the run when exploring with this generation began."""
+    if generation.number == 0:
+        return 0
+    earlier = Generation(generation.directory, generation.number - 1).explored() or {}
+    return int(earlier.get("kmc_steps", 0))
+
+
 def stalled(directory: Path, *, at_most: int) -> bool:
     """So many generations in a row ended where the one before did: no KMC step more, no good search more."""
     ends = [

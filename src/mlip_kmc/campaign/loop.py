@@ -18,7 +18,7 @@ from pathlib import Path
 import filelock
 
 from mlip_kmc.campaign.generation import EXPLORED, OUTCOME, Generation, sweep, write_facts
-from mlip_kmc.campaign.history import labels_spent
+from mlip_kmc.campaign.history import labels_spent, steps_before
 from mlip_kmc.campaign.parts import Explorer, Fitter, Labeller
 from mlip_kmc.campaign.potentials import begin, config_of
 from mlip_kmc.campaign.repair import Repair
@@ -151,7 +151,7 @@ class Campaign:
     # -- explore
 
     def _explore(self, state: CampaignState, generation: Generation) -> Ending | CampaignState:
-        config = self._limited(self._config(generation), state)
+        config = self._limited(self._config(generation), state, generation)
         if config is None:
             return given_up(self.directory, f"{self.config.budget.wall_time_h:g} hours are over")
         result = self._explorers[state.method].explore(config)
@@ -164,8 +164,14 @@ class Campaign:
         _log.info("done: %s", result.reason)
         return replace(state, step=Step.FINALIZE)
 
-    def _limited(self, config: Config, state: CampaignState) -> Config | None:
-        """With what is left of the time; None where nothing is."""
+    def _limited(
+        self, config: Config, state: CampaignState, generation: Generation
+    ) -> Config | None:
+        """With the campaign's target and what is left of its time; None where nothing is."""
+        if self.config.calm_steps is not None:
+            steps = steps_before(generation) + self.config.calm_steps
+            stop = config.stop.model_copy(update={"kmc_steps": steps, "simulated_time_s": None})
+            config = config.model_copy(update={"stop": stop})
         if self.config.budget.wall_time_h is None:
             return config
         left_min = self.config.budget.wall_time_h * 60 - state.wall_s / 60

@@ -258,6 +258,8 @@ class CampaignConfig(Section):
     """When a generation is accepted."""
     budget: BudgetSection = BudgetSection()
     """When it ends without convergence."""
+    calm_steps: Count | None = None
+    """The target: so many KMC steps in a row under one potential, without a halt. Left out: the run's own `stop`."""
     halts_at_once: Count = 8
     """So many searches are halted before exploring stops for a repair; a KMC step is never made past one."""
     approve: bool = False

@@ -66,10 +66,12 @@ class Explorer:
             ]
         )
         self.stop, self.explored, self.refreshed = threading.Event(), [], []
+        self.wanted_steps = []
 
     def explore(self, config):
         number = int(config.potential.ace.parents[1].name.removeprefix("gen-"))
         self.explored.append(number)
+        self.wanted_steps.append(config.stop.kmc_steps)
         if number < self.halts:
             for kept in self.frames(number):
                 write_kept_frame(self.run_dir / "halts", kept)

@@ -61,6 +61,13 @@ def test_two_halts_lead_to_two_better_potentials_and_the_target(tmp_path):
     assert table_of(tmp_path / "campaign").splitlines()[-1].split()[:2] == ["2", "20"]
 
 
+def test_the_target_may_be_steps_in_a_row_under_one_potential(tmp_path):
+    explorer = Explorer(tmp_path / "campaign" / "run")
+    assert campaign_in(tmp_path, text="calm_steps: 20", explorer=explorer).run().exit_code == 0
+    # the invented run was at step 0, 1 and 20 when each generation ended
+    assert explorer.wanted_steps == [20, 20, 21]
+
+
 def test_a_pause_of_its_run_is_its_own(tmp_path):
     explorer = Explorer(tmp_path / "campaign" / "run", halts=0, last=Status.MORE_TO_DO)
     ending = campaign_in(tmp_path, explorer=explorer).run()
