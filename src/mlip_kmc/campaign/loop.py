@@ -28,6 +28,7 @@ from mlip_kmc.campaign.state import (
     Ending,
     ExplorationMethod,
     Step,
+    Wait,
     given_up,
 )
 from mlip_kmc.config import CampaignConfig, Config
@@ -115,7 +116,7 @@ class Campaign:
 
     def _go(self) -> Ending:
         path = self.directory / FILE
-        state = CampaignState.read(path)
+        state = replace(CampaignState.read(path), waits=Wait.NOTHING)
         earlier_s = state.wall_s
         while True:
             if self.stop.is_set():
@@ -123,7 +124,7 @@ class Campaign:
             _log.info("generation %d: %s", state.generation, state.step)
             after = self._step(state)
             if isinstance(after, Ending):
-                self._now(state, earlier_s).write(path)
+                replace(self._now(state, earlier_s), waits=after.waits).write(path)
                 return after
             ended, state = state.step, self._now(after, earlier_s)
             state.write(path)

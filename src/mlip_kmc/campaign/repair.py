@@ -15,7 +15,7 @@ from mlip_kmc.campaign.generation import LABELS, Generation, write_facts
 from mlip_kmc.campaign.history import labels_spent, stalled
 from mlip_kmc.campaign.parts import Fitter, Labeller, Labels, Wanted
 from mlip_kmc.campaign.potentials import config_of, promote, with_gamma
-from mlip_kmc.campaign.state import CampaignState, Ending, Step, given_up
+from mlip_kmc.campaign.state import CampaignState, Ending, Step, Wait, given_up
 from mlip_kmc.config import CampaignConfig, Config
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, PotentialError
@@ -152,7 +152,9 @@ class Repair:
             return self._to_be_approved(generation, state)
         labels = self.labeller.label(folder, stop=self.stop)
         if labels.waiting:
-            return Ending(EXIT_MORE_TO_DO, _still_waiting(labels, folder))
+            here = self.config.labels.where == "here"
+            waits = Wait.NOTHING if here else Wait.LABELS
+            return Ending(EXIT_MORE_TO_DO, _still_waiting(labels, folder), waits=waits)
         self.approved = False  # for these alone
         for name, reason in self.labeller.failures(folder):
             _log.warning("no label for %s: %s", name, reason)
@@ -170,6 +172,7 @@ class Repair:
             EXIT_MORE_TO_DO,
             f"{counted(int(report['selected']), 'label')}{f' ({cost} each)' if cost else ''} for {generation.name} wait for "
             f"approval, of {generation.selection(state.round)}; the same command with --approve goes on",
+            waits=Wait.APPROVAL,
         )
 
     # -- refit

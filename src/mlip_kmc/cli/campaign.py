@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlip_kmc.cli.common import PATH, Command, StoppedError, on_stop_signals, run_dir_option
+from mlip_kmc.cli.common import (
+    PATH,
+    Command,
+    StoppedError,
+    on_stop_signals,
+    run_dir_option,
+    write_reason,
+)
 from mlip_kmc.ground.errors import EXIT_HALTED, EXIT_MORE_TO_DO
 
 if TYPE_CHECKING:
@@ -102,6 +109,7 @@ def campaign(
     if ending.exit_code == EXIT_HALTED:
         click.echo(table_of(where))
     click.echo(ending.line)
+    write_reason(ending.line)
     sys.exit(ending.exit_code)
 
 

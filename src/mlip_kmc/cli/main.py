@@ -12,11 +12,9 @@ from typing import NoReturn
 import click
 
 from mlip_kmc import __version__
-from mlip_kmc.cli.common import debug_option
+from mlip_kmc.cli.common import debug_option, printable, write_reason
 from mlip_kmc.cli.log_lines import LOGGER
-from mlip_kmc.ground.environment import reason_file
-from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError, StorageError
-from mlip_kmc.ground.files import write_whole
+from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError
 from mlip_kmc.ground.image import PROGRAMS, ImageNotes
 
 # command: the file of this folder that holds it, in the order that --help shows them
@@ -74,11 +72,6 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
     context.exit(0)
 
 
-def _printable(line: str) -> str:
-    """The line with what would steer a terminal written out: names of files may hold anything."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
-
-
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
@@ -123,10 +116,10 @@ def _run(words: list[str]) -> NoReturn:
     except MlipKmcError as error:
         if "--debug" in words:
             traceback.print_exc()
-        _write_reason(error)
+        write_reason(str(error))
         for line in str(error).split("\n"):
             with contextlib.suppress(OSError):  # the exit code says it, too
-                click.echo(f"mlip-kmc: {_printable(line)}", err=True)
+                click.echo(f"mlip-kmc: {printable(line)}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -136,15 +129,6 @@ def _run(words: list[str]) -> NoReturn:
         sys.exit(EXIT_MORE_TO_DO)
     except BrokenPipeError:
         sys.exit(1)
-
-
-def _write_reason(error: MlipKmcError) -> None:
-    """For the program that started this one (MLIP_KMC_REASON_FILE): the message, without prefix and on one line."""
-    path = reason_file()
-    if path is not None:
-        line = "; ".join(map(_printable, str(error).split("\n")))
-        with contextlib.suppress(OSError, StorageError):  # the exit code says it, too
-            write_whole(path, f"{line}\n".encode())
 
 
 def _flush() -> None:
