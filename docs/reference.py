@@ -48,10 +48,10 @@ CAMPAIGN_SETTINGS = """# The settings of a campaign
 
 <!-- made by docs/reference.py: edit the docstrings in src/mlip_kmc/config/campaign.py -->
 
-`campaign.yaml`. Unknown and duplicate keys are refused; relative paths start at the file. [campaign.md](campaign.md) says what they are
-for, `mlip-kmc init --campaign` writes one with comments, `mlip-kmc schema --campaign` prints their JSON Schema. `oracle` has one of the
-keys `ase` and `command`. `explore` and `training` stay for all of a campaign; the others may change when it goes on, and count from the
-next step on.
+`campaign.yaml`. Unknown and duplicate keys are refused; relative paths start at the file. [campaign.md](campaign.md) says
+what they are for, `mlip-kmc init --campaign` writes one with comments, `mlip-kmc schema --campaign` prints their JSON Schema.
+`oracle` has one of the keys `ase` and `command`. `explore` and `training` stay for all of a campaign; the others may change
+when it goes on, and count from the next step on.
 
 {table}"""
 RELEASE_SETTINGS = """# The settings of a release

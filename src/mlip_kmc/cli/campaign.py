@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -94,7 +95,7 @@ def campaign(
             remote=Remote(interface=interface) if remote_workers else None,
             grace_s=grace_s,
         )
-        _stop_on_signals(explorer)
+        _stop_on_signals(explorer, grace_s=grace_s)
         made = campaign_of(
             settings,
             directory=where,
@@ -113,8 +114,12 @@ def campaign(
     sys.exit(ending.exit_code)
 
 
-def _stop_on_signals(explorer: "AkmcExplorer") -> None:
-    """As those of a run: Ctrl-C and SIGTERM end it at its last commit, SIGUSR1 when its searches have."""
+def _stop_on_signals(explorer: "AkmcExplorer", *, grace_s: float) -> None:
+    """As those of a run: Ctrl-C and SIGTERM end it at its last commit, SIGUSR1 when its searches have.
+
+    Where nothing is searched, labels that run here end at once; a fit may go on, while SIGUSR1 comes again, for the grace.
+    """
+    asked_at: list[float] = []
 
     def on_signal(number: int, _: FrameType | None) -> None:
         if explorer.starting:
@@ -126,7 +131,13 @@ def _stop_on_signals(explorer: "AkmcExplorer") -> None:
     def on_usr1(number: int, _: FrameType | None) -> None:
         if explorer.starting:
             raise StoppedError(signal.Signals(number).name)
-        explorer.drain.set()
+        asked_at.append(time.monotonic())
+        if explorer.exploring:
+            explorer.drain.set()
+        else:
+            explorer.stop.set()
+            if asked_at[-1] - asked_at[0] > grace_s:
+                os._exit(EXIT_MORE_TO_DO)
 
     on_stop_signals(on_signal)
     signal.signal(signal.SIGUSR1, on_usr1)

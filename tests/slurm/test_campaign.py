@@ -1,0 +1,86 @@
+"""A real campaign on a real Slurm: two nodes, two time limits, labels as jobs of their own, the job following them."""
+
+import json
+import shutil
+
+import yaml
+
+from .conftest import ROOT, until
+
+EXAMPLE = ROOT / "examples" / "cu-campaign"
+
+
+def written(project):
+    """The example's campaign with an early target and labels by jobs; sources before those of the image."""
+    for path in EXAMPLE.glob("*.*"):
+        if path.suffix not in (".py", ".yaml") or path.name == "bulk.yaml":
+            shutil.copyfile(path, project.folder / path.name)
+    run = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    run |= {"confidence": {"value": 0.5}, "stop": {"kmc_steps": 1}}
+    (project.folder / "akmc.yaml").write_text(yaml.safe_dump(run))
+    campaign = yaml.safe_load((EXAMPLE / "campaign.yaml").read_text())
+    campaign["labels"] = {
+        "where": "slurm",
+        "sbatch": ["--time=5", "--cpus-per-task=1", "--signal=B:USR1@10"],
+    }
+    campaign["halts_at_once"] = 2
+    (project.folder / "campaign.yaml").write_text(yaml.safe_dump(campaign))
+    options = f"--userns --bind {ROOT}/src --env PYTHONPATH={ROOT}/src"
+    project.site(f'MLIP_KMC_APPTAINER_OPTIONS="{options}"', "MLIP_KMC_LABEL_WAIT_MIN=0")
+
+
+def generation(project):
+    try:
+        return json.loads((project.run / "campaign.json").read_text())["generation"]
+    except (OSError, ValueError):
+        return 0
+
+
+def searches(project):
+    path = project.run / "run/journal/searches.jsonl"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def notice_while_exploring(project, number):
+    """A time limit's notice when a generation explores and has registered something."""
+    until(
+        lambda: generation(project) >= number and searches(project) > 0,
+        what=f"generation {number}",
+        more=project.told,
+    )
+    (job,) = [
+        job
+        for job in project.jobs()
+        if project.cluster.slurm("squeue", "--noheader", f"--jobs={job}", "--format=%j").startswith(
+            "campaign"
+        )
+    ]
+    project.give_notice(job)
+
+
+def test_a_campaign_over_two_time_limits_with_labels_as_jobs(project):
+    written(project)
+    project.submit(
+        "--nodes=2",
+        "--cpus-per-task=1",
+        "--time=20",
+        "--signal=B:USR1@30",
+        script="campaign.sbatch",
+        arguments=("campaign.yaml", "run"),
+    )
+    for number in (1, 2):
+        notice_while_exploring(project, number)
+    name, text = project.end()
+    assert name == "DONE", project.told()
+    assert "reached the target (1 KMC steps" in text
+    outcome = json.loads((project.run / "outcome.json").read_text())
+    assert outcome["labels"] >= 2
+    assert (project.run / outcome["potential"]).is_file()
+    log = project.log()
+    assert log.count("notice by SIGUSR1") == 2, project.told()
+    assert "jobs with labels" in log
+    jobs = list(project.run.glob("gen-*/labels*/*/label.xyz"))
+    assert len(jobs) == outcome["labels"]
+    joined = "".join(path.read_text() for path in project.run.glob("slurm/worker-*.log"))
+    assert joined.count("joining the run at") >= 3, project.told()
+    assert list(project.scratch.iterdir()) == []
