@@ -280,6 +280,9 @@ work_on() { # COMMAND...: started again when it is killed; afterwards `code` and
         esac
     done
     if [ -n "$notice" ] && [ "${code:-129}" -gt 128 ]; then code=75; fi # the notice came before it could listen
+}
+
+dismiss_workers() { # their work is over; where they left before it was, that is how it ended
     rm -f "$run/slurm/working"
     [ -z "$crew_gone" ] || [ "$code" -ne 75 ] || { code=5; error=$(reason "$run"/slurm/reason-* "$run"/slurm/worker-*.log); }
 }
@@ -333,10 +336,8 @@ requeue() {
 wait_for_jobs() { # JOB...: nothing can be done before they end: the same job again, after them, and no node waits
     [ "$restarts" -lt "$most_restarts" ] || fail "it was restarted $most_restarts times; submit it again to go on"
     work=0 # whatever they leave is progress
-    local job_id known=()
-    for job_id in "$@"; do if is_alive "$job_id"; then known+=("$job_id"); fi; done
-    after_jobs=$(IFS=:; echo "${known[*]}")
-    note "it goes on after ${#known[@]} jobs with labels"
+    after_jobs=$(IFS=:; echo "$*")
+    note "it goes on after these jobs: ${*:-none}"
     submit_successor --begin="now+${label_wait_min}minutes"
 }
 

@@ -3,11 +3,34 @@
 import json
 import shutil
 
-import yaml
-
 from .conftest import ROOT, until
 
 EXAMPLE = ROOT / "examples" / "cu-campaign"
+RUN = {
+    "structure": "vacancy.xyz",
+    "potential": {"ace": "bulk.yace"},
+    "temperature_K": 500,
+    "search": {
+        "displace": "under_coordinated",
+        "max_coordination": 11,
+        "displacement_A": 0.3,
+        "displacement_radius_A": 3.0,
+        "max_iterations": 300,
+    },
+    "confidence": {"scheme": "old", "value": 0.5},
+    "stop": {"kmc_steps": 1},
+    "seed": 1,
+}
+CAMPAIGN = {
+    "explore": "akmc.yaml",
+    "training": {"data": "train.xyz", "test": "test.xyz"},
+    "oracle": {"ase": "ase.calculators.emt:EMT", "zero_eV": {"Cu": 3.51}},
+    "labels": {
+        "where": "slurm",
+        "sbatch": ["--time=5", "--cpus-per-task=1", "--signal=B:USR1@10"],
+    },
+    "halts_at_once": 2,
+}
 
 
 def written(project):
@@ -15,16 +38,9 @@ def written(project):
     for path in EXAMPLE.glob("*.*"):
         if path.suffix not in (".py", ".yaml") or path.name == "bulk.yaml":
             shutil.copyfile(path, project.folder / path.name)
-    run = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
-    run |= {"confidence": {"value": 0.5}, "stop": {"kmc_steps": 1}}
-    (project.folder / "akmc.yaml").write_text(yaml.safe_dump(run))
-    campaign = yaml.safe_load((EXAMPLE / "campaign.yaml").read_text())
-    campaign["labels"] = {
-        "where": "slurm",
-        "sbatch": ["--time=5", "--cpus-per-task=1", "--signal=B:USR1@10"],
-    }
-    campaign["halts_at_once"] = 2
-    (project.folder / "campaign.yaml").write_text(yaml.safe_dump(campaign))
+    # JSON is YAML, and this machine's Python may read none
+    (project.folder / "akmc.yaml").write_text(json.dumps(RUN))
+    (project.folder / "campaign.yaml").write_text(json.dumps(CAMPAIGN))
     options = f"--userns --bind {ROOT}/src --env PYTHONPATH={ROOT}/src"
     project.site(f'MLIP_KMC_APPTAINER_OPTIONS="{options}"', "MLIP_KMC_LABEL_WAIT_MIN=0")
 

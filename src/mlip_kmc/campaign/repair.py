@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from mlip_kmc.campaign.generation import LABELS, Generation, write_facts
+from mlip_kmc.campaign.generation import APPROVED, LABELS, Generation, write_facts
 from mlip_kmc.campaign.history import labels_spent, stalled
 from mlip_kmc.campaign.parts import Fitter, Labeller, Labels, Wanted
 from mlip_kmc.campaign.potentials import config_of, promote, with_gamma
@@ -148,14 +148,13 @@ class Repair:
                 "the selection of %s is missing or torn: it is made again", generation.name
             )
             return replace(state, step=Step.SELECT)
-        if self.config.approve and not self.approved:
+        if not self._may_be_made(folder):
             return self._to_be_approved(generation, state)
         labels = self.labeller.label(folder, stop=self.stop)
         if labels.waiting:
             here = self.config.labels.where == "here"
             waits = Wait.NOTHING if here else Wait.LABELS
             return Ending(EXIT_MORE_TO_DO, _still_waiting(labels, folder), waits=waits)
-        self.approved = False  # for these alone
         for name, reason in self.labeller.failures(folder):
             _log.warning("no label for %s: %s", name, reason)
         write_labelled(folder / LABELS, self.labeller.labelled(folder))
@@ -164,6 +163,16 @@ class Repair:
                 f"not one of {counted(labels.failed, 'label')} is of use; look at {folder}"
             )
         return replace(state, step=Step.REFIT)
+
+    def _may_be_made(self, folder: Path) -> bool:
+        """Whether these labels are approved: durably, as they may come in days; `approved` is for one folder alone."""
+        if not self.config.approve or (folder / APPROVED).is_file():
+            return True
+        if self.approved:
+            self.approved = False
+            write_facts(folder / APPROVED, {})
+            return True
+        return False
 
     def _to_be_approved(self, generation: Generation, state: CampaignState) -> Ending:
         report = read_selection(generation.selection(state.round)) or {}

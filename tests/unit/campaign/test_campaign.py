@@ -2,17 +2,20 @@
 
 import json
 import os
+import shutil
 import signal
 
 import filelock
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from mlip_kmc.campaign.generation import Generation
 from mlip_kmc.campaign.history import history_of
 from mlip_kmc.campaign.parts import Wanted
-from mlip_kmc.campaign.state import FILE, CampaignState, Step
+from mlip_kmc.campaign.state import FILE, CampaignState, Step, Wait
 from mlip_kmc.cli.campaign_table import table_of
+from mlip_kmc.cli.main import cli
 from mlip_kmc.ground import files
 from mlip_kmc.ground.errors import (
     EXIT_DONE,
@@ -118,6 +121,51 @@ def test_each_step_alone_leads_to_the_same_files(tmp_path):
     last = campaign_in(tmp_path / "steps", explorer=explorer, until=Step.SELECT).run()
     assert last.exit_code == EXIT_DONE
     assert tree_of(tmp_path / "steps") == tree_of(tmp_path / "whole")
+
+
+def test_an_approval_lasts_until_its_labels_have_come_and_no_longer(tmp_path):
+    text, late = "approve: true\nlabels: {where: slurm}", Labeller(late=2)
+    assert campaign_in(tmp_path, text=text, labeller=late).run().waits is Wait.APPROVAL
+    ending = campaign_in(tmp_path, text=text, labeller=late, approved=True).run()
+    assert ending.waits is Wait.LABELS
+    assert campaign_in(tmp_path, text=text, labeller=late).run().waits is Wait.LABELS
+    ending = campaign_in(tmp_path, text=text, labeller=late).run()
+    assert (ending.waits, saved(tmp_path).generation) == (Wait.APPROVAL, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "waits"),
+    [
+        ("labels: {where: slurm}", {"labeller": Labeller(late=1)}, Wait.LABELS),
+        ("", {"labeller": Labeller(late=1)}, Wait.NOTHING),  # a stop ended those that run here
+        ("approve: true", {}, Wait.APPROVAL),
+        ("", {"until": Step.SELECT}, Wait.NOTHING),
+    ],
+)
+def test_what_it_waits_for_is_told_to_a_job(tmp_path, text, options, waits):
+    """`mlip-kmc status --work`: work done, what it waits for, jobs with the scheduler."""
+    ending = campaign_in(tmp_path, text=text, **options).run()
+    assert (ending.exit_code, ending.waits) == (EXIT_MORE_TO_DO, waits)
+    where = tmp_path / "campaign"
+    assert CampaignState.read(where / FILE).waits is waits
+
+    def told():
+        return CliRunner().invoke(cli, ["status", str(where), "--work"]).output.split()
+
+    work, said = told()
+    assert said == waits
+    for name, job in (("0_1", {"progress": "with the scheduler", "job": "4711"}),
+                      ("0_2", {"progress": "done", "job": ""}),
+                      ("0_3", {"progress": "with the scheduler", "job": "1; rm"})):  # fmt: skip
+        folder = where / f"gen-000/labels/{name}"
+        folder.mkdir(parents=True)
+        (folder / "state.json").write_text(json.dumps(job))
+    assert told() == [str(int(work) + 4), said, "4711"]
+    for name in ("0_1", "0_2", "0_3"):
+        shutil.rmtree(where / f"gen-000/labels/{name}")
+    if waits is not Wait.APPROVAL:
+        campaign_in(tmp_path, text=text).run()
+        assert CampaignState.read(where / FILE).waits is Wait.NOTHING
 
 
 def test_the_least_known_atom_is_cut_out_first():
