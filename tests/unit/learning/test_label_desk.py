@@ -7,6 +7,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,9 +30,11 @@ COMMAND = HERE / "command_oracle.py"
 
 
 @pytest.fixture(autouse=True)
-def importable(monkeypatch):
+def importable(monkeypatch, tmp_path):
     """The oracle's process finds the bad calculators; so does this one, for their identity."""
     monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.setenv("MLIP_KMC_SCRATCH", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
     monkeypatch.setenv("PYTHONPATH", ":".join([str(HERE), *sys.path[1:]]))
 
 
@@ -183,13 +186,39 @@ def refused(tmp_path, section, kind, message):
 def test_a_program_that_fails_takes_nobody_with_it(tmp_path, section, kind, message):
     refused(tmp_path, section, kind, message)
     assert (tmp_path / "labels/0_1-10/failed/stderr.txt").is_file(), "what it said is kept"
-    assert list((tmp_path / "labels/0_1-10").glob(".work-*")) == []
+    assert list(tmp_path.glob("scratch/*")) == []
 
 
 @pytest.mark.parametrize(("section", "kind", "message"), FAULTS, ids=ids(FAULTS))
 @pytest.mark.usefixtures("in_process")
 def test_a_bad_oracle_gives_one_line_and_no_label(tmp_path, section, kind, message):
     refused(tmp_path, section, kind, message)
+
+
+@pytest.mark.parametrize(("calculator", "good"), [
+    (SimpleNamespace(), True),
+    (SimpleNamespace(converged=None), True),
+    (SimpleNamespace(converged=True, results={"converged": np.True_}), True),
+    (SimpleNamespace(converged=lambda: False), False),
+    (SimpleNamespace(converged=lambda forces: False), True),
+    (SimpleNamespace(scf=SimpleNamespace(converged=False)), False),
+    (SimpleNamespace(results={"converged": np.False_}), False),
+])  # fmt: skip
+def test_what_a_calculator_says_of_its_convergence(calculator, good):
+    assert all(ase_process._says(calculator)) == good
+
+
+@pytest.mark.usefixtures("in_process")
+def test_the_free_energy_is_taken_where_it_is_asked_for(tmp_path):
+    desk = desk_of(tmp_path / "ase", by_ase("smears", free_energy=True))
+    assert passed(desk).done == 1
+    assert desk.labelled()[0].energy_eV == pytest.approx(emt(structure())[0] - 0.5)
+    refused(
+        tmp_path / "command",
+        by_command(free_energy=True),
+        LabelFault.NO_ANSWER,
+        "no energy of the name 'free_energy'",
+    )
 
 
 @pytest.mark.usefixtures("in_process")
@@ -404,7 +433,7 @@ def test_a_stop_leaves_the_label_waiting(tmp_path):
     timer.start()
     status = desk.pass_(stop)
     assert (status.waiting, status.failed) == (1, 0)
-    assert list((tmp_path / "labels/0_1-10").glob(".work-*")) == []
+    assert list(tmp_path.glob("scratch/*")) == []
 
 
 def test_a_program_that_is_not_there_is_the_users_matter(tmp_path):

@@ -2,19 +2,23 @@
 
 import json
 import os
+import subprocess
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from pydantic import ValidationError
 
 from mlip_kmc.config.campaign import AseOracle, CommandOracle, CutoutSection, LabelsSection
+from mlip_kmc.ground.errors import ConfigError
 from mlip_kmc.learning.cutout import cut_out
 from mlip_kmc.learning.labels import ase_process
 from mlip_kmc.learning.labels.desk import LabelDesk
 from mlip_kmc.learning.labels.faults import LabelFault
-from mlip_kmc.learning.labels.scheduler import SchedulerError
+from mlip_kmc.learning.labels.scheduler import SchedulerError, find_scheduler
 
 STOP = threading.Event()
 EMT_ORACLE = AseOracle(ase="ase.calculators.emt:EMT")
@@ -309,3 +313,88 @@ def test_killed_at_each_write_no_job_is_submitted_twice(tmp_path, monkeypatch):
         tried = [name for name, _ in queue.submitted]
         assert len(tried) == len(set(tried)), number
     assert number > 30
+
+
+SLURM = Path(__file__).parents[3] / "slurm"
+SBATCH = """#!/bin/sh
+echo "sbatch: warning: a default partition" >&2
+case "$*" in *refused*) echo "sbatch: error: invalid partition" >&2; exit 1 ;; esac
+printf '%s\\n' "$@" "restart ${SLURM_RESTART_COUNT:-none}" >"$(dirname "$0")/asked"
+echo "4711;cluster"
+"""
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """`sbatch` and `squeue` that write down what they are asked."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in (("sbatch", SBATCH), ("squeue", "#!/bin/sh\necho label-a-1\necho akmc\n")):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "3")
+    monkeypatch.delenv("MLIP_KMC_RELAY", raising=False)
+    monkeypatch.setenv("MLIP_KMC_LIB", str(SLURM))
+    return folder
+
+
+@pytest.fixture(params=["here", "relay"])
+def scheduler(request, tmp_path, programs, monkeypatch):
+    """Asked by this process, and through the pipe that slurm/lib.sh reads."""
+    if request.param == "here":
+        yield find_scheduler()
+        return
+    relay = tmp_path / "relay"
+    start = 'SLURM_JOB_ID=none; . "$1/lib.sh" && start_relay "$2" "$1" "$3"'
+    with subprocess.Popen(["sleep", "100"]) as owner:
+        subprocess.run(["bash", "-c", start, "-", SLURM, relay, str(owner.pid)], check=True)
+        monkeypatch.setenv("MLIP_KMC_RELAY", str(relay))
+        yield find_scheduler()
+        owner.kill()
+
+
+def test_the_scheduler_is_asked_in_one_way(scheduler, programs, tmp_path):
+    folder = tmp_path / "a folder"
+    assert scheduler.names() == {"label-a-1", "akmc"}
+    assert scheduler.submit("label-b-1", folder, options=("--time=5",)) == "4711"
+    assert (programs / "asked").read_text().splitlines() == [
+        "--parsable",
+        "--job-name=label-b-1",
+        f"--output={folder}/job.log",
+        "--time=5",
+        str(SLURM / "label.sbatch"),
+        str(folder),
+        "restart none",
+    ]
+    with pytest.raises(SchedulerError, match="sbatch: error: invalid partition"):
+        scheduler.submit("label-refused-1", folder, options=())
+
+
+def test_a_relay_that_has_ended_is_no_answer(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLIP_KMC_RELAY", str(tmp_path))
+    os.mkfifo(tmp_path / "ask")
+    with pytest.raises(SchedulerError, match="has ended"):
+        find_scheduler().names()
+
+
+def test_without_a_scheduler_it_says_how_to_reach_one(desk_of, monkeypatch, tmp_path):
+    monkeypatch.delenv("MLIP_KMC_RELAY", raising=False)
+    monkeypatch.delenv("MLIP_KMC_LIB", raising=False)
+    desk = LabelDesk(
+        tmp_path / "l",
+        oracle=EMT_ORACLE,
+        section=LabelsSection(where="slurm"),
+        cache=tmp_path / "c",
+    )
+    desk.wanted(pieces(1))
+    with pytest.raises(ConfigError, match="start it with slurm/mlip-kmc"):
+        desk.pass_(STOP)
+
+
+@pytest.mark.parametrize(
+    "option", ["--array=1-3", "--wrap=true", "--job-name=a", "time=5", "--a;b", "-p main"]
+)
+def test_options_that_are_the_programs_own_are_refused(option):
+    with pytest.raises(ValidationError):
+        LabelsSection(sbatch=(option,))

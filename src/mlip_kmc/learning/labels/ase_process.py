@@ -9,6 +9,7 @@ beside the output, as `{"kind": ..., "message": ...}` with a kind of `LabelFault
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,14 @@ def _kind_of(error: Exception) -> LabelFault:
 
 
 def _says(calculator: Any) -> Iterator[bool]:
-    """What a calculator says of its convergence, wherever it says it."""
-    yield bool(getattr(calculator, "results", {}).get("converged", True))
+    """Whether a calculator says that it converged, wherever it says it; None and silence are no answer."""
+    said = getattr(calculator, "results", {}).get("converged")
+    yield said is None or bool(said)
     for holder in (calculator, getattr(calculator, "scf", None)):
-        said = getattr(holder, "converged", True)
-        yield bool(said() if callable(said) else said)
+        said = getattr(holder, "converged", None)
+        with suppress(TypeError):  # a method that wants arguments says nothing
+            said = said() if callable(said) else said
+            yield said is None or bool(said)
 
 
 if __name__ == "__main__":

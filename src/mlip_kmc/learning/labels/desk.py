@@ -231,6 +231,7 @@ class LabelDesk:
             folder.write_state(
                 LabelState(Progress.FAILED, key, kind=error.kind, message=str(error))
             )
+            folder.tidy()
             self._refuse_other_zero()
         else:
             folder.tidy()

@@ -3,7 +3,7 @@
     NAME/request.xyz     the structure, weights, and what the present potential expects
     NAME/state.json      waiting, submitting, with the scheduler, done, failed (with a kind and a message)
     NAME/label.xyz       the labelled structure, once it is done
-    NAME/failed/         what a program left that failed
+    NAME/failed/         what a program left that failed, but for large files
     NAME/job/            of a label that a scheduler's job makes
 
 A state is of one request, one oracle and one set of limits (`key`): with another of them the label is waiting again, and what
@@ -31,8 +31,8 @@ from mlip_kmc.model.labelled import LabelledStructure, read_labelled, write_labe
 from mlip_kmc.model.structure import Array, extended_xyz, read_frames, text_of
 
 REQUEST, STATE, LABEL, FAILED, JOB = "request.xyz", "state.json", "label.xyz", "failed", "job"
-WORK = ".work-"
-"""So begin the names of folders in which programs run here."""
+_KEPT_BYTES = 2_000_000
+"""Larger files of a failed program are not kept."""
 
 
 class Wanted(Protocol):
@@ -162,17 +162,21 @@ class LabelFolder:
         self.write_state(LabelState(Progress.DONE, key, sha256=sha256_of(self.path / LABEL)))
 
     def keep(self, left: Path) -> None:
-        """Keep what a program left that failed, for whoever looks into it."""
-        if left.is_dir():
-            kept = self.path / FAILED
-            shutil.rmtree(kept, ignore_errors=True)
+        """Keep what a program left that failed, but for large files, for whoever looks into it."""
+        if not left.is_dir():
+            return
+        kept = self.path / FAILED
+        shutil.rmtree(kept, ignore_errors=True)
+        with suppress(OSError):
+            kept.mkdir()
+        for path in sorted(left.iterdir()):
             with suppress(OSError):
-                left.rename(kept)
+                if path.is_file() and path.stat().st_size <= _KEPT_BYTES:
+                    shutil.copyfile(path, kept / path.name)
 
     def tidy(self) -> None:
-        """Remove what only helped on the way."""
-        for left in (self.job, *self.path.glob(f"{WORK}*")):
-            shutil.rmtree(left, ignore_errors=True)
+        """Remove where a job worked."""
+        shutil.rmtree(self.job, ignore_errors=True)
 
     def label(self) -> LabelledStructure:
         """The label of a done one."""

@@ -1,22 +1,19 @@
-"""Labels that are computed here: a few programs at a time, each in a folder of its own beside its request.
+"""Labels that are computed here: a few programs at a time, each in a scratch folder of its own.
 
-    with closing(computed_here(open_labels, oracle=oracle, at_a_time=2, stop=stop)) as found:
-        for folder, request, label in found: ...
+    for folder, request, label in computed_here(open_labels, oracle=oracle, at_a_time=2, stop=stop): ...
 
 A folder is of one attempt: what an earlier one left behind, whose process was killed, cannot write into it.
 """
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from pathlib import Path
 
+from mlip_kmc.ground import scratch
 from mlip_kmc.ground.errors import StorageError
-from mlip_kmc.ground.files import has_room, storage_errors
+from mlip_kmc.ground.files import has_room
 from mlip_kmc.learning.labels.faults import Label, LabelError
-from mlip_kmc.learning.labels.folder import WORK, Collected, LabelFolder, Open, Request
+from mlip_kmc.learning.labels.folder import Collected, LabelFolder, Open, Request
 from mlip_kmc.learning.labels.oracle import Oracle
 
 _PROBE_BYTES = 1_000_000
@@ -61,18 +58,16 @@ def _attempt(
     folder: LabelFolder, request: Request, *, oracle: Oracle, ended: threading.Event
 ) -> Label | LabelError | None:
     """One label; None where it was ended."""
-    for old in folder.path.glob(f"{WORK}*"):  # of a process that was killed
-        shutil.rmtree(old, ignore_errors=True)
-    with storage_errors(folder.path):
-        work = Path(tempfile.mkdtemp(prefix=WORK, dir=folder.path))
+    work = scratch.make(f"label-{request.name}"[:60])
     try:
         return oracle.label(request.atoms, folder=work, cancelled=ended)
     except LabelError as error:
-        if not has_room(folder.path, probe_bytes=_PROBE_BYTES):
-            raise StorageError(
-                f"{folder.path} has no room for a label; make room and run the same command again"
-            ) from error
+        for place in (work, folder.path):
+            if not has_room(place, probe_bytes=_PROBE_BYTES):
+                raise StorageError(
+                    f"{place} has no room for a label; make room and run the same command again"
+                ) from error
         folder.keep(work)
         return error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        scratch.remove(work)

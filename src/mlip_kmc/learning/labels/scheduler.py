@@ -12,7 +12,6 @@ outside of it does that (`start_relay` in slurm/lib.sh): it reads requests from 
 import errno
 import os
 import re
-import tempfile
 import time
 import uuid
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from mlip_kmc.ground.environment import relay_directory, slurm_scripts
 from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import write_whole
 from mlip_kmc.ground.programs import Program, ProgramEnd
+from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.ground.wording import shown
 
 SCRIPT = "label.sbatch"
@@ -139,9 +139,9 @@ def listing() -> list[str]:
 
 
 def _run(program: Program, arguments: list[str]) -> str:
-    with tempfile.TemporaryDirectory(prefix="mlip-kmc-") as folder:
+    with temporary("scheduler") as folder:
         done = program.run(
-            arguments, cwd=Path(folder), time_limit_s=_TIME_LIMIT_S, keep=tuple(os.environ)
+            arguments, cwd=folder, time_limit_s=_TIME_LIMIT_S, keep=tuple(os.environ)
         )
         if done.end is not ProgramEnd.EXITED or done.returncode != 0:
             raise SchedulerError(
