@@ -16,6 +16,10 @@ demo: image
 campaign-demo *CASES="vacancy": image
     containers/in-image python3 bench/campaign.py {{ CASES }}
 
+# force calls of a refresh against exploring anew, from one potential of a campaign to another (minutes)
+bench-refresh OLD="campaign-demo/vacancy/first.yace" NEW="campaign-demo/vacancy/campaign/gen-001/potential/first-gen-001.yace" STRUCTURE="campaign-demo/vacancy/start.xyz": image
+    containers/in-image python3 bench/refresh.py {{ OLD }} {{ NEW }} {{ STRUCTURE }}
+
 # put the command mlip-kmc on PATH, for this machine: a link in FOLDER to slurm/mlip-kmc, which runs it in image.sif
 wrapper FOLDER="~/.local/bin":
     #!/usr/bin/env bash

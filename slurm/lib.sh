@@ -75,7 +75,9 @@ set_container() { # PATH...: the array `container`, which runs a command in the 
     [ -z "${reason_file:-}" ] || options+=(--env "MLIP_KMC_REASON_FILE=$reason_file")
     [ ! -p "$scratch/relay/ask" ] || options+=(--env MLIP_KMC_RELAY=/scratch/relay)
     options+=(--env MLIP_KMC_SCRATCH=/scratch --env TMPDIR=/scratch --env COLUMNS=200)
-    for path in SLURMD_NODENAME SLURM_JOB_ID SLURM_RESTART_COUNT; do [ -z "${!path:-}" ] || options+=(--env "$path=${!path}"); done
+    for path in SLURMD_NODENAME SLURM_JOB_ID SLURM_RESTART_COUNT SLURM_CPUS_PER_TASK SLURM_CPUS_ON_NODE SLURM_STEP_TASKS_PER_NODE; do
+        [ -z "${!path:-}" ] || options+=(--env "$path=${!path}")
+    done
     read -ra path <<<"${MLIP_KMC_APPTAINER_OPTIONS:-}"
     container=("$apptainer" --quiet exec "${options[@]}" "${path[@]}" "$image")
 }

@@ -59,6 +59,34 @@ def public_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def test_the_machine_s_python_stays_outside(tmp_path: Path) -> None:
+    """As the README has it, with neither --cleanenv nor --containall: what a module or a virtual environment has set."""
+    for name in ("numpy", "yaml", "ase", "click", "mlip_kmc"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('another package')\n")
+    there = {
+        "PYTHONPATH": str(tmp_path),
+        "PYTHONHOME": str(tmp_path),
+        "PYTHONWARNINGS": "error",
+        "PYTHONPLATLIBDIR": "lib64",
+        "PYTHONINSPECT": "1",
+        "OMP_PROC_BIND": "true",
+        "OMP_PLACES": "{0}",
+        "MPLBACKEND": "module://none",
+    }
+    plain = ("apptainer", "--quiet", "exec", *AS_USER)
+    done = run(*plain, IMAGE, "mlip-kmc", "--version", env=os.environ | there)
+    assert (done.returncode, done.stdout) == (0, inside("mlip-kmc", "--version")), done.stderr
+    found = run(*plain, IMAGE, "/usr/bin/env", env=os.environ | there).stdout.splitlines()
+    assert not [line for line in found if line.split("=")[0] in there]
+    # given by name, it is taken, and said
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "ase").mkdir()
+    (other / "ase" / "__init__.py").write_text("")
+    done = run(*plain, "--env", f"PYTHONPATH={other}", IMAGE, "mlip-kmc", "--version")
+    assert f"not the image's: ase ({other}/ase/__init__.py)" in done.stdout
+
+
 def test_is_under_400_megabytes():
     size_MB = IMAGE.stat().st_size / 1e6
     print(f"image.sif: {size_MB:.0f} MB")

@@ -25,11 +25,13 @@ from mlip_kmc.driver import standalone as driver
 from mlip_kmc.driver.runtime import driver_files
 from mlip_kmc.evaluate.client import ClientJob, End, run_job, texts_of
 from mlip_kmc.evaluate.gamma import gamma_of
+from mlip_kmc.ground.files import sha256_of
 from mlip_kmc.model.frames import Kind, read_kept_frames
 from mlip_kmc.model.records import SearchRecord, read_lines
 from mlip_kmc.model.structure import to_con
 from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential
 from mlip_kmc.potential.inputs import potential_of
+from mlip_kmc.store.view import RunView
 
 from .conftest import EXAMPLE, mlip_kmc, text_of, write_config
 
@@ -382,19 +384,47 @@ def test_a_driven_run_whose_atoms_come_too_near_stops_with_100(tmp_path):
     assert distances[np.triu_indices(len(distances), 1)].min() < 2.4
 
 
-def test_any_ase_calculator_searches_too(tmp_path):
-    config = write_config(
-        tmp_path, potential={"ase": "ase.calculators.emt:EMT", "kwargs": {"asap_cutoff": True}}
+def test_a_calculator_of_the_user_s_own_searches_too(tmp_path):
+    """It comes in by its folder, which takes no package's place, and is named in the run; the present folder is none."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "my_calculator.py").write_text(
+        "from ase.calculators.emt import EMT\n\nclass Mine(EMT):\n    pass\n"
     )
+    for trap in (mine / "ase.py", mine / "numpy.py", tmp_path / "random.py", tmp_path / "yaml.py"):
+        trap.write_text("raise SystemExit('the wrong module')\n")
+    config = write_config(tmp_path)
     settings = yaml.safe_load(config.read_text())
-    settings["potential"].pop("eon")
-    config.write_text(yaml.safe_dump(settings))
-    done = mlip_kmc("search", config, "-n", 1, "--dir", "run", cwd=tmp_path)
+    settings["potential"] = {
+        "ase": "my_calculator:Mine",
+        "kwargs": {"asap_cutoff": True},
+        "python_path": "mine",
+    }
+
+    def search(folder):
+        config.write_text(yaml.safe_dump(settings))
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "mlip_kmc", "search", config, "-n", "1", "--dir", folder],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    done = search("run")
     assert done.returncode == 0, done.stderr
     assert len(read_lines(tmp_path / "run/journal/searches.jsonl", SearchRecord)) == 1
-    settings["potential"]["ase"] = "ase.calculators.emt:NoSuchThing"
-    config.write_text(yaml.safe_dump(settings))
-    done = mlip_kmc("search", config, "-n", 1, "--dir", "other", cwd=tmp_path)
+    with RunView.read(tmp_path / "run", detail="numbers") as view:
+        assert view.epoch.inputs == {
+            "structure_file": "adatom.xyz",
+            "calculator": "my_calculator:Mine",
+            "calculator_file": str(mine / "my_calculator.py"),
+            "calculator_sha256": sha256_of(mine / "my_calculator.py"),
+            "python_path": str(mine),
+        }
+    settings["potential"]["ase"] = "my_calculator:NoSuchThing"
+    done = search("other")
     assert done.returncode == 4, done.stderr
     assert "NoSuchThing" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -491,12 +521,11 @@ class Dying(EMT):
 
 
 @pytest.mark.parametrize("whom", ["worker", "server"])
-def test_killed_in_the_middle_of_a_call_the_call_is_answered_all_the_same(
-    tmp_path, monkeypatch, whom
-):
+def test_killed_in_the_middle_of_a_call_the_call_is_answered_all_the_same(tmp_path, whom):
     (tmp_path / "dying.py").write_text(DYING)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
-    potential = AsePotential(name="dying:Dying", arguments={"folder": str(tmp_path)})
+    potential = AsePotential(
+        name="dying:Dying", arguments={"folder": str(tmp_path)}, python_path=(tmp_path,)
+    )
     with server_of(tmp_path / "s", potential.recipe()) as server:
         for seed in range(2):
             atoms = rattled(seed)  # ASE calculators remember the last structure

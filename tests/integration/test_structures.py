@@ -218,6 +218,12 @@ def test_every_one_of_them_is_in_the_image():
         ), name
 
 
+def test_what_a_built_in_does_not_know_is_not_the_image_s_fault():
+    """The table refuses it first; `fehe` has no energy for copper, and that was told as a damaged image."""
+    with pytest.raises(PotentialError, match="by fehe; check that it knows these elements"):
+        energy_per_atom(bulk("Cu", a=3.6, cubic=True) * (4, 4, 4), "fehe")
+
+
 def test_lennard_jones_sees_boxes_only():
     """Why the table asks for right angles, and for width: the nearest image alone is taken."""
     box, oblique = bulk("Ar", a=5.2, cubic=True) * (6, 6, 6), bulk("Ar", a=5.2) * (10, 10, 10)

@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from .conftest import ROOT, until
+from .conftest import ROOT, SOAK, until
 
 EXAMPLE = ROOT / "examples" / "cu-campaign"
 RUN = {
@@ -30,6 +30,8 @@ CAMPAIGN = {
         "sbatch": ["--time=5", "--cpus-per-task=1", "--signal=B:USR1@10"],
     },
     "halts_at_once": 2,
+    # two repairs are enough here; with MLIP_KMC_SOAK it goes on to its target
+    "budget": {"without_progress": 8} if SOAK else {"generations": 2, "labels_at_once": 1},
 }
 
 
@@ -87,16 +89,20 @@ def test_a_campaign_over_two_time_limits_with_labels_as_jobs(project):
     for number in (1, 2):
         notice_while_exploring(project, number)
     name, text = project.end()
-    assert name == "DONE", project.told()
-    assert "reached the target (1 KMC steps" in text
-    outcome = json.loads((project.run / "outcome.json").read_text())
-    assert outcome["labels"] >= 2
-    assert (project.run / outcome["potential"]).is_file()
+    if SOAK:
+        assert name == "DONE", project.told()
+        assert "reached the target (1 KMC step" in text
+    else:
+        assert name == "HALTED", project.told()
+        assert "does not converge: 2 generations did not suffice" in text
+    assert (project.run / "gen-002/potential/bulk-gen-002.yace").is_file()
     log = project.log()
     assert log.count("notice by SIGUSR1") == 2, project.told()
-    assert "jobs with labels" in log
-    jobs = list(project.run.glob("gen-*/labels*/*/label.xyz"))
-    assert len(jobs) == outcome["labels"]
+    labels = list(project.run.glob("gen-*/labels*/*/label.xyz"))
+    submitted = [
+        line for line in log.splitlines() if line.startswith("label ") and ": job " in line
+    ]
+    assert len(labels) == len(submitted) >= 2, project.told()
     joined = "".join(path.read_text() for path in project.run.glob("slurm/worker-*.log"))
     assert joined.count("joining the run at") >= 3, project.told()
     assert list(project.scratch.iterdir()) == []

@@ -60,6 +60,7 @@ def commit(
     states=None,
     events=(),
     searches=(),
+    starts=(),
     atoms=None,
     scheme="old",
     superbasins=False,
@@ -93,6 +94,8 @@ def commit(
             store.append("events", event.to_json())
         for search in searches:
             store.append("searches", search.to_json())
+        for start_record in starts:
+            store.append("starts", start_record.to_json())
         numbers = {
             "steps": len(events),
             "time_s": events[-1].time_s if events else 0.0,
@@ -159,6 +162,7 @@ def event(
     hops=None,
     before_s=0.0,
     drift_A=(0.0, 0.0, 0.0),
+    temperature_K=500.0,
 ):
     """A KMC step; `images` moves atoms by whole cells, which is how a synthetic walk hops."""
     return Event(
@@ -174,6 +178,7 @@ def event(
         mapping={},
         images=images or {},
         drift_A=drift_A,
+        temperature_K=temperature_K,
         superbasin=superbasin,
         hops=hops,
     )

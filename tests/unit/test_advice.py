@@ -47,6 +47,7 @@ NARROWER = {
 FOREIGN = {
     ("check/room.py", "--workdir"),
     ("check/room.py", "--containall"),
+    ("ground/container.py", "--bind"),
     ("cli/completion.py", "--max"),
     ("ground/programs/cpu.py", "--march"),
     ("model/structure/reader.py", "--formats"),

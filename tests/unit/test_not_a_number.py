@@ -357,7 +357,7 @@ def test_confidence_and_rates():
     ]
     for scheme in ("old", "new"):
         assert confidence_curve(records, [process], scheme=scheme, window_eV=1.0)[-1] == 0.0
-    with pytest.raises(ValueError, match="finite rates"):
+    with pytest.raises(ValueError, match="no finite number"):
         draw_step([1.0, NAN], np.random.default_rng(0))
 
 
@@ -365,7 +365,9 @@ def test_eons_thermal_window_and_confidence():
     pytest.importorskip("eon")
     from mlip_kmc.akmc.explorer import OrderedExplorer
 
-    unsure = SimpleNamespace(confidence=NAN, config=SimpleNamespace(akmc_confidence=0.99))
+    unsure = SimpleNamespace(
+        confidence=NAN, waiting=0, config=SimpleNamespace(akmc_confidence=0.99)
+    )
     assert OrderedExplorer.confident.fget(unsure) is False
 
 

@@ -16,10 +16,10 @@ import inspect
 import io as text_io
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any
 
 import eon
+import numpy as np
 from eon import akmcstate, akmcstatelist, atoms, communicator, displace, fileio, superbasinscheme
 from eon.config import ConfigClass
 from eon.explorer import MinModeExplorer
@@ -38,6 +39,7 @@ from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.model.structure import moved_con
+from mlip_kmc.model.turning import turned, turned_match
 from mlip_kmc.search.outcome import SearchOutcome
 
 __all__ = ["DisplaceError", "Explorer", "verify"]
@@ -45,6 +47,8 @@ __all__ = ["DisplaceError", "Explorer", "verify"]
 DisplaceError = displace.DisplaceError
 
 _LOG_BYTES = 4_000_000
+_LEAST_BIAS = 1e-9
+"""Below it the sum over the neighbours is rounding: nothing, or a site of full symmetry."""
 _LOGGERS = (
     "atoms",
     "communicator",
@@ -138,6 +142,21 @@ ADAPTED = (
         },
     ),
     Adapted(
+        "displacements are made without eOn's bias towards voids where no atom is near, whose norm eOn divides by; and not about "
+        "atoms that have left the rest, which are the least coordinated ones",
+        sources={
+            "eon.displace:Displace": "510608ee3bdc7b6d14c98421161d4bf8fed293850d604f426c673d6e8c1f75a7",
+            "eon.displace:Leastcoordinated": "1fceca60059a410e07238085cdb90d4d7872b1a0e647ae62911df53328861e59",
+        },
+    ),
+    Adapted(
+        "free clusters are compared by our own search for a rotation, not by functions of eOn's that take mirror images for the "
+        "same, and need a package that it does not ask for",
+        sources={
+            "eon.atoms:match": "af4784564a043d478ca997e1e2b144a123ba7b5f614a4de8895660ef1acc7cfa",
+        },
+    ),
+    Adapted(
         "optional accelerators that are not installed are not looked for at every call",
         sources={
             "eon.geometry.neighbors:_linkcell_pairs": "f4f523e5232e9a9e0b0eda2ca5f2e86c230c6123ee6c62f30fb1503f0787631c",
@@ -217,6 +236,24 @@ for _name in (
 ):  # optional accelerators that eOn asks for at every call; Python would look on the disk
     if find_spec(_name) is None:
         sys.modules[_name] = None  # type: ignore[assignment]
+
+
+def _same_when_turned(one: Any, other: Any, distance_A: float) -> bool:
+    """In place of eOn's `rot_match`: the same atoms at the same places, but for a rotation."""
+    return turned(np.asarray(one.r), np.asarray(other.r)).farthest_A < distance_A
+
+
+def _like_when_turned(
+    one: Any, other: Any, distance_A: float, _cutoff_A: float
+) -> dict[int, int] | None:
+    """In place of eOn's `get_mappings`: like atoms at the same places, but for a rotation; which one stands where each did."""
+    found = turned_match(
+        np.asarray(one.r), np.asarray(other.r), list(one.names), tolerance_A=distance_A
+    )
+    return None if found is None else dict(enumerate(found.mapping.tolist()))
+
+
+atoms.rot_match, atoms.get_mappings = _same_when_turned, _like_when_turned
 
 
 # -- configuration, log, communicator
@@ -535,6 +572,54 @@ class Explorer(MinModeExplorer):  # type: ignore[misc]
             self.recycler.proc_ids = sorted(self.recycler.ref_state.procs)
             self.recycler.num_procs = len(self.recycler.proc_ids)
             self.recycler.process_number = index
+
+    def displace_safely(self, attached: Collection[int]) -> None:
+        """Make displacements where no atom is near, too; and start from the least coordinated of what is attached to the rest.
+
+        Args:
+            attached: indices of the reactant's atoms that have not left the others.
+        """
+        for helper in vars(self.displace).values():
+            if isinstance(helper, displace.Displace):
+                helper.get_displacement = partial(_displaced, helper)
+        least = getattr(self.displace, "least", None)
+        if least is None or len(attached) == len(self.reactant):
+            return
+        counts = atoms.coordination_numbers(self.reactant, least.coordination_distance)
+        free = self.reactant.atom_is_free()
+        usable = [atom for atom in attached if free[atom]]
+        fewest = min((counts[atom] for atom in usable), default=0)
+        found = [atom for atom in usable if counts[atom] == fewest]
+        least.leastcoordinated_atoms = (
+            least.filter_epicenters(found) if found else least.leastcoordinated_atoms
+        )
+
+
+def _displaced(helper: Any, epicentre: Any) -> Any:
+    """As eOn does; without its bias where that has no direction: eOn divides by its norm, and all positions become NaN."""
+    kept = helper.void_bias_fraction
+    if not _bias(helper, epicentre) > _LEAST_BIAS:
+        helper.void_bias_fraction = 0.0
+    try:
+        return displace.Displace.get_displacement(helper, epicentre)
+    finally:
+        helper.void_bias_fraction = kept
+
+
+def _bias(helper: Any, epicentre: Any) -> float:
+    """The norm of eOn's bias, in 1/A^2, as `Displace.get_displacement` computes it."""
+    brute = helper.config.comp_brute_neighbors
+    if helper.neighbors_list is None:
+        helper.neighbors_list = atoms.neighbor_list(helper.reactant, helper.radius, brute)
+    centres = [int(atom) for atom in np.atleast_1d(epicentre)]
+    displaced = {*centres, *(near for atom in centres for near in helper.neighbors_list[atom])}
+    vectors = atoms.neighbor_list_vectors(helper.reactant, helper.radius, brute)
+    pulls = []
+    for atom in displaced:
+        ways = np.asarray(vectors[atom], dtype=np.float64).reshape(-1, 3)
+        sizes = np.linalg.norm(ways, axis=1) + 1e-6
+        pulls.append(-(ways / sizes[:, None] ** 3).sum(axis=0))
+    return float(np.linalg.norm(pulls))
 
 
 class Neighbours:

@@ -73,6 +73,7 @@ def search_record(outcome: SearchOutcome, entry: Entry, *, state: int, index: in
         gamma_product=graded.gamma_product,
         gamma_path=graded.gamma_path,
         rated=outcome.rated if entry.outcome is Registered.NEW else None,
+        barrier_error=None if outcome.found is None else outcome.barrier_error_eV,
     )
 
 

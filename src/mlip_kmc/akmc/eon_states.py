@@ -20,7 +20,7 @@ from mlip_kmc.akmc.eon_adapter import (
     verify,
     without_communicator,
 )
-from mlip_kmc.akmc.explorer import OrderedExplorer
+from mlip_kmc.akmc.explorer import OrderedExplorer, attached_in
 from mlip_kmc.akmc.leaving import Leaving, no_way_out
 from mlip_kmc.akmc.ports import Departure
 from mlip_kmc.akmc.queue import SearchStart, search_of
@@ -94,6 +94,9 @@ class EonStates:
 
     def reached(self, state: int, process: int) -> Any:
         """eOn's state behind a process; eOn makes two objects of it, and from here on there is one."""
+        self._list.touched.add(
+            "states/state_table"
+        )  # a new one counts, whether the step is made or not
         return self._list.get_state(self._list.get_product_state(state, process).number)
 
     @property
@@ -269,6 +272,8 @@ class EonPlace:
             barrier_eV=left.get_process(process)["barrier"],
             energy_eV=left.get_energy(),
             path=self._states.leaving.follow(path, left, process, reached),
+            apart=len(path.mapping)
+            - len(attached_in(Path(reached.reactant_path).read_text("utf-8"))),
             superbasin=self.superbasin,
             hops=hops,
         )
@@ -281,10 +286,5 @@ class EonPlace:
                 f"state {self._here.number} has no process in its rate table although its confidence is reached; raise "
                 "search.thermal_window_kT, or look into the state's search_results.txt"
             )
-        try:
-            index, residence_s = draw_step([row[1] for row in table], rng)
-        except ValueError as error:
-            raise SearchesFailedError(
-                f"no step out of state {self._here.number}: {error}; run at a higher temperature_K in a new --dir"
-            ) from error
+        index, residence_s = draw_step([row[1] for row in table], rng)
         return table[index][0], table[index][1], residence_s

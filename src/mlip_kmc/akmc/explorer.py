@@ -9,6 +9,7 @@ that was in flight at a stop is made again, the same, and the number of workers 
 
 import json
 import math
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ from mlip_kmc.akmc.stale import KIND, StaleProcesses
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.ground.files import sealed, unsealed, write_durably
 from mlip_kmc.model.kinetics import search_seed
+from mlip_kmc.model.structure import atoms_apart, from_con
+
+
+@lru_cache(maxsize=64)
+def attached_in(con: str) -> tuple[int, ...]:
+    """Indices of the atoms of a structure that have not left the rest."""
+    atoms = from_con(con)
+    return tuple(sorted({*range(len(atoms))} - {*atoms_apart(atoms).tolist()}))
 
 
 class OrderedExplorer(Explorer):
@@ -57,6 +66,7 @@ class OrderedExplorer(Explorer):
         self._spool = spool
         self._neighbours = Neighbours()
         super().__init__(states, previous_state, state, superbasin, config=config)
+        self._safely = False
         self.stale = StaleProcesses.read(Path(state.path))
 
     @property
@@ -131,6 +141,9 @@ class OrderedExplorer(Explorer):
         self.suggest_from(index)
         try:
             with self._neighbours:
+                if not self._safely:
+                    self.displace_safely(attached_in(self.reactant_con))
+                    self._safely = True
                 displacement, mode, kind = self.generate_displacement()
         except DisplaceError as error:
             raise SearchesFailedError(

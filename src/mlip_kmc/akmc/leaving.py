@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
+from mlip_kmc.model.clock import NoStepError
 from mlip_kmc.model.structure import read_structure
 from mlip_kmc.model.superbasin.chain import NoWayOutError
 from mlip_kmc.model.superbasin.effects import Effects
@@ -80,6 +81,7 @@ class Leaving:
 
         Raises:
             SearchesFailedError: no way out is known, or the rates are beyond what can be computed with.
+            NoStepError: they give no residence time.
         """
         numbers = sorted(basin.state_dict)
         place = {number: index for index, number in enumerate(numbers)}
@@ -105,19 +107,26 @@ class Leaving:
             raise SearchesFailedError(
                 no_way_out(basin, [numbers[state] for state in error.states])
             ) from error
+        except NoStepError:
+            raise
         except (ArithmeticError, ValueError) as error:
             raise SearchesFailedError(
                 f"no step out of superbasin {basin.id}: {error}; look at the rates of states "
                 f"{', '.join(map(str, numbers))} in results/processes.csv"
             ) from error
         chosen = out[leave.exit]
+        ambiguous = any(
+            self._through(process, basin.state_dict, frames[process.state]).ambiguous
+            for process in inside
+        )
+        way = path.then(_as_path(leave.effect, path)).then(frames[chosen.state])
         return WayOut(
             left=basin.state_dict[chosen.state],
             process=chosen.number,
             time_s=leave.time_s,
             hops=leave.hops,
             mean_time_s=leave.mean_time_s,
-            path=path.then(_as_path(leave.effect, path)).then(frames[chosen.state]),
+            path=replace(way, ambiguous=way.ambiguous or ambiguous),
         )
 
     def _frames(
@@ -144,10 +153,11 @@ class Leaving:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[key] = AtomPath.start(
-                path.cell, path.symbols, anchored=path.anchored
+                path.cell, path.symbols, anchored=path.anchored, turns=path.turns
             ).follow(
                 state=self._read(state.reactant_path),
                 reactant=self._read(state.proc_reactant_path(process)),
+                saddle=self._read(state.proc_saddle_path(process)),
                 product=self._read(state.proc_product_path(process)),
                 reached=self._read(product.reactant_path),
             )

@@ -2,9 +2,10 @@
 
 ledger = Ledger.read(store, numbers=RunNumbers(), path=path, remember=50)
 ledger.add_search(record)
-ledger.add_event(event, path=path)
+ledger.add_event(event, path=path, apart=0)
 """
 
+import logging
 from collections import Counter, deque
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
@@ -12,11 +13,13 @@ from typing import Any, Self
 from mlip_kmc.akmc.ports import Store
 from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import RunStateError
-from mlip_kmc.ground.wording import counted, plain
+from mlip_kmc.ground.wording import counted, gone, plain
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.frames import Kind
 from mlip_kmc.model.records import Event, HaltKind, Registered, RunNumbers, SearchRecord, unsound
 from mlip_kmc.search.outcome import SearchOutcome
+
+_log = logging.getLogger(__name__)
 
 _USELESS = (Registered.BAD, Registered.HALTED)
 
@@ -58,7 +61,9 @@ class Ledger:
             ledger.recent.append(record)
         events = [Event.from_json(line) for line in store.records("events")]
         for event in events:
-            ledger.path = ledger.path.changed(event.mapping, event.images, event.drift_A)
+            ledger.path = ledger.path.changed(
+                event.mapping, event.images, event.drift_A, event.turn
+            )
             ledger.last_event = event
         ledger.unsound = unsound(events)
         return ledger
@@ -78,18 +83,29 @@ class Ledger:
         in_a_row = self.numbers.bad_in_a_row + 1 if record.outcome in _USELESS else 0
         self.numbers = replace(self.numbers, bad_in_a_row=in_a_row)
 
-    def add_event(self, event: Event, *, path: AtomPath) -> None:
-        """Note a KMC step, after which every atom is where `path` says."""
+    def add_event(self, event: Event, *, path: AtomPath, apart: int) -> None:
+        """Note a KMC step.
+
+        Args:
+            event: the step.
+            path: where every atom is after it.
+            apart: how many atoms have left the rest then.
+        """
         self.store.append("events", event.to_json())
-        self.path, self.last_event = path, event
+        self.path, self.last_event = replace(path, ambiguous=False), event
+        before = self.numbers.left
         moved = event.reactant != event.product
         self.numbers = replace(
             self.numbers,
             steps=event.step + 1,
             time_s=event.time_s,
+            time_rest_s=event.time_rest_s,
             state=event.product,
             previous=event.reactant if moved else self.numbers.previous,
+            apart=apart,
         )
+        if self.numbers.left > before:
+            _log.warning("KMC step %d: %s", self.numbers.steps, gone(self.numbers.left))
 
 
 def numbers_from(raw: dict[str, Any]) -> RunNumbers:

@@ -21,8 +21,10 @@ from mlip_kmc.akmc.setup import Setup, changed
 from mlip_kmc.config import Config, HarmonicPrefactor
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.atom_path import AtomPath
+from mlip_kmc.model.rates import is_free_cluster
 from mlip_kmc.model.records import RunNumbers
-from mlip_kmc.model.structure import from_con
+from mlip_kmc.model.structure import atoms_apart, from_con
+from mlip_kmc.search.settling import Settling
 from mlip_kmc.store.checkpoints import Checkpoints
 from mlip_kmc.store.retention import prune
 from mlip_kmc.store.run_directory import RunDirectory
@@ -59,7 +61,7 @@ def open_server(
     log_to(directory.path / "eon.log")
     spool, evidence = make_directory(directory.path / "spool"), directory.path / "evidence"
     changes = _changes(config, saved)
-    numbers = RunNumbers() if saved is None else numbers_from(saved["numbers"])
+    numbers = _first_numbers(setup) if saved is None else numbers_from(saved["numbers"])
     states = EonStates(
         checkpoints.root,
         pos_con=setup.pos_con,
@@ -89,6 +91,12 @@ def open_server(
     )
 
 
+def _first_numbers(setup: Setup) -> RunNumbers:
+    """Before anything was done."""
+    apart = len(atoms_apart(from_con(setup.pos_con)))
+    return RunNumbers(apart=apart, apart_at_start=apart)
+
+
 def _template(config: Config, setup: Setup, evidence: Path) -> JobTemplate:
     """What all searches of the run have in common."""
     return JobTemplate(
@@ -97,6 +105,10 @@ def _template(config: Config, setup: Setup, evidence: Path) -> JobTemplate:
         time_limit_s=config.search.time_limit_min * 60,
         evidence=evidence,
         watch=setup.watch,
+        settling=Settling(
+            files=setup.hessian_files,
+            converged_force_eV_per_A=config.search.converged_force_eV_per_A,
+        ),
     )
 
 
@@ -115,6 +127,7 @@ def start_of(setup: Setup) -> AtomPath:
         np.asarray(atoms.cell.array),
         atoms.get_chemical_symbols(),
         anchored=bool(atoms.constraints),
+        turns=is_free_cluster(atoms),
     )
 
 
@@ -122,11 +135,11 @@ def _desk(
     config: Config, setup: Setup, cluster: SearchCluster, template: JobTemplate
 ) -> PrefactorDesk | None:
     """What makes prefactors; None where they are constant."""
-    prefactor, files = config.prefactor, setup.hessian_files
-    if not isinstance(prefactor, HarmonicPrefactor) or files is None:
+    prefactor = config.prefactor
+    if not isinstance(prefactor, HarmonicPrefactor):
         return None
     recipe = PrefactorRecipe(
-        files=files,
+        files=setup.hessian_files,
         links=template.links,
         time_limit_s=template.time_limit_s,
         evidence=template.evidence,

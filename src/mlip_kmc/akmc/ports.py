@@ -26,6 +26,7 @@ class Departure:
         time_s: residence time. rate_per_s: of the process; of all ways out where a superbasin is left.
         barrier_eV: of the process. energy_eV: of the state that is left.
         path: where every atom is in the state that is reached.
+        apart: how many atoms have left the rest in the state that is reached.
         superbasin: number of the superbasin that is left, or None. hops: processes made inside it, the one out included.
     """
 
@@ -37,6 +38,7 @@ class Departure:
     barrier_eV: float
     energy_eV: float
     path: AtomPath
+    apart: int = 0
     superbasin: int | None = None
     hops: float | None = None
 
@@ -109,6 +111,7 @@ class Place(Protocol):
 
         Raises:
             SearchesFailedError: no way out is known.
+            NoStepError: the rates give no residence time.
         """
 
     def no_way_out(self) -> str:

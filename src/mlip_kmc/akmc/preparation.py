@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlip_kmc.akmc.grading import described_gamma, graded, log_sight
 from mlip_kmc.akmc.setup import Setup
 from mlip_kmc.akmc.start import prepare_start
-from mlip_kmc.config import Config, HarmonicPrefactor
-from mlip_kmc.config.eon_options import config_ini, hessian_ini
+from mlip_kmc.config import Config
+from mlip_kmc.config.eon_options import config_ini, hessian_ini, minimum_force
 from mlip_kmc.evaluate.paths import check_paths
+from mlip_kmc.ground.errors import ConfigError
 from mlip_kmc.model.frames import potential_digest
+from mlip_kmc.model.rates import gathered, is_free_cluster
 from mlip_kmc.model.records import Minimised
-from mlip_kmc.model.structure import Prepared, to_con
-from mlip_kmc.potential import DrivenPotential, Potential, ace_of
+from mlip_kmc.model.structure import Prepared, from_con, to_con
+from mlip_kmc.potential import AsePotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.search.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -78,6 +82,8 @@ class Preparation:
             evidence=directory / "evidence",
             allow_unknown_stability=self.config.structure.allow_unknown_stability,
         )
+        if is_free_cluster(minimum):  # whole, and so are all its states then
+            minimum.positions = gathered(minimum.positions, np.asarray(minimum.cell.array))
         minimised = graded(
             minimum,
             minimised,
@@ -107,6 +113,10 @@ class Preparation:
                 self.config,
                 potential_name=self.potential.eon_name,
                 jobs_ahead=self.config.search.superbasin_lead,
+                turns=self._turns(pos_con),
+                distinct_atoms=isinstance(self.potential, DrivenPotential)
+                and self.potential.distinct_atoms,
+                minimum_force_eV_per_A=minimum_force(minimised.lowest_eigenvalue_eV_per_A2),
             ),
             job_files=self.potential.job_files(self.prepared.species, gamma=self.config.gamma),
             job_links=self.potential.job_links(),
@@ -114,15 +124,31 @@ class Preparation:
             hessian_files=self._hessian_files(),
         )
 
+    def _turns(self, pos_con: str) -> bool:
+        """Of a free cluster.
+
+        Raises:
+            ConfigError: of one in superbasins.
+        """
+        turns = is_free_cluster(from_con(pos_con))
+        if turns and self.config.superbasins:
+            raise ConfigError(
+                "the structure is a free cluster, whose states may be turned against each other; superbasins do not follow its "
+                "atoms through that: leave out superbasins, or fix an atom"
+            )
+        return turns
+
     def _inputs(self) -> dict[str, str]:
         named = {"structure_file": self.config.structure.file.name}
         if (ace := ace_of(self.potential)) is not None:
             named |= {"potential_file": ace.yace.name, "potential_sha256": ace.digest}
+        if isinstance(self.potential, DrivenPotential) and isinstance(
+            self.potential.inner, AsePotential
+        ):
+            named |= self.potential.inner.origin()
         return named
 
-    def _hessian_files(self) -> dict[str, str] | None:
-        if not isinstance(self.config.prefactor, HarmonicPrefactor):
-            return None
+    def _hessian_files(self) -> dict[str, str]:
         return {
             "config.ini": hessian_ini(self.potential.eon_name),
             **self.potential.job_files(self.prepared.species),

@@ -22,6 +22,7 @@ from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.search.hessian import HessianOutcome
 from mlip_kmc.search.outcome import SearchOutcome
+from mlip_kmc.search.settling import Settling
 from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch
 from mlip_kmc.workers.task import Task, TaskOutcome
@@ -66,6 +67,7 @@ class JobTemplate:
         time_limit_s: of one search.
         watch: what gamma is watched for, or None.
         evidence: folder where directories of failed searches are kept.
+        settling: how low barriers are converged further, or None.
     """
 
     files: dict[str, str]
@@ -73,6 +75,7 @@ class JobTemplate:
     time_limit_s: float
     evidence: Path
     watch: Watch | None = None
+    settling: Settling | None = None
 
 
 class Cluster(Protocol):
@@ -164,6 +167,7 @@ class SearchQueue:
             ),
             kind=start.kind,
             watch=template.watch,
+            settling=template.settling,
         )
 
     def take(

@@ -25,12 +25,13 @@ from mlip_kmc.akmc.setup import Setup, difference
 from mlip_kmc.akmc.stale import StaleProcess, StaleProcesses
 from mlip_kmc.akmc.start import Relaxed, relaxed
 from mlip_kmc.config import Config
+from mlip_kmc.config.eon_options import minimum_force
 from mlip_kmc.driver import served
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.records import Event, RefreshedState, RunNumbers, SearchRecord, Stale
 from mlip_kmc.model.structure import from_con, to_con
 from mlip_kmc.potential import Potential, ace_of
-from mlip_kmc.potential.fit import fitted
+from mlip_kmc.potential.fit import adapted, fitted
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.store.checkpoints import Checkpoints, Saved
 from mlip_kmc.store.eon_tree import read_states
@@ -100,6 +101,7 @@ class Refresh:
         if not (self.run_dir / "generations").is_dir():
             raise self._no_run()
         prepared = fitted(structure, potential, self.config.structure)
+        potential = adapted(potential, prepared)
         facts = facts_of(self.config, potential, prepared)
         with (
             RunDirectory(self.run_dir) as directory,
@@ -221,7 +223,13 @@ class _Carrying:
         ]
         with ThreadPoolExecutor(self.config.worker_count) as pool:
             jobs = [
-                pool.submit(relaxed, atoms, self.potential, evidence=evidence / f"state_{number}")
+                pool.submit(
+                    relaxed,
+                    atoms,
+                    self.potential,
+                    evidence=evidence / f"state_{number}",
+                    force=minimum_force(report.lowest_eigenvalue_eV_per_A2),
+                )
                 for number, atoms in enumerate(before)
                 if number > 0
             ]
@@ -269,6 +277,7 @@ class _Carrying:
         path = ledger.path.follow(
             state=old,
             reactant=old,
+            saddle=old,
             product=np.asarray(minima[numbers.state].atoms.positions, dtype=np.float64),
             reached=np.asarray(minima[to].atoms.positions, dtype=np.float64),
         )
@@ -280,12 +289,14 @@ class _Carrying:
             product=to,
             step_time_s=0.0,
             time_s=numbers.time_s,
+            time_rest_s=numbers.time_rest_s,
             barrier=0.0,
             rate=0.0,
             energy=minima[to].energy_eV,
             mapping=mapping,
             images=images,
-            drift_A=(float(path.drift_A[0]), float(path.drift_A[1]), float(path.drift_A[2])),
+            drift_A=path.drift,
+            turn=tuple(path.turn.ravel().tolist()) if path.turns else (),
             temperature_K=self.config.temperature_K,
             epoch=self.checkpoints.epochs[-1].number,
             relabelled=True,

@@ -23,11 +23,12 @@ from mlip_kmc.config import Config
 from mlip_kmc.driver import served
 from mlip_kmc.ground.errors import ConfigError, MlipKmcError, StorageError
 from mlip_kmc.ground.files import sha256_of, storage_errors
+from mlip_kmc.ground.image import strangers_told
 from mlip_kmc.ground.programs import check_cpu
 from mlip_kmc.model.records import EonResult, Minimised, Status, identity_of
 from mlip_kmc.model.structure import unused_in
 from mlip_kmc.potential import DrivenPotential, Potential, ace_of
-from mlip_kmc.potential.fit import fitted
+from mlip_kmc.potential.fit import adapted, fitted
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.store.checkpoints import Checkpoints, Saved
 from mlip_kmc.store.eon_tree import read_result
@@ -104,6 +105,7 @@ class Run:
         for line in potential.warnings:
             _log.warning("%s", line)
         prepared = fitted(structure, potential, self.config.structure)
+        potential = adapted(potential, prepared)
         if unused := unused_in(structure):
             _log.log(logging.WARNING if unused.doubtful else logging.INFO, "%s", unused)
         facts, workers = facts_of(self.config, potential, prepared), self.config.worker_count
@@ -143,6 +145,8 @@ class Run:
 
         check_cpu()
         verify()
+        if told := strangers_told():
+            _log.warning("packages that are not the image's: %s; numbers are theirs", told)
         if self._options.remote is not None and isinstance(potential, DrivenPotential):
             raise ConfigError(
                 "the driver listens on one machine only: set `path: lammps` in `potential`, or leave out "

@@ -22,14 +22,15 @@ from typing import Any
 
 from mlip_kmc.akmc.kept import FrameKeeper
 from mlip_kmc.akmc.ledger import Ledger, halted_before, halted_by, halted_for_repair
-from mlip_kmc.akmc.ports import Departure, Place, States, Workers
+from mlip_kmc.akmc.ports import Place, States, Workers
 from mlip_kmc.akmc.queue import SearchQueue, search_of
 from mlip_kmc.akmc.setup import Setup
+from mlip_kmc.akmc.step import event_of, timed_departure
 from mlip_kmc.config import Config
 from mlip_kmc.ground.errors import SearchesFailedError
-from mlip_kmc.ground.wording import done, plain
+from mlip_kmc.ground.wording import done, gone, plain
 from mlip_kmc.model.kinetics import step_generator
-from mlip_kmc.model.records import Event, Progress, Registered, RunNumbers, Start
+from mlip_kmc.model.records import Progress, Registered, RunNumbers, Start
 from mlip_kmc.search.outcome import SearchOutcome
 
 _AHEAD = 6
@@ -128,7 +129,11 @@ class Server:
             self._ledger.numbers = halted_for_repair(self._ledger.numbers)
             step = False
         if step:
-            self._step()
+            try:
+                self._step()
+            except SearchesFailedError:
+                self._commit(registered)  # what the step would have rested on counts
+                raise
         if registered or step or self.halt:
             self._commit(registered)
         if step:
@@ -216,37 +221,24 @@ class Server:
 
     def _step(self) -> None:
         """One KMC step out of the present state or superbasin; searches of the states just left are cancelled."""
-        numbers = self._ledger.numbers
+        numbers, path, kelvin = self._ledger.numbers, self._ledger.path, self.config.temperature_K
         rng = step_generator(seed=self.config.seed, step=numbers.steps)
-        departure = self._place.depart(self._ledger.path, rng)
-        event = self._event(departure)
+        departure, clock = timed_departure(
+            self._place, path=path, rng=rng, numbers=numbers, temperature_K=kelvin
+        )
+        event = event_of(
+            departure,
+            clock,
+            path=path,
+            numbers=numbers,
+            temperature_K=kelvin,
+            epoch=self._ledger.epoch,
+        )
         self._states.moved(departure)
-        self._ledger.add_event(event, path=departure.path)
+        self._ledger.add_event(event, path=departure.path, apart=departure.apart)
         for state in tuple(self._place.states):
             self._queue.cancel(state)
         self._place = self._present_place()
-
-    def _event(self, departure: Departure) -> Event:
-        mapping, images = self._ledger.path.changes_to(departure.path)
-        drift_A = departure.path.drift_A
-        return Event(
-            step=self._ledger.numbers.steps,
-            reactant=departure.left,
-            process=departure.process,
-            product=departure.product,
-            step_time_s=departure.time_s,
-            time_s=self._ledger.numbers.time_s + departure.time_s,
-            barrier=departure.barrier_eV,
-            rate=departure.rate_per_s,
-            energy=departure.energy_eV,
-            mapping=mapping,
-            images=images,
-            drift_A=(float(drift_A[0]), float(drift_A[1]), float(drift_A[2])),
-            superbasin=departure.superbasin,
-            temperature_K=self.config.temperature_K,
-            hops=departure.hops,
-            epoch=self._ledger.epoch,
-        )
 
     # -- commits
 
@@ -268,6 +260,7 @@ class Server:
             temperature_K=self.config.temperature_K,
             kmc_step=numbers.steps,
             changes=self.changes,
+            searches=sum(self._ledger.outcomes.values()),
         )
         store.append("starts", start.to_json())
         self._commit([])
@@ -321,6 +314,8 @@ class Server:
             return done(numbers.steps, "KMC step")
         if stop.simulated_time_s is not None and numbers.time_s >= stop.simulated_time_s:
             return f"{plain(numbers.time_s, digits=6)} s of simulated time are done"
+        if stop.desorbed_atoms is not None and numbers.left >= stop.desorbed_atoms:
+            return gone(numbers.left)
         return None
 
     @property

@@ -29,7 +29,7 @@ class Setup:
         minimised: the report on state 0.
         job_files, job_links: text files and links in the directory of each search.
         watch: thresholds and files for watching gamma; None where gamma is unknown.
-        hessian_files: text files in the directory of a Hessian job; None where prefactors are constant.
+        hessian_files: text files in the directory of a Hessian job.
     """
 
     facts: dict[str, Any]
@@ -39,8 +39,8 @@ class Setup:
     minimised: Minimised
     job_files: dict[str, str]
     job_links: dict[str, Path]
+    hessian_files: dict[str, str]
     watch: Watch | None = None
-    hessian_files: dict[str, str] | None = None
 
     @property
     def identity(self) -> str:

@@ -8,7 +8,8 @@ comes to rest on a saddle, is refused.
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ import numpy.typing as npt
 import readcon
 from ase import Atoms
 
-from mlip_kmc.config.eon_options import MINIMUM_FORCE_EV_PER_A, hessian_options, ini_text
+from mlip_kmc.config.eon_options import (
+    MINIMUM_FORCE_EV_PER_A,
+    hessian_options,
+    ini_text,
+    minimum_force,
+)
 from mlip_kmc.evaluate.agreement import free_atoms
 from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.evaluate.client import (
@@ -31,7 +37,7 @@ from mlip_kmc.evaluate.client import (
 from mlip_kmc.ground.constants import GPA_PER_EV_A3
 from mlip_kmc.ground.errors import ExtrapolationError, PotentialError, StructureError
 from mlip_kmc.model.atom_path import without_drift, wrap
-from mlip_kmc.model.rates import Lowest, lowest_eigenvalue, lowest_of
+from mlip_kmc.model.rates import Lowest, gathered, lowest_eigenvalue, lowest_of, rigid_directions
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import from_con, species_of, to_con
 from mlip_kmc.potential import BuiltinPotential, Potential
@@ -76,14 +82,15 @@ def prepare_start(
             f"an atom moves {farthest:.2f} A when the structure is minimised, farther than its neighbours are ({nearest:.2f} A): "
             "it explodes under this potential, or is no minimum of it; give a structure near a minimum"
         )
-    minimum = found.atoms
     lowest = _check_stability(
-        _stability(minimum, potential, evidence), allow_unknown=allow_unknown_stability
+        _stability(found.atoms, potential, evidence), allow_unknown=allow_unknown_stability
     )
+    found, lowest = _settled(atoms, found, lowest, potential=potential, evidence=evidence)
+    minimum = found.atoms
     return minimum, Minimised(
-        energy=energy,
-        energy_drop=before - energy,
-        largest_displacement_A=farthest,
+        energy=found.energy_eV,
+        energy_drop=before - found.energy_eV,
+        largest_displacement_A=found.farthest_A,
         largest_force_eV_per_A=found.largest_force_eV_per_A,
         pressure_GPa=_pressure(minimum, potential, evidence),
         lowest_eigenvalue_eV_per_A2=lowest,
@@ -108,20 +115,47 @@ class Relaxed:
     force_calls: int
 
 
-def relaxed(atoms: Atoms, potential: Potential, *, evidence: Path) -> Relaxed:
+def _settled(
+    atoms: Atoms, found: Relaxed, lowest: float | None, *, potential: Potential, evidence: Path
+) -> tuple[Relaxed, float | None]:
+    """The minimum near `atoms` and its lowest eigenvalue; in a flat landscape the usual force leaves its place open."""
+    force = minimum_force(lowest)
+    if not force < MINIMUM_FORCE_EV_PER_A:
+        return found, lowest
+    again = relaxed(found.atoms, potential, evidence=evidence / "minimization", force=force)
+    cell = np.asarray(atoms.cell.array, dtype=np.float64)
+    moved = wrap(again.atoms.positions - atoms.positions, cell)
+    whole = replace(
+        again,
+        farthest_A=float(np.linalg.norm(moved, axis=1).max()),
+        force_calls=found.force_calls + again.force_calls,
+    )
+    return whole, _check_stability(
+        _stability(again.atoms, potential, evidence), allow_unknown=lowest is None
+    )
+
+
+def relaxed(
+    atoms: Atoms,
+    potential: Potential,
+    *,
+    evidence: Path,
+    force: float = MINIMUM_FORCE_EV_PER_A,
+) -> Relaxed:
     """Minimise positions under the potential; the cell stays.
 
     Args:
         atoms: restricted triclinic; fixed atoms stay.
         potential: the run's.
         evidence: folder for the directory of a failed job, of its own.
+        force: the largest on an atom at which it is at rest, eV/A.
 
     Raises:
         PotentialError: the potential cannot be evaluated on this structure.
         StructureError: it does not come to rest.
         ExtrapolationError: atoms are nearer than the potential's minimum distances allow.
     """
-    left, results = _minimised_by_client(atoms, potential, evidence=evidence)
+    left, results = _minimised_by_client(atoms, potential, evidence=evidence, force=force)
     cell = np.asarray(atoms.cell.array, dtype=np.float64)
     moved = without_drift(
         wrap(from_con(left["min.con"]).positions - atoms.positions, cell),
@@ -140,7 +174,7 @@ def relaxed(atoms: Atoms, potential: Potential, *, evidence: Path) -> Relaxed:
 
 
 def _minimised_by_client(
-    atoms: Atoms, potential: Potential, *, evidence: Path
+    atoms: Atoms, potential: Potential, *, evidence: Path, force: float
 ) -> tuple[dict[str, str], dict[str, float | str]]:
     """The texts that eOn's minimisation leaves, and its results."""
     left = _client(
@@ -154,7 +188,7 @@ def _minimised_by_client(
             "Optimizer": {
                 "convergence_metric": "max_atom",
                 "opt_method": "lbfgs",
-                "converged_force": MINIMUM_FORCE_EV_PER_A,
+                "converged_force": force,
                 "max_iterations": 5000,
             }
         },
@@ -163,7 +197,7 @@ def _minimised_by_client(
     if results.get("termination_reason") != 0 or "min.con" not in left:
         raise StructureError(
             "minimising the structure did not come to rest in 5000 iterations (forces stay above "
-            f"{MINIMUM_FORCE_EV_PER_A} eV/A); start from a structure nearer to a minimum"
+            f"{force:.3g} eV/A); start from a structure nearer to a minimum"
         )
     return left, results
 
@@ -235,7 +269,9 @@ def _forces(con: str) -> Array:
     """(N, 3) forces in eV/A that eOn's client wrote into its `.con`; fixed atoms have none."""
     frame = readcon.read_con_string(con)[-1]
     if not frame.has_forces:
-        raise PotentialError("eOn's client gave no forces; the image is damaged: build it again")
+        raise PotentialError(
+            "eOn's client gave no forces; check that the potential knows these elements"
+        )
     entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
     return np.array([[entry.fx, entry.fy, entry.fz] for entry in entries], dtype=np.float64)
 
@@ -261,19 +297,20 @@ def _nearest_neighbour(atoms: Atoms) -> float:
 
 
 def _stability(atoms: Atoms, potential: Potential, evidence: Path) -> Lowest:
-    """Lowest eigenvalue of the Hessian of the free atoms without masses; rigid translations left out."""
+    """Lowest eigenvalue of the Hessian of the free atoms without masses; motions that cost nothing are left out.
+
+    Those are translations where no atom is fixed, and rotations of what is free to turn, as a cluster in vacuum.
+    """
     free = free_atoms(atoms)
-    rigid = (
-        np.zeros((3 * len(free), 0))
-        if len(free) < len(atoms)
-        else np.tile(np.eye(3), (len(free), 1)) / np.sqrt(len(free))
-    )
+    cell = np.asarray(atoms.cell.array, dtype=np.float64)
+    places = gathered(np.asarray(atoms.positions, dtype=np.float64), cell)
+    held = places[np.setdiff1d(np.arange(len(atoms)), free)]
     if not isinstance(potential, BuiltinPotential):
         return lowest_eigenvalue(
             _forces_by(calculator_of(potential), atoms),
             np.asarray(atoms.positions),
             free=free,
-            rigid=rigid,
+            rigid=partial(rigid_directions, positions_A=places[free], held_A=held, cell_A=cell),
         )
     left = _client(
         atoms,
@@ -287,7 +324,11 @@ def _stability(atoms: Atoms, potential: Potential, evidence: Path) -> Lowest:
     if weighted.shape != (3 * len(free), 3 * len(free)):
         return Lowest(float("nan"), float("inf"), 0, converged=False)
     roots = np.sqrt(np.repeat(atoms.get_masses()[free], 3))
-    return lowest_of(weighted * np.outer(roots, roots), rigid=rigid)
+    plain = weighted * np.outer(roots, roots)
+    rigid = rigid_directions(
+        lambda vector: plain @ vector, positions_A=places[free], held_A=held, cell_A=cell
+    )
+    return lowest_of(plain, rigid=rigid)
 
 
 def _forces_by(calculator: object, atoms: Atoms) -> Callable[[Array], Array]:

@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import filelock
-
 from mlip_kmc.campaign.generation import EXPLORED, OUTCOME, Generation, sweep, write_facts
 from mlip_kmc.campaign.history import labels_spent, steps_before
 from mlip_kmc.campaign.parts import Explorer, Fitter, Labeller
@@ -32,11 +30,12 @@ from mlip_kmc.campaign.state import (
     given_up,
 )
 from mlip_kmc.config import CampaignConfig, Config
-from mlip_kmc.ground.errors import EXIT_DONE, EXIT_MORE_TO_DO, RunInUseError
-from mlip_kmc.ground.files import make_directory, storage_errors
+from mlip_kmc.ground.errors import EXIT_DONE, EXIT_MORE_TO_DO
+from mlip_kmc.ground.files import make_directory
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.records import EonResult, Status
 from mlip_kmc.release.signature import NAMESPACE
+from mlip_kmc.store.claim import Claim
 
 _log = logging.getLogger(__name__)
 
@@ -101,18 +100,14 @@ class Campaign:
             MlipKmcError: one of its kinds, with one line and an exit code.
         """
         make_directory(self.directory)
-        with storage_errors(self.directory):
-            lock = filelock.FileLock(self.directory / ".lock", timeout=0)
-            try:
-                lock.acquire()
-            except filelock.Timeout as error:
-                raise RunInUseError(
-                    f"another process runs the campaign in {self.directory}; wait for it or end it"
-                ) from error
-        with lock:
+        claim = Claim(self.directory, what="campaign")
+        claim.take()
+        try:
             sweep(self.directory)
             begin(self.directory, run_config=self.run_config, training=self._fitter.training())
             return self._go()
+        finally:
+            claim.release()
 
     def _go(self) -> Ending:
         path = self.directory / FILE

@@ -19,11 +19,13 @@ from mlip_kmc.config import AcePotentialSection, Config, HarmonicPrefactor
 from mlip_kmc.driver import served
 from mlip_kmc.evaluate.by_eon import Evaluation
 from mlip_kmc.ground.errors import MlipKmcError
+from mlip_kmc.ground.processors import processors
 from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import Prepared, to_con
 from mlip_kmc.potential import AcePotential, DrivenPotential, Potential, ace_of
+from mlip_kmc.potential.fit import adapted
 
 BUSY = 1.2
 """Load by processor above which something else takes part of what is timed."""
@@ -89,11 +91,12 @@ def workers(count: int, *, load: float | None = None) -> tuple[list[Finding], bo
         count: searches at a time.
         load: of the last minute; the machine's own where None.
     """
-    cores = len(os.sched_getaffinity(0))
+    here = processors()
+    cores = here.count
     machine = os.cpu_count() or cores
     load = os.getloadavg()[0] if load is None else load
     more, busy = count > cores, not load <= BUSY * machine
-    text = f"{counted(count, 'search')} at a time on {counted(cores, 'processor')} here"
+    text = f"{counted(count, 'search')} at a time on {counted(cores, 'processor')} here, by {here.decided_by}"
     if busy:
         text += f"; the machine is busy: load {load:.1f} on its {machine}"
     advice = "they share processors unless the job has more" if more else ""
@@ -106,7 +109,12 @@ def workers(count: int, *, load: float | None = None) -> tuple[list[Finding], bo
             Level.WARN if more or busy else Level.OK,
             text,
             advice=advice,
-            values={"workers": count, "processors": cores, "load": load},
+            values={
+                "workers": count,
+                "processors": cores,
+                "decided_by": here.decided_by,
+                "load": load,
+            },
         )
     ], True
 
@@ -125,6 +133,7 @@ def _evaluate_served(
         _evaluate(book, config, prepared, potential, searches=searches, folder=folder)
         return
     try:
+        potential = adapted(potential, prepared) if prepared else potential
         with served(potential, workers=1) as driven:
             _evaluate(book, config, prepared, driven, searches=searches, folder=folder)
     except MlipKmcError as error:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mlip_kmc.ground.container import binding_for
 from mlip_kmc.ground.errors import EXIT_DONE, MlipKmcError
 from mlip_kmc.ground.wording import counted
 
@@ -72,7 +73,7 @@ def failure(name: str, error: Exception, *, values: Mapping[str, Value] | None =
     """The finding that an error is; its text says what to do, as every message of the family does."""
     if isinstance(error, MlipKmcError):
         # without the kept directory: what a check keeps is gone when it ends
-        text = "; ".join(part for part in (error.fault, error.advice) if part)
+        text = "; ".join(part for part in (error.fault, error.advice, binding_for(error)) if part)
         return Finding(
             name, Level.FAIL, " ".join(text.split()), values=values or {}, exit_code=error.exit_code
         )

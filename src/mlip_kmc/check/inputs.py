@@ -6,8 +6,8 @@ from ase import Atoms
 from mlip_kmc.check.findings import Finding, Level, Value
 from mlip_kmc.config import Config
 from mlip_kmc.ground.wording import counted
-from mlip_kmc.model.structure import Prepared, fixed_atoms, unused_in
-from mlip_kmc.potential import BuiltinPotential, DrivenPotential, Potential, ace_of
+from mlip_kmc.model.structure import Prepared, fixed_atoms, unused_in, width
+from mlip_kmc.potential import AsePotential, BuiltinPotential, DrivenPotential, Potential, ace_of
 from mlip_kmc.potential.fit import fitted
 from mlip_kmc.potential.inputs import potential_of, structure_of
 
@@ -48,6 +48,10 @@ def potential(config: Config) -> tuple[list[Finding], Potential]:
         text += "; through the driver" if isinstance(found, DrivenPotential) else ""
     elif isinstance(found, DrivenPotential):
         text = f"{found.name}; its elements and cutoff are not known here"
+        if isinstance(found.inner, AsePotential):
+            origin = found.inner.origin()
+            text += f"; from {origin.get('calculator_file', 'no file that is found')}"
+            values |= dict(origin)
     else:
         text = found.described() if isinstance(found, BuiltinPotential) else found.eon_name
     level = Level.WARN if found.warnings else Level.OK
@@ -63,10 +67,8 @@ def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Fin
         StructureError: it cannot be used.
     """
     prepared = fitted(atoms, found, config.structure)
-    heights = 1.0 / np.linalg.norm(
-        np.linalg.inv(np.asarray(atoms.cell.array, dtype=np.float64)), axis=0
-    )
-    narrowest, fixed = float(heights.min()), len(fixed_atoms(atoms))
+    cell = np.asarray(prepared.atoms.cell.array)
+    narrowest, fixed = width(cell), len(fixed_atoms(atoms))
     cutoff_A = found.cutoff_A if found else None
     text = f"{counted(len(atoms), 'atom')} of {', '.join(prepared.species)}, {fixed} fixed; cell at least {narrowest:.2f} A wide"
     if cutoff_A is not None:
@@ -74,6 +76,8 @@ def fit(config: Config, atoms: Atoms, found: Potential | None) -> tuple[list[Fin
     small = cutoff_A is not None and not narrowest >= 2 * cutoff_A
     turned = not np.array_equal(prepared.rotation, np.eye(3))
     text += "; turned for eOn, results are turned back" if turned else ""
+    if not np.allclose(cell @ prepared.rotation, atoms.cell.array, rtol=0, atol=1e-6):
+        text += "; its cell vectors are replaced by shorter ones of the same lattice"
     unused = unused_in(atoms)
     text += f"; not used of its file: {', '.join(unused.names)}" if unused else ""
     advice = ["atoms meet their own images: use a cell of two cutoffs"] if small else []

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from mlip_kmc.check.findings import Finding, Level, Value
-from mlip_kmc.ground.image import PROGRAMS, ImageNotes
+from mlip_kmc.ground.image import PROGRAMS, ImageNotes, strangers, strangers_told
 from mlip_kmc.ground.programs import check_cpu
 
 
@@ -31,6 +31,17 @@ def versions(etc: Path | None = None) -> tuple[list[Finding], bool]:
             advice="" if known else "run inside the image (apptainer exec image.sif)",
         )
     ]
+    if told := strangers_told():
+        found.append(
+            Finding(
+                "packages",
+                Level.WARN,
+                f"not the image's: {told}",
+                values={"strangers": tuple(strangers())},
+                advice="numbers are theirs: take their folders out of the container's PYTHONPATH, name those of a calculator in "
+                "potential.python_path",
+            )
+        )
     found.append(
         Finding(
             "image",

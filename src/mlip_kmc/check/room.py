@@ -1,15 +1,20 @@
 """Room on the disks: scratch, where searches run, and the run directory, where the run is kept."""
 
+import contextlib
+import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlip_kmc.check.findings import Finding, Level, Value
+from mlip_kmc.ground.container import binding, unseen_folder
 from mlip_kmc.ground.environment import scratch_directory
 from mlip_kmc.ground.errors import StorageError
+from mlip_kmc.ground.files import UNSYNCED, syncs_directories
 from mlip_kmc.ground.scratch import file_system_of
 from mlip_kmc.ground.wording import counted, size
+from mlip_kmc.store.claim import DEAD_AFTER_S, NO_LOCKS
 from mlip_kmc.store.room import ROOM_BYTES
 
 CONTAINALL_MB = 64.0
@@ -125,8 +130,9 @@ def run_disk(
     """
     disk = (look or disk_of)(run_dir)
     if not os.access(disk.path, os.W_OK | os.X_OK):
+        advice = binding(run_dir) or "choose another --dir"
         raise StorageError(
-            f"cannot write to {disk.path}, where the run directory would be; choose another --dir"
+            f"cannot write to {disk.path}, where the run directory would be; {advice}"
         )
     needed_MB = ROOM_BYTES / 1e6
     few = disk.free_files is not None and disk.free_files < FEWEST_FILES
@@ -153,12 +159,54 @@ def run_disk(
             )
         ], True
     tight = disk.free_MB < RUN_FREE_MB or few
+    lacks = lacking(disk.path)
+    to_do = ["a long run may fill it: make room, or choose another --dir"] if tight else []
+    to_do += ["choose a --dir on another file system if that matters"] if lacks else []
+    if own := unseen_folder(run_dir):
+        text += f"; {own} is the container's own, and gone when it ends"
+        to_do.append(binding(run_dir))
     return [
         Finding(
             "run disk",
-            Level.WARN if tight else Level.OK,
-            text,
-            values=values,
-            advice="a long run may fill it: make room, or choose another --dir" if tight else "",
+            Level.WARN if to_do else Level.OK,
+            "; ".join((text, *lacks.values())),
+            values={**values, "lacks": tuple(lacks)},
+            advice="; ".join(to_do),
         )
     ], True
+
+
+def lacking(folder: Path) -> dict[str, str]:
+    """What a folder's file system cannot do for a run, and what follows; nothing is written to find out.
+
+    Args:
+        folder: it exists; its locks are tried, shared and at once let go, on a file in it, if there is one.
+    """
+    found = {}
+    with contextlib.suppress(OSError):
+        if not syncs_directories(folder):
+            found["directory sync"] = UNSYNCED.format(directory=folder)
+    if not _has_locks(folder):
+        found["file locks"] = (
+            f"the file system of {folder} has no locks: a process that died is seen as dead after {DEAD_AFTER_S:g} s without "
+            "a sign of life, also on its own node"
+        )
+    return found
+
+
+def _has_locks(folder: Path) -> bool:
+    """False only where the file system says so."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        plain = next(
+            (entry.path for entry in entries if entry.is_file(follow_symlinks=False)), None
+        )
+        if plain is None:
+            return True
+        descriptor = os.open(plain, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in NO_LOCKS
+        finally:
+            os.close(descriptor)
+    return True

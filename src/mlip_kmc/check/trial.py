@@ -32,6 +32,7 @@ from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.wording import counted, duration, durations, plural, reasons
 from mlip_kmc.ground.wording import outcomes as outcomes_text
+from mlip_kmc.model.low_barriers import FEW_KT, MEANING, Barrier, low_barriers
 from mlip_kmc.model.records import OUTCOMES, Process, SearchRecord, read_lines
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.potential import Potential
@@ -105,6 +106,7 @@ def judge(trial: Trial, config: Config) -> list[Finding]:
             kT_eV=config.temperature_K / EON_KELVIN_PER_EV,
             window_kT=config.search.thermal_window_kT,
         )
+        findings.append(low(trial.processes, config.temperature_K))
         beyond = sum(record.outcome == "high" for record in trial.records)
         findings += [
             window(found, config.search.thermal_window_kT, found_count=len(forward), beyond=beyond),
@@ -113,6 +115,36 @@ def judge(trial: Trial, config: Config) -> list[Finding]:
             ),
         ]
     return findings
+
+
+def low(processes: Sequence[Process], temperature_K: float) -> Finding:
+    """Whether a barrier, or one back, is too low for transition-state theory."""
+    found = low_barriers(
+        (
+            Barrier(height, process.barrier_error)
+            for process in processes
+            for height in (process.barrier, process.saddle_energy - process.product_energy)
+        ),
+        kT_eV=temperature_K / EON_KELVIN_PER_EV,
+    )
+    values: dict[str, Value] = {
+        "low": found.count,
+        "below_own_error": found.unsure,
+        "barriers": found.of,
+        "lowest_eV": found.lowest_eV,
+        "limit_eV": found.limit_eV,
+    }
+    if found.counted:
+        return Finding(
+            "low barriers",
+            Level.WARN,
+            f"there and back, {found.counted}",
+            advice=MEANING,
+            values=values,
+        )
+    return Finding(
+        "low barriers", Level.OK, f"none below {FEW_KT:g} kT, there or back", values=values
+    )
 
 
 def outcomes(records: Sequence[SearchRecord]) -> Finding:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlip_kmc.ground.environment import reason_file
+from mlip_kmc.ground.environment import reason_file, settle
 from mlip_kmc.ground.errors import (
     EXIT_DONE,
     EXIT_HALTED,
@@ -35,6 +35,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does; advice to write elsewhere names an option that this command has."""
+        settle()
         with place_named(self.place):
             return super().invoke(ctx)
 

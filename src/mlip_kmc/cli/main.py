@@ -14,8 +14,9 @@ import click
 from mlip_kmc import __version__
 from mlip_kmc.cli.common import debug_option, printable, write_reason
 from mlip_kmc.cli.log_lines import LOGGER
+from mlip_kmc.ground.container import binding_for
 from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError
-from mlip_kmc.ground.image import PROGRAMS, ImageNotes
+from mlip_kmc.ground.image import PROGRAMS, ImageNotes, strangers
 
 # command: the file of this folder that holds it, in the order that --help shows them
 COMMANDS = {
@@ -66,6 +67,8 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
         click.echo(f"{name} {notes.programs.get(name, 'not in an image')}")
     for name in _PACKAGES:
         click.echo(f"{name} {metadata.version(name)}")
+    for name, path in strangers().items():
+        click.echo(f"not the image's: {name} ({path})")
     click.echo(f"Python {sys.version.split()[0]}")
     click.echo(f"compiled for {notes.march or 'unknown'}")
     click.echo(f"image recipe {notes.recipe or 'not in an image'}")
@@ -116,8 +119,9 @@ def _run(words: list[str]) -> NoReturn:
     except MlipKmcError as error:
         if "--debug" in words:
             traceback.print_exc()
-        write_reason(str(error))
-        for line in str(error).split("\n"):
+        message = _message(error)
+        write_reason(message)
+        for line in message.split("\n"):
             with contextlib.suppress(OSError):  # the exit code says it, too
                 click.echo(f"mlip-kmc: {printable(line)}", err=True)
         sys.exit(error.exit_code)
@@ -129,6 +133,12 @@ def _run(words: list[str]) -> NoReturn:
         sys.exit(EXIT_MORE_TO_DO)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def _message(error: MlipKmcError) -> str:
+    """What went wrong, and whether it was a folder that the container does not see."""
+    said, unseen = str(error), binding_for(error)
+    return said if not unseen or unseen in said else f"{said}; {unseen}"
 
 
 def _flush() -> None:

@@ -82,6 +82,7 @@ def select(
               mlip-kmc select my-run --potential cu.yace --most 10
     """  # noqa: D301
     from mlip_kmc.evaluate.gamma import Extrapolation
+    from mlip_kmc.ground.container import binding
     from mlip_kmc.ground.errors import PotentialError, RunStateError
     from mlip_kmc.learning.frame_selection import select_frames, write_selection
     from mlip_kmc.model.frames import read_kept_frames
@@ -89,7 +90,8 @@ def select(
     if config and yace:
         raise click.UsageError("give --config or --potential, not both")
     if not run.is_dir():
-        raise RunStateError(f"there is no run directory {run}; name the one that holds halts/")
+        advice = binding(run) or "name the one that holds halts/"
+        raise RunStateError(f"there is no run directory {run}; {advice}")
     if not (run / "halts").is_dir() and (run / "run").is_dir():
         raise RunStateError(f"{run} is a campaign's directory; its run is {run / 'run'}")
     grade = Extrapolation.of(_potential_of(run, config=config, yace=yace))

@@ -72,13 +72,17 @@ def _options(config: Path | None, recipe: Path | None) -> dict[str, str]:
         return found
     from mlip_kmc.config import load_config
     from mlip_kmc.ground.errors import PotentialError
-    from mlip_kmc.potential import AcePotential, DrivenPotential
-    from mlip_kmc.potential.inputs import potential_of
+    from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential
+    from mlip_kmc.potential.fit import fitted
+    from mlip_kmc.potential.inputs import potential_of, structure_of
 
-    potential = potential_of(load_config(config or Path()))
+    settings = load_config(config or Path())
+    potential = potential_of(settings)
     driven = DrivenPotential(potential) if isinstance(potential, AcePotential) else potential
     if not isinstance(driven, DrivenPotential):
         raise PotentialError(
             "eOn's built-in potentials need no server; serve an ACE potential or an ASE calculator"
         )
+    if isinstance(driven.inner, AsePotential):
+        driven = driven.of(fitted(structure_of(settings), driven, settings.structure).atoms)
     return {**driven.recipe(), **driven.gamma_recipe()}

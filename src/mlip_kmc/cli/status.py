@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from mlip_kmc.cli.common import PATH, Command
-from mlip_kmc.ground.wording import counted, duration, outcomes, plain, plural, reasons, size
+from mlip_kmc.ground.wording import counted, duration, gone, outcomes, plain, plural, reasons, size
 from mlip_kmc.model.records.halt import HaltKind
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from mlip_kmc.report.status import RunStatus
+
+_AMBIGUOUS = (
+    "an atom moves by half the cell to the saddle and may have gone the other way: no diffusion coefficient holds; run again in "
+    "a larger cell"
+)
 
 _LITTLE_BYTES = 1_000_000_000
 
@@ -93,6 +98,7 @@ def shown(now: "RunStatus") -> "RenderableType":
 
 
 def _rows(now: "RunStatus") -> list[tuple[str, str]]:
+    earlier = now.earlier_temperatures_K
     rows = [
         ("run", now.path),
         ("condition", _condition(now)),
@@ -104,7 +110,8 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         (
             "simulated time",
             _of(f"{plain(now.simulated_time_s, digits=4)} s", now.simulated_time_wanted_s)
-            + (f", at {now.temperature_K:g} K" if now.temperature_K else ""),
+            + (f", at {now.temperature_K:g} K" if now.temperature_K else "")
+            + (f" now, before at {', '.join(f'{one:g}' for one in earlier)} K" if earlier else ""),
         ),
         ("state", f"number {now.state}, of {now.states} known"),
         ("confidence", _confidence(now)),
@@ -112,6 +119,13 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
     ]
     if now.unsound:
         rows.append(("not sound", now.unsound))
+    if now.left:
+        rows.append(("desorbed", f"{gone(now.left)}; stop.desorbed_atoms ends a run there"))
+    if now.ambiguous_steps:
+        steps = counted(now.ambiguous_steps, "KMC step")
+        rows.append(("ambiguous", f"in {steps} {_AMBIGUOUS}"))
+    if now.low_barriers or now.low_barrier_steps:
+        rows.append(("low barriers", _low_barriers(now)))
     if now.reasons:
         rows.append(("bad because", reasons(now.reasons)))
     if now.prefactors:
@@ -167,6 +181,15 @@ def _searches(now: "RunStatus") -> str:
     return outcomes(now.searches) + (
         f"; {now.bad_in_a_row} bad in a row" if now.bad_in_a_row > 2 else ""
     )
+
+
+def _low_barriers(now: "RunStatus") -> str:
+    steps = (
+        f"{counted(now.low_barrier_steps, 'KMC step')} over barriers below a few kT"
+        if now.low_barrier_steps
+        else ""
+    )
+    return "; ".join(part for part in (steps, now.low_barriers) if part)
 
 
 def _prefactors(now: "RunStatus") -> str:

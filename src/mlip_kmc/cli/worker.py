@@ -17,7 +17,7 @@ from mlip_kmc.cli.log_lines import printed
     "--slots",
     type=click.IntRange(1, 4096),
     default=None,
-    help="Searches at a time [default: the processors this process may use].",
+    help="Searches at a time [default: the least of affinity, Slurm's number and cgroup quota].",
 )
 @click.option(
     "--patience-min",
@@ -36,12 +36,12 @@ def worker(run: Path, slots: int | None, patience_min: float, interface: str | N
     \b
     Example:  srun --ntasks-per-node=1 apptainer exec image.sif mlip-kmc worker my-run
     """  # noqa: D301
-    from mlip_kmc.ground.environment import processors
+    from mlip_kmc.ground.processors import processors
     from mlip_kmc.workers.crew import Crew
 
     crew = Crew(
         run.absolute(),
-        slots=slots or processors(),
+        slots=slots or processors().count,
         interface=interface,
     )
 

@@ -27,17 +27,34 @@ __all__ = [
 
 MINIMUM_FORCE_EV_PER_A = 1e-3
 """Minima are relaxed further than saddles: at a saddle's 0.01 eV/A a shoulder passes for a state that no search comes back to."""
+FLAT_A = 0.02
+"""To so much positions are known: they are uncertain by force over curvature, and eOn tells states and saddles apart by 0.1 A."""
+LEAST_FORCE_EV_PER_A = 1e-6
+"""Forces of a potential have no more digits than are needed to converge to this."""
+_FREE_EV_PER_A2 = 1e-4
+"""A softer mode turns something that is free to turn, at the cost of no force, or is not told from that."""
 HESSIAN_STEP_A = 5e-3
 """The error of a central difference grows with its square: 1e-4 of an eigenvalue here; forces have 10 digits, which is enough."""
 
 
-def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str:
+def config_ini(
+    config: "Config",
+    *,
+    potential_name: str,
+    jobs_ahead: int,
+    distinct_atoms: bool = False,
+    turns: bool = False,
+    minimum_force_eV_per_A: float = MINIMUM_FORCE_EV_PER_A,
+) -> str:
     """The text of eOn's `config.ini` for a run.
 
     Args:
         config: the run's configuration.
+        minimum_force_eV_per_A: to which minima are relaxed; less where `search.converged_force_eV_per_A` is less.
         potential_name: eOn's name of the potential, `lammps` for ACE.
         jobs_ahead: eOn's `num_jobs`, which it asks for and our server does not use.
+        turns: states that differ by a rotation are one, as those of a free cluster.
+        distinct_atoms: atoms of one element are not interchangeable; states are then compared index by index.
     """
     search = config.search
     weights = {
@@ -58,7 +75,7 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
             "confidence_scheme": config.confidence.scheme,
             "thermally_accessible_window": search.thermal_window_kT,
         },
-        "Structure Comparison": {"energy_difference": 0.01, "distance_difference": 0.1},
+        "Structure Comparison": _comparison(distinct_atoms=distinct_atoms, turns=turns),
         "Process Search": {"minimize_first": True},
         "Prefactor": {"default_value": config.prefactor.default_per_s},
         "Recycling": {"use_recycling": config.recycling},
@@ -66,7 +83,7 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
         "Optimizer": {
             "opt_method": "lbfgs",
             "convergence_metric": "max_atom",
-            "converged_force": min(search.converged_force_eV_per_A, MINIMUM_FORCE_EV_PER_A),
+            "converged_force": min(search.converged_force_eV_per_A, minimum_force_eV_per_A),
         },
         "Saddle Search": {
             weights[search.displace]: 1.0,
@@ -81,6 +98,42 @@ def config_ini(config: "Config", *, potential_name: str, jobs_ahead: int) -> str
     for section, entries in config.eon.items():
         options.setdefault(section, {}).update(entries)
     return ini_text(options)
+
+
+def _comparison(*, distinct_atoms: bool, turns: bool) -> dict[str, Any]:
+    """Which states are one."""
+    found: dict[str, Any] = {"energy_difference": 0.01, "distance_difference": 0.1}
+    if distinct_atoms:
+        found["indistinguishable_atoms"] = False
+    if turns:
+        found["check_rotation"] = True
+    return found
+
+
+def minimum_force(lowest_eigenvalue_eV_per_A2: float | None) -> float:
+    """The force to which minima are relaxed, eV/A: less than usual where the landscape is flat.
+
+    Args:
+        lowest_eigenvalue_eV_per_A2: of the Hessian of state 0; None where it is not known.
+    """
+    if lowest_eigenvalue_eV_per_A2 is None or lowest_eigenvalue_eV_per_A2 < _FREE_EV_PER_A2:
+        return MINIMUM_FORCE_EV_PER_A
+    return min(FLAT_A * lowest_eigenvalue_eV_per_A2, MINIMUM_FORCE_EV_PER_A)
+
+
+def with_converged_forces(ini: str, force_eV_per_A: float) -> str:
+    """A search's `config.ini` that converges its saddle and its minima to so small a largest force on an atom.
+
+    Args:
+        ini: its text.
+        force_eV_per_A: for both; what converges further as it is stays so.
+    """
+    parser = _parser()
+    parser.read_string(ini)
+    for section in ("Optimizer", "Saddle Search"):
+        own = parser.getfloat(section, "converged_force")
+        parser.set(section, "converged_force", repr(min(own, force_eV_per_A)))
+    return _text(parser)
 
 
 def hessian_ini(potential_name: str) -> str:
@@ -103,10 +156,19 @@ def hessian_options() -> dict[str, dict[str, Any]]:
 
 def ini_text(options: Mapping[str, Mapping[str, Any]]) -> str:
     """Options by section as INI text; floats keep all their digits."""
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]  # eOn's keys have capitals
+    parser = _parser()
     for section, entries in options.items():
         parser[section] = {key: _ini_value(value) for key, value in entries.items()}
+    return _text(parser)
+
+
+def _parser() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # eOn's keys have capitals
+    return parser
+
+
+def _text(parser: configparser.ConfigParser) -> str:
     stream = io.StringIO()
     parser.write(stream)
     return stream.getvalue()

@@ -43,8 +43,9 @@ from mlip_kmc.config.sections import (
     count_or_auto,
 )
 from mlip_kmc.config.yaml_file import read_keys
-from mlip_kmc.ground.environment import processors, scratch_directory
+from mlip_kmc.ground.environment import scratch_directory
 from mlip_kmc.ground.errors import ConfigError
+from mlip_kmc.ground.processors import processors
 
 
 def _one_of(kinds: dict[str, type[Section]], message: str) -> Discriminator:
@@ -100,7 +101,7 @@ class Config(Section):
     retention: RetentionSection = RetentionSection()
     """How much disk may be used for looking into failures."""
     workers: Annotated[int | Literal["auto"], BeforeValidator(count_or_auto)] = "auto"
-    """Searches at a time on this machine; `auto` takes the processors this process may use."""
+    """Searches at a time on this machine; `auto`: the least of affinity, Slurm's number and cgroup quota."""
     seed: Annotated[int, NUMBER, Field(ge=0, lt=2**63)] = 1
     """Everything random follows from it."""
     superbasins: bool = False
@@ -156,7 +157,7 @@ class Config(Section):
     @cached_property
     def worker_count(self) -> int:
         """How many searches run at a time on this machine."""
-        return processors() if self.workers == "auto" else self.workers
+        return processors().count if self.workers == "auto" else self.workers
 
     def physics(self) -> dict[str, Any]:
         """What decides the trajectory besides structure and potential, by dotted key.
@@ -183,13 +184,20 @@ class Config(Section):
         """What may change while a run goes on, by dotted key: what `physics` leaves out."""
         return _dotted(
             self.model_dump(
-                mode="json", include={"search": _SEARCH_LIMITS, "gamma": _GAMMA_LIMITS, **_LIMITS}
+                mode="json",
+                include={
+                    "potential": _POTENTIAL_LIMITS,
+                    "search": _SEARCH_LIMITS,
+                    "gamma": _GAMMA_LIMITS,
+                    **_LIMITS,
+                },
             )
         )
 
 
 _SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
 _GAMMA_LIMITS = {"on_halt", "repair_after"}
+_POTENTIAL_LIMITS = {"python_path"}
 _LATER = {"search.superbasin_lead": SearchSection.model_fields["superbasin_lead"].default}
 """Keys younger than the first runs, which did what the default says."""
 _LIMITS = {"stop": True, "workers": True, "temperature_K": True, "retention": True}

@@ -1,5 +1,6 @@
 """The sections of a configuration: frozen models, each quantity with its unit in its name, nothing unknown accepted."""
 
+import os
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,10 +11,12 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
+from mlip_kmc.ground.container import binding
 from mlip_kmc.ground.wording import shown
 
 
@@ -62,10 +65,29 @@ def existing_file(value: Path, info: ValidationInfo) -> Path:
             f"{shown(str(value))} names no file: {getattr(error, 'strerror', None) or error}"
         ) from error
     if not found:
-        raise ValueError(
-            f"there is no file {path}; correct the path, which starts at the configuration's own folder"
-        )
+        advice = "correct the path, which starts at the configuration's own folder"
+        raise ValueError(f"there is no file {path}; {binding(path) or advice}")
     return path
+
+
+def _existing_folders(value: Any, info: ValidationInfo) -> tuple[Path, ...]:
+    """One folder, or a list of them, as whole paths."""
+    named = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(entry, str | Path) for entry in named):
+        raise ValueError(f"must be a folder, or a list of folders (it is {shown(value)})")
+    base: Path = (info.context or {}).get("base", Path.cwd())
+    found = []
+    for entry in named:
+        path = (base / Path(entry).expanduser()).absolute()
+        if not path.is_dir():
+            advice = "correct the path, which starts at the configuration's own folder"
+            raise ValueError(f"there is no folder {path}; {binding(path) or advice}")
+        if os.pathsep in str(path) or not str(path).isprintable():
+            raise ValueError(
+                f"Python takes no folder with {os.pathsep!r} or control characters in its name: {shown(str(path))}"
+            )
+        found.append(path)
+    return tuple(found)
 
 
 class StructureSection(Section):
@@ -176,12 +198,20 @@ class AcePotentialSection(Section):
 
 
 class AsePotentialSection(Section):
-    """Any ASE calculator that is installed: code that you run, with your rights."""
+    """Any ASE calculator, of the image or of your own (`python_path`): code that you run, with your rights."""
 
     ase: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")
     """Its class, as `ase.calculators.emt:EMT`."""
     kwargs: dict[str, Any] = {}
     """Its keyword arguments. Name files with their whole paths; what is in them is not watched."""
+    python_path: Annotated[
+        tuple[Path, ...],
+        BeforeValidator(_existing_folders),
+        WithJsonSchema(
+            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+        ),
+    ] = ()
+    """Folders with Python packages of your own, one or a list; Python looks into them after the image's. The run notes them."""
 
 
 class BuiltinPotentialSection(Section):
@@ -240,7 +270,7 @@ class SearchSection(Section):
     displacement_radius_A: NonNegative = 5.0
     """Atoms within this distance of the starting atom are displaced."""
     converged_force_eV_per_A: Positive = 0.01
-    """Largest force on an atom at a saddle; minima are relaxed to 0.001 at least."""
+    """Largest force on an atom at a saddle (low barriers go further: low-barriers.md); minima are relaxed to 0.001 at least."""
     max_energy_eV: Positive = 20.0
     """A search that climbs further above the reactant ends as bad."""
     max_iterations: Count = 1000
@@ -262,6 +292,8 @@ class StopSection(Section):
     """The run is done after so many KMC steps (exit code 0)."""
     simulated_time_s: Positive | None = None
     """The run is done at this simulated time (exit code 0)."""
+    desorbed_atoms: Count | None = None
+    """The run is done when so many atoms have left the rest since state 0 (exit code 0); else only `status` says so."""
     wall_time_min: Positive | None = None
     """This start pauses then (exit code 75); the same command continues."""
     wait_for_room_min: NonNegative | None = None

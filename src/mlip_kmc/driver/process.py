@@ -109,6 +109,7 @@ class ServerProcess:
     def _start(self) -> None:
         write_whole(self._recipe_file, json.dumps(self._recipe).encode())
         arguments = [
+            "-P",  # what lies in the present folder is no package of ours
             "-m",
             "mlip_kmc",
             "serve",

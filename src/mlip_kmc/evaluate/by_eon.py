@@ -66,7 +66,7 @@ def evaluate(
     entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
     if frame.energy is None or not frame.has_forces or len(entries) != len(atoms):
         raise PotentialError(
-            "eOn's client gave no energy and forces; the image is damaged: build it again"
+            f"eOn's client gave no energy and forces by {potential.eon_name}; check that it knows these elements"
         )
     forces = np.array([[entry.fx, entry.fy, entry.fz] for entry in entries], dtype=np.float64)
     if not (np.isfinite(frame.energy) and np.isfinite(forces).all()):

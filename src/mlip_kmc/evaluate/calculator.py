@@ -4,6 +4,7 @@ atoms.calc = calculator_of(AcePotential.read(Path("cu.yace")))
 evaluated(atoms, atoms.calc)                    # energy in eV, forces (N, 3) in eV/A; fixed atoms count too
 """
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from mlip_kmc.driver.standalone import DriverError, equipped
 from mlip_kmc.driver.standalone.short_range import Pairs, energy_forces_virial, too_near
 from mlip_kmc.ground.errors import ExtrapolationError, PotentialError
 from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential, Potential
@@ -55,13 +57,15 @@ def _python_ace(ace: AcePotential, file: Path) -> Any:
 
 def _of_ase(potential: AsePotential) -> Any:
     module, _, kind = potential.name.partition(":")
+    sys.path += [str(path) for path in potential.python_path if str(path) not in sys.path]
     try:
-        return getattr(import_module(module), kind)(**potential.arguments)
+        found = getattr(import_module(module), kind)(**potential.arguments)
     except Exception as error:  # somebody else's code
         raise PotentialError(
             f"the ASE calculator {potential.name} cannot be made: {type(error).__name__}: {error}; check that it "
-            "is installed where mlip-kmc runs"
+            "is in the image, or in a folder of `potential.python_path`"
         ) from error
+    return Equipped(found, carried=dict(potential.atoms)) if potential.atoms else found
 
 
 def evaluated(atoms: Atoms, calculator: Any) -> tuple[float, Array]:
@@ -80,6 +84,35 @@ def short_range(baseline: Baseline | None, atoms: Atoms) -> tuple[float, Array]:
         pairs, atoms.get_chemical_symbols(), atoms.positions, cell
     )
     return energy, forces
+
+
+class Equipped(Calculator):  # type: ignore[misc]  # ASE is untyped
+    """A calculator that is given what one structure says of its atoms, whatever comes of the structure: by index."""
+
+    implemented_properties = ("energy", "forces")
+
+    def __init__(self, inner: Any, *, carried: dict[str, Any]) -> None:
+        """Keep it, and what it is given: see `model.structure.attributes`."""
+        super().__init__()
+        self.inner, self.carried = inner, carried
+
+    def calculate(
+        self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
+    ) -> None:
+        """Evaluate.
+
+        Raises:
+            PotentialError: another structure's atoms.
+        """
+        super().calculate(atoms, properties, system_changes)
+        probe = self.atoms.copy()
+        probe.set_constraint()
+        try:
+            probe = equipped(probe, self.carried)
+        except DriverError as error:
+            raise PotentialError(str(error)) from error
+        probe.calc = self.inner
+        self.results = {"energy": probe.get_potential_energy(), "forces": probe.get_forces()}
 
 
 class Guarded(Calculator):  # type: ignore[misc]  # ASE is untyped

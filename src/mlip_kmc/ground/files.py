@@ -6,12 +6,15 @@ Example:
     unsealed(sealed(b"..."))           # b"..."; None if a bit has changed
     sha256_of(path)
 
-A failed fsync is fatal (the kernel may have dropped the pages: a second fsync that succeeds proves nothing).
+A failed fsync is fatal (the kernel may have dropped the pages: a second fsync that succeeds proves nothing). Some file systems
+(CIFS, sshfs and other FUSE ones) cannot sync a directory, set permissions, make links or reserve room at all: that is left out
+there, and that names may be lost in a power cut is said once.
 """
 
 import errno
 import hashlib
 import io
+import logging
 import os
 import stat
 import tempfile
@@ -21,8 +24,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO
 
+from mlip_kmc.ground.container import binding
 from mlip_kmc.ground.errors import StorageError
 
+_log = logging.getLogger(__name__)
 _AGAIN = "run the same command again"
 _REASONS = {
     errno.ENOSPC: ("the disk is full", f"make room and {_AGAIN}"),
@@ -46,6 +51,10 @@ _REASONS = {
     ),
 }
 """By error number: what is wrong, and what to do."""
+_CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""What a file system answers that does not know an operation: nothing was tried, so nothing has failed."""
+_unsynced: set[int] = set()
+"""Devices whose directories cannot be synced, of which that was said."""
 
 
 _place: ContextVar[str] = ContextVar("place", default="directory")
@@ -83,12 +92,37 @@ def storage_errors(path: Path, *, place: str | None = None) -> Iterator[None]:
 
 
 def fsync_directory(directory: Path) -> None:
-    """Make the names in `directory` durable (after a rename, a creation or a removal)."""
+    """Make the names in `directory` durable (after a rename, a creation or a removal), as far as its file system can."""
+    if syncs_directories(directory):
+        return
+    device = directory.stat().st_dev
+    if device not in _unsynced:
+        _unsynced.add(device)
+        _log.warning("%s", UNSYNCED.format(directory=directory))
+
+
+UNSYNCED = (
+    "the file system of {directory} cannot sync a directory: after a power cut the last files may be missing there, and the "
+    "run goes back to an earlier commit"
+)
+
+
+def syncs_directories(directory: Path) -> bool:
+    """Sync a directory; False where its file system cannot sync one.
+
+    Raises:
+        OSError: the sync failed.
+    """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT | {errno.EBADF}:
+            raise
+        return False
     finally:
         os.close(descriptor)
+    return True
 
 
 def write_durably(
@@ -130,11 +164,16 @@ def _link(temporary: Path, path: Path) -> None:
     try:
         os.link(temporary, path)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+        if not no_links(error):
             raise
-        temporary.replace(path)  # a file system without links
+        temporary.replace(path)
     else:
         temporary.unlink()
+
+
+def no_links(error: OSError) -> bool:
+    """Is it what a file system answers that knows no hard links?"""
+    return error.errno in _CANNOT | {errno.EPERM, errno.EMLINK}
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -175,7 +214,7 @@ def _replacing(
             with os.fdopen(descriptor, "wb") as stream:
                 yield stream
                 stream.flush()
-                os.fchmod(stream.fileno(), mode)
+                _set_mode(stream.fileno(), mode)
                 if durable:
                     os.fsync(stream.fileno())
             place(Path(temporary), path)
@@ -185,6 +224,15 @@ def _replacing(
             raise
         if durable and sync_directory:
             fsync_directory(path.parent)
+
+
+def _set_mode(descriptor: int, mode: int) -> None:
+    """The permissions of a file of ours; where the file system has none, those that it shows stay."""
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
 
 
 def append_durably(path: Path, data: bytes, *, size: int | None = None) -> None:
@@ -255,7 +303,7 @@ def has_room(directory: Path, *, probe_bytes: int) -> bool:
         return False
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            os.posix_fallocate(stream.fileno(), 0, probe_bytes)
+            _take(stream.fileno(), probe_bytes)
             os.fsync(stream.fileno())
     except OSError:
         return False
@@ -263,6 +311,18 @@ def has_room(directory: Path, *, probe_bytes: int) -> bool:
         with suppress(OSError):
             Path(name).unlink()
     return True
+
+
+def _take(descriptor: int, count: int) -> None:
+    """Have the file system set room aside; where it cannot, write."""
+    try:
+        os.posix_fallocate(descriptor, 0, count)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+        block = bytes(1_000_000)
+        for start in range(0, count, len(block)):
+            _write_all(descriptor, block[: count - start])
 
 
 def read_at_most(path: Path, most_bytes: int) -> bytes:
@@ -310,7 +370,8 @@ def why_no_file(path: Path) -> str | None:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return f"there is no file {path}"
+        unseen = binding(path)
+        return f"there is no file {path}{unseen and f'; {unseen}'}"
     except OSError as error:
         return f"cannot read {path}: {error.strerror}"
     return None if stat.S_ISREG(mode) else f"{path} is {kind_of(mode)}, not a file"

@@ -47,6 +47,12 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {plural(count, noun)}"
 
 
+def gone(atoms: int) -> str:
+    """What to say of atoms that have left the rest since state 0."""
+    have = "has" if atoms == 1 else "have"
+    return f"{counted(atoms, 'atom')} {have} left the rest (desorbed, evaporated) since state 0"
+
+
 def done(count: int, noun: str, *, of: str = "") -> str:
     """A sentence on how many things, perhaps of a larger number, are done."""
     return f"{counted(count, noun)}{of and f' of {of}'} {'is' if count == 1 else 'are'} done"

@@ -2,26 +2,33 @@
 
 Example:
     path = AtomPath.start(cell, species, anchored=False)
-    path = path.follow(state=..., reactant=..., product=..., reached=...)     # (N, 3) positions
+    path = path.follow(state=..., reactant=..., saddle=..., product=..., reached=...)     # (N, 3) positions
     path.unwrapped(reached)                                                   # continuous, in the original order
 
-Pure numpy. Positions in A, cells are (3, 3) with vectors as rows, periodic in all three directions.
+Positions in A, cells are (3, 3) with vectors as rows, periodic in all three directions.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.model.structure.cell import minimum_image, next_image_A
+from mlip_kmc.model.turning import Turned, turned_match
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 MATCH_A = 0.5
 """Two atoms of the same species nearer than this are the same atom; eOn's own comparison is tighter."""
+AMBIGUOUS_A = 0.1
+"""Where two images of an atom are as near as this to equal in distance, nothing tells which of them it went to."""
+_FAR_A = 0.5
+_TURNED_A = 0.2
+"""As `MATCH_A`, of a free cluster; twice eOn's own."""
 
 
 def match_atoms(
@@ -92,6 +99,43 @@ def wrap(vectors: Array, cell: Array) -> Array:
     return np.asarray(vectors - np.round(fractional) @ cell, dtype=np.float64)
 
 
+@dataclass(frozen=True)
+class Hop:
+    """What a process does to its atoms.
+
+    Attributes:
+        moved: (N, 3) displacements, product less reactant.
+        ambiguous: whether an atom moves by about half the cell from a minimum to the saddle: it may have gone the other way.
+    """
+
+    moved: Array
+    ambiguous: bool
+
+    @classmethod
+    def through(cls, saddle: Array, *, reactant: Array, product: Array, cell: Array) -> "Hop":
+        """Follow a process from its reactant through its saddle: a hop of half the cell has two images, its halves have one.
+
+        Args:
+            saddle: (N, 3) positions, each atom in any periodic image.
+            reactant: likewise, in the same order.
+            product: likewise.
+            cell: (3, 3).
+        """
+        up, open_up = _leg(saddle - reactant, cell)
+        down, open_down = _leg(product - saddle, cell)
+        return cls(up + down, open_up or open_down)
+
+
+def _leg(vectors: Array, cell: Array) -> tuple[Array, bool]:
+    """(N, 3) vectors at their minimum image, and whether another image of one is about as near."""
+    near = wrap(vectors, cell)
+    far = np.linalg.norm(near, axis=1) > _FAR_A
+    if not far.any():
+        return near, False
+    near[far] = minimum_image(near[far], cell)
+    return near, not next_image_A(near[far], cell).min() > AMBIGUOUS_A
+
+
 def without_drift(displacement: Array, *, anchored: bool) -> Array:
     """(N, 3) displacements less their mean; unchanged where fixed atoms anchor the frame."""
     return (
@@ -101,9 +145,19 @@ def without_drift(displacement: Array, *, anchored: bool) -> Array:
     )
 
 
+def _turned(here: Array, there: Array, species: Sequence[str]) -> Turned:
+    found = turned_match(here, there, species, tolerance_A=_TURNED_A)
+    if found is None:
+        raise RunStateError(
+            "a free cluster is not, turned in any way, what it should be; its atoms cannot be followed: report this with the run "
+            "directory"
+        )
+    return found
+
+
 @dataclass(frozen=True)
 class AtomPath:
-    """Where every original atom is: `unwrapped = positions of the state [mapping] + images @ cell + drift`.
+    """Where every original atom is: `unwrapped = (positions of the state [mapping] + images @ cell) @ turn + drift`.
 
     Attributes:
         cell: (3, 3). species: N symbols in original order.
@@ -111,6 +165,9 @@ class AtomPath:
         mapping: (N,) index, in the present state's own order, of each original atom.
         images: (N, 3) whole cell vectors between an original atom and its place in the present state.
         drift_A: (3,) offset of the present state's frame; zero where fixed atoms hold it.
+        turns: of a free cluster, whose states may be turned against each other; its positions are whole, and images zero.
+        turn: (3, 3) rotation of the present state's frame; the identity where nothing turns.
+        ambiguous: a process on the way may have moved an atom by another image: see `Hop`.
     """
 
     cell: Array
@@ -119,9 +176,14 @@ class AtomPath:
     mapping: Indices
     images: Indices
     drift_A: Array
+    ambiguous: bool = False
+    turns: bool = False
+    turn: Array = field(default_factory=lambda: np.eye(3))
 
     @classmethod
-    def start(cls, cell: Array, species: Sequence[str], *, anchored: bool) -> "AtomPath":
+    def start(
+        cls, cell: Array, species: Sequence[str], *, anchored: bool, turns: bool = False
+    ) -> "AtomPath":
         """At state 0, where atoms have their original order."""
         size = len(species)
         return cls(
@@ -131,6 +193,7 @@ class AtomPath:
             mapping=np.arange(size, dtype=np.int64),
             images=np.zeros((size, 3), dtype=np.int64),
             drift_A=np.zeros(3),
+            turns=turns,
         )
 
     def unwrapped(self, state: Array) -> Array:
@@ -139,12 +202,11 @@ class AtomPath:
         Args:
             state: (N, 3) the present state, in its own order.
         """
-        return np.asarray(
-            state[self.mapping] + self.images @ self.cell + self.drift_A, dtype=np.float64
-        )
+        whole = state[self.mapping] + self.images @ self.cell
+        return np.asarray(whole @ self.turn + self.drift_A, dtype=np.float64)
 
     def follow(
-        self, *, state: Array, reactant: Array, product: Array, reached: Array
+        self, *, state: Array, reactant: Array, saddle: Array, product: Array, reached: Array
     ) -> "AtomPath":
         """Go through one event; nothing drifts where nothing is fixed.
 
@@ -152,21 +214,38 @@ class AtomPath:
             state: (N, 3) the present state, in its own order.
             reactant: (N, 3) where the process starts, in its own order (eOn copies a process to its reverse, whose order
                 may be another state's).
+            saddle: (N, 3) its saddle, in the same order.
             product: (N, 3) where it ends, in the same order.
             reached: (N, 3) the state reached, in its own order.
         """
+        if self.turns:
+            return self._follow_turned(state, reactant, product, reached)
         to_process = match_atoms(state, reactant, self.cell, self._in_order_of(self.mapping))
         in_process = to_process[self.mapping]
         to_reached = match_atoms(product, reached, self.cell, self._in_order_of(in_process))
         mapping = to_reached[in_process]
-        jump = wrap(product - reactant, self.cell)[in_process]
+        hop = Hop.through(saddle, reactant=reactant, product=product, cell=self.cell)
+        jump = hop.moved[in_process]
         settle = wrap(reached[mapping] - product[in_process], self.cell)
         shift = without_drift(jump + settle, anchored=self.anchored)
         offset = self.unwrapped(state) + shift - reached[mapping]
         images = np.round((offset - self.drift_A) @ np.linalg.inv(self.cell)).astype(np.int64)
         residue = offset - images @ self.cell
         drift = np.zeros(3) if self.anchored else residue.mean(axis=0)
-        return replace(self, mapping=mapping, images=images, drift_A=drift)
+        ambiguous = self.ambiguous or hop.ambiguous
+        return replace(self, mapping=mapping, images=images, drift_A=drift, ambiguous=ambiguous)
+
+    def _follow_turned(
+        self, state: Array, reactant: Array, product: Array, reached: Array
+    ) -> "AtomPath":
+        """Of a free cluster: the process may be turned against the state that it starts from, and against the one it ends in."""
+        there = _turned(state, reactant, self._in_order_of(self.mapping))
+        in_process = there.mapping[self.mapping]
+        on = _turned(product, reached, self._in_order_of(in_process))
+        mapping = on.mapping[in_process]
+        turn = on.turn.T @ there.turn.T @ self.turn
+        drift = self.unwrapped(state).mean(axis=0) - (reached[mapping] @ turn).mean(axis=0)
+        return replace(self, mapping=mapping, images=0 * self.images, turn=turn, drift_A=drift)
 
     def then(self, other: "AtomPath") -> "AtomPath":
         """This path, followed by another that starts, at its `AtomPath.start`, in the state where this one ends."""
@@ -174,7 +253,9 @@ class AtomPath:
             self,
             mapping=other.mapping[self.mapping],
             images=self.images + other.images[self.mapping],
-            drift_A=self.drift_A + other.drift_A,
+            drift_A=self.drift_A + other.drift_A @ self.turn,
+            turn=other.turn @ self.turn,
+            ambiguous=self.ambiguous or other.ambiguous,
         )
 
     def back(self) -> "AtomPath":
@@ -185,8 +266,15 @@ class AtomPath:
             species=tuple(self.symbols),
             mapping=mapping,
             images=-self.images[mapping],
-            drift_A=-self.drift_A,
+            drift_A=-self.drift_A @ self.turn.T,
+            turn=self.turn.T,
         )
+
+    @property
+    def drift(self) -> tuple[float, float, float]:
+        """`drift_A` as numbers, for a record."""
+        x, y, z = self.drift_A.tolist()
+        return x, y, z
 
     @property
     def symbols(self) -> list[str]:
@@ -209,8 +297,9 @@ class AtomPath:
         mapping: Mapping[str, int],
         images: Mapping[str, Sequence[int]],
         drift_A: Sequence[float],
+        turn: Sequence[float] = (),
     ) -> "AtomPath":
-        """The path after an event that was recorded by `changes_to`."""
+        """The path after an event that was recorded by `changes_to`, with its drift and its turn (nine numbers, or none)."""
         new_mapping, new_images = self.mapping.copy(), self.images.copy()
         for atom, index in mapping.items():
             new_mapping[int(atom)] = index
@@ -221,6 +310,7 @@ class AtomPath:
             mapping=new_mapping,
             images=new_images,
             drift_A=np.array(drift_A, dtype=np.float64),
+            turn=np.array(turn, dtype=np.float64).reshape(3, 3) if turn else np.eye(3),
         )
 
     def _in_order_of(self, mapping: Indices) -> list[str]:

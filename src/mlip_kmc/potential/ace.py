@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.ground.files import why_no_file
 from mlip_kmc.potential.active_set import ActiveSet
 from mlip_kmc.potential.baseline import Baseline, canonical, check_training, core_warning
 from mlip_kmc.potential.basis import BBasis
@@ -250,7 +251,7 @@ def _gamma_files(
         return beside if all(path.is_file() for path in beside) else (None, None)
     for path, what in ((basis, "B-basis (.yaml)"), (active_set, "active set (.asi)")):
         if not (path and path.is_file()):
-            missing = f"there is no file {path}" if path else "none is named"
+            missing = why_no_file(path) if path else "none is named"
             raise PotentialError(
                 f"the extrapolation grade of {yace} needs its {what}, but {missing}",
                 advice="name both or neither",

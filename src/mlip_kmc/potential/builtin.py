@@ -17,6 +17,7 @@ from ase import Atoms
 from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.constants import BOHR_A
 from mlip_kmc.ground.errors import PotentialError, StructureError
+from mlip_kmc.model.structure import width
 
 _ORTHOGONAL = 1e-6
 """Largest off-diagonal component, in A, of a cell that counts as a box."""
@@ -137,14 +138,14 @@ class BuiltinPotential:
                 f"tilted by {tilt:.3g} A; choose vectors of the same lattice that are at right angles, as of "
                 "a cubic supercell"
             )
-        width = float((1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)).min())
+        wide = width(np.asarray(atoms.cell.array))
         least = max(
             (rules.narrowest_A.get(symbol, 0.0) for symbol in set(atoms.get_chemical_symbols())),
             default=0.0,
         )
-        if not width > least:
+        if not wide > least:
             raise StructureError(
-                f"the cell is {width:.3f} A wide, and eOn's built-in {self.eon_name} ends with an error below "
+                f"the cell is {wide:.3f} A wide, and eOn's built-in {self.eon_name} ends with an error below "
                 f"{least:.3f} A; use a larger cell"
             )
 

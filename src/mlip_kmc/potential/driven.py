@@ -10,8 +10,11 @@ Example:
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ase import Atoms
+
 from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.model.structure import distinct
 from mlip_kmc.potential.ace import AcePotential
 from mlip_kmc.potential.ase_calculator import AsePotential
 from mlip_kmc.potential.builtin import BuiltinPotential
@@ -53,6 +56,16 @@ class DrivenPotential:
             if isinstance(self.inner, AsePotential)
             else self.inner.yace.name
         )
+
+    def of(self, atoms: Atoms) -> "DrivenPotential":
+        """The same for one structure: see `AsePotential.of`."""
+        inner = self.inner
+        return replace(self, inner=inner.of(atoms)) if isinstance(inner, AsePotential) else self
+
+    @property
+    def distinct_atoms(self) -> bool:
+        """Atoms of one element differ for it, and are not interchangeable."""
+        return isinstance(self.inner, AsePotential) and distinct(self.inner.atoms)
 
     def at(self, program: Path) -> "DrivenPotential":
         """The same, served."""

@@ -2,14 +2,16 @@
 
 Example:
     prepared = fitted(atoms, potential, config.structure)
+    potential = adapted(potential, prepared)         # an ASE calculator sees the structure's charges, tags, ...
 """
 
 from ase import Atoms
 
 from mlip_kmc.config import StructureSection
 from mlip_kmc.ground.errors import StructureError
-from mlip_kmc.model.structure import Prepared, prepare
+from mlip_kmc.model.structure import Prepared, check_carried, prepare
 from mlip_kmc.potential.ace import AcePotential
+from mlip_kmc.potential.ase_calculator import AsePotential
 from mlip_kmc.potential.builtin import BuiltinPotential
 from mlip_kmc.potential.driven import DrivenPotential
 
@@ -29,6 +31,8 @@ def fitted(
     Raises:
         StructureError: one line that says what to change.
     """
+    if isinstance(potential, DrivenPotential) and isinstance(potential.inner, AsePotential):
+        check_carried(atoms)
     elements, cutoff_A = (potential.elements, potential.cutoff_A) if potential else (None, None)
     prepared = prepare(
         atoms,
@@ -43,3 +47,10 @@ def fitted(
         except StructureError as error:
             raise StructureError(f"{section.file}: {error}") from error
     return prepared
+
+
+def adapted(
+    potential: AcePotential | BuiltinPotential | DrivenPotential, prepared: Prepared
+) -> AcePotential | BuiltinPotential | DrivenPotential:
+    """The potential of one structure: an ASE calculator is given what that says of its atoms, by their index."""
+    return potential.of(prepared.atoms) if isinstance(potential, DrivenPotential) else potential

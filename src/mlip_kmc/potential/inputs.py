@@ -66,5 +66,9 @@ def potential_of(config: Config) -> Potential:
         )
         return DrivenPotential(ace) if section.path == "driver" else ace
     if isinstance(section, AsePotentialSection):
-        return DrivenPotential(AsePotential(name=section.ase, arguments=section.kwargs))
+        return DrivenPotential(
+            AsePotential(
+                name=section.ase, arguments=section.kwargs, python_path=section.python_path
+            )
+        )
     return BuiltinPotential.named(section.eon)

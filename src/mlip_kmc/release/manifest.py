@@ -118,6 +118,7 @@ class Run(Section):
     id: Digest
     """Digest of all that decides its trajectory."""
     temperature_K: Positive | None
+    """Of all its KMC steps; null where they were made at several, which its report tells apart."""
     kmc_steps: Count
     simulated_time_s: NonNegative
     states: Count

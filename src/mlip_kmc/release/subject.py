@@ -103,7 +103,9 @@ class Subject:
         outcomes, grade = self.report.numbers.outcomes, self.report.grade
         return Run(
             id=self.view.identity,
-            temperature_K=self.view.settings.temperature_K,
+            temperature_K=None
+            if self.view.earlier_temperatures_K
+            else self.view.settings.temperature_K,
             kmc_steps=len(self.view.events),
             simulated_time_s=self.view.numbers.time_s,
             states=len(self.view.states),

@@ -15,6 +15,7 @@ Source: `AKMCState.get_confidence` of eOn 3.6.0; `old` is that of Xu and Henkelm
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from scipy.special import lambertw
@@ -26,7 +27,12 @@ _FEWEST = 10
 
 
 def confidence_curve(
-    searches: Sequence[SearchRecord], processes: Sequence[Process], *, scheme: str, window_eV: float
+    searches: Sequence[SearchRecord],
+    processes: Sequence[Process],
+    *,
+    scheme: str,
+    window_eV: float,
+    windows_eV: Mapping[int, float] = MappingProxyType({}),
 ) -> tuple[float, ...]:
     """The confidence after each registered search of one state.
 
@@ -35,6 +41,7 @@ def confidence_curve(
         processes: its table now; those that no search found are reverse processes, known before the first search.
         scheme: `old`, `new` or `sampling`.
         window_eV: thermal window in eV above the lowest barrier.
+        windows_eV: other windows, by the search from which on they hold: there the temperature changed, and counts begin anew.
 
     Returns:
         one value a search. Where superbasins are on, eOn also leaves out processes that stay inside one; this does not.
@@ -47,7 +54,9 @@ def confidence_curve(
     counts: dict[int, int] = {}
     repeats = 0
     curve = []
-    for record in searches:
+    for index, record in enumerate(searches):
+        if index in windows_eV:
+            window_eV, counts, repeats = windows_eV[index], {}, 0
         if record.barrier is not None:
             lowest = min(lowest, record.barrier)
         if record.process is not None:

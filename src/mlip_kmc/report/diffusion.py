@@ -1,9 +1,12 @@
 """Diffusion along one trajectory: mean squared displacement and diffusion coefficients, each with its error.
 
 Example:
-    walk = follow(states, events, time_s=...)          # positions at equal times, and squared hops
-    for found in diffusion(walk):
-        found.species, found.tracer_m2_per_s, found.tracer_error_m2_per_s
+    for walk in follow(states, events):                # one a temperature and epoch: places at equal times, and squared hops
+        for found in diffusion(walk):
+            found.temperature_K, found.species, found.tracer_m2_per_s, found.tracer_error_m2_per_s
+
+A diffusion coefficient belongs to one temperature and one potential. The KMC steps made with the same are taken together, in
+their order: where the run was at another temperature in between, they are joined as if it had not been.
 
 Two estimates, both of Einstein's relation in three dimensions, <|r(t) - r(0)|^2> = 6 D t (Mehrer, Diffusion in Solids,
 Springer 2007, chapters 2 and 4):
@@ -19,6 +22,7 @@ Positions are minima, so there are no vibrations in them. Where no atom is fixed
 displacements smaller by about 1/N.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,29 +47,43 @@ _KEPT_STATES = 256
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A trajectory as the estimates need it.
+    """The KMC steps made at one temperature with one potential, as the estimates need them.
 
     Attributes:
+        temperature_K: of their rates; None where the run did not note it.
+        epoch: of the potential: see `mlip_kmc.model.records.Epoch`.
         species: N symbols.
-        time_s: how long it is. steps: KMC steps.
-        grid: (M + 1, N, 3) unwrapped positions in A at the times m T/M; at most 200 of them.
+        time_s: how long they took. steps: how many they are. returns: those of them that undo the one before.
+        ambiguous: those of them in which an atom may have gone by another periodic image, which a larger cell would tell.
+        grid: (M + 1, N, 3) unwrapped displacements in A since the first, at the times m T/M; at most 200 of them.
         hops_A2: (N, 3) sum over KMC steps of the squared displacements, by atom and axis.
         anchored: fixed atoms hold the frame.
     """
 
+    temperature_K: float | None
+    epoch: int
     species: tuple[str, ...]
     time_s: float
     steps: int
+    returns: int
+    ambiguous: int
     grid: Array
     hops_A2: Array
     anchored: bool
 
+    @property
+    def name(self) -> str:
+        """Its temperature, and its epoch but for the first; empty where neither tells anything."""
+        kelvin = [] if self.temperature_K is None else [f"{self.temperature_K:g} K"]
+        return ", ".join([*kelvin, *([f"epoch {self.epoch}"] if self.epoch else [])])
+
 
 @dataclass(frozen=True)
 class SpeciesDiffusion:
-    """One species.
+    """One species at one temperature with one potential.
 
     Attributes:
+        temperature_K, epoch: see `Trajectory`.
         species: symbol. atoms: how many.
         hop_m2_per_s, hop_error_m2_per_s: uncorrelated hops, of one atom.
         tracer_m2_per_s, tracer_error_m2_per_s: of one atom; None where there are too few steps.
@@ -75,6 +93,8 @@ class SpeciesDiffusion:
         msd_error_A2: its jackknife error over blocks of origins; empty where there are too few steps.
     """
 
+    temperature_K: float | None
+    epoch: int
     species: str
     atoms: int
     hop_m2_per_s: float
@@ -88,39 +108,82 @@ class SpeciesDiffusion:
     msd_error_A2: tuple[float, ...]
 
 
-def follow(
-    states: Sequence[StateRecord], events: Sequence[Event], *, time_s: float
-) -> Trajectory | None:
+@dataclass
+class _Course:
+    """The steps made at one temperature, while they are added one by one."""
+
+    time_s: float
+    latest: npt.NDArray[np.intp]  # by point of the grid, the last step before it
+    grid: Array
+    hops_A2: Array
+    place: Array
+    steps: int = 0
+    returns: int = 0
+    ambiguous: int = 0
+
+    @classmethod
+    def of(cls, steps_s: Sequence[float], *, atoms: int) -> "_Course":
+        """Before the first step; `steps_s` are the times that they take."""
+        size = _GRID * max(1, min(5, _GRID_ATOMS // (atoms * _GRID)))
+        begins = np.cumsum([0.0, *steps_s])
+        times = np.linspace(0.0, begins[-1], size + 1)
+        latest = np.searchsorted(begins, times * (1 + 1e-12), side="right") - 1
+        grid, hops, place = np.zeros((size + 1, atoms, 3)), *np.zeros((2, atoms, 3))
+        return cls(float(begins[-1]), latest, grid, hops, place)
+
+    def add(self, moved: Array, *, undoes: bool, ambiguous: bool) -> None:
+        """The next step; `moved` are (N, 3) displacements in A."""
+        self.steps += 1
+        self.ambiguous += ambiguous
+        self.returns += undoes
+        self.place = self.place + moved
+        self.hops_A2 += moved**2
+        self.grid[self.latest == self.steps] = self.place
+
+
+def follow(states: Sequence[StateRecord], events: Sequence[Event]) -> tuple[Trajectory, ...]:
     """Replay the journal's mappings on the states' structures.
 
     Returns:
-        None where there is nothing to follow: no state, no event, or no time.
+        a trajectory for each temperature and epoch, in the order of their first steps; none without a state, an event, or time.
     """
-    if not states or not events or not time_s > 0:
-        return None
+    if not states or not events:
+        return ()
     start = read_structure(states[0].structure)
     path = AtomPath.start(
         np.asarray(start.cell.array), start.get_chemical_symbols(), anchored=bool(start.constraints)
     )
-    size = _GRID * max(1, min(5, _GRID_ATOMS // (len(start) * _GRID)))
-    times = np.linspace(0.0, time_s, size + 1)
-    begins = np.array([0.0, *(event.time_s for event in events)])
-    wanted = np.searchsorted(begins, times * (1 + 1e-12), side="right") - 1
-    grid = np.empty((size + 1, len(start), 3))
-    hops = np.zeros((len(start), 3))
-    before: Array | None = None
-    for step, now in enumerate(_positions(states, events, path)):
-        grid[wanted == step] = now
-        if before is not None:
-            hops += (now - before) ** 2
-        before = now
-    return Trajectory(
-        species=path.species,
-        time_s=time_s,
-        steps=len(events),
-        grid=grid,
-        hops_A2=hops,
-        anchored=path.anchored,
+    steps_s: dict[tuple[float | None, int], list[float]] = defaultdict(list)
+    for event in events:
+        if not event.relabelled:
+            steps_s[event.temperature_K, event.epoch].append(event.step_time_s)
+    courses = {key: _Course.of(times, atoms=len(start)) for key, times in steps_s.items()}
+    places = _positions(states, events, path)
+    before, previous = next(places), -1
+    for event, now in zip(events, places, strict=True):
+        if event.relabelled:  # no step: another potential has other minima
+            before, previous = now, -1
+            continue
+        undoes = event.product == previous
+        courses[event.temperature_K, event.epoch].add(
+            now - before, undoes=undoes, ambiguous=event.ambiguous
+        )
+        before, previous = now, event.reactant
+    return tuple(
+        Trajectory(
+            temperature_K=temperature_K,
+            epoch=epoch,
+            species=path.species,
+            time_s=course.time_s,
+            steps=course.steps,
+            returns=course.returns,
+            ambiguous=course.ambiguous,
+            grid=course.grid,
+            hops_A2=course.hops_A2,
+            anchored=path.anchored,
+        )
+        for (temperature_K, epoch), course in courses.items()
+        if course.time_s > 0
     )
 
 
@@ -139,7 +202,7 @@ def _positions(
 
     yield path.unwrapped(positions(0))
     for event in events:
-        path = path.changed(event.mapping, event.images, event.drift_A)
+        path = path.changed(event.mapping, event.images, event.drift_A, event.turn)
         yield path.unwrapped(positions(event.product))
 
 
@@ -161,6 +224,8 @@ def _of_species(walk: Trajectory, name: str, atoms: npt.NDArray[np.intp]) -> Spe
     msd, error = _msd(places, lags, blocks)
     tracer: Mapping[str, object] = _tracer(places, walk.time_s, blocks)
     return SpeciesDiffusion(
+        temperature_K=walk.temperature_K,
+        epoch=walk.epoch,
         species=name,
         atoms=count,
         hop_m2_per_s=hop,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlip_kmc.ground.wording import gone
 from mlip_kmc.report import words
 from mlip_kmc.report.summary import Report
 
@@ -41,12 +42,19 @@ def facts(report: Report) -> Iterator[Fact]:
 def _inputs(report: Report) -> Iterator[Fact]:
     """The potential and the structure."""
     settings, inputs = report.view.settings, report.inputs
-    kind = (
-        "ACE, evaluated by LAMMPS ML-PACE"
-        if settings.potential == "lammps"
-        else f"eOn's built-in {settings.potential}"
-    )
+    kinds = {
+        "lammps": "ACE, evaluated by LAMMPS ML-PACE",
+        "ext_pot": f"ASE calculator {inputs['calculator']}"
+        if "calculator" in inputs
+        else "evaluated by the driver",
+    }
+    kind = kinds.get(settings.potential, f"eOn's built-in {settings.potential}")
     yield Fact("Potential", kind)
+    if "calculator_file" in inputs:
+        yield Fact("Calculator's file", inputs["calculator_file"])
+        yield Fact("Its sha256", inputs["calculator_sha256"], code=True)
+    if "python_path" in inputs:
+        yield Fact("Python packages of the user's own", inputs["python_path"])
     if "potential_file" in inputs:
         yield Fact("Potential file", inputs["potential_file"])
     if "potential_sha256" in inputs:
@@ -68,15 +76,14 @@ def _inputs(report: Report) -> Iterator[Fact]:
 def _settings(report: Report) -> Iterator[Fact]:
     """What the run was asked to do, and by which prefactors."""
     settings = report.view.settings
-    yield Fact(
-        "Temperature",
-        words.MISSING if settings.temperature_K is None else f"{settings.temperature_K:g} K",
-    )
+    yield Fact("Temperature", _temperature(report))
     yield Fact(
         "Confidence",
         f"scheme {settings.confidence_scheme}, {words.scientific(settings.confidence, digits=6)}",
     )
     yield Fact("Prefactor", _prefactor(report))
+    if report.low.said:
+        yield Fact("Low barriers", report.low.said)
     for line in report.view.outdated:
         yield Fact("Outdated", line)
     yield Fact(
@@ -100,7 +107,8 @@ def _progress(report: Report) -> Iterator[Fact]:
         "Status",
         f"generation {view.generation}: {words.steps(report.numbers.steps)}, in state {view.numbers.state}; "
         f"{flying} {'search' if flying == 1 else 'searches'} in flight when it was written; started "
-        f"{words.count(view.numbers.starts, 'time')}",
+        f"{words.count(view.numbers.starts, 'time')}"
+        + (f"; {gone(view.numbers.left)}" if view.numbers.left else ""),
     )
     yield Fact("Computation", _computation(report))
     yield Fact("Seed", words.MISSING if seed is None else str(seed))
@@ -109,6 +117,18 @@ def _progress(report: Report) -> Iterator[Fact]:
         "Report made with",
         "; ".join(f"{name} {version}" for name, version in report.software.items()),
     )
+
+
+def _temperature(report: Report) -> str:
+    """The present one; where the run was at others, how many KMC steps it made at each."""
+    present_K, earlier = report.view.settings.temperature_K, report.view.earlier_temperatures_K
+    now = words.kelvin(present_K) or words.MISSING
+    if not earlier:
+        return now
+    made = ", ".join(
+        f"{words.steps(walk.steps)} at {walk.name or 'an unknown one'}" for walk in report.walks
+    )
+    return f"{now} now: rates, shares and confidences are at this one; {made}"
 
 
 def _prefactor(report: Report) -> str:

@@ -2,12 +2,13 @@
 
 Example:
     numbers = summarise(states=view.states, events=view.events, searches=view.searches, settings=view.settings,
-                        time_s=view.numbers.time_s)
+                        time_s=view.numbers.time_s, starts=view.starts)
     numbers.states[0].lowest_barrier_eV, numbers.outcomes["new"]
 
 kT is eOn's throughout: T / 11604.5 eV.
 """
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from mlip_kmc.model.records import (
     Event,
     Process,
     SearchRecord,
+    Start,
     StateRecord,
     unsound_steps,
 )
@@ -69,7 +71,8 @@ class StateNumbers:
         residence_s: simulated time spent in it; of a superbasin step, counted for the state that was left.
         lowest_barrier_eV, rate_per_s: of its rate table; rate is the total.
         searches, force_calls, seconds: what its searches cost; by outcome in `outcomes`.
-        confidence: after its last search, replayed; None without searches.
+        confidence: of now, replayed; 0 where all searches were made at another temperature; None without searches, and where an
+            earlier version did not note which of them were.
         processes: by barrier.
     """
 
@@ -109,7 +112,7 @@ class RunNumbersSummary:
     """A run.
 
     Attributes:
-        kT_eV, window_eV: thermal energy, and how far above the lowest barrier the rate table reaches.
+        kT_eV, window_eV: thermal energy at the present temperature, and how far above the lowest barrier the rate table reaches.
         steps, time_s: KMC steps and simulated time.
         returns: steps that undo the one before (they lead to the state that it came from).
         superbasin_steps: steps out of a superbasin. unsound_superbasin_steps: those of a version whose times may be wrong.
@@ -178,22 +181,14 @@ def summarise(
     searches: Sequence[SearchRecord],
     settings: RunSettings,
     time_s: float,
+    starts: Sequence[Start] = (),
 ) -> RunNumbersSummary:
-    """All numbers of a run but its diffusion."""
-    kT, window = _thermal(settings)
+    """All numbers of a run but its diffusion; those of rate tables are at the present temperature."""
+    kT, window = _thermal(settings, settings.temperature_K)
     by_state: dict[int, list[SearchRecord]] = defaultdict(list)
     for record in searches:
         by_state[record.state].append(record)
-    curves = {
-        state.number: confidence_curve(
-            by_state[state.number],
-            state.processes,
-            scheme=settings.confidence_scheme,
-            window_eV=window,
-        )
-        for state in states
-        if by_state[state.number]
-    }
+    curves = _curves(states, searches, settings, starts)
     walk = _Walk.of(events, begun=bool(states))
     return RunNumbersSummary(
         kT_eV=kT,
@@ -219,15 +214,59 @@ def summarise(
             outcome: sum(record.outcome == outcome for record in searches) for outcome in OUTCOMES
         },
         reasons=_reasons(searches),
-        curves=curves,
+        curves={number: curve.values for number, curve in curves.items()},
         force_calls=sum(record.force_calls for record in searches),
         seconds=sum(record.seconds for record in searches),
     )
 
 
-def _thermal(settings: RunSettings) -> tuple[float | None, float]:
+@dataclass(frozen=True)
+class _Curve:
+    """A state's confidence after each of its searches, and now."""
+
+    values: tuple[float, ...]
+    now: float
+
+
+def _curves(
+    states: Sequence[StateRecord],
+    searches: Sequence[SearchRecord],
+    settings: RunSettings,
+    starts: Sequence[Start],
+) -> dict[int, _Curve]:
+    """By state; none at all where it is not known which searches came before a change of temperature."""
+    changes = [
+        (after.searches, after.temperature_K)
+        for before, after in pairwise(starts)
+        if after.temperature_K != before.temperature_K
+    ]
+    if any(count is None for count, _ in changes):
+        return {}
+    first_K = starts[0].temperature_K if starts else settings.temperature_K
+    found: dict[int, _Curve] = {}
+    for state in states:
+        places = [index for index, one in enumerate(searches) if one.state == state.number]
+        if not places:
+            continue
+        windows = {
+            bisect_left(places, count): _thermal(settings, temperature_K)[1]
+            for count, temperature_K in changes
+            if count is not None
+        }
+        values = confidence_curve(
+            [searches[index] for index in places],
+            state.processes,
+            scheme=settings.confidence_scheme,
+            window_eV=_thermal(settings, first_K)[1],
+            windows_eV=windows,
+        )
+        found[state.number] = _Curve(values, now=0.0 if len(places) in windows else values[-1])
+    return found
+
+
+def _thermal(settings: RunSettings, temperature_K: float | None) -> tuple[float | None, float]:
     """kT in eV, and how far above the lowest barrier the rate table reaches, in eV: endless where either is not set."""
-    kT = settings.temperature_K / EON_KELVIN_PER_EV if settings.temperature_K else None
+    kT = temperature_K / EON_KELVIN_PER_EV if temperature_K else None
     if kT and settings.thermal_window_kT:
         return kT, settings.thermal_window_kT * kT
     return kT, float("inf")
@@ -239,7 +278,7 @@ def _state(
     *,
     walk: _Walk,
     window_eV: float,
-    curve: tuple[float, ...] | None,
+    curve: _Curve | None,
 ) -> StateNumbers:
     processes = _processes(state, walk.used, window_eV)
     table = [process for process in processes if process.in_rate_table]
@@ -255,7 +294,7 @@ def _state(
         outcomes={name: sum(record.outcome == name for record in searches) for name in OUTCOMES},
         force_calls=sum(record.force_calls for record in searches),
         seconds=sum(record.seconds for record in searches),
-        confidence=curve[-1] if curve else None,
+        confidence=curve.now if curve else None,
         processes=processes,
     )
 

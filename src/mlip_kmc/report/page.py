@@ -15,12 +15,13 @@ from markupsafe import Markup
 from mlip_kmc.model.records import unsound
 from mlip_kmc.report import words
 from mlip_kmc.report.data import Link, table_link
-from mlip_kmc.report.diffusion import TRUSTED_STEPS, SpeciesDiffusion
+from mlip_kmc.report.diffusion import TRUSTED_STEPS, SpeciesDiffusion, Trajectory
 from mlip_kmc.report.figures import (
     Figure,
     barriers,
     confidence,
     displacement,
+    displacement_key,
     energy,
     network,
     outcomes,
@@ -48,6 +49,17 @@ class Diffusivity:
     tracer_summed: str
     axes: tuple[str, ...]
     ratio: str
+
+
+@dataclass(frozen=True)
+class DiffusionAt:
+    """What the page says of diffusion at one temperature with one potential: both in words, rows, and the key of its figure."""
+
+    conditions: str
+    walk: Trajectory
+    rows: tuple[Diffusivity, ...]
+    blocks: int
+    figure: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,16 @@ def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "")
             numbering={key: index for index, key in enumerate(figures, start=1)},
             blocks=tuple(blocks_of(report)),
             headline=headline(report),
-            diffusivities=tuple(map(_diffusivity, report.diffusion)),
+            diffusion=tuple(
+                DiffusionAt(
+                    conditions=walk.name,
+                    walk=walk,
+                    rows=tuple(map(_diffusivity, found)),
+                    blocks=found[0].blocks,
+                    figure=displacement_key(walk, of=len(report.walks)),
+                )
+                for walk, found in zip(report.walks, report.diffusion, strict=True)
+            ),
             trusted=TRUSTED_STEPS,
             open_states=OPEN_STATES,
             costs=searched[:MOST_COSTS],
@@ -126,11 +147,15 @@ def _environment() -> Environment:
 
 def _figures(report: Report) -> dict[str, Figure]:
     """The figures by key, in the order of the page, which numbers them."""
-    numbers, view, walk = report.numbers, report.view, report.walk
+    numbers, view, walks = report.numbers, report.view, report.walks
     drawn = (
         energy(view.events, view.states),
         network(numbers, view.states),
-        displacement(report.diffusion, walk) if walk and walk.steps > 1 else None,
+        *(
+            displacement(found, walk, key=displacement_key(walk, of=len(walks)))
+            for walk, found in zip(walks, report.diffusion, strict=True)
+            if walk.steps > 1
+        ),
         barriers(numbers),
         outcomes(numbers),
         confidence(

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from ase.data import atomic_numbers, covalent_radii
 
+from mlip_kmc.model.atom_path import Hop
 from mlip_kmc.model.records import Process
 from mlip_kmc.model.structure import minimum_image, read_structure
 from mlip_kmc.report.charts import px, wrap
@@ -66,7 +67,12 @@ class Motion:
             return None
         cell = np.asarray(reactant.cell.array)
         positions = np.asarray(reactant.positions)
-        there = minimum_image(np.asarray(product.positions) - positions, cell)
+        there = Hop.through(
+            np.asarray(saddle.positions),
+            reactant=positions,
+            product=np.asarray(product.positions),
+            cell=cell,
+        ).moved
         lengths = np.linalg.norm(there, axis=1)
         order = np.argsort(-lengths, kind="stable")
         moved = [int(atom) for atom in order[:_MOST_MOVED] if lengths[atom] > MOVED_A] or [

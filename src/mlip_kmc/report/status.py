@@ -8,17 +8,22 @@ What the run committed is exact. Whether its process lives is known from what it
 """
 
 import json
+import math
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
+from mlip_kmc.model.low_barriers import FEW_KT, Barrier, low_barriers
 from mlip_kmc.model.records import (
     Live,
+    Registered,
+    RunNumbers,
     SearchRecord,
     prefactor_reasons,
     reasons_of,
@@ -54,7 +59,7 @@ class RunStatus:
         phase: what a running process does. host, pid: where it is, or was last.
         seen_s: seconds since it last said so; None if it never did, or stopped cleanly.
         kmc_steps, kmc_steps_wanted: steps done and asked for. simulated_time_s, simulated_time_wanted_s: the same for time.
-        temperature_K: at present.
+        temperature_K: at present. earlier_temperatures_K: others at which KMC steps were made, in order.
         state: number of the present state. states: how many are known.
         confidence, confidence_wanted, confidence_scheme: of the present state.
         searches: registered ones by outcome. searches_here: in the present state. reasons: of bad ones, most frequent first.
@@ -72,6 +77,10 @@ class RunStatus:
         search_s: median time of the last good searches.
         unsound_superbasin_steps: those of a version whose times of superbasin steps may be wrong.
         unsound: what that means for the run, in words; empty where there are none.
+        left: atoms that have left the rest (desorbed, evaporated) since state 0.
+        ambiguous_steps: KMC steps in which an atom may have gone by another periodic image.
+        low_barriers: of processes that searches found, which are below a few kT or their own error, and what that means; empty
+            where none is. low_barrier_steps: KMC steps over such a barrier.
         starts: how often it was started. last_commit_s: seconds since the newest generation.
         active_set_blind: what the run's active set does not see; empty where it sees, or its files are gone.
         run_bytes: size of the run directory. free_bytes: what its file system has left.
@@ -90,6 +99,7 @@ class RunStatus:
     simulated_time_s: float
     simulated_time_wanted_s: float | None
     temperature_K: float | None
+    earlier_temperatures_K: tuple[float, ...]
     state: int
     states: int
     confidence: float
@@ -115,6 +125,10 @@ class RunStatus:
     search_s: float | None
     unsound_superbasin_steps: int
     unsound: str
+    left: int
+    ambiguous_steps: int
+    low_barriers: str
+    low_barrier_steps: int
     starts: int
     last_commit_s: float
     active_set_blind: str
@@ -122,8 +136,12 @@ class RunStatus:
     free_bytes: int
 
     def to_json(self) -> str:
-        """Everything, as one JSON object; units are in the keys."""
-        return json.dumps(asdict(self), indent=2)
+        """Everything, as one JSON object; units are in the keys, and what is no finite number is null."""
+        values = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in asdict(self).items()
+        }
+        return json.dumps(values, indent=2, allow_nan=False)
 
 
 def read_status(run_dir: Path) -> RunStatus:
@@ -151,9 +169,7 @@ def read_work(run_dir: Path) -> tuple[int, int]:
 def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     numbers, limits = view.numbers, view.raw.get("limits", {})
     steps_wanted, time_wanted_s = limits.get("stop.kmc_steps"), limits.get("stop.simulated_time_s")
-    done = (steps_wanted is not None and numbers.steps >= steps_wanted) or (
-        time_wanted_s is not None and numbers.time_s >= time_wanted_s
-    )
+    done = _done(numbers, limits)
     condition = _condition(live, now_s=now_s, done=done, halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
@@ -174,6 +190,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         simulated_time_s=numbers.time_s,
         simulated_time_wanted_s=time_wanted_s,
         temperature_K=limits.get("temperature_K", view.settings.temperature_K),
+        earlier_temperatures_K=view.earlier_temperatures_K,
         state=numbers.state,
         states=_states(view),
         confidence=numbers.confidence,
@@ -200,6 +217,9 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         starts=numbers.starts,
         unsound_superbasin_steps=len(unsound_steps(view.events)),
         unsound=unsound(view.events),
+        left=numbers.left,
+        ambiguous_steps=sum(event.ambiguous for event in view.events),
+        **_low(view, limits.get("temperature_K", view.settings.temperature_K)),
         last_commit_s=max(now_s - _modified_s(commit, now_s), 0.0),
         run_bytes=run_bytes,
         free_bytes=free_bytes,
@@ -207,6 +227,32 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
             view.path, digest=view.epoch.facts.get("potential.active_set")
         ),
     )
+
+
+def _done(numbers: RunNumbers, limits: Mapping[str, Any]) -> bool:
+    """One of the limits of the section `stop` is reached."""
+    wanted = (
+        (limits.get("stop.kmc_steps"), numbers.steps),
+        (limits.get("stop.simulated_time_s"), numbers.time_s),
+        (limits.get("stop.desorbed_atoms"), numbers.left),
+    )
+    return any(limit is not None and reached >= limit for limit, reached in wanted)
+
+
+def _low(view: RunView, temperature_K: float | None) -> dict[str, Any]:
+    """What is said of low barriers: those of found processes at the present temperature, and steps at their own."""
+    found = (
+        Barrier(record.barrier, record.barrier_error)
+        for record in view.searches
+        if record.outcome == Registered.NEW and record.barrier is not None
+    )
+    kT = None if temperature_K is None else temperature_K / EON_KELVIN_PER_EV
+    steps = sum(
+        event.temperature_K is not None
+        and not event.barrier >= FEW_KT * event.temperature_K / EON_KELVIN_PER_EV
+        for event in view.events
+    )
+    return {"low_barriers": low_barriers(found, kT_eV=kT).said, "low_barrier_steps": steps}
 
 
 def _condition(live: Live | None, *, now_s: float, done: bool, halt: str) -> Condition:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mlip_kmc.ground.image import ImageNotes
+from mlip_kmc.model.low_barriers import Barrier, LowBarriers, low_barriers
 from mlip_kmc.model.records import prefactor_reasons
 from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential.whereabouts import noted_blindness
@@ -23,7 +24,7 @@ from mlip_kmc.report.diffusion import SpeciesDiffusion, Trajectory, diffusion, f
 from mlip_kmc.report.numbers import RunNumbersSummary, summarise
 from mlip_kmc.store.view import RunView
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -90,23 +91,27 @@ class Report:
 
     Attributes:
         name: of the run directory. view: the moment of the run. numbers: see there.
-        sample: None where no state is committed. walk, diffusion: None and empty without a KMC step.
+        sample: None where no state is committed.
+        walks: the KMC steps, by temperature and epoch, in the order of their first ones.
+        diffusion: of each of them, of each species.
         grade: the extrapolation grade.
         software: what made the report: versions and the image's recipe; an entry is missing outside an image.
         inputs: what the run noted of its potential and structure, by name; empty where it noted nothing.
         prefactors: what the run's prefactors are.
+        low: which barriers of the rate tables are low.
     """
 
     name: str
     view: RunView
     numbers: RunNumbersSummary
     sample: Sample | None
-    walk: Trajectory | None
-    diffusion: tuple[SpeciesDiffusion, ...]
+    walks: tuple[Trajectory, ...]
+    diffusion: tuple[tuple[SpeciesDiffusion, ...], ...]
     grade: GammaSummary
     software: Mapping[str, str]
     inputs: Mapping[str, str]
     prefactors: PrefactorNumbers
+    low: LowBarriers
 
     def as_json(self) -> str:
         """One JSON object, indented; eOn's process numbers, of 63 bits, are strings."""
@@ -121,24 +126,34 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
         etc: the folder of the image's notes.
         software: versions of the packages at work, by name.
     """
-    walk = follow(view.states, view.events, time_s=view.numbers.time_s)
+    walks = follow(view.states, view.events)
+    numbers = summarise(
+        states=view.states,
+        events=view.events,
+        searches=view.searches,
+        settings=view.settings,
+        time_s=view.numbers.time_s,
+        starts=view.starts,
+    )
     return Report(
         name=view.path.name,
         view=view,
-        walk=walk,
-        diffusion=diffusion(walk) if walk else (),
+        walks=walks,
+        diffusion=tuple(map(diffusion, walks)),
         sample=_sample(view),
-        numbers=summarise(
-            states=view.states,
-            events=view.events,
-            searches=view.searches,
-            settings=view.settings,
-            time_s=view.numbers.time_s,
-        ),
+        numbers=numbers,
         grade=_grade(view),
         software={**software, **_notes(etc)},
         inputs=_texts(view.epoch.inputs),
         prefactors=_prefactors(view),
+        low=low_barriers(
+            (
+                Barrier(process.barrier, process.barrier_error)
+                for state in view.states
+                for process in state.processes
+            ),
+            kT_eV=numbers.kT_eV,
+        ),
     )
 
 
@@ -233,9 +248,11 @@ def _plain(report: Report) -> dict[str, Any]:
         },
         "inputs": dict(report.inputs),
         "outdated": list(view.outdated),
+        "low_barriers": {**asdict(report.low), "meaning": report.low.said},
         "prefactors": {**asdict(report.prefactors), "reasons": dict(report.prefactors.reasons)},
         "settings": {
             **asdict(view.settings),
+            "earlier_temperatures_K": list(view.earlier_temperatures_K),
             "kT_eV": numbers.kT_eV,
             "thermal_window_eV": numbers.window_eV if np.isfinite(numbers.window_eV) else None,
         },
@@ -245,11 +262,13 @@ def _plain(report: Report) -> dict[str, Any]:
         "extrapolation_grade": None if report.grade.state_0 is None else asdict(report.grade),
         "diffusion": [
             {
-                key: value
-                for key, value in asdict(one).items()
-                if not key.startswith(("lags", "msd"))
+                "steps": walk.steps,
+                "time_s": walk.time_s,
+                "ambiguous_steps": walk.ambiguous,
+                **{k: v for k, v in asdict(one).items() if not k.startswith(("lags", "msd"))},
             }
-            for one in report.diffusion
+            for walk, found in zip(report.walks, report.diffusion, strict=True)
+            for one in found
         ],
         "returns": numbers.returns,
         "superbasin_steps": numbers.superbasin_steps,

@@ -58,6 +58,11 @@ def time(value_s: float | None) -> str:
     return f"{scientific(value_s / size)} {name}"
 
 
+def kelvin(temperature_K: float | None) -> str:
+    """A temperature; nothing where it is unknown."""
+    return "" if temperature_K is None else f"{temperature_K:g} K"
+
+
 def duration(seconds: float) -> str:
     """Processor or wall time: seconds, minutes or hours."""
     if seconds < 120:

@@ -48,6 +48,7 @@ class Termination(StrEnum):
 
     NOT_FINITE = "energies that are no finite numbers"
     DAMAGED = "the client's files are damaged"
+    NOT_A_SADDLE = "no first-order saddle"
     HALTED = "halted"
 
     @classmethod
@@ -61,7 +62,12 @@ class Termination(StrEnum):
         return _NUMBERS.get(self, _NUMBERS[Termination.POTENTIAL_FAILED])
 
 
-_OURS = (Termination.NOT_FINITE, Termination.DAMAGED, Termination.HALTED)
+_OURS = (
+    Termination.NOT_FINITE,
+    Termination.DAMAGED,
+    Termination.NOT_A_SADDLE,
+    Termination.HALTED,
+)
 _EONS = tuple(entry for entry in Termination if entry not in _OURS)
 _NUMBERS = {entry: number for number, entry in enumerate(_EONS)}
 
@@ -136,12 +142,14 @@ class SearchOutcome:
         end: how its client ended. message: more of that.
         seconds: it took where it ran.
         termination: why it ended; None where it has no result of its own (see `End`): it is to be run again.
-        barrier_eV: of the client's own minimum, 0 where it did not get so far.
+        barrier_eV: of the client's own minimum; of a search that found no process, how high it was when it ended; or 0.
         saddle_distance_A: between start and saddle, likewise.
         force_calls: by stage.
         found: what it found; None unless `termination` is `GOOD`.
         graded: what was seen of gamma and distances.
         rated: harmonic prefactors that were made for it, in place of the client's; None where there are none.
+        barrier_error_eV: of a low barrier, which was converged further (`settling.py`): a bound; None where it is not low.
+        led_back: it is not connected because both sides of where it ended lead back to the state.
     """
 
     name: str
@@ -156,6 +164,8 @@ class SearchOutcome:
     found: FoundProcess | None = None
     graded: Graded = field(default_factory=Graded)
     rated: Rated | None = None
+    barrier_error_eV: float | None = None
+    led_back: bool = False
 
     def __post_init__(self) -> None:
         """What was found and why the search ended say the same.
@@ -174,7 +184,11 @@ class SearchOutcome:
         """Why it found nothing, in words; empty where it found a process or has no result."""
         if self.termination is None or self.found is not None:
             return ""
-        told = self.termination in (Termination.DAMAGED, Termination.HALTED)
+        told = self.termination in (
+            Termination.DAMAGED,
+            Termination.HALTED,
+            Termination.NOT_A_SADDLE,
+        )
         return f"{self.termination}: {self.message}" if told else str(self.termination)
 
     def with_rated(self, rated: Rated | None) -> Self:

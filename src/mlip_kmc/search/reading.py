@@ -8,7 +8,7 @@ A file that is missing, torn or of another structure makes a search that found n
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from ase import Atoms
 
 from mlip_kmc.evaluate.client import RESULTS_FILE, End, Ended, parse_results, texts_in
 from mlip_kmc.ground.errors import StructureError
-from mlip_kmc.model.atom_path import without_drift, wrap
+from mlip_kmc.model.atom_path import Hop, without_drift, wrap
 from mlip_kmc.model.frames import KeptFrame, Stage
 from mlip_kmc.model.records import HaltKind
 from mlip_kmc.model.structure import from_con
@@ -46,6 +46,8 @@ _BARRIER, _DISTANCE = "barrier_reactant_to_product", "displacement_saddle_distan
 _REASON = "termination_reason"
 _CALLS = ("force_calls_saddle", "force_calls_minimization", "force_calls_prefactors")
 _TYPED = {*_ENERGIES, *_PREFACTORS, *_CALLS, _BARRIER, _DISTANCE, _REASON}
+_SAME_A = 0.1
+"""As eOn compares structures: the largest displacement of an atom."""
 _NO_POTENTIAL = "0" * 64
 """In place of a digest where no gamma is watched."""
 
@@ -168,7 +170,14 @@ def read_search(
             force_calls=ForceCalls(*(_count(results, key) for key in _CALLS)),
         )
         if termination is not Termination.GOOD:
-            return replace(outcome, termination=termination), {}
+            climbed = _number(results, _ENERGIES[1]) - _number(results, _ENERGIES[0])
+            barrier = outcome.barrier_eV or (climbed if math.isfinite(climbed) else 0.0)
+            return replace(
+                outcome,
+                termination=termination,
+                barrier_eV=barrier,
+                led_back=_led_back(termination, texts, task),
+            ), {}
         start = from_con(task.reactant_con)
         points = {stage: _structure(texts, name, start) for stage, name in _POINTS.items()}
         found = _found(results, points, start=start, mode=_mode(texts, len(start)))
@@ -181,6 +190,25 @@ def read_search(
     return outcome, {stage: points[stage] for stage in (Stage.SADDLE, Stage.PRODUCT) if points}
 
 
+def _led_back(termination: Termination, texts: Mapping[str, str], task: Task) -> bool:
+    """Both sides of where a search ended lead back to the state that it started from."""
+    if termination is not Termination.NOT_CONNECTED:
+        return False
+    start = from_con(task.reactant_con)
+    try:
+        ends = [
+            _structure(texts, _POINTS[stage], start) for stage in (Stage.REACTANT, Stage.PRODUCT)
+        ]
+    except _DamagedError:
+        return False
+    cell = np.asarray(start.cell.array, dtype=np.float64)
+    moved = (
+        without_drift(wrap(end.positions - start.positions, cell), anchored=bool(start.constraints))
+        for end in ends
+    )
+    return all(float(np.linalg.norm(vectors, axis=1).max()) <= _SAME_A for vectors in moved)
+
+
 def _found(
     results: Results, points: Mapping[Stage, Atoms], *, start: Atoms, mode: Array
 ) -> FoundProcess:
@@ -190,9 +218,7 @@ def _found(
     prefactors = [_number(results, key, missing=math.nan) for key in _PREFACTORS]
     if not all(math.isfinite(value) for value in prefactors):
         raise _DamagedError(f"{RESULTS_FILE} has no finite prefactors")
-    places = dict(
-        zip(points, unwrapped([atoms.positions for atoms in points.values()], start), strict=True)
-    )
+    places = _next_to(start, *(points[stage].positions for stage in _POINTS))
     return FoundProcess(
         reactant_eV=energies[0],
         saddle_eV=energies[1],
@@ -207,19 +233,25 @@ def _found(
     )
 
 
-def unwrapped(positions: Iterable[Array], start: Atoms) -> list[Array]:
-    """(N, 3) positions next to those of a state, and without drift where nothing is fixed.
-
-    Args:
-        positions: of the same atoms in the same cell.
-        start: the state.
-    """
+def _next_to(start: Atoms, reactant: Array, saddle: Array, product: Array) -> dict[Stage, Array]:
+    """(N, 3) positions next to those of a state, the product by way of the saddle; without drift where nothing is fixed."""
     anchored = bool(start.constraints)
     cell = np.asarray(start.cell.array, dtype=np.float64)
-    return [
-        start.positions + without_drift(wrap(places - start.positions, cell), anchored=anchored)
-        for places in positions
-    ]
+    near = wrap(reactant - start.positions, cell)
+    hop = Hop.through(saddle, reactant=reactant, product=product, cell=cell)
+    direct = wrap(product - start.positions, cell)
+    images = np.round(
+        (near + hop.moved - direct) @ np.linalg.inv(cell)
+    )  # nearly always 0, which changes no digit
+    moved = {
+        Stage.REACTANT: near,
+        Stage.SADDLE: wrap(saddle - start.positions, cell),
+        Stage.PRODUCT: direct + images @ cell,
+    }
+    return {
+        stage: start.positions + without_drift(displacement, anchored=anchored)
+        for stage, displacement in moved.items()
+    }
 
 
 def _termination(results: Results) -> Termination:

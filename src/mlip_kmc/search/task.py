@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from mlip_kmc.evaluate.client import ClientJob, End, run_job
 from mlip_kmc.search.outcome import SearchOutcome
 from mlip_kmc.search.reading import SearchReader
+from mlip_kmc.search.settling import Settling
 from mlip_kmc.search.watch import Watch
 
 
@@ -21,11 +22,13 @@ class SearchTask:
         job: the client's: texts of its directory, among them `pos.con`, the state that is searched.
         kind: `random`, or `recycling`: where its displacement comes from.
         watch: what gamma is watched for, or None.
+        settling: how a low barrier is converged further; None: it is taken as it is found.
     """
 
     job: ClientJob
     kind: str = "random"
     watch: Watch | None = None
+    settling: Settling | None = None
 
     @property
     def name(self) -> str:
@@ -44,7 +47,10 @@ class SearchTask:
             tag: by which `cancel_jobs` knows it.
         """
         ran = run_job(self.job, reader=lambda directory: SearchReader(self, directory), tag=tag)
-        return replace(ran.found, seconds=ran.seconds)
+        outcome = replace(ran.found, seconds=ran.seconds)
+        if self.settling is None or not self.settling.wanted(outcome):
+            return outcome
+        return self.settling.settle(self, outcome, tag=tag)
 
     def without_result(self, end: End, message: str = "") -> SearchOutcome:
         """What is handed back where no worker could answer."""

@@ -10,12 +10,13 @@ The claim is a file that only one process can create (a hard link to a file of i
 system). Its holder touches a second file from time to time. A claim of this machine's present boot is dead if the kernel's lock
 on `lock` is free. Any other is watched: one that shows no sign of life for `DEAD_AFTER_S` is dead, by this machine's own
 clock alone, and while the watching process was awake. A holder that was only suspended finds its claim gone at its next commit,
-and stops.
+and stops. Where the file system has no locks (Lustre mounted without flock, NFS without a lock server), every claim is watched.
 """
 
 import contextlib
 import errno
 import json
+import logging
 import os
 import secrets
 import socket
@@ -28,7 +29,7 @@ from filelock import FileLock, Timeout
 
 from mlip_kmc.ground.environment import job_name, node_name
 from mlip_kmc.ground.errors import RunInUseError, RunStateError
-from mlip_kmc.ground.files import storage_errors, write_durably
+from mlip_kmc.ground.files import no_links, storage_errors, write_durably
 from mlip_kmc.ground.programs import AwakeClock
 from mlip_kmc.ground.scratch import boot_id
 
@@ -37,6 +38,9 @@ BEAT_S = 5.0
 DEAD_AFTER_S = 60.0
 _LOOK_S = 0.5
 _LINGERS_S = 1.0
+NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
+"""What flock answers on a file system without locks."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,17 +68,20 @@ class Holder:
 class Claim:
     """The claim on one run directory; not for several threads."""
 
-    def __init__(self, directory: Path, *, dead_after_s: float = DEAD_AFTER_S) -> None:
+    def __init__(
+        self, directory: Path, *, what: str = "run", dead_after_s: float = DEAD_AFTER_S
+    ) -> None:
         """Nothing is touched yet.
 
         Args:
-            directory: of the run; it exists.
+            directory: it exists.
+            what: is done there, for messages.
             dead_after_s: so long without a sign of life, and another node's claim is dead.
         """
-        self._directory = directory
+        self._directory, self._what = directory, what
         self._path = directory / FILE
         self._dead_after_s = dead_after_s
-        self._lock = FileLock(directory / "lock", mode=0o644)
+        self._lock = FileLock(directory / "lock", mode=0o644, fallback_to_soft=False)
         self._holder = Holder(
             token=secrets.token_hex(16),
             host=node_name() or socket.gethostname(),
@@ -102,11 +109,24 @@ class Claim:
         threading.Thread(target=self._beat, name="claim", daemon=True).start()
 
     def _try_lock(self) -> bool:
-        """Not at once where it is held: what a killed process had just started may hold its lock for a moment longer."""
+        """Not at once where it is held: what a killed process had just started may hold its lock for a moment longer.
+
+        Where there are no locks, it is as free as it can be, and says nothing of who is alive.
+        """
         try:
             self._lock.acquire(timeout=_LINGERS_S, poll_interval=0.05)
         except Timeout:
             return False
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            _log.warning(
+                "%s cannot be locked (%s): the file system has no locks, so a process that died here is seen as dead only "
+                "after %g s without a sign of life",
+                self._directory / "lock",
+                error.strerror,
+                self._dead_after_s,
+            )
         return True
 
     def _take(self) -> None:
@@ -133,7 +153,7 @@ class Claim:
             except (
                 OSError
             ) as error:  # a network file system may have done it all the same; some know no links
-                if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+                if no_links(error):
                     return self._create(own)
                 if own.stat().st_nlink != 2:
                     raise
@@ -152,7 +172,7 @@ class Claim:
         return True
 
     def _is_dead(self, there: Holder) -> bool:
-        if there.boot == self._holder.boot:
+        if there.boot == self._holder.boot and self._lock.is_locked:
             return True  # the kernel's lock is ours, so it is not that process's
         seen = self._sign_of_life(there)
         clock = (
@@ -206,7 +226,7 @@ class Claim:
         if there != self._holder:
             who = there or "another process"
             raise RunStateError(
-                f"the run directory {self._directory} was taken over by {who} while this process gave no sign of "
+                f"the {self._what} directory {self._directory} was taken over by {who} while this process gave no sign of "
                 "life; this one stops and leaves it alone"
             )
 
@@ -222,8 +242,8 @@ class Claim:
     def _beat(self) -> None:
         beat = self._beat_file(self._holder.token)
         while not self._ended.wait(BEAT_S):
-            with contextlib.suppress(OSError):  # its time alone: that takes no room on a full disk
-                os.utime(beat)
+            with contextlib.suppress(OSError):
+                _touch(beat)
 
     def _beat_file(self, token: str) -> Path:
         return self._directory / f"{FILE}.{token}.alive"
@@ -234,9 +254,17 @@ class Claim:
     def _in_use(self, holder: Holder | None) -> RunInUseError:
         who = holder or "another process"
         return RunInUseError(
-            f"the run directory {self._directory} is in use by {who}; wait for it, stop it, or choose another "
-            "--dir"
+            f"the {self._what} directory {self._directory} is in use by {who}; wait for it, stop it, or choose "
+            "another --dir"
         )
+
+
+def _touch(beat: Path) -> None:
+    """Its time alone: that takes no room on a full disk. Where times cannot be set, writing sets it."""
+    try:
+        os.utime(beat)
+    except OSError:
+        beat.write_bytes(b".")
 
 
 def _holder_of(path: Path) -> Holder | None:

@@ -79,6 +79,7 @@ def _graded(
                 gamma_product=record.gamma_product,
                 gamma_path=record.gamma_path,
                 epoch=record.epoch,
+                barrier_error=record.barrier_error,
             )
             for process, record in processes
         ),
@@ -86,9 +87,9 @@ def _graded(
 
 
 def _with_reverse_epochs(states: tuple[StateRecord, ...]) -> tuple[StateRecord, ...]:
-    """A row that no search found is the reverse of one that a search found: it has the same saddle, and that one's epoch."""
-    found: dict[tuple[int | None, int | None, float], int] = {
-        (process.product, process.state, process.saddle_energy): process.epoch
+    """A row that no search found is the reverse of one that a search found: it has the same saddle, epoch and error."""
+    found: dict[tuple[int | None, int | None, float], Process] = {
+        (process.product, process.state, process.saddle_energy): process
         for state in states
         for process in state.processes
         if process.epoch is not None
@@ -97,17 +98,21 @@ def _with_reverse_epochs(states: tuple[StateRecord, ...]) -> tuple[StateRecord, 
         replace(
             state,
             processes=tuple(
-                process
-                if process.epoch is not None
-                else replace(
-                    process,
-                    epoch=found.get((process.state, process.product, process.saddle_energy)),
-                )
+                process if process.epoch is not None else _like_its_reverse(process, found)
                 for process in state.processes
             ),
         )
         for state in states
     )
+
+
+def _like_its_reverse(
+    process: Process, found: Mapping[tuple[int | None, int | None, float], Process]
+) -> Process:
+    other = found.get((process.state, process.product, process.saddle_energy))
+    if other is None:
+        return process
+    return replace(process, epoch=other.epoch, barrier_error=other.barrier_error)
 
 
 def _state(folder: Path, number: int, constant_per_s: float | None) -> StateRecord:

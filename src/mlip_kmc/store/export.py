@@ -38,6 +38,7 @@ _EVENTS = {
     "superbasin": "superbasin",
     "temperature_K": "temperature_K",
     "epoch": "epoch",
+    "time_rest_s": "time_rest_s",
 }
 """Columns of a table: name, and the record's attribute."""
 _PROCESSES = {
@@ -55,6 +56,7 @@ _PROCESSES = {
     "gamma_path": "gamma_path",
     "prefactor_kind": "prefactor_kind",
     "epoch": "epoch",
+    "barrier_error_eV": "barrier_error",
 }
 _STATES = ("state", "energy_eV", "processes", "good_searches", "bad_searches")
 
@@ -105,7 +107,7 @@ def trajectory(result: EonResult, *, rotation: Array) -> Iterator[Atoms]:
         {"step": 0, "time_s": 0.0, "state": 0},
     )
     for event in result.events:
-        path = path.changed(event.mapping, event.images, event.drift_A)
+        path = path.changed(event.mapping, event.images, event.drift_A, event.turn)
         yield _frame(
             start,
             path.unwrapped(positions(event.product)),

@@ -5,12 +5,16 @@ Example:
         directory.claim.check()
 """
 
+import logging
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mlip_kmc.ground.container import binding, unseen_folder
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.store.claim import Claim
+
+_log = logging.getLogger(__name__)
 
 
 class RunDirectory:
@@ -23,6 +27,11 @@ class RunDirectory:
 
     def __enter__(self) -> Self:
         make_directory(self.path, mode=0o700)
+        if unseen_folder(self.path):
+            _log.warning(
+                "the run directory is the container's own, and gone when it ends: %s",
+                binding(self.path),
+            )
         claim = Claim(self.path)
         claim.take()
         self.claim = claim

@@ -22,6 +22,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from mlip_kmc.ground.container import binding
 from mlip_kmc.ground.errors import RunStateError, StructureError
 from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.model.records import (
@@ -62,7 +63,7 @@ class RunSettings:
 
     Attributes:
         potential: eOn's name of the potential; `lammps` for an ACE potential.
-        temperature_K: K.
+        temperature_K: the present one, K; see `RunView.earlier_temperatures_K`.
         confidence_scheme, confidence: the confidence at which a state is left, and its scheme.
         prefactor_per_s: the constant prefactor, 1/s; None where each process has its own.
         prefactors: `constant`, `harmonic`, or `eon`: harmonic as eOn's own client makes them, in runs of earlier versions.
@@ -131,9 +132,8 @@ class RunView:
         """
         generations = path / "generations"
         if not generations.is_dir():
-            raise RunStateError(
-                f"{path} is no run directory (it has no generations); name one that `mlip-kmc run --dir` made"
-            )
+            advice = binding(generations) or "name one that `mlip-kmc run --dir` made"
+            raise RunStateError(f"{path} is no run directory (it has no generations); {advice}")
         with temporary("view", parent=Path(tempfile.gettempdir())) as folder:
             yield cls._newest(path.absolute(), generations, folder, detail=detail)
 
@@ -207,6 +207,16 @@ class RunView:
     def identity(self) -> str:
         """Digest of all settings that determine the trajectory from here on (physics, potential, structure)."""
         return self.epoch.identity
+
+    @property
+    def earlier_temperatures_K(self) -> tuple[float, ...]:  # noqa: N802 - a unit
+        """Other temperatures than the present one at which KMC steps were made, K, in the order of their first ones."""
+        made = dict.fromkeys(event.temperature_K for event in self.events)
+        return tuple(
+            temperature_K
+            for temperature_K in made
+            if temperature_K is not None and temperature_K != self.settings.temperature_K
+        )
 
     @property
     def outdated(self) -> tuple[str, ...]:

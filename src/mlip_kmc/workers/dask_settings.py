@@ -6,7 +6,10 @@ from functools import cache
 
 @cache
 def configure_dask() -> None:
-    """Set them, once in a process: no dashboard, no memory manager, patience with slow nodes and none with dead ones."""
+    """Set them, once in a process: no dashboard, no memory manager, patience with slow nodes and none with dead ones.
+
+    What the user has set for a dask of their own (DASK_... in the environment, ~/.config/dask) is left out.
+    """
     import dask
     from distributed.node import ServerNode
 
@@ -14,6 +17,7 @@ def configure_dask() -> None:
         None
     )  # no dashboard: it would listen to the whole network
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    dask.config.refresh(paths=[], env={})
     dask.config.set(
         {
             "distributed.worker.memory.terminate": False,

@@ -91,6 +91,7 @@ class InventedStates:
     repeats_wanted: int = 4
     tables: dict = field(default_factory=dict)
     transitions: list = field(default_factory=list)
+    apart: dict = field(default_factory=dict)
 
     def table(self, state):
         return self.tables.setdefault(state, {"searches": 0, "row": 0, "processes": {}})
@@ -212,6 +213,7 @@ class InventedPlace:
             rate_per_s=rate,
             barrier_eV=0.1 + process,
             energy_eV=float(left),
+            apart=self._all.apart.get(product, 0),
             path=path.changed({}, {"0": (x + 1, y, z - process)}, (0.0, 0.0, 0.0)),
             superbasin=self.superbasin,
             hops=None if self.superbasin is None else 1.0,
@@ -336,7 +338,7 @@ class World:
             seed=seed,
             temperature_K=300.0,
             search=SimpleNamespace(max_bad_in_a_row=1000, superbasin_lead=5),
-            stop=SimpleNamespace(kmc_steps=steps, simulated_time_s=None),
+            stop=SimpleNamespace(kmc_steps=steps, simulated_time_s=None, desorbed_atoms=None),
             gamma=SimpleNamespace(on_halt="stop" if halts else "continue"),
             limits=lambda: {"stop.kmc_steps": steps},
         )

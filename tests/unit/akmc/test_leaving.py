@@ -58,6 +58,7 @@ class Model:
             if not self.anchored:
                 product -= jump / len(product)
             self.files[f"{site}/r{process}"], self.files[f"{site}/p{process}"] = reactant, product
+            self.files[f"{site}/s{process}"] = (reactant + product) / 2
             procs[process] = {"product": int(end), "rate": rate(site, end)}
         return SimpleNamespace(
             number=site,
@@ -65,6 +66,7 @@ class Model:
             load_process_table=lambda: None,
             reactant_path=f"{site}",
             proc_reactant_path=lambda process: f"{site}/r{process}",
+            proc_saddle_path=lambda process: f"{site}/s{process}",
             proc_product_path=lambda process: f"{site}/p{process}",
         )
 

@@ -134,7 +134,11 @@ def test_a_row_that_is_in_the_table_on_the_disk_only_is_found_again(state, tmp_p
 def test_every_bad_end_is_registered_in_its_own_words(state, termination):
     """eOn's own words come from eOn: its list and ours are one."""
     (record,) = register(state, bad(0, termination, "gamma 17"))
-    told = termination in (Termination.HALTED, Termination.DAMAGED)
+    told = termination in (
+        Termination.HALTED,
+        Termination.DAMAGED,
+        Termination.NOT_A_SADDLE,
+    )
     assert record.reason == (f"{termination}: gamma 17" if told else str(termination))
     assert record.outcome == ("halted" if termination is Termination.HALTED else "bad")
     assert (record.process, record.barrier) == (None, None)

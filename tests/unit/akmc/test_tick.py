@@ -1,8 +1,11 @@
 """The tick: order, determinism, nothing lost, whatever finishes when, dies, or is full."""
 
 import json
+import math
 import os
 import random
+from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 
 import pytest
@@ -270,3 +273,68 @@ def test_many_bad_searches_in_a_row_stop_the_run_and_a_new_start_tries_again():
     assert "1 x Not Connected" in reasons[0]
     assert world.server.numbers.steps > 0, "each start got another series"
     world.close()
+
+
+def test_atoms_that_leave_are_counted_and_end_the_run_only_where_that_is_asked_for(caplog):
+    """Each state but 0 has one more atom apart than state 0, which had one of its own."""
+    world = World(1)
+    world._states.apart = {0: 1} | dict.fromkeys(range(1, 100), 2)
+    world.server._ledger.numbers = replace(world.server.numbers, apart=1, apart_at_start=1)
+    world.run(3)
+    assert world.server.numbers.left == (world.server.numbers.state != 0)
+    assert "KMC step 1: 1 atom has left the rest" in caplog.text
+    assert world.tick() is None
+    world.config.stop.desorbed_atoms = 1
+    while world.server.numbers.state == 0:
+        world.finish()
+        world.tick()
+    assert world.tick() == "1 atom has left the rest (desorbed, evaporated) since state 0"
+    world.config.stop.desorbed_atoms = 2
+    assert world.tick() is None
+    world.close()
+
+
+@pytest.mark.parametrize(("time_s", "rate_per_s", "said"), [
+    (math.inf, 1e-310, "rates are too small for a residence time that is a finite number"),
+    (math.nan, 1.0, "rates are too small"),
+    (0.0, 1e300, "rates are too large for a residence time that changes the clock"),
+    (1.0, math.inf, "rates are too large"),
+])  # fmt: skip
+def test_a_step_without_a_time_is_refused_before_it_is_committed(
+    monkeypatch, time_s, rate_per_s, said
+):
+    """Rate, temperature and advice are told; what was registered counts, and another start goes on from there."""
+    world = World(1)
+    world.run(3)
+    events, depart = list(world.events), InventedPlace.depart
+    monkeypatch.setattr(
+        InventedPlace,
+        "depart",
+        lambda place, path, rng: replace(
+            depart(place, path, rng), time_s=time_s, rate_per_s=rate_per_s
+        ),
+    )
+    with pytest.raises(SearchesFailedError) as caught:
+        world.run(4)
+    assert world.events == events
+    message = str(caught.value)
+    for part in (said, "at temperature_K = 300", f"{rate_per_s:.6g} 1/s", "temperature_K"):
+        assert part in message
+    assert world.store.durable["state"]["numbers"]["pending"] == tuple(world.server._queue.pending)
+    searches = list(world.searches)
+    monkeypatch.setattr(InventedPlace, "depart", depart)
+    world.kill()
+    world.run(STEPS)
+    assert world.searches[: len(searches)] == searches
+    compare(world, "states", 1)
+    world.close()
+
+
+def test_the_clock_in_the_journal_is_the_exact_sum_of_its_steps():
+    events = [parsed(line) for line in reference("states", 1)[0]]
+    exact = Fraction(0)
+    for event in events:
+        exact += Fraction(event["step_time_s"])
+        held = Fraction(event["time_s"]) + Fraction(event["time_rest_s"])
+        assert abs(held - exact) <= exact * len(events) * Fraction(1, 2**104)
+    assert any(event["time_rest_s"] for event in events)

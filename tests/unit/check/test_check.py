@@ -1,7 +1,11 @@
 """`mlip-kmc check` without programs: estimates against known answers, findings, their order, their text and JSON."""
 
+import errno
+import fcntl
 import json
 import math
+import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -255,6 +259,42 @@ def test_room_for_a_run(tmp_path, free_MB, free_files, level):
     found, _ = room.run_disk(tmp_path, look=lambda _: disk)
     assert found[0].level is level
     assert found[0].values["needed_MB"] == ROOM_BYTES / 1e6 == 50
+
+
+def test_what_the_run_disk_cannot_do(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    disk = room.Disk(path=tmp_path, size_MB=9e5, free_MB=5000.0)
+    (tmp_path / "akmc.yaml").write_bytes(b"x")
+    found, _ = room.run_disk(tmp_path / "run", look=lambda _: disk)
+    assert (found[0].level, found[0].values["lacks"]) == (Level.OK, ())
+    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    found, _ = room.run_disk(tmp_path / "run", look=lambda _: disk)
+    assert (found[0].level, found[0].values["lacks"]) == (
+        Level.WARN,
+        ("directory sync", "file locks"),
+    )
+    assert f"the file system of {tmp_path} cannot sync a directory" in found[0].text
+    assert "a process that died is seen as dead after 60 s" in found[0].text
+    assert [path.name for path in tmp_path.iterdir()] == ["akmc.yaml"]
+
+
+def test_packages_that_are_not_the_image_s(tmp_path, monkeypatch):
+    """With --env PYTHONPATH another ase was used in silence, while `check` named the image's version."""
+    etc = tmp_path / "image" / "etc"
+    etc.mkdir(parents=True)
+    (etc / "image.json").write_text('{"recipe": "ab"}')
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "ase.py").touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "image"))
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "other")])
+    found = {finding.name: finding for finding in parts.versions(etc)[0]}
+    assert found["packages"].level is Level.WARN
+    assert found["packages"].text == f"not the image's: ase ({tmp_path / 'other' / 'ase.py'})"
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "none"))
+    assert "packages" not in {finding.name for finding in parts.versions()[0]}
 
 
 # -- subjects
@@ -568,6 +608,16 @@ def test_flicker_says_how_high_ways_out_of_a_superbasin_are_searched_for():
         assert finding.values["ways_out_up_to_kT"] == pytest.approx(0.1 / (500 / 11604.5) + 20)
 
 
+def test_barriers_too_low_for_transition_state_theory_are_told():
+    usual = trial.low((process(0, 0.79),), 500)
+    assert (usual.level, usual.text) == (Level.OK, "none below 3 kT, there or back")
+    low = trial.low((process(0, 0.79), process(1, 0.1)), 500)
+    assert low.level is Level.WARN
+    assert low.text.startswith("there and back, 2 of 4 barriers below 3 kT (0.129 eV), the lowest ")
+    assert "transition-state theory does not hold there" in low.advice
+    assert low.values["low"] == 2
+
+
 def test_a_low_barrier_hides_others():
     found = estimates.thermal_barriers(
         [0.05, 0.95, 1.0], [0.05, 0.95, 1.0], kT_eV=500 / 11604.5, window_kT=20
@@ -588,6 +638,7 @@ def test_all_of_a_trial(tmp_path):
         "searches",
         "barriers",
         "cost",
+        "low barriers",
         "window",
         "flicker",
     ]

@@ -374,6 +374,7 @@ def test_limits_are_what_physics_leaves_out(folder):
         "workers",
         "stop.kmc_steps",
         "stop.simulated_time_s",
+        "stop.desorbed_atoms",
         "stop.wall_time_min",
         "stop.wait_for_room_min",
         "retention.evidence_MB",
@@ -413,12 +414,54 @@ def test_source_date_epoch(monkeypatch):
     assert source_date_epoch() is None
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     assert source_date_epoch() == 1_700_000_000
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
+    assert source_date_epoch() is None
 
 
 @pytest.mark.parametrize(
-    "given", ["yesterday", "-1", "1.5", "0", "99999999999", "9" * 400, "\N{ARABIC-INDIC DIGIT ONE}"]
+    "given",
+    [
+        "yesterday",
+        "1.7e9",
+        " ",
+        "1700000000 ",
+        "-1",
+        "1.5",
+        "0",
+        "99999999999",
+        "9" * 400,
+        "\N{ARABIC-INDIC DIGIT ONE}",
+    ],
 )
 def test_a_source_date_epoch_that_is_none(monkeypatch, given):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", given)
     with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH must be whole seconds"):
         source_date_epoch()
+
+
+def test_python_packages_of_the_user_s_own(tmp_path):
+    (tmp_path / "a.xyz").touch()
+    for name in ("mine", "yours", "with:colon"):
+        (tmp_path / name).mkdir()
+
+    def config(path):
+        potential = {"ase": "m:C", "python_path": path}
+        given = {"structure": "a.xyz", "potential": potential, "temperature_K": 300}
+        return Config.model_validate(given, context={"base": tmp_path})
+
+    found = config(["mine", str(tmp_path / "yours")])
+    assert found.potential.python_path == (tmp_path / "mine", tmp_path / "yours")
+    assert config("mine").potential.python_path == (tmp_path / "mine",)
+    # where it lies decides no number: the run notes it, and may go on from another place
+    assert found.limits()["potential.python_path"] == [
+        str(tmp_path / name) for name in ("mine", "yours")
+    ]
+    assert "potential.python_path" not in found.physics()
+    for wrong, words in (
+        ("none", "there is no folder"),
+        ("a.xyz", "there is no folder"),
+        ("with:colon", "Python takes no folder"),
+        (3, "must be a folder, or a list of folders"),
+    ):
+        with pytest.raises(ValidationError, match=words):
+            config(wrong)

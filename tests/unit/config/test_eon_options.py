@@ -14,7 +14,9 @@ from mlip_kmc.config.eon_options import (
     check_options,
     config_ini,
     ini_text,
+    minimum_force,
     schema,
+    with_converged_forces,
 )
 
 pytest.importorskip("eon")
@@ -219,3 +221,24 @@ def test_every_reserved_section_exists_and_says_why(section):
 def test_nothing_is_fine():
     check_options({})
     assert ini_text({}) == ""
+
+
+@pytest.mark.parametrize(("lowest", "force"), [
+    (None, 1e-3), (1.0, 1e-3), (0.05, 1e-3), (0.0063, 0.02 * 0.0063), (1e-4, 2e-6),
+    (9e-5, 1e-3), (0.0, 1e-3), (-5e-4, 1e-3),
+])  # fmt: skip
+def test_minima_of_a_flat_landscape_are_relaxed_further_but_not_for_a_free_rotation(lowest, force):
+    assert minimum_force(lowest) == pytest.approx(force)
+
+
+def test_a_search_is_converged_further_and_all_else_stays(configured):
+    text = config_ini(
+        configured(), potential_name="lammps", jobs_ahead=1, minimum_force_eV_per_A=1e-5
+    )
+    further = with_converged_forces(text, 1e-4)
+    changed = set(further.splitlines()) - set(text.splitlines())
+    assert changed == {"converged_force = 0.0001"}
+    parser = configparser.ConfigParser()
+    parser.read_string(further)
+    assert parser["Saddle Search"].getfloat("converged_force") == 1e-4
+    assert parser["Optimizer"].getfloat("converged_force") == 1e-5

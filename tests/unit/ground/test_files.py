@@ -2,15 +2,20 @@
 
 import errno
 import hashlib
+import logging
 import os
+import stat
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlip_kmc.ground import files
 from mlip_kmc.ground.errors import StorageError
 from mlip_kmc.ground.files import (
     append_durably,
+    create_durably,
+    has_room,
     make_directory,
     read_at_most,
     sha256_of,
@@ -89,6 +94,66 @@ def test_a_directory_that_cannot_be_synced_is_an_error_and_the_file_is_whole(tmp
     with pytest.raises(StorageError, match="input/output error"):
         write_durably(path, b"new")
     assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF])
+def test_where_no_directory_can_be_synced_it_is_said_once(tmp_path, monkeypatch, caplog, code):
+    """CIFS and sshfs answer EINVAL; the files themselves are synced."""
+    synced, sync = [], os.fsync
+
+    def as_there(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        synced.append(descriptor)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", as_there)
+    monkeypatch.setattr(files, "_unsynced", set())
+    with caplog.at_level(logging.WARNING):
+        folder = make_directory(tmp_path / "a" / "b")
+        write_durably(folder / "state", b"1")
+        create_durably(folder / "new", b"2")
+        append_durably(folder / "journal", b"3")
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith(f"the file system of {folder.parent} cannot sync a directory: ")
+    assert len(synced) == 3
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "state": b"1",
+        "new": b"2",
+        "journal": b"3",
+    }
+
+
+def test_a_file_that_cannot_be_synced_is_an_error_whatever_the_system_calls_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(os, "fsync", failing(errno.EINVAL))
+    with pytest.raises(StorageError, match="Invalid argument"):
+        write_durably(tmp_path / "state", b"1")
+
+
+@pytest.mark.parametrize("call", ["fchmod", "link", "posix_fallocate"])
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
+def test_what_a_file_system_does_not_know_is_left_out(tmp_path, monkeypatch, call, code):
+    monkeypatch.setattr(os, call, failing(code))
+    create_durably(tmp_path / "state", b"1")
+    assert has_room(tmp_path, probe_bytes=2_500_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_room_that_is_written_where_it_cannot_be_set_aside(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "posix_fallocate", failing(errno.EINVAL))
+    sizes, sync = [], os.fsync
+
+    def look(descriptor):
+        sizes.append(os.fstat(descriptor).st_size)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    assert has_room(tmp_path, probe_bytes=2_500_000)
+    assert sizes == [2_500_000]
+    monkeypatch.setattr(os, "write", failing(errno.ENOSPC))
+    assert not has_room(tmp_path, probe_bytes=2_500_000)
 
 
 def test_everything_is_synced_before_the_rename_and_the_directory_after(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -16,6 +17,8 @@ from mlip_kmc.check.findings import Level
 from mlip_kmc.check.sight import eyesight, rests_on
 from mlip_kmc.cli.main import cli
 from mlip_kmc.config import Config
+from mlip_kmc.driver import standalone as driver
+from mlip_kmc.driver.standalone.rank import check_rank, independent
 from mlip_kmc.evaluate.eyesight import look_around
 from mlip_kmc.evaluate.gamma import Extrapolation, Projector
 from mlip_kmc.ground.errors import PotentialError
@@ -204,6 +207,64 @@ def test_a_solute_seen_in_one_place_is_refused_and_what_it_lacks_is_named(blind_
         match=r"Ni: 40 atoms, none with a neighbour Ni, 1 independent environment for 28",
     ):
         make_active_set(basis, frames)
+
+
+@pytest.fixture(scope="module")
+def rattled_solutes(tmp_path_factory):
+    """40 cells of copper rattled by 0.12 A with one nickel each: functions of nickel beside nickel are zero in all of them."""
+    folder, rng = tmp_path_factory.mktemp("solutes"), np.random.default_rng(7)
+    frames = [
+        copper(rng, solutes=[int(rng.integers(32))], rattle_A=0.12, strain=0.0) for _ in range(40)
+    ]
+    return alloy_basis(folder / "cuni.yaml"), frames
+
+
+def test_solutes_that_never_met_each_other_are_refused_however_they_are_rattled(
+    rattled_solutes, tmp_path
+):
+    basis, frames = rattled_solutes
+    ase.io.write(tmp_path / "train.xyz", frames, format="extxyz")
+    target = tmp_path / "cuni.asi"
+    _, _, error = run("activeset", tmp_path / "train.xyz", "--basis", basis, "--output", target)
+    assert isinstance(error, PotentialError)
+    assert re.search(
+        r"Ni: 40 atoms, none with a neighbour Ni, 10 independent environments for 28", str(error)
+    )
+    assert not target.exists()
+    nickel = bulk("Ni", "fcc", a=3.52, cubic=True) * 2
+    write_active_set(target, make_active_set(basis, frames, complete=True))
+    grade = Extrapolation.read(basis=basis, active_set=target)
+    assert grade.gamma_of(nickel).min() > 1000 * HALT
+    assert max(grade.gamma_of(atoms).max() for atoms in frames) < 1.01
+
+
+def test_an_active_set_of_such_solutes_is_refused_by_every_reader(rattled_solutes, tmp_path):
+    """python-ace's own recipe makes it without a word; pure nickel, far outside, then has a gamma of nothing."""
+    basis, frames = rattled_solutes
+    inverses = by_python_ace(basis, frames)
+    nickel = bulk("Ni", "fcc", a=3.52, cubic=True) * 2
+    assert gammas(basis, inverses, nickel, "Ni").max() < 1e-6
+    assert gammas(basis, inverses, frames[0], "Ni").max() < 1.01
+    path = save(tmp_path / "cuni.asi", inverses)
+    words = r"rank-deficient in Ni \(10 independent environments for 28 functions\)"
+    with pytest.raises(PotentialError, match=words):
+        Extrapolation.read(basis=basis, active_set=path)
+    with pytest.raises(driver.DriverError, match=words):
+        check_rank(str(path))
+    options = {"potential": str(basis), "basis": str(basis), "active-set": str(path)}
+    with pytest.raises(driver.DriverError, match=words):
+        driver.Evaluator(options)
+
+
+def test_the_driver_counts_as_everybody_does(rattled_solutes):
+    basis, frames = rattled_solutes
+    rng = np.random.default_rng(0)
+    with np.load(EXAMPLE / "cu.asi") as archive:
+        inverses = [archive["Cu"], *by_python_ace(basis, frames).values()]
+    inverses += [*by_python_ace(BASIS, [crystal()]).values(), rng.normal(size=(9, 9))]
+    inverses += [rng.normal(size=(9, 3)) @ rng.normal(size=(3, 9)), np.zeros((2, 2))]
+    for inverse in inverses:
+        assert independent(inverse.copy()) == rank_of_inverse(inverse.copy()).independent
 
 
 def test_a_completed_solute_is_seen_by_element(blind_alloy, tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlip_kmc.ground.errors import RunStateError
-from mlip_kmc.model.atom_path import AtomPath, match_atoms, wrap
+from mlip_kmc.model.atom_path import AtomPath, Hop, match_atoms, wrap
 
 
 def crystal(skew=0.0):
@@ -94,7 +94,11 @@ def test_a_vacancy_walk_over_relabelled_states_is_followed_atom_by_atom(seed):
         reached[relabel] = (
             state + in_state + rng.integers(-1, 2, state.shape) @ cell + rng.normal(0, 0.01, 3)
         )
-        following = path.follow(state=state, reactant=reactant, product=product, reached=reached)
+        saddle = reactant + in_state / 2 + rng.integers(-1, 2, state.shape) @ cell
+        following = path.follow(
+            state=state, reactant=reactant, saddle=saddle, product=product, reached=reached
+        )
+        assert not following.ambiguous
         mapping, images = path.changes_to(following)
         replayed = replayed.changed(mapping, images, following.drift_A.tolist())
         path, state = following, reached
@@ -108,8 +112,62 @@ def test_fixed_atoms_hold_the_frame():
     path = AtomPath.start(cell, ["Cu"] * len(positions), anchored=True)
     product = positions.copy()
     product[3] += [0.5, 0.0, 0.0]
-    path = path.follow(state=positions, reactant=positions, product=product, reached=product)
+    path = path.follow(
+        state=positions,
+        reactant=positions,
+        saddle=(positions + product) / 2,
+        product=product,
+        reached=product,
+    )
     moved = path.unwrapped(product) - positions
     np.testing.assert_allclose(moved[3], [0.5, 0, 0], atol=1e-12)
     assert np.abs(np.delete(moved, 3, axis=0)).max() < 1e-12
     assert not path.drift_A.any()
+
+
+@pytest.mark.parametrize("direction", [-1, 1])
+@pytest.mark.parametrize("skew", [0.0, 0.5])
+def test_a_hop_of_half_the_cell_goes_the_way_of_its_saddle(direction, skew):
+    """A cell of two hops: product less reactant is the same for both, up to a cell vector; and noise decides which."""
+    cell = np.array([[6.0, 0, 0], [6.0 * skew, 6.0, 0], [0, 0, 9.0]])
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        noise = rng.normal(0, 1e-6, (3, 1, 3))
+        images = rng.integers(-1, 2, (3, 1, 3)) @ cell
+        step = direction * np.array([[3.0, 0, 0]])
+        reactant, saddle, product = noise + images + [0 * step, step / 2, step]
+        hop = Hop.through(saddle, reactant=reactant, product=product, cell=cell)
+        np.testing.assert_allclose(hop.moved, step, atol=1e-5)
+        assert not hop.ambiguous
+    path = AtomPath.start(cell, ["Cu"], anchored=True)
+    path = path.follow(
+        state=reactant, reactant=reactant, saddle=saddle, product=product, reached=product
+    )
+    np.testing.assert_allclose(path.unwrapped(product) - reactant, step, atol=1e-5)
+
+
+def test_a_leg_of_half_the_cell_is_called_ambiguous():
+    """A hop of a whole cell: both halves of it are half the cell. The same in a skewed cell, along its longer diagonal."""
+    cell, start = np.diag([6.0, 6.0, 9.0]), np.zeros((2, 3))
+    for leg, ambiguous in (([3.0, 0, 0], True), ([2.8, 0, 0], False), ([0, 2.96, 0], True)):
+        saddle = start + np.array([[0, 0, 0], leg])
+        hop = Hop.through(saddle, reactant=start, product=saddle, cell=cell)
+        assert hop.ambiguous is ambiguous
+    path = AtomPath.start(cell, ["Cu"] * 2, anchored=True)
+    on = path.follow(state=start, reactant=start, saddle=saddle, product=saddle, reached=saddle)
+    assert on.ambiguous
+    assert path.then(on).ambiguous
+    assert on.then(path).ambiguous
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_leg_is_the_shortest_image_in_a_skewed_cell(seed):
+    rng = np.random.default_rng(seed)
+    cell = np.array([[6.0, 0, 0], [3.0, 5.2, 0], [-3.0, 1.7, 4.9]])
+    vector = rng.uniform(-9, 9, (1, 3))
+    images = vector + np.array(list(np.ndindex(9, 9, 9)) - np.array([4, 4, 4])) @ cell
+    lengths = np.sort(np.linalg.norm(images, axis=1))
+    hop = Hop.through(vector, reactant=0 * vector, product=vector, cell=cell)
+    assert np.linalg.norm(hop.moved) == pytest.approx(lengths[0], abs=1e-9)
+    assert hop.ambiguous == (lengths[1] - lengths[0] <= 0.1)

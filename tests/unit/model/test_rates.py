@@ -1,6 +1,7 @@
 """Hessians, rigid motions and harmonic prefactors against known answers: internal coordinates, chains, whole diagonalisations."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mlip_kmc.model.rates import (
     dense_hessian,
     lowest_eigenvalue,
     prefactors,
+    rigid_directions,
     spectrum,
 )
 from mlip_kmc.model.rates.rigid import gathered, rigid_motions
@@ -217,9 +219,9 @@ def test_a_crystal_does_not_turn_and_a_wire_turns_about_its_axis():
         assert (found.rotations, found.vectors.shape[1]) == (expected, 3 + expected)
 
 
-def forces_of(atoms):
+def forces_of(atoms, calculator=None):
     probe = atoms.copy()
-    probe.calc = EMT()
+    probe.calc = calculator or EMT()
 
     def forces(positions):
         probe.positions = positions
@@ -268,6 +270,47 @@ def test_iterations_find_the_lowest_eigenvalue_of_the_whole_hessian():
     assert found.converged
     assert found.eV_per_A2 == pytest.approx(sorted(values, key=abs)[3], rel=0.02)
     assert found.products < 93
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 13])
+def test_a_free_cluster_has_the_lowest_eigenvalue_of_its_vibrations(size):
+    """Translations and rotations left out: 6, or 5 of a linear molecule. Few atoms by the whole Hessian, 13 by iterations."""
+    from ase.calculators.lj import LennardJones
+    from ase.optimize import BFGS
+
+    rng, cell = np.random.default_rng(size), np.diag([20.0] * 3)
+    golden = (1 + math.sqrt(5)) / 2
+    corners = [
+        np.roll([0, one, two * golden], turn)
+        for turn in range(3)
+        for one in (-1, 1)
+        for two in (-1, 1)
+    ]
+    places = np.vstack([np.zeros(3), corners]) if size == 13 else rng.normal(0, 1, (size, 3))
+    atoms = Atoms(f"Ar{size}", positions=1.1 * places + 10, cell=cell, pbc=True)
+    calculator = atoms.calc = LennardJones(sigma=2.0, epsilon=1.0, rc=9.0)
+    BFGS(atoms, logfile=None).run(fmax=1e-4, steps=500)
+    forces, positions = forces_of(atoms, calculator), atoms.positions.copy()
+    free = np.arange(size)
+    values = np.linalg.eigvalsh(dense_hessian(forces, positions, free=free, step_A=1e-3))
+    rigid = partial(rigid_directions, positions_A=positions, held_A=NOBODY, cell_A=cell)
+    found = lowest_eigenvalue(forces, positions, free=free, rigid=rigid)
+    assert found.converged
+    assert found.eV_per_A2 == pytest.approx(
+        sorted(values, key=abs)[5 if size == 2 else 6], rel=0.02
+    )
+
+
+def test_a_crystal_takes_no_product_to_learn_that_it_does_not_turn():
+    atoms = vacancy()
+    cell = np.asarray(atoms.cell.array)
+    places = gathered(atoms.positions, cell)
+
+    def never(vector):
+        raise AssertionError
+
+    found = rigid_directions(never, positions_A=places, held_A=NOBODY, cell_A=cell)
+    np.testing.assert_allclose(found.T @ found, np.eye(3), atol=1e-12)
 
 
 def test_too_few_iterations_are_no_answer():

@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.structure import (
+    atoms_apart,
     from_con,
     minimum_image,
     prepare,
@@ -24,8 +25,10 @@ from mlip_kmc.model.structure import (
     species_of,
     to_con,
 )
+from mlip_kmc.model.structure.cell import in_place
 
 SPECIES = ("Cu", "Ag", "H", "U")
+TURNED = Rotation.from_rotvec([0.7, -1.1, 2.0]).as_matrix()
 
 
 def handed(cell):
@@ -275,7 +278,9 @@ def test_rotation_is_proper_and_goes_back(atoms):
     assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(rotation) == pytest.approx(1.0, abs=1e-12)
     assert_allclose(prepared.atoms.positions @ rotation, atoms.positions, rtol=0, atol=1e-10)
-    assert_allclose(cell @ rotation, atoms.cell.array, rtol=0, atol=1e-10)
+    steps = cell @ rotation @ np.linalg.inv(atoms.cell.array)
+    assert_allclose(steps, np.rint(steps), rtol=0, atol=1e-9)
+    assert np.linalg.det(steps) == pytest.approx(1.0, abs=1e-9)
     pairs = np.array(
         [
             np.linalg.norm(x.positions[:, None] - x.positions[None], axis=-1)
@@ -295,6 +300,56 @@ def test_a_cell_in_place_is_left_alone():
     assert_array_equal(prepared.atoms.positions, atoms.positions)
     assert_array_equal(prepared.atoms.cell.array, atoms.cell.array)
     assert prepared.species == ("Cu",)
+
+
+LONG = {
+    "xy is a whole edge": [[12, 0, 0], [12, 14, 0], [0, 0, 16]],
+    "all tilts, several edges": [[12, 0, 0], [-36, 14, 0], [24, 28, 16]],
+    "beyond any box of LAMMPS": [[12, 0, 0], [4800, 14, 0], [0, 0, 16]],
+    "in space": (np.array([[12, 0, 0], [12, 14, 0], [-12, 14, 16]]) @ TURNED).tolist(),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_long_vectors_of_a_lattice_give_way_to_short_ones(name):
+    """The cell was refused as 9 A wide, or as tilted too far: it is a box of 12 by 14 by 16 A."""
+    atoms = Atoms("Cu3", cell=LONG[name], pbc=True)
+    atoms.set_scaled_positions([[0.1, 0.2, 0.3], [0.5, 0.9, 0.2], [0.8, 0.4, 0.7]])
+    atoms.set_constraint(FixAtoms(indices=[1]))
+    prepared = prepare(atoms, elements=("Cu",), cutoff_A=5.9, minimum_distance_A=0.1)
+    assert_allclose(prepared.atoms.cell.array, np.diag([12, 14, 16]), rtol=0, atol=1e-9)
+    assert_allclose(prepared.atoms.positions @ prepared.rotation, atoms.positions, atol=1e-9)
+    assert_allclose(
+        prepared.atoms.get_all_distances(mic=True), atoms.get_all_distances(mic=True), atol=1e-8
+    )
+    assert fixed_of(prepared.atoms) == [1]
+
+
+def test_the_shortest_vectors_where_the_given_ones_enclose_too_narrow_a_cell():
+    """A centred square of 10 A: 5 A from row to row of the given vectors, 7.07 A of the shortest."""
+    atoms = Atoms("Cu", cell=[[10, 0, 0], [5, 5, 0], [0, 0, 20]], pbc=True)
+    unchanged = prepare(atoms, elements=("Cu",), cutoff_A=2.4)
+    assert_array_equal(unchanged.atoms.cell.array, atoms.cell.array)
+    wide = prepare(atoms, elements=("Cu",), cutoff_A=3.5).atoms
+    assert sorted(wide.cell.lengths()) == pytest.approx([50**0.5, 50**0.5, 20])
+    assert wide.get_volume() == pytest.approx(atoms.get_volume())
+
+
+@given(cells(triangular=False), st.lists(st.tuples(*[st.integers(-3, 3)] * 3), max_size=6))
+@settings(deadline=None, max_examples=50)
+def test_the_lattice_stays_what_it_was(cell, steps):
+    long = cell.copy()
+    for first, second, times in steps:
+        if first % 3 != second % 3:
+            long[first % 3] += times * long[second % 3]
+    lower, rotation = in_place(long, least_width=4.0)
+    assert_allclose(lower, np.tril(lower), rtol=0, atol=0)
+    assert np.diag(lower).min() > 0
+    whole = lower @ rotation @ np.linalg.inv(long)
+    assert_allclose(whole, np.rint(whole), rtol=0, atol=1e-5)
+    assert np.linalg.det(whole) == pytest.approx(1.0, abs=1e-5)
+    assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(rotation) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
@@ -344,7 +399,8 @@ def test_minimum_image_of_nothing_is_nothing():
         (Atoms("Cu", cell=[[9, 0, 0], [0, 9, 0], [9, 9, 0]], pbc=True), {}, "no volume"),
         (Atoms("Cu", cell=[9, 9, 0], pbc=True), {}, "no volume"),
         (Atoms("Cu", cell=[[0, 20, 0], [20, 0, 0], [0, 0, 20]], pbc=True), {}, "left-handed"),
-        (Atoms("Cu", cell=[[20, 0, 0], [4000, 20, 0], [0, 0, 20]], pbc=True), {}, "minkowski_reduce"),
+        (Atoms("Cu", cell=[[10, 0, 0], [5, 5, 0], [0, 0, 20]], pbc=True), {}, "7.071 A wide, less than twice"),
+        (Atoms("Cu", cell=[[20, 0, 0], [4010, 0.5, 0], [0, 0, 20]], pbc=True), {}, "0.999 A wide"),
         (Atoms("Cu", cell=[9.9, 20, 20], pbc=True), {}, "9.900 A wide, less than twice the potential's cutoff"),
         (Atoms("Cu", cell=[20, 20, 20], pbc=True, positions=[[np.nan, 0, 0]]), {}, "not finite"),
         (Atoms("Cu", cell=[20, np.inf, 20], pbc=True), {}, "not finite"),
@@ -398,11 +454,23 @@ def test_small_cells_and_short_distances_can_be_allowed():
     assert len(prepared.atoms) == 2
 
 
-def test_a_strongly_tilted_cell_of_the_same_lattice_is_taken():
-    """LAMMPS and eOn evaluate it to the same energy; eOn's minimum image holds for what is shorter than the cutoff."""
-    atoms = bulk("Cu", a=3.6, cubic=True) * (8, 8, 8)
-    tilted = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 1]]) @ atoms.cell.array
-    atoms.set_cell(tilted)
-    prepared = prepare(atoms, elements=("Cu",), cutoff_A=5.0)
-    assert_allclose(prepared.atoms.cell.array, tilted)
-    assert_allclose(from_con(to_con(prepared.atoms)).cell.array, tilted, rtol=0, atol=1e-10)
+def test_atoms_that_have_left_the_rest_are_told():
+    from ase.build import add_adsorbate, fcc100, molecule
+
+    slab = fcc100("Al", (3, 3, 2), vacuum=10.0, periodic=True)
+    assert atoms_apart(slab).size == 0
+    add_adsorbate(slab, "Al", 2.0, "hollow")
+    assert atoms_apart(slab).size == 0
+    add_adsorbate(slab, "Al", 9.0, "ontop", offset=(1, 1))
+    assert atoms_apart(slab).tolist() == [19]
+    gas = molecule("N2")
+    gas.translate(slab.positions[17] + [0, 0, 8.0] - gas.positions[0])
+    assert atoms_apart(slab + gas).tolist() == [19, 20, 21]
+    across = slab.copy()  # the images count: an atom below the slab is near its top in a short cell
+    across.cell[2, 2] = across.positions[:18, 2].max() + 9.0 - across.positions[:18, 2].min() + 2.0
+    assert atoms_apart(across).size == 0
+    large = Atoms("Cs2", positions=[[0, 0, 0], [5.3, 0, 0]], cell=[30] * 3, pbc=True)
+    assert atoms_apart(large).size == 0
+    assert atoms_apart(
+        Atoms("Al2", positions=[[0, 0, 0], [5.3, 0, 0]], cell=[30] * 3, pbc=True)
+    ).tolist() == [1]

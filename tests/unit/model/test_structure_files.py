@@ -435,6 +435,16 @@ ROWS = ["2 2 4.0 0.5 0.5", "1 1 0.5 0.5 0.5"]
 NAMES = ("cu.data", "cu.dat", "cu.lmp", "data.cu", "cu.lammps-data", "cu")
 
 
+def test_a_tilt_of_a_whole_edge_is_none(tmp_path):
+    """LAMMPS' box with xy = 8 of 8 A has the lattice of the box without tilt; it was refused as 5.98 A wide."""
+    path = written(tmp_path / "a.data", data(f"{BOX}\n8 0 -9 xy xz yz", ROWS))
+    prepared = prepare(
+        read_structure(path, species=("Cu", "Ni")), elements=("Cu", "Ni"), cutoff_A=4.0
+    )
+    assert_array_equal(prepared.atoms.cell.array, np.diag([8, 9, 10]))
+    assert_array_equal(prepared.atoms.positions, [[0.5, 0.5, 0.5], [4.0, 0.5, 0.5]])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_lammps_data_is_read_whatever_its_name(tmp_path, name):
     found = read_structure(written(tmp_path / name, data(BOX, ROWS)), species=("Cu", "Ni"))

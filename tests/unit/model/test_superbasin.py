@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mlip_kmc.model.clock import NoStepError
 from mlip_kmc.model.superbasin import samples
 from mlip_kmc.model.superbasin import walk as walks
 from mlip_kmc.model.superbasin.chain import (
@@ -180,7 +181,7 @@ def test_times_beyond_what_a_number_holds_are_refused(steps):
         inside=np.diag(up, 1) + np.diag(np.full(steps, 1.0), -1),
         out=np.append(np.zeros(steps), 1e-40),
     )
-    with pytest.raises(ArithmeticError, match=r"range of floating-point numbers|sum to"):
+    with pytest.raises((ArithmeticError, NoStepError), match=r"a mean time of inf s|sum to"):
         absorption(chain, entry=0)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from mlip_kmc.config import GammaSection
 from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.ground.errors import PotentialError
-from mlip_kmc.potential import AcePotential, BuiltinPotential
+from mlip_kmc.potential import AcePotential, AsePotential, BuiltinPotential
 from mlip_kmc.potential.ace import LINKED_ACTIVE_SET, LINKED_BASIS, LINKED_NAME
 from mlip_kmc.potential.builtin import _USABLE
 from mlip_kmc.potential.yace import Outline
@@ -285,3 +286,33 @@ def test_builtin_potentials_are_eons():
     from mlip_kmc.config.eon_schema import schema
 
     assert set(_USABLE) <= set(schema()["Potential"]["potential"]["values"])
+
+
+def test_a_calculator_of_the_user_s_own(tmp_path, monkeypatch):
+    """Its folder comes after all others, so that it takes no package's place; what is run is named."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    package = tmp_path / "my_model" / "for_ase"
+    package.mkdir(parents=True)
+    (tmp_path / "my_model" / "__init__.py").touch()
+    (package / "__init__.py").write_text(
+        "from ase.calculators.emt import EMT\n\nclass Mine(EMT):\n    pass\n"
+    )
+    (tmp_path / "ase.py").write_text("raise SystemExit('the wrong module')\n")
+    potential = AsePotential(name="my_model.for_ase:Mine", python_path=(tmp_path,))
+    assert potential.origin() == {
+        "calculator": "my_model.for_ase:Mine",
+        "calculator_file": str(package / "__init__.py"),
+        "calculator_sha256": hashlib.sha256((package / "__init__.py").read_bytes()).hexdigest(),
+        "python_path": str(tmp_path),
+    }
+    assert potential.recipe()["python-path"] == str(tmp_path)
+    assert "python-path" not in AsePotential(name="ase.calculators.emt:EMT").recipe()
+    assert type(calculator_of(potential)).__name__ == "Mine"
+    assert sys.path[-1] == str(tmp_path)
+    missing = AsePotential(name="no_such_model:Mine", python_path=(tmp_path,))
+    assert missing.origin() == {
+        "calculator": "no_such_model:Mine",
+        "python_path": str(tmp_path),
+    }
+    with pytest.raises(PotentialError, match=r"or in a folder of `potential.python_path`"):
+        calculator_of(missing)

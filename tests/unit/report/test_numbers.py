@@ -1,9 +1,11 @@
 """The report's numbers against known answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mlip_kmc.model.records import Process
+from mlip_kmc.model.records import Process, Start
 from mlip_kmc.report.confidence import confidence_curve
 from mlip_kmc.report.diffusion import blocks_for, diffusion, follow
 from mlip_kmc.report.figures.processes import histogram
@@ -53,10 +55,15 @@ def walk_events(places, times, superbasin=None):
     ]
 
 
-def diffusion_of(tmp_path, events):
+def all_diffusion_of(tmp_path, events):
     run = commit(tmp_path / "run", states=[State()], events=events, atoms=walker(CELL_A))
     with RunView.read(run) as view:
-        return diffusion(follow(view.states, view.events, time_s=view.numbers.time_s))[0]
+        return [diffusion(walk)[0] for walk in follow(view.states, view.events)]
+
+
+def diffusion_of(tmp_path, events):
+    (found,) = all_diffusion_of(tmp_path, events)
+    return found
 
 
 def test_displacement_of_a_known_walk(tmp_path):
@@ -81,6 +88,71 @@ def random_walk(steps, seed):
     moves = np.zeros((steps, 3), dtype=int)
     moves[np.arange(steps), rng.integers(3, size=steps)] = rng.choice([-1, 1], size=steps)
     return walk_events(moves.cumsum(axis=0), np.cumsum(rng.exponential(1.0, size=steps)))
+
+
+def test_each_temperature_has_the_diffusion_of_its_own_steps(tmp_path):
+    """A step a second at 300 K, a thousand a second at 600 K, and 300 K again: D differs by the factor of the rates."""
+    steps_s = np.repeat([1.0, 1e-3, 1.0], 200)
+    cold, hot = (dict.fromkeys(range(200), 300.0), dict.fromkeys(range(200, 400), 600.0))
+    events = [
+        replace(one, step_time_s=step_s, temperature_K=(cold | hot).get(one.step, 300.0))
+        for one, step_s in zip(
+            walk_events([(k, 0, 0) for k in range(1, 601)], steps_s.cumsum()), steps_s, strict=True
+        )
+    ]
+    first, second = all_diffusion_of(tmp_path, events)
+    assert (first.temperature_K, second.temperature_K) == (300.0, 600.0)
+    # 400 steps of 1 s joined: blocks of 20 s and 60 A; and 200 steps of 1 ms: of 10 ms and 30 A
+    assert first.tracer_m2_per_s == pytest.approx(3600 / (6 * 20) / 2 * 1e-20)
+    assert second.tracer_m2_per_s == pytest.approx(900 / (6 * 0.010) / 2 * 1e-20)
+    assert first.hop_m2_per_s == pytest.approx(9 / 6 / 2 * 1e-20)
+    assert second.hop_m2_per_s == pytest.approx(9 / 6 / 2 * 1e-17)
+    assert first.hop_error_m2_per_s == pytest.approx(first.hop_m2_per_s / np.sqrt(400))
+
+
+def test_each_potential_has_the_diffusion_of_its_own_steps(tmp_path):
+    """Between them the run is moved into another state, in no time: that is no step, and no hop."""
+    events = walk_events([(k, 0, 0) for k in range(1, 11)], np.arange(1.0, 11.0))
+    events[5] = replace(events[5], step_time_s=0.0, relabelled=True, epoch=1)
+    events[6:] = [replace(one, epoch=1) for one in events[6:]]
+    first, second = all_diffusion_of(tmp_path, events)
+    assert (first.epoch, second.epoch) == (0, 1)
+    for found, steps in ((first, 5), (second, 4)):
+        assert found.hop_m2_per_s == pytest.approx(9 / 6 / 2 * 1e-20)
+        assert found.hop_error_m2_per_s == pytest.approx(found.hop_m2_per_s / np.sqrt(steps))
+
+
+def test_a_new_temperature_begins_confidences_anew(tmp_path):
+    """As in eOn's book after `EonStates.begin(at_new_temperature=True)`; 0.9 eV are in the wider window only."""
+    searches = [
+        search(0, outcome="new", process=1, barrier=0.5),
+        search(1, outcome="new", process=2, barrier=0.9),
+        *[search(2 + k, process=1, barrier=0.5) for k in range(4)],
+        search(0, state=1, outcome="new", process=3, barrier=0.5),
+        search(1, state=1, process=3, barrier=0.5),
+        search(2, state=1, process=3, barrier=0.5),
+        search(6, process=2, barrier=0.9),
+        search(7, process=1, barrier=0.5),
+    ]
+    states = [
+        State(processes=[(1, 0.5, 1, 3), (2, 0.9, -1, 1)]),
+        State(processes=[(3, 0.5, 0, 1)]),
+    ]
+    starts = [
+        Start(1, 0.0, "n1", 1, "0", 1, temperature_K=200.0, kmc_step=0, searches=0),
+        Start(2, 0.0, "n1", 1, "0", 1, temperature_K=500.0, kmc_step=0, searches=9),
+    ]
+    events = [event(0, time_s=1.0, product=1, process=1, temperature_K=200.0)]
+    run = commit(tmp_path / "run", states=states, searches=searches, events=events, starts=starts)
+    with RunView.read(run) as view:
+        given = {"states": view.states, "events": view.events, "searches": view.searches}
+        given |= {"settings": view.settings, "time_s": 1.0}
+        found = summarise(**given, starts=view.starts)
+        unmarked = [replace(one, searches=None) for one in view.starts]
+        assert summarise(**given, starts=unmarked).curves == {}
+        assert view.earlier_temperatures_K == (200.0,)
+    assert found.curves[0] == pytest.approx((0, 0, 0, 0.5, 2 / 3, 0.75, 0, 0.5))
+    assert [state.confidence for state in found.states] == [0.5, 0.0]
 
 
 def test_twelve_random_hops_give_the_diffusion_within_their_stated_error(tmp_path):
@@ -121,9 +193,9 @@ def test_few_steps_make_no_blocks():
 def test_nothing_to_follow(tmp_path):
     run = commit(tmp_path / "run")
     with RunView.read(run) as view:
-        assert follow(view.states, view.events, time_s=0.0) is None
-    with RunView.read(run) as view:
-        assert follow((), view.events, time_s=1.0) is None
+        assert follow(view.states, view.events) == ()
+        assert follow((), [event(0, time_s=1.0)]) == ()
+        assert follow(view.states, [event(0, time_s=0.0, product=0)]) == ()
 
 
 def test_histogram_counts():

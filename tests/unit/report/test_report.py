@@ -215,7 +215,32 @@ def test_reading_changes_nothing_and_the_default_place_is_results(tmp_path):
 def test_runs_that_are_not_far_yet(tmp_path, changes):
     run = small(tmp_path, **changes)
     check(page_of(run, tmp_path))
-    assert numbers_of(run)["format"] == 1
+    assert numbers_of(run)["format"] == 2
+
+
+def test_every_temperature_has_its_table_and_its_figure(tmp_path):
+    steps = [
+        event(
+            step,
+            time_s=1e-6 * (step + 1),
+            before_s=1e-6 * step,
+            reactant=step % 2,
+            product=1 - step % 2,
+            process=11 if step % 2 == 0 else 13,
+            temperature_K=300.0 if step < 5 else 500.0,
+        )
+        for step in range(12)
+    ]
+    run = small(tmp_path, events=steps)
+    page = check(page_of(run, tmp_path))
+    for words in ("At 300 K", "At 500 K", "5 KMC steps at 300 K, 7 KMC steps at 500 K"):
+        assert words in page.text
+    assert {"displacement-300-K", "displacement-500-K"} <= set(page.ids)
+    found = numbers_of(run)
+    rows = [(row["temperature_K"], row["species"], row["steps"]) for row in found["diffusion"]]
+    assert rows == [(300.0, "Cu", 5), (500.0, "Cu", 7)]
+    assert found["settings"]["temperature_K"] == 500.0
+    assert found["settings"]["earlier_temperatures_K"] == [300.0]
 
 
 def test_superbasin_steps_are_said(tmp_path):

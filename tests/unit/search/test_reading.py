@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mlip_kmc.config import GammaSection
 from mlip_kmc.evaluate.client import ClientJob, End, Ended
+from mlip_kmc.model.atom_path import wrap
 from mlip_kmc.model.frames import Kind, Stage
 from mlip_kmc.model.structure import to_con
 from mlip_kmc.potential.minimum_distance import NEAR_FRAMES, TooNear
@@ -88,6 +89,29 @@ def test_a_good_search_is_typed():
     assert list(points) == [Stage.SADDLE, Stage.PRODUCT]
 
 
+@pytest.mark.parametrize(("seeds", "back"), [((0.0, 0.0), True), ((0.0, 0.3), False), ((0.3, 0.0), False)])  # fmt: skip
+def test_a_search_both_sides_of_which_lead_back_is_told(seeds, back):
+    """eOn's client calls it not connected, and gives it no barrier."""
+    atoms = crystal()
+    atoms.set_constraint(FixAtoms(indices=[0]))
+    ends = [atoms.copy() for _ in seeds]
+    for end, shift in zip(ends, seeds, strict=True):
+        end.positions[5] += [shift, 0.05, 0.0]
+    results = RESULTS.replace("0 termination", "6 termination").replace(
+        "7.908136097016e-01 barrier", "0.0 barrier"
+    )
+    texts = left(
+        atoms,
+        **{"results.dat": results, "reactant.con": to_con(ends[0]), "product.con": to_con(ends[1])},
+    )
+    outcome, points = read_search(task_of(atoms), FINISHED, texts)
+    assert (outcome.termination, outcome.led_back) == (Termination.NOT_CONNECTED, back)
+    assert outcome.barrier_eV == pytest.approx(0.79081360, abs=1e-7), "how high it was"
+    assert (outcome.reason, points) == ("Not Connected", {})
+    texts["product.con"] = ""
+    assert not read_search(task_of(atoms), FINISHED, texts)[0].led_back
+
+
 def test_positions_are_next_to_the_state_and_without_drift():
     atoms = crystal()
     outcome, _ = read_search(task_of(atoms), FINISHED, left(atoms))
@@ -95,6 +119,29 @@ def test_positions_are_next_to_the_state_and_without_drift():
     assert outcome.found.saddle_A == pytest.approx(
         atoms.positions + noise - noise.mean(axis=0), abs=1e-9
     )
+
+
+@pytest.mark.parametrize("way", [-1, 1])
+def test_a_product_half_a_cell_away_lies_where_the_saddle_led(way):
+    """Its two images are as near; other products keep every digit of the nearest one."""
+    atoms = crystal()
+    atoms.set_constraint(FixAtoms(indices=[5]))
+    half = np.zeros((31, 3))
+    half[0, 0] = way * atoms.cell[0, 0] / 2
+    files = {}
+    for name, part in (("reactant.con", 0.0), ("saddle.con", 0.5), ("product.con", 1.0)):
+        other = atoms.copy()
+        other.positions += part * half
+        other.wrap()
+        files[name] = to_con(other)
+    found = read_search(task_of(atoms), FINISHED, left(atoms, **files))[0].found
+    np.testing.assert_allclose(found.product_A - found.reactant_A, half, atol=1e-9)
+    near = atoms.copy()
+    near.positions[1] += [0.7, -0.3, 0.2]
+    files = {name: to_con(near) for name in files}
+    found = read_search(task_of(atoms), FINISHED, left(atoms, **files))[0].found
+    moved_by = wrap(near.positions - atoms.positions, np.asarray(atoms.cell.array))
+    assert (found.product_A == atoms.positions + moved_by).all()
 
 
 def test_fixed_atoms_hold_the_frame():

@@ -1,7 +1,9 @@
 """One process at a time in a run directory, whatever becomes of the others."""
 
+import errno
 import fcntl
 import json
+import logging
 import multiprocessing
 import os
 import threading
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.ground.errors import RunStateError, StorageError
 from mlip_kmc.store import claim as claims
 from mlip_kmc.store.checkpoints import Checkpoints
 from mlip_kmc.store.claim import Claim, Holder
@@ -105,6 +107,73 @@ def test_a_dead_one_of_another_node_is_taken_over_after_its_time(tmp_path):
     claim.check()
     claim.release()
     assert not list(tmp_path.glob("claim*"))
+
+
+@pytest.fixture(params=["ENOSYS", "ENOLCK", "EOPNOTSUPP", "EINVAL"])
+def no_locks(request, monkeypatch):
+    """A file system that knows no locks: Lustre without flock, NFS without a lock server, and others."""
+
+    def refuse(*_):
+        number = getattr(errno, request.param)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+def test_without_locks_the_claim_itself_decides(tmp_path, no_locks, caplog):
+    with caplog.at_level(logging.WARNING):
+        claim = taken(tmp_path)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith(f"{tmp_path / 'lock'} cannot be locked (")
+    claim.check()
+    claim.release()
+    assert not list(tmp_path.glob("claim*"))
+    taken(tmp_path).release()
+
+
+def test_without_locks_a_living_process_of_this_boot_is_refused(tmp_path, no_locks, monkeypatch):
+    monkeypatch.setattr(claims, "BEAT_S", 0.05)
+    claim = taken(tmp_path)
+    with pytest.raises(RunStateError, match=rf"is in use by process {os.getpid()} on"):
+        taken(tmp_path)
+    claim.check()
+    claim.release()
+
+
+def test_without_locks_a_dead_process_of_this_boot_is_taken_over_after_its_time(
+    tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    claimed_by(replace(ELSEWHERE, boot=claims.boot_id()), tmp_path)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    began = time.monotonic()
+    claim = taken(tmp_path, dead_after_s=QUICK_S)
+    assert time.monotonic() - began >= QUICK_S
+    claim.release()
+    assert not list(tmp_path.glob("claim*"))
+
+
+def test_another_error_of_a_lock_is_told(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(StorageError, match="lock: the storage reports an input/output error"):
+        taken(tmp_path)
+
+
+def test_a_beat_where_times_cannot_be_set(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    beat = tmp_path / "beat"
+    beat.touch()
+    os.utime(beat, (0, 0))
+    monkeypatch.setattr(os, "utime", refuse)
+    claims._touch(beat)
+    assert beat.stat().st_mtime > 0
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"token": 1}', b"\0" * 200])

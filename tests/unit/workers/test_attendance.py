@@ -5,6 +5,7 @@ import os
 import threading
 import time
 
+import dask
 import pytest
 
 from mlip_kmc.evaluate.client import End
@@ -12,6 +13,7 @@ from mlip_kmc.ground.programs import AwakeClock
 from mlip_kmc.workers.attendance import Silence
 from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.crew import Crew
+from mlip_kmc.workers.dask_settings import configure_dask
 from mlip_kmc.workers.keys import connection_file
 
 from ...fake_client import orders_to
@@ -239,3 +241,13 @@ def test_the_claim_of_another_node_has_its_time_after_both_were_stopped(tmp_path
     with pytest.raises(RunStateError, match="is in use by"):
         module.Claim(tmp_path).take()
     assert len(looks) == 3
+
+
+def test_the_user_s_own_settings_of_dask_are_left_out():
+    """As DASK_DISTRIBUTED__WORKER__LIFETIME__DURATION=1h for a cluster of their own: workers would leave after an hour."""
+    given = {"DASK_DISTRIBUTED__WORKER__LIFETIME__DURATION": "1h"}
+    dask.config.refresh(paths=[], env=given)
+    assert dask.config.get("distributed.worker.lifetime.duration") == "1h"
+    configure_dask.__wrapped__()
+    assert dask.config.get("distributed.worker.lifetime.duration") is None
+    assert dask.config.get("distributed.scheduler.allowed-failures") == 0

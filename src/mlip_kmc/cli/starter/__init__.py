@@ -18,7 +18,7 @@ from typing import Any
 
 from mlip_kmc.config import campaign_schema, example_directory, json_schema
 from mlip_kmc.ground.errors import ConfigError
-from mlip_kmc.ground.files import make_directory, write_durably
+from mlip_kmc.ground.files import make_directory, why_no_file, write_durably
 
 CONFIG, SCHEMA = "akmc.yaml", "akmc.schema.json"
 CAMPAIGN, CAMPAIGN_SCHEMA = "campaign.yaml", "campaign.schema.json"
@@ -164,8 +164,8 @@ def _commented(text: str, section: str) -> str:
 
 def _look_for(*paths: Path | None) -> None:
     for path in paths:
-        if path is not None and not path.is_file():
-            raise ConfigError(f"there is no file {path}")
+        if path is not None and (wrong := why_no_file(path)):
+            raise ConfigError(wrong)
 
 
 def _placed(files: Mapping[str, bytes], directory: Path) -> list[Path]:

@@ -57,7 +57,7 @@ from .protocol import (
     unpacked_answer,
     unpacked_question,
 )
-from .structures import atoms_of
+from .structures import atoms_of, equipped
 
 SCRIPT = Path(__file__).with_name("pace_driver.py")
 
@@ -102,6 +102,7 @@ __all__ = [
     "checked",
     "checked_source",
     "connected",
+    "equipped",
     "formatted",
     "frame",
     "gamma_rows",

@@ -36,6 +36,8 @@ OPTIONS = (
     "--baseline",
     "--ase",
     "--ase-arguments",
+    "--python-path",
+    "--ase-atoms",
     "--socket",
     "--wait-s",
     "--digest",

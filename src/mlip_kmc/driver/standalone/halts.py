@@ -3,6 +3,7 @@
 keep("halts", HALTED_ON, structure, gamma=answer.gamma, source={"search": "0_3"}, potential=sha256)
 """
 
+import errno
 import os
 
 from .basics import DIGITS, DISK, LETTERS, DriverError, Structure, digest_of, made_of
@@ -13,6 +14,8 @@ HALTED_ON, CANDIDATE, EVIDENCE = "halt", "candidate", "evidence"
 MOST_FRAMES = 100
 """Of one search, from which on candidates are left out."""
 _LONGEST_NAME = 64
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF)
+"""What a file system answers that cannot sync a directory (CIFS, sshfs)."""
 
 
 def keep(
@@ -113,5 +116,8 @@ def _write_durably(folder: str, path: str, body: bytes) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
     finally:
         os.close(descriptor)

@@ -20,6 +20,10 @@ def check_options(options: Arguments) -> None:
         raise DriverError(USAGE, "--halt and --select need gamma: give --basis and --active-set")
     if "ase" in options and options.keys() & {"basis", "engine"}:
         raise DriverError(USAGE, "--ase goes with neither --basis nor --engine")
+    if "python-path" in options and "ase" not in options:
+        raise DriverError(USAGE, "--python-path goes with --ase")
+    if "ase-atoms" in options and "ase" not in options:
+        raise DriverError(USAGE, "--ase-atoms goes with --ase")
     if options.get("engine", "pyace") not in ("pyace", "lammps"):
         raise DriverError(USAGE, f"--engine is pyace or lammps, not {options['engine']}")
     if options.get("evaluator", "product") not in ("product", "recursive"):

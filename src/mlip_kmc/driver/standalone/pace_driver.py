@@ -17,6 +17,8 @@ atom, with all digits that a double has. The extrapolation grade gamma goes to s
                        --basis FILE.yaml --active-set FILE.asi   gamma; without them it is unknown, which is not zero
                        --baseline JSON         a short-range pair potential that is added; or a file that holds it
                        --ase MODULE:CLASS --ase-arguments JSON   any ASE calculator instead: code that you run
+                       --python-path DIR[:DIR...]   where Python looks for it and what it needs, after all others
+                       --ase-atoms JSON        what it may read of the atoms: {"numbers": [...], "arrays": {...}, "info": {...}}
                        --socket PATH           a running server instead; --wait-s 60 for one that is being restarted
                        --digest SHA256         refuse another potential than this
   limits               --halt GAMMA            from it on: exit code 100, and the structure is kept

@@ -87,7 +87,7 @@ def carried_on(
     """The old active set, with the rows of labels that make its volume larger.
 
     Args:
-        old: of the present potential.
+        old: of the present potential; a linear one.
         structures: those that are no labels are passed over.
         projector: of the same functions.
 
@@ -98,20 +98,16 @@ def carried_on(
     seen: dict[str, list[Array]] = {element: [] for element in old.inverses}
     labels = [one for one in structures if one.role is Role.LABEL]
     for number, one in enumerate(labels):
-        evaluated = projector.evaluate(one.atoms, full=old.full)
+        evaluated = projector.evaluate(one.atoms)
         for element, rows in _rows_of(one, evaluated.rows).items():
             seen[element].append(rows)
             pools[element].add(rows @ old.inverses[element], owner=number)
     inverses, largest = {}, 0.0
-    for index, element in enumerate(projector.elements):
+    for element in projector.elements:
         inverse = np.asarray(old.inverses[element] @ pools[element].inverse, dtype=np.float64)
         for rows in seen[element]:
             largest = max(largest, float(np.abs(rows @ inverse).max()))
-        # a full set's rows hold the embedding's slope, which is its prefactor where it is linear
-        embedding = projector.pyace.map_embedding_specifications[index]
-        inverses[element] = np.ascontiguousarray(
-            inverse * (float(embedding.FS_parameters[0]) if old.full else 1.0)
-        )
+        inverses[element] = np.ascontiguousarray(inverse)
     if not largest <= _LARGEST:
         raise PotentialError(
             f"the active set {old.active_set} cannot be carried on: a gamma of {plain(largest)} is left among the labels, which "

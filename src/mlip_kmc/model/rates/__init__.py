@@ -6,6 +6,7 @@ found.forward_per_s, found.back_per_s
 """
 
 from mlip_kmc.model.rates.hessian import Lowest, dense_hessian, lowest_eigenvalue, lowest_of
+from mlip_kmc.model.rates.rigid import gathered, is_free_cluster, rigid_directions, rigid_motions
 from mlip_kmc.model.rates.vineyard import (
     FailureKind,
     Point,
@@ -24,8 +25,12 @@ __all__ = [
     "Prefactors",
     "Spectrum",
     "dense_hessian",
+    "gathered",
+    "is_free_cluster",
     "lowest_eigenvalue",
     "lowest_of",
     "prefactors",
+    "rigid_directions",
+    "rigid_motions",
     "spectrum",
 ]

@@ -8,6 +8,7 @@ Example:
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,7 @@ def lowest_eigenvalue(
     positions_A: Array,
     *,
     free: Indices,
-    rigid: Array,
+    rigid: Array | Callable[[Callable[[Array], Array]], Array],
     step_A: float = 1e-3,
     accuracy: float = 1e-2,
     floor_eV_per_A2: float = 5e-4,
@@ -85,7 +86,8 @@ def lowest_eigenvalue(
         forces: of all atoms.
         positions_A: (N, 3), at rest.
         free: indices of the n atoms that move.
-        rigid: (3 n, k) orthonormal motions that are left out; k may be 0.
+        rigid: (3 n, k) orthonormal motions that are left out; k may be 0. Or what finds them, of a function that multiplies a
+            vector (3 n,) by the Hessian.
         step_A: largest displacement of a coordinate.
         accuracy: relative, of the eigenvalue.
         floor_eV_per_A2: nearer than this nothing needs to be known.
@@ -93,10 +95,8 @@ def lowest_eigenvalue(
     """
     size = 3 * len(free)
 
-    def times(vector: Array) -> Array:
-        scale = step_A / max(float(np.abs(vector).max()), 1e-300)
-        return _outside(rigid, _product(forces, positions_A, free, vector.reshape(-1, 3), scale))
-
+    times = partial(_times, forces, positions_A, free, step_A)
+    rigid = rigid if isinstance(rigid, np.ndarray) else rigid(times)
     if size <= DENSE_SIZE:
         return lowest_of(dense_hessian(forces, positions_A, free=free, step_A=step_A), rigid=rigid)
     vector = _outside(rigid, np.random.default_rng(0).normal(size=size))
@@ -105,7 +105,7 @@ def lowest_eigenvalue(
     beside: list[float] = []
     steady, best = 0, Lowest(np.nan, np.inf, 0, converged=False)
     for count in range(1, min(most_products, size - rigid.shape[1]) + 1):
-        following = times(basis[-1])
+        following = _outside(rigid, times(basis[-1]))
         if not np.isfinite(following).all():
             return Lowest(np.nan, np.inf, count, converged=False)
         diagonal.append(float(basis[-1] @ following))
@@ -123,6 +123,14 @@ def lowest_eigenvalue(
         beside.append(left)
         basis.append(following / left)
     return best
+
+
+def _times(
+    forces: Forces, positions_A: Array, free: Indices, step_A: float, vector: Array
+) -> Array:
+    """(3 n,) the Hessian times a vector (3 n,), by a displacement of at most `step_A`."""
+    scale = step_A / max(float(np.abs(vector).max()), 1e-300)
+    return _product(forces, positions_A, free, vector.reshape(-1, 3), scale)
 
 
 def _product(

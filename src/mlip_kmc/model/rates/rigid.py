@@ -8,10 +8,12 @@ A rotation is found by what it does: a structure that can be turned freely has f
 slab or a wire meets its images, and what it cannot turn about costs energy.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from ase import Atoms
 
 Array = npt.NDArray[np.float64]
 
@@ -19,6 +21,12 @@ FREE = 3e-3
 """A rotation is free whose restoring force is so small a part of the stiffest mode's; a bond across the boundary gives 1e-2 and
 more, forces left over from a relaxation 1e-4 and less."""
 _RANK = 1e-6
+_OPEN_SIDES = 2
+"""What has fewer gaps around it, a crystal or a slab, turns about nothing; a wire turns about its axis."""
+_GAP_A = 2.5
+"""Narrower than any cutoff: what turns is decided by the forces."""
+_POWERS = 8
+"""Of the Hessian, for its stiffest mode: a tolerance needs no more."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,79 @@ def rigid_motions(
         positions_A: (n, 3) of those; a cluster must not be cut by the cell's boundary.
         held_A: (m, 3) of the atoms that do not.
     """
+    stiffest = float(np.linalg.norm(hessian, ord=2)) if len(hessian) <= 60 else _largest(hessian)
+    return _motions(
+        lambda vectors: hessian @ vectors,
+        stiffest=stiffest,
+        masses_u=masses_u,
+        positions_A=positions_A,
+        held_A=held_A,
+    )
+
+
+def rigid_directions(
+    product: Callable[[Array], Array], *, positions_A: Array, held_A: Array, cell_A: Array
+) -> Array:
+    """(3 n, k) orthonormal motions that cost no energy, without masses, of a Hessian that is known by its products only.
+
+    Rotations are asked about where there is a gap around the structure, so that a crystal takes no product.
+
+    Args:
+        product: of the Hessian in eV/A^2 and a vector (3 n,).
+        positions_A: (n, 3) of the atoms that move; a cluster must not be cut by the cell's boundary.
+        held_A: (m, 3) of the atoms that do not.
+        cell_A: (3, 3) rows are vectors.
+    """
+
+    def products(vectors: Array) -> Array:
+        return np.column_stack([product(vector) for vector in vectors.T])
+
+    masses = np.ones(len(positions_A))
+    shifts = np.tile(np.eye(3), (len(masses), 1)) / np.sqrt(len(masses))
+    translations: Array = shifts if len(held_A) == 0 else shifts[:, :0]
+    if gaps(np.vstack([positions_A, held_A]), cell_A) < _OPEN_SIDES:
+        return translations
+    vector = np.random.default_rng(0).normal(size=3 * len(masses))
+    for _ in range(_POWERS):
+        vector /= max(float(np.linalg.norm(vector)), 1e-300)
+        vector = product(vector)
+    stiffest = float(np.linalg.norm(vector))
+    if not np.isfinite(stiffest):
+        return translations
+    return _motions(
+        products, stiffest=stiffest, masses_u=masses, positions_A=positions_A, held_A=held_A
+    ).vectors
+
+
+def is_free_cluster(atoms: Atoms) -> bool:
+    """Is nothing fixed, and a gap on all sides? Then states that differ by a rotation are one."""
+    if atoms.constraints:
+        return False
+    cell = np.asarray(atoms.cell.array, dtype=np.float64)
+    return gaps(gathered(np.asarray(atoms.positions, dtype=np.float64), cell), cell) == 3
+
+
+def gaps(positions_A: Array, cell_A: Array) -> int:
+    """In how many of the cell's directions there is a gap around a structure.
+
+    Args:
+        positions_A: (N, 3), `gathered`.
+        cell_A: (3, 3) rows are vectors.
+    """
+    scaled = np.linalg.solve(cell_A.T, positions_A.T).T
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(cell_A), axis=0)
+    return int(((1.0 - np.ptp(scaled, axis=0)) * heights > _GAP_A).sum())
+
+
+def _motions(
+    products: Callable[[Array], Array],
+    *,
+    stiffest: float,
+    masses_u: Array,
+    positions_A: Array,
+    held_A: Array,
+) -> RigidMotions:
+    """As `rigid_motions`; `products` gives those of the Hessian with columns (3 n, m)."""
     roots = np.sqrt(np.repeat(masses_u, 3))
     shifts = np.tile(np.eye(3), (len(masses_u), 1)) * roots[:, None]
     translations = (
@@ -58,7 +139,7 @@ def rigid_motions(
         if axes.shape[1]
         else np.empty((len(roots), 0))
     )
-    free = _free(hessian, turned, axes)
+    free = _free(products, turned, axes, stiffest=stiffest)
     turns = (
         turned @ np.linalg.lstsq(axes, free, rcond=None)[0]
         if free.shape[1]
@@ -81,7 +162,9 @@ def _axes(masses_u: Array, positions_A: Array, held_A: Array) -> tuple[Array, Ar
     return (along[:1].T if line else np.empty((3, 0))), np.asarray(held_A[0])
 
 
-def _free(hessian: Array, turned: Array, axes: Array) -> Array:
+def _free(
+    products: Callable[[Array], Array], turned: Array, axes: Array, *, stiffest: float
+) -> Array:
     """(3, k) orthonormal axes about which a turn costs nothing and moves something (a linear molecule has two)."""
     if turned.shape[1] == 0:
         return np.empty((3, 0))
@@ -89,8 +172,7 @@ def _free(hessian: Array, turned: Array, axes: Array) -> Array:
     if not sizes[0] > 0:
         return np.empty((3, 0))
     real = sizes > _RANK * sizes[0]
-    stiffest = float(np.linalg.norm(hessian, ord=2)) if len(hessian) <= 60 else _largest(hessian)
-    _, pulls, mixed = np.linalg.svd(hessian @ left[:, real])
+    _, pulls, mixed = np.linalg.svd(products(left[:, real]))
     pulls = np.concatenate([pulls, np.zeros(int(real.sum()) - len(pulls))])
     costless = mixed[pulls <= FREE * stiffest]
     about = axes @ (right[real].T / sizes[real]) @ costless.T

@@ -27,7 +27,8 @@ class Epoch:
         physics: digest of the other facts: the configuration's physics and the given structure.
         identity: digest of all facts. A start continues the run only if it is the same.
         facts: all settings that determine the trajectory, by dotted key.
-        inputs: names and digests of the files: `structure_file`, `potential_file`, `potential_sha256`.
+        inputs: names and digests of the files: `structure_file`, `potential_file`, `potential_sha256`; of an ASE calculator
+            `calculator`, `calculator_file`, `calculator_sha256` and the user's own folders, `python_path`.
         first_step: number of KMC steps before this epoch.
         first_search: number of searches registered before this epoch.
     """

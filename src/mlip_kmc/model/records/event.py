@@ -16,7 +16,7 @@ class Event(JsonLine):
         process: number of the process in the process table of `reactant`.
         product: number of the state that was entered.
         step_time_s: residence time drawn for this step, s.
-        time_s: simulated time after the step, s.
+        time_s: simulated time after the step, s: the double that is nearest to it.
         barrier: eV.
         rate: 1/s. In a superbasin step: one over the mean time to leave.
         energy: energy of the reactant state, eV.
@@ -29,6 +29,10 @@ class Event(JsonLine):
         hops: number of processes made in the superbasin until it was left, the last one included. None for a step out of a
             single state, and for superbasin steps of the first versions, whose times and paths may be wrong (`unsound_steps`).
         epoch: number of the epoch in which the step was made.
+        turn: rotation of the product state's frame against that of state 0, nine numbers row by row; empty where nothing turned
+            (all but free clusters).
+        ambiguous: whether an atom may have gone by another periodic image than `images` says: see `atom_path.Hop`.
+        time_rest_s: what `time_s` leaves out of the simulated time, s (see `mlip_kmc.model.clock`); 0 in earlier versions.
         relabelled: no step of the kinetics: under a new potential the state became the same as another, and the run is in that
             one now. It takes no time, `process` is -1 and `rate` 0.
     """
@@ -49,6 +53,9 @@ class Event(JsonLine):
     temperature_K: float | None = None
     hops: float | None = None
     epoch: int = 0
+    ambiguous: bool = False
+    turn: tuple[float, ...] = ()
+    time_rest_s: float = 0.0
     relabelled: bool = False
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from mlip_kmc.model.clock import Clock
 from mlip_kmc.model.records.event import Event
 from mlip_kmc.model.records.json_line import JsonLine
 
@@ -11,7 +12,7 @@ class RunNumbers:
     """What a generation holds besides files and journals.
 
     Attributes:
-        steps: KMC steps done. time_s: simulated time.
+        steps: KMC steps done. time_s: simulated time; time_rest_s: what that leaves out (see `mlip_kmc.model.clock`).
         state: where the run is. previous: where it came from, or -1.
         bad_in_a_row: searches. starts: of the process.
         confidence: of the present state, at the last commit.
@@ -19,6 +20,7 @@ class RunNumbers:
         capacity_s: seconds that the workers there were could have worked.
         discarded: searches that were started and not registered, because a KMC step made them useless.
         pending: searches that are not registered, in order.
+        apart: atoms that have left the rest in the present state: see `atoms_apart`. apart_at_start: in state 0.
         halt: what halted the run, in words; empty where nothing did. halt_kind: of that, one of `HaltKind`.
         to_repair: halted searches that labels can help, since the potential is what it is (`gamma.on_halt: repair`).
     """
@@ -35,14 +37,27 @@ class RunNumbers:
     capacity_s: float = 0.0
     discarded: int = 0
     pending: tuple[str, ...] = ()
+    apart: int = 0
+    apart_at_start: int = 0
     halt: str = ""
     halt_kind: str = ""
     to_repair: int = 0
+    time_rest_s: float = 0.0
+
+    @property
+    def clock(self) -> Clock:
+        """The simulated time with all its digits."""
+        return Clock(self.time_s, self.time_rest_s)
 
     @property
     def events_a_day(self) -> float | None:
         """KMC steps a day of the time that the run's processes ran; None before there was any."""
         return self.steps / self.wall_s * 86400 if self.wall_s > 0 else None
+
+    @property
+    def left(self) -> int:
+        """How many atoms have left the rest since state 0."""
+        return max(self.apart - self.apart_at_start, 0)
 
     def utilisation(self, *, workers: int) -> float | None:
         """Busy share of what the workers could have worked, over the run's whole life.

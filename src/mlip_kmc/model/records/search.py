@@ -89,6 +89,8 @@ class SearchRecord(JsonLine):
         gamma_path: the largest extrapolation grade among the evaluated force calls of the search.
         rated: prefactors of a new process where they are harmonic (see `Rated`); None otherwise.
         epoch: number of the epoch in which the search was made (see `Epoch`).
+        barrier_error: bound of the error of a low barrier, eV, from force and curvature (docs/low-barriers.md); None where the
+            barrier is not low, and in earlier versions.
         stale: the process of an earlier epoch that the search started from; None where it is no refresh.
     """
 
@@ -107,6 +109,7 @@ class SearchRecord(JsonLine):
     gamma_path: float | None = None
     rated: Rated | None = None
     epoch: int = 0
+    barrier_error: float | None = None
     stale: Stale | None = None
 
     def to_json(self) -> str:

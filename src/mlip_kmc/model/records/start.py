@@ -18,6 +18,7 @@ class Start(JsonLine):
         workers: searches at a time.
         temperature_K: from here on.
         kmc_step: how many KMC steps were done before.
+        searches: how many searches were registered before; None in runs of earlier versions.
         changes: settings that differ from the start before, by dotted key: (old, new).
     """
 
@@ -30,6 +31,7 @@ class Start(JsonLine):
     temperature_K: float
     kmc_step: int
     changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    searches: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Minimised(JsonLine):
         largest_displacement_A: largest displacement of an atom.
         largest_force_eV_per_A: largest force on a free atom after the minimisation.
         pressure_GPa: residual pressure, positive when the cell pushes outward.
-        lowest_eigenvalue_eV_per_A2: lowest eigenvalue of the Hessian (without masses, rigid translations projected out); None
+        lowest_eigenvalue_eV_per_A2: lowest eigenvalue of the Hessian (without masses, free rigid motions projected out); None
             where it could not be determined and `structure.allow_unknown_stability` accepts that.
         force_calls: number of force calls of the minimisation.
         gamma: the largest extrapolation grade of an atom in state 0; None where gamma is unknown.

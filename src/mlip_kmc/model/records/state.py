@@ -26,6 +26,7 @@ class Process:
         gamma_path: the largest extrapolation grade among the evaluated force calls of that search.
         prefactor_kind: `constant`, `harmonic`, or `eon` (computed by eOn, in runs before version 0.2).
         epoch: number of the epoch of the search that found the process or its reverse; None where neither is known.
+        barrier_error: bound of the error of a low barrier, eV (docs/low-barriers.md); None where the barrier is not low.
     """
 
     state: int
@@ -44,6 +45,7 @@ class Process:
     gamma_path: float | None = None
     prefactor_kind: str = "constant"
     epoch: int | None = None
+    barrier_error: float | None = None
 
 
 @dataclass(frozen=True)

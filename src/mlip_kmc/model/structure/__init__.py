@@ -6,13 +6,15 @@ Example:
     text = to_con(prepared.atoms)          # eOn's file; from_con(text) gives the same atoms back
 
 eOn and LAMMPS want restricted triclinic cells (a along x, b in the xy plane). A structure that is not is rotated, and
-`vectors @ prepared.rotation` rotates back what users get.
+`vectors @ prepared.rotation` rotates back what users get. Long vectors of a lattice give way to short ones.
 """
 
-from mlip_kmc.model.structure.cell import Array, minimum_image
+from mlip_kmc.model.structure.attributes import carried, check_carried, distinct
+from mlip_kmc.model.structure.cell import Array, minimum_image, width
 from mlip_kmc.model.structure.con import from_con, moved_con, to_con
 from mlip_kmc.model.structure.constraints import fixed_atoms
 from mlip_kmc.model.structure.elements import element_of
+from mlip_kmc.model.structure.fragments import atoms_apart
 from mlip_kmc.model.structure.notes import Unused, unused_in
 from mlip_kmc.model.structure.prepare import Prepared, prepare, species_of
 from mlip_kmc.model.structure.reader import read_structure
@@ -23,6 +25,10 @@ __all__ = [
     "Array",
     "Prepared",
     "Unused",
+    "atoms_apart",
+    "carried",
+    "check_carried",
+    "distinct",
     "element_of",
     "extended_xyz",
     "fixed_atoms",
@@ -36,4 +42,5 @@ __all__ = [
     "text_of",
     "to_con",
     "unused_in",
+    "width",
 ]

@@ -1,4 +1,4 @@
-"""Cells: the restricted triclinic form that eOn and LAMMPS want, lengths and angles, and minimum images."""
+"""Cells: the restricted triclinic form that eOn and LAMMPS want, short vectors, lengths and angles, and minimum images."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,6 +6,10 @@ import numpy.typing as npt
 from mlip_kmc.ground.errors import StructureError
 
 Array = npt.NDArray[np.float64]
+_LARGEST_TILT = 0.5 + 1e-6
+"""Of the edge below it; that of a hexagonal or a primitive cubic cell, one half, stays."""
+_FLATTEST = 0.01
+"""Least volume over the product of the vectors' lengths: `.con` and LAMMPS lose digits, and LAMMPS time, below it."""
 
 
 def restricted_triclinic(cell: Array) -> tuple[Array, Array]:
@@ -21,6 +25,43 @@ def restricted_triclinic(cell: Array) -> tuple[Array, Array]:
     if np.allclose(rotation, np.eye(3), atol=1e-14, rtol=0):
         return cell * np.tri(3), np.eye(3)
     return np.tril(lower), rotation
+
+
+def in_place(cell: Array, *, least_width: float = 0.0) -> tuple[Array, Array]:
+    """A restricted triclinic cell of the same lattice, and Q with `lattice of cell = lattice of the result @ Q`.
+
+    Its vectors are those of `cell`, turned, as far as they are short: a tilt beyond half an edge is reduced by whole edges, as
+    LAMMPS' Howto_triclinic does; eOn finds wrong images in a cell with larger ones. The vectors are replaced by shortest ones
+    (Minkowski's) where they enclose a cell that is nearly flat, or narrower than `least_width`, and those do not.
+
+    Args:
+        cell: (3, 3), rows are vectors, in A; right-handed.
+        least_width: wanted, in A.
+    """
+    lower, rotation = restricted_triclinic(cell)
+    lower = _with_small_tilts(lower)
+    flatness = float(np.linalg.det(lower) / np.prod(np.linalg.norm(lower, axis=1)))
+    if flatness >= _FLATTEST and width(lower) >= least_width:
+        return lower, rotation
+    from ase.geometry import minkowski_reduce
+
+    short = minkowski_reduce(lower @ rotation)[0]
+    other, turned = restricted_triclinic(short * np.sign(np.linalg.det(short)))
+    return (other, turned) if width(other) > width(lower) * (1 + 1e-9) else (lower, rotation)
+
+
+def _with_small_tilts(lower: Array) -> Array:
+    cell = lower.copy()
+    for row, column in ((1, 0), (2, 1), (2, 0)):
+        tilt = cell[row, column] / cell[column, column]
+        if abs(tilt) > _LARGEST_TILT:
+            cell[row] -= np.rint(tilt) * cell[column]
+    return cell
+
+
+def width(cell: Array) -> float:
+    """The least distance, in A, between opposite faces of a cell (3, 3)."""
+    return float((1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)).min())
 
 
 def lengths_and_angles(cell: Array) -> tuple[list[float], list[float]]:
@@ -75,4 +116,19 @@ def minimum_image(vectors: Array, cell: Array) -> Array:
 
     # ASE's shortcut for short vectors is wrong in a cell that is not reduced
     found: Array = find_mic(vectors, minkowski_reduce(cell)[0], pbc=True)[0]
+    return found
+
+
+def next_image_A(vectors: Array, cell: Array) -> Array:  # noqa: N802 - a unit
+    """(N,) by how much the second nearest periodic image of each vector is longer, in A.
+
+    Args:
+        vectors: (N, 3) at their minimum image.
+        cell: (3, 3), also skewed.
+    """
+    from ase.geometry import minkowski_reduce
+
+    steps = np.array([step for step in np.ndindex(3, 3, 3) if step != (1, 1, 1)]) - 1
+    others = np.linalg.norm(vectors[:, None] + steps @ minkowski_reduce(cell)[0], axis=2)
+    found: Array = others.min(axis=1) - np.linalg.norm(vectors, axis=1)
     return found

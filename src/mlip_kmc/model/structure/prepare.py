@@ -9,14 +9,13 @@ from ase.constraints import FixAtoms
 from ase.neighborlist import neighbor_list
 
 from mlip_kmc.ground.errors import StructureError
-from mlip_kmc.model.structure.cell import Array, restricted_triclinic
+from mlip_kmc.model.structure.attributes import carry
+from mlip_kmc.model.structure.cell import Array, in_place, width
 from mlip_kmc.model.structure.constraints import fixed_atoms
 from mlip_kmc.model.structure.masses import check_masses
 from mlip_kmc.model.structure.notes import FILE
 
 _FARTHEST_A = 1e6
-_FLATTEST = 0.01
-"""Least volume over the product of the vectors' lengths: `.con` and LAMMPS lose digits, and LAMMPS time, below it."""
 _WHOLE = 1e-3
 """An occupancy this near to 1 is 1."""
 
@@ -26,7 +25,7 @@ class Prepared:
     """A structure as eOn sees it.
 
     Attributes:
-        atoms: restricted triclinic, constraints at most one FixAtoms.
+        atoms: restricted triclinic, with vectors of the same lattice where the user's are long; constraints at most one FixAtoms.
         rotation: (3, 3) proper rotation Q with `user positions = eOn positions @ Q`.
     """
 
@@ -69,17 +68,20 @@ def prepare(
         _check_species(atoms, elements)
         _check_occupancies(atoms)
         check_masses(atoms)
-        _check_cell(atoms, cutoff_A=cutoff_A, allow_small_cell=allow_small_cell)
+        _check_cell(atoms)
+        least = 0.0 if cutoff_A is None or allow_small_cell else 2 * cutoff_A
+        cell, rotation = in_place(np.asarray(atoms.cell.array, dtype=float), least_width=least)
+        _check_width(cell, least=least)
         _check_distances(atoms, minimum_distance_A)
         fixed = fixed_atoms(atoms)
     except StructureError as error:
         where = f"{atoms.info[FILE]}: " if FILE in atoms.info else ""
         raise StructureError(f"{where}{error}") from error
-    cell, rotation = restricted_triclinic(np.asarray(atoms.cell.array, dtype=float))
     prepared = Atoms(
         atoms.get_chemical_symbols(), positions=atoms.positions @ rotation.T, cell=cell, pbc=True
     )
     prepared.set_masses(atoms.get_masses())
+    carry(atoms, prepared, rotation=rotation)
     if len(fixed):
         prepared.set_constraint(FixAtoms(indices=fixed))
     return Prepared(atoms=prepared, rotation=rotation)
@@ -133,7 +135,7 @@ def _occupancies(atoms: Atoms) -> Iterator[tuple[str, float]]:
             yield f"site {site} (by {symbol})", float(occupancy)
 
 
-def _check_cell(atoms: Atoms, *, cutoff_A: float | None, allow_small_cell: bool) -> None:
+def _check_cell(atoms: Atoms) -> None:
     if not all(atoms.pbc):
         raise StructureError(
             f"the structure is periodic along {list(map(bool, atoms.pbc))}, but eOn needs all three; "
@@ -151,15 +153,12 @@ def _check_cell(atoms: Atoms, *, cutoff_A: float | None, allow_small_cell: bool)
         )
     if flatness < 0:
         raise StructureError("the structure's cell is left-handed; swap two of its vectors")
-    if not flatness >= _FLATTEST:
+
+
+def _check_width(cell: Array, *, least: float) -> None:
+    if not width(cell) >= least:
         raise StructureError(
-            f"the structure's cell is tilted too far (its volume is {flatness:.2g} of a box with the same edges); "
-            "choose shorter vectors of the same lattice, as ase.geometry.minkowski_reduce finds them"
-        )
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)
-    if cutoff_A is not None and not heights.min() >= 2 * cutoff_A and not allow_small_cell:
-        raise StructureError(
-            f"the cell is {heights.min():.3f} A wide, less than twice the potential's cutoff of {cutoff_A:.3f} A; "
+            f"the cell is {width(cell):.3f} A wide, less than twice the potential's cutoff of {least / 2:.3f} A; "
             "use a larger cell, or set structure.allow_small_cell to accept interactions with own images"
         )
 

@@ -14,6 +14,7 @@ import ase.io
 from ase import Atoms
 from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
+from mlip_kmc.ground.container import binding
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.structure.cif import read_cif
 from mlip_kmc.model.structure.con import read_con
@@ -79,7 +80,9 @@ def read_structure(
         StructureError: the file is missing, empty or not readable, or does not say which elements its atoms are.
     """
     if not path.is_file():
-        raise StructureError(f"there is no structure file {path}; correct structure.file")
+        raise StructureError(
+            f"there is no structure file {path}; {binding(path) or 'correct structure.file'}"
+        )
     named = [element_of(symbol, where="structure.species") for symbol in species]
     kind = _known(file_format) if file_format is not None else None
     try:

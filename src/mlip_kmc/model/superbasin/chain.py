@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mlip_kmc.model.clock import NoStepError, StepFault
+
 Array = npt.NDArray[np.float64]
 Long = npt.NDArray[np.longdouble]
 
@@ -231,6 +233,7 @@ def absorption(chain: Chain, *, entry: int) -> Absorption:
 
     Raises:
         NoWayOutError: a walk could never leave.
+        NoStepError: the mean time is not a positive finite number.
         ArithmeticError: the exit probabilities do not sum to 1, or a number exceeds the range of extended precision.
     """
     found = eliminate(chain, entry=entry, kept=entry)
@@ -250,10 +253,11 @@ def absorption(chain: Chain, *, entry: int) -> Absorption:
             f"the probabilities of the ways out sum to {float(exits.sum()):.17g}, not to 1"
         )
     hops = float(inside.sum())
-    if not (0 < time < np.inf and hops < np.inf):
-        raise ArithmeticError(
-            f"its mean time of {time:g} s or its {hops:g} hops exceed the range of floating-point numbers"
-        )
+    if not 0 < time < np.inf:
+        fault = StepFault.TOO_FAST if time <= 0 else StepFault.TOO_SLOW
+        raise NoStepError(fault, f"a mean time of {time:.6g} s")
+    if not hops < np.inf:
+        raise ArithmeticError(f"its {hops:g} hops exceed the range of floating-point numbers")
     return Absorption(
         mean_time_s=time,
         exits=np.asarray(exits, dtype=np.float64),

@@ -16,6 +16,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
+from mlip_kmc.model.clock import NoStepError, StepFault
 from mlip_kmc.model.superbasin.chain import Absorption, Chain, absorption, eliminate
 from mlip_kmc.model.superbasin.counts import draw_counts
 from mlip_kmc.model.superbasin.effects import Effects, product
@@ -88,6 +89,7 @@ def draw(
 
     Raises:
         NoWayOutError: a walk would never leave.
+        NoStepError: there is no time that is a positive finite number.
         ArithmeticError: the rates are beyond what can be computed with.
         ValueError: a rate is negative or not finite.
     """
@@ -97,8 +99,9 @@ def draw(
     else:
         visits, way_out, effect = _by_counts(basin, expected, entry, rng)
     time = _time(visits, basin.chain, rng)
-    if not (np.isfinite(time) and time > 0):
-        raise ArithmeticError(f"the time drawn is {time:g} s")
+    if not 0 < time < np.inf:
+        fault = StepFault.TOO_FAST if time <= 0 else StepFault.TOO_SLOW
+        raise NoStepError(fault, f"the time drawn is {time:.6g} s")
     return Leave(
         exit=way_out,
         time_s=time,

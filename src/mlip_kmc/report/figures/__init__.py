@@ -11,6 +11,15 @@ from mlip_kmc.report.figures.figure import Figure
 from mlip_kmc.report.figures.network import network
 from mlip_kmc.report.figures.processes import barriers
 from mlip_kmc.report.figures.searches import confidence, outcomes
-from mlip_kmc.report.figures.trajectory import displacement, energy
+from mlip_kmc.report.figures.trajectory import displacement, displacement_key, energy
 
-__all__ = ["Figure", "barriers", "confidence", "displacement", "energy", "network", "outcomes"]
+__all__ = [
+    "Figure",
+    "barriers",
+    "confidence",
+    "displacement",
+    "displacement_key",
+    "energy",
+    "network",
+    "outcomes",
+]

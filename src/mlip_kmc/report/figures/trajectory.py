@@ -1,5 +1,6 @@
 """What the run did in simulated time: the energy of its states, and how far its atoms went."""
 
+import re
 from collections.abc import Sequence
 
 from mlip_kmc.model.records import Event, StateRecord
@@ -91,16 +92,23 @@ def _draw_energy(width: int, *, path: Sequence[Point], events: Sequence[Event]) 
     )
 
 
-def displacement(found: Sequence[SpeciesDiffusion], walk: Trajectory) -> Figure:
-    """Mean squared displacement against lag time, for every species."""
+def displacement_key(walk: Trajectory, *, of: int) -> str:
+    """The key of a temperature's figure; it names the temperature where there are several."""
+    if of == 1:
+        return "displacement"
+    return "-".join(["displacement", *re.findall(r"[.\w]+", walk.name)])
+
+
+def displacement(found: Sequence[SpeciesDiffusion], walk: Trajectory, *, key: str) -> Figure:
+    """Mean squared displacement against lag time at one temperature, for every species."""
     frame = (
         "Fixed atoms hold the frame."
         if walk.anchored
         else f"The centre of mass rests, which makes the values smaller by about 1/N = 1/{len(walk.species)}."
     )
     return Figure(
-        key="displacement",
-        title="Mean squared displacement",
+        key=key,
+        title="Mean squared displacement" + (f" at {walk.name}" if walk.name else ""),
         drawings=drawings(lambda width: _draw_displacement(width, found)),
         legend=tuple(
             (f"s{index}", f"{one.species}, sum over {one.atoms} atoms")
@@ -119,13 +127,13 @@ def displacement(found: Sequence[SpeciesDiffusion], walk: Trajectory) -> Figure:
             ),
             _FAR,
         ),
-        link=_displacement_link(found),
+        link=_displacement_link(found, name=f"{key}.csv"),
     )
 
 
-def _displacement_link(found: Sequence[SpeciesDiffusion]) -> Link:
+def _displacement_link(found: Sequence[SpeciesDiffusion], *, name: str) -> Link:
     return table_link(
-        "displacement.csv",
+        name,
         ("species", "lag_s", "summed_msd_A2", "error_A2"),
         (
             (one.species, lag, msd, one.msd_error_A2[index] if one.msd_error_A2 else "")
