@@ -32,14 +32,15 @@ def label(config: Path, structures: Path, *, output: Path, work: Path | None) ->
     from mlip_kmc.campaign.alone import label_alone
     from mlip_kmc.config import load_campaign, load_config
     from mlip_kmc.ground.errors import PotentialError, StructureError
+    from mlip_kmc.ground.files import why_no_file
     from mlip_kmc.ground.wording import counted
     from mlip_kmc.model.labelled import write_labelled
     from mlip_kmc.model.structure import read_frames
 
     settings = load_campaign(config)
     run_settings = load_config(settings.explore)
-    if not structures.is_file():
-        raise StructureError(f"there is no file {structures}")
+    if wrong := why_no_file(structures):
+        raise StructureError(wrong)
     frames = read_frames(structures)
     stop = threading.Event()
     on_stop_signals(lambda *_: stop.set())
