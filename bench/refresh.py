@@ -1,9 +1,9 @@
 """What a refresh saves: force calls against exploring anew with the new potential, same engine, options and confidence.
 
 A state is explored under one potential until its confidence is reached. Then the run is carried over to another potential: its
-saddles are refreshed, and the state is searched until its confidence is reached again. Beside it a new run explores the same state
-with that potential. Limits: refresh at most 25 % of exploring anew, refresh and confirmation together no more; barriers within
-1 meV; no process missing whose rate is over 1 % of the sum.
+saddles are refreshed, and the state is searched until its confidence is reached again. Beside it a new run explores the same
+state with that potential. Limits: refresh at most 25 % of exploring anew, refresh and confirmation together no more; barriers
+within 1 meV; no process missing whose rate is over 1 % of the sum.
 
     python3 bench/refresh.py OLD.yace NEW.yace STRUCTURE [--folder DIR] [--repeats 2]
 """

@@ -78,7 +78,7 @@ def turned_match(
         return found
     ours, theirs = here - here.mean(axis=0), there - there.mean(axis=0)
     far, away = np.linalg.norm(ours, axis=1), np.linalg.norm(theirs, axis=1)
-    if np.abs(np.sort(far) - np.sort(away)).max() > tolerance_A:
+    if not np.abs(np.sort(far) - np.sort(away)).max() <= tolerance_A:
         return None
     alike = (names[:, None] == names) & (np.abs(far[:, None] - away) < tolerance_A)
     for turn in _turns(ours, theirs, alike, tolerance_A=tolerance_A):

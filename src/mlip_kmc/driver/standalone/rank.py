@@ -38,7 +38,7 @@ def check_rank(path: str) -> None:
                 UNUSABLE,
                 f"the active set {path} is rank-deficient in {element} ({rank} independent environments for "
                 f"{len(inverse)} functions): its gammas are too small, and nothing would halt; make it again with "
-                "mlip-kmc potential activeset, from more kinds of structures or with --complete",
+                "mlip-kmc potential activeset, which also completes one",
             )
 
 
