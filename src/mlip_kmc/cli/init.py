@@ -63,6 +63,7 @@ def init(
         raise click.UsageError("give --training-set and --test-set, or neither")
     if training_set is not None and not (campaign and structure and potential):
         raise click.UsageError("--training-set goes with --campaign, --structure and --potential")
+    own_files = structure is not None
     if not campaign:
         written = write_starter(directory, structure=structure, potential=potential)
     elif structure is not None and potential is not None:
@@ -76,5 +77,6 @@ def init(
         click.echo(f"written: {path}")
     config, its_campaign = (shlex.quote(str(directory / name)) for name in (CONFIG, CAMPAIGN))
     click.echo(f"next: edit {config}{f' and {its_campaign}' if campaign else ''}, then")
-    click.echo(f"  mlip-kmc check {config}")
+    if own_files or not campaign:  # the example's potential is to fail it
+        click.echo(f"  mlip-kmc check {config}")
     click.echo(f"  mlip-kmc {f'campaign {its_campaign}' if campaign else f'run {config}'}")
