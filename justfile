@@ -68,16 +68,19 @@ lint:
 docs:
     containers/in-image --dev env PYTHONPATH="$PWD/src" python3 docs/reference.py
 
-# make the example potential again and compare it, byte for byte, with the committed files
+# make the examples' potentials again and compare them, byte for byte, with the committed files
 example-potential:
     #!/usr/bin/env bash
     set -euo pipefail
     made=$(mktemp -d -p . .example-potential.XXXXXX)
     trap 'rm -rf "$made"' EXIT
-    containers/in-image python3 examples/cu-vacancy/make_potential.py --output "$made"
-    for file in "$made"/*; do
-        cmp "$file" "examples/cu-vacancy/${file##*/}" || { echo "example-potential: ${file##*/} came out different" >&2; exit 1; }
-        echo "${file##*/}: the same"
+    for recipe in cu-vacancy/make_potential.py cu-campaign/make_campaign.py; do
+        folder=$made/${recipe%/*}
+        containers/in-image python3 "examples/$recipe" --output "$folder"
+        for file in "$folder"/*; do
+            cmp "$file" "examples/${recipe%/*}/${file##*/}" || { echo "example-potential: ${file##*/} came out different" >&2; exit 1; }
+            echo "${file##*/}: the same"
+        done
     done
 
 # regenerate the lock files: newest versions that the .in files allow

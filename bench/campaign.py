@@ -23,14 +23,13 @@ import yaml
 from ase import Atoms
 from ase.build import add_adsorbate, fcc100
 from ase.calculators.emt import EMT
-from ase.calculators.emt import parameters as emt_parameters
 from ase.constraints import FixAtoms
 from ase.mep import NEB
 from ase.optimize import BFGS, FIRE
 
 from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.ground.errors import MlipKmcError
-from mlip_kmc.model.labelled import LabelledStructure, Role, write_labelled
+from mlip_kmc.model.labelled import write_labelled
 from mlip_kmc.potential import AcePotential
 
 if TYPE_CHECKING:
@@ -40,14 +39,13 @@ ROOT = Path(__file__).resolve().parents[1]
 STEPS, MOST_GENERATIONS, MOST_LABELS, MOST_ERROR_MEV = 20, 6, 80, 15.0
 
 
-def example() -> Any:
-    """`examples/cu-vacancy/make_potential.py`: its structures, its basis and its fit."""
-    path = ROOT / "examples" / "cu-vacancy" / "make_potential.py"
-    spec = importlib.util.spec_from_file_location("make_potential", path)
+def recipe() -> Any:
+    """`examples/cu-campaign/make_campaign.py`: labels by EMT, bases, the fit of a first potential."""
+    path = ROOT / "examples" / "cu-campaign" / "make_campaign.py"
+    spec = importlib.util.spec_from_file_location("make_campaign", path)
     if spec is None or spec.loader is None:
         raise SystemExit(f"{path} is missing")
     module = importlib.util.module_from_spec(spec)
-    sys.modules["make_potential"] = module
     spec.loader.exec_module(module)
     return module
 
@@ -70,21 +68,6 @@ class Case:
     start: Atoms
     search: dict[str, Any]
     ends: dict[str, tuple[Atoms, Atoms]]
-
-
-def labelled(name: str, atoms: Atoms) -> LabelledStructure:
-    """A structure with EMT's energy above free atoms, and its forces."""
-    probe = atoms.copy()
-    probe.set_constraint()
-    probe.calc = EMT()
-    zero = sum(-emt_parameters[symbol][0] for symbol in atoms.get_chemical_symbols())
-    return LabelledStructure.whole(
-        name,
-        Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
-        energy_eV=float(probe.get_potential_energy()) - zero,
-        forces_eV_per_A=probe.get_forces(),
-        role=Role.TRAINING,
-    )
 
 
 # -- cases
@@ -205,67 +188,16 @@ CASES: dict[str, Callable[[Any], Case]] = {
 # -- the first potential
 
 
-def basis(elements: Sequence[str], make: Any) -> Any:
-    """The example's basis, for one element or more."""
-    if len(elements) == 1:
-        return make.basis_configuration()
-    from pyace import create_multispecies_basis_config
-
-    bond = {
-        "radbase": "ChebExpCos",
-        "radparameters": [3.0],
-        "rcut": 5.0,
-        "dcut": 0.01,
-        "NameOfCutoffFunction": "cos",
-        "r_in": 1.3,
-        "delta_in": 0.2,
-        "core-repulsion": [60.0, 0.5],
-    }
-    embedding = {
-        "npot": "FinnisSinclair",
-        "fs_parameters": [1, 1],
-        "ndensity": 1,
-        "rho_core_cut": 200000,
-        "drho_core_cut": 250,
-    }
-    return create_multispecies_basis_config(
-        {
-            "deltaSplineBins": 0.001,
-            "elements": list(elements),
-            "embeddings": {"ALL": embedding},
-            "bonds": {"ALL": bond},
-            "functions": {"ALL": {"nradmax_by_orders": [7, 2, 1], "lmax_by_orders": [0, 0, 0]}},
-        }
-    )
-
-
-def first_potential(case: Case, make: Any, folder: Path) -> None:
+def first_potential(case: Case, first: Any, folder: Path) -> None:
     """Fit it, and write the sets beside it."""
-    from mlip_kmc.learning.active_set_maker import make_active_set, write_active_set
-
-    training = [labelled(f"train-{i}", atoms) for i, atoms in enumerate(case.training)]
-    test = [labelled(f"test-{i}", atoms) for i, atoms in enumerate(case.test)]
+    training = [first.labelled(f"train-{i}", atoms) for i, atoms in enumerate(case.training)]
+    test = [first.labelled(f"test-{i}", atoms) for i, atoms in enumerate(case.test)]
     write_labelled(folder / "train.xyz", training)
     write_labelled(folder / "test.xyz", test)
-    structures = [
-        make.Labelled("first", one.atoms, one.energy_eV, one.forces_eV_per_A) for one in training
-    ]
-    configuration = basis(case.elements, make)
-    data = make.dataset(configuration, structures)
-    fit = make.LinearACEFit(
-        model=make.Ridge(alpha=make.RIDGE, fit_intercept=False, solver="svd"), train_dataset=data
-    )
-    model = fit.fit(sample_weight=make.row_weights(structures))
-    configuration.set_func_coeffs([float(f"{c:.12g}") for c in model.coef_])
-    configuration.save(str(folder / "first.yaml"))
-    make.ACEBBasisSet(str(folder / "first.yaml")).to_ACECTildeBasisSet().save_yaml(
-        str(folder / "first.yace")
-    )
-    active_set = make_active_set(folder / "first.yaml", [one.atoms for one in training])
-    write_active_set(folder / "first.asi", active_set)
+    first.fit(folder, "first", training, elements=case.elements)
 
 
-def write_configuration(case: Case, folder: Path) -> None:
+def write_configuration(case: Case, first: Any, folder: Path) -> None:
     """The run's and the campaign's."""
     case.start.write(folder / "start.xyz")
     run = {
@@ -277,7 +209,7 @@ def write_configuration(case: Case, folder: Path) -> None:
         "workers": 2,
         "seed": 1,
     }
-    zero = {symbol: float(-emt_parameters[symbol][0]) for symbol in case.elements}
+    zero = {symbol: first.free_atom_eV(symbol) for symbol in case.elements}
     campaign = {
         "explore": "akmc.yaml",
         "training": {"data": "train.xyz", "test": "test.xyz"},
@@ -333,20 +265,21 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", default=["vacancy"], choices=list(CASES))
     parser.add_argument("--folder", type=Path, default=Path("campaign-demo"))
     arguments = parser.parse_args()
-    make = example()
+    first = recipe()
     results = [
-        one_case(CASES[name](make), make, arguments.folder / name) for name in arguments.cases
+        one_case(CASES[name](first.make), first, arguments.folder / name)
+        for name in arguments.cases
     ]
     sys.exit(0 if all(results) else 1)
 
 
-def one_case(case: Case, make: Any, folder: Path) -> bool:
+def one_case(case: Case, first_recipe: Any, folder: Path) -> bool:
     """Whether it keeps the limits."""
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     if not (folder / "campaign.yaml").is_file():
-        first_potential(case, make, folder)
-        write_configuration(case, folder)
+        first_potential(case, first_recipe, folder)
+        write_configuration(case, first_recipe, folder)
     done = subprocess.run(
         [sys.executable, "-m", "mlip_kmc", "campaign", "campaign.yaml", "--dir", "campaign"],
         cwd=folder,

@@ -1,6 +1,7 @@
 """Make the reference pages from the program: all keys of the configuration, --help of all commands, the Python interface.
 
-`just docs` runs it and writes docs/configuration.md, docs/commands.md, docs/release-settings.md and docs/python.md.
+`just docs` runs it and writes docs/configuration.md, docs/campaign-settings.md, docs/commands.md, docs/release-settings.md and
+docs/python.md.
 """
 
 import ast
@@ -19,7 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from mlip_kmc.cli.main import COMMANDS, cli
-from mlip_kmc.config import Config
+from mlip_kmc.config import CampaignConfig, Config
 from mlip_kmc.config.explain import _sections_in
 from mlip_kmc.release.settings import ReleaseSettings
 
@@ -43,6 +44,16 @@ COMMANDS_PAGE = """# The commands
 <!-- made by docs/reference.py: edit the commands in src/mlip_kmc/cli/ -->
 
 {pages}"""
+CAMPAIGN_SETTINGS = """# The settings of a campaign
+
+<!-- made by docs/reference.py: edit the docstrings in src/mlip_kmc/config/campaign.py -->
+
+`campaign.yaml`. Unknown and duplicate keys are refused; relative paths start at the file. [campaign.md](campaign.md) says
+what they are for, `mlip-kmc init --campaign` writes one with comments, `mlip-kmc schema --campaign` prints their JSON Schema.
+`oracle` has one of the keys `ase` and `command`. `explore` and `training` stay for all of a campaign; the others may change
+when it goes on, and count from the next step on.
+
+{table}"""
 RELEASE_SETTINGS = """# The settings of a release
 
 <!-- made by docs/reference.py: edit the docstrings in src/mlip_kmc/release/settings.py -->
@@ -78,7 +89,7 @@ def shown_default(field):
     if (
         field.default is PydanticUndefined
         or isinstance(field.default, BaseModel)
-        or field.default in (None, {}, ())
+        or field.default in (None, {}, (), "")
     ):
         return ""
     if isinstance(field.default, bool):
@@ -118,15 +129,20 @@ def rows(model, prefix=""):
 
 
 def table(model, prefix=""):
-    """All keys of a model, a row each."""
+    """All keys of a model, a row each; what two kinds of a section share stands once."""
     lines = ["| key | default | meaning |", "| --- | --- | --- |"]
     lines += [f"| `{key}` | {default} | {about} |" for key, default, about in rows(model, prefix)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
 def configuration():
     """The page of all keys."""
     return CONFIGURATION.format(table=table(Config), limits=LIMITS)
+
+
+def campaign_settings():
+    """The page of a campaign's keys."""
+    return CAMPAIGN_SETTINGS.format(table=table(CampaignConfig))
 
 
 def release_settings():
@@ -275,6 +291,7 @@ def commands():
 
 if __name__ == "__main__":
     (HERE / "configuration.md").write_text(configuration(), encoding="utf-8")
+    (HERE / "campaign-settings.md").write_text(campaign_settings(), encoding="utf-8")
     (HERE / "commands.md").write_text(commands(), encoding="utf-8")
     (HERE / "release-settings.md").write_text(release_settings(), encoding="utf-8")
     (HERE / "python.md").write_text(python(), encoding="utf-8")

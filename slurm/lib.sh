@@ -15,6 +15,8 @@ refuse() { note "$*; nothing was touched" >&2; exit 1; } # where the run directo
 
 job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID} # the number alone may mean the whole array
 job=${job:-$SLURM_JOB_ID}
+work_for='' # the run that workers join, where that is not the job's own directory
+after_jobs='' # what a successor waits for, besides this job
 
 # -- settings: site.env of the folder that was submitted from, else beside this file; MLIP_KMC_SITE names another
 
@@ -33,8 +35,9 @@ read_settings() {
     patience_min=${MLIP_KMC_PATIENCE_MIN:-3}
     most_restarts=${MLIP_KMC_MOST_RESTARTS:-100}
     most_barren=${MLIP_KMC_MOST_BARREN:-3}
+    label_wait_min=${MLIP_KMC_LABEL_WAIT_MIN:-10}
     local name
-    for name in scratch_MB grace_s most_restarts most_barren; do
+    for name in scratch_MB grace_s most_restarts most_barren label_wait_min; do
         [[ ${!name} =~ ^[0-9]{1,9}$ ]] || fail "MLIP_KMC_${name^^} must be a whole number, it is ${!name@Q}; correct site.env"
     done
     [[ $patience_min =~ ^[0-9]{1,6}(\.[0-9]{1,3})?$ ]] || fail "MLIP_KMC_PATIENCE_MIN must be a number, it is ${patience_min@Q}; correct site.env"
@@ -173,7 +176,7 @@ workers_on() { # NODE SLOTS
     local result tries log=$run/slurm/worker-$1.log
     for tries in 1 2 3; do
         srun --overlap --export=ALL --nodes=1 --ntasks=1 --nodelist="$1" --cpu-bind=none \
-            bash "$lib/worker.sh" "$run" "$config" "$2" "$SLURMD_NODENAME" >>"$log" 2>&1
+            bash "$lib/worker.sh" "$run" "$config" "$2" "$SLURMD_NODENAME" "${work_for:-$run}" >>"$log" 2>&1
         result=$?
         case $result in 0 | 99) return "$result" ;; 2 | 4 | 5 | 6 | 8) break ;; esac # it says that trying again is of no use
         [ "$tries" -eq 3 ] || sleep 30
@@ -254,6 +257,38 @@ count_start() { # remember what is done by now; too many starts, or too many for
     [ "$barren" -lt "$most_barren" ] || fail "$barren starts in a row got nothing done; see the job's log, then submit it again"
 }
 
+# -- the work: a command in the container, as long as it is of use
+
+work_on() { # COMMAND...: started again when it is killed; afterwards `code` and `error` say how it ended
+    local busy=20 # waits for a dead node's process to be seen as dead
+    while [ -z "$notice" ]; do
+        rm -f "$reason_file"
+        "${container[@]}" "$@" 2>"$run/slurm/stderr.log" &
+        attend "$!"
+        cat "$run/slurm/stderr.log" >&2
+        error=$(reason "$reason_file" "$run/slurm/stderr.log")
+        case $code in
+            0 | 75 | 100) break ;;
+            10) # in use by another process: a node that Slurm has given up may still work in there
+                if [ "$restarts" -eq 0 ] || ((busy-- == 0)); then break; fi
+                code=
+                pause 30 ;;
+            *)
+                if [ "$code" -le 128 ] || [ -n "$notice" ]; then break; fi
+                error="the program was killed by signal $((code - 128))" # not by us: perhaps it ran out of memory
+                note "$error; it is started again"
+                restarts=$((restarts + 1))
+                count_start ;;
+        esac
+    done
+    if [ -n "$notice" ] && [ "${code:-129}" -gt 128 ]; then code=75; fi # the notice came before it could listen
+}
+
+dismiss_workers() { # their work is over; where they left before it was, that is how it ended
+    rm -f "$run/slurm/working"
+    [ -z "$crew_gone" ] || [ "$code" -ne 75 ] || { code=5; error=$(reason "$run"/slurm/reason-* "$run"/slurm/worker-*.log); }
+}
+
 # -- the end: one file, or a requeue
 
 finish() { # DONE|HALTED|FAILED, exit code; the file's text comes from standard input
@@ -300,8 +335,16 @@ requeue() {
     exit 0
 }
 
-submit_successor() { # where a site forbids requeueing: the same job again, once this one has ended
-    local message flags=() value pair name
+wait_for_jobs() { # JOB...: nothing can be done before they end: the same job again, after them, and no node waits
+    [ "$restarts" -lt "$most_restarts" ] || fail "it was restarted $most_restarts times; submit it again to go on"
+    work=0 # whatever they leave is progress
+    after_jobs=$(IFS=:; echo "$*")
+    note "it goes on after these jobs: ${*:-none}"
+    submit_successor --begin="now+${label_wait_min}minutes"
+}
+
+submit_successor() { # [OPTION...]: where a site forbids requeueing: the same job again, once this one has ended
+    local message flags=("$@") value pair name
     # of this run alone: `singleton` waits for every job of its name
     name=${SLURM_JOB_NAME%@*}@$(cksum <<<"$run" | cut -d ' ' -f 1)
     for pair in partition:SLURM_JOB_PARTITION account:SLURM_JOB_ACCOUNT qos:SLURM_JOB_QOS nodes:SLURM_JOB_NUM_NODES \
@@ -315,7 +358,7 @@ submit_successor() { # where a site forbids requeueing: the same job again, once
     read -ra value <<<"${MLIP_KMC_SUCCESSOR_FLAGS:-}"
     message=$(cd "$SLURM_SUBMIT_DIR" && scontrol write batch_script "$SLURM_JOB_ID" "$run/slurm/script" >/dev/null &&
         env -u SLURM_RESTART_COUNT MLIP_KMC_LIB="$lib" sbatch --parsable --job-name="$name" \
-            --dependency="singleton,afterany:$job" "${flags[@]}" "${value[@]}" "$run/slurm/script" "${arguments[@]}" 2>&1) ||
+            --dependency="singleton,afterany:$job${after_jobs:+:$after_jobs}" "${flags[@]}" "${value[@]}" "$run/slurm/script" "${arguments[@]}" 2>&1) ||
         fail "it can neither be requeued nor submitted again ($message); submit it by hand to go on"
     message=${message%%;*}
     remember "$message${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The workers of one node: started by akmc.sbatch through srun.   worker.sh RUN CONFIG SEARCHES_AT_A_TIME BATCH_NODE
+# The workers of one node: started by akmc.sbatch and campaign.sbatch through srun.
+#   worker.sh FOLDER CONFIG SEARCHES_AT_A_TIME BATCH_NODE RUN      FOLDER is the job's, RUN the run that they join
 set -uo pipefail
 # shellcheck source=slurm/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 fail() { echo "$*" >&2; exit 1; }
-run=$1 config=$2 slots=$3 batch_node=$4 notice='' main=''
+run=$1 config=$2 slots=$3 batch_node=$4 joined=$5 notice='' main=''
 exec >>"$run/slurm/worker-$SLURMD_NODENAME.log" 2>&1 # not through srun, which dies with the batch node
 reason_file=$run/slurm/reason-$SLURMD_NODENAME
 rm -f "$reason_file"
@@ -22,7 +23,7 @@ batch_node_is_there() { # as far as Slurm knows
 }
 
 while [ -z "$notice" ]; do
-    "${container[@]}" mlip-kmc worker "$run" --slots "$slots" --patience-min "$patience_min" \
+    "${container[@]}" mlip-kmc worker "$joined" --slots "$slots" --patience-min "$patience_min" \
         ${MLIP_KMC_INTERFACE:+--interface "$MLIP_KMC_INTERFACE"} &
     attend "$!"
     [ "$code" -eq 0 ] || [ -n "$notice" ] || exit "$code"

@@ -24,11 +24,15 @@ from building.running import run_logged
 from building.site import debian_mirror, write_site
 
 ROOT = Path(__file__).resolve().parents[2]
-_EXAMPLE = [
-    f"examples/cu-vacancy/{name}"
-    for name in ("cu.yace", "cu.yaml", "cu.asi", "cu.record.json", "vacancy.xyz")
-]
-_SOURCES = ["pyproject.toml", "README.md", "LICENSE", "src", *_EXAMPLE]
+_EXAMPLES = {
+    "cu-vacancy": ("cu.yace", "cu.yaml", "cu.asi", "cu.record.json", "vacancy.xyz"),
+    "cu-campaign": (
+        *("bulk.yace", "bulk.yaml", "bulk.asi", "bulk.record.json", "vacancy.xyz"),
+        *("train.xyz", "test.xyz", "akmc.yaml"),
+    ),
+}
+_SOURCES = ["pyproject.toml", "README.md", "LICENSE", "src"]
+_SOURCES += [f"examples/{folder}/{name}" for folder, names in _EXAMPLES.items() for name in names]
 _IMAGE_WEIGHT = 60.0
 _IMAGES_KEPT = 3
 _OTHERS_KEPT = 2

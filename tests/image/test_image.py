@@ -59,6 +59,17 @@ def public_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def test_both_examples_are_in_it() -> None:
+    said = inside(
+        "sh",
+        "-c",
+        "cd /tmp && mlip-kmc init run && mlip-kmc init campaign --campaign && ls campaign",
+    )
+    assert "written: run/cu.yace" in said
+    for name in ("campaign.yaml", "akmc.yaml", "bulk.asi", "train.xyz", "test.xyz", "vacancy.xyz"):
+        assert name in said.rsplit("mlip-kmc campaign", 1)[1].split()
+
+
 def test_the_machine_s_python_stays_outside(tmp_path: Path) -> None:
     """As the README has it, with neither --cleanenv nor --containall: what a module or a virtual environment has set."""
     for name in ("numpy", "yaml", "ase", "click", "mlip_kmc"):

@@ -1,23 +1,35 @@
-"""The example's potential comes out of its recipe the same, byte for byte, record included."""
+"""The examples' potentials come out of their recipes the same, byte for byte, records and sets included."""
 
 import subprocess
 import sys
 
+import pytest
+
 from .conftest import EXAMPLE
 
-FILES = ("cu.yace", "cu.yaml", "cu.asi", "cu.record.json", "vacancy.xyz")
+MADE = {
+    "cu-vacancy/make_potential.py": ("cu.yace", "cu.yaml", "cu.asi", "cu.record.json", "vacancy.xyz"),
+    "cu-campaign/make_campaign.py": (
+        *("bulk.yace", "bulk.yaml", "bulk.asi", "bulk.record.json"),
+        *("train.xyz", "test.xyz", "vacancy.xyz"),
+    ),
+}  # fmt: skip
 
 
-def test_the_recipe_makes_the_same_files(tmp_path):
+@pytest.mark.parametrize("recipe", MADE)
+def test_the_recipe_makes_the_same_files(tmp_path, recipe):
+    path, files = EXAMPLE.parent / recipe, MADE[recipe]
     done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "make_potential.py"), "--output", str(tmp_path)],
+        [sys.executable, str(path), "--output", str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+    assert sorted(made.name for made in tmp_path.iterdir()) == sorted(files)
     assert [
-        name for name in FILES if (tmp_path / name).read_bytes() != (EXAMPLE / name).read_bytes()
+        name
+        for name in files
+        if (tmp_path / name).read_bytes() != (path.parent / name).read_bytes()
     ] == []

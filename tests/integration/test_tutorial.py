@@ -72,3 +72,22 @@ def test_the_adatom_is_outside_of_what_the_potential_knows(printed):
         r"^FAIL +gamma +at most ([\d.e+]+) in the minimum .*FAR outside", text, re.MULTILINE
     )
     assert float(found.group(1)) == pytest.approx(float(quoted.group(1)), rel=0.02)
+
+
+def test_the_campaign_waits_for_approval_and_its_potentials_become_better(printed):
+    folder, outputs = printed
+    quoted = re.search(
+        r"^1 label for gen-000 wait for approval, of \S+;", TUTORIAL.read_text(), re.MULTILINE
+    )
+    said = [out for command, out in outputs.items() if "campaign repaired" in command]
+    assert quoted.group() in said[0]
+    assert "stopped after the step refresh; next is explore, with gen-001" in said[1]
+    assert "stopped after the step refit; next is refresh, with gen-002" in said[2]
+    errors = re.findall(
+        r"^gen-00\d: forces ([\d.]+) -> ([\d.]+) meV/A",
+        outputs["python3 errors.py\n"],
+        re.MULTILINE,
+    )
+    assert len(errors) == 2
+    assert float(errors[-1][1]) < float(errors[0][0]) / 2
+    assert (folder / "repaired/campaign.campaign/gen-002/potential/bulk-gen-002.yace").is_file()

@@ -51,6 +51,10 @@ FOREIGN = {
     ("cli/completion.py", "--max"),
     ("ground/programs/cpu.py", "--march"),
     ("model/structure/reader.py", "--formats"),
+    ("learning/labels/scheduler.py", "--job-name"),
+    ("learning/labels/scheduler.py", "--user"),
+    ("learning/labels/scheduler.py", "--output"),
+    ("learning/labels/scheduler.py", "--format"),
 }
 DRIVER = "driver/standalone/"  # a program of its own
 

@@ -25,7 +25,9 @@ def reference():
     return module
 
 
-@pytest.mark.parametrize("page", ["configuration", "commands", "release-settings", "python"])
+@pytest.mark.parametrize(
+    "page", ["configuration", "campaign-settings", "commands", "release-settings", "python"]
+)
 def test_reference_pages_are_up_to_date(reference, page):
     made = getattr(reference, page.replace("-", "_"))()
     assert (DOCS / f"{page}.md").read_text(encoding="utf-8") == made, "run `just docs`"
@@ -78,7 +80,7 @@ def test_the_package_names_what_it_has(reference):
 def test_every_key_is_explained(reference):
     unexplained = [
         key
-        for model in (reference.Config, reference.ReleaseSettings)
+        for model in (reference.Config, reference.CampaignConfig, reference.ReleaseSettings)
         for key, _, about in reference.rows(model)
         if not about
     ]

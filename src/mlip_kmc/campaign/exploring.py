@@ -39,6 +39,8 @@ class AkmcExplorer:
         self.run_dir = run_dir
         self._on_progress, self._remote, self._grace_s = on_progress, remote, grace_s
         self._signals = Signals()
+        self.exploring = False
+        """The run is at work; `drain` ends it."""
 
     @property
     def stop(self) -> threading.Event:
@@ -69,7 +71,13 @@ class AkmcExplorer:
             grace_s=self._grace_s,
             signals=self._signals,
         )
-        return wrapper.run_akmc(*inputs_of(config))
+        self.exploring = True
+        try:
+            return wrapper.run_akmc(*inputs_of(config))
+        finally:
+            self.exploring = False
+            if self.drain.is_set():  # whatever came of it, nothing else is begun
+                self.stop.set()
 
     def refresh(self, config: Config) -> str:
         """Carry it over to the configuration's potential.

@@ -27,6 +27,8 @@ from mlip_kmc.ground.files import make_directory, storage_errors, write_durably
 from mlip_kmc.model.labelled import LabelledStructure, read_labelled
 
 FACTS, EXPLORED, TRAINING, LABELS = "generation.json", "explored.json", "train.xyz", "labels.xyz"
+APPROVED = "approved.json"
+"""Beside requests of labels that somebody approved."""
 OUTCOME = "outcome.json"
 """In the campaign's directory, once it has reached its target: the best generation and its evidence."""
 ENDING = "ending.json"

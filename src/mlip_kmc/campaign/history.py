@@ -6,12 +6,14 @@ Example:
     labels_spent(Path("my-campaign"))
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlip_kmc.campaign.generation import LABELS, Generation, generations_of, read_facts
 from mlip_kmc.learning.frame_selection import read_selection
+from mlip_kmc.learning.labels.folder import Progress
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,37 @@ def steps_before(generation: Generation) -> int:
         return 0
     earlier = Generation(generation.directory, generation.number - 1).explored() or {}
     return int(earlier.get("kmc_steps", 0))
+
+
+def work_done(directory: Path) -> int:
+    """A number that grows as a campaign gets on, beside what its run does: labels asked for, with an end, fits, generations.
+
+    Args:
+        directory: of the campaign; 0 where there is none.
+    """
+    work = len(generations_of(directory)) + len(
+        list(directory.glob("gen-*/candidates/*/verdict.json"))
+    )
+    for path in directory.glob("gen-*/labels*/*/state.json"):
+        try:
+            progress = json.loads(path.read_text(encoding="utf-8"))["progress"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        work += 2 if progress in (Progress.DONE, Progress.FAILED) else 1
+    return work
+
+
+def jobs_of(directory: Path) -> list[str]:
+    """Numbers of the scheduler's jobs whose labels are not collected yet."""
+    found = []
+    for path in sorted(directory.glob("gen-*/labels*/*/state.json")):
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            if raw["progress"] == Progress.WITH_SCHEDULER and str(raw["job"]).isdigit():
+                found.append(str(raw["job"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 def stalled(directory: Path, *, at_most: int) -> bool:

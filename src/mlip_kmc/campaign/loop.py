@@ -26,6 +26,7 @@ from mlip_kmc.campaign.state import (
     Ending,
     ExplorationMethod,
     Step,
+    Wait,
     given_up,
 )
 from mlip_kmc.config import CampaignConfig, Config
@@ -57,6 +58,7 @@ class Campaign:
         fitter: Fitter,
         release: Callable[[Generation], Path] | None = None,
         approved: bool = False,
+        until: Step | None = None,
     ) -> None:
         """Take note of what to do; nothing is touched yet.
 
@@ -69,7 +71,9 @@ class Campaign:
             fitter: fits potentials.
             release: makes the release of a generation when the target is reached; None where none is wanted.
             approved: the labels that wait for approval may be made.
+            until: end after the next step of this kind; None: go on.
         """
+        self._until = until
         self.config, self.directory, self.run_config = config, directory, run_config
         self._explorers, self._fitter, self._release = explorers, fitter, release
         self._begun = time.monotonic()
@@ -111,7 +115,7 @@ class Campaign:
 
     def _go(self) -> Ending:
         path = self.directory / FILE
-        state = CampaignState.read(path)
+        state = replace(CampaignState.read(path), waits=Wait.NOTHING)
         earlier_s = state.wall_s
         while True:
             if self.stop.is_set():
@@ -119,10 +123,12 @@ class Campaign:
             _log.info("generation %d: %s", state.generation, state.step)
             after = self._step(state)
             if isinstance(after, Ending):
-                self._now(state, earlier_s).write(path)
+                replace(self._now(state, earlier_s), waits=after.waits).write(path)
                 return after
-            state = self._now(after, earlier_s)
+            ended, state = state.step, self._now(after, earlier_s)
             state.write(path)
+            if ended is self._until:
+                return Ending(EXIT_MORE_TO_DO, _stopped_after(ended, state, self.directory))
 
     def _now(self, state: CampaignState, earlier_s: float) -> CampaignState:
         return replace(state, wall_s=round(earlier_s + time.monotonic() - self._begun, 1))
@@ -204,6 +210,11 @@ class Campaign:
             EXIT_DONE,
             f"{told}; released: {package}; sign it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} {package}",
         )
+
+
+def _stopped_after(step: Step, state: CampaignState, directory: Path) -> str:
+    name = Generation(directory, state.generation).name
+    return f"stopped after the step {step}; next is {state.step}, with {name} in {directory}; the same command continues"
 
 
 def _explored(result: EonResult) -> dict[str, object]:

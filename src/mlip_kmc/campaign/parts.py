@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from ase import Atoms
 
 from mlip_kmc.config import Config
 from mlip_kmc.model.labelled import LabelledStructure
 from mlip_kmc.model.records import EonResult
+from mlip_kmc.model.structure import Array
 from mlip_kmc.potential import AcePotential
 
 
@@ -25,12 +27,27 @@ class Wanted:
     Attributes:
         name: of the frame it is of.
         atoms: positions and cell in A.
-        offending: indices of the atoms that the potential does not know.
+        offending: indices of the atoms that the potential does not know, the least known first.
     """
 
     name: str
     atoms: Atoms
     offending: tuple[int, ...]
+
+    @classmethod
+    def of(cls, name: str, atoms: Atoms, gammas: Array, *, threshold: float) -> "Wanted":
+        """With the atoms whose gamma reaches the threshold, or, where none does, that of the largest.
+
+        Args:
+            name: of the frame.
+            atoms: N of them.
+            gammas: (N,).
+            threshold: what is not below it offends, what is no number too.
+        """
+        sure = np.where(np.isnan(gammas), np.inf, gammas)
+        order = np.argsort(-sure, kind="stable")
+        count = max(1, int(np.count_nonzero(~(sure < threshold))))
+        return cls(name, atoms, tuple(int(index) for index in order[:count]))
 
 
 @dataclass(frozen=True)

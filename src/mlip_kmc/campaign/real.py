@@ -14,7 +14,7 @@ from mlip_kmc.campaign.generation import TRAINING, Generation
 from mlip_kmc.campaign.labelling import OracleLabeller
 from mlip_kmc.campaign.loop import Campaign
 from mlip_kmc.campaign.potentials import with_gamma
-from mlip_kmc.campaign.state import ExplorationMethod
+from mlip_kmc.campaign.state import ExplorationMethod, Step
 from mlip_kmc.config import CampaignConfig, Config
 from mlip_kmc.release.gate import sentence
 from mlip_kmc.release.package import ProductionDeployer
@@ -30,6 +30,7 @@ def campaign_of(
     run_config: Config,
     explorer: AkmcExplorer,
     approved: bool = False,
+    until: Step | None = None,
 ) -> Campaign:
     """Put together.
 
@@ -39,6 +40,7 @@ def campaign_of(
         run_config: of `config.explore`.
         explorer: of the run in it.
         approved: the labels that wait for approval may be made.
+        until: end after the next step of this kind.
 
     Raises:
         PotentialError: gamma of the potential is not known. StructureError: a training set cannot be read.
@@ -55,6 +57,7 @@ def campaign_of(
         fitter=fitter,
         release=releaser_of(config, run_dir=directory / "run"),
         approved=approved,
+        until=until,
     )
 
 

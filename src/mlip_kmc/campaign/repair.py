@@ -9,14 +9,13 @@ import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from ase import Atoms
 
-from mlip_kmc.campaign.generation import LABELS, Generation, write_facts
+from mlip_kmc.campaign.generation import APPROVED, LABELS, Generation, write_facts
 from mlip_kmc.campaign.history import labels_spent, stalled
 from mlip_kmc.campaign.parts import Fitter, Labeller, Labels, Wanted
 from mlip_kmc.campaign.potentials import config_of, promote, with_gamma
-from mlip_kmc.campaign.state import CampaignState, Ending, Step, given_up
+from mlip_kmc.campaign.state import CampaignState, Ending, Step, Wait, given_up
 from mlip_kmc.config import CampaignConfig, Config
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, PotentialError
@@ -149,12 +148,13 @@ class Repair:
                 "the selection of %s is missing or torn: it is made again", generation.name
             )
             return replace(state, step=Step.SELECT)
-        if self.config.approve and not self.approved:
+        if not self._may_be_made(folder):
             return self._to_be_approved(generation, state)
         labels = self.labeller.label(folder, stop=self.stop)
         if labels.waiting:
-            return Ending(EXIT_MORE_TO_DO, _still_waiting(labels, folder))
-        self.approved = False  # for these alone
+            here = self.config.labels.where == "here"
+            waits = Wait.NOTHING if here else Wait.LABELS
+            return Ending(EXIT_MORE_TO_DO, _still_waiting(labels, folder), waits=waits)
         for name, reason in self.labeller.failures(folder):
             _log.warning("no label for %s: %s", name, reason)
         write_labelled(folder / LABELS, self.labeller.labelled(folder))
@@ -164,6 +164,16 @@ class Repair:
             )
         return replace(state, step=Step.REFIT)
 
+    def _may_be_made(self, folder: Path) -> bool:
+        """Whether these labels are approved: durably, as they may come in days; `approved` is for one folder alone."""
+        if not self.config.approve or (folder / APPROVED).is_file():
+            return True
+        if self.approved:
+            self.approved = False
+            write_facts(folder / APPROVED, {})
+            return True
+        return False
+
     def _to_be_approved(self, generation: Generation, state: CampaignState) -> Ending:
         report = read_selection(generation.selection(state.round)) or {}
         cost = self.config.labels.cost_per_label
@@ -171,6 +181,7 @@ class Repair:
             EXIT_MORE_TO_DO,
             f"{counted(int(report['selected']), 'label')}{f' ({cost} each)' if cost else ''} for {generation.name} wait for "
             f"approval, of {generation.selection(state.round)}; the same command with --approve goes on",
+            waits=Wait.APPROVAL,
         )
 
     # -- refit
@@ -233,8 +244,7 @@ class Repair:
 def _wanted(frame: KeptFrame, threshold: float) -> Wanted:
     """A frame with the atoms whose gamma reaches the threshold."""
     assert frame.gammas is not None  # noqa: S101 - computed anew by the selection
-    offending = np.flatnonzero(~(frame.gammas < threshold))
-    return Wanted(frame.name, frame.atoms, tuple(int(index) for index in offending))
+    return Wanted.of(frame.name, frame.atoms, frame.gammas, threshold=threshold)
 
 
 def _still_waiting(labels: Labels, folder: Path) -> str:

@@ -35,6 +35,17 @@ class Step(StrEnum):
     FINALIZE = "finalize"
 
 
+class Wait(StrEnum):
+    """What a campaign that came back with 75 waits for."""
+
+    NOTHING = "nothing"
+    """It may go on at once."""
+    LABELS = "labels"
+    """Labels that are with the scheduler."""
+    APPROVAL = "approval"
+    """Somebody who says --approve."""
+
+
 @dataclass(frozen=True)
 class CampaignState:
     """Where a campaign is.
@@ -46,6 +57,7 @@ class CampaignState:
         bases: how many larger bases were tried for it.
         wall_s: over all starts, s.
         method: how it explores.
+        waits: what the last process came back for.
     """
 
     step: Step = Step.EXPLORE
@@ -54,6 +66,7 @@ class CampaignState:
     bases: int = 0
     wall_s: float = 0.0
     method: ExplorationMethod = ExplorationMethod.AKMC
+    waits: Wait = Wait.NOTHING
 
     def write(self, path: Path) -> None:
         """Durably.
@@ -90,6 +103,7 @@ class CampaignState:
                 bases=int(raw["bases"]),
                 wall_s=float(raw["wall_s"]),
                 method=ExplorationMethod(raw["method"]),
+                waits=Wait(raw.get("waits", Wait.NOTHING)),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise _damaged(path, error) from error
@@ -110,12 +124,14 @@ class Ending:
         line: what to tell.
         result: the last exploration's, where there was one.
         why: of one that does not converge, the reason alone.
+        waits: what must happen before the same command is of use.
     """
 
     exit_code: int
     line: str
     result: EonResult | None = None
     why: str = ""
+    waits: Wait = Wait.NOTHING
 
     def facts(self) -> dict[str, object]:
         """What a report tells of it; JSON values."""

@@ -3,13 +3,21 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from mlip_kmc.cli.common import PATH, Command, StoppedError, on_stop_signals, run_dir_option
+from mlip_kmc.cli.common import (
+    PATH,
+    Command,
+    StoppedError,
+    on_stop_signals,
+    run_dir_option,
+    write_reason,
+)
 from mlip_kmc.ground.errors import EXIT_HALTED, EXIT_MORE_TO_DO
 
 if TYPE_CHECKING:
@@ -22,6 +30,12 @@ if TYPE_CHECKING:
     "The campaign's directory [default: the configuration's name, beside it, ending in .campaign]."
 )
 @click.option("--approve", is_flag=True, help="Make the labels that wait for approval.")
+@click.option(
+    "--until",
+    type=click.Choice(["explore", "select", "label", "refit", "refresh"]),
+    default=None,
+    help="End after the next such step, with exit code 75.",
+)
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
 @click.option(
     "--remote-workers",
@@ -45,6 +59,7 @@ def campaign(
     *,
     run_dir: Path | None,
     approve: bool,
+    until: str | None,
     quiet: bool,
     remote_workers: bool,
     interface: str | None,
@@ -58,10 +73,12 @@ def campaign(
 
     \b
     Example:  mlip-kmc campaign campaign.yaml --dir my-campaign
+              mlip-kmc campaign campaign.yaml --dir my-campaign --until select
     """  # noqa: D301
     from mlip_kmc.akmc.options import Remote
     from mlip_kmc.campaign.exploring import AkmcExplorer
     from mlip_kmc.campaign.real import campaign_of
+    from mlip_kmc.campaign.state import Step
     from mlip_kmc.cli.campaign_table import table_of
     from mlip_kmc.cli.display import Display
     from mlip_kmc.config import load_campaign, load_config
@@ -78,9 +95,14 @@ def campaign(
             remote=Remote(interface=interface) if remote_workers else None,
             grace_s=grace_s,
         )
-        _stop_on_signals(explorer)
+        _stop_on_signals(explorer, grace_s=grace_s)
         made = campaign_of(
-            settings, directory=where, run_config=run_settings, explorer=explorer, approved=approve
+            settings,
+            directory=where,
+            run_config=run_settings,
+            explorer=explorer,
+            approved=approve,
+            until=None if until is None else Step(until),
         )
         ending = made.run()
         if ending.result is not None:
@@ -88,11 +110,16 @@ def campaign(
     if ending.exit_code == EXIT_HALTED:
         click.echo(table_of(where))
     click.echo(ending.line)
+    write_reason(ending.line)
     sys.exit(ending.exit_code)
 
 
-def _stop_on_signals(explorer: "AkmcExplorer") -> None:
-    """As those of a run: Ctrl-C and SIGTERM end it at its last commit, SIGUSR1 when its searches have."""
+def _stop_on_signals(explorer: "AkmcExplorer", *, grace_s: float) -> None:
+    """As those of a run: Ctrl-C and SIGTERM end it at its last commit, SIGUSR1 when its searches have.
+
+    Where nothing is searched, labels that run here end at once; a fit may go on, while SIGUSR1 comes again, for the grace.
+    """
+    asked_at: list[float] = []
 
     def on_signal(number: int, _: FrameType | None) -> None:
         if explorer.starting:
@@ -104,7 +131,13 @@ def _stop_on_signals(explorer: "AkmcExplorer") -> None:
     def on_usr1(number: int, _: FrameType | None) -> None:
         if explorer.starting:
             raise StoppedError(signal.Signals(number).name)
-        explorer.drain.set()
+        asked_at.append(time.monotonic())
+        if explorer.exploring:
+            explorer.drain.set()
+        else:
+            explorer.stop.set()
+            if asked_at[-1] - asked_at[0] > grace_s:
+                os._exit(EXIT_MORE_TO_DO)
 
     on_stop_signals(on_signal)
     signal.signal(signal.SIGUSR1, on_usr1)

@@ -1,5 +1,6 @@
 """What the commands share: their class, types of arguments, and how an ending becomes an exit code."""
 
+import contextlib
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlip_kmc.ground.environment import settle
-from mlip_kmc.ground.errors import EXIT_DONE, EXIT_HALTED, EXIT_MORE_TO_DO, MlipKmcError
-from mlip_kmc.ground.files import place_named
+from mlip_kmc.ground.environment import reason_file, settle
+from mlip_kmc.ground.errors import (
+    EXIT_DONE,
+    EXIT_HALTED,
+    EXIT_MORE_TO_DO,
+    MlipKmcError,
+    StorageError,
+)
+from mlip_kmc.ground.files import place_named, write_whole
 
 if TYPE_CHECKING:
     from mlip_kmc.model.records import EonResult
@@ -72,6 +79,20 @@ def exit_code(result: "EonResult") -> int:
     return {Status.DONE: EXIT_DONE, Status.MORE_TO_DO: EXIT_MORE_TO_DO, Status.HALTED: EXIT_HALTED}[
         result.status
     ]
+
+
+def printable(line: str) -> str:
+    """The line with what would steer a terminal written out: names of files may hold anything."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+
+
+def write_reason(text: str) -> None:
+    """For the program that started this one (MLIP_KMC_REASON_FILE): why it ends, without prefix and on one line."""
+    path = reason_file()
+    if path is not None:
+        line = "; ".join(map(printable, text.split("\n")))
+        with contextlib.suppress(OSError, StorageError):  # the exit code says it, too
+            write_whole(path, f"{line}\n".encode())
 
 
 class StoppedError(MlipKmcError):

@@ -12,12 +12,10 @@ from typing import NoReturn
 import click
 
 from mlip_kmc import __version__
-from mlip_kmc.cli.common import debug_option
+from mlip_kmc.cli.common import debug_option, printable, write_reason
 from mlip_kmc.cli.log_lines import LOGGER
 from mlip_kmc.ground.container import binding_for
-from mlip_kmc.ground.environment import reason_file
-from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError, StorageError
-from mlip_kmc.ground.files import write_whole
+from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError
 from mlip_kmc.ground.image import PROGRAMS, ImageNotes, strangers
 
 # command: the file of this folder that holds it, in the order that --help shows them
@@ -30,8 +28,10 @@ COMMANDS = {
     "status": "status",
     "serve": "serve",
     "select": "select",
-    "campaign": "campaign",
+    "label": "label",
+    "refit": "refit",
     "refresh": "refresh",
+    "campaign": "campaign",
     "report": "report",
     "export": "export",
     "release": "release",
@@ -73,11 +73,6 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
     click.echo(f"compiled for {notes.march or 'unknown'}")
     click.echo(f"image recipe {notes.recipe or 'not in an image'}")
     context.exit(0)
-
-
-def _printable(line: str) -> str:
-    """The line with what would steer a terminal written out: names of files may hold anything."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -125,10 +120,10 @@ def _run(words: list[str]) -> NoReturn:
         if "--debug" in words:
             traceback.print_exc()
         message = _message(error)
-        _write_reason(message)
+        write_reason(message)
         for line in message.split("\n"):
             with contextlib.suppress(OSError):  # the exit code says it, too
-                click.echo(f"mlip-kmc: {_printable(line)}", err=True)
+                click.echo(f"mlip-kmc: {printable(line)}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -144,15 +139,6 @@ def _message(error: MlipKmcError) -> str:
     """What went wrong, and whether it was a folder that the container does not see."""
     said, unseen = str(error), binding_for(error)
     return said if not unseen or unseen in said else f"{said}; {unseen}"
-
-
-def _write_reason(message: str) -> None:
-    """For the program that started this one (MLIP_KMC_REASON_FILE): the message, without prefix and on one line."""
-    path = reason_file()
-    if path is not None:
-        line = "; ".join(map(_printable, message.split("\n")))
-        with contextlib.suppress(OSError, StorageError):  # the exit code says it, too
-            write_whole(path, f"{line}\n".encode())
 
 
 def _flush() -> None:

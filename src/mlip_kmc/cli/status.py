@@ -34,7 +34,8 @@ _LITTLE_BYTES = 1_000_000_000
 @click.option(
     "--work",
     is_flag=True,
-    help="Print two integers: KMC steps and registered searches; 0 0 before the first commit.",
+    help="Print two integers: KMC steps and registered searches; 0 0 before the first commit. Of a campaign: what was done, as "
+    "one number that grows, what it waits for (nothing, labels, approval), and its jobs with the scheduler.",
 )
 @click.option("--watch", is_flag=True, help="Print it again and again, until Ctrl-C.")
 @click.option(
@@ -63,7 +64,7 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
     if as_json:
         click.echo(read_status(run).to_json())
     elif work:
-        click.echo(" ".join(map(str, read_work(run))))
+        click.echo(_campaign_work(run) or " ".join(map(str, read_work(run))))
     elif not watch:
         console.print(shown(read_status(run)))
     else:
@@ -71,6 +72,19 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
             while True:
                 time.sleep(interval_s)
                 live.update(shown(read_status(run)), refresh=True)
+
+
+def _campaign_work(directory: Path) -> str:
+    """What `--work` prints of a campaign; empty where there is none."""
+    from mlip_kmc.campaign.history import jobs_of, work_done
+    from mlip_kmc.campaign.state import FILE, CampaignState
+    from mlip_kmc.report.status import read_work
+
+    if not (directory / FILE).is_file():
+        return ""
+    work = work_done(directory) + sum(read_work(directory / "run"))
+    waits = CampaignState.read(directory / FILE).waits
+    return " ".join((str(work), str(waits), *jobs_of(directory)))
 
 
 def shown(now: "RunStatus") -> "RenderableType":

@@ -4,7 +4,7 @@ Example:
     config = load_config(Path("akmc.yaml"))
 """
 
-from mlip_kmc.config.campaign import CampaignConfig, load_campaign
+from mlip_kmc.config.campaign import CampaignConfig, campaign_schema, load_campaign
 from mlip_kmc.config.model import (
     Config,
     PotentialSection,
@@ -49,6 +49,7 @@ __all__ = [
     "StopSection",
     "StructureSection",
     "ZblSection",
+    "campaign_schema",
     "example_directory",
     "json_schema",
     "load_campaign",

@@ -303,3 +303,11 @@ def load_campaign(path: str | Path) -> CampaignConfig:
         raise ConfigError(
             "\n".join(f"{path}: {line}" for line in explain(error, CampaignConfig))
         ) from error
+
+
+def campaign_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a campaign's configuration."""
+    found: dict[str, Any] = CampaignConfig.model_json_schema()
+    found["title"] = "mlip-kmc campaign"
+    found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return found

@@ -256,15 +256,15 @@ def load_config(path: str | Path) -> Config:
         ) from error
 
 
-def example_directory() -> Path:
-    """The worked example: the image's, or the repository's.
+def example_directory(name: str = "cu-vacancy") -> Path:
+    """A worked example: the image's, or the repository's.
 
     Raises:
         ConfigError: it is in neither place.
     """
     for root in (Path(sys.prefix) / "share", Path(__file__).resolve().parents[3] / "examples"):
-        if (root / "cu-vacancy").is_dir():
-            return root / "cu-vacancy"
+        if (root / name).is_dir():
+            return root / name
     raise ConfigError(
         "the example's files are not here; run inside the image, or name your own: `mlip-kmc init "
         "DIRECTORY --structure FILE --potential FILE`"

@@ -2,15 +2,19 @@
 
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from mlip_kmc.campaign.generation import Generation
 from mlip_kmc.campaign.history import history_of
-from mlip_kmc.campaign.state import FILE, CampaignState, Step
+from mlip_kmc.campaign.parts import Wanted
+from mlip_kmc.campaign.state import FILE, CampaignState, Step, Wait
 from mlip_kmc.cli.campaign_table import table_of
+from mlip_kmc.cli.main import cli
 from mlip_kmc.ground import files
 from mlip_kmc.ground.errors import (
     EXIT_DONE,
@@ -94,6 +98,81 @@ def test_labels_wait_for_approval_each_time(tmp_path):
     ending = campaign_in(tmp_path, text=text, approved=True).run()
     assert "for gen-001 wait for approval" in ending.line
     assert campaign_in(tmp_path, text=text, approved=True).run().exit_code == EXIT_DONE
+
+
+def test_each_step_alone_leads_to_the_same_files(tmp_path):
+    """`--until`: one step after the other, as in one go."""
+    (tmp_path / "whole").mkdir()
+    assert campaign_in(tmp_path / "whole").run().exit_code == EXIT_DONE
+    (tmp_path / "steps").mkdir()
+    explorer = Explorer(tmp_path / "steps" / "campaign" / "run")
+    seen = []
+    for _ in range(2):
+        for step in ("explore", "select", "label", "refit", "refresh"):
+            ending = campaign_in(tmp_path / "steps", explorer=explorer, until=Step(step)).run()
+            assert ending.exit_code == EXIT_MORE_TO_DO
+            assert f"stopped after the step {step}; next is" in ending.line
+            seen.append((saved(tmp_path / "steps").step, saved(tmp_path / "steps").generation))
+    one = [Step.SELECT, Step.LABEL, Step.REFIT, Step.REFRESH, Step.EXPLORE]
+    assert seen == [
+        *zip(one, (0, 0, 0, 1, 1), strict=True),
+        *zip(one, (1, 1, 1, 2, 2), strict=True),
+    ]
+    last = campaign_in(tmp_path / "steps", explorer=explorer, until=Step.SELECT).run()
+    assert last.exit_code == EXIT_DONE
+    assert tree_of(tmp_path / "steps") == tree_of(tmp_path / "whole")
+
+
+def test_an_approval_lasts_until_its_labels_have_come_and_no_longer(tmp_path):
+    text, late = "approve: true\nlabels: {where: slurm}", Labeller(late=2)
+    assert campaign_in(tmp_path, text=text, labeller=late).run().waits is Wait.APPROVAL
+    ending = campaign_in(tmp_path, text=text, labeller=late, approved=True).run()
+    assert ending.waits is Wait.LABELS
+    assert campaign_in(tmp_path, text=text, labeller=late).run().waits is Wait.LABELS
+    ending = campaign_in(tmp_path, text=text, labeller=late).run()
+    assert (ending.waits, saved(tmp_path).generation) == (Wait.APPROVAL, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "waits"),
+    [
+        ("labels: {where: slurm}", {"labeller": Labeller(late=1)}, Wait.LABELS),
+        ("", {"labeller": Labeller(late=1)}, Wait.NOTHING),  # a stop ended those that run here
+        ("approve: true", {}, Wait.APPROVAL),
+        ("", {"until": Step.SELECT}, Wait.NOTHING),
+    ],
+)
+def test_what_it_waits_for_is_told_to_a_job(tmp_path, text, options, waits):
+    """`mlip-kmc status --work`: work done, what it waits for, jobs with the scheduler."""
+    ending = campaign_in(tmp_path, text=text, **options).run()
+    assert (ending.exit_code, ending.waits) == (EXIT_MORE_TO_DO, waits)
+    where = tmp_path / "campaign"
+    assert CampaignState.read(where / FILE).waits is waits
+
+    def told():
+        return CliRunner().invoke(cli, ["status", str(where), "--work"]).output.split()
+
+    work, said = told()
+    assert said == waits
+    for name, job in (("0_1", {"progress": "with the scheduler", "job": "4711"}),
+                      ("0_2", {"progress": "done", "job": ""}),
+                      ("0_3", {"progress": "with the scheduler", "job": "1; rm"})):  # fmt: skip
+        folder = where / f"gen-000/labels/{name}"
+        folder.mkdir(parents=True)
+        (folder / "state.json").write_text(json.dumps(job))
+    assert told() == [str(int(work) + 4), said, "4711"]
+    for name in ("0_1", "0_2", "0_3"):
+        shutil.rmtree(where / f"gen-000/labels/{name}")
+    if waits is not Wait.APPROVAL:
+        campaign_in(tmp_path, text=text).run()
+        assert CampaignState.read(where / FILE).waits is Wait.NOTHING
+
+
+def test_the_least_known_atom_is_cut_out_first():
+    gammas = np.array([2.0, 40.0, np.nan, 7.0])
+    atoms = KNOWN.copy()
+    assert Wanted.of("a", atoms, gammas, threshold=3.0).offending == (2, 1, 3)
+    assert Wanted.of("a", atoms, np.array([1.0, 1.5, 0.2, 1.0]), threshold=3.0).offending == (1,)
 
 
 @pytest.mark.parametrize(
