@@ -4,6 +4,8 @@ Example:
     generation = Generation(Path("my-campaign"), 0)
     generation.yace, generation.labels(0), generation.facts()
 
+Layout of a campaign's directory:
+
     gen-000/potential/          NAME.yace, .yaml, .asi, .record.json
     gen-000/generation.json     where it comes from: digests, refit, verdict; the last file to be written of a new generation
     gen-000/train.xyz           what it was fitted to, where that is known
