@@ -75,6 +75,22 @@ PASSING = {
 }
 """Names of what a comparison may be kept as: true means that all is well."""
 EXACT = {  # (file, comparison): why it needs no `not`
+    (
+        "driver/standalone/rank.py",
+        "np.abs(scaled).max(axis=1) < _NOTHING",
+    ): "the array was found finite",
+    (
+        "model/turning.py",
+        "np.abs(far[:, None] - away) < tolerance_A",
+    ): "marks atoms that may be one; a larger distance, or none, ends it before",
+    (
+        "model/turning.py",
+        "far[atom] > _CENTRE_A",
+    ): "chooses atoms to turn about; what they give is measured after it",
+    (
+        "model/turning.py",
+        "np.linalg.norm(np.cross(units[first], units[atom])) > _LINE",
+    ): "as above",
     ("store/retention.py", "total <= limit_MB * _MEGABYTE"): "bytes on a disk",
     (
         "akmc/start.py",

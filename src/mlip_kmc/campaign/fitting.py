@@ -1,6 +1,6 @@
 """Fitting a potential again, and judging it: the real one of `parts.Fitter`.
 
-fitter = AceFitter(config, select=3.0)
+fitter = AceFitter(config, first=present, select=3.0)
 judged = fitter.fit(present, labels=labels, halted=frames, folder=folder, name="cu-gen-001", larger=0)
 """
 

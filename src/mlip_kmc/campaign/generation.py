@@ -4,13 +4,15 @@ Example:
     generation = Generation(Path("my-campaign"), 0)
     generation.yace, generation.labels(0), generation.facts()
 
+Layout of a campaign's directory:
+
     gen-000/potential/          NAME.yace, .yaml, .asi, .record.json
     gen-000/generation.json     where it comes from: digests, refit, verdict; the last file to be written of a new generation
     gen-000/train.xyz           what it was fitted to, where that is known
     gen-000/explored.json       how exploring with it ended
     gen-000/selection/          selected.xyz, selection.json: what it halted on, what is labelled, and why
-    gen-000/labels/             each label's request, state and answer; labels.xyz: what counts of them
-    gen-000/candidates/0/       what was fitted, with its verdict; the accepted one is the next generation's potential
+    gen-000/labels/             of each label its request, state and answer; labels.xyz: what counts of them
+    gen-000/candidates/0/       what was fitted, with its verdict; the accepted one becomes the next potential
 
 Further rounds of the same generation have `selection-1/`, `labels-1/`. Nothing in these files depends on when or where they
 were made.

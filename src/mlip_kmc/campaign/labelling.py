@@ -2,7 +2,7 @@
 
 labeller = OracleLabeller(config, cache=directory / "label-cache", training=training)
 labeller.request(folder, wanted, potential=present)
-labeller.label(folder, potential=present, stop=stop)      # Labels(done=7, failed=1, waiting=0)
+labeller.label(folder, stop=stop)      # Labels(done=7, failed=1, waiting=0)
 """
 
 import threading

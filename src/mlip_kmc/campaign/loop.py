@@ -1,6 +1,6 @@
 """The campaign: explore; on a halt select, label, refit, refresh; explore again; at the target finalize.
 
-    campaign = Campaign(config, directory=Path("my-campaign"))
+    campaign = campaign_of(config, directory=Path("my-campaign"), run_config=run_config, explorer=explorer)
     ending = campaign.run()
     ending.exit_code, ending.line          # 0, 'done: 20 KMC steps are done; generation 3, 31 labels'
 

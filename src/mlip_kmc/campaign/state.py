@@ -1,7 +1,7 @@
 """Where a campaign is: its next step, generation and round; `campaign.json`.
 
 state = CampaignState.read(directory / "campaign.json")
-replace(state, step=Step.LABEL).write(directory / "campaign.json")
+CampaignState(step=Step.LABEL, generation=state.generation).write(directory / "campaign.json")
 """
 
 import json

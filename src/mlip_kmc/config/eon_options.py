@@ -37,6 +37,14 @@ HESSIAN_STEP_A = 5e-3
 """The error of a central difference grows with its square: 1e-4 of an eigenvalue here; forces have 10 digits, which is enough."""
 
 
+_WEIGHTS = {
+    "random": "displace_random_weight",
+    "under_coordinated": "displace_under_coordinated_weight",
+    "least_coordinated": "displace_least_coordinated_weight",
+}
+"""By `search.displace`: eOn's option that says so."""
+
+
 def config_ini(
     config: "Config",
     *,
@@ -57,11 +65,6 @@ def config_ini(
         distinct_atoms: atoms of one element are not interchangeable; states are then compared index by index.
     """
     search = config.search
-    weights = {
-        "random": "displace_random_weight",
-        "under_coordinated": "displace_under_coordinated_weight",
-        "least_coordinated": "displace_least_coordinated_weight",
-    }
     options: dict[str, dict[str, Any]] = {
         "Main": {
             "job": "akmc",
@@ -86,7 +89,7 @@ def config_ini(
             "converged_force": min(search.converged_force_eV_per_A, minimum_force_eV_per_A),
         },
         "Saddle Search": {
-            weights[search.displace]: 1.0,
+            _WEIGHTS[search.displace]: 1.0,
             "displace_magnitude": search.displacement_A,
             "displace_radius": search.displacement_radius_A,
             "displace_max_coordination": search.max_coordination,

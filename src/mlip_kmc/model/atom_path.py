@@ -129,7 +129,7 @@ class Hop:
 def _leg(vectors: Array, cell: Array) -> tuple[Array, bool]:
     """(N, 3) vectors at their minimum image, and whether another image of one is about as near."""
     near = wrap(vectors, cell)
-    far = np.linalg.norm(near, axis=1) > _FAR_A
+    far = ~(np.linalg.norm(near, axis=1) <= _FAR_A)
     if not far.any():
         return near, False
     near[far] = minimum_image(near[far], cell)

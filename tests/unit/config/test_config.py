@@ -381,6 +381,7 @@ def test_limits_are_what_physics_leaves_out(folder):
         "search.max_bad_in_a_row",
         "search.time_limit_min",
         "gamma.on_halt",
+        "gamma.repair_after",
     }
 
 
