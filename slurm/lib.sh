@@ -114,16 +114,18 @@ answer_request() { # FOLDER N LIB
 }
 
 start_relay() { # FOLDER LIB OWNER: answers requests until the process OWNER ends
-    local number
+    local number pipe
     mkdir -p "$1" && mkfifo "$1/ask" || return
+    exec {pipe}<>"$1/ask" # at both ends, so that it waits and does not end with a writer; here, so that nobody asks too early
     (
         trap '' INT USR1 # those are for the program
-        exec 9<>"$1/ask" </dev/null >/dev/null 2>&1 # open at both ends: it waits, and does not end with a writer
+        exec </dev/null >/dev/null 2>&1
         while kill -0 "$3"; do
-            if read -r -t 5 -u 9 number && [[ $number =~ ^[0-9a-f]{32}$ ]]; then answer_request "$1" "$number" "$2"; fi
+            if read -r -t 5 -u "$pipe" number && [[ $number =~ ^[0-9a-f]{32}$ ]]; then answer_request "$1" "$number" "$2"; fi
         done
         rm -rf "$1"
     ) &
+    exec {pipe}>&-
 }
 
 # -- signals: a trap runs only between commands, so what lasts runs in the background and is waited for

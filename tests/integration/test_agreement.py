@@ -37,6 +37,9 @@ def altered(tmp_path_factory):
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
     settings["structure"] = str(EXAMPLE / "vacancy.xyz")
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "campaign.yaml").write_text(
+        "explore: akmc.yaml\noracle: {ase: 'ase.calculators.emt:EMT'}\n"
+    )
     return folder
 
 
@@ -45,7 +48,7 @@ def altered(tmp_path_factory):
     [
         ("run", "akmc.yaml", "--dir", "run"),
         ("search", "akmc.yaml", "-n", "2", "--dir", "search"),
-        ("campaign", "akmc.yaml", "--dir", "campaign"),
+        ("campaign", "campaign.yaml", "--dir", "campaign"),
     ],
 )
 def test_a_changed_basis_starts_nothing(altered, words):

@@ -162,7 +162,7 @@ def test_the_diffusion_tensor_of_2000_steps(box, tmp_path):
     within(found, exact, error + 1e-9 * exact.max())
     assert exact[0, 0] > 1.3 * exact[1, 1]
     assert (abs(exact[0, 1]) > 0.1 * exact[1, 1]) == (box is OBLIQUE)
-    moving = diffusion(follow(walk.records(), walk.events, time_s=walk.numbers.time_s))[0]
+    moving = diffusion(follow(walk.records(), walk.events)[0])[0]
     assert moving.species == "Cu"
     within(moving.tracer_m2_per_s, np.trace(exact) / 3 * 1e-20, moving.tracer_error_m2_per_s)
     within(moving.hop_m2_per_s, np.trace(exact) / 3 * 1e-20, moving.hop_error_m2_per_s)

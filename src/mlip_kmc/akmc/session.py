@@ -89,6 +89,8 @@ class Session:
         return status, reason + self._condition()
 
     def _halted(self) -> str:
+        if self._server.config.gamma.on_halt == "repair":  # a campaign knows what to do
+            return self._server.halt
         following = _NEXT[HaltKind.of(self._server.numbers.halt_kind)]
         return f"{self._server.halt}; {following.format(run=shlex.quote(str(self._run_dir)))}"
 
