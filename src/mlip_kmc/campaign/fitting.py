@@ -77,7 +77,7 @@ class AceFitter:
         Raises:
             PotentialError, StructureError, ProgramError, StorageError: as of `refit` and `judge`.
         """
-        ladder = self._config.refit.larger_bases
+        ladder = tuple(map(str, self._config.refit.larger_bases))
         report = read_fit(folder, name, present=present) or refit(
             present,
             training=self.training(),
@@ -110,7 +110,7 @@ class AceFitter:
     def _basis(self, larger: int) -> Path | None:
         if not larger:
             return None
-        return Path(self._config.refit.larger_bases[larger - 1])
+        return self._config.refit.larger_bases[larger - 1]
 
 
 def _facts(report: FitReport, verdict: Verdict) -> dict[str, Any]:

@@ -8,12 +8,16 @@ Example:
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from mlip_kmc.campaign.generation import LABELS, Generation, generations_of, read_facts
 from mlip_kmc.learning.frame_selection import read_selection
 from mlip_kmc.learning.labels.folder import Progress
+
+_CALMER = 0.5
+"""A largest gamma that fell to this share of the one before is progress."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +101,19 @@ def jobs_of(directory: Path) -> list[str]:
 
 
 def stalled(directory: Path, *, at_most: int) -> bool:
-    """So many generations in a row ended where the one before did: no KMC step more, no good search more."""
-    ends = [
-        (entry.kmc_steps, entry.good)
-        for entry in history_of(directory)
-        if entry.kmc_steps is not None
-    ]
+    """So many generations in a row ended where the one before did: no KMC step more, no good search more, no calmer halt."""
+    ends = [entry for entry in history_of(directory) if entry.kmc_steps is not None]
     last = ends[-at_most - 1 :]
-    return len(last) > at_most and len(set(last)) == 1
+    return len(last) > at_most and not any(
+        _got_further(before, after) for before, after in pairwise(last)
+    )
+
+
+def _got_further(before: GenerationSummary, after: GenerationSummary) -> bool:
+    if (before.kmc_steps, before.good) != (after.kmc_steps, after.good):
+        return True
+    gammas = (before.largest_gamma, after.largest_gamma)
+    return None not in gammas and bool(gammas[1] <= _CALMER * gammas[0])  # type: ignore[operator]
 
 
 def _summary(generation: Generation) -> GenerationSummary:

@@ -203,8 +203,13 @@ class RefitSection(Section):
     """So many iterations of pacemaker's optimiser at most."""
     time_limit_min: Positive = 60.0
     """A fit that takes longer has failed."""
-    larger_bases: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$")], ...] = ()
+    larger_bases: tuple[Path, ...] = ()
     """B-basis files, from small to large, that are tried when the present basis cannot be fitted well enough."""
+
+    @field_validator("larger_bases")
+    @classmethod
+    def _bases(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+        return tuple(existing_file(path, info) for path in value)
 
 
 class AcceptSection(Section):

@@ -79,13 +79,13 @@ def _existing_folders(value: Any, info: ValidationInfo) -> tuple[Path, ...]:
     found = []
     for entry in named:
         path = (base / Path(entry).expanduser()).absolute()
-        if not path.is_dir():
-            advice = "correct the path, which starts at the configuration's own folder"
-            raise ValueError(f"there is no folder {path}; {binding(path) or advice}")
         if os.pathsep in str(path) or not str(path).isprintable():
             raise ValueError(
                 f"Python takes no folder with {os.pathsep!r} or control characters in its name: {shown(str(path))}"
             )
+        if not path.is_dir():
+            advice = "correct the path, which starts at the configuration's own folder"
+            raise ValueError(f"there is no folder {path}; {binding(path) or advice}")
         found.append(path)
     return tuple(found)
 
