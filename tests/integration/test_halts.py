@@ -147,11 +147,16 @@ def test_what_was_kept_is_selected(halted_run):
 
 def test_a_campaign_explores_halts_and_selects(no_hops, tmp_path):
     path = config(tmp_path, no_hops)
-    done = mlip_kmc("campaign", path, "--dir", "campaign", cwd=tmp_path)
-    assert done.returncode == 100, done.stdout + done.stderr
-    assert "stops here today" in done.stdout + done.stderr
+    (tmp_path / "campaign.yaml").write_text(
+        f"explore: {path.name}\noracle: {{ase: 'ase.calculators.emt:EMT'}}\nhalts_at_once: 2\n"
+    )
+    words = ("campaign", "campaign.yaml", "--dir", "campaign", "--until", "select")
+    done = mlip_kmc(*words, cwd=tmp_path)
+    assert done.returncode == 75, done.stdout + done.stderr
     assert read_kept_frames(tmp_path / "campaign" / "run" / "halts")[0]
-    assert list((tmp_path / "campaign" / "run" / "selection").glob("*.xyz"))
+    searches = searches_of(tmp_path / "campaign" / "run")
+    assert sum(record.outcome == "halted" for record in searches) >= 2
+    assert list((tmp_path / "campaign" / "gen-000" / "selection").glob("*.xyz"))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from mlip_kmc.campaign.loop import CampaignState, Step
+from mlip_kmc.campaign.state import CampaignState, Step
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.learning.frame_selection import FrameVerdict, read_selection, select_frames
 from mlip_kmc.learning.selection import USUAL, _Active, _replayed, choose
@@ -19,6 +19,8 @@ from mlip_kmc.potential.whereabouts import note_whereabouts, noted_potential
 
 from .conftest import EXAMPLE, mlip_kmc
 from .learning_material import hop_frames, poor_potential, search_frames
+
+CAMPAIGN = "explore: akmc.yaml\noracle: {ase: 'ase.calculators.emt:EMT'}\n"
 
 
 @pytest.fixture(scope="module")
@@ -273,11 +275,11 @@ def test_no_potential_or_no_gamma_is_said_plainly(run, poor, tmp_path):
     assert done.returncode == 6
 
 
-def test_the_campaign_goes_on_from_its_halt_and_says_where_it_stops(tmp_path, run, poor):
+def test_the_campaign_goes_on_from_its_halt(tmp_path, run, poor):
     """As a kill after the halt left it: `campaign.json` is at the step select."""
     directory = tmp_path / "campaign"
     directory.mkdir()
-    (directory / "campaign.json").write_text(CampaignState(step=Step.SELECT).to_json())
+    CampaignState(step=Step.SELECT).write(directory / "campaign.json")
     run.rename(directory / "run")
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
     settings["structure"], settings["potential"]["ace"] = (
@@ -285,16 +287,11 @@ def test_the_campaign_goes_on_from_its_halt_and_says_where_it_stops(tmp_path, ru
         str(poor.yace),
     )
     (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
-    for shown in (
-        "round 1: select\nround 1: label\n",
-        "round 1: label\n",
-    ):  # the same command again
-        done = mlip_kmc("campaign", "akmc.yaml", "--dir", "campaign", cwd=tmp_path)
-        assert done.returncode == 100, done.stderr
-        assert done.stdout == (
-            f"{shown}stops here today: 1 structure waits for labels in campaign/run/selection/selected.xyz; "
-            "labels, refit and refresh are done by hand\n"
-        )
+    (tmp_path / "campaign.yaml").write_text(f"{CAMPAIGN}approve: true\n")
+    for _ in range(2):  # the same command again
+        done = mlip_kmc("campaign", "campaign.yaml", "--dir", "campaign", cwd=tmp_path)
+        assert done.returncode == 75, done.stderr
+        assert "1 label for gen-000 wait for approval, of campaign/gen-000/selection" in done.stdout
     done = mlip_kmc("select", directory, "--potential", poor.yace, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (6, "")
     assert "campaign/run" in done.stderr
@@ -309,11 +306,13 @@ def test_a_campaign_explores_with_the_run_itself(tmp_path):
     )
     settings["stop"] = {"wall_time_min": 0.1}
     (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
-    done = mlip_kmc("campaign", "akmc.yaml", "--dir", "campaign", "--quiet", cwd=tmp_path)
+    (tmp_path / "campaign.yaml").write_text(CAMPAIGN)
+    done = mlip_kmc("campaign", "campaign.yaml", "--dir", "campaign", "--quiet", cwd=tmp_path)
     assert done.returncode == 75, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("more to do: ")
-    assert CampaignState.read(tmp_path / "campaign" / "campaign.json") == CampaignState()
-    assert noted_potential(tmp_path / "campaign" / "run") == AcePotential.read(EXAMPLE / "cu.yace")
+    assert CampaignState.read(tmp_path / "campaign" / "campaign.json").step is Step.EXPLORE
+    noted = noted_potential(tmp_path / "campaign" / "run")
+    assert noted.digests == AcePotential.read(EXAMPLE / "cu.yace").digests
     assert mlip_kmc("status", "campaign/run", cwd=tmp_path).returncode == 0
     done = mlip_kmc("select", "campaign/run", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "no structure needs a label\n")
