@@ -325,8 +325,10 @@ go_on() { # there is more to do: requeue, if that is of use
 }
 
 requeue() {
-    local message tries=30
+    local message seen tries=30
     while ! message=$(scontrol requeue "$job" 2>&1); do
+        seen=$(of_job Restarts)
+        [ "${seen:-0}" -le "${SLURM_RESTART_COUNT:-0}" ] || break # it did, and ended scontrol with the job's other processes
         if ((tries-- == 0)) || scontrol ping 2>/dev/null | grep -q ' is UP'; then # it answers, and says no
             note "it cannot be requeued: $message"
             submit_successor

@@ -20,6 +20,7 @@ RUN = {
         "displacement_A": 0.3,
         "displacement_radius_A": 3.0,
         "max_iterations": 300,
+        "max_bad_in_a_row": 500,
     },
     "confidence": {"scheme": "old", "value": 0.5},
     "stop": {"kmc_steps": 1},
@@ -34,7 +35,7 @@ CAMPAIGN = {
         # not at once: the campaign's job must have ended before
         "sbatch": ["--time=5", "--cpus-per-task=1", "--signal=B:USR1@10", "--begin=now+60"],
     },
-    "halts_at_once": 8 if SOAK else 16,
+    "halts_at_once": 8 if SOAK else 48,  # exploring lasts longer than two notices take
     "budget": {} if SOAK else {"generations": 1},
 }
 
