@@ -468,7 +468,7 @@ ELSEWHERE = {
                           before=environment(PATH="/nowhere")),
     "an old processor": Place(5, ["this machine's processor lacks", "avx2", "run on another node, or build the image with"],
                               before=old_processor),
-    "a scratch that is not there": Place(2, ["MLIP_KMC_SCRATCH names no directory: '/nowhere'; create it or unset the variable"],
+    "a scratch that is not there": Place(2, ["MLIP_KMC_SCRATCH names no directory", "does not see /nowhere", "bind it"],
                                          before=environment(MLIP_KMC_SCRATCH="/nowhere")),
     "a scratch that is full": Place(8, ["/disk/mlip-kmc.", "the disk is full; make room and run the same command again"],
                                     before=full_scratch),
