@@ -52,11 +52,13 @@ class Signals:
         stop: the run comes back at once with `Status.MORE_TO_DO`.
         drain: no search is started any more; those that run may finish.
         starting: state 0 is being prepared; nothing is committed yet.
+        exploring: of a campaign: its run is at work, and `drain` ends it.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
     drain: threading.Event = field(default_factory=threading.Event)
     starting: bool = False
+    exploring: bool = False
 
     @property
     def end_wanted(self) -> bool:

@@ -27,6 +27,7 @@ class AkmcExplorer:
         on_progress: Callable[[Progress], None] = lambda _: None,
         remote: Remote | None = None,
         grace_s: float = 60.0,
+        signals: Signals | None = None,
     ) -> None:
         """Take note of what to do; nothing is touched yet.
 
@@ -35,27 +36,16 @@ class AkmcExplorer:
             on_progress: as of `EonWrapper`.
             remote: likewise.
             grace_s: likewise.
+            signals: likewise.
         """
         self.run_dir = run_dir
         self._on_progress, self._remote, self._grace_s = on_progress, remote, grace_s
-        self._signals = Signals()
-        self.exploring = False
-        """The run is at work; `drain` ends it."""
+        self._signals = signals or Signals()
 
     @property
     def stop(self) -> threading.Event:
         """Set it, and exploring ends at its last commit."""
         return self._signals.stop
-
-    @property
-    def drain(self) -> threading.Event:
-        """Set it, and exploring ends when its running searches have."""
-        return self._signals.drain
-
-    @property
-    def starting(self) -> bool:
-        """State 0 is being prepared; nothing is committed yet."""
-        return self._signals.starting
 
     def explore(self, config: Config) -> EonResult:
         """Start or continue the run.
@@ -71,12 +61,12 @@ class AkmcExplorer:
             grace_s=self._grace_s,
             signals=self._signals,
         )
-        self.exploring = True
+        self._signals.exploring = True
         try:
             return wrapper.run_akmc(*inputs_of(config))
         finally:
-            self.exploring = False
-            if self.drain.is_set():  # whatever came of it, nothing else is begun
+            self._signals.exploring = False
+            if self._signals.drain.is_set():  # whatever came of it, nothing else is begun
                 self.stop.set()
 
     def refresh(self, config: Config) -> str:

@@ -1,11 +1,10 @@
 """`mlip-kmc campaign`: explore, and repair the potential wherever it extrapolates."""
 
 import os
-import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -13,15 +12,16 @@ import click
 from mlip_kmc.cli.common import (
     PATH,
     Command,
-    StoppedError,
-    on_stop_signals,
+    remote_of,
+    remote_options,
     run_dir_option,
+    stop_on_signals,
     write_reason,
 )
 from mlip_kmc.ground.errors import EXIT_HALTED, EXIT_MORE_TO_DO
 
 if TYPE_CHECKING:
-    from mlip_kmc.campaign.exploring import AkmcExplorer
+    from mlip_kmc.akmc.options import Signals
 
 
 @click.command(cls=Command)
@@ -37,23 +37,7 @@ if TYPE_CHECKING:
     help="End after the next such step, with exit code 75.",
 )
 @click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
-@click.option(
-    "--remote-workers",
-    is_flag=True,
-    help="Run no search in this process, but on workers that join: `mlip-kmc worker DIR/run`, on any node.",
-)
-@click.option(
-    "--interface",
-    default=None,
-    help="With --remote-workers: the network interface to listen on, as ib0.",
-)
-@click.option(
-    "--grace-s",
-    type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
-    help="After SIGUSR1: how long running searches may take to finish.",
-)
+@remote_options(run="DIR/run")
 def campaign(
     config: Path,
     *,
@@ -75,7 +59,6 @@ def campaign(
     Example:  mlip-kmc campaign campaign.yaml --dir my-campaign
               mlip-kmc campaign campaign.yaml --dir my-campaign --until select
     """  # noqa: D301
-    from mlip_kmc.akmc.options import Remote
     from mlip_kmc.campaign.exploring import AkmcExplorer
     from mlip_kmc.campaign.real import campaign_of
     from mlip_kmc.campaign.state import Step
@@ -83,8 +66,7 @@ def campaign(
     from mlip_kmc.cli.display import Display
     from mlip_kmc.config import load_campaign, load_config
 
-    if interface and not remote_workers:
-        raise click.UsageError("--interface goes with --remote-workers")
+    remote = remote_of(remote_workers=remote_workers, interface=interface)
     settings = load_campaign(config)
     run_settings = load_config(settings.explore)
     where = run_dir or config.with_suffix(".campaign")
@@ -92,10 +74,10 @@ def campaign(
         explorer = AkmcExplorer(
             run_dir=where / "run",
             on_progress=display.progress,
-            remote=Remote(interface=interface) if remote_workers else None,
+            remote=remote,
             grace_s=grace_s,
+            signals=stop_on_signals(_on_notice(grace_s)),
         )
-        _stop_on_signals(explorer, grace_s=grace_s)
         made = campaign_of(
             settings,
             directory=where,
@@ -114,30 +96,20 @@ def campaign(
     sys.exit(ending.exit_code)
 
 
-def _stop_on_signals(explorer: "AkmcExplorer", *, grace_s: float) -> None:
-    """As those of a run: Ctrl-C and SIGTERM end it at its last commit, SIGUSR1 when its searches have.
+def _on_notice(grace_s: float) -> "Callable[[Signals], None]":
+    """What SIGUSR1 means: a run ends when its searches have.
 
     Where nothing is searched, labels that run here end at once; a fit may go on, while SIGUSR1 comes again, for the grace.
     """
     asked_at: list[float] = []
 
-    def on_signal(number: int, _: FrameType | None) -> None:
-        if explorer.starting:
-            raise StoppedError(signal.Signals(number).name)
-        if explorer.stop.is_set():
-            os._exit(EXIT_MORE_TO_DO)
-        explorer.stop.set()
-
-    def on_usr1(number: int, _: FrameType | None) -> None:
-        if explorer.starting:
-            raise StoppedError(signal.Signals(number).name)
+    def on_notice(signals: "Signals") -> None:
         asked_at.append(time.monotonic())
-        if explorer.exploring:
-            explorer.drain.set()
+        if signals.exploring:
+            signals.drain.set()
         else:
-            explorer.stop.set()
+            signals.stop.set()
             if asked_at[-1] - asked_at[0] > grace_s:
                 os._exit(EXIT_MORE_TO_DO)
 
-    on_stop_signals(on_signal)
-    signal.signal(signal.SIGUSR1, on_usr1)
+    return on_notice

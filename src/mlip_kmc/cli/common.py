@@ -1,8 +1,10 @@
 """What the commands share: their class, types of arguments, and how an ending becomes an exit code."""
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from mlip_kmc.ground.errors import (
 from mlip_kmc.ground.files import place_named, write_whole
 
 if TYPE_CHECKING:
+    from mlip_kmc.akmc.options import Remote, Signals
     from mlip_kmc.model.records import EonResult
 
 PATH = click.Path(path_type=Path)
@@ -109,3 +112,79 @@ def on_stop_signals(handler: Callable[[int, FrameType | None], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def stop_on_signals(on_notice: "Callable[[Signals], None] | None" = None) -> "Signals":
+    """Ctrl-C and SIGTERM end a run at its last commit, SIGUSR1 when its searches have; before the first there is nothing.
+
+    Args:
+        on_notice: what SIGUSR1 does instead, once there is something.
+
+    Returns:
+        what the handlers set.
+    """
+    from mlip_kmc.akmc.options import Signals
+
+    signals = Signals()
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        if signals.starting:
+            raise StoppedError(signal.Signals(number).name)
+        if (
+            signals.stop.is_set()
+        ):  # the second time: at once; what is committed is safe, clients end with their parent
+            os._exit(EXIT_MORE_TO_DO)
+        signals.stop.set()
+
+    def on_usr1(number: int, _: FrameType | None) -> None:
+        if signals.starting:
+            raise StoppedError(signal.Signals(number).name)
+        if on_notice is None:
+            signals.drain.set()
+        else:
+            on_notice(signals)
+
+    on_stop_signals(on_signal)
+    signal.signal(signal.SIGUSR1, on_usr1)
+    return signals
+
+
+def remote_options(*, run: str) -> Callable[[Any], Any]:
+    """`--remote-workers`, `--interface` and `--grace-s`.
+
+    Args:
+        run: what `mlip-kmc worker` is given.
+    """
+    options = (
+        click.option(
+            "--remote-workers",
+            is_flag=True,
+            help=f"Run no search in this process, but on workers that join: `mlip-kmc worker {run}`, on any node.",
+        ),
+        click.option(
+            "--interface",
+            default=None,
+            help="With --remote-workers: the network interface to listen on, as ib0.",
+        ),
+        click.option(
+            "--grace-s",
+            type=click.FloatRange(min=0),
+            default=60.0,
+            show_default=True,
+            help="After SIGUSR1: how long running searches may take to finish.",
+        ),
+    )
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
+
+
+def remote_of(*, remote_workers: bool, interface: str | None) -> "Remote | None":
+    """Who runs the searches, by these options; None: this process.
+
+    Raises:
+        click.UsageError: they do not go together.
+    """
+    from mlip_kmc.akmc.options import Remote
+
+    if interface and not remote_workers:
+        raise click.UsageError("--interface goes with --remote-workers")
+    return Remote(interface=interface) if remote_workers else None

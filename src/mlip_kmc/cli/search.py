@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from mlip_kmc.cli.common import PATH, Command, exit_code, run_dir_option
-from mlip_kmc.cli.run import stop_on_signals
+from mlip_kmc.cli.common import PATH, Command, exit_code, run_dir_option, stop_on_signals
 
 
 @click.command(cls=Command)
@@ -41,8 +40,8 @@ def search(config: Path, count: int, run_dir: Path | None, quiet: bool) -> None:
             settings,
             run_dir=run_dir or config.with_suffix(".run"),
             on_progress=display.progress,
+            signals=stop_on_signals(),
         )
-        stop_on_signals(wrapper)
         result = wrapper.search(potential, structure, count=count)
         display.result(result)
     sys.exit(exit_code(result))
