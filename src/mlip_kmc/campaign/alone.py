@@ -6,33 +6,24 @@ judged = refit_alone(config, run_config=run_config, labels=labels.structures, di
 Either may be repeated after a kill, and then finds what it had done.
 """
 
-import hashlib
-import json
-import logging
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
 from ase import Atoms
 
 from mlip_kmc.campaign.fitting import AceFitter
-from mlip_kmc.campaign.generation import read_facts, write_facts
+from mlip_kmc.campaign.generation import VERDICT, write_facts
 from mlip_kmc.campaign.labelling import OracleLabeller
 from mlip_kmc.campaign.parts import Judged, Labels, Wanted
 from mlip_kmc.campaign.potentials import with_gamma
 from mlip_kmc.config import CampaignConfig, Config
 from mlip_kmc.evaluate.gamma import Extrapolation
-from mlip_kmc.ground.errors import RunInUseError, RunStateError
-from mlip_kmc.ground.files import make_directory, storage_errors
-from mlip_kmc.learning.refit.report import SUFFIX
-from mlip_kmc.model.labelled import LabelledStructure, labelled_text
-from mlip_kmc.potential import AcePotential
-
-INPUTS, VERDICT = "inputs.json", "verdict.json"
-_log = logging.getLogger(__name__)
+from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.ground.files import make_directory
+from mlip_kmc.model.labelled import LabelledStructure
+from mlip_kmc.store.claim import claimed
 
 
 @dataclass(frozen=True)
@@ -87,7 +78,7 @@ def label_alone(
         for index, atoms in enumerate(structures)
     ]
     where = folder / "labels"
-    with _held(folder):
+    with claimed(folder, what="label"):
         _, refused = labeller.request(where, wanted, potential=present)
         return LabelledAlone(
             labels=labeller.label(where, stop=stop),
@@ -95,21 +86,6 @@ def label_alone(
             failures=labeller.failures(where),
             refused=refused,
         )
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """By this process alone."""
-    with storage_errors(folder):
-        lock = filelock.FileLock(folder / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise RunInUseError(
-                f"another process works in {folder}; wait for it, end it, or choose another folder"
-            ) from error
-    with lock:
-        yield
 
 
 def refit_alone(
@@ -139,8 +115,7 @@ def refit_alone(
             f"refit.larger_bases has {len(config.refit.larger_bases)} entries: there is no number {larger}"
         )
     present = with_gamma(run_config)
-    with _held(make_directory(directory)):
-        _forget_another(config, present, labels, directory, name=name, larger=larger)
+    with claimed(make_directory(directory), what="refit"):
         judged = AceFitter(config, first=present, select=run_config.gamma.select).fit(
             present,
             labels=labels,
@@ -149,37 +124,5 @@ def refit_alone(
             name=name,
             larger=larger,
         )
-        write_facts(
-            directory / VERDICT,
-            {"accepted": judged.accepted, "reasons": list(judged.reasons), **judged.facts},
-        )
+        write_facts(directory / VERDICT, judged.verdict())
     return judged
-
-
-def _forget_another(
-    config: CampaignConfig,
-    present: AcePotential,
-    labels: Sequence[LabelledStructure],
-    directory: Path,
-    *,
-    name: str,
-    larger: int,
-) -> None:
-    """A fit that is there stays only if it is of the same labels, potential and settings."""
-    training = config.training
-    told = {
-        "labels": hashlib.sha256(labelled_text(labels).encode()).hexdigest(),
-        "potential": present.digest,
-        "training": training and hashlib.sha256(training.data.read_bytes()).hexdigest(),
-        "refit": config.refit.model_dump(mode="json"),
-        "larger": larger,
-    }
-    told = json.loads(json.dumps(told))
-    path = directory / INPUTS
-    try:
-        same = path.is_file() and read_facts(path) == told
-    except RunStateError:
-        same = False
-    if not same:
-        (directory / f"{name}{SUFFIX}").unlink(missing_ok=True)
-        write_facts(path, told)

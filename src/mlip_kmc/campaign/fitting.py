@@ -4,6 +4,8 @@ fitter = AceFitter(config, first=present, select=3.0)
 judged = fitter.fit(present, labels=labels, halted=frames, folder=folder, name="cu-gen-001", larger=0)
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -13,13 +15,20 @@ from typing import Any
 from ase import Atoms
 
 from mlip_kmc.campaign.acceptance import Verdict, judge
+from mlip_kmc.campaign.generation import read_facts, write_facts
 from mlip_kmc.campaign.parts import Judged
 from mlip_kmc.campaign.remedies import RemedyKind, remedies
 from mlip_kmc.config import CampaignConfig
+from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.ground.wording import six_digits
 from mlip_kmc.learning.errors import Errors, errors_on
 from mlip_kmc.learning.refit import FitReport, read_fit, refit
-from mlip_kmc.model.labelled import LabelledStructure, Role, read_labelled
+from mlip_kmc.learning.refit.report import SUFFIX
+from mlip_kmc.model.labelled import LabelledStructure, Role, labelled_text, read_labelled
 from mlip_kmc.potential import AcePotential
+
+_INPUTS = "inputs.json"
+"""Beside a fit: what it was made of."""
 
 
 class AceFitter:
@@ -41,6 +50,10 @@ class AceFitter:
         Raises:
             StructureError: it cannot be read.
         """
+        return self._training
+
+    @cached_property
+    def _training(self) -> tuple[LabelledStructure, ...]:
         return self._set("data")
 
     @cached_property
@@ -72,12 +85,13 @@ class AceFitter:
         name: str,
         larger: int,
     ) -> Judged:
-        """Fit, and judge; what a kill left whole is not fitted again.
+        """Fit, and judge; what a kill left whole is not fitted again, if it is of the same inputs.
 
         Raises:
             PotentialError, StructureError, ProgramError, StorageError: as of `refit` and `judge`.
         """
         ladder = tuple(map(str, self._config.refit.larger_bases))
+        self._forget_another(present, labels, folder, name=name, larger=larger)
         report = read_fit(folder, name, present=present) or refit(
             present,
             training=self.training(),
@@ -107,6 +121,34 @@ class AceFitter:
             facts=_facts(report, verdict),
         )
 
+    def _forget_another(
+        self,
+        present: AcePotential,
+        labels: Sequence[LabelledStructure],
+        folder: Path,
+        *,
+        name: str,
+        larger: int,
+    ) -> None:
+        """A fit that is there stays only if it is of the same labels, potential and settings."""
+        training = self._config.training
+        told = {
+            "labels": hashlib.sha256(labelled_text(labels).encode()).hexdigest(),
+            "potential": present.digest,
+            "training": training and hashlib.sha256(training.data.read_bytes()).hexdigest(),
+            "refit": self._config.refit.model_dump(mode="json"),
+            "larger": larger,
+        }
+        told = json.loads(json.dumps(told))
+        path = folder / _INPUTS
+        try:
+            same = path.is_file() and read_facts(path) == told
+        except RunStateError:
+            same = False
+        if not same:
+            (folder / f"{name}{SUFFIX}").unlink(missing_ok=True)
+            write_facts(path, told)
+
     def _basis(self, larger: int) -> Path | None:
         if not larger:
             return None
@@ -119,19 +161,17 @@ def _facts(report: FitReport, verdict: Verdict) -> dict[str, Any]:
         "structures": dict(report.facts.structures),
         "test_errors_before": _errors(verdict.errors_before),
         "test_errors": _errors(verdict.errors_after),
-        "largest_gamma_before": _digits(verdict.gamma_before),
-        "largest_gamma": _digits(verdict.gamma_after),
+        "largest_gamma_before": six_digits(verdict.gamma_before),
+        "largest_gamma": six_digits(verdict.gamma_after),
         "checks": {check.name: str(check.verdict) for check in verdict.checks},
         "refusals": [str(reason.refusal) for reason in verdict.reasons],
     }
 
 
 def _errors(errors: Errors | None) -> dict[str, Any] | None:
-    return (
-        None if errors is None else {key: _digits(value) for key, value in asdict(errors).items()}
-    )
-
-
-def _digits(value: float | None) -> float | None:
-    """Six significant digits: further ones depend on the processor."""
-    return value if value is None or isinstance(value, int) else float(f"{value:.6g}")
+    if errors is None:
+        return None
+    return {
+        key: value if isinstance(value, int) else six_digits(value)
+        for key, value in asdict(errors).items()
+    }

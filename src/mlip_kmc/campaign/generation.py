@@ -19,8 +19,9 @@ were made.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from mlip_kmc.model.labelled import LabelledStructure, read_labelled
 FACTS, EXPLORED, TRAINING, LABELS = "generation.json", "explored.json", "train.xyz", "labels.xyz"
 APPROVED = "approved.json"
 """Beside requests of labels that somebody approved."""
+VERDICT = "verdict.json"
+"""Beside a candidate: whether it is accepted, and why not."""
 OUTCOME = "outcome.json"
 """In the campaign's directory, once it has reached its target: the best generation and its evidence."""
 ENDING = "ending.json"
@@ -89,12 +92,14 @@ class Generation:
     def labelled(self) -> tuple[LabelledStructure, ...]:
         """Labels of all its rounds."""
         found: list[LabelledStructure] = []
-        for round_ in range(1000):
+        for round_ in self.rounds():
             path = self.labels(round_) / LABELS
-            if not path.is_file():
-                return tuple(found)
             found += read_labelled(path) if path.stat().st_size else ()
         return tuple(found)
+
+    def rounds(self) -> Iterator[int]:
+        """Those whose labels have come."""
+        return takewhile(lambda round_: (self.labels(round_) / LABELS).is_file(), count())
 
     def facts(self) -> dict[str, Any]:
         """Content of `generation.json`.

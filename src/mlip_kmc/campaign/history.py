@@ -7,12 +7,13 @@ Example:
 """
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mlip_kmc.campaign.generation import LABELS, Generation, generations_of, read_facts
+from mlip_kmc.campaign.generation import VERDICT, Generation, generations_of, read_facts
 from mlip_kmc.learning.frame_selection import read_selection
 from mlip_kmc.learning.labels.folder import Progress
 
@@ -58,7 +59,7 @@ def history_of(directory: Path) -> list[GenerationSummary]:
 
 def labels_spent(directory: Path) -> int:
     """How many labels were asked for, those without use included."""
-    return sum(entry.labels for entry in history_of(directory))
+    return sum(map(_asked_for, map(_selections, generations_of(directory))))
 
 
 def steps_before(generation: Generation) -> int:
@@ -76,28 +77,31 @@ def work_done(directory: Path) -> int:
         directory: of the campaign; 0 where there is none.
     """
     work = len(generations_of(directory)) + len(
-        list(directory.glob("gen-*/candidates/*/verdict.json"))
+        list(directory.glob(f"gen-*/candidates/*/{VERDICT}"))
     )
-    for path in directory.glob("gen-*/labels*/*/state.json"):
-        try:
-            progress = json.loads(path.read_text(encoding="utf-8"))["progress"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        work += 2 if progress in (Progress.DONE, Progress.FAILED) else 1
+    for label in _label_states(directory):
+        work += 2 if label.get("progress") in {Progress.DONE, Progress.FAILED} else 1
     return work
 
 
 def jobs_of(directory: Path) -> list[str]:
     """Numbers of the scheduler's jobs whose labels are not collected yet."""
-    found = []
+    return [
+        str(label["job"])
+        for label in _label_states(directory)
+        if label.get("progress") == Progress.WITH_SCHEDULER and str(label.get("job")).isdigit()
+    ]
+
+
+def _label_states(directory: Path) -> Iterator[dict[str, Any]]:
+    """Content of each label's state that can be read, by generation and name."""
     for path in sorted(directory.glob("gen-*/labels*/*/state.json")):
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            if raw["progress"] == Progress.WITH_SCHEDULER and str(raw["job"]).isdigit():
-                found.append(str(raw["job"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError):
             continue
-    return found
+        if isinstance(raw, dict) and "progress" in raw:
+            yield raw
 
 
 def stalled(directory: Path, *, at_most: int) -> bool:
@@ -129,7 +133,7 @@ def _summary(generation: Generation) -> GenerationSummary:
     return GenerationSummary(
         generation=generation.number,
         origin=str(facts["origin"]),
-        labels=sum(int(report["selected"]) for report in reports),
+        labels=_asked_for(reports),
         labelled=len(generation.labelled()),
         kmc_steps=explored.get("kmc_steps"),
         searches=explored.get("searches", {}),
@@ -144,19 +148,17 @@ def _summary(generation: Generation) -> GenerationSummary:
 def _errors(generation: Generation, facts: dict[str, Any]) -> dict[str, Any]:
     """On the test set; those of generation 0 are known from the verdict on its first refit."""
     found: dict[str, Any] = facts.get("test_errors") or {}
-    verdict = generation.candidate(0) / "verdict.json"
+    verdict = generation.candidate(0) / VERDICT
     if not found and verdict.is_file():
         found = read_facts(verdict).get("test_errors_before") or {}
     return found
 
 
+def _asked_for(reports: Iterable[dict[str, Any]]) -> int:
+    return sum(int(report["selected"]) for report in reports)
+
+
 def _selections(generation: Generation) -> list[dict[str, Any]]:
     """Those whose labels have come."""
-    found: list[dict[str, Any]] = []
-    for round_ in range(1000):
-        if not (generation.labels(round_) / LABELS).is_file():
-            return found
-        report = read_selection(generation.selection(round_))
-        if report is not None:
-            found.append(report)
-    return found
+    reports = (read_selection(generation.selection(round_)) for round_ in generation.rounds())
+    return [report for report in reports if report is not None]

@@ -35,7 +35,7 @@ from mlip_kmc.ground.files import make_directory, storage_errors
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.records import EonResult, Status
 from mlip_kmc.release.signature import NAMESPACE
-from mlip_kmc.store.claim import Claim
+from mlip_kmc.store.claim import claimed
 
 _log = logging.getLogger(__name__)
 
@@ -100,9 +100,7 @@ class Campaign:
             MlipKmcError: one of its kinds, with one line and an exit code.
         """
         make_directory(self.directory)
-        claim = Claim(self.directory, what="campaign")
-        claim.take()
-        try:
+        with claimed(self.directory, what="campaign"):
             sweep(self.directory)
             with storage_errors(self.directory):
                 (self.directory / ENDING).unlink(missing_ok=True)
@@ -110,8 +108,6 @@ class Campaign:
             ending = self._go()
             write_facts(self.directory / ENDING, ending.facts())
             return ending
-        finally:
-            claim.release()
 
     def _go(self) -> Ending:
         path = self.directory / FILE

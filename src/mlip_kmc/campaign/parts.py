@@ -81,6 +81,10 @@ class Judged:
     larger_basis: bool
     facts: dict[str, Any]
 
+    def verdict(self) -> dict[str, Any]:
+        """Content of its `verdict.json`."""
+        return {"accepted": self.accepted, "reasons": list(self.reasons), **self.facts}
+
 
 class Explorer(Protocol):
     """Explores with a potential, and carries its run over to another."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from mlip_kmc.campaign.generation import APPROVED, LABELS, Generation, write_facts
+from mlip_kmc.campaign.generation import APPROVED, LABELS, VERDICT, Generation, write_facts
 from mlip_kmc.campaign.history import labels_spent, stalled
 from mlip_kmc.campaign.parts import Fitter, Labeller, Labels, Wanted
 from mlip_kmc.campaign.potentials import config_of, promote, with_gamma
@@ -199,10 +199,7 @@ class Repair:
             name=f"{Generation(self.directory, 0).yace.stem}-{after.name}",
             larger=state.bases,
         )
-        write_facts(
-            folder / "verdict.json",
-            {"accepted": judged.accepted, "reasons": list(judged.reasons), **judged.facts},
-        )
+        write_facts(folder / VERDICT, judged.verdict())
         if judged.accepted:
             structures = (*self.fitter.training(), *self._labels(generation))
             promote(judged.yace, after, structures=structures, facts=judged.facts)
@@ -228,10 +225,8 @@ class Repair:
     def _halted(self, generation: Generation) -> list[Atoms]:
         """What the next potential must be calmer on: whole structures that were selected and got a label."""
         without, found = self._without_label(), list[Atoms]()
-        for round_ in range(1000):
+        for round_ in generation.rounds():
             path = generation.selection(round_) / SELECTED
-            if not path.is_file():
-                break
             frames = read_frames(path) if path.stat().st_size else []
             found += [
                 atoms

@@ -10,6 +10,7 @@ Example:
 
 import math
 from collections.abc import Mapping
+from typing import overload
 
 _ES = ("s", "x", "z", "ch", "sh")
 _TIMES = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86400.0))
@@ -35,6 +36,15 @@ def plain(value: float, *, digits: int = 3) -> str:
     mantissa, _, exponent = f"{rounded:.{digits - 1}e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}"
+
+
+@overload
+def six_digits(value: float) -> float: ...
+@overload
+def six_digits(value: float | None) -> float | None: ...
+def six_digits(value: float | None) -> float | None:
+    """Six significant digits, for files: further ones depend on the processor."""
+    return None if value is None else float(f"{value:.6g}")
 
 
 def plural(count: float, noun: str) -> str:

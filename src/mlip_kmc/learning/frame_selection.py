@@ -21,6 +21,7 @@ import numpy as np
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.errors import RunStateError, StructureError
 from mlip_kmc.ground.files import make_directory, sha256_of, write_durably
+from mlip_kmc.ground.wording import six_digits
 from mlip_kmc.learning.duplicates import TOLERANCE_A, duplicates_of
 from mlip_kmc.learning.selection import USUAL, Choice, Chosen, choose
 from mlip_kmc.model.frames import KeptFrame, Kind
@@ -222,12 +223,12 @@ def _chosen(frames: list[_Frame], choice: Choice, *, halt: float) -> list[Decisi
             FrameVerdict.SELECTED,
             _reason_for(chosen, halt=halt),
             order=order,
-            gamma_before=_digits(chosen.gamma_before),
-            gamma_then=_digits(chosen.gamma_then),
-            gamma_after=_digits(choice.gammas_after[chosen.index]),
-            log_volume=_digits(chosen.log_volume),
+            gamma_before=six_digits(chosen.gamma_before),
+            gamma_then=six_digits(chosen.gamma_then),
+            gamma_after=six_digits(choice.gammas_after[chosen.index]),
+            log_volume=six_digits(chosen.log_volume),
             rows=chosen.rows,
-            largest_left=_digits(chosen.largest_left),
+            largest_left=six_digits(chosen.largest_left),
         )
         for order, chosen in enumerate(choice.chosen, start=1)
     ]
@@ -268,8 +269,8 @@ def _not_chosen(frames: list[_Frame], choice: Choice, *, select: float) -> list[
                 frame.kept,
                 verdict,
                 reason,
-                gamma_before=_digits(before),
-                gamma_after=_digits(after),
+                gamma_before=six_digits(before),
+                gamma_after=six_digits(after),
             )
         )
     return decisions
@@ -289,11 +290,6 @@ def _decision(kept: KeptFrame, verdict: FrameVerdict, reason: str, **numbers: An
         gamma_in_file=kept.gamma,
         **numbers,
     )
-
-
-def _digits(value: float) -> float:
-    """Six significant digits: further ones depend on the processor."""
-    return float(f"{value:.6g}")
 
 
 def write_selection(directory: Path, selection: Selection) -> Path:
@@ -346,7 +342,7 @@ def _frames_text(selection: Selection) -> str:
             "potential": f"sha256:{selection.potential}",
             "reason": decision.reason,
         }
-        rounded = np.array([_digits(value) for value in frame.gammas])
+        rounded = np.array([six_digits(value) for value in frame.gammas])
         texts.append(
             extended_xyz(
                 frame.atoms,

@@ -22,6 +22,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -273,3 +274,22 @@ def _holder_of(path: Path) -> Holder | None:
         return Holder(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+@contextlib.contextmanager
+def claimed(directory: Path, *, what: str) -> Iterator[None]:
+    """Inside the block, the directory is this process's own.
+
+    Args:
+        directory: it exists.
+        what: is done there, for messages.
+
+    Raises:
+        RunInUseError, StorageError: as of `Claim.take`.
+    """
+    claim = Claim(directory, what=what)
+    claim.take()
+    try:
+        yield
+    finally:
+        claim.release()

@@ -14,6 +14,7 @@ from typing import Any
 from mlip_kmc.campaign.generation import (
     ENDING,
     OUTCOME,
+    VERDICT,
     Generation,
     generations_of,
     read_facts,
@@ -214,7 +215,7 @@ def _thresholds(chosen: Sequence[Chosen]) -> dict[str, Any]:
 def _refits(generation: Generation) -> list[Refit]:
     found = []
     for number in range(1000):
-        path = generation.candidate(number) / "verdict.json"
+        path = generation.candidate(number) / VERDICT
         if not path.is_file():
             break
         facts = read_facts(path)

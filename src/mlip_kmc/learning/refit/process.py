@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from mlip_kmc.evaluate.gamma import Extrapolation, Projector
 from mlip_kmc.ground.errors import MlipKmcError, PotentialError
 from mlip_kmc.ground.files import sha256_of, write_whole
-from mlip_kmc.ground.wording import counted
+from mlip_kmc.ground.wording import counted, six_digits
 from mlip_kmc.learning.active_set_maker import inverses_bytes
 from mlip_kmc.learning.errors import Errors, errors_on
 from mlip_kmc.learning.refit.design import LinearBasis
@@ -170,10 +170,10 @@ def finish(
         basis=sha256_of(request.basis),
         structures=_counts(structures),
         strength=fitted.strength if fitted else None,
-        losses=tuple((one, _rounded(loss)) for one, loss in fitted.losses) if fitted else (),
+        losses=tuple((one, six_digits(loss)) for one, loss in fitted.losses) if fitted else (),
         errors=_errors(guarded, structures),
         active_atoms=made.atoms,
-        largest_gamma=_rounded(made.largest_gamma),
+        largest_gamma=six_digits(made.largest_gamma),
         remarks=tuple(remarks),
     )
     write_whole(scratch / f"{request.name}{SUFFIX}", fit_bytes(facts))
@@ -216,18 +216,10 @@ def _errors(potential: AcePotential, structures: Sequence[LabelledStructure]) ->
         errors = errors_on(potential, [one for one in structures if one.role == role])
         found[role] = Errors(
             structures=errors.structures,
-            energy_rmse_eV_per_atom=_rounded(errors.energy_rmse_eV_per_atom),
-            force_rmse_eV_per_A=_rounded(errors.force_rmse_eV_per_A),
+            energy_rmse_eV_per_atom=six_digits(errors.energy_rmse_eV_per_atom),
+            force_rmse_eV_per_A=six_digits(errors.force_rmse_eV_per_A),
         )
     return found
-
-
-@overload
-def _rounded(value: float) -> float: ...
-@overload
-def _rounded(value: None) -> None: ...
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.6g}")
 
 
 if __name__ == "__main__":
