@@ -31,18 +31,21 @@ def fitter(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("refit", "present", "labels", "larger", "stays"),
+    ("refit", "change", "stays"),
     [
-        ("{}", PRESENT, [LABEL], 0, True),
-        ("{label_weight: 5}", PRESENT, [LABEL], 0, False),
-        ("{}", SimpleNamespace(digest="1" * 64), [LABEL], 0, False),
-        ("{}", PRESENT, [replace(LABEL, energy_eV=-2.0)], 0, False),
-        ("{}", PRESENT, [LABEL], 1, False),
+        ("{}", {}, True),
+        ("{label_weight: 5}", {}, False),
+        ("{}", {"present": SimpleNamespace(digest="1" * 64)}, False),
+        ("{}", {"labels": [replace(LABEL, energy_eV=-2.0)]}, False),
+        ("{}", {"larger": 1}, False),
     ],
 )
-def test_another_fit_is_forgotten(tmp_path, fitter, refit, present, labels, larger, stays):
-    fitter()._forget_another(PRESENT, [LABEL], tmp_path, name="cu", larger=0)
+def test_another_fit_is_forgotten(tmp_path, fitter, refit, change, stays):
+    def forget(one, *, present=PRESENT, labels=(LABEL,), larger=0):
+        one._forget_another(present, labels, tmp_path, name="cu", larger=larger)
+
+    forget(fitter())
     ended = tmp_path / f"cu{SUFFIX}"
     ended.write_text("{}")
-    fitter(refit)._forget_another(present, labels, tmp_path, name="cu", larger=larger)
+    forget(fitter(refit), **change)
     assert ended.exists() == stays
