@@ -20,7 +20,9 @@ class Server:
 
     def __init__(self, *, numbers=None, ticks=3, outcomes=None):
         self.numbers, self.ticks, self.outcomes = numbers or RunNumbers(), ticks, outcomes or {}
-        self.config = SimpleNamespace(stop=SimpleNamespace(wall_time_min=None))
+        self.config = SimpleNamespace(
+            stop=SimpleNamespace(wall_time_min=None), gamma=SimpleNamespace(on_halt="stop")
+        )
         self.draining = False
 
     halt = property(lambda self: self.numbers.halt)
