@@ -20,7 +20,7 @@ from mlip_kmc.akmc.spool import Spool
 from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import make_directory
-from mlip_kmc.search.hessian import HessianOutcome
+from mlip_kmc.search.displaced import HessianPart
 from mlip_kmc.search.outcome import SearchOutcome
 from mlip_kmc.search.settling import Settling
 from mlip_kmc.search.task import SearchTask
@@ -269,7 +269,7 @@ class SearchQueue:
         self.busy_s += done.seconds
         if isinstance(done, SearchOutcome):
             self._take(done)
-        elif isinstance(done, HessianOutcome) and self._desk is not None:
+        elif isinstance(done, HessianPart) and self._desk is not None:
             self._desk.take(done)
 
     def _take(self, done: SearchOutcome) -> None:
