@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mlip_kmc.driver.standalone import FAILED, HALTED, MALFORMED
+from mlip_kmc.driver.standalone import FAILED, HALTED, MALFORMED, SCRIPT
+from mlip_kmc.evaluate import points_child
 from mlip_kmc.evaluate.client import End, cancellable, keep_directory
 from mlip_kmc.evaluate.points_child import FORCES, POINTS, POTENTIAL
 from mlip_kmc.ground.files import storage_errors
@@ -26,7 +27,6 @@ from mlip_kmc.ground.scratch import PLACE, make, remove
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-_CHILD = "mlip_kmc.evaluate.points_child"
 _OF_THE_STRUCTURE = (MALFORMED, FAILED)
 """The driver's exit codes that say something of the structure; the others are of files, or of Python."""
 
@@ -131,7 +131,7 @@ def run_points(job: PointsJob, *, tag: str = "") -> PointsDone:
         with cancellable(tag or job.name) as cancelled:
             _lay_out(job, directory)
             finished = Program.of_python().run(
-                ["-P", "-m", _CHILD],
+                ["-P", points_child.__file__, str(SCRIPT.parents[1])],
                 cwd=directory,
                 time_limit_s=job.time_limit_s,
                 cancelled=cancelled,

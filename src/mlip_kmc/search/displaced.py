@@ -45,7 +45,7 @@ from mlip_kmc.search.hessian import (
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-PART = 96
+PART = 256
 """Evaluations in a task: a fixed number, so that no result depends on how many workers there are."""
 
 

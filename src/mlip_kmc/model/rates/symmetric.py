@@ -2,8 +2,8 @@
 
 Example:
     plan = Plan.of(site_symmetry(atoms), free=free)           # a fcc vacancy of 255 atoms: 24 displacements in place of 765
-    changes = [forces(positions + move.step(h)) - at_rest for move in plan.moves]
-    hessian = plan.hessian(changes, step_A=h)                 # (3 n, 3 n) in eV/A^2
+    plan.moves[0].atom, plan.moves[0].vector                  # displace it so, and evaluate forces
+    hessian = plan.hessian(changes, step_A=5e-3)              # (3 n, 3 n) in eV/A^2
 
 A rigid operation g = {R|t} that takes a structure onto itself takes what a displacement causes onto what the displaced image
 causes: H[g i, g j] = R H[i, j] R^T (Maradudin and Vosko, Rev. Mod. Phys. 40, 1 (1968)). So of each set of equivalent atoms one
