@@ -240,7 +240,10 @@ def spectrum_of_matrix(hessian: Array, atoms: Atoms) -> Spectrum:
     """
     masses = np.delete(atoms.get_masses(), fixed_atoms(atoms))
     roots = np.sqrt(np.repeat(masses, 3))
-    return _spectrum((hessian + hessian.T) / 2 / np.outer(roots, roots), atoms)
+    weighted = hessian + hessian.T  # may have some hundred megabytes: no further copies
+    weighted /= 2 * roots[:, None]
+    weighted /= roots
+    return _spectrum(weighted, atoms)
 
 
 def _spectrum(weighted: Array, atoms: Atoms) -> Spectrum:

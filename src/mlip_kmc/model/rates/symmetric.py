@@ -188,10 +188,8 @@ def _directions_for(turns: tuple[tuple[float, ...], ...]) -> tuple[_Direction, .
     rotations = np.array(turns).reshape(-1, 3, 3)
     unit = _DIRECTIONS / np.linalg.norm(_DIRECTIONS, axis=1)[:, None]
     images = np.einsum("gab,db->dga", rotations, unit)
-    signs = [
-        (1,) if around else (1, -1)
-        for around in (np.abs(images + unit[:, None]).max(axis=2) < _SAME).any(axis=1)
-    ]
+    near = np.abs(images + unit[:, None]).max(axis=2) < _SAME
+    signs = [(1,) if around else (1, -1) for around in near.any(axis=1)]
     for number in (1, 2, 3):
         good = [
             some
