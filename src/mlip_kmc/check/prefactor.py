@@ -105,7 +105,10 @@ def _made(
     advice = (
         ""
         if whole
-        else ("they may be off by some 10 to 30 %: raise prefactor.most_atoms if the time is there")
+        else (
+            "they may be off by up to a factor of two, for the cell keeps its volume and a part of it does not: raise "
+            "prefactor.most_atoms if time and memory are there, or use a smaller cell"
+        )
     )
     return Finding(
         "prefactor",
