@@ -117,6 +117,19 @@ def test_every_search_says_what_its_process_is_rated_by(copper):
     }
 
 
+def test_another_number_of_workers_makes_the_same_prefactors(copper, tmp_path):
+    """To the last digit: what a part of a Hessian is does not depend on who is there to make it."""
+    run, _ = copper
+    example_config(tmp_path, workers=1)
+    done = mlip_kmc("search", "akmc.yaml", "-n", "2", "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    one, two = (
+        [record.rated for record in read_lines(path / "journal" / "searches.jsonl", SearchRecord)]
+        for path in (tmp_path / "run", run)
+    )
+    assert one == two
+
+
 def adatom(folder, name="run", **changes):
     settings = {
         "prefactor": {"harmonic": True},
