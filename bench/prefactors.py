@@ -92,7 +92,7 @@ def radius(cells: int, potential: AcePotential) -> None:
     distances = np.linalg.norm(
         minimum_image(saddle.positions - saddle.positions[atom], saddle.cell.array), axis=1
     )
-    for reach in (3.0, 4.5, 6.0, 7.5, 9.0, 10.5, 12.0):
+    for reach in (3.0, 4.5, 6.0, 7.5, 9.0, 10.5, 12.0, 14.0, 16.0, 18.0):
         near = np.flatnonzero(distances <= reach)
         rows = np.add.outer(3 * near, np.arange(3)).ravel()
         held = ln_prefactor(state[np.ix_(rows, rows)], top[np.ix_(rows, rows)], mass, rigid=False)
