@@ -30,6 +30,8 @@ class Setup:
         job_files, job_links: text files and links in the directory of each search.
         watch: thresholds and files for watching gamma; None where gamma is unknown.
         hessian_files: text files in the directory of a Hessian job. point_files: of a job that evaluates one structure.
+        driver_options: by which the driver knows the potential; None where eOn alone evaluates it.
+        distinct_atoms: atoms of one element differ for the potential.
     """
 
     facts: dict[str, Any]
@@ -42,6 +44,8 @@ class Setup:
     hessian_files: dict[str, str]
     point_files: dict[str, str]
     watch: Watch | None = None
+    driver_options: dict[str, str] | None = None
+    distinct_atoms: bool = False
 
     @property
     def identity(self) -> str:
