@@ -1,0 +1,82 @@
+"""A Hessian that is learnt from gradients: a multiple of the identity, and what is known in a few directions.
+
+    model = HessianModel.empty(321, curvature=1.4)
+    model.learn(step, change)                 # of a gradient along a step, or a finite difference
+    model.lowest                              # the lowest eigenvalue and its direction
+
+Updates are those of Bofill, Int. J. Quantum Chem. 94, 324 (2003), eq. 10 (TS-BFGS), which keep negative curvature, as Sella uses
+them (Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 15, 6536 (2019)). The matrix is kept by its eigenvectors: a
+saddle differs from its surroundings in few directions of the springs' metric, so they are few whatever the number of atoms.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+_MOST, _LEFT = 140, 110
+"""Directions that are kept, and how many are left of them when there are more: those that differ most from the identity."""
+_NEW = 1e-8
+_NOTHING = 1e-14
+
+
+@dataclass
+class HessianModel:
+    """B = curvature I + sum (values - curvature) v v^T, in the coordinates of a metric.
+
+    Attributes:
+        curvature: in all directions that nothing is known of.
+        values: (k,) eigenvalues, ascending. vectors: (n, k) orthonormal.
+    """
+
+    curvature: float
+    values: Array
+    vectors: Array
+
+    @classmethod
+    def empty(cls, size: int, *, curvature: float) -> Self:
+        """Of vectors of this size, knowing nothing."""
+        return cls(curvature, np.zeros(0), np.zeros((size, 0)))
+
+    @property
+    def lowest(self) -> tuple[float, Array]:
+        """The lowest eigenvalue that was learnt, and its direction (n,)."""
+        return float(self.values[0]), self.vectors[:, 0]
+
+    def learn(self, step: Array, change: Array) -> None:
+        """Take up that the gradient changes by `change` (n,) along `step` (n,)."""
+        vectors = self._with(self.vectors, step)
+        vectors = self._with(vectors, change)
+        values = np.concatenate(
+            [self.values, np.full(vectors.shape[1] - len(self.values), self.curvature)]
+        )
+        s, y = vectors.T @ step, vectors.T @ change
+        absolute = np.abs(values) * s
+        left = y - values * s
+        weights = (y @ s) * y + (s @ absolute) * absolute
+        length = float(weights @ s)
+        if not abs(length) > _NOTHING:
+            return
+        weights = weights / length
+        matrix = np.diag(values) + np.outer(left, weights) + np.outer(weights, left)
+        matrix -= (left @ s) * np.outer(weights, weights)
+        self.values, turned = np.linalg.eigh((matrix + matrix.T) / 2.0)
+        self.vectors = vectors @ turned
+        if len(self.values) > _MOST:
+            told = np.sort(np.argsort(-np.abs(self.values - self.curvature))[:_LEFT])
+            self.values, self.vectors = self.values[told], self.vectors[:, told]
+
+    def _with(self, vectors: Array, vector: Array) -> Array:
+        """An orthonormal basis that has a vector, too."""
+        size = float(np.linalg.norm(vector))
+        rest = vector - vectors @ (vectors.T @ vector)
+        rest = rest - vectors @ (vectors.T @ rest)
+        length = float(np.linalg.norm(rest))
+        return np.column_stack([vectors, rest / length]) if length > _NEW * size else vectors
+
+    def times(self, vector: Array) -> Array:
+        """The product with a vector (n,)."""
+        known = self.vectors.T @ vector
+        return self.curvature * vector + self.vectors @ ((self.values - self.curvature) * known)
