@@ -24,9 +24,9 @@ from mlip_kmc.config import load_config
 from mlip_kmc.config.eon_options import config_ini
 from mlip_kmc.evaluate.client import ClientJob, run_job
 from mlip_kmc.model.structure import from_con, moved_con, to_con
-from mlip_kmc.potential import AcePotential, DrivenPotential
-from mlip_kmc.search.native.evaluators import Recipe
-from mlip_kmc.search.native.task import NativeSearch
+from mlip_kmc.potential import AcePotential
+from mlip_kmc.search.native.evaluators import recipe_of
+from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.reading import SearchReader
 from mlip_kmc.search.task import SearchTask
 
@@ -102,9 +102,9 @@ def by_eon(job, files):
     return done.found, CountedCalls.calls
 
 
-def natively(job, files, recipe):
+def natively(job, files, setup):
     """Outcome, and force calls at the potential."""
-    outcome = NativeSearch(replace(job, files={**job.files, **files}), recipe=recipe).run()
+    outcome = NativeSearch(replace(job, files={**job.files, **files}), setup=setup).run()
     return outcome, outcome.force_calls.total
 
 
@@ -121,7 +121,7 @@ def client_ini(force):
 def measured(atoms, count, force, seed):
     """{engine: [(outcome, calls)]} over the same starts."""
     ace = AcePotential.read(EXAMPLE / "cu.yace")
-    recipe = Recipe(plain=DrivenPotential(ace).recipe(), digest=ace.digest)
+    setup = NativeSetup(recipe_of(ace))
     job = ClientJob(
         name="0_0",
         files={
@@ -135,7 +135,7 @@ def measured(atoms, count, force, seed):
     found = {"eon": [], "native": []}
     for name, files in starts(from_con(job.files["pos.con"]), count, seed=seed):
         own = replace(job, name=name)
-        found["native"].append(natively(own, files, recipe))
+        found["native"].append(natively(own, files, setup))
         found["eon"].append(by_eon(own, files))
     return found
 

@@ -26,6 +26,8 @@ from mlip_kmc.model.rates import gathered, is_free_cluster
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import Prepared, from_con, to_con
 from mlip_kmc.potential import AsePotential, DrivenPotential, Potential, ace_of
+from mlip_kmc.search.native.evaluators import recipe_of
+from mlip_kmc.search.native.task import NativeSetup
 from mlip_kmc.search.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -122,6 +124,7 @@ class Preparation:
             job_links=self.potential.job_links(),
             watch=self._watch(),
             hessian_files=self._hessian_files(),
+            native=self._native(),
         )
 
     def _turns(self, pos_con: str) -> bool:
@@ -153,6 +156,12 @@ class Preparation:
             "config.ini": hessian_ini(self.potential.eon_name),
             **self.potential.job_files(self.prepared.species),
         }
+
+    def _native(self) -> NativeSetup | None:
+        if self.config.search.engine != "native":
+            return None
+        recipe = recipe_of(self.potential)
+        return NativeSetup(recipe, start_energy_eV=self.config.search.start_energy_eV)
 
     def _watch(self) -> Watch | None:
         ace = ace_of(self.potential)

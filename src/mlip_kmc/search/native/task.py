@@ -1,6 +1,6 @@
 """A process search of our own as a task: typed in, typed out, like `search.task.SearchTask`.
 
-task = NativeSearch(job, recipe=recipe, watch=watch, start_energy_eV=2.0)
+task = NativeSearch(job, setup=NativeSetup(recipe), watch=watch)
 task.run()                      # a SearchOutcome; a worker does this
 """
 
@@ -14,6 +14,7 @@ from ase import Atoms
 from mlip_kmc.config.eon_options import with_converged_forces
 from mlip_kmc.driver.standalone import DriverError
 from mlip_kmc.evaluate.client import ClientJob, End, cancellable, keep_inputs
+from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.frames import Stage
 from mlip_kmc.model.records import HaltKind
 from mlip_kmc.search.native.calls import CallGrades, Calls, EndedError
@@ -33,24 +34,35 @@ _SETTLING = "settling"
 
 
 @dataclass(frozen=True)
+class NativeSetup:
+    """What all searches of a run by our own engine have in common.
+
+    Attributes:
+        recipe: of the potential.
+        start_energy_eV: down to which a displaced structure is relaxed, above the state.
+    """
+
+    recipe: Recipe
+    start_energy_eV: float = 2.0
+
+
+@dataclass(frozen=True)
 class NativeSearch:
     """What a process search by our own engine starts from.
 
     Attributes:
         job: texts as eOn's client would read them, time limit and evidence.
-        recipe: of the potential.
+        setup: what all of them need.
         kind: `random`, `recycling` or `refresh`: where its displacement comes from.
         watch: what gamma is watched for, or None.
         settling: how a low barrier is converged further; None: it is taken as it is found.
-        start_energy_eV: down to which a displaced structure is relaxed, above the state.
     """
 
     job: ClientJob
-    recipe: Recipe
+    setup: NativeSetup
     kind: str = DISPLACED
     watch: Watch | None = None
     settling: Settling | None = None
-    start_energy_eV: float = 2.0
 
     @property
     def name(self) -> str:
@@ -91,18 +103,20 @@ class NativeSearch:
         began = time.monotonic()
         with cancellable(tag or self.name) as cancelled:
             try:
-                evaluator = warm(self.recipe)
-            except DriverError as error:
+                evaluator = warm(self.setup.recipe)
+                start = Start.of(self.reactant_con, self.job.files)
+            except (DriverError, StructureError) as error:
                 outcome = self.without_result(End.EVALUATION_ERROR, str(error))
             else:
-                outcome = self._searched(evaluator, cancelled)
+                outcome = self._searched(start, evaluator, cancelled)
         if outcome.end is End.EVALUATION_ERROR:
             let_go()
             keep_inputs(self.job, outcome.message)
         return replace(outcome, seconds=time.monotonic() - began)
 
-    def _searched(self, evaluator: WarmEvaluator, cancelled: threading.Event) -> SearchOutcome:
-        start = Start.of(self.reactant_con, self.job.files)
+    def _searched(
+        self, start: Start, evaluator: WarmEvaluator, cancelled: threading.Event
+    ) -> SearchOutcome:
         calls = Calls(
             evaluator,
             atoms=start.reactant,
@@ -116,7 +130,7 @@ class NativeSearch:
             Settings.of(self.job.files["config.ini"]),
             forces=calls,
             descend=self.kind == DISPLACED,
-            start_energy_eV=self.start_energy_eV,
+            start_energy_eV=self.setup.start_energy_eV,
         )
         ended = EndedError(End.FINISHED)
         try:
