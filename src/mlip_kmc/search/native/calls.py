@@ -18,7 +18,7 @@ from mlip_kmc.ground.programs import AwakeClock
 from mlip_kmc.model.frames import KeptFrame, Kind, Stage
 from mlip_kmc.potential.side_channel import KEPT, Frame, Grade
 from mlip_kmc.search.native.evaluators import WarmEvaluator
-from mlip_kmc.search.native.landscape import Array
+from mlip_kmc.search.native.landscape import Array, NotCalledError
 from mlip_kmc.search.watch import NO_POTENTIAL, Watch, Watched, state_of
 
 
@@ -33,6 +33,10 @@ class EndedError(Exception):
         """With more of it in words."""
         super().__init__(message)
         self.end, self.is_too_near = end, is_too_near
+
+
+class NotBegunError(EndedError, NotCalledError):
+    """The search ends before this call."""
 
 
 class CallGrades(Watched):
@@ -108,10 +112,10 @@ class Calls:
             EndedError: it was cancelled, took too long, met a limit of gamma or distances, or could not be evaluated.
         """
         if self.cancelled.is_set():
-            raise EndedError(End.CANCELLED)
+            raise NotBegunError(End.CANCELLED)
         if not self._now() <= self.time_limit_s:
             limit_min = self.time_limit_s / 60
-            raise EndedError(
+            raise NotBegunError(
                 End.TIMED_OUT, f"it took longer than its time limit of {limit_min:g} min"
             )
         step, self.count = self.count, self.count + 1

@@ -27,6 +27,10 @@ _DOWN = 0.7
 """A step of descent is the force over so much of the stiffest spring."""
 _SURELY = 0.05
 """Over the mean curvature: a lowest one that is not so far below zero is looked at again."""
+_FIRST_TURNS, _TURNS = 3, 1
+"""Force calls for the lowest mode at most, before the climb and when it is looked at again."""
+_SETTLED = 0.3
+"""Over the mean curvature: what the Hessian's product with a mode may have across the mode."""
 _LONG_AGO = 10
 """Steps after which the curvature is looked at again in any case."""
 
@@ -98,7 +102,8 @@ class Climb:
             direction = point.place - self.reactant.place
         model = HessianModel.empty(len(place), curvature=self.stiffness)
         first = self.ground.without_rigid(self.ground.metric.scaled(direction))
-        self._look(model, point, first / max(float(np.linalg.norm(first)), 1e-300))
+        self._learned(model, point, first / max(float(np.linalg.norm(first)), 1e-300))
+        self._look(model, point, most=_FIRST_TURNS)
         return self._up(point, model)
 
     def _down(self, point: Point) -> Point:
@@ -114,18 +119,25 @@ class Climb:
     def _height(self, point: Point) -> float:
         return point.energy_eV - self.reactant.energy_eV
 
-    def _look(self, model: HessianModel, point: Point, direction: Array) -> float:
-        """Learn the curvature along a direction, for one force call."""
+    def _look(self, model: HessianModel, point: Point, *, most: int) -> None:
+        """Learn the curvature along the lowest mode, and turn it until it is one, for at most so many force calls."""
+        for _ in range(most):
+            direction = model.lowest[1]
+            if not self._learned(model, point, direction) > _SETTLED * model.curvature:
+                break
+
+    def _learned(self, model: HessianModel, point: Point, direction: Array) -> float:
+        """Learn the curvature along a direction, for one force call; how far the direction is from an eigenvector."""
         change = self.ground.without_rigid(self.ground.curvature_along(point, direction))
         model.learn(direction, change)
-        return float(direction @ change)
+        return float(np.linalg.norm(change - float(direction @ change) * direction))
 
     def _up(self, point: Point, model: HessianModel) -> Climbed:
         trust, since = Trust(_LONGEST_A, longest_A=_LONGEST_A, shortest_A=_SHORTEST_A), 0
         for taken in range(self.limits.steps + 1):
             converged = point.force_eV_per_A <= self.limits.force_eV_per_A
             if model.lowest[0] > -_SURELY * model.curvature or since >= _LONG_AGO or converged:
-                self._look(model, point, model.lowest[1])
+                self._look(model, point, most=_TURNS)
                 since = 0
             lowest, mode = model.lowest
             termination = self._ended(point, model, converged=converged and lowest < 0.0)

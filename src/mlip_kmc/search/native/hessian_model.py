@@ -4,9 +4,9 @@
     model.learn(step, change)                 # of a gradient along a step, or a finite difference
     model.lowest                              # the lowest eigenvalue and its direction
 
-Updates are those of Bofill, Int. J. Quantum Chem. 94, 324 (2003), eq. 10 (TS-BFGS), which keep negative curvature, as Sella uses
-them (Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 15, 6536 (2019)). The matrix is kept by its eigenvectors: a
-saddle differs from its surroundings in few directions of the springs' metric, so they are few whatever the number of atoms.
+Updates are those of Bofill, J. Comput. Chem. 15, 1 (1994), between the symmetric rank-one update and Powell's, which follow a
+Hessian of any signature. The matrix is kept by its eigenvectors: a saddle differs from its surroundings in few directions of the
+springs' metric, so they are few whatever the number of atoms.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 _MOST, _LEFT = 140, 110
 """Directions that are kept, and how many are left of them when there are more: those that differ most from the identity."""
 _NEW = 1e-8
-_NOTHING = 1e-14
+_NOTHING = 1e-200
 
 
 @dataclass
@@ -53,15 +53,18 @@ class HessianModel:
             [self.values, np.full(vectors.shape[1] - len(self.values), self.curvature)]
         )
         s, y = vectors.T @ step, vectors.T @ change
-        absolute = np.abs(values) * s
         left = y - values * s
-        weights = (y @ s) * y + (s @ absolute) * absolute
-        length = float(weights @ s)
-        if not abs(length) > _NOTHING:
+        size = float(left @ left) * float(s @ s)
+        if not size > _NOTHING:
             return
-        weights = weights / length
-        matrix = np.diag(values) + np.outer(left, weights) + np.outer(weights, left)
-        matrix -= (left @ s) * np.outer(weights, weights)
+        along = float(left @ s)
+        weights = s / float(s @ s)
+        powell = np.outer(left, weights) + np.outer(weights, left)
+        powell -= along * np.outer(weights, weights)
+        share = along**2 / size
+        matrix = np.diag(values) + (1.0 - share) * powell
+        if share > _NEW:
+            matrix += share / along * np.outer(left, left)
         self.values, turned = np.linalg.eigh((matrix + matrix.T) / 2.0)
         self.vectors = vectors @ turned
         if len(self.values) > _MOST:

@@ -26,6 +26,10 @@ class NotFiniteError(Exception):
     """An energy or a force is no finite number: it would pass every comparison that looks for what is too large."""
 
 
+class NotCalledError(Exception):
+    """What evaluates ends the search before it evaluates."""
+
+
 @dataclass(frozen=True)
 class Point:
     """A place on the landscape.
@@ -90,7 +94,11 @@ class Landscape:
             NotFiniteError: what comes back is no number. Whatever `forces` raises.
         """
         self.calls += 1
-        energy, forces = self.forces(self.positions_of(place))
+        try:
+            energy, forces = self.forces(self.positions_of(place))
+        except NotCalledError:
+            self.calls -= 1
+            raise
         gradient = -forces[self.free]
         if not (np.isfinite(energy) and np.isfinite(gradient).all()):
             raise NotFiniteError

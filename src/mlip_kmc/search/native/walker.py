@@ -20,7 +20,7 @@ _TOLD_EV = 1e-4
 _WELL, _BADLY = 1.5, 4.0
 """A ratio of actual and predicted change within the first, or beyond the second."""
 _GROWS, _SHRINKS = 1.5, 0.6
-_FLOOR = 0.05
+_FLOOR = 1e-3
 """Over the mean curvature: what is softer is taken for so stiff in a step."""
 _TRIES, _HALVINGS, _SLACK = 4, 40, 1.05
 _SOFTEST = 1e-3
@@ -140,11 +140,11 @@ def bounded_step(
     outside = slope - model.vectors @ known
     far = float(outside @ outside)
     signs = np.ones(len(known))
-    stiffness = model.values.copy()
     if climb:
-        signs[0], stiffness[0] = -1.0, abs(stiffness[0])
-    floor = _FLOOR * model.curvature
-    shift = max(0.0, floor - float(min(stiffness.min(initial=model.curvature), model.curvature)))
+        signs[0] = -1.0
+    # down also where the landscape bends down, as far as it bends: Dauphin et al., arXiv:1406.2572
+    stiffness = np.maximum(np.abs(model.values), _FLOOR * model.curvature)
+    shift = 0.0
 
     def length(by: float) -> float:
         inside = np.square(known / (stiffness + by)).sum()
