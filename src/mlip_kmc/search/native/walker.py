@@ -124,7 +124,9 @@ class Trust:
 def bounded_step(
     model: HessianModel, slope: Array, *, ground: Ground, longest_A: float, climb: bool
 ) -> tuple[Array, float]:
-    """A quasi-Newton step, shifted until no atom moves further than it may: up along the lowest mode, down along all others.
+    """A quasi-Newton step in which no atom moves further than it may: up along the lowest mode, down along all others.
+
+    Both parts are bounded apart, then their sum is: along a soft mode a climb would otherwise leave its valley behind.
 
     Args:
         model: of the Hessian.
@@ -136,35 +138,47 @@ def bounded_step(
     Returns:
         the step, and the change of the energy that the model predicts.
     """
+    step = _down(model, slope, ground=ground, longest_A=longest_A, leave=1 if climb else 0)
+    if climb:
+        value, mode = model.lowest
+        up = (float(mode @ slope) / max(abs(value), _FLOOR * model.curvature)) * mode
+        step = step + _bounded(up, ground, longest_A)
+    step = _bounded(step, ground, longest_A)
+    return step, float(slope @ step + 0.5 * step @ model.times(step))
+
+
+def _bounded(step: Array, ground: Ground, longest_A: float) -> Array:
+    moved = ground.length_A(step)
+    return step if moved <= longest_A else step * (longest_A / moved)
+
+
+def _down(
+    model: HessianModel, slope: Array, *, ground: Ground, longest_A: float, leave: int
+) -> Array:
+    """Down along all but the lowest `leave` directions, shifted until it is short enough."""
     known = model.vectors.T @ slope
     outside = slope - model.vectors @ known
+    known[:leave] = 0.0
     far = float(outside @ outside)
-    signs = np.ones(len(known))
-    if climb:
-        signs[0] = -1.0
     # down also where the landscape bends down, as far as it bends: Dauphin et al., arXiv:1406.2572
     stiffness = np.maximum(np.abs(model.values), _FLOOR * model.curvature)
-    shift = 0.0
 
     def length(by: float) -> float:
         inside = np.square(known / (stiffness + by)).sum()
         return float(np.sqrt(inside + far / (model.curvature + by) ** 2))
 
     def step_with(by: float) -> Array:
-        inside = -signs * known / (stiffness + by)
-        return np.asarray(model.vectors @ inside - outside / (model.curvature + by))
+        inside = known / (stiffness + by)
+        return np.asarray(-(model.vectors @ inside) - outside / (model.curvature + by))
 
-    step = step_with(shift)
-    moved = ground.length_A(step)
+    shift, step = 0.0, step_with(0.0)
     for _ in range(_TRIES):
+        moved = ground.length_A(step)
         if not moved > _SLACK * longest_A:
             break
         shift = _shift_for(length, shift, wanted=length(shift) * longest_A / moved)
         step = step_with(shift)
-        moved = ground.length_A(step)
-    if moved > longest_A:
-        step = step * (longest_A / moved)
-    return step, float(slope @ step + 0.5 * step @ model.times(step))
+    return step
 
 
 def _shift_for(length: Callable[[float], float], shift: float, *, wanted: float) -> float:

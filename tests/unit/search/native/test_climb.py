@@ -14,7 +14,7 @@ from mlip_kmc.search.outcome import Termination
 
 from . import surfaces
 
-LIMITS = Limits(force_eV_per_A=1e-4, start_energy_eV=0.5, max_energy_eV=20.0, steps=200)
+LIMITS = Limits(force_eV_per_A=1e-4, start_energy_eV=1.2, max_energy_eV=20.0, steps=200)
 
 
 def climb(ground, minimum, moved, limits=LIMITS, **more):
@@ -40,7 +40,7 @@ def test_mueller_browns_saddle_is_found_and_connects_its_minima(count):
     minimum = relaxed(ground, ground.landscape.place_of(start))
     assert minimum.energy_eV == pytest.approx(surfaces.MB_MINIMUM_EV, abs=1e-5)
     moved = np.zeros(len(minimum.place))
-    moved[:2] = -0.5, -1.5
+    moved[:2] = 0.85 * (surfaces.MB_SADDLE - surfaces.MB_MINIMUM)
     found, reactant = climb(ground, minimum.place, moved)
     assert found.termination is Termination.GOOD
     assert found.point.place[:2] == pytest.approx(surfaces.MB_SADDLE, abs=2e-3)
@@ -119,7 +119,7 @@ def test_a_start_far_above_the_state_is_relaxed_before_it_climbs():
     minimum = relaxed(ground, ground.landscape.place_of(start))
     moved = np.zeros(6)
     moved[3:] = 0.6  # the other atom, in its well: 10.8 eV, and nothing that a saddle has
-    moved[:2] = -0.5, -1.5
+    moved[:2] = 0.85 * (surfaces.MB_SADDLE - surfaces.MB_MINIMUM)
     found, _ = climb(ground, minimum.place, moved)
     assert found.termination is Termination.GOOD
     assert found.point.place[3:] == pytest.approx(minimum.place[3:], abs=1e-3)
