@@ -99,7 +99,7 @@ def by_eon(job, files):
     files = {**job.files, **files, "in.lammps": job.files["in.lammps"] + counted}
     task = SearchTask(replace(job, files=files))
     done = run_job(task.job, reader=lambda directory: CountedCalls(task, directory))
-    return done.found, CountedCalls.calls
+    return replace(done.found, seconds=done.seconds), CountedCalls.calls
 
 
 def natively(job, files, setup):

@@ -276,7 +276,7 @@ class SearchSection(Section):
     max_iterations: Count = 1000
     """Of the saddle search; one that needs more is bad."""
     engine: Literal["eon", "native"] = "eon"
-    """Who searches: eOn's client, or our own search, which takes fewer force calls (docs/native-search.md)."""
+    """Who searches: eOn's client, or our own search, which takes fewer force calls (native-search.md)."""
     start_energy_eV: Positive = 2.0
     """With `engine: native`: a displaced structure that is further above the state is relaxed down to this, then climbs."""
     time_limit_min: Positive = 120.0

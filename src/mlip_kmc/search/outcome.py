@@ -50,6 +50,8 @@ class Termination(StrEnum):
     DAMAGED = "the client's files are damaged"
     NOT_A_SADDLE = "no first-order saddle"
     HALTED = "halted"
+    KNOWN_SADDLE = "known saddle"
+    OUT_OF_WINDOW = "above the energy window"
 
     @classmethod
     def of_number(cls, number: int) -> "Termination":
@@ -67,6 +69,8 @@ _OURS = (
     Termination.DAMAGED,
     Termination.NOT_A_SADDLE,
     Termination.HALTED,
+    Termination.KNOWN_SADDLE,
+    Termination.OUT_OF_WINDOW,
 )
 _EONS = tuple(entry for entry in Termination if entry not in _OURS)
 _NUMBERS = {entry: number for number, entry in enumerate(_EONS)}
@@ -104,6 +108,23 @@ class ForceCalls:
     def total(self) -> int:
         """Of all stages."""
         return self.saddle + self.minimization + self.prefactors
+
+
+@dataclass(frozen=True)
+class KnownSaddle:
+    """A saddle that was known before, to which a climb came near.
+
+    Attributes:
+        index: of it, among those that the search was given.
+        distance_A: the largest distance of an atom from it, when the climb was told to be on its way there.
+        audited: the climb went on to its end all the same.
+        confirmed: where it was audited, whether it ended there.
+    """
+
+    index: int
+    distance_A: float
+    audited: bool = False
+    confirmed: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +171,7 @@ class SearchOutcome:
         rated: harmonic prefactors that were made for it, in place of the client's; None where there are none.
         barrier_error_eV: of a low barrier, which was converged further (`settling.py`): a bound; None where it is not low.
         led_back: it is not connected because both sides of where it ended lead back to the state.
+        known: the known saddle that it was on its way to; it ended there with `KNOWN_SADDLE`, or was audited.
     """
 
     name: str
@@ -166,6 +188,7 @@ class SearchOutcome:
     rated: Rated | None = None
     barrier_error_eV: float | None = None
     led_back: bool = False
+    known: KnownSaddle | None = None
 
     def __post_init__(self) -> None:
         """What was found and why the search ended say the same.

@@ -1,7 +1,7 @@
 """A search's force calls: each is counted, may end the search, and shows gamma and distances at the call itself.
 
-calls = Calls(evaluator, atoms=reactant, cancelled=event, time_limit_s=7200.0, seen=CallGrades(...))
-energy_eV, forces = calls(positions)
+forces = Calls(evaluator, atoms=reactant, cancelled=event, time_limit_s=7200.0, search="0_17")
+landscape = Landscape(forces, frame_A=reactant.positions, free=free_atoms(reactant))
 """
 
 import threading

@@ -1,6 +1,6 @@
 """From a displaced structure to a saddle point: first down, until it is near the states' energies, then up along the lowest mode.
 
-    climbed = Climb(ground, limits, reactant=point, curvature=1.4).from_(start, direction)
+    climbed = Climb(ground, limits, reactant=point, stiffness=1.4).go(place, direction=direction)
     climbed.termination, climbed.point, climbed.mode, climbed.curvature
 
 A displacement that is large enough to lead somewhere is mostly noise of high energy: a climb from there wanders among saddles far

@@ -19,6 +19,7 @@ Array = npt.NDArray[np.float64]
 _MOST, _LEFT = 140, 110
 """Directions that are kept, and how many are left of them when there are more: those that differ most from the identity."""
 _NEW = 1e-8
+_SOFT = 0.02
 _NOTHING = 1e-200
 
 
@@ -83,3 +84,10 @@ class HessianModel:
         """The product with a vector (n,)."""
         known = self.vectors.T @ vector
         return self.curvature * vector + self.vectors @ ((self.values - self.curvature) * known)
+
+    def expected_change(self, slope: Array) -> float:
+        """How much the energy may still change on the way to the stationary point, by the model: the parts' sum without signs."""
+        known = self.vectors.T @ slope
+        outside = float(slope @ slope) - float(known @ known)
+        parts = known**2 / np.maximum(np.abs(self.values), _SOFT * self.curvature)
+        return 0.5 * (float(parts.sum()) + max(outside, 0.0) / self.curvature)

@@ -124,7 +124,8 @@ def _stiffness(positions: Array, cell: Array) -> Callable[[Indices], Array]:
         blocks = np.zeros((len(atoms), len(atoms), 3, 3))
         for first, second, vectors, distances in pairs:
             ratio = distances / (0.5 * (apart[first] + apart[second]))
-            joined = np.flatnonzero((ratio < _REACH) & (first != second))
+            within = ratio < _REACH
+            joined = np.flatnonzero(within & (first != second))
             units = vectors[joined] / distances[joined, None]
             along = units[:, :, None] * units[:, None, :]
             springs = np.exp(-_DECAY * (ratio[joined] - 1.0))[:, None, None] * (

@@ -14,13 +14,13 @@ from mlip_kmc.model.rates import is_free_cluster
 from mlip_kmc.search.native.climb import Climb, Climbed, Limits
 from mlip_kmc.search.native.connect import Connected, Connection
 from mlip_kmc.search.native.hessian_model import HessianModel
-from mlip_kmc.search.native.identify import State
+from mlip_kmc.search.native.identify import EARLY_STOP_A, Identification, KnownSaddles, State
 from mlip_kmc.search.native.landscape import Array, Forces, Landscape, Point
 from mlip_kmc.search.native.minimise import MinimiseEnd, minimise
 from mlip_kmc.search.native.springs import SpringMetric
 from mlip_kmc.search.native.start import Settings, Start
 from mlip_kmc.search.native.walker import Ground
-from mlip_kmc.search.outcome import ForceCalls, Termination
+from mlip_kmc.search.outcome import ForceCalls, KnownSaddle, Termination
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Result:
         reactant: the state's minimum. climbed: where the climb ended; None where it did not begin.
         product: of a search that found a process.
         led_back: both sides of the saddle are the state.
+        known: the known saddle that the climb was on its way to.
     """
 
     termination: Termination
@@ -39,6 +40,24 @@ class Result:
     climbed: Climbed | None = None
     product: Point | None = None
     led_back: bool = False
+    known: KnownSaddle | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a search is told of what its run knows already.
+
+    Attributes:
+        saddles: of the state, registered before a fixed search; None: it is told of none.
+        within_A: so near to one of them, with negative curvature, a climb ends there: its largest distance of an atom.
+        audited: it is run to its end all the same.
+        window_eV: saddles further above the state are of no use; None: all are.
+    """
+
+    saddles: KnownSaddles | None = None
+    within_A: float = EARLY_STOP_A
+    audited: bool = False
+    window_eV: float | None = None
 
 
 @dataclass
@@ -48,6 +67,7 @@ class Stages:
     Attributes:
         start: where it starts. settings: its limits. forces: what evaluates.
         descend: the start is a displacement, and is relaxed to `start_energy_eV` above the state before the climb.
+        told: what ends a climb early.
         force_calls: of the stages so far.
     """
 
@@ -56,6 +76,7 @@ class Stages:
     forces: Forces
     descend: bool = True
     start_energy_eV: float = 2.0
+    told: Told = field(default_factory=Told)
     force_calls: ForceCalls = field(default_factory=ForceCalls, init=False)
 
     @cached_property
@@ -95,16 +116,43 @@ class Stages:
         self._book(minimization=True)
         if relaxed is None:
             return Result(Termination.MINIMUM_NOT_CONVERGED, reactant)
-        climbed = self._climbed(relaxed, stiffness)
+        identify = self._identification(relaxed)
+        climbed = self._climbed(relaxed, stiffness, identify)
         self._book()
-        if climbed.termination is not Termination.GOOD:
-            return Result(climbed.termination, relaxed, climbed)
+        good = climbed.termination is Termination.GOOD
+        identify.audit(climbed.point if good else None, same_A=self.settings.distance_A)
+        if not good:
+            return Result(climbed.termination, relaxed, climbed, known=identify.known)
+        if self._is_out(climbed, relaxed):
+            return Result(Termination.OUT_OF_WINDOW, relaxed, climbed, known=identify.known)
         connected = self._connected(relaxed, climbed)
         self._book(minimization=True)
         termination = connected.termination
         if termination is Termination.GOOD and not climbed.point.energy_eV > relaxed.energy_eV:
             termination = Termination.NEGATIVE_BARRIER
-        return Result(termination, relaxed, climbed, connected.product, connected.led_back)
+        return Result(
+            termination,
+            relaxed,
+            climbed,
+            connected.product,
+            connected.led_back,
+            known=identify.known,
+        )
+
+    def _identification(self, reactant: Point) -> Identification:
+        return Identification(
+            self.landscape,
+            reactant,
+            saddles=self.told.saddles,
+            within_A=self.told.within_A,
+            audited=self.told.audited,
+            window_eV=self.told.window_eV,
+        )
+
+    def _is_out(self, climbed: Climbed, reactant: Point) -> bool:
+        window_eV = self.told.window_eV
+        height = climbed.point.energy_eV - reactant.energy_eV
+        return window_eV is not None and not height <= window_eV
 
     def _relaxed(self, reactant: Point, stiffness: float) -> Point | None:
         """The state's minimum: as it is, or where it was written with fewer digits, relaxed again."""
@@ -119,7 +167,7 @@ class Stages:
         )
         return None if found.end is MinimiseEnd.STEPS else found.point
 
-    def _climbed(self, reactant: Point, stiffness: float) -> Climbed:
+    def _climbed(self, reactant: Point, stiffness: float, identify: Identification) -> Climbed:
         settings, landscape = self.settings, self.landscape
         limits = Limits(
             force_eV_per_A=settings.saddle_force_eV_per_A,
@@ -127,7 +175,7 @@ class Stages:
             max_energy_eV=settings.max_energy_eV,
             steps=settings.climb_steps,
         )
-        return Climb(self.ground, limits, reactant, stiffness).go(
+        return Climb(self.ground, limits, reactant, stiffness, ends=identify).go(
             landscape.place_of(self.start.displaced_A),
             direction=landscape.place_of(self.start.direction),
             descend=self.descend,

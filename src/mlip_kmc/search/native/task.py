@@ -6,7 +6,7 @@ task.run()                      # a SearchOutcome; a worker does this
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from ase import Atoms
@@ -21,7 +21,7 @@ from mlip_kmc.search.native.calls import CallGrades, Calls, EndedError
 from mlip_kmc.search.native.climb import Climbed
 from mlip_kmc.search.native.evaluators import Recipe, WarmEvaluator, let_go, warm
 from mlip_kmc.search.native.landscape import NotFiniteError
-from mlip_kmc.search.native.stages import Result, Stages
+from mlip_kmc.search.native.stages import Result, Stages, Told
 from mlip_kmc.search.native.start import Settings, Start
 from mlip_kmc.search.outcome import FoundProcess, Graded, SearchOutcome, Termination
 from mlip_kmc.search.reading import next_to
@@ -56,6 +56,7 @@ class NativeSearch:
         kind: `random`, `recycling` or `refresh`: where its displacement comes from.
         watch: what gamma is watched for, or None.
         settling: how a low barrier is converged further; None: it is taken as it is found.
+        told: what ends its climb early.
     """
 
     job: ClientJob
@@ -63,6 +64,7 @@ class NativeSearch:
     kind: str = DISPLACED
     watch: Watch | None = None
     settling: Settling | None = None
+    told: Told = field(default_factory=Told)
 
     @property
     def name(self) -> str:
@@ -92,7 +94,9 @@ class NativeSearch:
         if outcome.found is not None:
             files |= start_at(outcome.found, reactant_con=self.reactant_con)
             kind = _SETTLING
-        again = replace(self, job=replace(self.job, files=files), kind=kind, settling=None)
+        again = replace(
+            self, job=replace(self.job, files=files), kind=kind, settling=None, told=Told()
+        )
         return replace(again.run(tag=tag), kind=self.kind)
 
     def without_result(self, end: End, message: str = "") -> SearchOutcome:
@@ -131,6 +135,7 @@ class NativeSearch:
             forces=calls,
             descend=self.kind == DISPLACED,
             start_energy_eV=self.setup.start_energy_eV,
+            told=self.told,
         )
         ended = EndedError(End.FINISHED)
         try:
@@ -159,6 +164,7 @@ class NativeSearch:
             self._finished(),
             termination=result.termination,
             led_back=result.led_back,
+            known=result.known,
             barrier_eV=climbed.point.energy_eV - reactant.energy_eV,
             saddle_distance_A=float(np.linalg.norm(moved)),
             found=_found(stages, result, climbed),

@@ -8,7 +8,12 @@ from scipy.optimize import minimize
 from mlip_kmc.search.native.climb import Climb, Limits
 from mlip_kmc.search.native.connect import Connection
 from mlip_kmc.search.native.hessian_model import HessianModel
-from mlip_kmc.search.native.identify import State
+from mlip_kmc.search.native.identify import (
+    EARLY_STOP_A,
+    Identification,
+    KnownSaddles,
+    State,
+)
 from mlip_kmc.search.native.minimise import MinimiseEnd, minimise
 from mlip_kmc.search.outcome import Termination
 
@@ -160,3 +165,58 @@ def test_a_minimum_that_is_recognised_ends_its_minimisation_there():
     assert state.is_same(whole.point)
     away = ground.landscape.point(minimum.place + np.array([0.3, 0, 0, 0, 0, 0]))
     assert not state.is_reached_from(away)
+
+
+def told(known, *, audited=False, window_eV=None):
+    """A climb on Mueller and Brown's surface that is told of a saddle; with what it was told to be on its way to."""
+    start = surfaces.well(3)
+    start[0, :2] = surfaces.MB_MINIMUM
+    ground = surfaces.ground_of(surfaces.mueller_brown, start, free=range(2))
+    minimum = relaxed(ground, ground.landscape.place_of(start))
+    saddle = start.copy()
+    saddle[0, :2] = known
+    identify = Identification(
+        ground.landscape,
+        minimum,
+        saddles=KnownSaddles(saddle[None]),
+        audited=audited,
+        window_eV=window_eV,
+    )
+    moved = np.zeros(6)
+    moved[:2] = 0.75 * (surfaces.MB_SADDLE - surfaces.MB_MINIMUM)
+    found, _ = climb(ground, minimum.place, moved, ends=identify)
+    good = found.termination is Termination.GOOD
+    identify.audit(found.point if good else None, same_A=0.1)
+    return found, identify.known
+
+
+def test_a_climb_ends_near_a_known_saddle_and_an_audit_confirms_it():
+    stopped, known = told(surfaces.MB_SADDLE)
+    assert stopped.termination is Termination.KNOWN_SADDLE
+    assert (known.index, known.audited, known.confirmed) == (0, False, None)
+    assert known.distance_A < EARLY_STOP_A
+    assert stopped.curvature < 0
+    audited, also = told(surfaces.MB_SADDLE, audited=True)
+    assert audited.termination is Termination.GOOD
+    assert audited.steps > stopped.steps
+    assert (also.index, also.distance_A) == (known.index, known.distance_A)
+    assert also.confirmed is True
+
+
+def test_an_audit_finds_out_a_saddle_that_is_near_and_another():
+    fooled, known = told(surfaces.MB_SADDLE + np.array([0.3, 0.0]))
+    assert fooled.termination is Termination.KNOWN_SADDLE
+    assert known.confirmed is None
+    audited, found_out = told(surfaces.MB_SADDLE + np.array([0.3, 0.0]), audited=True)
+    assert audited.termination is Termination.GOOD
+    assert found_out.confirmed is False
+
+
+def test_a_climb_ends_when_its_saddle_is_surely_out_of_the_window():
+    height = surfaces.MB_SADDLE_EV - surfaces.MB_MINIMUM_EV
+    far = surfaces.MB_SADDLE + np.array([5.0, 5.0])
+    ended, known = told(far, window_eV=0.8 * height)
+    assert ended.termination is Termination.OUT_OF_WINDOW
+    assert known is None
+    inside, _ = told(far, window_eV=1.1 * height)
+    assert inside.termination is Termination.GOOD
