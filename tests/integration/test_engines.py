@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 from ase.build import bulk
 
 from mlip_kmc.akmc.start import relaxed
@@ -16,14 +17,17 @@ from mlip_kmc.model.frames import Kind, potential_digest
 from mlip_kmc.model.records import HaltKind
 from mlip_kmc.model.structure import from_con, moved_con, to_con
 from mlip_kmc.potential import AcePotential
+from mlip_kmc.report.refreshes import refreshes_of
 from mlip_kmc.search.native.evaluators import recipe_of
 from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.outcome import Termination
 from mlip_kmc.search.settling import start_at
 from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch
+from mlip_kmc.store.view import RunView
 
-from .conftest import EXAMPLE
+from .conftest import EXAMPLE, mlip_kmc
+from .egg_box import Box
 
 ENGINES = ("eon", "native")
 SAME_EV, SAME_A = 1e-4, 0.01
@@ -278,3 +282,61 @@ def test_a_state_that_was_written_with_few_digits_is_relaxed_first(vacancy, ace)
     exact = task_of("native", vacancy, ace, displaced(vacancy, 0)).run()
     assert outcome.found is not None
     assert outcome.found.reactant_eV == pytest.approx(exact.found.reactant_eV, abs=SAME_EV)
+
+
+BOX = Box(0.100, 0.300, a_A=2.4, b_A=3.1, gamma_deg=75.0, spring_eV_per_A2=0.5)
+
+
+@pytest.fixture(scope="module")
+def switched(tmp_path_factory):
+    """Searches by eOn's client, then by our own, then with another seed: a run directory, and what the last start said."""
+    folder = tmp_path_factory.mktemp("switched")
+    BOX.atoms(0.0, 0.0).write(folder / "atom.xyz")
+
+    def searched(engine, count, seed=1):
+        settings = {
+            "structure": "atom.xyz",
+            "potential": {"ase": "mlip_kmc.evaluate.egg_box:EggBox", "kwargs": BOX.keywords},
+            "temperature_K": 300,
+            "confidence": {"value": 0.9},
+            "workers": 2,
+            "seed": seed,
+            "search": {"engine": engine, "displacement_A": 0.4},
+        }
+        (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
+        return mlip_kmc("search", "akmc.yaml", "-n", count, "--dir", "run", cwd=folder)
+
+    for engine, count in (("eon", 5), ("native", 10)):
+        done = searched(engine, count)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run", searched("native", 15, seed=2)
+
+
+def test_a_run_goes_on_with_the_other_engine_in_a_new_epoch(switched):
+    run, _ = switched
+    with RunView.read(run) as view:
+        assert [epoch.facts.get("search.engine") for epoch in view.epochs] == [None, "native"]
+        assert [record.epoch for record in view.searches] == [0] * 5 + [1] * 5
+        assert view.searches_now == view.searches  # what eOn's client found holds
+        found = [one for one in view.searches if one.barrier is not None and not one.reason]
+    exact = {way.barrier_eV for way in BOX.ways(0, 0)}
+    for record in found:
+        assert min(abs(record.barrier - barrier) for barrier in exact) < 1e-3
+    assert len({record.epoch for record in found}) == 2
+
+
+def test_the_report_of_a_run_with_two_engines_tells_of_no_other_potential(switched):
+    run, _ = switched
+    with RunView.read(run) as view:
+        refreshes = refreshes_of(view)
+    assert not refreshes.changed
+    assert refreshes.epochs[0].searches == 10
+    done = mlip_kmc("status", run, cwd=run.parent)
+    assert done.returncode == 0
+    assert "refresh" not in done.stdout
+
+
+def test_no_other_setting_may_change_with_the_engine(switched):
+    _, refused = switched
+    assert refused.returncode != 0
+    assert "seed was 1, is 2" in refused.stderr
