@@ -32,8 +32,8 @@ class Setup:
         minimised: the report on state 0.
         job_files, job_links: text files and links in the directory of each search.
         watch: thresholds and files for watching gamma; None where gamma is unknown.
-        hessian_files: text files in the directory of a Hessian job.
         native: what our own searches need; None where eOn's client searches.
+        hessian_files: text files in the directory of a Hessian job. point_files: of a job that evaluates one structure.
     """
 
     facts: dict[str, Any]
@@ -44,6 +44,7 @@ class Setup:
     job_files: dict[str, str]
     job_links: dict[str, Path]
     hessian_files: dict[str, str]
+    point_files: dict[str, str]
     watch: Watch | None = None
     native: NativeSetup | None = None
 

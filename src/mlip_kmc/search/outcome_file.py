@@ -52,6 +52,7 @@ def to_bytes(outcome: SearchOutcome) -> bytes:
         },
         "rated": None if outcome.rated is None else asdict(outcome.rated),
         "known": None if outcome.known is None else asdict(outcome.known),
+        "images": [_of_found(image) for image in outcome.images],
     }
     return sealed(json.dumps(body).encode())
 
@@ -89,6 +90,7 @@ def _outcome(body: Mapping[str, Any]) -> SearchOutcome:
             "graded": _graded(graded),
             "rated": None if rated is None else Rated(**rated),
             "known": None if known is None else KnownSaddle(**known),
+            "images": tuple(map(_found, body.get("images", ()))),
         }
     )
 
