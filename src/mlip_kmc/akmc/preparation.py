@@ -32,6 +32,8 @@ from mlip_kmc.potential import (
     ace_of,
     driver_options,
 )
+from mlip_kmc.search.native.evaluators import recipe_of
+from mlip_kmc.search.native.task import NativeSetup
 from mlip_kmc.search.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -126,6 +128,7 @@ class Preparation:
             job_files=self.potential.job_files(self.prepared.species, gamma=self.config.gamma),
             job_links=self.potential.job_links(),
             watch=self._watch(),
+            native=self._native(),
             hessian_files=self._files_of(hessian_ini(self.potential.eon_name)),
             point_files=self._files_of(point_ini(self.potential.eon_name)),
             driver_options=driver_options(self.potential),
@@ -162,6 +165,12 @@ class Preparation:
 
     def _files_of(self, ini: str) -> dict[str, str]:
         return {"config.ini": ini, **self.potential.job_files(self.prepared.species)}
+
+    def _native(self) -> NativeSetup | None:
+        if self.config.search.engine != "native":
+            return None
+        recipe = recipe_of(self.potential)
+        return NativeSetup(recipe, start_energy_eV=self.config.search.start_energy_eV)
 
     def _watch(self) -> Watch | None:
         ace = ace_of(self.potential)
