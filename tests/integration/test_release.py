@@ -184,7 +184,7 @@ def test_a_release_that_is_refused_leaves_nothing(finished, sets, tmp_path):
     )
     assert "training-set failed: " in done.stderr
     assert "152 structures" in done.stderr
-    assert "the run made 2 KMC steps, fewer than 3" in done.stderr
+    assert "the run made 2 KMC steps with this potential, fewer than 3" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

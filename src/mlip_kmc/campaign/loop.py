@@ -117,11 +117,15 @@ class Campaign:
             if self.stop.is_set():
                 return Ending(EXIT_MORE_TO_DO, "stopped; the same command continues")
             _log.info("generation %d: %s", state.generation, state.step)
+            begun, generation, ended = time.monotonic(), state.generation, state.step
             after = self._step(state)
+            spent_s = time.monotonic() - begun
             if isinstance(after, Ending):
+                state = state.with_time(spent_s, generation=generation, step=ended)
                 replace(self._now(state, earlier_s), waits=after.waits).write(path)
                 return after
-            ended, state = state.step, self._now(after, earlier_s)
+            after = after.with_time(spent_s, generation=generation, step=ended)
+            state = self._now(after, earlier_s)
             state.write(path)
             if ended is self._until:
                 return Ending(EXIT_MORE_TO_DO, _stopped_after(ended, state, self.directory))

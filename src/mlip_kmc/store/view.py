@@ -36,6 +36,7 @@ from mlip_kmc.model.records import (
     Start,
     StateRecord,
     Status,
+    made,
     prefactor_reasons,
     reasons_of,
 )
@@ -193,7 +194,7 @@ class RunView:
             status=status,
             reason=reason,
             run_dir=self.path,
-            kmc_steps=len(self.events),
+            kmc_steps=len(made(self.events)),
             simulated_time_s=self.numbers.time_s,
             minimised=self.minimised,
             states=self.states,
