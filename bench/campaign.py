@@ -3,7 +3,7 @@
 For each case: a potential fitted to bulk and rattled defects, a campaign on the defect, and then the barriers of the first and of
 the last potential beside EMT's own (climbing-image nudged elastic bands of all three). Limits: 6 generations, 80 labels, 15 meV.
 
-    python3 bench/campaign.py vacancy [--folder DIR]      # or adatom, alloy
+    python3 bench/campaign.py vacancy [--folder DIR]      # or adatom, alloy, silver
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 from ase import Atoms
-from ase.build import add_adsorbate, fcc100
+from ase.build import add_adsorbate, bulk, fcc100
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 from ase.mep import NEB
 from ase.optimize import BFGS, FIRE
+from scipy.optimize import minimize_scalar
 
 from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.ground.errors import MlipKmcError
@@ -58,7 +59,7 @@ class Case:
         name: of it. elements: of the potential.
         training, test: what the first potential is fitted to, and measured on; structures without labels.
         start: where the run starts. search: its section of the run's configuration.
-        ends: by name, two minima beside a saddle.
+        ends: by name, two minima beside a saddle. scale: of the potential's lengths, against copper's.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Case:
     start: Atoms
     search: dict[str, Any]
     ends: dict[str, tuple[Atoms, Atoms]]
+    scale: float = 1.0
 
 
 # -- cases
@@ -178,10 +180,44 @@ def alloy_case(make: Any) -> Case:
     return Case("alloy", ("Cu", "Ni"), frames(40), frames(12), start, search, ends)
 
 
+def silver_case(make: Any) -> Case:
+    """A silver vacancy: the copper one with all lengths, those of the basis too, in the ratio of EMT's lattice constants."""
+    copper = vacancy_case(make)
+    scale = _lattice_constant("Ag", near=4.06) / make.A_EMT
+
+    def silver(atoms: Atoms) -> Atoms:
+        found = Atoms(["Ag"] * len(atoms), atoms.positions, cell=atoms.cell, pbc=True)
+        found.set_cell(found.cell.array * scale, scale_atoms=True)
+        return found
+
+    return Case(
+        name="silver",
+        elements=("Ag",),
+        training=[silver(atoms) for atoms in copper.training],
+        test=[silver(atoms) for atoms in copper.test],
+        start=silver(copper.start),
+        search={**copper.search, "displacement_radius_A": 3.0 * scale},
+        ends={name: (silver(one), silver(other)) for name, (one, other) in copper.ends.items()},
+        scale=scale,
+    )
+
+
+def _lattice_constant(symbol: str, *, near: float) -> float:
+    """Of the fcc crystal as EMT has it, in A."""
+
+    def energy_eV(a: float) -> float:  # noqa: N802 - a unit
+        crystal = bulk(symbol, "fcc", a=a)
+        crystal.calc = EMT()
+        return float(crystal.get_potential_energy())
+
+    return float(minimize_scalar(energy_eV, bounds=(0.95 * near, 1.05 * near)).x)
+
+
 CASES: dict[str, Callable[[Any], Case]] = {
     "vacancy": vacancy_case,
     "adatom": adatom_case,
     "alloy": alloy_case,
+    "silver": silver_case,
 }
 
 
@@ -194,7 +230,7 @@ def first_potential(case: Case, first: Any, folder: Path) -> None:
     test = [first.labelled(f"test-{i}", atoms) for i, atoms in enumerate(case.test)]
     write_labelled(folder / "train.xyz", training)
     write_labelled(folder / "test.xyz", test)
-    first.fit(folder, "first", training, elements=case.elements)
+    first.fit(folder, "first", training, elements=case.elements, scale=case.scale)
 
 
 def write_configuration(case: Case, first: Any, folder: Path) -> None:

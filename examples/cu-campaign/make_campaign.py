@@ -104,17 +104,19 @@ def test_set() -> list[LabelledStructure]:
     return found
 
 
-def basis(elements: Sequence[str]) -> Any:
-    """The basis of the other example for copper; a smaller one for several elements."""
-    if len(elements) == 1:
+def basis(elements: Sequence[str], *, scale: float = 1.0) -> Any:
+    """The basis of the other example, whose lengths are copper's times `scale`; a smaller one for several elements."""
+    if tuple(elements) == ("Cu",) and scale == 1.0:
         return make.basis_configuration()
+    one = {"nradmax_by_orders": make.NRADMAX, "lmax_by_orders": make.LMAX}
+    several = {"nradmax_by_orders": [7, 2, 1], "lmax_by_orders": [0, 0, 0]}
     bond = {
         "radbase": "ChebExpCos",
         "radparameters": [make.LAMBDA],
-        "rcut": make.CUTOFF,
+        "rcut": make.CUTOFF * scale,
         "dcut": 0.01,
         "NameOfCutoffFunction": "cos",
-        "r_in": make.R_IN,
+        "r_in": make.R_IN * scale,
         "delta_in": make.DELTA_IN,
         "core-repulsion": make.CORE_REPULSION,
     }
@@ -131,13 +133,18 @@ def basis(elements: Sequence[str]) -> Any:
             "elements": list(elements),
             "embeddings": {"ALL": embedding},
             "bonds": {"ALL": bond},
-            "functions": {"ALL": {"nradmax_by_orders": [7, 2, 1], "lmax_by_orders": [0, 0, 0]}},
+            "functions": {"ALL": one if len(elements) == 1 else several},
         }
     )
 
 
 def fit(
-    folder: Path, name: str, training: Sequence[LabelledStructure], *, elements: Sequence[str]
+    folder: Path,
+    name: str,
+    training: Sequence[LabelledStructure],
+    *,
+    elements: Sequence[str],
+    scale: float = 1.0,
 ) -> None:
     """Write ``NAME.yaml``, ``NAME.yace`` and ``NAME.asi``: fitted to a set, with the active set of it."""
     from mlip_kmc.learning.active_set_maker import make_active_set, write_active_set
@@ -145,7 +152,7 @@ def fit(
     structures = [
         make.Labelled("first", one.atoms, one.energy_eV, one.forces_eV_per_A) for one in training
     ]
-    configuration = basis(elements)
+    configuration = basis(elements, scale=scale)
     data = make.dataset(configuration, structures)
     linear = make.LinearACEFit(
         model=make.Ridge(alpha=make.RIDGE, fit_intercept=False, solver="svd"), train_dataset=data
