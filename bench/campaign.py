@@ -1,8 +1,8 @@
 """A campaign from a potential that has seen no hop, to 20 KMC steps without a halt, with EMT as oracle; `just campaign-demo`.
 
 For each case: a potential fitted to bulk and rattled defects, a campaign on the defect, and then the barriers of the first and of
-the last potential beside EMT's own (climbing-image nudged elastic bands of all three). Limits: 6 generations, 80 labels, 15 meV, and 15 minutes
-on two cores that have nothing else to do.
+the last potential beside EMT's own (climbing-image nudged elastic bands of all three). Limits: 6 generations, 80 labels, 15 meV,
+and 15 minutes on two cores that have nothing else to do.
 
     python3 bench/campaign.py vacancy [--folder DIR]      # or adatom, alloy, silver
 """
