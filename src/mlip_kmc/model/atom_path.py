@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from mlip_kmc.ground.errors import RunStateError
-from mlip_kmc.model.structure.cell import minimum_image, next_image_A
+from mlip_kmc.model.structure.cell import into_cell, minimum_image, next_image_A, with_images
 from mlip_kmc.model.turning import Turned, turned_match
 
 Array = npt.NDArray[np.float64]
@@ -56,8 +56,8 @@ def match_atoms(
     kinds = np.asarray(species)
     for kind in dict.fromkeys(species):
         members = np.flatnonzero(kinds == kind)
-        images, owners = _with_images(there[members], members, cell, margin_A=tolerance_A)
-        distance, nearest = cKDTree(images).query(_into_cell(here[members], cell))
+        images, owners = with_images(there[members], members, cell, margin_A=tolerance_A)
+        distance, nearest = cKDTree(images).query(into_cell(here[members], cell))
         if not distance.max() < tolerance_A:
             raise RunStateError(
                 f"an atom is {distance.max():.3f} A from its place in the state it should be in; the trajectory cannot "
@@ -69,28 +69,6 @@ def match_atoms(
             "two atoms claim one place; the trajectory cannot be followed: report this with the run directory"
         )
     return found
-
-
-def _into_cell(positions: Array, cell: Array) -> Array:
-    fractional = positions @ np.linalg.inv(cell)
-    return np.asarray((fractional - np.floor(fractional)) @ cell, dtype=np.float64)
-
-
-def _with_images(
-    positions: Array, owners: Indices, cell: Array, *, margin_A: float
-) -> tuple[Array, Indices]:
-    """Positions in the cell and those of their images that lie within a margin around it."""
-    inside = _into_cell(positions, cell)
-    fractional = inside @ np.linalg.inv(cell)
-    margin = margin_A * np.linalg.norm(np.linalg.inv(cell), axis=0)
-    images, kept = [], []
-    for offset in np.ndindex(3, 3, 3):
-        shift = np.asarray(offset, dtype=np.float64) - 1.0
-        moved = fractional + shift
-        near = ((moved > -margin) & (moved < 1.0 + margin)).all(axis=1)
-        images.append(inside[near] + shift @ cell)
-        kept.append(owners[near])
-    return np.concatenate(images), np.concatenate(kept)
 
 
 def wrap(vectors: Array, cell: Array) -> Array:

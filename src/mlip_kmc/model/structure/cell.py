@@ -6,6 +6,7 @@ import numpy.typing as npt
 from mlip_kmc.ground.errors import StructureError
 
 Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 _LARGEST_TILT = 0.5 + 1e-6
 """Of the edge below it; that of a hexagonal or a primitive cubic cell, one half, stays."""
 _FLATTEST = 0.01
@@ -108,6 +109,36 @@ def from_lengths_and_angles(lengths: list[float], angles_degree: list[float]) ->
     return np.array(
         [[a, 0, 0], [b * cos_gamma, b * sin_gamma, 0], [c * cos_beta, c * cy, c * cz]], dtype=float
     )
+
+
+def into_cell(positions: Array, cell: Array) -> Array:
+    """(N, 3) positions at their images inside the cell (3, 3)."""
+    fractional = positions @ np.linalg.inv(cell)
+    return np.asarray((fractional - np.floor(fractional)) @ cell, dtype=np.float64)
+
+
+def with_images(
+    positions: Array, owners: Indices, cell: Array, *, margin_A: float
+) -> tuple[Array, Indices]:
+    """Positions in the cell and those of their images that lie within a margin around it, with the owner of each.
+
+    Args:
+        positions: (N, 3).
+        owners: (N,) what each is called.
+        cell: (3, 3).
+        margin_A: at most the cell's width.
+    """
+    inside = into_cell(positions, cell)
+    fractional = inside @ np.linalg.inv(cell)
+    margin = margin_A * np.linalg.norm(np.linalg.inv(cell), axis=0)
+    images, kept = [], []
+    for offset in np.ndindex(3, 3, 3):
+        shift = np.asarray(offset, dtype=np.float64) - 1.0
+        moved = fractional + shift
+        near = ((moved > -margin) & (moved < 1.0 + margin)).all(axis=1)
+        images.append(inside[near] + shift @ cell)
+        kept.append(owners[near])
+    return np.concatenate(images), np.concatenate(kept)
 
 
 def minimum_image(vectors: Array, cell: Array) -> Array:
