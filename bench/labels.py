@@ -51,8 +51,8 @@ from mlip_kmc.potential import AcePotential
 
 LIMIT, MOST_ERROR_MEV = 1 / 5, 15.0
 THRESHOLDS = GammaSection()
-HELD_SEED, HELD_CLIMBS, POOL_CLIMBS = 1600, 40, 30
-STEPS, EVERY, FMAX = 90, 3, 0.01
+HELD_SEED, HELD_CLIMBS, POOL_CLIMBS = 1600, 30, 24
+STEPS, EVERY, FMAX = 120, 3, 0.01
 NEAREST_A, HIGHEST_EV, HIGHEST_BARRIER_EV = 1.5, 20.0, 3.0
 """Structures with nearer atoms, or higher above the minimum, are evidence and no candidates; higher saddles are not listed."""
 WIDTHS = (9, 7, 9, 12, 14, 12)
@@ -90,13 +90,13 @@ def climb(start: Atoms, calculator, rng: np.random.Generator) -> Climb:
     )
     way: list[Atoms] = []
     try:
-        with MinModeAtoms(atoms, control, random_seed=int(rng.integers(2**31))) as dimer:
-            dimer.displace(displacement_vector=displacement)
-            search = MinModeTranslate(dimer, logfile=None)
-            search.attach(lambda: way.append(_bare(atoms)), interval=EVERY)
-            if not search.run(fmax=FMAX, steps=STEPS):
-                return Climb(way)
-            return Climb([*way, _bare(atoms)], _bare(atoms), dimer.get_eigenmode().ravel().copy())
+        dimer = MinModeAtoms(atoms, control, random_seed=int(rng.integers(2**31)))
+        dimer.displace(displacement_vector=displacement, mask=[True] * count)
+        search = MinModeTranslate(dimer, logfile=None)
+        search.attach(lambda: way.append(_bare(atoms)), interval=EVERY)
+        if not search.run(fmax=FMAX, steps=STEPS):
+            return Climb(way)
+        return Climb([*way, _bare(atoms)], _bare(atoms), dimer.get_eigenmode().ravel().copy())
     except (ValueError, RuntimeError, ArithmeticError):  # python-ace where atoms overlap
         return Climb(way)
 
