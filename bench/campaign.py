@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS, MOST_GENERATIONS, MOST_LABELS, MOST_ERROR_MEV, MOST_MIN = 20, 6, 80, 15.0, 15.0
+SELECT = 1.5
+"""Half the usual one: EMT's labels are cheap, and what is just known is what one of hundreds of later searches halts beyond."""
 
 
 def recipe() -> Any:
@@ -242,6 +244,7 @@ def write_configuration(case: Case, first: Any, folder: Path) -> None:
         "potential": {"ace": "first.yace"},
         "temperature_K": 500,
         "search": case.search,
+        "gamma": {"select": SELECT},
         "confidence": {"scheme": "old", "value": 0.9},
         "workers": 2,
         "seed": 1,
