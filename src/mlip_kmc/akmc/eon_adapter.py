@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import inspect
 import io as text_io
+import json
 import logging
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -46,6 +47,10 @@ __all__ = ["DisplaceError", "Explorer", "verify"]
 
 DisplaceError = displace.DisplaceError
 
+CLASS_FILE = "class.json"
+"""In a state's folder: see `classes.py`."""
+_ORBITS = "orbits.json"
+"""Likewise: lists of processes that are images of each other."""
 _LOG_BYTES = 4_000_000
 _LEAST_BIAS = 1e-9
 """Below it the sum over the neighbours is rounding: nothing, or a site of full symmetry."""
@@ -117,6 +122,14 @@ ADAPTED = (
         "a process' own prefactors are made before it is registered, so that it is asked first whether it is new",
         sources={
             "eon.akmcstate:AKMCState.find_repeat": "0f70a30b2af1b744945f649f715447c9ed374a970927fad67cf15f5d04f86af2",
+        },
+    ),
+    Adapted(
+        "confidence counts orbits, and rows follow from others by symmetry",
+        sources={
+            "eon.akmcstate:AKMCState.get_ratetable": "d425156525ceca9cb1277c92c271eb10e3e2984c4a631329d6085409f8cc0344",
+            "eon.akmcstate:AKMCState.update_lowest_barrier": "8389f1d9446de7301e295b39f1fa53b785300db703eec597ac4f9dfc407c7843",
+            "eon.state:State.allocate_process_id": "99b9313c4d45615510f57e97d29895e1edba7e4f82584300fe39c06b812355a2",
         },
     ),
     Adapted(
@@ -364,7 +377,142 @@ _OF_PROCESSES = ("lowest barrier", "unique_saddles", "repeats", "proc repeat cou
 """What a state's info file says of its process table."""
 
 
-class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
+class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
+    """eOn's state with rows that follow from others by symmetry, and a confidence that counts orbits."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self._by_orbit = False
+        self._orbits: list[list[int]] | None = None
+        super().__init__(*arguments, **keywords)
+
+    def note(self) -> None:
+        """Something in the state's folder has changed."""
+        self.statelist.touched.add(f"states/{self.number}")
+
+    def get_proc_random_count(self) -> dict[int, int]:
+        """As eOn does; scheme `sampling` asks for processes that only recycling or a reverse step has found, too.
+
+        For a confidence each process has the count of its whole orbit.
+        """
+        counts = _Counts(super().get_proc_random_count())
+        if self._by_orbit:
+            for orbit in self.orbits:
+                total = sum(counts[process] for process in orbit)
+                counts.update(dict.fromkeys(orbit, total) if total else {})
+        return counts
+
+    def get_ratetable(self, superbasin: Any = None) -> list[tuple[int, float, float]]:
+        """As eOn does; for a confidence one process an orbit."""
+        table: list[tuple[int, float, float]] = super().get_ratetable(superbasin)
+        if not self._by_orbit:
+            return table
+        first = {process: orbit[0] for orbit in self.orbits for process in orbit}
+        return list({first.get(row[0], row[0]): row for row in reversed(table)}.values())[::-1]
+
+    def get_confidence(self, superbasin: Any = None) -> float:
+        """As eOn does, of orbits in place of processes: see `symmetry.orbits`."""
+        self._by_orbit = bool(self.orbits)
+        try:
+            return float(super().get_confidence(superbasin))
+        finally:
+            self._by_orbit = False
+
+    def register_known(self, outcome: SearchOutcome, *, index: int, superbasin: Any) -> None:
+        """Count the evaluation by which the state was recognised as its first search.
+
+        Args:
+            outcome: of it.
+            index: its number.
+            superbasin: that holds this state, or None.
+        """
+        result = eon_result(outcome, index=index, reactant_con=self._reactant_con())
+        self.set_good_saddle_count(self.get_good_saddle_count() + 1)
+        self.append_search_result(result, "known", superbasin)
+
+    def known_as(self, outcome: SearchOutcome) -> int | None:
+        """The process of the table that a search has found; None where it is new, or nothing was found."""
+        energy = self.get_energy()
+        if outcome.found is None or energy is None:
+            return None
+        saddle = text_io.StringIO(moved_con(self._reactant_con(), outcome.found.saddle_A))
+        found: int | None = self.find_repeat(saddle, outcome.found.saddle_eV - energy)
+        return found
+
+    @property
+    def orbits(self) -> list[list[int]]:
+        """Processes that are images of each other by the state's symmetry; none where nobody asked for them."""
+        path = Path(self.path) / _ORBITS
+        if self._orbits is None:
+            self._orbits = json.loads(path.read_text("utf-8")) if path.is_file() else []
+        return self._orbits
+
+    def join_orbit(self, processes: list[int]) -> None:
+        """Processes are images of each other; so are those of which that was said before."""
+        touching = [orbit for orbit in self.orbits if set(orbit) & set(processes)]
+        whole = list(
+            dict.fromkeys(process for orbit in (*touching, processes) for process in orbit)
+        )
+        if len(whole) < 2:
+            return
+        self._orbits = [orbit for orbit in self.orbits if orbit not in touching] + [whole]
+        (Path(self.path) / _ORBITS).write_text(json.dumps(self._orbits) + "\n", encoding="utf-8")
+        self.note()
+
+    def add_row(self, *, values: Mapping[str, float], files: Mapping[str, str]) -> int:
+        """Give a process that follows from another one a row of its own, where no search has to be counted; answer its number.
+
+        Args:
+            values: of the table: energies, prefactors, barrier, rate.
+            files: texts of its structures, mode and results, by the names that searches leave.
+        """
+        process = int(self.allocate_process_id(b"mlip-kmc-symmetry", files["saddle.con"].encode()))
+        for name, path in (
+            ("reactant.con", self.proc_reactant_path(process)),
+            ("saddle.con", self.proc_saddle_path(process)),
+            ("product.con", self.proc_product_path(process)),
+            ("mode.dat", self.proc_mode_path(process)),
+            ("results.dat", self.proc_results_path(process)),
+        ):
+            Path(path).write_text(files[name], encoding="utf-8")
+        names = (
+            "saddle_energy",
+            "prefactor",
+            "product_energy",
+            "product_prefactor",
+            "barrier",
+            "rate",
+        )
+        self.append_process_table(
+            id=process, product=-1, repeats=0, **{name: values[name] for name in names}
+        )
+        self.set_unique_saddle_count(self.get_unique_saddle_count() + 1)
+        self.update_lowest_barrier(values["barrier"])
+        return process
+
+    def move_minimum(self, positions_A: Any, *, energy_eV: float) -> None:
+        """Put the state's minimum where it is known to be: see `classes.py`."""
+        Path(self.reactant_path).write_text(
+            moved_con(Path(self.reactant_path).read_text(encoding="utf-8"), positions_A),
+            encoding="utf-8",
+        )
+        self.set_energy(energy_eV)
+
+    def take_counts(self, known: "SharingState", copied: Mapping[int, int]) -> None:
+        """Confidence is that of a state whose table was taken over.
+
+        Args:
+            known: that state.
+            copied: the number that each of its processes has here.
+        """
+        counts = self.get_proc_random_count()
+        for process, count in known.get_proc_random_count().items():
+            if process in copied:
+                counts[copied[process]] = count
+        self.info.set("MetaData", "proc repeat count", repr(dict(counts)))
+        self.info.set("MetaData", "repeats", known.get_repeats())
+
+
+class RecordingState(SharingState):
     """eOn's state, which notes that it changed and hands out a record of each search it registers.
 
     Its process table keeps all digits: eOn's own five make a continued run differ from one that was never stopped.
@@ -382,26 +530,19 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
             path, NotingInfo(path)
         )  # one for all objects that eOn makes of a state
         info.flush()
-        info.loaded, info.noted = False, self._note
+        info.loaded, info.noted = False, self.note
         self.info = info
-        self._note()
-
-    def _note(self) -> None:
-        self.statelist.touched.add(f"states/{self.number}")
+        self.note()
 
     def save_process_table(self) -> None:
         """As eOn does; the change is noted."""
         super().save_process_table()
-        self._note()
-
-    def get_proc_random_count(self) -> dict[int, int]:
-        """As eOn does; scheme `sampling` asks for processes that only recycling or a reverse step has found, too."""
-        return _Counts(super().get_proc_random_count())
+        self.note()
 
     def append_process_table(self, *arguments: Any, **keywords: Any) -> None:
         """As eOn does; the change is noted."""
         super().append_process_table(*arguments, **keywords)
-        self._note()
+        self.note()
 
     def is_new(self, outcome: SearchOutcome) -> bool:
         """`add_process` would give what a search found a row of its own; see there."""
@@ -453,6 +594,9 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
         Path(self.reactant_path).write_text(reactant_con, encoding="utf-8")
         for path in Path(self.procdata_path).iterdir():
             path.unlink()
+        for name in (_ORBITS, CLASS_FILE):
+            (Path(self.path) / name).unlink(missing_ok=True)
+        self._orbits = None
         self.procs: dict[int, dict[str, Any]] = {}
         self.con_cache.clear()
         self.save_process_table()
@@ -468,7 +612,7 @@ class RecordingState(akmcstate.AKMCState):  # type: ignore[misc]
     def append_search_result(self, result: dict[str, Any], comment: str, superbasin: Any) -> None:
         """As eOn does, with our own reason where it knows none."""
         super().append_search_result(result, result.get("remark") or comment, superbasin)
-        self._note()
+        self.note()
 
 
 class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]

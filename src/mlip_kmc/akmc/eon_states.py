@@ -6,7 +6,7 @@ place.confidence, place.start("0_17")
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,21 +21,32 @@ from mlip_kmc.akmc.eon_adapter import (
     without_communicator,
 )
 from mlip_kmc.akmc.explorer import OrderedExplorer, attached_in
+from mlip_kmc.akmc.kinship import Kinship
 from mlip_kmc.akmc.leaving import Leaving, no_way_out
 from mlip_kmc.akmc.ports import Departure
 from mlip_kmc.akmc.queue import SearchStart, search_of
+from mlip_kmc.config import SymmetrySection
 from mlip_kmc.ground.errors import ConfigError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.records import SearchRecord
-from mlip_kmc.search.outcome import SearchOutcome
+from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
+from mlip_kmc.search.points import CheckRecipe
 
 
 class EonStates:
     """eOn's states in the store's live tree."""
 
     def __init__(
-        self, root: Path, *, pos_con: str, config_ini: str, seed: int, spool: Path
+        self,
+        root: Path,
+        *,
+        pos_con: str,
+        config_ini: str,
+        seed: int,
+        spool: Path,
+        symmetry: SymmetrySection | None = None,
+        checks: CheckRecipe | None = None,
     ) -> None:
         """Read the tree, or begin it with state 0.
 
@@ -45,6 +56,8 @@ class EonStates:
             config_ini: eOn's options.
             seed: the run's.
             spool: where starts of searches that cannot be made again are kept.
+            symmetry: what follows from it; None: nothing.
+            checks: what an evaluation must give for that.
 
         Raises:
             ProgramError: another eOn than this program was made for. ConfigError: eOn refuses its options.
@@ -59,6 +72,7 @@ class EonStates:
         self._list.touched.update(("pos.con", "states/state_table"))
         self._superbasins: Any = None
         self._leaving = Leaving()
+        self.kinship = Kinship(self._list, symmetry=symmetry, checks=checks, seed=seed)
 
     def begin(self, *, at_new_temperature: bool = False) -> None:
         """Take up eOn's superbasins; rates of another temperature are replaced first.
@@ -74,8 +88,10 @@ class EonStates:
         """The state, or in a superbasin its least known state."""
         here = self._list.get_state(state)
         basin = self._superbasins.get_containing_superbasin(here) if self._superbasins else None
+        target = self.kinship.first_of(basin) if basin else here
+        self.kinship.meet(target)
         explorer = self._explorer(
-            basin.get_lowest_confidence_state() if basin else here,
+            target,
             previous=self._list.get_state(previous) if previous >= 0 else here,
             basin=basin,
         )
@@ -105,7 +121,8 @@ class EonStates:
         return self._leaving
 
     def moved(self, departure: Departure) -> None:
-        """eOn counts transitions, which decide what becomes a superbasin."""
+        """eOn counts transitions, which decide what becomes a superbasin; a known state takes up what its class has learnt."""
+        self.kinship.catch_up(self._list.get_state(departure.product))
         self._list.touched.add("states/state_table")
         if self._superbasins:
             left, reached = map(self._list.get_state, (departure.left, departure.product))
@@ -161,6 +178,7 @@ class EonPlace:
         """`here` is the state that the run is in; `explorer` searches it, or the superbasin's least known state."""
         self._explorer, self._here, self._basin, self._states = explorer, here, basin, states
         self._explorers = {explorer.state.number: explorer}
+        self._kinship = states.kinship
 
     @property
     def state(self) -> int:
@@ -180,7 +198,7 @@ class EonPlace:
     @property
     def least_known(self) -> int:
         """With the lowest confidence now."""
-        return int(self._basin.get_lowest_confidence_state().number) if self._basin else self.state
+        return int(self._kinship.first_of(self._basin).number) if self._basin else self.state
 
     @property
     def confidence(self) -> float:
@@ -190,7 +208,10 @@ class EonPlace:
     @property
     def confident(self) -> bool:
         """It is time for a KMC step."""
-        return self._explorer.confident
+        waits = any(
+            self._kinship.most(self._eon_state(number)) is not None for number in self.states
+        )
+        return not waits and self._explorer.confident
 
     @property
     def registered(self) -> int:
@@ -201,6 +222,11 @@ class EonPlace:
     def still_needed(self) -> int:
         """Searches of `state`, probably."""
         return self._explorer.still_needed
+
+    @property
+    def most(self) -> int | None:
+        """Searches of `state`, while it is not told what it is."""
+        return self._kinship.most(self._explorer.state)
 
     @property
     def processes(self) -> int:
@@ -219,8 +245,15 @@ class EonPlace:
         return self._explorer_of(state).reactant_con
 
     def start(self, name: str) -> SearchStart:
-        """By eOn's displacements and recycling."""
-        return self._explorer_of(search_of(name)[0]).start(name)
+        """By eOn's displacements and recycling; or what tells whether the state is what it looks like."""
+        number, index = search_of(name)
+        explorer = self._explorer_of(number)
+        told = self._kinship.start(self._eon_state(number), name, index=index)
+        if told is None:
+            return explorer.start(name)
+        if told.expected is not None:
+            return told
+        return explorer.at(told)
 
     def _explorer_of(self, number: int) -> OrderedExplorer:
         if number not in self._explorers:
@@ -239,11 +272,16 @@ class EonPlace:
         number, _ = search_of(outcome.name)
         return bool(self._eon_state(number).is_new(outcome))
 
+    def images(self, outcome: SearchOutcome) -> Sequence[FoundProcess]:
+        """By the state's own symmetry."""
+        number, _ = search_of(outcome.name)
+        return self._kinship.images(self._eon_state(number), outcome)
+
     def register(self, outcome: SearchOutcome) -> SearchRecord:
         """In eOn's process table."""
         number, index = search_of(outcome.name)
-        found: SearchRecord = self._eon_state(number).register(
-            outcome, index=index, superbasin=self._basin
+        found = self._kinship.register(
+            self._eon_state(number), outcome, index=index, superbasin=self._basin
         )
         stale = self._explorer_of(number).stale.of(index)
         return found if stale is None else replace(found, stale=stale.known)

@@ -9,6 +9,7 @@ that was in flight at a stop is made again, the same, and the number of workers 
 
 import json
 import math
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,17 @@ class OrderedExplorer(Explorer):
         """The structure that searches start from, as `.con` text."""
         return Path(self.state.reactant_path).read_text(encoding="utf-8")
 
+    def at(self, start: SearchStart) -> SearchStart:
+        """A search that starts at a known saddle, with the client's options.
+
+        Args:
+            start: with the texts of displacement and direction.
+        """
+        number, index = search_of(start.name)
+        seed = search_seed(seed=self._seed, state=number, index=index)
+        config_ini = client_config(self.config.config_path, seed=seed)
+        return replace(start, files={"config.ini": config_ini, **start.files})
+
     def start(self, name: str) -> SearchStart:
         """The start of a search by its name, always the same.
 
@@ -135,8 +147,7 @@ class OrderedExplorer(Explorer):
         seed = search_seed(seed=self._seed, state=number, index=index)
         refresh = self.stale.start(index)
         if refresh is not None:
-            config_ini = client_config(self.config.config_path, seed=seed)
-            return SearchStart(name, kind=KIND, files={"config.ini": config_ini, **refresh})
+            return self.at(SearchStart(name, kind=KIND, files=refresh))
         np.random.seed(seed)  # noqa: NPY002 - eOn draws from numpy's global stream
         self.suggest_from(index)
         try:

@@ -14,6 +14,7 @@ from mlip_kmc.akmc.eon_adapter import log_to
 from mlip_kmc.akmc.eon_states import EonStates
 from mlip_kmc.akmc.kept import FrameKeeper
 from mlip_kmc.akmc.ledger import Ledger, numbers_from
+from mlip_kmc.akmc.orbits import OrbitDesk
 from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
 from mlip_kmc.akmc.queue import JobTemplate, SearchQueue
 from mlip_kmc.akmc.server import Server
@@ -24,6 +25,7 @@ from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.rates import is_free_cluster
 from mlip_kmc.model.records import RunNumbers
 from mlip_kmc.model.structure import atoms_apart, from_con
+from mlip_kmc.search.points import CheckRecipe
 from mlip_kmc.search.settling import Settling
 from mlip_kmc.store.checkpoints import Checkpoints
 from mlip_kmc.store.retention import prune
@@ -68,15 +70,15 @@ def open_server(
         config_ini=setup.config_ini,
         seed=config.seed,
         spool=spool,
+        symmetry=config.symmetry,
+        checks=_checks(config, setup, evidence),
     )
     states.begin(at_new_temperature="temperature_K" in changes)
-    template = _template(config, setup, evidence)
-    desk = _desk(config, setup, cluster, template)
     return Server(
         config,
         setup=setup,
         states=states,
-        queue=SearchQueue(cluster=cluster, template=template, spool=spool, desk=desk),
+        queue=_queue(config, setup, cluster, spool=spool, evidence=evidence),
         ledger=Ledger.read(
             checkpoints,
             numbers=numbers,
@@ -88,6 +90,21 @@ def open_server(
         changes=changes,
         after_commit=partial(prune, evidence, limit_MB=config.retention.evidence_MB),
         searches=searches,
+    )
+
+
+def _queue(
+    config: Config, setup: Setup, cluster: SearchCluster, *, spool: Path, evidence: Path
+) -> SearchQueue:
+    """Searches, and what a new process waits for before it is registered."""
+    template = _template(config, setup, evidence)
+    checks = _checks(config, setup, evidence)
+    return SearchQueue(
+        cluster=cluster,
+        template=template,
+        spool=spool,
+        desk=_desk(config, setup, cluster, template),
+        orbits=OrbitDesk(cluster, checks) if config.symmetry.orbits else None,
     )
 
 
@@ -104,11 +121,23 @@ def _template(config: Config, setup: Setup, evidence: Path) -> JobTemplate:
         links=setup.job_links,
         time_limit_s=config.search.time_limit_min * 60,
         evidence=evidence,
+        checks=_checks(config, setup, evidence),
         watch=setup.watch,
         settling=Settling(
             files=setup.hessian_files,
             converged_force_eV_per_A=config.search.converged_force_eV_per_A,
         ),
+    )
+
+
+def _checks(config: Config, setup: Setup, evidence: Path) -> CheckRecipe:
+    """How what follows from symmetry is evaluated."""
+    return CheckRecipe(
+        files=setup.point_files,
+        links=setup.job_links,
+        time_limit_s=config.search.time_limit_min * 60,
+        evidence=evidence,
+        converged_force_eV_per_A=config.search.converged_force_eV_per_A,
     )
 
 

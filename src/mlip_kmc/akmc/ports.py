@@ -14,7 +14,7 @@ import numpy as np
 from mlip_kmc.akmc.queue import SearchStart
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.records import Epoch, SearchRecord
-from mlip_kmc.search.outcome import SearchOutcome
+from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,10 @@ class Place(Protocol):
         """How many more searches `state` will probably take."""
 
     @property
+    def most(self) -> int | None:
+        """So many searches of `state` are wanted until it is told what it is; None: as many as its confidence takes."""
+
+    @property
     def processes(self) -> int:
         """How many processes of `state` are known."""
 
@@ -98,6 +102,9 @@ class Place(Protocol):
 
     def is_new(self, outcome: SearchOutcome) -> bool:
         """Registering it would give the process table a row."""
+
+    def images(self, outcome: SearchOutcome) -> Sequence[FoundProcess]:
+        """What follows from a new process by the state's symmetry, not yet checked."""
 
     def register(self, outcome: SearchOutcome) -> SearchRecord:
         """Count a search, and take up the process that it found."""

@@ -18,7 +18,7 @@ from mlip_kmc.akmc.grading import described_gamma, graded, kept, log_sight
 from mlip_kmc.akmc.setup import Setup
 from mlip_kmc.akmc.start import prepare_start
 from mlip_kmc.config import Config
-from mlip_kmc.config.eon_options import config_ini, hessian_ini, minimum_force
+from mlip_kmc.config.eon_options import config_ini, hessian_ini, minimum_force, point_ini
 from mlip_kmc.evaluate.paths import check_paths
 from mlip_kmc.ground.errors import ConfigError, StructureError, UnknownStartError
 from mlip_kmc.ground.wording import plain
@@ -135,7 +135,8 @@ class Preparation:
             job_files=self.potential.job_files(self.prepared.species, gamma=self.config.gamma),
             job_links=self.potential.job_links(),
             watch=self._watch(),
-            hessian_files=self._hessian_files(),
+            hessian_files=self._files_of(hessian_ini(self.potential.eon_name)),
+            point_files=self._files_of(point_ini(self.potential.eon_name)),
         )
 
     def _turns(self, pos_con: str) -> bool:
@@ -162,11 +163,8 @@ class Preparation:
             named |= self.potential.inner.origin()
         return named
 
-    def _hessian_files(self) -> dict[str, str]:
-        return {
-            "config.ini": hessian_ini(self.potential.eon_name),
-            **self.potential.job_files(self.prepared.species),
-        }
+    def _files_of(self, ini: str) -> dict[str, str]:
+        return {"config.ini": ini, **self.potential.job_files(self.prepared.species)}
 
     def _watch(self) -> Watch | None:
         ace = ace_of(self.potential)

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mlip_kmc.akmc.orbits import OrbitDesk
 from mlip_kmc.akmc.prefactors import PrefactorDesk
 from mlip_kmc.akmc.spool import Spool
 from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import make_directory
+from mlip_kmc.model.structure import from_con
 from mlip_kmc.search.hessian import HessianOutcome
-from mlip_kmc.search.outcome import SearchOutcome
+from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
+from mlip_kmc.search.points import CheckRecipe, Expected, PointsOutcome, RecognitionTask
 from mlip_kmc.search.settling import Settling
 from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch
@@ -51,11 +54,13 @@ class SearchStart:
         name: `state_index`.
         kind: `random`, `recycling` or `refresh`: where its displacement comes from.
         files: texts that the client reads, by name: its options, displacement and direction.
+        expected: what an evaluation of its `pos.con` must give, which takes the place of a search; None: it is a search.
     """
 
     name: str
     kind: str
     files: Mapping[str, str]
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class JobTemplate:
         watch: what gamma is watched for, or None.
         evidence: folder where directories of failed searches are kept.
         settling: how low barriers are converged further, or None.
+        checks: how what follows from symmetry is evaluated, or None.
     """
 
     files: dict[str, str]
@@ -76,6 +82,7 @@ class JobTemplate:
     evidence: Path
     watch: Watch | None = None
     settling: Settling | None = None
+    checks: CheckRecipe | None = None
 
 
 class Cluster(Protocol):
@@ -94,6 +101,8 @@ class Cluster(Protocol):
 class SearchQueue:
     """Runs searches on a cluster and hands over their outcomes in the order of submission.
 
+    Long because a search whose turn it is may wait for its prefactors and for its images, and is kept meanwhile.
+
     Attributes:
         busy_s: of all searches that came back, where they ran.
         discarded: searches that were started and are not wanted any more.
@@ -106,6 +115,7 @@ class SearchQueue:
         template: JobTemplate,
         spool: Path,
         desk: PrefactorDesk | None = None,
+        orbits: OrbitDesk | None = None,
     ) -> None:
         """Take up the cluster.
 
@@ -114,12 +124,13 @@ class SearchQueue:
             template: what every search has in common.
             spool: folder for finished searches that wait for their turn.
             desk: makes prefactors; None where all processes have the same.
+            orbits: checks what follows from a process by symmetry; None where nothing does.
         """
         self._cluster = cluster
         self._template = template
         self._spool = Spool(make_directory(spool))
-        self._desk = desk
-        self._tasks: dict[str, SearchTask] = {}
+        self._desk, self._orbits = desk, orbits
+        self._tasks: dict[str, SearchTask | RecognitionTask] = {}
         self._finished: dict[str, SearchOutcome] = {}
         self._retried: set[str] = set()
         self.busy_s = 0.0
@@ -139,6 +150,8 @@ class SearchQueue:
         self._finished.pop(name, None)
         if self._desk is not None:
             self._desk.forget(name)
+        if self._orbits is not None:
+            self._orbits.forget(name)
 
     def submit(self, starts: Iterable[SearchStart], *, reactant_con: str) -> None:
         """Start searches of one state.
@@ -155,8 +168,12 @@ class SearchQueue:
             else:
                 self._cluster.submit(task)
 
-    def _task(self, start: SearchStart, reactant_con: str) -> SearchTask:
+    def _task(self, start: SearchStart, reactant_con: str) -> SearchTask | RecognitionTask:
         template = self._template
+        if start.expected is not None and template.checks is not None:
+            con = start.files["pos.con"]
+            points = template.checks.task(start.name, [con], atoms=len(from_con(con)))
+            return RecognitionTask(points, start.expected, con)
         return SearchTask(
             ClientJob(
                 name=start.name,
@@ -202,8 +219,8 @@ class SearchQueue:
     @property
     def ready(self) -> bool:
         """The search whose turn it is has finished, and what its registration waits for is there."""
-        return self.turn is not None and not (
-            self._desk is not None and self._desk.waiting(self.turn)
+        return self.turn is not None and not any(
+            desk is not None and desk.waiting(self.turn) for desk in (self._desk, self._orbits)
         )
 
     @property
@@ -213,9 +230,14 @@ class SearchQueue:
         return name if name in self._finished else None
 
     @property
-    def rates(self) -> bool:
-        """Processes have prefactors of their own, which are made before they are registered."""
-        return self._desk is not None
+    def completes(self) -> bool:
+        """A new process gets prefactors of its own, or images by symmetry, before it is registered."""
+        return self._desk is not None or self._orbits is not None
+
+    @property
+    def expands(self) -> bool:
+        """A new process gets images by symmetry before it is registered."""
+        return self._orbits is not None
 
     def look(self, name: str) -> SearchOutcome:
         """The outcome of a finished search, as `take` will hand it over; it keeps its turn.
@@ -229,9 +251,14 @@ class SearchQueue:
             raise SearchesFailedError(
                 f"{said}; what is left of it is kept at {self._tasks[name].job.evidence}"
             )
-        if self._desk is None or outcome.found is None:
+        if outcome.found is None:
             return outcome
-        return outcome.with_rated(self._desk.answer(name))
+        if self._desk is not None:
+            outcome = outcome.with_rated(self._desk.answer(name))
+        checked = None if self._orbits is None else self._orbits.answer(name)
+        if checked is not None:
+            outcome = outcome.with_images(checked.images, checks=checked.evaluations)
+        return outcome
 
     def rated(self, outcome: SearchOutcome) -> bool:
         """The prefactors of what a search found are there; where not, they are asked for, and the search is kept meanwhile.
@@ -246,6 +273,25 @@ class SearchQueue:
         )
         self._spool.keep(self._finished[outcome.name])
         return False
+
+    def expanded(
+        self, outcome: SearchOutcome, images: Callable[[], Sequence[FoundProcess]]
+    ) -> bool:
+        """What follows from a new process by symmetry is checked; where not, that is asked for, and the search is kept meanwhile.
+
+        Args:
+            outcome: of the search whose turn it is, as of `look`.
+            images: makes what follows; asked once a search.
+        """
+        if self._orbits is None or outcome.found is None:
+            return True
+        if self._orbits.answer(outcome.name) is not None:
+            return True
+        if not self._orbits.waiting(outcome.name):
+            atoms = from_con(self._tasks[outcome.name].reactant_con)
+            self._orbits.ask(outcome.name, images(), atoms=atoms)
+            self._spool.keep(self._finished[outcome.name])
+        return self._orbits.answer(outcome.name) is not None
 
     @property
     def damage(self) -> list[str]:
@@ -271,6 +317,8 @@ class SearchQueue:
             self._take(done)
         elif isinstance(done, HessianOutcome) and self._desk is not None:
             self._desk.take(done)
+        elif isinstance(done, PointsOutcome) and self._orbits is not None:
+            self._orbits.take(done)
 
     def _take(self, done: SearchOutcome) -> None:
         if done.name not in self._tasks:

@@ -157,10 +157,16 @@ class Server:
         made at once, whatever workers there are, whether or not it may start now, and however many are wanted.
         """
         if self._place.superbasin is not None:
-            return self._following(self.config.search.superbasin_lead, at_most=None)
+            return self._following(self.config.search.superbasin_lead, at_most=self._place.most)
         if self._draining:
             return []
-        return self._following(self._ahead, at_most=self._wanted_searches)
+        return self._following(self._ahead, at_most=self._most)
+
+    @property
+    def _most(self) -> int | None:
+        """So many searches of the state are wanted at present, as far as that is known."""
+        limits = [limit for limit in (self._wanted_searches, self._place.most) if limit is not None]
+        return min(limits, default=None)
 
     @property
     def _ahead(self) -> int:
@@ -212,10 +218,11 @@ class Server:
         return search_of(name)[0] in self._place.states
 
     def _rated(self, outcome: SearchOutcome) -> bool:
-        """What a search found may be registered: it is nothing new, or its prefactors are there."""
-        return (
-            not self._queue.rates or not self._place.is_new(outcome) or self._queue.rated(outcome)
-        )
+        """What a search found may be registered: it is nothing new, or its prefactors and images are there."""
+        if not self._queue.completes or not self._place.is_new(outcome):
+            return True
+        rated = self._queue.rated(outcome)  # both are asked for at once
+        return self._queue.expanded(outcome, lambda: self._place.images(outcome)) and rated
 
     # -- KMC steps
 

@@ -29,7 +29,7 @@ class Setup:
         minimised: the report on state 0.
         job_files, job_links: text files and links in the directory of each search.
         watch: thresholds and files for watching gamma; None where gamma is unknown.
-        hessian_files: text files in the directory of a Hessian job.
+        hessian_files: text files in the directory of a Hessian job. point_files: of a job that evaluates one structure.
     """
 
     facts: dict[str, Any]
@@ -40,6 +40,7 @@ class Setup:
     job_files: dict[str, str]
     job_links: dict[str, Path]
     hessian_files: dict[str, str]
+    point_files: dict[str, str]
     watch: Watch | None = None
 
     @property

@@ -27,6 +27,7 @@ from mlip_kmc.config.sections import (
     SearchSection,
     StopSection,
     StructureSection,
+    SymmetrySection,
     ZblSection,
 )
 
@@ -48,6 +49,7 @@ __all__ = [
     "SearchSection",
     "StopSection",
     "StructureSection",
+    "SymmetrySection",
     "ZblSection",
     "campaign_schema",
     "example_directory",

@@ -33,6 +33,7 @@ LEAST_FORCE_EV_PER_A = 1e-6
 """Forces of a potential have no more digits than are needed to converge to this."""
 _FREE_EV_PER_A2 = 1e-4
 """A softer mode turns something that is free to turn, at the cost of no force, or is not told from that."""
+ANY_FORCE_EV_PER_A = 1e6
 HESSIAN_STEP_A = 5e-3
 """The error of a central difference grows with its square: 1e-4 of an eigenvalue here; forces have 10 digits, which is enough."""
 
@@ -142,6 +143,25 @@ def with_converged_forces(ini: str, force_eV_per_A: float) -> str:
 def hessian_ini(potential_name: str) -> str:
     """The `config.ini` of a job that makes a Hessian by central differences of forces."""
     return ini_text({**hessian_options(), "Potential": {"potential": potential_name}})
+
+
+def point_ini(potential_name: str) -> str:
+    """The `config.ini` of a job that evaluates a structure: a minimisation that is content with any force."""
+    return ini_text(
+        {
+            "Main": {
+                "job": "minimization",
+                "parallel": False,
+                "quiet": True,
+                "write_con_forces": True,
+            },
+            "Potential": {"potential": potential_name},
+            "Optimizer": {
+                "converged_force": ANY_FORCE_EV_PER_A,
+                "convergence_metric": "max_atom",
+            },
+        }
+    )
 
 
 def hessian_options() -> dict[str, dict[str, Any]]:

@@ -40,6 +40,7 @@ from mlip_kmc.config.sections import (
     Section,
     StopSection,
     StructureSection,
+    SymmetrySection,
     count_or_auto,
 )
 from mlip_kmc.config.yaml_file import read_keys
@@ -96,6 +97,8 @@ class Config(Section):
     """What the extrapolation grade leads to."""
     search: SearchSection = SearchSection()
     """How process searches start, and when one is given up."""
+    symmetry: SymmetrySection = SymmetrySection()
+    """What follows from symmetry in place of searches."""
     stop: StopSection = StopSection()
     """When the run is done, or pauses."""
     retention: RetentionSection = RetentionSection()
@@ -198,7 +201,10 @@ class Config(Section):
 _SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
 _GAMMA_LIMITS = {"on_halt", "repair_after"}
 _POTENTIAL_LIMITS = {"python_path"}
-_LATER = {"search.superbasin_lead": SearchSection.model_fields["superbasin_lead"].default}
+_LATER = {
+    "search.superbasin_lead": SearchSection.model_fields["superbasin_lead"].default,
+    **{f"symmetry.{key}": field.default for key, field in SymmetrySection.model_fields.items()},
+}
 """Keys younger than the first runs, which did what the default says."""
 _LIMITS = {"stop": True, "workers": True, "temperature_K": True, "retention": True}
 

@@ -285,6 +285,19 @@ class SearchSection(Section):
     """In a superbasin: which state a search starts from follows from what was registered so many searches before."""
 
 
+class SymmetrySection(Section):
+    """What follows from a state's symmetry, and from its likeness to another state, in place of searches (docs/symmetry.md)."""
+
+    orbits: bool = False
+    """A new process brings all equivalent ones of its state, each checked by an evaluation; confidence counts them as one."""
+    classes: bool = False
+    """States that are equal but for their place share one process table; each is checked by an evaluation."""
+    audit_share: Annotated[float, NUMBER, Field(ge=0, le=1)] = 0.05
+    """Of states that are recognised: one of their saddles is converged again, and must be the one that was expected."""
+    tolerance_A: Positive = 0.03
+    """Farthest that an atom may be from where an operation puts it."""
+
+
 class StopSection(Section):
     """When the run is finished (steps, simulated time) or pauses with exit code 75 (wall time)."""
 

@@ -16,14 +16,13 @@ import readcon
 from ase import Atoms
 
 from mlip_kmc.config import GammaSection
-from mlip_kmc.config.eon_options import ini_text
+from mlip_kmc.config.eon_options import ANY_FORCE_EV_PER_A, ini_text
 from mlip_kmc.evaluate.client import ClientJob, End, run_job, texts_of
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.model.structure import species_of, to_con
 from mlip_kmc.potential import Potential
 
 Array = npt.NDArray[np.float64]
-_ANY_FORCE_EV_PER_A = 1e6
 _TIME_LIMIT_S = 600.0
 
 
@@ -57,23 +56,43 @@ def evaluate(
         atoms,
         potential,
         options={
-            "Optimizer": {"converged_force": _ANY_FORCE_EV_PER_A, "convergence_metric": "max_atom"}
+            "Optimizer": {"converged_force": ANY_FORCE_EV_PER_A, "convergence_metric": "max_atom"}
         },
         returns=("min.con",),
         gamma=gamma,
     )
-    frame = readcon.read_con_string(found.get("min.con", ""))[-1]
-    entries = sorted(frame.atoms, key=lambda entry: entry.atom_id)
-    if frame.energy is None or not frame.has_forces or len(entries) != len(atoms):
+    return evaluation_of(found.get("min.con", ""), atoms=len(atoms), by=potential.eon_name)
+
+
+def evaluation_of(con: str, *, atoms: int, by: str = "this potential") -> Evaluation:
+    """The numbers in the `min.con` that eOn's client left.
+
+    Args:
+        con: its text.
+        atoms: how many it must have.
+        by: what evaluated it, in words.
+
+    Raises:
+        PotentialError: it has no usable numbers.
+    """
+    frames = readcon.read_con_string(con) if con else []
+    entries = sorted(frames[-1].atoms, key=lambda entry: entry.atom_id) if frames else []
+    if (
+        not frames
+        or frames[-1].energy is None
+        or len(entries) != atoms
+        or not frames[-1].has_forces
+    ):
         raise PotentialError(
-            f"eOn's client gave no energy and forces by {potential.eon_name}; check that it knows these elements"
+            f"eOn's client gave no energy and forces by {by}; check that it knows these elements"
         )
+    energy = float(frames[-1].energy)
     forces = np.array([[entry.fx, entry.fy, entry.fz] for entry in entries], dtype=np.float64)
-    if not (np.isfinite(frame.energy) and np.isfinite(forces).all()):
+    if not (np.isfinite(energy) and np.isfinite(forces).all()):
         raise PotentialError(
             "the potential gives energies or forces that are not finite; check that it fits the structure"
         )
-    return Evaluation(energy_eV=float(frame.energy), forces_eV_per_A=forces)
+    return Evaluation(energy_eV=energy, forces_eV_per_A=forces)
 
 
 def client_job(

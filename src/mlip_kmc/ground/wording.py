@@ -105,6 +105,7 @@ _OUTCOMES = {
     "high": "beyond the thermal window",
     "bad": "bad",
     "halted": "halted",
+    "known": "of a known class",
 }
 """What a search came to (`records.OUTCOMES`), as adjectives: they have no plural."""
 

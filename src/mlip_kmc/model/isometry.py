@@ -111,10 +111,11 @@ def isometries(
     found = []
     for rotation, shift in _candidates(one, other, telling, alike, kinds=ours, places=places):
         operation = places.taken(one.positions @ rotation.T + shift, ours, rotation)
-        if operation is not None and operation.deviation_A <= tolerance_A:
-            found.append(operation)
-            if len(found) == most:
-                break
+        if operation is None or not operation.deviation_A <= tolerance_A:
+            continue
+        found.append(operation)
+        if len(found) == most:
+            break
     return tuple(found)
 
 
@@ -134,7 +135,8 @@ def _lattice_rotations(cell: tuple[float, ...]) -> tuple[tuple[float, ...], ...]
     vectors = steps @ basis
     gram, scale = basis @ basis.T, float(np.trace(basis @ basis.T))
     lengths = (vectors**2).sum(axis=1)
-    rows = [np.flatnonzero(abs(lengths - gram[row, row]) < _STRAIN * scale) for row in range(3)]
+    within = abs(lengths - np.diag(gram)[:, None]) < _STRAIN * scale
+    rows = [np.flatnonzero(row) for row in within]
     found = []
     for first in rows[0]:
         for second in rows[1]:
@@ -142,9 +144,10 @@ def _lattice_rotations(cell: tuple[float, ...]) -> tuple[tuple[float, ...], ...]
                 continue
             for third in rows[2]:
                 image = vectors[[first, second, third]]
-                if np.abs(image @ image.T - gram).max() < _STRAIN * scale:
-                    left, _, right = np.linalg.svd(np.linalg.solve(basis, image))
-                    found.append((left @ right).T)
+                if not np.abs(image @ image.T - gram).max() < _STRAIN * scale:
+                    continue
+                left, _, right = np.linalg.svd(np.linalg.solve(basis, image))
+                found.append((left @ right).T)
     found.sort(key=lambda turn: (-round(float(np.trace(turn)), 6), *turn.ravel().round(6).tolist()))
     return tuple(tuple(turn.ravel().tolist()) for turn in found)
 

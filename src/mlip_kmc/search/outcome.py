@@ -50,6 +50,8 @@ class Termination(StrEnum):
     DAMAGED = "the client's files are damaged"
     NOT_A_SADDLE = "no first-order saddle"
     HALTED = "halted"
+    RECOGNISED = "recognised"
+    NOT_RECOGNISED = "not the state that it looks like"
 
     @classmethod
     def of_number(cls, number: int) -> "Termination":
@@ -67,6 +69,8 @@ _OURS = (
     Termination.DAMAGED,
     Termination.NOT_A_SADDLE,
     Termination.HALTED,
+    Termination.RECOGNISED,
+    Termination.NOT_RECOGNISED,
 )
 _EONS = tuple(entry for entry in Termination if entry not in _OURS)
 _NUMBERS = {entry: number for number, entry in enumerate(_EONS)}
@@ -94,16 +98,22 @@ class Graded:
 
 @dataclass(frozen=True)
 class ForceCalls:
-    """Force calls by stage, as the client counts them (without dimer rotations)."""
+    """Force calls by stage, as the client counts them (without dimer rotations).
+
+    Attributes:
+        saddle, minimization, prefactors: of the search's stages.
+        checks: evaluations of structures that follow from symmetry.
+    """
 
     saddle: int = 0
     minimization: int = 0
     prefactors: int = 0
+    checks: int = 0
 
     @property
     def total(self) -> int:
         """Of all stages."""
-        return self.saddle + self.minimization + self.prefactors
+        return self.saddle + self.minimization + self.prefactors + self.checks
 
 
 @dataclass(frozen=True)
@@ -149,6 +159,7 @@ class SearchOutcome:
         graded: what was seen of gamma and distances.
         rated: harmonic prefactors that were made for it, in place of the client's; None where there are none.
         barrier_error_eV: of a low barrier, which was converged further (`settling.py`): a bound; None where it is not low.
+        images: what follows from it by the state's symmetry, each checked; none before that is asked for.
         led_back: it is not connected because both sides of where it ended lead back to the state.
     """
 
@@ -166,6 +177,7 @@ class SearchOutcome:
     rated: Rated | None = None
     barrier_error_eV: float | None = None
     led_back: bool = False
+    images: tuple[FoundProcess, ...] = ()
 
     def __post_init__(self) -> None:
         """What was found and why the search ended say the same.
@@ -182,14 +194,30 @@ class SearchOutcome:
     @property
     def reason(self) -> str:
         """Why it found nothing, in words; empty where it found a process or has no result."""
-        if self.termination is None or self.found is not None:
+        if self.termination in (None, Termination.RECOGNISED) or self.found is not None:
             return ""
         told = self.termination in (
             Termination.DAMAGED,
             Termination.HALTED,
             Termination.NOT_A_SADDLE,
+            Termination.NOT_RECOGNISED,
         )
         return f"{self.termination}: {self.message}" if told else str(self.termination)
+
+    def with_images(self, images: tuple[FoundProcess, ...], *, checks: int) -> Self:
+        """The same with what follows from it by symmetry.
+
+        Args:
+            images: that hold.
+            checks: evaluations that it took to tell.
+        """
+        rated = self.rated
+        if rated is not None:
+            images = tuple(
+                replace(image, forward_per_s=rated.forward_per_s, back_per_s=rated.back_per_s)
+                for image in images
+            )
+        return replace(self, images=images, force_calls=replace(self.force_calls, checks=checks))
 
     def with_rated(self, rated: Rated | None) -> Self:
         """The same with prefactors of its own."""

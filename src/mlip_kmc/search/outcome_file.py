@@ -50,6 +50,7 @@ def to_bytes(outcome: SearchOutcome) -> bytes:
             "frames": [to_text(frame) for frame in outcome.graded.frames],
         },
         "rated": None if outcome.rated is None else asdict(outcome.rated),
+        "images": [_of_found(image) for image in outcome.images],
     }
     return sealed(json.dumps(body).encode())
 
@@ -85,6 +86,7 @@ def _outcome(body: Mapping[str, Any]) -> SearchOutcome:
             "found": None if found is None else _found(found),
             "graded": _graded(graded),
             "rated": None if rated is None else Rated(**rated),
+            "images": tuple(map(_found, body.get("images", ()))),
         }
     )
 

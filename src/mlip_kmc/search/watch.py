@@ -77,19 +77,30 @@ class Watched:
     directory: Path
     search: str
     _read: int = field(default=0, init=False)
+    _crossing: bool = field(default=False, init=False)
 
     def crossed(self) -> bool:
-        """Has gamma crossed `halt`? Reads only what has been written since the last time."""
+        """Has gamma crossed `halt`, and is the frame that did written down? Reads only what has been written since the last time.
+
+        LAMMPS writes a grade before its frame: whoever ends the client in between loses what the halt is for.
+        """
+        for grade in self._new_grades():
+            if self._crossing:
+                return True  # whatever has become of its frame
+            self._crossing = self.watch.thresholds.reaches_halt(grade.gamma)
+
+        return self._crossing and any(parse_dump(self._text(HALT_FRAMES)))
+
+    def _new_grades(self) -> list[Grade]:
         try:
             with (self.directory / GRADES).open("rb") as stream:
                 stream.seek(self._read)
                 new = stream.read()
         except FileNotFoundError:
-            return False
+            return []
         whole = new.rpartition(b"\n")[0] + b"\n"
         self._read += len(whole) if whole != b"\n" else 0
-        grades = parse_grades(whole.decode("ascii", errors="replace"))
-        return any(self.watch.thresholds.reaches_halt(grade.gamma) for grade in grades)
+        return list(parse_grades(whole.decode("ascii", errors="replace")))
 
     def judge(self, points: Mapping[Stage, Atoms], *, until: int | None = None) -> Graded:
         """What the whole search came to.

@@ -17,6 +17,7 @@ from mlip_kmc.model.records import (
     Event,
     Minimised,
     Process,
+    Registered,
     SearchRecord,
     StateRecord,
     Status,
@@ -37,9 +38,12 @@ def read_states(root: Path, searches: Iterable[SearchRecord] = ()) -> tuple[Stat
     numbers = sorted(
         int(entry.name) for entry in (root / "states").glob("*") if entry.name.isdigit()
     )
-    found_by = {
-        (record.state, record.process): record for record in searches if record.outcome == "new"
-    }
+    found_by: dict[tuple[int, int | None], SearchRecord] = {}
+    for record in searches:
+        for process in record.images:  # by symmetry as good as what was found
+            found_by.setdefault((record.state, process), record)
+        if record.outcome == Registered.NEW:
+            found_by[record.state, record.process] = record
     constant_per_s = default_prefactor_per_s(root / "config.ini")
     return _with_reverse_epochs(
         tuple(

@@ -117,6 +117,8 @@ class InventedStates:
 class InventedPlace:
     """A state or a superbasin of two; see `mlip_kmc.akmc.ports.Place`."""
 
+    most = None
+
     def __init__(self, states, here):
         self._all, self._here = states, here
         basin = states.landscape.superbasins

@@ -87,7 +87,7 @@ def watched(tmp_path):
 
 @pytest.mark.parametrize(("gamma", "outcome"), WITH_NAN)
 def test_a_search_that_runs(watched, gamma, outcome):
-    (watched.directory / GRADES).write_text(f"0 0.5 -10.0\n10 {gamma!r} -10.0\n")
+    (watched.directory / GRADES).write_text(f"0 0.5 -10.0\n10 {gamma!r} -10.0\n20 0.5 -10.0\n")
     assert watched.crossed() == (outcome == HALTED)
     assert bool(watched.judge({}).halt) == (outcome == HALTED)
 

@@ -280,7 +280,7 @@ def test_summary_of_states_and_edges(tmp_path):
     assert rows == [(11, 1, 2, True), (12, 2, 0, False)]
     assert [row.share for row in first.processes] == [1.0, 0.0]
     assert second.processes[0].reverse_barrier_eV == pytest.approx(0.4)
-    assert found.outcomes == {"new": 1, "repeat": 1, "high": 1, "bad": 2, "halted": 0}
+    assert found.outcomes == {"new": 1, "repeat": 1, "high": 1, "bad": 2, "halted": 0, "known": 0}
     assert found.reasons == (
         ("bad", "Not Connected", 2),
         ("high", "barrier > max_thermal_window", 1),

@@ -349,6 +349,7 @@ def test_json_has_the_numbers(tmp_path):
         "high": 1,
         "bad": 1,
         "halted": 0,
+        "known": 0,
     }
     assert found["searches"]["force_calls_without_dimer_rotations"] == 500
     assert found["extrapolation_grade"] is None

@@ -304,7 +304,7 @@ def test_gamma_of_damaged_structures_is_not_asked_for(watched):
 
 
 def test_a_crossing_on_the_way_halts_whatever_became_of_the_search(watched):
-    (watched.directory / GRADES).write_text("0 0.6 -10.0\n10 16.0 -9.0\n")
+    (watched.directory / GRADES).write_text("0 0.6 -10.0\n10 16.0 -9.0\n20 16.0 -9.0\n")
     assert watched.crossed()
     for end in (End.FINISHED, End.CRASHED, End.HALTED):
         ended, outcome = watched.read(Ended(end, "why"))

@@ -66,15 +66,28 @@ def test_nothing_is_crossed_before_anything_is_written(seen):
     assert (found.gamma_path, found.halt, found.frames) == (None, "", ())
 
 
-def test_a_crossing_is_seen_once_its_line_is_whole(seen):
+def test_a_crossing_is_seen_once_its_line_and_its_frame_are_whole(seen):
+    """Whoever ended the client between the two lost the frame: LAMMPS writes the grade first."""
     append(seen, GRADES, "#\n" + line(0, 0.6) + line(10, 14.9) + "20 15.0 -9")
     assert not seen.crossed()
     append(seen, GRADES, ".5\n")
+    assert not seen.crossed()
+    whole = dump(20, [15.0, 1.0, 1.0, 1.0])
+    append(seen, HALT_FRAMES, whole[:-9])
+    assert not seen.crossed()
+    append(seen, HALT_FRAMES, whole[-9:])
+    assert seen.crossed()
+
+
+def test_a_crossing_without_a_frame_is_seen_at_the_next_grade(seen):
+    append(seen, GRADES, line(0, 0.6) + line(10, 17.0))
+    assert not seen.crossed()
+    append(seen, GRADES, line(0, 0.5))  # of another instance
     assert seen.crossed()
 
 
 def test_not_a_number_is_beyond(seen):
-    append(seen, GRADES, line(0, 0.6) + "10 nan -9.0\n")
+    append(seen, GRADES, line(0, 0.6) + "10 nan -9.0\n" + line(20, 0.6))
     assert seen.crossed()
     assert seen.judge({}).halt == "gamma nan at force call 10"
 

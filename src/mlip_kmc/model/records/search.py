@@ -25,6 +25,8 @@ class Registered(StrEnum):
     """Nothing: see the record's `reason`."""
     HALTED = "halted"
     """It was ended where gamma or a distance crossed a limit."""
+    KNOWN = "known"
+    """No search: the state is one of a class, and its process table follows from that of another."""
 
 
 OUTCOMES = tuple(Registered)
@@ -82,7 +84,8 @@ class SearchRecord(JsonLine):
         barrier: eV; None for a bad search.
         force_calls: eOn's own count (it leaves out dimer rotations).
         seconds: time that the search took on its worker, s.
-        kind: `random`, `recycling` or `refresh`: the origin of the displacement.
+        kind: `random`, `recycling` or `refresh`: the origin of the displacement; `class`: a state is recognised, by one
+            evaluation; `audit`: it starts at a saddle that such a state's table has.
         gamma_reactant: the largest extrapolation grade of an atom in the reactant; None where gamma is unknown.
         gamma_saddle: the same at the saddle.
         gamma_product: the same in the product.
@@ -92,6 +95,8 @@ class SearchRecord(JsonLine):
         barrier_error: bound of the error of a low barrier, eV, from force and curvature (docs/low-barriers.md); None where the
             barrier is not low, and in earlier versions.
         stale: the process of an earlier epoch that the search started from; None where it is no refresh.
+        images: numbers of further processes that follow from what was found: its images by the state's symmetry; of a state that
+            is recognised, all that were carried over. like: the state that they were carried over from, or None.
     """
 
     state: int
@@ -111,6 +116,8 @@ class SearchRecord(JsonLine):
     epoch: int = 0
     barrier_error: float | None = None
     stale: Stale | None = None
+    images: tuple[int, ...] = ()
+    like: int | None = None
 
     def to_json(self) -> str:
         """One line of JSON. A gamma that is not finite is written as unknown; the reason has its value."""
@@ -129,7 +136,7 @@ class SearchRecord(JsonLine):
             found = replace(found, rated=Rated(**found.rated))
         if isinstance(found.stale, dict):
             found = replace(found, stale=Stale(**found.stale))
-        return found
+        return replace(found, images=tuple(found.images))
 
 
 def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:

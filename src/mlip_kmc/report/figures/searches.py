@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from mlip_kmc.model.records import OUTCOMES, SearchRecord
+from mlip_kmc.model.records import OUTCOMES, Registered, SearchRecord
 from mlip_kmc.report import words
 from mlip_kmc.report.charts import Chart, Point, Scale, thinned
 from mlip_kmc.report.data import table_link
@@ -19,6 +19,7 @@ OUTCOME_WORDS = {
     "high": "barrier too high",
     "bad": "bad",
     "halted": "halted",
+    "known": "state recognised",
 }
 _BASINS = (
     "With superbasins eOn asks for the confidence of the superbasin's least known state, and may leave out processes "
@@ -47,6 +48,7 @@ def outcomes(numbers: RunNumbersSummary) -> Figure | None:
         legend=tuple(
             (f"o{css}", f"{OUTCOME_WORDS[name]}: {numbers.outcomes[name]}")
             for css, name in enumerate(OUTCOMES, start=1)
+            if _is_shown(name, numbers.outcomes)
         ),
         caption=(
             (
@@ -70,6 +72,11 @@ def outcomes(numbers: RunNumbersSummary) -> Figure | None:
             ),
         ),
     )
+
+
+def _is_shown(outcome: str, totals: Mapping[str, int]) -> bool:
+    """States are recognised only where that is asked for."""
+    return outcome != Registered.KNOWN or totals[outcome] > 0
 
 
 def _draw_outcomes(width: int, shown: Sequence[StateNumbers], totals: Mapping[str, int]) -> str:
@@ -98,7 +105,9 @@ def _draw_outcomes(width: int, shown: Sequence[StateNumbers], totals: Mapping[st
             start += count
     return chart.svg(
         "Stacked bars: registered searches by outcome, for each state; in all "
-        + ", ".join(f"{totals[name]} {OUTCOME_WORDS[name]}" for name in OUTCOMES)
+        + ", ".join(
+            f"{totals[name]} {OUTCOME_WORDS[name]}" for name in OUTCOMES if _is_shown(name, totals)
+        )
         + "."
     )
 

@@ -1,0 +1,232 @@
+"""Classes of states: those that are equal but for their place share one process table.
+
+    classes = Classes(states, seed=1, tolerance_A=0.03, audit_share=0.05)
+    looks = classes.looks_like(state)              # Likeness to the best known state of a class, or None
+    copied = classes.join(state, looks)            # after an evaluation: table, counts and confidence of the class
+    classes.news(state)                            # a search of a member found what the class did not know
+
+A vacancy makes one class of all its sites. A state is recognised by its energy and by an operation that takes every atom of the
+known state to an atom of it (`model/isometry.py`); one evaluation of the image must then give the known energy, and no force.
+Where the site symmetry leaves several operations one is drawn by seed, so that a process that was missed is not always missing
+in the same direction. The member that knows most hands over its table; what a later member finds reaches the others when the run
+comes to them again. Trajectory and superbasins stay on sites: a member has its own atoms, products and number.
+
+A member's minimum becomes the exact image of the known one. Otherwise each hop would add the error of a relaxation to the last.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mlip_kmc.akmc.eon_adapter import CLASS_FILE
+from mlip_kmc.akmc.rows import Rows
+from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.model.isometry import Isometry, isometries
+from mlip_kmc.model.kinetics import search_seed
+from mlip_kmc.model.structure import Array, from_con, minimum_image
+
+ENERGY_TOLERANCE_EV = 2e-3
+"""Energies of equal minima differ by this at most, as each was relaxed on its own."""
+_DRAWS = -7
+"""Seeds of draws are apart from those of searches, whose indices are not negative."""
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What a state's folder says of its class.
+
+    Attributes:
+        first: the number of the class: that of its first state.
+        revision: of the class' table, as this state has it: it grows with each process that a member finds.
+        like: the state that the table was handed over from; None where it is this state's own.
+        audit: the process of the table whose saddle is converged again before a step, or None.
+    """
+
+    first: int
+    revision: int = 0
+    like: int | None = None
+    audit: int | None = None
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How a state looks like a known one.
+
+    Attributes:
+        known: the number of the known state.
+        operation: takes it to this one.
+        image_A: (N, 3) the known minimum's image, next to this state's atoms.
+        energy_eV: of the known minimum.
+    """
+
+    known: int
+    operation: Isometry
+    image_A: Array
+    energy_eV: float
+
+
+class Classes:
+    """The classes of a run's states."""
+
+    def __init__(self, states: Any, *, seed: int, tolerance_A: float, audit_share: float) -> None:
+        """Read what the states' folders say.
+
+        Args:
+            states: eOn's list.
+            seed: the run's.
+            tolerance_A: of an atom from its place.
+            audit_share: of recognised states, whose table is audited.
+        """
+        self._states, self._seed = states, seed
+        self._tolerance_A, self._audit_share = tolerance_A, audit_share
+        self._members: dict[int, Membership] = {}
+        self._looks: dict[int, Likeness | None] = {}
+        for folder in Path(states.path).iterdir():
+            if folder.name.isdigit() and (folder / CLASS_FILE).is_file():
+                self._members[int(folder.name)] = _read(folder / CLASS_FILE)
+
+    def of(self, state: Any) -> Membership | None:
+        """The class of a state; None where it is not yet known."""
+        return self._members.get(state.number)
+
+    def best(self, first: int) -> int:
+        """The member of a class that knows most, by revision, then by repeats; the lowest number of equals."""
+        members = [number for number, entry in self._members.items() if entry.first == first]
+        return max(
+            members,
+            key=lambda number: (
+                self._members[number].revision,
+                self._states.get_state(number).get_repeats(),
+                -number,
+            ),
+        )
+
+    def looks_like(self, state: Any) -> Likeness | None:
+        """The known state that one without a class looks like; None where it looks like none."""
+        if state.number not in self._looks:
+            self._looks[state.number] = self._search(state)
+        return self._looks[state.number]
+
+    def _search(self, state: Any) -> Likeness | None:
+        energy = state.get_energy()
+        if energy is None:
+            return None
+        atoms = _minimum(state)
+        for first in sorted({entry.first for entry in self._members.values()}):
+            known = self._states.get_state(self.best(first))
+            if not abs(known.get_energy() - energy) <= ENERGY_TOLERANCE_EV:
+                continue
+            if (found := self._likeness(known, state, atoms)) is not None:
+                return found
+        return None
+
+    def _likeness(self, known: Any, state: Any, atoms: Atoms) -> Likeness | None:
+        other = _minimum(known)
+        operations = isometries(other, atoms, tolerance_A=self._tolerance_A)
+        if not operations:
+            return None
+        drawn = operations[int(self._draw(state.number).integers(len(operations)))]
+        return Likeness(
+            known=known.number,
+            operation=drawn,
+            image_A=_image(other, atoms, drawn),
+            energy_eV=float(known.get_energy()),
+        )
+
+    def _draw(self, number: int) -> np.random.Generator:
+        return np.random.default_rng([search_seed(seed=self._seed, state=number, index=0), -_DRAWS])
+
+    def join(self, state: Any, looks: Likeness) -> Mapping[int, int]:
+        """Hand the known state's table over to one that is recognised.
+
+        Args:
+            state: eOn's, without registered searches.
+            looks: as of `looks_like`.
+
+        Returns:
+            the number in its table of each process of the known state's.
+        """
+        known = self._states.get_state(looks.known)
+        class_of = self._members[looks.known]
+        state.move_minimum(looks.image_A, energy_eV=looks.energy_eV)
+        copied = Rows(state).take(Rows(known), looks.operation)
+        state.take_counts(known, copied)
+        rng, audit = self._draw(state.number), None
+        rng.integers(2)
+        if copied and rng.random() < self._audit_share:
+            audit = sorted(copied.values())[int(rng.integers(len(copied)))]
+        self._note(state, replace(class_of, like=looks.known, audit=audit))
+        return copied
+
+    def alone(self, state: Any) -> None:
+        """A state begins a class of its own."""
+        self._looks[state.number] = None
+        self._note(state, Membership(first=state.number))
+
+    def audited(self, state: Any) -> None:
+        """A state's audit came out as it should."""
+        self._note(state, replace(self._members[state.number], audit=None))
+
+    def news(self, state: Any) -> None:
+        """A search of a member found a process that its table did not have."""
+        own = self._members[state.number]
+        newest = max(entry.revision for entry in self._members.values() if entry.first == own.first)
+        self._note(state, replace(own, revision=newest + 1, like=None))
+
+    def catch_up(self, state: Any) -> None:
+        """A member that the run comes to again takes up what others have found since."""
+        own = self._members.get(state.number)
+        if own is None:
+            return
+        best = self.best(own.first)
+        known = self._states.get_state(best)
+        behind = self._members[best].revision > own.revision
+        if best == state.number or not (behind or known.get_repeats() > state.get_repeats()):
+            return
+        looks = self._likeness(known, state, _minimum(state))
+        if looks is None:  # they were one when the state joined: minima do not change since
+            raise RunStateError(
+                f"states {best} and {state.number} are of one class, and no operation takes one to the other: report this with "
+                "the run directory"
+            )
+        copied = Rows(state).take(Rows(known), looks.operation)
+        state.take_counts(known, copied)
+        self._note(state, replace(own, revision=self._members[best].revision, like=best))
+
+    def _note(self, state: Any, membership: Membership) -> None:
+        self._members[state.number] = membership
+        path = Path(state.path) / CLASS_FILE
+        path.write_text(json.dumps(asdict(membership)) + "\n", encoding="utf-8")
+        state.note()
+
+
+def _read(path: Path) -> Membership:
+    try:
+        return Membership(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunStateError(f"{path} is damaged ({error}); restore it from a backup") from error
+
+
+def _minimum(state: Any) -> Atoms:
+    return from_con(Path(state.reactant_path).read_text(encoding="utf-8"))
+
+
+def _image(known: Atoms, atoms: Atoms, operation: Isometry) -> Array:
+    """(N, 3) the known minimum where the other one is: turned, and shifted so that its atoms are nearest to the other's."""
+    cell = np.asarray(atoms.cell.array, dtype=np.float64)
+    there = np.asarray(atoms.positions, dtype=np.float64)
+    turned = np.empty_like(there)
+    turned[operation.mapping] = known.positions @ operation.rotation.T
+    off = minimum_image(turned - there - (turned[0] - there[0]), cell)
+    fixed = _held(atoms)
+    return np.asarray(there + off - (off[fixed] if fixed else off).mean(axis=0), dtype=np.float64)
+
+
+def _held(atoms: Atoms) -> list[int]:
+    held: Iterable[Any] = (index for entry in atoms.constraints for index in entry.get_indices())
+    return sorted({int(index) for index in held})

@@ -1,0 +1,216 @@
+"""What follows for a state from its symmetry and from its class, in place of searches: the rules of a run's `symmetry` section.
+
+    kinship = Kinship(states, symmetry=config.symmetry, checks=checks, seed=1)
+    kinship.meet(state)                          # before it is searched: is it like a known one?
+    kinship.start(state, "7_0", index=0)         # the evaluation that recognises it, or None: a search as usual
+    kinship.register(state, outcome, index=0, superbasin=None)
+    kinship.images(state, outcome)               # what a new process brings with it
+
+A state that looks like a known one has one first "search": an evaluation. For a seeded share of the recognised ones, the next is
+an audit: a search from one of the saddles that were handed over. If it ends elsewhere the state loses its table and is explored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mlip_kmc.akmc.classes import Classes, Likeness
+from mlip_kmc.akmc.orbits import images_of
+from mlip_kmc.akmc.queue import SearchStart
+from mlip_kmc.akmc.rows import Rows
+from mlip_kmc.config import SymmetrySection
+from mlip_kmc.evaluate.client import End
+from mlip_kmc.model.isometry import Isometry, site_symmetry
+from mlip_kmc.model.records import Registered, SearchRecord
+from mlip_kmc.model.structure import from_con, moved_con
+from mlip_kmc.search.outcome import FoundProcess, SearchOutcome, Termination
+from mlip_kmc.search.points import CLASS, CheckRecipe
+
+AUDIT = "audit"
+"""The kind of a search that starts at a saddle which was handed over."""
+
+
+class Kinship:
+    """Symmetry and classes of a run's states, as far as the configuration asks for them."""
+
+    def __init__(
+        self,
+        states: Any,
+        *,
+        symmetry: SymmetrySection | None,
+        checks: CheckRecipe | None,
+        seed: int,
+    ) -> None:
+        """Read what is known.
+
+        Args:
+            states: eOn's list.
+            symmetry: what is asked for; None: nothing.
+            checks: what an evaluation must give, where classes are asked for.
+            seed: the run's.
+        """
+        symmetry = symmetry or SymmetrySection()
+        self._symmetry, self._checks = symmetry, checks
+        self._classes = (
+            Classes(
+                states,
+                seed=seed,
+                tolerance_A=symmetry.tolerance_A,
+                audit_share=symmetry.audit_share,
+            )
+            if symmetry.classes and checks is not None
+            else None
+        )
+
+    def meet(self, state: Any) -> None:
+        """The run is about to search a state: it is of a class, or looks like one, or begins one."""
+        classes = self._classes
+        if classes is None or classes.of(state) is not None:
+            return
+        if state.get_total_saddle_count() > 0 or classes.looks_like(state) is None:
+            classes.alone(state)
+
+    def catch_up(self, state: Any) -> None:
+        """The run comes to a state that may have been there before."""
+        if self._classes is not None:
+            self._classes.catch_up(state)
+
+    def most(self, state: Any) -> int | None:
+        """So many searches of the state are wanted, until it is told what it is; None: as many as its confidence takes."""
+        if self._classes is None:
+            return None
+        membership = self._classes.of(state)
+        if membership is None:
+            return 1 if self._looks(state) is not None else None
+        return None if membership.audit is None else 2
+
+    def first_of(self, superbasin: Any) -> Any:
+        """The state of a superbasin that is to be searched: one that may be a known one, or the one with least confidence."""
+        for state in superbasin.states:
+            if self.most(state) is not None:
+                return state
+        return superbasin.get_lowest_confidence_state()
+
+    def _looks(self, state: Any) -> Likeness | None:
+        if self._classes is None or state.get_total_saddle_count() > 0:
+            return None
+        return self._classes.looks_like(state)
+
+    def start(self, state: Any, name: str, *, index: int) -> SearchStart | None:
+        """What is done in place of a search from a random displacement; None: nothing.
+
+        Args:
+            state: eOn's.
+            name: of the search, `state_index`.
+            index: its number.
+        """
+        if self._classes is None or self._checks is None:
+            return None
+        membership, looks = self._classes.of(state), self._looks(state)
+        if membership is None and looks is not None and index == 0:
+            con = moved_con(_text(state.reactant_path), looks.image_A)
+            expected = self._checks.expected(looks.energy_eV)
+            return SearchStart(name, kind=CLASS, files={"pos.con": con}, expected=expected)
+        if membership is not None and membership.audit is not None and index == 1:
+            files = {
+                "displacement.con": _text(state.proc_saddle_path(membership.audit)),
+                "direction.dat": _text(state.proc_mode_path(membership.audit)),
+            }
+            return SearchStart(name, kind=AUDIT, files=files)
+        return None
+
+    def images(self, state: Any, outcome: SearchOutcome) -> Sequence[FoundProcess]:
+        """What follows from a new process by the state's symmetry, to be checked.
+
+        Args:
+            state: eOn's.
+            outcome: of the search that found it.
+        """
+        if not self._symmetry.orbits or outcome.found is None:
+            return ()
+        con = _text(state.reactant_path)
+        return images_of(
+            outcome.found,
+            atoms=from_con(con),
+            symmetry=_symmetry_of(con, self._symmetry.tolerance_A),
+        )
+
+    def register(
+        self, state: Any, outcome: SearchOutcome, *, index: int, superbasin: Any
+    ) -> SearchRecord:
+        """Count a search, and take up what it found and what follows from it.
+
+        Args:
+            state: eOn's.
+            outcome: of the search, or of the evaluation in its place.
+            index: its number.
+            superbasin: that holds the state, or None.
+        """
+        if outcome.kind == CLASS:
+            return self._recognised(state, outcome, index=index, superbasin=superbasin)
+        membership = None if self._classes is None else self._classes.of(state)
+        if outcome.kind == AUDIT and self._classes is not None and membership is not None:
+            if state.known_as(outcome) == membership.audit:
+                self._classes.audited(state)
+            else:
+                state.renew(reactant_con=_text(state.reactant_path), energy_eV=state.get_energy())
+                self._classes.alone(state)
+                outcome = _failed(outcome, f"its saddle is not that of state {membership.like}")
+        record: SearchRecord = state.register(outcome, index=index, superbasin=superbasin)
+        if record.outcome != Registered.NEW or record.process is None:
+            return record
+        if self._classes is not None:
+            self._classes.news(state)
+        if not outcome.images:
+            return record
+        return replace(record, images=Rows(state).add_images(outcome.images, of=record.process))
+
+    def _recognised(
+        self, state: Any, outcome: SearchOutcome, *, index: int, superbasin: Any
+    ) -> SearchRecord:
+        """The state has the table of the one that it looks like; or it does not, and is explored."""
+        looks = self._looks(state)
+        if (
+            self._classes is None
+            or looks is None
+            or outcome.termination is not Termination.RECOGNISED
+        ):
+            record: SearchRecord = state.register(outcome, index=index, superbasin=superbasin)
+            if self._classes is not None:
+                self._classes.alone(state)
+            return record
+        copied = self._classes.join(state, looks)
+        state.register_known(outcome, index=index, superbasin=superbasin)
+        return SearchRecord(
+            state=state.number,
+            index=index,
+            outcome=Registered.KNOWN,
+            reason="",
+            process=None,
+            barrier=None,
+            force_calls=outcome.force_calls.total,
+            seconds=round(outcome.seconds, 3),
+            kind=outcome.kind,
+            images=tuple(sorted(set(copied.values()))),
+            like=looks.known,
+        )
+
+
+def _failed(outcome: SearchOutcome, message: str) -> SearchOutcome:
+    """What an audit is registered as that did not end where it should."""
+    if outcome.end is not End.FINISHED:
+        return outcome
+    return replace(
+        outcome, found=None, termination=Termination.NOT_RECOGNISED, message=message, rated=None
+    )
+
+
+@lru_cache(maxsize=8)
+def _symmetry_of(con: str, tolerance_A: float) -> tuple[Isometry, ...]:
+    return site_symmetry(from_con(con), tolerance_A=tolerance_A)
+
+
+def _text(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")

@@ -1,0 +1,176 @@
+"""The rows of a state's process table as displacements of the state's own atoms, and how another state takes them over.
+
+copied = Rows(state).take(Rows(known), operation)         # {process of the known state: process of the state}
+
+eOn copies a reverse process from the state that the run came from, whose atoms may be permuted and wrapped: each row is brought
+into the order of its own state first.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlip_kmc.akmc.eon_files import mode_of
+from mlip_kmc.akmc.orbits import SAME_A
+from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.model.atom_path import match_atoms
+from mlip_kmc.model.isometry import Isometry
+from mlip_kmc.model.structure import Array, from_con, minimum_image, moved_con
+from mlip_kmc.search.outcome import FoundProcess
+
+_SAME_EV = 1e-2
+"""As eOn's default of `energy_difference`."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One process of a table.
+
+    Attributes:
+        process: its number. values: of the table.
+        saddle, product: (N, 3) displacements in A of the state's atoms from its minimum.
+        mode: (N, 3) at the saddle.
+        results: text of its `results.dat`.
+    """
+
+    process: int
+    values: Mapping[str, float]
+    saddle: Array
+    product: Array
+    mode: Array
+    results: str
+
+    def turned(self, operation: Isometry) -> "Row":
+        """The same process in another state."""
+        return replace(
+            self,
+            saddle=operation.displaced(self.saddle),
+            product=operation.displaced(self.product),
+            mode=operation.displaced(self.mode),
+        )
+
+    def is_like(self, other: "Row") -> bool:
+        """The same saddle, each atom at its own place."""
+        apart = np.linalg.norm(self.saddle - other.saddle, axis=1).max()
+        return bool(
+            abs(self.values["barrier"] - other.values["barrier"]) <= _SAME_EV and apart < SAME_A
+        )
+
+
+class Rows:
+    """The process table of one of eOn's states."""
+
+    def __init__(self, state: Any) -> None:
+        """`state` is a `RecordingState`."""
+        self._state = state
+
+    @cached_property
+    def _con(self) -> str:
+        return _text(self._state.reactant_path)
+
+    def __iter__(self) -> Iterator[Row]:
+        self._state.load_process_table()
+        for process, values in list(self._state.procs.items()):
+            yield self._row(process, dict(values))
+
+    def _row(self, process: int, values: dict[str, float]) -> Row:
+        state = self._state
+        home, own = from_con(self._con), from_con(_text(state.proc_reactant_path(process)))
+        cell = np.asarray(home.cell.array, dtype=np.float64)
+        saddle = from_con(_text(state.proc_saddle_path(process))).positions
+        product = from_con(_text(state.proc_product_path(process))).positions
+        order = match_atoms(
+            np.asarray(own.positions), np.asarray(home.positions), cell, home.get_chemical_symbols()
+        )
+        up = minimum_image(saddle - own.positions, cell)
+        down = minimum_image(product - saddle, cell)
+        mode = np.loadtxt(state.proc_mode_path(process), ndmin=2)
+        ordered = np.empty((3, *up.shape))
+        ordered[:, order] = (up, up + down, mode)
+        return Row(
+            process=process,
+            values=values,
+            saddle=ordered[0],
+            product=ordered[1],
+            mode=ordered[2],
+            results=_text(state.proc_results_path(process)),
+        )
+
+    def take(self, known: "Rows", operation: Isometry) -> dict[int, int]:
+        """Take over the rows of a state that an operation takes to this one; what is there already stays.
+
+        Args:
+            known: the table of that state.
+            operation: see above.
+
+        Returns:
+            the number that each process of `known` has here.
+        """
+        there = list(self)
+        copied = {}
+        for row in (entry.turned(operation) for entry in known):
+            same = next((other for other in there if row.is_like(other)), None)
+            copied[row.process] = self._added(row) if same is None else same.process
+        self._carry_orbits(known, copied)
+        return copied
+
+    def _added(self, row: Row) -> int:
+        home = np.asarray(from_con(self._con).positions)
+        return int(
+            self._state.add_row(
+                values=row.values,
+                files={
+                    "reactant.con": self._con,
+                    "saddle.con": moved_con(self._con, home + row.saddle),
+                    "product.con": moved_con(self._con, home + row.product),
+                    "mode.dat": mode_of(row.mode),
+                    "results.dat": row.results,
+                },
+            )
+        )
+
+    def add_images(self, images: tuple[FoundProcess, ...], *, of: int) -> tuple[int, ...]:
+        """Give the images of a new process rows of their own.
+
+        Args:
+            images: of what a search found, in the frame of the state.
+            of: the process that the search's own saddle became.
+
+        Returns:
+            their numbers, without those that the table had.
+        """
+        own = self._row(of, dict(self._state.get_process(of)))
+        there, orbit, added = list(self), [of], []
+        home = np.asarray(from_con(self._con).positions)
+        for image in images:
+            row = replace(
+                own,
+                saddle=image.saddle_A - home,
+                product=image.product_A - home,
+                mode=image.mode,
+            )
+            same = next((other for other in there if row.is_like(other)), None)
+            if same is None:
+                added.append(self._added(row))
+                orbit.append(added[-1])
+            else:
+                orbit.append(same.process)
+        self._state.join_orbit(orbit)
+        return tuple(added)
+
+    def _carry_orbits(self, known: "Rows", copied: Mapping[int, int]) -> None:
+        for orbit in known._state.orbits:  # noqa: SLF001 - another of its kind
+            self._state.join_orbit([copied[process] for process in orbit if process in copied])
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise RunStateError(
+            f"cannot read {path}, which a process table names: {error.strerror}; restore the run directory from a backup"
+        ) from error

@@ -1,0 +1,425 @@
+"""Orbits and classes of states in eOn's own tables: what is shared, and what only looks as if it could be."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.constraints import FixAtoms
+
+from mlip_kmc.akmc.classes import Classes
+from mlip_kmc.akmc.eon_adapter import StateList, eon_config
+from mlip_kmc.akmc.kinship import AUDIT, Kinship
+from mlip_kmc.akmc.orbits import OrbitDesk, images_of
+from mlip_kmc.akmc.rows import Rows
+from mlip_kmc.config import SymmetrySection
+from mlip_kmc.config.eon_options import ini_text
+from mlip_kmc.evaluate.client import End
+from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
+from mlip_kmc.model.isometry import site_symmetry
+from mlip_kmc.model.structure import from_con, to_con
+from mlip_kmc.search.outcome import ForceCalls, FoundProcess, SearchOutcome, Termination
+from mlip_kmc.search.points import CLASS, CheckRecipe, Point, PointsOutcome, PointsTask
+
+A = 3.6
+ENERGY_EV, BARRIER_EV = -10.0, 0.6
+
+
+def vacancy():
+    atoms = bulk("Cu", cubic=True, a=A) * (3, 3, 3)
+    del atoms[0]
+    return atoms
+
+
+def hops(atoms, hole=(0.0, 0.0, 0.0)):
+    """Neighbours of the hole, and their ways into it."""
+    ways = atoms.cell.scaled_positions(np.asarray(hole) - atoms.positions)
+    ways = (ways - ways.round()) @ atoms.cell.array
+    near = np.flatnonzero(np.linalg.norm(ways, axis=1) < 0.8 * A)
+    return [(int(atom), ways[atom]) for atom in near]
+
+
+def hop(atoms, number=0, *, name="0_0", barrier_eV=BARRIER_EV, aside=0.0, kind="random"):
+    """A search that found one of the twelve hops; its saddle a little aside."""
+    atom, way = hops(atoms)[number]
+    across = np.cross(way, [0.3, 0.2, 0.9])
+    saddle, product = atoms.positions.copy(), atoms.positions.copy()
+    saddle[atom] += 0.5 * way + aside * across / np.linalg.norm(across)
+    product[atom] += way
+    found = FoundProcess(
+        ENERGY_EV,
+        ENERGY_EV + barrier_eV,
+        ENERGY_EV,
+        1e13,
+        1e13,
+        atoms.positions.copy(),
+        saddle,
+        product,
+        mode=(saddle - atoms.positions) / np.linalg.norm(saddle - atoms.positions),
+    )
+    return SearchOutcome(
+        name,
+        kind,
+        End.FINISHED,
+        termination=Termination.GOOD,
+        barrier_eV=barrier_eV,
+        force_calls=ForceCalls(30, 20, 0),
+        found=found,
+    )
+
+
+CHECKS = CheckRecipe(
+    files={}, links={}, time_limit_s=1.0, evidence=Path("/none"), converged_force_eV_per_A=0.01
+)
+
+
+def tree(folder, atoms, scheme="old"):
+    folder.mkdir(exist_ok=True)
+    (folder / "pos.con").write_text(to_con(atoms))
+    (folder / "config.ini").write_text(
+        ini_text(
+            {
+                "Main": {"job": "akmc", "temperature": 300.0},
+                "AKMC": {
+                    "confidence_scheme": scheme,
+                    "thermally_accessible_window": 20.0,
+                    "thermally_accessible_buffer": 10.0,
+                },
+            }
+        )
+    )
+    return StateList(folder, config=eon_config(folder))
+
+
+def kinship(states, *, seed=1, audit_share=0.0, orbits=True):
+    symmetry = SymmetrySection(orbits=orbits, classes=True, audit_share=audit_share)
+    return Kinship(states, symmetry=symmetry, checks=CHECKS, seed=seed)
+
+
+def register(kin, state, outcome, index):
+    if outcome.found is not None:
+        outcome = outcome.with_images(tuple(kin.images(state, outcome)), checks=11)
+    return kin.register(state, outcome, index=index, superbasin=None)
+
+
+def explored(states, kin, *, repeats=3):
+    """State 0, known by one hop, its orbit and a few repeats of it."""
+    state = states.get_state(0)
+    kin.meet(state)
+    first = register(kin, state, hop(vacancy()), 0)
+    for index in range(1, repeats + 1):
+        again = register(kin, state, hop(vacancy(), index, name=f"0_{index}"), index)
+        assert again.outcome == "repeat"
+    return state, first
+
+
+def recognised(name, fault=""):
+    termination = Termination.NOT_RECOGNISED if fault else Termination.RECOGNISED
+    return SearchOutcome(name, CLASS, End.FINISHED, message=fault, termination=termination)
+
+
+def neighbour(states, state):
+    """The state behind the first process of the table."""
+    state.load_process_table()
+    return states.get_product_state(0, min(state.procs))
+
+
+def test_the_orbit_of_a_hop_is_all_twelve(tmp_path):
+    atoms = vacancy()
+    found = hop(atoms).found
+    images = images_of(found, atoms=atoms, symmetry=site_symmetry(atoms))
+    assert len(images) == 11
+    ends = {
+        tuple((image.product_A - atoms.positions)[atom].round(6))
+        for image in (found, *images)
+        for atom in [int(np.linalg.norm(image.product_A - atoms.positions, axis=1).argmax())]
+    }
+    assert ends == {tuple(np.round(way, 6)) for _, way in hops(atoms)}
+
+
+def test_a_saddle_aside_of_the_line_has_a_larger_orbit():
+    atoms = vacancy()
+    found = hop(atoms, aside=0.3).found  # no operation but the identity leaves it where it is
+    assert len(images_of(found, atoms=atoms, symmetry=site_symmetry(atoms))) == 47
+
+
+def test_two_saddles_that_lie_near_each_other_stay_two(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states)
+    state, first = explored(states, kin, repeats=0)
+    other = register(kin, state, hop(vacancy(), aside=0.3, name="0_1", barrier_eV=0.605), 1)
+    assert (len(first.images), other.outcome, len(other.images)) == (11, "new", 47)
+    assert len(state.procs) == 12 + 48
+    assert [len(orbit) for orbit in state.orbits] == [12, 48]
+
+
+@pytest.mark.parametrize(("scheme", "alone", "orbits"), [("old", 0.667, 0.667), ("new", 0.0, 0.98)])
+def test_confidence_counts_orbits(tmp_path, scheme, alone, orbits):
+    """Four searches of twelve equal hops: little is known of twelve things, and much of one."""
+    plain = tree(tmp_path / "plain", vacancy(), scheme)
+    kin = kinship(plain, orbits=False)
+    state = plain.get_state(0)
+    kin.meet(state)
+    for index in range(4):
+        register(
+            kin,
+            state,
+            hop(vacancy(), index % (1 if scheme == "old" else 12), name=f"0_{index}"),
+            index,
+        )
+    assert state.get_confidence() == pytest.approx(alone, abs=0.02)
+    states = tree(tmp_path / "orbits", vacancy(), scheme)
+    state, _ = explored(states, kinship(states))
+    assert len(state.procs) == 12
+    assert state.get_confidence() == pytest.approx(orbits, abs=0.02)
+    assert len(state.get_ratetable()) == 12
+
+
+def test_the_state_behind_a_hop_is_recognised_and_has_its_table(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states)
+    state, _ = explored(states, kin)
+    other = neighbour(states, state)
+    kin.meet(other)
+    assert kin.most(other) == 1
+    start = kin.start(other, "1_0", index=0)
+    assert start.kind == CLASS
+    assert start.expected.energy_eV == ENERGY_EV
+    assert np.allclose(
+        from_con(start.files["pos.con"]).positions, other.get_reactant().r, atol=1e-6
+    )
+    record = register(kin, other, recognised("1_0"), 0)
+    assert (record.outcome, record.like, len(record.images)) == ("known", 0, 12)
+    assert kin.most(other) is None
+    other.load_process_table()
+    assert len(other.procs) == 12
+    assert sorted(row["product"] for row in other.procs.values()) == [-1] * 11 + [0]
+    assert other.get_confidence() == state.get_confidence() > 0.6
+    assert [len(orbit) for orbit in other.orbits] == [12]
+    home = other.get_reactant().r
+    hole = np.asarray(hops(vacancy())[0][1]) * 0
+    ends = set()
+    for row in Rows(other):
+        atom = int(np.linalg.norm(row.product, axis=1).argmax())
+        assert np.linalg.norm(row.product, axis=1).max() == pytest.approx(A / np.sqrt(2))
+        assert np.allclose(row.saddle, 0.5 * row.product, atol=1e-6)
+        ends.add(tuple((home[atom] + row.product[atom] - hole).round(3)))
+    assert (
+        len({tuple(np.mod(end, 3 * A).round(2) % (3 * A)) for end in ends}) == 1
+    )  # all into one hole
+
+
+def test_a_state_that_evaluates_otherwise_is_explored(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states)
+    state, _ = explored(states, kin)
+    other = neighbour(states, state)
+    kin.meet(other)
+    record = register(kin, other, recognised("1_0", "a force of 0.3 eV/A is left"), 0)
+    assert record.outcome == "bad"
+    assert record.reason == "not the state that it looks like: a force of 0.3 eV/A is left"
+    assert kin.most(other) is None
+    assert kin.start(other, "1_1", index=1) is None
+    other.load_process_table()
+    assert [row["product"] for row in other.procs.values()] == [0]
+    assert other.get_confidence() == 0.0
+
+
+@pytest.mark.parametrize("change", ["fixed", "strained"])
+def test_what_differs_where_no_atom_moves_is_another_class(tmp_path, change):
+    """The neighbour of a structure with one fixed atom or a strain: the hop took the hole to another place of it."""
+    atoms = vacancy()
+    if change == "fixed":
+        atoms.set_constraint(FixAtoms(indices=[60]))
+    else:
+        atoms.set_cell(atoms.cell.array * [[1.001], [1], [1]], scale_atoms=True)
+    states = tree(tmp_path / "run", atoms)
+    kin = kinship(states)
+    state = states.get_state(0)
+    kin.meet(state)
+    first = register(kin, state, hop(vacancy()), 0)
+    assert len(first.images) < 11
+    other = neighbour(states, state)
+    kin.meet(other)
+    if (
+        change == "strained"
+    ):  # all sites of a strained crystal are alike, and it has fewer operations
+        assert kin.most(other) == 1
+        assert len(site_symmetry(atoms)) == 16
+    else:
+        assert kin.most(other) is None
+
+
+def test_a_missing_direction_is_not_always_the_same_one(tmp_path):
+    """Eleven of twelve hops are known; which one a recognised state lacks is drawn by seed."""
+    lacking = set()
+    for seed in range(6):
+        states = tree(tmp_path / f"run{seed}", vacancy())
+        kin = kinship(states, seed=seed, orbits=False)
+        state = states.get_state(0)
+        kin.meet(state)
+        for index in range(11):
+            register(kin, state, hop(vacancy(), index, name=f"0_{index}"), index)
+        state.load_process_table()
+        known = {row.process: row.product for row in Rows(state)}
+        one = next(
+            process
+            for process, product in sorted(known.items())
+            if np.allclose(product[hops(vacancy())[0][0]], hops(vacancy())[0][1])
+        )
+        other = states.get_product_state(0, one)
+        kin.meet(other)
+        register(kin, other, recognised("1_0"), 0)
+        ways = {
+            tuple(row.product[np.linalg.norm(row.product, axis=1).argmax()].round(2))
+            for row in Rows(other)
+        }
+        lacking |= {tuple(np.round(way, 2)) for _, way in hops(vacancy())} - ways
+    assert len(lacking) > 2
+
+
+def test_what_a_member_finds_reaches_the_others(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states)
+    state, _ = explored(states, kin)
+    other = neighbour(states, state)
+    kin.meet(other)
+    register(kin, other, recognised("1_0"), 0)
+    assert (
+        register(kin, state, hop(vacancy(), aside=0.3, name="0_4", barrier_eV=0.8), 4).outcome
+        == "new"
+    )
+    kin.catch_up(other)
+    other.load_process_table()
+    assert len(other.procs) == len(state.procs) == 12 + 48
+    assert other.get_repeats() == state.get_repeats() == 0
+    again = kinship(states)  # what the folders say is all that there is
+    assert again.most(other) is None
+    assert json.loads((Path(other.path) / "class.json").read_text())["revision"] == 2
+
+
+def audited(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states, audit_share=1.0)
+    state, _ = explored(states, kin)
+    other = neighbour(states, state)
+    kin.meet(other)
+    register(kin, other, recognised("1_0"), 0)
+    assert kin.most(other) == 2
+    start = kin.start(other, "1_1", index=1)
+    assert start.kind == AUDIT
+    process = json.loads((Path(other.path) / "class.json").read_text())["audit"]
+    assert start.files["displacement.con"] == Path(other.proc_saddle_path(process)).read_text()
+    saddle = from_con(start.files["displacement.con"]).positions
+    home = from_con(Path(other.reactant_path).read_text()).positions
+    return kin, other, process, home, saddle
+
+
+def searched(home, saddle, barrier_eV):
+    found = FoundProcess(
+        ENERGY_EV,
+        ENERGY_EV + barrier_eV,
+        ENERGY_EV,
+        1e13,
+        1e13,
+        home,
+        saddle,
+        home,
+        mode=saddle - home,
+    )
+    return SearchOutcome(
+        "1_1", AUDIT, End.FINISHED, termination=Termination.GOOD, barrier_eV=barrier_eV, found=found
+    )
+
+
+def test_an_audit_that_ends_where_it_should_says_nothing_more(tmp_path):
+    kin, other, process, home, saddle = audited(tmp_path)
+    record = kin.register(other, searched(home, saddle, BARRIER_EV), index=1, superbasin=None)
+    assert (record.outcome, record.process, record.kind) == ("repeat", process, "audit")
+    assert kin.most(other) is None
+    assert len(other.procs) == 12
+
+
+@pytest.mark.parametrize("wrong", ["another saddle", "another barrier", "nothing"])
+def test_an_audit_that_fails_takes_the_table_away(tmp_path, wrong):
+    kin, other, _, home, saddle = audited(tmp_path)
+    if wrong == "another saddle":
+        saddle = saddle + np.where(np.arange(len(home)) == 3, 0.4, 0.0)[:, None]
+    outcome = searched(home, saddle, 0.7 if wrong == "another barrier" else BARRIER_EV)
+    if wrong == "nothing":
+        outcome = SearchOutcome("1_1", AUDIT, End.FINISHED, termination=Termination.NOT_CONNECTED)
+    record = kin.register(other, outcome, index=1, superbasin=None)
+    assert (record.outcome, record.kind) == ("bad", "audit")
+    assert other.procs == {}
+    assert other.get_confidence() == 0.0
+    assert kin.most(other) is None
+    assert kin.start(other, "1_2", index=2) is None
+
+
+def test_a_damaged_note_of_a_class_is_refused(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kinship(states).meet(states.get_state(0))
+    (tmp_path / "run" / "states" / "0" / "class.json").write_text("{")
+    with pytest.raises(RunStateError, match="restore it from a backup"):
+        Classes(states, seed=1, tolerance_A=0.03, audit_share=0.0)
+
+
+class Cluster:
+    def __init__(self):
+        self.submitted, self.cancelled = [], []
+
+    def submit(self, task, *, first=False):
+        self.submitted.append(task)
+
+    def cancel(self, names):
+        self.cancelled += names
+
+
+def asked(images=2):
+    atoms, cluster = vacancy(), Cluster()
+    desk = OrbitDesk(cluster, CHECKS)
+    found = hop(atoms).found
+    symmetry = site_symmetry(atoms)
+    desk.ask("0_0", images_of(found, atoms=atoms, symmetry=symmetry)[:images], atoms=atoms)
+    return desk, cluster
+
+
+def test_an_image_that_does_not_evaluate_as_it_should_is_left_to_searches():
+    """An almost symmetric site: one image has another energy, one a force, one is as it should be."""
+    desk, cluster = asked(4)
+    assert isinstance(cluster.submitted[0], PointsTask)
+    assert len(cluster.submitted[0].structures) == 4
+    assert desk.waiting("0_0")
+    assert desk.answer("0_0") is None
+    energy = ENERGY_EV + BARRIER_EV
+    points = (
+        Point(energy + 0.002, 0.01),
+        Point(energy, 0.06),
+        Point(energy + 0.0004, 0.04),
+        Point(float("nan"), 0.01),
+    )
+    desk.take(PointsOutcome("0_0.orbit", End.FINISHED, points=points))
+    checked = desk.answer("0_0")
+    assert (len(checked.images), checked.evaluations) == (1, 4)
+    desk.forget("0_0")
+    assert desk.answer("0_0") is None
+
+
+def test_a_worker_that_dies_is_no_answer():
+    desk, cluster = asked()
+    desk.take(PointsOutcome("0_0.orbit", End.CRASHED))
+    assert len(cluster.submitted) == 2
+    desk.take(PointsOutcome("0_0.orbit", End.CRASHED, "signal 9"))
+    with pytest.raises(SearchesFailedError, match="the same command tries again"):
+        desk.answer("0_0")
+
+
+def test_what_is_no_longer_wanted_is_taken_back():
+    desk, cluster = asked()
+    desk.forget("0_0")
+    assert cluster.cancelled == ["0_0.orbit"]
+    desk.take(PointsOutcome("0_0.orbit", End.FINISHED))
+    assert desk.answer("0_0") is None
+    desk.ask("0_1", (), atoms=vacancy())
+    assert desk.answer("0_1").images == ()
