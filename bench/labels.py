@@ -11,7 +11,7 @@ same size, one side takes what `select_frames` chooses under its present potenti
 EMT labels them, and all labels so far are fitted by the campaign's `refit`. A side has arrived when both hold:
 
 * calm, a stand-in for 20 KMC steps without a halt: gamma reaches `halt` along none of a fixed list of climbs that *EMT* leads
-  and no side chooses from. These are as many searches as two or three KMC steps take, not twenty.
+  and no side chooses from. These are as many searches as one KMC step takes, not twenty.
 * right: on a fixed list of saddles every barrier is within 15 meV of EMT's. They are those at which these climbs ended, and the
   lowest in a cell smaller and larger by 1 %; a potential's barrier is that of its own saddle, converged from EMT's.
 
@@ -51,8 +51,8 @@ from mlip_kmc.potential import AcePotential
 
 LIMIT, MOST_ERROR_MEV = 1 / 5, 15.0
 THRESHOLDS = GammaSection()
-HELD_SEED, HELD_CLIMBS, POOL_CLIMBS = 1600, 30, 24
-STEPS, EVERY, FMAX = 120, 3, 0.01
+HELD_SEED, HELD_CLIMBS, POOL_CLIMBS = 1600, 16, 10
+STEPS, EVERY, FMAX = 90, 3, 0.02
 NEAREST_A, HIGHEST_EV, HIGHEST_BARRIER_EV = 1.5, 20.0, 3.0
 """Structures with nearer atoms, or higher above the minimum, are evidence and no candidates; higher saddles are not listed."""
 WIDTHS = (9, 7, 9, 12, 14, 12)
