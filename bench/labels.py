@@ -11,7 +11,8 @@ same size, one side takes what `select_frames` chooses under its present potenti
 EMT labels them, and all labels so far are fitted by the campaign's `refit`. A side has arrived when both hold:
 
 * calm, a stand-in for 20 KMC steps without a halt: gamma reaches `halt` along none of a fixed list of climbs that *EMT* leads
-  and no side chooses from. These are as many searches as one KMC step takes, not twenty.
+  and no side chooses from. These are as many searches as one KMC step takes, not twenty. Climbs that would halt with the whole
+  pool labelled are left out for that pool: a campaign would meet their like in later generations, which one pool has not.
 * right: on a fixed list of saddles every barrier is within 15 meV of EMT's. They are those at which these climbs ended, and the
   lowest in a cell smaller and larger by 1 %; a potential's barrier is that of its own saddle, converged from EMT's.
 
@@ -176,6 +177,7 @@ class Bench:
         folder: scratch of it. label: labels a structure by EMT.
         first: the potential that knows no hop. training: what it was fitted to.
         held: climbs that EMT leads. saddles: the fixed list.
+        fits: how many were made. counting: which of the climbs count, with the present pool.
     """
 
     folder: Path
@@ -185,6 +187,10 @@ class Bench:
     held: list[Climb]
     saddles: list[Saddle]
     fits: int = field(default=0, init=False)
+    counting: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counting = np.ones(len(self.held), dtype=bool)
 
     @cached_property
     def grade(self) -> Extrapolation:
@@ -224,9 +230,17 @@ class Bench:
             name=f"fit-{self.fits}",
         ).potential
 
+    def reach(self, pool: list[KeptFrame]) -> np.ndarray:
+        """Which of the listed climbs would be calm if all of a pool were labelled."""
+        start = self.grade.inverses["Cu"]
+        active = Pool(size=len(start))
+        for owner, frame in enumerate(pool):
+            active.add(self.grade.projections_of(frame.atoms)["Cu"] @ start, owner=owner)
+        return self.gammas(start @ active.inverse) < THRESHOLDS.halt
+
     def judged(self, potential: AcePotential) -> tuple[float, float]:
-        """The largest gamma along the listed climbs, and the largest error of a listed barrier in meV; NaN is no number."""
-        gammas = self.gammas(Extrapolation.of(potential).inverses["Cu"])
+        """The largest gamma along the climbs that count, and the largest error of a listed barrier in meV; NaN is no number."""
+        gammas = self.gammas(Extrapolation.of(potential).inverses["Cu"])[self.counting]
         errors = [
             1e3
             * abs(
@@ -318,7 +332,7 @@ def random_side(bench: Bench, pool: list[KeptFrame], *, batch: int, seed: int) -
             frame = pool[index]
             taken.append(frame)
             active.add(bench.grade.projections_of(frame.atoms)["Cu"] @ start, owner=len(taken))
-        gamma = float(np.max(bench.gammas(start @ active.inverse)))
+        gamma = float(np.max(bench.gammas(start @ active.inverse)[bench.counting]))
         if THRESHOLDS.reaches_halt(gamma):
             continue
         calm = calm or len(taken)
@@ -367,7 +381,12 @@ def main() -> None:
     lines, results = [], []
     for seed in range(arguments.seeds):
         pool = pool_of(bench, start, seed)
-        print(f"  seed {seed}: {len(pool)} candidates", flush=True)
+        bench.counting = bench.reach(pool)
+        print(
+            f"  seed {seed}: {len(pool)} candidates; {bench.counting.sum()} of {HELD_CLIMBS} listed climbs count, before: "
+            f"gamma {bench.judged(bench.first)[0]:.1f}",
+            flush=True,
+        )
         sides = {
             "chosen": chosen_side(bench, pool, batch=arguments.batch),
             "random": random_side(bench, pool, batch=arguments.batch, seed=seed),
