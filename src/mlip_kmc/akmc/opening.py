@@ -19,6 +19,7 @@ from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
 from mlip_kmc.akmc.queue import JobTemplate, SearchQueue
 from mlip_kmc.akmc.server import Server
 from mlip_kmc.akmc.setup import Setup, changed
+from mlip_kmc.akmc.spool import Spool
 from mlip_kmc.config import Config, HarmonicPrefactor
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.atom_path import AtomPath
@@ -75,6 +76,8 @@ def open_server(
         checks=_checks(config, setup, evidence),
     )
     states.begin(at_new_temperature="temperature_K" in changes)
+    if checkpoints.epochs and checkpoints.epochs[-1].identity != setup.identity:
+        Spool(spool).drop_outcomes()  # of another engine
     return Server(
         config,
         setup=setup,
@@ -124,6 +127,7 @@ def _template(config: Config, setup: Setup, evidence: Path) -> JobTemplate:
         evidence=evidence,
         checks=_checks(config, setup, evidence),
         watch=setup.watch,
+        native=setup.native,
         settling=Settling(
             files=setup.hessian_files,
             converged_force_eV_per_A=config.search.converged_force_eV_per_A,

@@ -275,6 +275,10 @@ class SearchSection(Section):
     """A search that climbs further above the reactant ends as bad."""
     max_iterations: Count = 1000
     """Of the saddle search; one that needs more is bad."""
+    engine: Literal["eon", "native"] = "eon"
+    """Who searches: eOn's client, or our own search, which takes fewer force calls (native-search.md)."""
+    start_energy_eV: Positive = 2.0
+    """With `engine: native`: a displaced structure that is further above the state is relaxed down to this, then climbs."""
     time_limit_min: Positive = 120.0
     """A search that takes longer hangs: it is made again, and stops the run when that takes longer, too."""
     max_bad_in_a_row: Count = 50

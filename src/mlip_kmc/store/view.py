@@ -36,6 +36,8 @@ from mlip_kmc.model.records import (
     Start,
     StateRecord,
     Status,
+    made,
+    potential_epochs,
     prefactor_reasons,
     reasons_of,
 )
@@ -193,7 +195,7 @@ class RunView:
             status=status,
             reason=reason,
             run_dir=self.path,
-            kmc_steps=len(self.events),
+            kmc_steps=len(made(self.events)),
             simulated_time_s=self.numbers.time_s,
             minimised=self.minimised,
             states=self.states,
@@ -210,8 +212,13 @@ class RunView:
 
     @property
     def searches_now(self) -> tuple[SearchRecord, ...]:
-        """Those of the present epoch: confidences, gammas and process tables rest on them alone."""
-        return tuple(one for one in self.searches if one.epoch == self.epoch.number)
+        """Those by the present potential: confidences, gammas and process tables rest on them alone."""
+        return tuple(one for one in self.searches if one.epoch >= self.since)
+
+    @property
+    def since(self) -> int:
+        """The number of the epoch that began with the present potential."""
+        return potential_epochs(self.epochs)[self.epoch.number]
 
     @property
     def identity(self) -> str:
