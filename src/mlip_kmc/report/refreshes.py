@@ -202,8 +202,8 @@ def summarise_refreshes(
     """From the journals of a run; epochs of one potential count as one."""
     first = potential_epochs(epochs)
     epochs = [epoch for epoch in epochs if first[epoch.number] == epoch.number]
-    searches = [replace(record, epoch=first[record.epoch]) for record in searches]
-    events = [replace(event, epoch=first[event.epoch]) for event in events]
+    searches = [replace(record, epoch=first.get(record.epoch, record.epoch)) for record in searches]
+    events = [replace(event, epoch=first.get(event.epoch, event.epoch)) for event in events]
     last = epochs[-1].number
     done = Counter(
         record.state for record in searches if record.stale is not None and record.epoch == last
