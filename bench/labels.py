@@ -6,9 +6,10 @@ The case is the vacancy of `bench/campaign.py` in 31 atoms: its first potential 
 
 What is compared is not two campaigns (ten of them would take hours), but two ways to choose from one fixed pool. Each seed has
 a pool of its own: structures along climbs that begin at the vacancy as its searches do and follow the *first* potential, one
-every third step of a dimer (about ten force calls, as gamma is looked at), from gamma `select` on. Then, batch by batch of the
-same size, one side takes what `select_frames` chooses under its present potential, the other draws from the pool at random;
-EMT labels them, and all labels so far are fitted by the campaign's `refit`. A side has arrived when both hold:
+every third step of a dimer (about ten force calls, as gamma is looked at), from gamma `select` on, the demonstrations' 1.5.
+Then, batch by batch of the same size, one side takes what `select_frames` chooses under its present potential, the other draws
+from the pool at random; EMT labels them, and all labels so far are fitted by the campaign's `refit`. A side has arrived when
+both hold:
 
 * calm, a stand-in for 20 KMC steps without a halt: gamma reaches `halt` along none of a fixed list of climbs that *EMT* leads
   and no side chooses from. These are as many searches as one KMC step takes, not twenty. Climbs that would halt with the whole
@@ -36,7 +37,7 @@ from ase.calculators.emt import EMT
 from ase.mep import DimerControl, MinModeAtoms, MinModeTranslate
 from ase.neighborlist import neighbor_list
 from ase.optimize import BFGS
-from campaign import CASES, first_potential, recipe
+from campaign import CASES, SELECT, first_potential, recipe
 from table import row, spread
 
 from mlip_kmc.config import GammaSection
@@ -51,7 +52,7 @@ from mlip_kmc.model.labelled import LabelledStructure, Role, read_labelled
 from mlip_kmc.potential import AcePotential
 
 LIMIT, MOST_ERROR_MEV = 1 / 5, 15.0
-THRESHOLDS = GammaSection()
+THRESHOLDS = GammaSection(select=SELECT)
 HELD_SEED, HELD_CLIMBS, POOL_CLIMBS = 1600, 16, 10
 STEPS, EVERY, FMAX = 90, 3, 0.02
 NEAREST_A, HIGHEST_EV, HIGHEST_BARRIER_EV = 1.5, 20.0, 3.0
@@ -307,7 +308,9 @@ def chosen_side(bench: Bench, pool: list[KeptFrame], *, batch: int) -> Side:
     while True:
         names = {frame.name for frame in taken}
         rest = tuple(frame for frame in pool if frame.name not in names)
-        selection = select_frames(rest, grade=Extrapolation.of(potential), most=batch)
+        selection = select_frames(
+            rest, grade=Extrapolation.of(potential), select=THRESHOLDS.select, most=batch
+        )
         if not selection.frames:
             return Side(None, calm, gamma, error)
         taken += selection.frames
