@@ -2,10 +2,10 @@
 
     containers/in-image python3 bench/engines.py [--searches 24] [--cases vacancy-107 vacancy-255]
 
-The example's potential, which knows vacancies and no surfaces; displacements of 0.3 A within 3.0 A about an under-coordinated atom, as the example's configuration has
-them. Calls are counted at the potential: for eOn's client by LAMMPS itself, dimer rotations included. Prints, for each case, the
-calls over the processes found (failures included), how many were found, the ratio with its 95 % interval over the starts
-(bootstrap), and the processes by barrier.
+The example's potential, which knows vacancies and no surfaces; displacements of 0.3 A within 3.0 A about an under-coordinated
+atom, as the example's configuration has them. Calls are counted at the potential: for eOn's client by LAMMPS itself, dimer
+rotations included. Prints, for each case, the calls over the processes found (failures included), how many were found, the ratio
+with its 95 % interval over the starts (bootstrap), and the processes by barrier.
 """
 
 import argparse
