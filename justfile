@@ -20,6 +20,10 @@ campaign-demo *CASES="vacancy": image
 bench-refresh OLD="campaign-demo/vacancy/first.yace" NEW="campaign-demo/vacancy/campaign/gen-001/potential/first-gen-001.yace" STRUCTURE="campaign-demo/vacancy/start.xyz": image
     containers/in-image python3 bench/refresh.py {{ OLD }} {{ NEW }} {{ STRUCTURE }}
 
+# labels until a potential is calm and right, chosen by mlip-kmc against random choice, five seeds (minutes)
+bench-labels *ARGUMENTS: image
+    containers/in-image python3 bench/labels.py {{ ARGUMENTS }}
+
 # put the command mlip-kmc on PATH, for this machine: a link in FOLDER to slurm/mlip-kmc, which runs it in image.sif
 wrapper FOLDER="~/.local/bin":
     #!/usr/bin/env bash
@@ -127,6 +131,10 @@ bench-throughput *ARGUMENTS: image
 # what gamma costs a process search of the example (two minutes)
 bench-gamma *ARGUMENTS: image
     containers/in-image python3 bench/gamma.py {{ ARGUMENTS }}
+
+# harmonic prefactors of a vacancy: force calls by symmetry and dense, and by atoms within a radius (a quarter of an hour on two cores)
+bench-prefactors *ARGUMENTS: image
+    containers/in-image python3 bench/prefactors.py {{ ARGUMENTS }}
 
 # force calls of a found process by our own search engine and by eOn's client (five minutes)
 bench-engines *ARGUMENTS: image

@@ -104,17 +104,19 @@ def test_set() -> list[LabelledStructure]:
     return found
 
 
-def basis(elements: Sequence[str]) -> Any:
-    """The basis of the other example for copper; a smaller one for several elements."""
-    if len(elements) == 1:
+def basis(elements: Sequence[str], *, scale: float = 1.0) -> Any:
+    """The basis of the other example, whose lengths are copper's times `scale`; a smaller one for several elements."""
+    if tuple(elements) == ("Cu",) and scale == 1.0:
         return make.basis_configuration()
+    one = {"nradmax_by_orders": make.NRADMAX, "lmax_by_orders": make.LMAX}
+    several = {"nradmax_by_orders": [7, 2, 1], "lmax_by_orders": [0, 0, 0]}
     bond = {
         "radbase": "ChebExpCos",
         "radparameters": [make.LAMBDA],
-        "rcut": make.CUTOFF,
+        "rcut": make.CUTOFF * scale,
         "dcut": 0.01,
         "NameOfCutoffFunction": "cos",
-        "r_in": make.R_IN,
+        "r_in": make.R_IN * scale,
         "delta_in": make.DELTA_IN,
         "core-repulsion": make.CORE_REPULSION,
     }
@@ -131,32 +133,59 @@ def basis(elements: Sequence[str]) -> Any:
             "elements": list(elements),
             "embeddings": {"ALL": embedding},
             "bonds": {"ALL": bond},
-            "functions": {"ALL": {"nradmax_by_orders": [7, 2, 1], "lmax_by_orders": [0, 0, 0]}},
+            "functions": {"ALL": one if len(elements) == 1 else several},
         }
     )
 
 
 def fit(
-    folder: Path, name: str, training: Sequence[LabelledStructure], *, elements: Sequence[str]
+    folder: Path,
+    name: str,
+    training: Sequence[LabelledStructure],
+    *,
+    elements: Sequence[str],
+    scale: float = 1.0,
 ) -> None:
     """Write ``NAME.yaml``, ``NAME.yace`` and ``NAME.asi``: fitted to a set, with the active set of it."""
     from mlip_kmc.learning.active_set_maker import make_active_set, write_active_set
 
+    configuration, yaml = basis(elements, scale=scale), folder / f"{name}.yaml"
+    if len(elements) == 1:
+        configuration.set_func_coeffs(coefficients(configuration, training))
+        configuration.save(str(yaml))
+    else:
+        configuration.save(str(yaml))
+        several(yaml, training)
+    make.ACEBBasisSet(str(yaml)).to_ACECTildeBasisSet().save_yaml(str(yaml.with_suffix(".yace")))
+    active_set = make_active_set(yaml, [one.atoms for one in training])
+    write_active_set(yaml.with_suffix(".asi"), active_set, force=True)
+
+
+def coefficients(configuration: Any, training: Sequence[LabelledStructure]) -> list[float]:
+    """Of the functions of one element, as python-ace's linear fit finds them."""
     structures = [
         make.Labelled("first", one.atoms, one.energy_eV, one.forces_eV_per_A) for one in training
     ]
-    configuration = basis(elements)
     data = make.dataset(configuration, structures)
     linear = make.LinearACEFit(
         model=make.Ridge(alpha=make.RIDGE, fit_intercept=False, solver="svd"), train_dataset=data
     )
     model = linear.fit(sample_weight=make.row_weights(structures))
-    configuration.set_func_coeffs([float(f"{c:.{make.DIGITS}g}") for c in model.coef_])
-    yaml = folder / f"{name}.yaml"
-    configuration.save(str(yaml))
-    make.ACEBBasisSet(str(yaml)).to_ACECTildeBasisSet().save_yaml(str(yaml.with_suffix(".yace")))
-    active_set = make_active_set(yaml, [one.atoms for one in training])
-    write_active_set(yaml.with_suffix(".asi"), active_set, force=True)
+    return [float(f"{c:.{make.DIGITS}g}") for c in model.coef_]
+
+
+def several(yaml: Path, training: Sequence[LabelledStructure]) -> None:
+    """Give a basis of several elements its coefficients, by the campaign's own fit.
+
+    A configuration has them block by block (Cu, CuNi, ...), python-ace's design matrix element by element.
+    """
+    from mlip_kmc.config.campaign import RefitSection
+    from mlip_kmc.learning.refit.design import LinearBasis
+    from mlip_kmc.learning.refit.linear import fit_linear, in_order
+
+    found = LinearBasis.read(yaml)
+    fitted = fit_linear(found, in_order(training), section=RefitSection(), baseline=None)
+    found.with_coefficients(fitted.coefficients).save(str(yaml))
 
 
 def write_record(yace: Path, training: Iterable[LabelledStructure]) -> None:

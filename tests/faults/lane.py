@@ -18,6 +18,7 @@ import yaml
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
 from mlip_kmc.store.eon_tree import read_states
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 EVERY = int(os.environ.get("MLIP_KMC_FAULTS", "0"))
 """`just kills`: every so many of all of them; 0 is the short version, which has strides of its own."""
 _PATIENCE_S = 300.0

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ase.io import read
 
+from mlip_kmc.campaign.state import FILE, CampaignState, Step
 from mlip_kmc.learning.active_set_maker import active_set_bytes, make_active_set
 from mlip_kmc.release.archive import packed
 from mlip_kmc.release.contents import sums_of
@@ -184,7 +185,7 @@ def test_a_release_that_is_refused_leaves_nothing(finished, sets, tmp_path):
     )
     assert "training-set failed: " in done.stderr
     assert "152 structures" in done.stderr
-    assert "the run made 2 KMC steps, fewer than 3" in done.stderr
+    assert "the run made 2 KMC steps with this potential, fewer than 3" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -237,6 +238,37 @@ def test_the_same_inputs_give_the_same_zip_another_day_elsewhere(package, finish
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "there" / "release_v1.0.zip").read_bytes() == package.read_bytes()
+
+
+def test_a_campaign_releases_its_best_potential_at_the_target(example_run, sets, key, tmp_path):
+    """As a kill before the last step leaves it: the run has its steps, and `campaign.json` is at finalize."""
+    shutil.copytree(example_run, tmp_path / "campaign" / "run", symlinks=True)
+    CampaignState(step=Step.FINALIZE).write(tmp_path / "campaign" / FILE)
+    shutil.copy(example_run.parent / "akmc.yaml", tmp_path)
+    settings_in(tmp_path, allow={"image": REASON})
+    campaign = {
+        "explore": "akmc.yaml",
+        "training": {"data": str(sets / "train.xyz"), "test": str(sets / "test.xyz")},
+        "oracle": {"ase": "ase.calculators.emt:EMT"},
+        "release": "release.yaml",
+    }
+    (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(campaign))
+    package = tmp_path / "campaign/run/release/release_v1.0.zip"
+    written = set()
+    for _ in range(2):  # the same command again releases nothing anew
+        done = mlip_kmc("campaign", "campaign.yaml", "--dir", "campaign", cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"; released: {package.relative_to(tmp_path)}; sign it: " in done.stdout
+        written.add((package.stat().st_mtime_ns, package.read_bytes()))
+    assert len(written) == 1
+    sign(package, key=key)
+    shutil.copy(key.parent / "allowed_signers", package.parent)
+    done = verify(package.parent, "--unpack", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    manifest = ProductionManifest.from_json((package.parent / "out" / MANIFEST).read_bytes())
+    assert (manifest.training_set_size, manifest.validation_metrics.structures) == (430, 152)
+    best = tmp_path / "campaign/gen-000/potential/cu.yace"
+    assert (package.parent / "out/potential.yace").read_bytes() == best.read_bytes()
 
 
 def test_a_version_is_released_once(package, finished):

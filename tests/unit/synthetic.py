@@ -108,6 +108,7 @@ def commit(
             events = (*events, *epoch.get("events", ()))
         numbers = {
             "steps": len(events),
+            "relabelled": sum(event.relabelled for event in events),
             "time_s": events[-1].time_s if events else 0.0,
             "state": events[-1].product if events else 0,
             "previous": -1,

@@ -134,8 +134,8 @@ ADAPTED = (
         },
     ),
     Adapted(
-        "structures are read without a second copy in a database beside the run, for which eOn looks at every read; a state's minimum "
-        "is read once",
+        "structures are read without a second copy in a database beside the run, for which eOn looks at every read; "
+        "a minimum is read once",
         sources={
             "eon.fileio:_mirror_con_path": "78f0acfb8608e9c950cbb5ae854299808d1475255908051b8cfaac5270025d4d",
             "eon.fileio:_mirror_con_text": "c2dea507bdbb74eafb544936d76de7ba5da7d8493e4418b4f0c7c25d78b66393",

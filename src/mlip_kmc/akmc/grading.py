@@ -33,17 +33,24 @@ def graded(
     halts: Path,
 ) -> Minimised:
     """The report with gamma; the structure is kept in the directory of halts if it is worth labelling."""
+    return replace(minimised, gamma=kept(minimum, potential, thresholds=thresholds, halts=halts))
+
+
+def kept(
+    atoms: Atoms, potential: Potential, *, thresholds: GammaSection, halts: Path
+) -> float | None:
+    """The largest gamma of a structure to begin with, which is kept among the halts if it is worth labelling."""
     grade = Extrapolation.of(potential)
     if grade is None:
-        return minimised
-    gammas = grade.gamma_of(minimum)
+        return None
+    gammas = grade.gamma_of(atoms)
     largest = float(np.max(gammas))
     if thresholds.reaches_select(largest):
         kind = Kind.HALT if thresholds.reaches_halt(largest) else Kind.CANDIDATE
         write_kept_frame(
             halts,
             KeptFrame(
-                atoms=minimum,
+                atoms=atoms,
                 gammas=gammas,
                 search="start",
                 state=0,
@@ -53,7 +60,7 @@ def graded(
                 potential=grade.digest,
             ),
         )
-    return replace(minimised, gamma=largest)
+    return largest
 
 
 def log_sight(minimum: Atoms, potential: Potential, config: Config) -> None:

@@ -26,6 +26,7 @@ from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.rates import is_free_cluster
 from mlip_kmc.model.records import RunNumbers
 from mlip_kmc.model.structure import atoms_apart, from_con
+from mlip_kmc.search.displaced import HessianRecipe
 from mlip_kmc.search.points import CheckRecipe
 from mlip_kmc.search.settling import Settling
 from mlip_kmc.store.checkpoints import Checkpoints
@@ -172,9 +173,13 @@ def _desk(
     if not isinstance(prefactor, HarmonicPrefactor):
         return None
     recipe = PrefactorRecipe(
-        files=setup.hessian_files,
-        links=template.links,
-        time_limit_s=template.time_limit_s,
+        hessians=HessianRecipe(
+            files=setup.hessian_files,
+            links=template.links,
+            time_limit_s=template.time_limit_s,
+            options=setup.driver_options,
+            by_index=setup.distinct_atoms,
+        ),
         evidence=template.evidence,
         most_atoms=prefactor.most_atoms,
         fallback_per_s=prefactor.fallback_per_s,

@@ -14,18 +14,25 @@ from typing import Any
 
 import numpy as np
 
-from mlip_kmc.akmc.grading import described_gamma, graded, log_sight
+from mlip_kmc.akmc.grading import described_gamma, graded, kept, log_sight
 from mlip_kmc.akmc.setup import Setup
 from mlip_kmc.akmc.start import prepare_start
 from mlip_kmc.config import Config
 from mlip_kmc.config.eon_options import config_ini, hessian_ini, minimum_force, point_ini
 from mlip_kmc.evaluate.paths import check_paths
-from mlip_kmc.ground.errors import ConfigError
+from mlip_kmc.ground.errors import ConfigError, StructureError, UnknownStartError
+from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.frames import potential_digest
 from mlip_kmc.model.rates import gathered, is_free_cluster
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import Prepared, from_con, to_con
-from mlip_kmc.potential import AsePotential, DrivenPotential, Potential, ace_of
+from mlip_kmc.potential import (
+    AsePotential,
+    DrivenPotential,
+    Potential,
+    ace_of,
+    driver_options,
+)
 from mlip_kmc.search.native.evaluators import recipe_of
 from mlip_kmc.search.native.task import NativeSetup
 from mlip_kmc.search.watch import Watch
@@ -77,13 +84,19 @@ class Preparation:
 
         Raises:
             PotentialError, StructureError, ExtrapolationError: see `prepare_start`.
+            UnknownStartError: it fails where the potential does not know the given structure either: a label helps.
         """
-        minimum, minimised = prepare_start(
-            self.prepared.atoms,
-            self.potential,
-            evidence=directory / "evidence",
-            allow_unknown_stability=self.config.structure.allow_unknown_stability,
-        )
+        halts = directory / "halts"
+        try:
+            minimum, minimised = prepare_start(
+                self.prepared.atoms,
+                self.potential,
+                evidence=directory / "evidence",
+                allow_unknown_stability=self.config.structure.allow_unknown_stability,
+            )
+        except StructureError as error:
+            self._refuse_unknown(error, halts)
+            raise
         if is_free_cluster(minimum):  # whole, and so are all its states then
             minimum.positions = gathered(minimum.positions, np.asarray(minimum.cell.array))
         minimised = graded(
@@ -91,10 +104,17 @@ class Preparation:
             minimised,
             self.potential,
             thresholds=self.config.gamma,
-            halts=directory / "halts",
+            halts=halts,
         )
         log_sight(minimum, self.potential, self.config)
         return to_con(minimum), minimised
+
+    def _refuse_unknown(self, error: StructureError, halts: Path) -> None:
+        gamma = kept(self.prepared.atoms, self.potential, thresholds=self.config.gamma, halts=halts)
+        if gamma is not None and self.config.gamma.reaches_halt(gamma):
+            raise UnknownStartError(
+                f"gamma {plain(gamma)} in the given structure, which is kept in {halts}; under this potential: {error}"
+            ) from error
 
     def setup(self, *, pos_con: str, minimised: Minimised) -> Setup:
         """What the run is made of.
@@ -116,8 +136,7 @@ class Preparation:
                 potential_name=self.potential.eon_name,
                 jobs_ahead=self.config.search.superbasin_lead,
                 turns=self._turns(pos_con),
-                distinct_atoms=isinstance(self.potential, DrivenPotential)
-                and self.potential.distinct_atoms,
+                distinct_atoms=self._distinct_atoms,
                 minimum_force_eV_per_A=minimum_force(minimised.lowest_eigenvalue_eV_per_A2),
             ),
             job_files=self.potential.job_files(self.prepared.species, gamma=self.config.gamma),
@@ -126,7 +145,13 @@ class Preparation:
             native=self._native(),
             hessian_files=self._files_of(hessian_ini(self.potential.eon_name)),
             point_files=self._files_of(point_ini(self.potential.eon_name)),
+            driver_options=driver_options(self.potential),
+            distinct_atoms=self._distinct_atoms,
         )
+
+    @property
+    def _distinct_atoms(self) -> bool:
+        return isinstance(self.potential, DrivenPotential) and self.potential.distinct_atoms
 
     def _turns(self, pos_con: str) -> bool:
         """Of a free cluster.

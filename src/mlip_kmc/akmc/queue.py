@@ -22,7 +22,7 @@ from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.structure import from_con
-from mlip_kmc.search.hessian import HessianOutcome
+from mlip_kmc.search.displaced import HessianPart
 from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.points import CheckRecipe, Expected, PointsOutcome, RecognitionTask
@@ -320,7 +320,7 @@ class SearchQueue:
         self.busy_s += done.seconds
         if isinstance(done, SearchOutcome):
             self._take(done)
-        elif isinstance(done, HessianOutcome) and self._desk is not None:
+        elif isinstance(done, HessianPart) and self._desk is not None:
             self._desk.take(done)
         elif isinstance(done, PointsOutcome) and self._orbits is not None:
             self._orbits.take(done)

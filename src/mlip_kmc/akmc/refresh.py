@@ -181,7 +181,7 @@ class _Carrying:
         if here is not None:
             event = self._relabelling(ledger, before, minima, to=here)
             self.checkpoints.append("events", event.to_json())
-            numbers = replace(numbers, steps=numbers.steps + 1)
+            numbers = replace(numbers, steps=numbers.steps + 1, relabelled=numbers.relabelled + 1)
         for state in found:
             self.checkpoints.append("refreshes", state.to_json())
         self._commit(states, _carried(numbers, found))

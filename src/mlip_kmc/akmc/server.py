@@ -317,8 +317,8 @@ class Server:
             of = f"state {self._place.state}"
             return done(self._place.registered, "search", of=of) if self._enough else None
         stop, numbers = self.config.stop, self._ledger.numbers
-        if stop.kmc_steps is not None and numbers.steps >= stop.kmc_steps:
-            return done(numbers.steps, "KMC step")
+        if stop.kmc_steps is not None and numbers.kmc_steps >= stop.kmc_steps:
+            return done(numbers.kmc_steps, "KMC step")
         if stop.simulated_time_s is not None and numbers.time_s >= stop.simulated_time_s:
             return f"{plain(numbers.time_s, digits=6)} s of simulated time are done"
         if stop.desorbed_atoms is not None and numbers.left >= stop.desorbed_atoms:
@@ -382,7 +382,7 @@ class Server:
         """Where the run is."""
         numbers, outcomes = self._ledger.numbers, self._ledger.outcomes
         return Progress(
-            kmc_steps=numbers.steps,
+            kmc_steps=numbers.kmc_steps,
             simulated_time_s=numbers.time_s,
             state=numbers.state,
             confidence=self._place.confidence,

@@ -34,6 +34,8 @@ class Setup:
         watch: thresholds and files for watching gamma; None where gamma is unknown.
         native: what our own searches need; None where eOn's client searches.
         hessian_files: text files in the directory of a Hessian job. point_files: of a job that evaluates one structure.
+        driver_options: by which the driver knows the potential; None where eOn alone evaluates it.
+        distinct_atoms: atoms of one element differ for the potential.
     """
 
     facts: dict[str, Any]
@@ -46,6 +48,8 @@ class Setup:
     hessian_files: dict[str, str]
     point_files: dict[str, str]
     watch: Watch | None = None
+    driver_options: dict[str, str] | None = None
+    distinct_atoms: bool = False
     native: NativeSetup | None = None
 
     @property

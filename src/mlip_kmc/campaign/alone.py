@@ -23,6 +23,8 @@ from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.labelled import LabelledStructure
+from mlip_kmc.potential import AcePotential
+from mlip_kmc.potential.inputs import structure_of
 from mlip_kmc.store.claim import claimed
 
 
@@ -62,7 +64,7 @@ def label_alone(
         MlipKmcError: as of `OracleLabeller`.
     """
     present = with_gamma(run_config)
-    training = AceFitter(config, first=present, select=run_config.gamma.select).training()
+    training = _fitter(config, run_config=run_config, present=present).training()
     labeller = OracleLabeller(
         config, cache=make_directory(folder) / "label-cache", training=training
     )
@@ -116,7 +118,7 @@ def refit_alone(
         )
     present = with_gamma(run_config)
     with claimed(make_directory(directory), what="refit"):
-        judged = AceFitter(config, first=present, select=run_config.gamma.select).fit(
+        judged = _fitter(config, run_config=run_config, present=present).fit(
             present,
             labels=labels,
             halted=[one.atoms for one in labels if bool((one.force_weights == 1).all())],
@@ -126,3 +128,9 @@ def refit_alone(
         )
         write_facts(directory / VERDICT, judged.verdict())
     return judged
+
+
+def _fitter(config: CampaignConfig, *, run_config: Config, present: AcePotential) -> AceFitter:
+    return AceFitter(
+        config, first=present, select=run_config.gamma.select, start=structure_of(run_config)
+    )

@@ -75,4 +75,8 @@ class AkmcExplorer:
         Raises:
             MlipKmcError: as of `Refresh.go`.
         """
+        if not any(
+            (self.run_dir / "generations").glob("*.json")
+        ):  # no potential knew yet what it begins with
+            return "the run has not begun: there is nothing to refresh"
         return Refresh(config, run_dir=self.run_dir).go(*inputs_of(config)).line

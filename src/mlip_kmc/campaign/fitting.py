@@ -1,6 +1,6 @@
 """Fitting a potential again, and judging it: the real one of `parts.Fitter`.
 
-fitter = AceFitter(config, first=present, select=3.0)
+fitter = AceFitter(config, first=present, select=3.0, start=structure)
 judged = fitter.fit(present, labels=labels, halted=frames, folder=folder, name="cu-gen-001", larger=0)
 """
 
@@ -25,6 +25,7 @@ from mlip_kmc.learning.errors import Errors, errors_on
 from mlip_kmc.learning.refit import FitReport, read_fit, refit
 from mlip_kmc.learning.refit.report import SUFFIX
 from mlip_kmc.model.labelled import LabelledStructure, Role, labelled_text, read_labelled
+from mlip_kmc.model.structure import extended_xyz
 from mlip_kmc.potential import AcePotential
 
 _INPUTS = "inputs.json"
@@ -34,15 +35,18 @@ _INPUTS = "inputs.json"
 class AceFitter:
     """Fits by the configuration's back end."""
 
-    def __init__(self, config: CampaignConfig, *, first: AcePotential, select: float) -> None:
+    def __init__(
+        self, config: CampaignConfig, *, first: AcePotential, select: float, start: Atoms
+    ) -> None:
         """Take note of what to do.
 
         Args:
             config: the campaign's.
             first: the potential of generation 0, whose errors later ones are measured against.
             select: the run's threshold of gamma.
+            start: the structure that the run begins with.
         """
-        self._config, self._first, self._select = config, first, select
+        self._config, self._first, self._select, self._start = config, first, select, start
 
     def training(self) -> tuple[LabelledStructure, ...]:
         """The set of generation 0; empty where it is not known.
@@ -100,6 +104,7 @@ class AceFitter:
             directory=folder,
             name=name,
             basis=self._basis(larger),
+            anchors_from=self._anchors_from(labels),
         )
         verdict = judge(
             report.potential,
@@ -121,6 +126,12 @@ class AceFitter:
             facts=_facts(report, verdict),
         )
 
+    def _anchors_from(self, labels: Sequence[LabelledStructure]) -> list[Atoms]:
+        """What the run itself is made of, beside the labels; a large structure is in the buffers of its boxes already."""
+        if self.training() or len(self._start) > self._config.cutout.whole_up_to_atoms:
+            return []
+        return [self._start, *(one.atoms for one in labels)]
+
     def _forget_another(
         self,
         present: AcePotential,
@@ -138,6 +149,10 @@ class AceFitter:
             "training": training and hashlib.sha256(training.data.read_bytes()).hexdigest(),
             "refit": self._config.refit.model_dump(mode="json"),
             "larger": larger,
+            "anchors_from": [
+                hashlib.sha256(extended_xyz(atoms).encode()).hexdigest()
+                for atoms in self._anchors_from(())
+            ],
         }
         told = json.loads(json.dumps(told))
         path = folder / _INPUTS

@@ -30,7 +30,7 @@ from mlip_kmc.campaign.state import (
     given_up,
 )
 from mlip_kmc.config import CampaignConfig, Config
-from mlip_kmc.ground.errors import EXIT_DONE, EXIT_MORE_TO_DO
+from mlip_kmc.ground.errors import EXIT_DONE, EXIT_MORE_TO_DO, UnknownStartError
 from mlip_kmc.ground.files import make_directory, storage_errors
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.records import EonResult, Status
@@ -117,11 +117,15 @@ class Campaign:
             if self.stop.is_set():
                 return Ending(EXIT_MORE_TO_DO, "stopped; the same command continues")
             _log.info("generation %d: %s", state.generation, state.step)
+            begun, generation, ended = time.monotonic(), state.generation, state.step
             after = self._step(state)
+            spent_s = time.monotonic() - begun
             if isinstance(after, Ending):
+                state = state.with_time(spent_s, generation=generation, step=ended)
                 replace(self._now(state, earlier_s), waits=after.waits).write(path)
                 return after
-            ended, state = state.step, self._now(after, earlier_s)
+            after = after.with_time(spent_s, generation=generation, step=ended)
+            state = self._now(after, earlier_s)
             state.write(path)
             if ended is self._until:
                 return Ending(EXIT_MORE_TO_DO, _stopped_after(ended, state, self.directory))
@@ -150,7 +154,11 @@ class Campaign:
         config = self._limited(self._config(generation), state, generation)
         if config is None:
             return given_up(self.directory, f"{self.config.budget.wall_time_h:g} hours are over")
-        result = self._explorers[state.method].explore(config)
+        try:
+            result = self._explorers[state.method].explore(config)
+        except UnknownStartError as error:
+            write_facts(generation.folder / EXPLORED, _not_begun(error))
+            return self._unknown(state, error)
         if result.status is Status.MORE_TO_DO:
             return Ending(EXIT_MORE_TO_DO, f"{result.status}: {result.reason}", result)
         write_facts(generation.folder / EXPLORED, _explored(result))
@@ -181,9 +189,17 @@ class Campaign:
     # -- refresh, finalize
 
     def _refresh(self, state: CampaignState, generation: Generation) -> Ending | CampaignState:
-        line = self._explorers[state.method].refresh(self._config(generation))
+        try:
+            line = self._explorers[state.method].refresh(self._config(generation))
+        except UnknownStartError as error:
+            return self._unknown(state, error)
         _log.info("%s", line)
         return replace(state, step=Step.EXPLORE)
+
+    def _unknown(self, state: CampaignState, error: UnknownStartError) -> CampaignState:
+        """The potential does not know what the run begins with, and a frame of that is kept: a halt like others."""
+        _log.info("halted: %s", error)
+        return replace(state, step=Step.SELECT, round=0, bases=0)
 
     def _finalize(self, generation: Generation) -> Ending:
         spent = labels_spent(self.directory)
@@ -211,6 +227,17 @@ class Campaign:
 def _stopped_after(step: Step, state: CampaignState, directory: Path) -> str:
     name = Generation(directory, state.generation).name
     return f"stopped after the step {step}; next is {state.step}, with {name} in {directory}; the same command continues"
+
+
+def _not_begun(error: UnknownStartError) -> dict[str, object]:
+    return {
+        "status": str(Status.HALTED),
+        "reason": str(error),
+        "kmc_steps": 0,
+        "simulated_time_s": 0.0,
+        "states": 0,
+        "searches": {},
+    }
 
 
 def _explored(result: EonResult) -> dict[str, object]:

@@ -16,6 +16,7 @@ from mlip_kmc.campaign.loop import Campaign
 from mlip_kmc.campaign.potentials import with_gamma
 from mlip_kmc.campaign.state import ExplorationMethod, Step
 from mlip_kmc.config import CampaignConfig, Config
+from mlip_kmc.potential.inputs import structure_of
 from mlip_kmc.release.gate import sentence
 from mlip_kmc.release.package import ProductionDeployer
 from mlip_kmc.release.settings import load_settings
@@ -43,10 +44,12 @@ def campaign_of(
         until: end after the next step of this kind.
 
     Raises:
-        PotentialError: gamma of the potential is not known. StructureError: a training set cannot be read.
+        PotentialError: gamma of the potential is not known. StructureError: a training set, or the structure, cannot be read.
     """
     first = with_gamma(run_config)
-    fitter = AceFitter(config, first=first, select=run_config.gamma.select)
+    fitter = AceFitter(
+        config, first=first, select=run_config.gamma.select, start=structure_of(run_config)
+    )
     labeller = OracleLabeller(config, cache=directory / "label-cache", training=fitter.training())
     return Campaign(
         config,

@@ -5,9 +5,11 @@ CampaignState(step=Step.LABEL, generation=state.generation).write(directory / "c
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 from mlip_kmc.ground.errors import EXIT_HALTED, RunStateError
 from mlip_kmc.ground.files import write_durably
@@ -55,7 +57,7 @@ class CampaignState:
         generation: number of the present potential, from 0.
         round: how many times more labels were asked for to refit this generation's potential.
         bases: how many larger bases were tried for it.
-        wall_s: over all starts, s.
+        wall_s: over all starts, s. by_step_s: of that, in the steps of each generation, by number and step's name.
         method: how it explores.
         waits: what the last process came back for.
     """
@@ -67,6 +69,13 @@ class CampaignState:
     wall_s: float = 0.0
     method: ExplorationMethod = ExplorationMethod.AKMC
     waits: Wait = Wait.NOTHING
+    by_step_s: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+
+    def with_time(self, seconds: float, *, generation: int, step: Step) -> Self:
+        """With the time of a step, or of what was done of it in one start."""
+        steps = dict(self.by_step_s.get(generation, {}))
+        steps[step] = round(steps.get(step, 0.0) + seconds, 1)
+        return replace(self, by_step_s={**self.by_step_s, generation: steps})
 
     def write(self, path: Path) -> None:
         """Durably.
@@ -104,8 +113,12 @@ class CampaignState:
                 wall_s=float(raw["wall_s"]),
                 method=ExplorationMethod(raw["method"]),
                 waits=Wait(raw.get("waits", Wait.NOTHING)),
+                by_step_s={
+                    int(generation): {Step(step): float(seconds) for step, seconds in steps.items()}
+                    for generation, steps in raw.get("by_step_s", {}).items()
+                },
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(path, error) from error
 
 

@@ -24,6 +24,7 @@ def export(run_dir: Path, output: Path | None) -> None:
     import numpy as np
 
     from mlip_kmc.ground.errors import RunStateError
+    from mlip_kmc.model.records import made
     from mlip_kmc.store.export import export as write
     from mlip_kmc.store.view import RunView
 
@@ -39,5 +40,5 @@ def export(run_dir: Path, output: Path | None) -> None:
             )
         write(view.result(), rotation=np.eye(3) if rotation is None else rotation, directory=target)
         click.echo(
-            f"{counted(len(view.events), 'KMC step')}, {counted(len(view.states), 'state')}: {target}"
+            f"{counted(len(made(view.events)), 'KMC step')}, {counted(len(view.states), 'state')}: {target}"
         )

@@ -249,8 +249,8 @@ class HarmonicPrefactor(Section):
     """In place of `constant_per_s`: `true`. Each new process then takes two Hessians, and each state one."""
     fallback_per_s: Positive = 1e13
     """Of a process that has no harmonic prefactor, in both directions; table, status and report say which."""
-    most_atoms: Count = 1000
-    """Hessians are of all free atoms; in a larger structure of so many, nearest to what moves, the others held."""
+    most_atoms: Count = 1500
+    """Hessians are of all free atoms; in a larger structure of so many, nearest to what moves: see prefactors.md."""
 
     @property
     def default_per_s(self) -> float:

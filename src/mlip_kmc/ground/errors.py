@@ -106,6 +106,10 @@ class ExtrapolationError(MlipKmcError):
     exit_code = EXIT_HALTED
 
 
+class UnknownStartError(ExtrapolationError):
+    """The potential does not know the structure to begin with, and does not bring it to rest; a frame of it is kept."""
+
+
 def first_line(error: Exception) -> str:
     """The first line of any exception's message; its class where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -15,7 +15,7 @@ from mlip_kmc.release.agreement import agreement_check, gamma_check
 from mlip_kmc.release.checks import forces_check, image_check, training_check
 from mlip_kmc.release.evaluated_sets import EvaluatedSets
 from mlip_kmc.release.gate import Check, pass_gate
-from mlip_kmc.release.history import halts_check
+from mlip_kmc.release.history import halts_in
 from mlip_kmc.release.reference_checks import reference_checks
 from mlip_kmc.release.settings import ReleaseSettings
 from mlip_kmc.release.smoothness import baseline_check, cutoff_check
@@ -122,13 +122,7 @@ class Examination:
         subject, sets, view = self.subject, self.sets, self.subject.view
         potential, record = subject.potential, subject.potential.record
         self._note(
-            halts_check(
-                events=view.events,
-                searches=view.searches,
-                present=view.numbers.state,
-                halt=view.numbers.halt,
-                steps=self.settings.quiet_steps,
-            ),
+            halts_in(view, steps=self.settings.quiet_steps),
             training_check(sets.training, record, cutoff_A=potential.cutoff_A),
             validation_check(
                 sets.metrics(record),

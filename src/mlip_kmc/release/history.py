@@ -1,13 +1,26 @@
 """What the run itself says: did it stay, in its last steps, where the potential knows its way?
 
 Example:
-    check = halts_check(events=view.events, searches=view.searches, present=view.numbers.state, halt="", steps=10)
+    check = halts_in(view, steps=10)
 """
 
 from collections.abc import Sequence
 
-from mlip_kmc.model.records import Event, SearchRecord
+from mlip_kmc.model.records import Event, SearchRecord, made
 from mlip_kmc.release.gate import LIMITS, Check, Verdict, measured, not_tested
+from mlip_kmc.store.view import RunView
+
+
+def halts_in(view: RunView, *, steps: int) -> Check:
+    """The check on a run: of its present potential alone, which is the one that is released."""
+    now = view.epoch.number
+    return halts_check(
+        events=[event for event in made(view.events) if event.epoch == now],
+        searches=view.searches_now,
+        present=view.numbers.state,
+        halt=view.numbers.halt,
+        steps=steps,
+    )
 
 
 def halts_check(
@@ -21,8 +34,8 @@ def halts_check(
     """No search may have been halted on extrapolation in any state of the last steps.
 
     Args:
-        events: all KMC steps.
-        searches: all that were registered.
+        events: the KMC steps made with the run's present potential.
+        searches: those that were registered with it.
         present: the state that the run is in.
         halt: what halted the run, in words; empty where nothing did.
         steps: how many count; a run that made fewer is not tested.
@@ -35,7 +48,9 @@ def halts_check(
     halted = sum(record.outcome == "halted" for record in searches if record.state in states)
     if len(events) < steps and not halted and not halt:
         return not_tested(
-            "halts", about=about, why=f"the run made {len(events)} KMC steps, fewer than {steps}"
+            "halts",
+            about=about,
+            why=f"the run made {len(events)} KMC steps with this potential, fewer than {steps}",
         )
     looked_at = sum(record.state in states for record in searches)
     if not looked_at and not halt:

@@ -97,7 +97,11 @@ def reference_checks(
 
     def lowest() -> float:
         if state not in lowest_barrier_eV:
-            raise ValueError(f"the run knows no process of state {state}")
+            others = ", ".join(map(str, sorted(lowest_barrier_eV)[:8])) or "none"
+            raise ValueError(
+                f"the run knows no process of state {state} under its present potential; of these states it does: {others} "
+                "(references.barrier_eV.state)"
+            )
         return lowest_barrier_eV[state]
 
     yield _compared("barrier", f"lowest barrier of state {state} of the run", barrier, "eV", lowest)

@@ -23,6 +23,7 @@ from mlip_kmc.evaluate.agreement import unguarded
 from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.ground.errors import PotentialError, ReleaseError, RunStateError
 from mlip_kmc.ground.files import sha256_of
+from mlip_kmc.model.records import made
 from mlip_kmc.model.structure import read_structure
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import Baseline, Pairs
@@ -106,7 +107,7 @@ class Subject:
             temperature_K=None
             if self.view.earlier_temperatures_K
             else self.view.settings.temperature_K,
-            kmc_steps=len(self.view.events),
+            kmc_steps=len(made(self.view.events)),
             simulated_time_s=self.view.numbers.time_s,
             states=len(self.view.states),
             searches=sum(outcomes.values()),

@@ -33,12 +33,25 @@ _DIGITS = 8
 
 @dataclass(frozen=True)
 class Labelled:
-    """A structure with its energy in eV and forces (N, 3) in eV/A."""
+    """A structure with its energy in eV and forces (N, 3) in eV/A.
+
+    Attributes:
+        force_weights: (N,), of a box that a campaign cut out; what has none was not fitted to. Empty: all count.
+        energy_weight: likewise, of the energy.
+    """
 
     atoms: Atoms
     energy_eV: float
     forces: Array
     group: str
+    force_weights: tuple[float, ...] = ()
+    energy_weight: float = 1.0
+
+    def of_those_that_count(self, forces: Array) -> Array:
+        """Rows (N, 3) of those atoms whose forces count, one after the other."""
+        if not self.force_weights:
+            return np.ravel(forces)
+        return np.ravel(forces[np.array(self.force_weights) > 0.0])
 
     def canonical(self) -> str:
         """One text for the same structure, however it was written."""
@@ -121,7 +134,7 @@ class LabelledSet:
         return sum(one.geometry() in theirs for one in self.structures)
 
     def errors(self, calculator: Any) -> dict[str, SetErrors]:
-        """By group, in the order of appearance.
+        """By group, in the order of appearance; of what counts in a fit, or, where nothing of a group does, of all of it.
 
         Args:
             calculator: the potential's.
@@ -129,41 +142,52 @@ class LabelledSet:
         Raises:
             PotentialError: what it gives is not finite.
         """
-        energies, forces = defaultdict(list), defaultdict(list)
+        found = defaultdict(list)
         for one in self.structures:
             probe = one.atoms.copy()
             probe.calc = calculator
-            energies[one.group].append(
-                (float(probe.get_potential_energy()) - one.energy_eV) / len(probe)
-            )
-            forces[one.group].append(np.ravel(np.asarray(probe.get_forces()) - one.forces))
-        for group in energies:
-            if not (
-                np.isfinite(energies[group]).all()
-                and all(np.isfinite(rows).all() for rows in forces[group])
-            ):
+            energy = (float(probe.get_potential_energy()) - one.energy_eV) / len(probe)
+            forces = np.asarray(probe.get_forces()) - one.forces
+            if not (np.isfinite(energy) and np.isfinite(forces).all()):
                 raise PotentialError(
-                    f"the potential's energy or forces for a structure of the group {group} are not finite"
+                    f"the potential's energy or forces for a structure of the group {one.group} are not finite"
                 )
-        return {
-            group: SetErrors(
-                structures=len(energies[group]),
-                energy_eV_per_atom=_rms(np.array(energies[group])),
-                force_eV_per_A=_rms(np.concatenate(forces[group])),
-            )
-            for group in energies
-        }
+            found[one.group].append((one, energy, forces))
+        return {group: _errors(rows) for group, rows in found.items()}
 
     def to_xyz(self) -> bytes:
         """The set as one extended XYZ file, which reads as the same set."""
         return "".join(
             extended_xyz(
                 one.atoms,
-                keys={"energy": repr(one.energy_eV), "group": one.group},
-                columns={"forces": one.forces},
+                keys={
+                    "energy": repr(one.energy_eV),
+                    **(
+                        {}
+                        if one.energy_weight == 1.0
+                        else {"energy_weight": repr(one.energy_weight)}
+                    ),
+                    "group": one.group,
+                },
+                columns={
+                    "forces": one.forces,
+                    **({"force_weight": np.array(one.force_weights)} if one.force_weights else {}),
+                },
             )
             for one in self.structures
         ).encode()
+
+
+def _errors(rows: Sequence[tuple[Labelled, float, Array]]) -> SetErrors:
+    counting = [energy for one, energy, _ in rows if one.energy_weight > 0.0]
+    forces = np.concatenate([one.of_those_that_count(forces) for one, _, forces in rows])
+    return SetErrors(
+        structures=len(rows),
+        energy_eV_per_atom=_rms(np.array(counting or [energy for _, energy, _ in rows])),
+        force_eV_per_A=_rms(
+            forces if len(forces) else np.concatenate([forces.ravel() for *_, forces in rows])
+        ),
+    )
 
 
 def _read(path: Path) -> list[Labelled]:
@@ -201,6 +225,7 @@ def _labelled(atoms: Atoms, where: str) -> Labelled:
         energy_eV=float(energy),
         forces=np.asarray(forces, dtype=np.float64),
         group=_group(text_of(atoms, "group") or ""),
+        **_weights(atoms, where),
     )
     if not (
         np.isfinite(found.energy_eV)
@@ -209,6 +234,19 @@ def _labelled(atoms: Atoms, where: str) -> Labelled:
     ):
         raise StructureError(f"{where} has numbers that are not finite")
     return found
+
+
+def _weights(atoms: Atoms, where: str) -> dict[str, Any]:
+    """What a campaign writes beside the labels of boxes that it cut out."""
+    try:
+        return {
+            "force_weights": tuple(map(float, atoms.arrays.get("force_weight", ()))),
+            "energy_weight": float(text_of(atoms, "energy_weight") or 1.0),
+        }
+    except (TypeError, ValueError) as error:
+        raise StructureError(
+            f"{where} has weights that are no numbers (energy_weight, force_weight); correct or remove them"
+        ) from error
 
 
 def _group(given: str) -> str:

@@ -27,7 +27,9 @@ def headline(report: Report) -> str:
         return (
             f"{words.count(sum(numbers.outcomes.values()), 'search')} of state 0; no KMC step yet."
         )
-    relabelled = f" ({numbers.relabelled} of them relabelled)" if numbers.relabelled else ""
+    relabelled = (
+        f" and {words.count(numbers.relabelled, 'relabelling')}" if numbers.relabelled else ""
+    )
     return (
         f"{words.steps(numbers.steps)}{relabelled}, {words.time(numbers.time_s)} of simulated time, "
         f"{words.count(len(numbers.visited), 'state')} visited."

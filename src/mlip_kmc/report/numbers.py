@@ -22,6 +22,7 @@ from mlip_kmc.model.records import (
     SearchRecord,
     Start,
     StateRecord,
+    made,
     unsound_steps,
 )
 from mlip_kmc.report.confidence import confidence_curve
@@ -113,7 +114,7 @@ class RunNumbersSummary:
 
     Attributes:
         kT_eV, window_eV: thermal energy at the present temperature, and how far above the lowest barrier the rate table reaches.
-        steps, time_s: KMC steps and simulated time. relabelled: those of them that took no time: with another potential the
+        steps, time_s: KMC steps and simulated time. relabelled: events beside them that took no time: with another potential the
             run's state became another.
         returns: steps that undo the one before (they lead to the state that it came from).
         superbasin_steps: steps out of a superbasin. unsound_superbasin_steps: those of a version whose times may be wrong.
@@ -192,14 +193,13 @@ def summarise(
     for record in searches:
         by_state[record.state].append(record)
     curves = _curves(states, searches, settings, starts, epoch=epoch)
-    made = [event for event in events if not event.relabelled]
     walk = _Walk.of(events, begun=bool(states))
     return RunNumbersSummary(
         kT_eV=kT,
         window_eV=window,
-        steps=len(events),
+        steps=len(made(events)),
         time_s=time_s,
-        relabelled=len(events) - len(made),
+        relabelled=len(events) - len(made(events)),
         returns=sum(
             after.product == before.reactant
             for before, after in pairwise(events)
@@ -218,7 +218,7 @@ def summarise(
             for state in states
         ),
         visited=tuple(walk.first_step),
-        edges=_edges(made),
+        edges=_edges(made(events)),
         outcomes={
             outcome: sum(record.outcome == outcome for record in searches) for outcome in OUTCOMES
         },

@@ -168,7 +168,7 @@ def read_work(run_dir: Path) -> tuple[int, int]:
     if not any((run_dir / "generations").glob("*.json")):
         return 0, 0
     with RunView.read(run_dir, detail="numbers") as view:
-        return view.numbers.steps, len(view.searches)
+        return view.numbers.kmc_steps, len(view.searches)
 
 
 def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
@@ -188,7 +188,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         host=live.host if live else view.starts[-1].host if view.starts else None,
         pid=live.pid if live else view.starts[-1].pid if view.starts else None,
         seen_s=max(now_s - live.time_s, 0.0) if live else None,
-        kmc_steps=numbers.steps,
+        kmc_steps=numbers.kmc_steps,
         kmc_steps_wanted=steps_wanted,
         simulated_time_s=numbers.time_s,
         simulated_time_wanted_s=time_wanted_s,
@@ -236,7 +236,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
 def _done(numbers: RunNumbers, limits: Mapping[str, Any]) -> bool:
     """One of the limits of the section `stop` is reached."""
     wanted = (
-        (limits.get("stop.kmc_steps"), numbers.steps),
+        (limits.get("stop.kmc_steps"), numbers.kmc_steps),
         (limits.get("stop.simulated_time_s"), numbers.time_s),
         (limits.get("stop.desorbed_atoms"), numbers.left),
     )

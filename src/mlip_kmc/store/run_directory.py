@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from mlip_kmc.ground.container import binding, unseen_folder
-from mlip_kmc.ground.files import make_directory
+from mlip_kmc.ground.files import make_directory, storage_errors
 from mlip_kmc.store.claim import Claim
 
+_SWEPT = ("halts", "results")
+"""Folders whose files no generation names."""
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +37,15 @@ class RunDirectory:
         claim = Claim(self.path)
         claim.take()
         self.claim = claim
+        self._sweep()
         return self
+
+    def _sweep(self) -> None:
+        """Remove what kills left half of durable writes."""
+        with storage_errors(self.path):
+            for folder in _SWEPT:
+                for path in (self.path / folder).glob(".*.tmp"):
+                    path.unlink(missing_ok=True)
 
     def __exit__(
         self,

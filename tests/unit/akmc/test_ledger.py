@@ -36,6 +36,8 @@ def test_utilisation_is_of_the_workers_there_were():
     assert RunNumbers(wall_s=100.0, busy_s=150.0).utilisation(workers=2) == pytest.approx(0.75)
     assert RunNumbers().utilisation(workers=2) is None
     assert RunNumbers().events_a_day is None
+    relabelled = RunNumbers(steps=11, relabelled=1, wall_s=8640.0)  # which is no step
+    assert (relabelled.kmc_steps, relabelled.events_a_day) == (10, pytest.approx(100.0))
 
 
 def test_a_halt_that_an_older_version_noted_as_text_is_read_and_of_no_known_kind():

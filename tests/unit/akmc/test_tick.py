@@ -257,6 +257,21 @@ def test_elsewhere_no_search_is_made_once_it_drains():
     world.close()
 
 
+def test_an_event_that_only_relabels_counts_for_no_step():
+    """`stop.kmc_steps` and all that is shown are of steps; events, and random numbers with them, are numbered on."""
+    world = World(3, steps=3)
+    ledger = world.server._ledger
+    ledger.numbers = replace(ledger.numbers, steps=1, relabelled=1)  # as a refresh leaves them
+    while world.server.has_more_to_do:
+        world.tick()
+        world.finish()
+    assert (world.server.numbers.steps, world.server.numbers.kmc_steps) == (4, 3)
+    assert [parsed(line)["step"] for line in world.events] == [1, 2, 3]
+    assert world.server.progress().kmc_steps == 3
+    assert world.server._finished() == "3 KMC steps are done"
+    world.close()
+
+
 def test_many_bad_searches_in_a_row_stop_the_run_and_a_new_start_tries_again():
     world = World(1)
     world.config.search.max_bad_in_a_row = 1

@@ -15,6 +15,7 @@ from mlip_kmc.config import load_campaign, load_config
 from mlip_kmc.model.frames import KeptFrame, Kind, Stage, write_kept_frame
 from mlip_kmc.model.labelled import LabelledStructure, read_labelled, write_labelled
 from mlip_kmc.model.records import EonResult, Minimised, Status
+from mlip_kmc.store.run_directory import RunDirectory
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "cu-vacancy"
 KNOWN = bulk("Cu", "fcc", a=3.59, cubic=True)
@@ -69,6 +70,10 @@ class Explorer:
         self.wanted_steps = []
 
     def explore(self, config):
+        with RunDirectory(self.run_dir):
+            return self._explored(config)
+
+    def _explored(self, config):
         number = int(config.potential.ace.parents[1].name.removeprefix("gen-"))
         self.explored.append(number)
         self.wanted_steps.append(config.stop.kmc_steps)

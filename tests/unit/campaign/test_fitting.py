@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from mlip_kmc.campaign import fitting
 from mlip_kmc.campaign.fitting import AceFitter
 from mlip_kmc.config import load_campaign
+from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.learning.refit.report import SUFFIX
-from mlip_kmc.model.labelled import LabelledStructure
+from mlip_kmc.model.labelled import LabelledStructure, write_labelled
+
+from .invented import KNOWN
 
 PRESENT = SimpleNamespace(digest="0" * 64)
 LABEL = LabelledStructure.whole(
@@ -22,10 +26,10 @@ LABEL = LabelledStructure.whole(
 def fitter(tmp_path):
     (tmp_path / "akmc.yaml").write_text("x: 1\n")
 
-    def made(refit="{}"):
+    def made(refit="{}", start=KNOWN, more=""):
         path = tmp_path / "campaign.yaml"
-        path.write_text(f"explore: akmc.yaml\noracle: {{ase: 'a:B'}}\nrefit: {refit}\n")
-        return AceFitter(load_campaign(path), first=PRESENT, select=3.0)
+        path.write_text(f"explore: akmc.yaml\noracle: {{ase: 'a:B'}}\nrefit: {refit}\n{more}")
+        return AceFitter(load_campaign(path), first=PRESENT, select=3.0, start=start)
 
     return made
 
@@ -49,3 +53,35 @@ def test_another_fit_is_forgotten(tmp_path, fitter, refit, change, stays):
     ended.write_text("{}")
     forget(fitter(refit), **change)
     assert ended.exists() == stays
+
+
+def test_another_structure_to_begin_with_is_another_fit(tmp_path, fitter):
+    ended = tmp_path / f"cu{SUFFIX}"
+    for start, stays in ((KNOWN, False), (KNOWN, True), (KNOWN.repeat(2), False)):
+        fitter(start=start)._forget_another(PRESENT, [LABEL], tmp_path, name="cu", larger=0)
+        assert ended.exists() == stays
+        ended.write_text("{}")
+
+
+def test_anchors_are_of_what_the_run_begins_with_where_no_training_set_is_known(tmp_path, fitter):
+    """Beside the labels; not of a structure that would be cut down itself."""
+    found = fitter()._anchors_from([LABEL])
+    assert found == [KNOWN, LABEL.atoms]
+    assert fitter(more="cutout: {whole_up_to_atoms: 3}\n")._anchors_from([LABEL]) == []
+    for name in ("train.xyz", "test.xyz"):
+        write_labelled(tmp_path / name, [LABEL])
+    known = "training: {data: train.xyz, test: test.xyz}\n"
+    assert fitter(more=known)._anchors_from([LABEL]) == []
+
+
+def test_the_fit_is_given_them(tmp_path, fitter, monkeypatch):
+    given = []
+
+    def stop(*_, anchors_from, **__):
+        given.extend(anchors_from)
+        raise PotentialError("enough")
+
+    monkeypatch.setattr(fitting, "refit", stop)
+    with pytest.raises(PotentialError, match="enough"):
+        fitter().fit(PRESENT, labels=[LABEL], halted=[], folder=tmp_path, name="cu", larger=0)
+    assert given == [KNOWN, LABEL.atoms]

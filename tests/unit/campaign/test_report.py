@@ -15,6 +15,7 @@ from mlip_kmc.campaign.generation import ENDING, Generation
 from mlip_kmc.campaign.history import history_of
 from mlip_kmc.campaign.report import is_campaign, read_campaign
 from mlip_kmc.campaign.report.account import ORACLE
+from mlip_kmc.campaign.state import FILE, CampaignState, Step
 from mlip_kmc.cli.report import report
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.frames import Kind, Stage, potential_digest
@@ -208,11 +209,41 @@ def test_json_says_the_same(done):
 
 
 def test_cost_by_generation(done):
-    rows = re.findall(r"<tr[^>]*><td[^>]*>(gen-\d+|All)</td>(.*?)</tr>", page_of(done))
+    page = page_of(done).partition("Wall time of")[0]
+    rows = re.findall(r"<tr[^>]*><td[^>]*>(gen-\d+|All)</td>(.*?)</tr>", page)
     costs = {name: re.findall(r"<td>([^<]*)</td>", cells)[:5] for name, cells in rows}
     assert costs["gen-000"] == ["1", "100", "0", "0", "0"]
     assert costs["gen-001"] == ["1", "100", "2", "40", "7"]
     assert costs["All"] == ["2", "200", "3", "60", "14"]
+
+
+def test_cost_by_step(done, tmp_path):
+    """Wall time of each step of each generation, over all starts."""
+    done = shutil.copytree(done, tmp_path / "copy")
+    state = CampaignState.read(done / FILE)
+    assert {name: list(steps) for name, steps in state.by_step_s.items()} == {
+        0: ["explore", "select", "label", "refit"],
+        1: ["refresh", "explore", "select", "label", "refit"],
+        2: ["refresh", "explore", "finalize"],
+    }
+    assert "Wall time of" in page_of(done)
+    times = {0: {"explore": 60.0, "refit": 3.4}, 1: {"explore": 7260.0}}
+    replace(state, by_step_s=times).with_time(2.0, generation=0, step=Step.REFIT).write(done / FILE)
+    assert numbers_of(done)["cost"]["by_step"] == [
+        {"generation": 0, "step": "explore", "wall_s": 60.0},
+        {"generation": 0, "step": "refit", "wall_s": 5.4},
+        {"generation": 1, "step": "explore", "wall_s": 7260.0},
+    ]
+    table = page_of(done).partition("Wall time of")[2]
+    rows = dict(re.findall(r"<tr[^>]*><td[^>]*>(gen-\d+|All)</td>(.*?)</tr>", table))
+    cells = {name: re.findall(r"<td>([^<]*)</td>", row) for name, row in rows.items()}
+    assert cells["gen-000"] == ["60.0 s", "", "", "5.4 s", "", "", "65.4 s"]
+    assert cells["All"] == ["2.0 h", "", "", "5.4 s", "", "", "2.0 h"]
+    raw = json.loads((done / FILE).read_text())
+    del raw["by_step_s"]  # of an earlier version
+    (done / FILE).write_text(json.dumps(raw))
+    assert "Wall time of" not in page_of(done)
+    assert numbers_of(done)["cost"]["by_step"] == []
 
 
 def test_why_it_does_not_converge(tmp_path):

@@ -4,6 +4,7 @@ Where a file can be broken it is; where none can, because ACE cannot be made so,
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -25,7 +26,7 @@ from mlip_kmc.release.agreement import agreement_check, gamma_check
 from mlip_kmc.release.checks import forces_check, image_check, training_check
 from mlip_kmc.release.crystal import CubicCrystal
 from mlip_kmc.release.gate import CHECKS, LIMITS, Verdict, check_allowed, measured, pass_gate
-from mlip_kmc.release.history import halts_check
+from mlip_kmc.release.history import halts_check, halts_in
 from mlip_kmc.release.inputs import example_of, ready_inputs
 from mlip_kmc.release.manifest import Image
 from mlip_kmc.release.reference_checks import reference_checks
@@ -33,8 +34,9 @@ from mlip_kmc.release.settings import Crystal, References
 from mlip_kmc.release.smoothness import baseline_check, cutoff_check
 from mlip_kmc.release.symmetry import symmetry_checks
 from mlip_kmc.release.training import LabelledSet
+from mlip_kmc.store.view import RunView
 
-from ..synthetic import event, search
+from ..synthetic import State, commit, event, search
 from .packages import EXAMPLE
 
 CU = Crystal(formula="Cu", lattice="fcc", a_A=3.6)
@@ -382,6 +384,33 @@ def test_no_halt_in_the_last_steps():
     found = halts_check(events=steps(10), searches=searches, present=10, halt="", steps=5)
     assert found.verdict is Verdict.PASSED
     assert found.number == 0
+
+
+def test_halts_of_an_earlier_potential_are_not_this_one_s(tmp_path):
+    """A campaign halts where a potential knows nothing; what it releases is the one that was fitted since."""
+
+    def check(*, steps=2, halted=0):
+        second = {
+            "events": [
+                replace(event(1, reactant=1, product=0, time_s=1.0), relabelled=True),
+                event(2, reactant=0, product=1, time_s=3.0),
+                event(3, reactant=1, product=0, time_s=4.0),
+            ],
+            "searches": [search(2, state=0), search(3, state=halted, outcome="halted")],
+        }
+        made = commit(
+            tmp_path / f"{steps}-{halted}",
+            states=[State(), State(), State()],
+            events=[event(0, product=1, time_s=1.0)],
+            searches=[search(0, state=0, outcome="halted"), search(1, state=0)],
+            later=[second],
+        )
+        with RunView.read(made) as view:
+            return halts_in(view, steps=steps)
+
+    assert check(halted=2).verdict is Verdict.PASSED
+    assert check().verdict is Verdict.FAILED
+    assert "made 2 KMC steps with this potential" in check(steps=3, halted=2).detail
 
 
 def test_a_halt_in_the_last_steps():

@@ -9,6 +9,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from mlip_kmc.ground.errors import StructureError
+from mlip_kmc.model.labelled import LabelledStructure, write_labelled
 from mlip_kmc.release.training import LabelledSet
 
 
@@ -135,3 +136,37 @@ def test_groups_that_look_alike_stay_apart(tmp_path):
         atoms.info["group"] = group
     path = written(tmp_path / "a.xyz", there)
     assert list(LabelledSet.read((path,)).errors(EMT())) == ["a b", "a_b", "1", "01"]
+
+
+def test_what_a_campaign_did_not_fit_is_no_error_of_the_set(tmp_path):
+    """Boxes that were cut out: the energy and the forces of the buffer are there, and count for nothing."""
+    (atoms,) = structures(1)
+    wrong = atoms.calc.results["forces"].copy()
+    wrong[2:] += 100.0
+    box = LabelledStructure(
+        name="box",
+        atoms=atoms,
+        forces_eV_per_A=wrong,
+        energy_eV=atoms.calc.results["energy"] + 100.0,
+        force_weights=np.array([1.0, 0.5, 0.0, 0.0]),
+        energy_weight=0.0,
+    )
+    whole = LabelledStructure.whole(
+        "whole",
+        atoms,
+        energy_eV=atoms.calc.results["energy"],
+        forces_eV_per_A=atoms.calc.results["forces"],
+    )
+    write_labelled(tmp_path / "set.xyz", [box, whole])
+    read = LabelledSet.read((tmp_path / "set.xyz",))
+    errors = read.errors(EMT())["all"]
+    assert errors.structures == 2
+    assert errors.energy_eV_per_atom < 1e-9
+    assert errors.force_eV_per_A < 1e-9
+    (tmp_path / "own.xyz").write_bytes(read.to_xyz())
+    again = LabelledSet.read((tmp_path / "own.xyz",))
+    assert (again.fingerprint, again.errors(EMT())["all"]) == (read.fingerprint, errors)
+    write_labelled(tmp_path / "set.xyz", [box])
+    alone = LabelledSet.read((tmp_path / "set.xyz",)).errors(EMT())["all"]
+    assert alone.energy_eV_per_atom == pytest.approx(25.0)  # nothing counts: all of it is told
+    assert alone.force_eV_per_A < 1e-9

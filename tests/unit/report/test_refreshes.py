@@ -153,7 +153,7 @@ def test_the_page_says_it(run, tmp_path):
         "carried over to another potential 2 times",
         "How barriers moved",
         "1 step took no time",
-        "3 KMC steps (1 of them relabelled)",
+        "2 KMC steps and 1 relabelling",
         "relabelled: 1",
         f"{EVIL}.yace",
         "epoch 2",
@@ -186,6 +186,7 @@ def test_json_of_report_and_status_are_the_same(run):
     status = json.loads(CliRunner().invoke(cli, ["status", str(run), "--json"]).output)
     assert status["refreshes"] == found
     assert status["low_barrier_steps"] == 0  # a step that only relabels goes over no barrier
+    assert status["kmc_steps"] == numbers_of(run)["run"]["kmc_steps"] == 2  # and is none
     assert found["waiting"] == [{"state": 0, "processes": 1}]
     assert found["processes"][0]["process_before"] == "11"
     assert found["processes"][3] == {

@@ -218,3 +218,15 @@ def test_a_generation_of_another_process_is_never_replaced(tmp_path):
         with pytest.raises(Exception, match="two runs are at work in one directory"):
             store.commit({"n": 2}, touched=[])
         assert theirs.read_bytes() == b"theirs"
+
+
+def test_what_a_kill_left_half_in_folders_of_no_generation_is_swept(tmp_path):
+    kept = tmp_path / "halts" / "0_1-20.xyz"
+    half = [tmp_path / folder / ".0_1-20.xyz.8azf.tmp" for folder in ("halts", "results")]
+    for path in (kept, *half):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("half")
+    with RunDirectory(tmp_path):
+        pass
+    assert kept.is_file()
+    assert [path.exists() for path in half] == [False, False]

@@ -266,7 +266,7 @@ def _explored(run: Path, generations: Sequence[Generation]) -> tuple[Explored | 
         with RunView.read(run, detail="numbers") as view:
             found = refreshes_of(view)
             return Explored(
-                kmc_steps=view.numbers.steps,
+                kmc_steps=view.numbers.kmc_steps,
                 simulated_time_s=view.numbers.time_s,
                 wall_s=view.numbers.wall_s,
                 refreshes=found,
@@ -309,7 +309,11 @@ def _plain(report: CampaignReport) -> dict[str, Any]:
             "converged": report.converged,
             "best": report.outcome["best"] if report.converged and report.outcome else None,
             "ended": asdict(report.ended) if report.ended else None,
-            **{key: value for key, value in asdict(report.state).items() if key != "wall_s"},
+            **{
+                key: value
+                for key, value in asdict(report.state).items()
+                if key not in {"wall_s", "by_step_s"}
+            },
         },
         "generations": [
             {"labels_before": before, **asdict(one)}
@@ -331,6 +335,11 @@ def _plain(report: CampaignReport) -> dict[str, Any]:
         "oracle_barriers_eV": dict(report.oracle_barriers_eV),
         "cost": {
             "wall_s": report.state.wall_s,
+            "by_step": [
+                {"generation": generation, "step": step, "wall_s": seconds}
+                for generation, steps in sorted(report.state.by_step_s.items())
+                for step, seconds in steps.items()
+            ],
             "run_wall_s": None if explored is None else round(explored.wall_s, 1),
             "labels": sum(one.labels for one in report.generations),
             "labels_of_use": sum(one.labelled for one in report.generations),

@@ -13,6 +13,7 @@ from pathlib import Path
 from mlip_kmc.campaign.report.account import CampaignReport
 from mlip_kmc.campaign.report.figures import figures_of
 from mlip_kmc.campaign.report.labels import LabelRow
+from mlip_kmc.campaign.state import Step
 from mlip_kmc.ground.errors import EXIT_HALTED
 from mlip_kmc.ground.wording import counted, plain
 from mlip_kmc.model.records import Fate
@@ -72,6 +73,14 @@ class CostRow:
 
 
 @dataclass(frozen=True)
+class TimeRow:
+    """Wall time of one generation's steps, s, in the order of `Step`; 0 for those that were not begun."""
+
+    name: str
+    seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class ChangeRow:
     """A refit: how many processes were converged again, by fate; the lowest of their barriers; the range of the differences."""
 
@@ -127,6 +136,8 @@ def render(report: CampaignReport) -> str:
             moved=_told(report),
             costs=costs,
             total=_total(costs),
+            steps=tuple(Step),
+            times=tuple(_times(report)),
             plain=plain,
         )
     )
@@ -313,3 +324,14 @@ def _costs(report: CampaignReport) -> Iterator[CostRow]:
 def _total(rows: tuple[CostRow, ...]) -> CostRow:
     counts = [name for name in CostRow.__dataclass_fields__ if name != "name"]
     return CostRow(name="All", **{name: sum(getattr(row, name) for row in rows) for name in counts})
+
+
+def _times(report: CampaignReport) -> Iterator[TimeRow]:
+    """By generation, and of all; nothing where no time was noted, as by earlier versions."""
+    found = [
+        TimeRow(f"gen-{number:03d}", tuple(steps.get(step, 0.0) for step in Step))
+        for number, steps in sorted(report.state.by_step_s.items())
+    ]
+    yield from found
+    if found:
+        yield TimeRow("All", tuple(map(sum, zip(*(row.seconds for row in found), strict=True))))

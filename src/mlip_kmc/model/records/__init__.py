@@ -4,7 +4,7 @@ Energies in eV, lengths in A, times in s, rates in 1/s.
 """
 
 from mlip_kmc.model.records.epoch import Epoch, identity_of, potential_epochs
-from mlip_kmc.model.records.event import Event, unsound, unsound_steps
+from mlip_kmc.model.records.event import Event, made, unsound, unsound_steps
 from mlip_kmc.model.records.halt import HaltKind
 from mlip_kmc.model.records.json_line import read_lines
 from mlip_kmc.model.records.progress import Live, Progress, RunNumbers
@@ -49,6 +49,7 @@ __all__ = [
     "StateRecord",
     "Status",
     "identity_of",
+    "made",
     "potential_epochs",
     "prefactor_reasons",
     "read_lines",

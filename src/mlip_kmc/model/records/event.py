@@ -8,10 +8,10 @@ from mlip_kmc.model.records.json_line import JsonLine
 
 @dataclass(frozen=True)
 class Event(JsonLine):
-    """One KMC step.
+    """One KMC step, or a relabelling in its place.
 
     Attributes:
-        step: number of the step, from 0.
+        step: number of the event, from 0.
         reactant: number of the state that was left. In a superbasin step: the state from which the superbasin was left.
         process: number of the process in the process table of `reactant`.
         product: number of the state that was entered.
@@ -57,6 +57,11 @@ class Event(JsonLine):
     turn: tuple[float, ...] = ()
     time_rest_s: float = 0.0
     relabelled: bool = False
+
+
+def made(events: Iterable[Event]) -> list[Event]:
+    """The KMC steps among a run's events: those that only relabel are none."""
+    return [event for event in events if not event.relabelled]
 
 
 def unsound_steps(events: Iterable[Event]) -> list[Event]:

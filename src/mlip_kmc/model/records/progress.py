@@ -12,7 +12,8 @@ class RunNumbers:
     """What a generation holds besides files and journals.
 
     Attributes:
-        steps: KMC steps done. time_s: simulated time; time_rest_s: what that leaves out (see `mlip_kmc.model.clock`).
+        steps: events so far; the next one has this number. relabelled: those of them that are no KMC steps (see `Event`).
+        time_s: simulated time; time_rest_s: what that leaves out (see `mlip_kmc.model.clock`).
         state: where the run is. previous: where it came from, or -1.
         bad_in_a_row: searches. starts: of the process.
         confidence: of the present state, at the last commit.
@@ -43,6 +44,12 @@ class RunNumbers:
     halt_kind: str = ""
     to_repair: int = 0
     time_rest_s: float = 0.0
+    relabelled: int = 0
+
+    @property
+    def kmc_steps(self) -> int:
+        """KMC steps done."""
+        return self.steps - self.relabelled
 
     @property
     def clock(self) -> Clock:
@@ -52,7 +59,7 @@ class RunNumbers:
     @property
     def events_a_day(self) -> float | None:
         """KMC steps a day of the time that the run's processes ran; None before there was any."""
-        return self.steps / self.wall_s * 86400 if self.wall_s > 0 else None
+        return self.kmc_steps / self.wall_s * 86400 if self.wall_s > 0 else None
 
     @property
     def left(self) -> int:

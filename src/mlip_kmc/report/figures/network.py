@@ -61,7 +61,7 @@ def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure
     """The figure, with the states' energies below the arcs."""
     if not numbers.edges:
         return None
-    shown, steps = _Shown.of(numbers, states), numbers.steps - numbers.relabelled
+    shown, steps = _Shown.of(numbers, states), numbers.steps
     left_out = (
         f"Drawn are the {len(shown.nodes)} most visited of {len(numbers.visited)} states and the {len(shown.edges)} of "
         f"{len(numbers.edges)} pairs between them; the data has all."

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from mlip_kmc.model.records import Event, StateRecord
+from mlip_kmc.model.records import Event, StateRecord, made
 from mlip_kmc.report import words
 from mlip_kmc.report.charts import Chart, Point, Scale, padded, thinned
 from mlip_kmc.report.data import Link, table_link
@@ -17,7 +17,7 @@ _FEW = 60
 _MOST_SPECIES = 4
 _NAME_PX = 66
 _BASIN = "A step out of a superbasin is drawn as one: inside it the run has no definite state."
-_RELABELLED = "A step is relabelled where the run's state became the same as another under a new potential: it takes no time."
+_RELABELLED = "Relabelled: the run's state became the same as another under a new potential, which takes no time and is no step."
 _EPOCHS = (
     "All energies are those of the present potential, also where steps were made with another; a dotted line is the "
     "beginning of an epoch."
@@ -36,7 +36,8 @@ def energy(events: Sequence[Event], states: Sequence[StateRecord]) -> Figure | N
     basins = [
         point for point, event in zip(path[1:], events, strict=True) if event.superbasin is not None
     ]
-    relabelled = sum(event.relabelled for event in events)
+    steps = len(made(events))
+    relabelled = len(events) - steps
     thin = f"Drawn with at most {MOST_POINTS} of {len(path)} points, the extremes of each stretch among them."
     return Figure(
         key="energy",
@@ -49,7 +50,7 @@ def energy(events: Sequence[Event], states: Sequence[StateRecord]) -> Figure | N
         ),
         caption=(
             (
-                f"Potential energy of the state that the run is in, above that of state 0; n = {words.steps(len(events))}. All "
+                f"Potential energy of the state that the run is in, above that of state 0; n = {words.steps(steps)}. All "
                 f"structures are minima (largest force in Methods); the axis spans at least {_LEAST_ENERGY_RANGE_EV} eV, so "
                 "that differences of round-off do not look like structure."
             ),
