@@ -132,6 +132,14 @@ bench-throughput *ARGUMENTS: image
 bench-gamma *ARGUMENTS: image
     containers/in-image python3 bench/gamma.py {{ ARGUMENTS }}
 
+# harmonic prefactors of a vacancy: force calls by symmetry and dense, and by atoms within a radius (a quarter of an hour on two cores)
+bench-prefactors *ARGUMENTS: image
+    containers/in-image python3 bench/prefactors.py {{ ARGUMENTS }}
+
+# force calls of a found process by our own search engine and by eOn's client (five minutes)
+bench-engines *ARGUMENTS: image
+    containers/in-image python3 bench/engines.py {{ ARGUMENTS }}
+
 # a simulated cluster of 1 to 2048 workers: events an hour, busy share, what the server costs, where it saturates (half an hour)
 bench-simulated *ARGUMENTS: image
     containers/in-image python3 bench/simulated.py {{ ARGUMENTS }}

@@ -1,12 +1,20 @@
 """Real runs of the real programs, shared by the tests that look at them."""
 
+import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
+
+from mlip_kmc.model.records import Event, SearchRecord, read_lines
+from mlip_kmc.store.eon_tree import read_states
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "cu-vacancy"
@@ -118,3 +126,59 @@ def example_run(tmp_path_factory):
     done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "run"
+
+
+def outcome(run):
+    """Everything that decides a trajectory, to the last digit."""
+    searches = [
+        (s.state, s.index, s.outcome, s.reason, s.process, s.barrier)
+        for s in read_lines(run / "journal" / "searches.jsonl", SearchRecord)
+    ]
+    tables = [
+        (p.state, p.process, p.product, p.barrier, p.rate, p.prefactor, p.repeats)
+        for state in read_states(run / "eon")
+        for p in state.processes
+    ]
+    return {
+        "events": read_lines(run / "journal" / "events.jsonl", Event),
+        "searches": searches,
+        "tables": tables,
+    }
+
+
+def killed_often(config, run, *, kills):
+    """Run to the end through SIGKILLs to the whole tree at random moments, most of them in the middle of searches."""
+    command = [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(run)]
+    chance = random.Random(1)  # noqa: S311
+    journal = run / "journal" / "searches.jsonl"
+    for _ in range(kills):
+        process = subprocess.Popen(
+            command,
+            cwd=config.parent,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        before = journal.stat().st_size if journal.exists() else -1
+        wanted = chance.randint(
+            0, 2
+        )  # commits until the kill; never is a kill where nothing was done
+        deadline = time.monotonic() + 120
+        seen = 0
+        while seen < wanted and process.poll() is None and time.monotonic() < deadline:
+            size = journal.stat().st_size if journal.exists() else -1
+            if size != before:
+                seen, before = seen + 1, size
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.3))
+        children = (
+            psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        )
+        for victim in [process.pid, *(child.pid for child in children)]:
+            try:
+                os.kill(victim, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        process.communicate(timeout=60)
+    done = mlip_kmc("run", config, "--dir", run, cwd=config.parent)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -96,7 +96,9 @@ def test_every_search_says_what_its_process_is_rated_by(copper):
     assert {(one.rated.kind, one.rated.atoms, one.rated.of_atoms) for one in new} == {
         ("harmonic", 107, 107)
     }
-    assert all(one.rated.force_calls >= 2 * 2 * 321 for one in new)
+    calls = [one.rated.force_calls for one in new]
+    print(f"{calls} force calls for saddle and product in place of 1284")
+    assert all(60 < count < 300 for count in calls)
     assert "*" not in printed
     status = json.loads(mlip_kmc("status", run, "--json", cwd=run.parent).stdout)
     assert (status["prefactors"], status["prefactor_reasons"], status["outdated"]) == (
@@ -113,6 +115,19 @@ def test_every_search_says_what_its_process_is_rated_by(copper):
         "fewest_atoms": 107,
         "of_atoms": 107,
     }
+
+
+def test_another_number_of_workers_makes_the_same_prefactors(copper, tmp_path):
+    """To the last digit: what a part of a Hessian is does not depend on who is there to make it."""
+    run, _ = copper
+    example_config(tmp_path, workers=1)
+    done = mlip_kmc("search", "akmc.yaml", "-n", "2", "--dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    one, two = (
+        [record.rated for record in read_lines(path / "journal" / "searches.jsonl", SearchRecord)]
+        for path in (tmp_path / "run", run)
+    )
+    assert one == two
 
 
 def adatom(folder, name="run", **changes):

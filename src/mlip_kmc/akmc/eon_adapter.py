@@ -29,7 +29,16 @@ from typing import Any
 
 import eon
 import numpy as np
-from eon import akmcstate, akmcstatelist, atoms, communicator, displace, fileio, superbasinscheme
+from eon import (
+    akmcstate,
+    akmcstatelist,
+    atoms,
+    communicator,
+    concorpus,
+    displace,
+    fileio,
+    superbasinscheme,
+)
 from eon.config import ConfigClass
 from eon.explorer import MinModeExplorer
 
@@ -122,6 +131,15 @@ ADAPTED = (
         "a process' own prefactors are made before it is registered, so that it is asked first whether it is new",
         sources={
             "eon.akmcstate:AKMCState.find_repeat": "0f70a30b2af1b744945f649f715447c9ed374a970927fad67cf15f5d04f86af2",
+        },
+    ),
+    Adapted(
+        "structures are read without a second copy in a database beside the run, for which eOn looks at every read; "
+        "a minimum is read once",
+        sources={
+            "eon.fileio:_mirror_con_path": "78f0acfb8608e9c950cbb5ae854299808d1475255908051b8cfaac5270025d4d",
+            "eon.fileio:_mirror_con_text": "c2dea507bdbb74eafb544936d76de7ba5da7d8493e4418b4f0c7c25d78b66393",
+            "eon.state:State.get_reactant": "c26de2e206d4309c48be4c955a3fcb8e1381c0630de2fff79adf543273f30348",
         },
     ),
     Adapted(
@@ -269,6 +287,13 @@ def _like_when_turned(
 atoms.rot_match, atoms.get_mappings = _same_when_turned, _like_when_turned
 
 
+def _mirror_nothing(*_: Any) -> None:
+    """In place of eOn's second copies of structures."""
+
+
+concorpus.mirror_con_path = concorpus.mirror_con_text = _mirror_nothing
+
+
 # -- configuration, log, communicator
 
 
@@ -383,7 +408,14 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._by_orbit = False
         self._orbits: list[list[int]] | None = None
+        self._reactant: Any = None
         super().__init__(*arguments, **keywords)
+
+    def get_reactant(self) -> Any:
+        """As eOn does, from what was read before: a step compares its product with every state of that energy."""
+        if self._reactant is None:
+            self._reactant = super().get_reactant()
+        return self._reactant.copy()
 
     def note(self) -> None:
         """Something in the state's folder has changed."""
@@ -495,6 +527,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             moved_con(Path(self.reactant_path).read_text(encoding="utf-8"), positions_A),
             encoding="utf-8",
         )
+        self._reactant = None
         self.set_energy(energy_eV)
 
     def take_counts(self, known: "SharingState", copied: Mapping[int, int]) -> None:
@@ -592,6 +625,7 @@ class RecordingState(SharingState):
         Searches stay counted, since their numbers decide where later ones start; repeats do not.
         """
         Path(self.reactant_path).write_text(reactant_con, encoding="utf-8")
+        self._reactant = None
         for path in Path(self.procdata_path).iterdir():
             path.unlink()
         for name in (_ORBITS, CLASS_FILE):

@@ -19,12 +19,14 @@ from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
 from mlip_kmc.akmc.queue import JobTemplate, SearchQueue
 from mlip_kmc.akmc.server import Server
 from mlip_kmc.akmc.setup import Setup, changed
+from mlip_kmc.akmc.spool import Spool
 from mlip_kmc.config import Config, HarmonicPrefactor
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.rates import is_free_cluster
 from mlip_kmc.model.records import RunNumbers
 from mlip_kmc.model.structure import atoms_apart, from_con
+from mlip_kmc.search.displaced import HessianRecipe
 from mlip_kmc.search.points import CheckRecipe
 from mlip_kmc.search.settling import Settling
 from mlip_kmc.store.checkpoints import Checkpoints
@@ -74,6 +76,8 @@ def open_server(
         checks=_checks(config, setup, evidence),
     )
     states.begin(at_new_temperature="temperature_K" in changes)
+    if checkpoints.epochs and checkpoints.epochs[-1].identity != setup.identity:
+        Spool(spool).drop_outcomes()  # of another engine
     return Server(
         config,
         setup=setup,
@@ -123,6 +127,7 @@ def _template(config: Config, setup: Setup, evidence: Path) -> JobTemplate:
         evidence=evidence,
         checks=_checks(config, setup, evidence),
         watch=setup.watch,
+        native=setup.native,
         settling=Settling(
             files=setup.hessian_files,
             converged_force_eV_per_A=config.search.converged_force_eV_per_A,
@@ -168,9 +173,13 @@ def _desk(
     if not isinstance(prefactor, HarmonicPrefactor):
         return None
     recipe = PrefactorRecipe(
-        files=setup.hessian_files,
-        links=template.links,
-        time_limit_s=template.time_limit_s,
+        hessians=HessianRecipe(
+            files=setup.hessian_files,
+            links=template.links,
+            time_limit_s=template.time_limit_s,
+            options=setup.driver_options,
+            by_index=setup.distinct_atoms,
+        ),
         evidence=template.evidence,
         most_atoms=prefactor.most_atoms,
         fallback_per_s=prefactor.fallback_per_s,

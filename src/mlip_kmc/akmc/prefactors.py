@@ -9,8 +9,8 @@ A search that found a new process waits here for its turn to be registered, so t
 changes later. Numbers follow from the structures alone: no outcome depends on workers, time, or what was asked before.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ase import Atoms
@@ -20,7 +20,8 @@ from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.model.rates import FailureKind, Point, PrefactorFailure, Spectrum, prefactors
 from mlip_kmc.model.records import Rated
 from mlip_kmc.model.structure import Array, fixed_atoms, from_con
-from mlip_kmc.search.hessian import HessianOutcome, HessianTask, hessian_task, moving_atoms
+from mlip_kmc.search.displaced import HessianPart, HessianRecipe, HessianWork, Task
+from mlip_kmc.search.hessian import HessianOutcome, HessianTask, moving_atoms
 from mlip_kmc.search.outcome import FoundProcess
 from mlip_kmc.workers.cluster import SearchCluster
 
@@ -30,20 +31,16 @@ _BY_CHANCE = (End.CRASHED, End.KILLED_WORKERS, End.TIMED_OUT)
 
 @dataclass(frozen=True)
 class PrefactorRecipe:
-    """How Hessians are made.
+    """How prefactors are made.
 
     Attributes:
-        files: texts of a job's directory: the client's `config.ini` and what the potential needs.
-        links: files that it links.
-        time_limit_s: of one Hessian.
-        evidence: folder where directories of failed jobs are kept.
+        hessians: how Hessians are.
+        evidence: folder where directories of failed tasks are kept.
         most_atoms: in a Hessian.
         fallback_per_s: the prefactor of a process that has no harmonic one.
     """
 
-    files: Mapping[str, str]
-    links: dict[str, Path]
-    time_limit_s: float
+    hessians: HessianRecipe
     evidence: Path
     most_atoms: int
     fallback_per_s: float
@@ -51,9 +48,9 @@ class PrefactorRecipe:
 
 @dataclass(frozen=True)
 class _Asked:
-    """The jobs of one process, by its structures, and what its Hessians are made of."""
+    """The Hessians of one process, by its structures, and what they are made of."""
 
-    jobs: Mapping[Point, str]
+    works: Mapping[Point, str]
     atoms: int
     of: int
 
@@ -70,19 +67,23 @@ class PrefactorDesk:
     cluster: SearchCluster
     recipe: PrefactorRecipe
     _asked: dict[str, _Asked] = field(default_factory=dict)
-    _jobs: dict[str, HessianTask] = field(default_factory=dict)
-    _done: dict[str, HessianOutcome] = field(default_factory=dict)
+    _copied: dict[str, Rated] = field(default_factory=dict)
+    _works: dict[str, HessianWork] = field(default_factory=dict)
+    _tasks: dict[str, tuple[HessianWork, Task]] = field(default_factory=dict)
     _retried: set[str] = field(default_factory=set)
 
-    def ask(self, name: str, found: FoundProcess, *, reactant_con: str) -> None:
+    def ask(
+        self, name: str, found: FoundProcess, *, reactant_con: str, state: str | None = None
+    ) -> None:
         """Submit what a search's process needs.
 
         Args:
             name: of the search, `state_index`.
             found: its process.
             reactant_con: `.con` text of its state.
+            state: what its state's own Hessian is known by; states with one name share it. The state's number where None.
         """
-        if name in self._asked:
+        if name in self._asked or name in self._copied:
             return
         reactant = from_con(reactant_con)
         places = {
@@ -92,40 +93,58 @@ class PrefactorDesk:
         }
         moving = moving_atoms(*places.values(), most=self.recipe.most_atoms)
         free = len(reactant) - len(fixed_atoms(reactant))
-        jobs = {point: f"{name}.{point}" for point in Point}
+        works = {point: f"{name}.{point}" for point in Point}
         if len(moving) == free:  # all processes of a state share its own Hessian
-            jobs[Point.REACTANT] = f"{name.partition('_')[0]}.{Point.REACTANT}"
-        self._asked[name] = _Asked(jobs, atoms=len(moving), of=free)
-        for point, job in jobs.items():
-            if job not in self._jobs and job not in self._done:
-                self._jobs[job] = hessian_task(
-                    job,
+            works[Point.REACTANT] = f"{state or name.partition('_')[0]}.{Point.REACTANT}"
+        self._asked[name] = _Asked(works, atoms=len(moving), of=free)
+        for point, work in works.items():
+            if work not in self._works:
+                self._works[work] = HessianWork.of(
+                    work,
                     atoms=places[point],
                     moving=moving,
-                    recipe=self.recipe.files,
-                    links=self.recipe.links,
-                    time_limit_s=self.recipe.time_limit_s,
-                    evidence=self.recipe.evidence / job,
+                    recipe=self.recipe.hessians,
+                    evidence=self.recipe.evidence / work,
                 )
-                self.cluster.submit(self._jobs[job], first=True)
+                self._submit(self._works[work], self._works[work].begin())
 
-    def take(self, done: HessianOutcome) -> None:
+    def copy(self, name: str, rated: Rated) -> None:
+        """A search's process is the image of one that is rated: it has the same prefactors, and no Hessian is made."""
+        self._copied[name] = replace(rated, force_calls=0)
+
+    def take(self, done: HessianPart) -> None:
         """Take what came back, where it is still wanted."""
-        if done.name not in self._jobs:
+        if done.name not in self._tasks:
             return
+        work, task = self._tasks[done.name]
         if done.end in (End.CRASHED, End.TIMED_OUT) and done.name not in self._retried:
             self._retried.add(done.name)
-            self.cluster.submit(self._jobs[done.name], first=True)
+            self.cluster.submit(task, first=True)
             return
-        job = self._jobs.pop(done.name)
-        if done.end is End.KILLED_WORKERS:
-            keep_inputs(job.job, done.message)
-        self._done[done.name] = done
+        del self._tasks[done.name]
+        if done.end is End.KILLED_WORKERS and isinstance(task, HessianTask):
+            keep_inputs(task.job, done.message)
+        following = work.take(done)
+        if work.outcome is not None:
+            self._take_back([work])
+        self._submit(work, following)
+
+    def _submit(self, work: HessianWork, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            self._tasks[task.name] = work, task
+            self.cluster.submit(task, first=True)
+
+    def _take_back(self, works: Iterable[HessianWork]) -> None:
+        """End all that still runs for Hessians that are there, or no longer wanted."""
+        names = [name for name, (of, _) in self._tasks.items() if any(of is one for one in works)]
+        for name in names:
+            del self._tasks[name]
+        self.cluster.cancel(names)
 
     def waiting(self, name: str) -> bool:
         """Asked, and not all there."""
         return name in self._asked and any(
-            job not in self._done for job in self._asked[name].jobs.values()
+            self._works[work].outcome is None for work in self._asked[name].works.values()
         )
 
     def answer(self, name: str) -> Rated | None:
@@ -134,41 +153,51 @@ class PrefactorDesk:
         Raises:
             SearchesFailedError: a Hessian could not be made, for no reason of its own.
         """
+        if name in self._copied:
+            return self._copied[name]
         if name not in self._asked or self.waiting(name):
             return None
         asked = self._asked[name]
-        found = {point: self._done[job] for point, job in asked.jobs.items()}
+        found = {point: self._outcome(work) for point, work in asked.works.items()}
         for point, done in found.items():
             if done.end in _BY_CHANCE:
-                self._forget_failed(asked)
+                self._forget_all(asked)
                 raise SearchesFailedError(
                     f"the Hessian of the {point} of search {name} was not made ({done.end}: {done.message}); its directory is "
-                    f"kept at {self.recipe.evidence / asked.jobs[point]}; the same command tries again; a larger "
+                    f"kept at {self.recipe.evidence / asked.works[point]}; the same command tries again; a larger "
                     "search.time_limit_min gives it more time, and a smaller prefactor.most_atoms, in a new run directory, less "
                     "to do"
                 )
         calls = sum(
-            self._done[job].force_calls for job in asked.jobs.values() if job.startswith(f"{name}.")
+            self._outcome(work).force_calls
+            for work in asked.works.values()
+            if work.startswith(f"{name}.")
         )
         return self._rated(found, asked, calls)
+
+    def _outcome(self, work: str) -> HessianOutcome:
+        found = self._works[work].outcome
+        assert found is not None  # noqa: S101 - nothing is waited for
+        return found
 
     @property
     def running(self) -> int:
         """How many Hessians are made, or wait for a worker."""
-        return len(self._jobs)
+        return sum(work.outcome is None for work in self._works.values())
 
     def forget(self, name: str) -> None:
         """A search is registered, or no longer wanted: so are the Hessians that it asked for, but what is known of its state."""
+        self._copied.pop(name, None)
         asked = self._asked.pop(name, None)
-        jobs = asked.jobs.values() if asked else ()
-        self.cluster.cancel([job for job in jobs if self._jobs.pop(job, None) is not None])
-        for job in jobs:
-            if job.startswith(f"{name}."):
-                self._done.pop(job, None)
+        others = {work for one in self._asked.values() for work in one.works.values()}
+        wanted = set(asked.works.values()) - others if asked else set()
+        for work in wanted & self._works.keys():
+            if self._works[work].outcome is None or work.startswith(f"{name}."):
+                self._take_back([self._works.pop(work)])
 
-    def _forget_failed(self, asked: _Asked) -> None:
-        for job in asked.jobs.values():
-            self._done.pop(job, None)
+    def _forget_all(self, asked: _Asked) -> None:
+        for work in asked.works.values():
+            self._works.pop(work, None)
 
     def _rated(self, found: Mapping[Point, HessianOutcome], asked: _Asked, calls: int) -> Rated:
         try:

@@ -26,7 +26,15 @@ from mlip_kmc.model.frames import potential_digest
 from mlip_kmc.model.rates import gathered, is_free_cluster
 from mlip_kmc.model.records import Minimised
 from mlip_kmc.model.structure import Prepared, from_con, to_con
-from mlip_kmc.potential import AsePotential, DrivenPotential, Potential, ace_of
+from mlip_kmc.potential import (
+    AsePotential,
+    DrivenPotential,
+    Potential,
+    ace_of,
+    driver_options,
+)
+from mlip_kmc.search.native.evaluators import recipe_of
+from mlip_kmc.search.native.task import NativeSetup
 from mlip_kmc.search.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -128,16 +136,22 @@ class Preparation:
                 potential_name=self.potential.eon_name,
                 jobs_ahead=self.config.search.superbasin_lead,
                 turns=self._turns(pos_con),
-                distinct_atoms=isinstance(self.potential, DrivenPotential)
-                and self.potential.distinct_atoms,
+                distinct_atoms=self._distinct_atoms,
                 minimum_force_eV_per_A=minimum_force(minimised.lowest_eigenvalue_eV_per_A2),
             ),
             job_files=self.potential.job_files(self.prepared.species, gamma=self.config.gamma),
             job_links=self.potential.job_links(),
             watch=self._watch(),
+            native=self._native(),
             hessian_files=self._files_of(hessian_ini(self.potential.eon_name)),
             point_files=self._files_of(point_ini(self.potential.eon_name)),
+            driver_options=driver_options(self.potential),
+            distinct_atoms=self._distinct_atoms,
         )
+
+    @property
+    def _distinct_atoms(self) -> bool:
+        return isinstance(self.potential, DrivenPotential) and self.potential.distinct_atoms
 
     def _turns(self, pos_con: str) -> bool:
         """Of a free cluster.
@@ -165,6 +179,12 @@ class Preparation:
 
     def _files_of(self, ini: str) -> dict[str, str]:
         return {"config.ini": ini, **self.potential.job_files(self.prepared.species)}
+
+    def _native(self) -> NativeSetup | None:
+        if self.config.search.engine != "native":
+            return None
+        recipe = recipe_of(self.potential)
+        return NativeSetup(recipe, start_energy_eV=self.config.search.start_energy_eV)
 
     def _watch(self) -> Watch | None:
         ace = ace_of(self.potential)

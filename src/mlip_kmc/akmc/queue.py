@@ -22,7 +22,8 @@ from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.structure import from_con
-from mlip_kmc.search.hessian import HessianOutcome
+from mlip_kmc.search.displaced import HessianPart
+from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.points import CheckRecipe, Expected, PointsOutcome, RecognitionTask
 from mlip_kmc.search.settling import Settling
@@ -30,6 +31,7 @@ from mlip_kmc.search.task import SearchTask
 from mlip_kmc.search.watch import Watch
 from mlip_kmc.workers.task import Task, TaskOutcome
 
+AnySearch = SearchTask | NativeSearch | RecognitionTask
 _NO_RESULT = {
     End.EVALUATION_ERROR: "the potential could not be evaluated in search {name}: {message}",
     End.CRASHED: "the eOn client died twice in search {name}: {message}",
@@ -73,6 +75,7 @@ class JobTemplate:
         watch: what gamma is watched for, or None.
         evidence: folder where directories of failed searches are kept.
         settling: how low barriers are converged further, or None.
+        native: what our own searches need; None where eOn's client searches.
         checks: how what follows from symmetry is evaluated, or None.
     """
 
@@ -82,6 +85,7 @@ class JobTemplate:
     evidence: Path
     watch: Watch | None = None
     settling: Settling | None = None
+    native: NativeSetup | None = None
     checks: CheckRecipe | None = None
 
 
@@ -130,7 +134,7 @@ class SearchQueue:
         self._template = template
         self._spool = Spool(make_directory(spool))
         self._desk, self._orbits = desk, orbits
-        self._tasks: dict[str, SearchTask | RecognitionTask] = {}
+        self._tasks: dict[str, AnySearch] = {}
         self._finished: dict[str, SearchOutcome] = {}
         self._retried: set[str] = set()
         self.busy_s = 0.0
@@ -168,23 +172,24 @@ class SearchQueue:
             else:
                 self._cluster.submit(task)
 
-    def _task(self, start: SearchStart, reactant_con: str) -> SearchTask | RecognitionTask:
+    def _task(self, start: SearchStart, reactant_con: str) -> AnySearch:
         template = self._template
         if start.expected is not None and template.checks is not None:
             con = start.files["pos.con"]
             points = template.checks.task(start.name, [con], atoms=len(from_con(con)))
             return RecognitionTask(points, start.expected, con)
-        return SearchTask(
-            ClientJob(
-                name=start.name,
-                files={**template.files, "pos.con": reactant_con, **start.files},
-                links=template.links,
-                time_limit_s=template.time_limit_s,
-                evidence=template.evidence / start.name,
-            ),
-            kind=start.kind,
-            watch=template.watch,
-            settling=template.settling,
+        job = ClientJob(
+            name=start.name,
+            files={**template.files, "pos.con": reactant_con, **start.files},
+            links=template.links,
+            time_limit_s=template.time_limit_s,
+            evidence=template.evidence / start.name,
+        )
+        watch, settling = template.watch, template.settling
+        if template.native is None:
+            return SearchTask(job, kind=start.kind, watch=watch, settling=settling)
+        return NativeSearch(
+            job, setup=template.native, kind=start.kind, watch=watch, settling=settling
         )
 
     def take(
@@ -315,7 +320,7 @@ class SearchQueue:
         self.busy_s += done.seconds
         if isinstance(done, SearchOutcome):
             self._take(done)
-        elif isinstance(done, HessianOutcome) and self._desk is not None:
+        elif isinstance(done, HessianPart) and self._desk is not None:
             self._desk.take(done)
         elif isinstance(done, PointsOutcome) and self._orbits is not None:
             self._orbits.take(done)

@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from ase import Atoms
 from mlip_kmc.akmc.options import Remote, RunOptions, Signals
 from mlip_kmc.akmc.preparation import Preparation, driver_limits, facts_of
 from mlip_kmc.akmc.session import Session
-from mlip_kmc.akmc.setup import Setup, difference
+from mlip_kmc.akmc.setup import Setup, difference, differs_by_engine_alone
 from mlip_kmc.config import Config
 from mlip_kmc.driver import served
 from mlip_kmc.ground.errors import ConfigError, MlipKmcError, StorageError
@@ -114,9 +114,7 @@ class Run:
             Pulse(directory.path, workers=workers) as pulse,
         ):
             checkpoints = Checkpoints(directory)
-            saved = checkpoints.restore(
-                identity_of(facts), difference=partial(difference, wanted=facts)
-            )
+            saved = _restored(checkpoints, facts)
             for line in saved.damage if saved else ():
                 _log.warning("%s", line)
             limits = {
@@ -198,7 +196,7 @@ class Run:
                     if not again:
                         _export_failed(opened)
                         raise
-                    saved = opened.checkpoints.restore(opened.setup.identity)
+                    saved = _restored(opened.checkpoints, opened.setup.facts)
                 except MlipKmcError:
                     _export_failed(opened)
                     raise
@@ -248,6 +246,15 @@ class Run:
             drain=self._signals.drain,
             beat=pulse.beat,
         )
+
+
+def _restored(checkpoints: Checkpoints, facts: dict[str, Any]) -> Saved | None:
+    """The newest generation; one that another engine made goes on, in an epoch that begins with the next."""
+    return checkpoints.restore(
+        identity_of(facts),
+        difference=partial(difference, wanted=facts),
+        allowed=partial(differs_by_engine_alone, wanted=facts),
+    )
 
 
 def _cluster_of(

@@ -254,7 +254,7 @@ class Server:
         if not self.has_more_to_do:
             return
         store, numbers = self._ledger.store, self._ledger.numbers
-        if not store.epochs:
+        if not store.epochs or store.epochs[-1].identity != self.setup.identity:
             store.begin_epoch(self.setup.facts, inputs=self.setup.inputs)
         self._ledger.numbers = numbers = replace(numbers, starts=numbers.starts + 1)
         start = Start(

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from mlip_kmc.model.records import Minimised, identity_of
+from mlip_kmc.search.native.task import NativeSetup
 from mlip_kmc.search.watch import Watch
 
 _SHOWN = 12
+ENGINE = {"search.engine", "search.start_energy_eV"}
+"""Settings that say who searches: with others a run goes on, in a new epoch."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ class Setup:
         minimised: the report on state 0.
         job_files, job_links: text files and links in the directory of each search.
         watch: thresholds and files for watching gamma; None where gamma is unknown.
+        native: what our own searches need; None where eOn's client searches.
         hessian_files: text files in the directory of a Hessian job. point_files: of a job that evaluates one structure.
+        driver_options: by which the driver knows the potential; None where eOn alone evaluates it.
+        distinct_atoms: atoms of one element differ for the potential.
     """
 
     facts: dict[str, Any]
@@ -42,6 +48,9 @@ class Setup:
     hessian_files: dict[str, str]
     point_files: dict[str, str]
     watch: Watch | None = None
+    driver_options: dict[str, str] | None = None
+    distinct_atoms: bool = False
+    native: NativeSetup | None = None
 
     @property
     def identity(self) -> str:
@@ -55,6 +64,11 @@ def difference(facts: Mapping[str, Any], *, wanted: dict[str, Any]) -> str:
     return "; ".join(
         f"{key} was {_shown(old)}, is {_shown(new)}" for key, (old, new) in found.items()
     )
+
+
+def differs_by_engine_alone(facts: Mapping[str, Any], *, wanted: Mapping[str, Any]) -> bool:
+    """May a run go on with the wanted settings, in a new epoch? What it knows of its states holds whoever searches."""
+    return changed(facts, wanted).keys() <= ENGINE
 
 
 def _shown(value: Any) -> str:

@@ -59,6 +59,11 @@ class Spool:
             for suffix in ("json", "job"):
                 (self._folder / f"{name}.{suffix}").unlink(missing_ok=True)
 
+    def drop_outcomes(self) -> None:
+        """Drop the outcomes, not the starts: the searches are made again by another engine."""
+        for path in self._folder.glob("*.json"):
+            path.unlink(missing_ok=True)
+
     def keep_only(self, wanted: Callable[[str], bool]) -> None:
         """Drop every file of a search that is not wanted (left over by a stop or a step), and what a kill left half."""
         for path in self._folder.iterdir():

@@ -18,8 +18,9 @@ from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.rates import Point, PrefactorFailure, Prefactors, prefactors
 from mlip_kmc.model.records import Process
 from mlip_kmc.model.structure import from_con, species_of
-from mlip_kmc.potential import Potential
-from mlip_kmc.search.hessian import hessian_task, moving_atoms
+from mlip_kmc.potential import DrivenPotential, Potential, driver_options
+from mlip_kmc.search.displaced import HessianRecipe, HessianWork
+from mlip_kmc.search.hessian import moving_atoms
 
 
 def prefactor(
@@ -44,20 +45,19 @@ def prefactor(
     """
     points = _points(minimum, process)
     moving = moving_atoms(*points.values(), most=section.most_atoms)
-    recipe = {
-        "config.ini": hessian_ini(potential.eon_name),
-        **potential.job_files(species_of(minimum)),
-    }
+    recipe = HessianRecipe(
+        files={
+            "config.ini": hessian_ini(potential.eon_name),
+            **potential.job_files(species_of(minimum)),
+        },
+        links=potential.job_links(),
+        time_limit_s=time_limit_s,
+        options=driver_options(potential),
+        by_index=isinstance(potential, DrivenPotential) and potential.distinct_atoms,
+    )
     begun, spectra, calls = time.monotonic(), [], 0
     for point, atoms in points.items():
-        done = hessian_task(
-            f"check.{point}",
-            atoms=atoms,
-            moving=moving,
-            recipe=recipe,
-            links=potential.job_links(),
-            time_limit_s=time_limit_s,
-        ).run()
+        done = HessianWork.of(f"check.{point}", atoms=atoms, moving=moving, recipe=recipe).here()
         if done.spectrum is None:
             end = "" if done.end is End.FINISHED else f" ({done.end})"
             raise PotentialError(
@@ -105,7 +105,10 @@ def _made(
     advice = (
         ""
         if whole
-        else ("they may be off by some 10 to 30 %: raise prefactor.most_atoms if the time is there")
+        else (
+            "they may be off by up to a factor of two, for the cell keeps its volume and a part of it does not: raise "
+            "prefactor.most_atoms if time and memory are there, or use a smaller cell"
+        )
     )
     return Finding(
         "prefactor",

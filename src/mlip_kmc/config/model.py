@@ -25,6 +25,7 @@ from pydantic import (
 
 from mlip_kmc.config.eon_schema import EonOptionError, Options, normalised, options_schema
 from mlip_kmc.config.explain import explain
+from mlip_kmc.config.native_options import check_native
 from mlip_kmc.config.sections import (
     NUMBER,
     AcePotentialSection,
@@ -157,6 +158,17 @@ class Config(Section):
             else {}
         )
 
+    @model_validator(mode="after")
+    def _engine_can(self) -> "Config":
+        if self.search.engine == "native":
+            check_native(self.eon)
+            if isinstance(self.potential, BuiltinPotentialSection):
+                raise EonOptionError(
+                    "search.engine: native cannot evaluate eOn's built-in potentials; use an ACE potential or an ASE "
+                    "calculator, or engine: eon"
+                )
+        return self
+
     @cached_property
     def worker_count(self) -> int:
         """How many searches run at a time on this machine."""
@@ -202,7 +214,10 @@ _SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
 _GAMMA_LIMITS = {"on_halt", "repair_after"}
 _POTENTIAL_LIMITS = {"python_path"}
 _LATER = {
-    "search.superbasin_lead": SearchSection.model_fields["superbasin_lead"].default,
+    **{
+        f"search.{key}": SearchSection.model_fields[key].default
+        for key in ("superbasin_lead", "engine", "start_energy_eV")
+    },
     **{f"symmetry.{key}": field.default for key, field in SymmetrySection.model_fields.items()},
 }
 """Keys younger than the first runs, which did what the default says."""

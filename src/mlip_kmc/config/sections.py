@@ -249,8 +249,8 @@ class HarmonicPrefactor(Section):
     """In place of `constant_per_s`: `true`. Each new process then takes two Hessians, and each state one."""
     fallback_per_s: Positive = 1e13
     """Of a process that has no harmonic prefactor, in both directions; table, status and report say which."""
-    most_atoms: Count = 1000
-    """Hessians are of all free atoms; in a larger structure of so many, nearest to what moves, the others held."""
+    most_atoms: Count = 1500
+    """Hessians are of all free atoms; in a larger structure of so many, nearest to what moves: see prefactors.md."""
 
     @property
     def default_per_s(self) -> float:
@@ -275,6 +275,10 @@ class SearchSection(Section):
     """A search that climbs further above the reactant ends as bad."""
     max_iterations: Count = 1000
     """Of the saddle search; one that needs more is bad."""
+    engine: Literal["eon", "native"] = "eon"
+    """Who searches: eOn's client, or our own search, which takes fewer force calls (native-search.md)."""
+    start_energy_eV: Positive = 2.0
+    """With `engine: native`: a displaced structure that is further above the state is relaxed down to this, then climbs."""
     time_limit_min: Positive = 120.0
     """A search that takes longer hangs: it is made again, and stops the run when that takes longer, too."""
     max_bad_in_a_row: Count = 50

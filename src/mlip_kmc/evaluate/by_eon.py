@@ -32,7 +32,7 @@ class Evaluation:
 
     Attributes:
         energy_eV: of the structure.
-        forces_eV_per_A: (N, 3), zero on fixed atoms.
+        forces_eV_per_A: (N, 3), of fixed atoms, too.
     """
 
     energy_eV: float

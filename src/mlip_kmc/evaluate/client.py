@@ -223,7 +223,7 @@ def _run(
         ended, found = look.read(_ended(job, directory, finished))
         failed = ended.end not in (End.FINISHED, End.CANCELLED)
         if failed and job.evidence is not None and not look.explains(ended):
-            _keep(directory, job.evidence)
+            keep_directory(directory, job.evidence)
         seconds = time.monotonic() - started
         return ClientDone(ended.end, ended.message, found, seconds), finished.slept_s > 0
     finally:
@@ -330,7 +330,7 @@ def keep_inputs(job: ClientJob, message: str) -> None:
             (job.evidence / name).write_text(text, encoding="utf-8")
 
 
-def _keep(directory: Path, evidence: Path) -> None:
+def keep_directory(directory: Path, evidence: Path) -> None:
     """Copy a failed job's directory into the run, links resolved to their names only."""
     with contextlib.suppress(OSError):
         evidence.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float64]
 GRADES = "gamma.txt"
 HALT_FRAMES = "halt.dump"
 SELECT_FRAMES = "select.*.dump"
-_KEPT = 3
+KEPT = 3
 """How many frames between the thresholds are kept: the last ones, nearest to the halt."""
 _NUMBER = re.compile(r"[-+.\deE]+|[-+]?(?:nan|inf)", re.ASCII)
 
@@ -70,7 +70,7 @@ def commands(wanted: GammaSection) -> list[str]:
         f'variable mk_below equal "c_mk_largest < {halt!r}"',
         f'fix mk_grade all print {every} "$(step) $(c_mk_largest:%.17g) $(pe:%.17g)" append {GRADES} screen no title "#"',
         f"dump mk_select all custom {every} {SELECT_FRAMES} {dumped}",
-        f"dump_modify mk_select sort id format float %.17g skip v_mk_between maxfiles {_KEPT}",
+        f"dump_modify mk_select sort id format float %.17g skip v_mk_between maxfiles {KEPT}",
         f"dump mk_halt all custom {every} {HALT_FRAMES} {dumped}",
         "dump_modify mk_halt sort id format float %.17g skip v_mk_below append yes",
     ]

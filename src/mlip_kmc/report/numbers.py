@@ -257,7 +257,7 @@ def _curves(
     found: dict[int, _Curve] = {}
     for state in states:
         every = [index for index, one in enumerate(searches) if one.state == state.number]
-        places = [index for index in every if searches[index].epoch == epoch]
+        places = [index for index in every if searches[index].epoch >= epoch]
         if not places:
             if every:  # another potential starts every confidence from zero
                 found[state.number] = _Curve((), now=0.0)

@@ -141,7 +141,7 @@ def _figures(report: Report) -> dict[str, Figure]:
             target=view.settings.confidence,
             scheme=view.settings.confidence_scheme,
             superbasins=view.settings.superbasins,
-            epoch=view.epoch.number,
+            epoch=view.since,
         ),
     )
     return {figure.key: figure for figure in drawn if figure is not None}

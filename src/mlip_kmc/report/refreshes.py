@@ -7,7 +7,7 @@ found.courses()                                                  # each process'
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mlip_kmc.ground.wording import counted
@@ -18,6 +18,7 @@ from mlip_kmc.model.records import (
     RefreshedProcess,
     RefreshedState,
     SearchRecord,
+    potential_epochs,
     refreshed_processes,
 )
 from mlip_kmc.store.view import RunView
@@ -198,7 +199,11 @@ def summarise_refreshes(
     events: Sequence[Event],
     refreshes: Sequence[RefreshedState],
 ) -> Refreshes:
-    """From the journals of a run."""
+    """From the journals of a run; epochs of one potential count as one."""
+    first = potential_epochs(epochs)
+    epochs = [epoch for epoch in epochs if first[epoch.number] == epoch.number]
+    searches = [replace(record, epoch=first.get(record.epoch, record.epoch)) for record in searches]
+    events = [replace(event, epoch=first.get(event.epoch, event.epoch)) for event in events]
     last = epochs[-1].number
     done = Counter(
         record.state for record in searches if record.stale is not None and record.epoch == last

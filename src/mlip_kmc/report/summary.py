@@ -137,7 +137,7 @@ def collect(view: RunView, *, etc: Path, software: Mapping[str, str]) -> Report:
         settings=view.settings,
         time_s=view.numbers.time_s,
         starts=view.starts,
-        epoch=view.epoch.number,
+        epoch=view.since,
     )
     return Report(
         name=view.path.name,

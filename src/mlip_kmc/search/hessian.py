@@ -10,6 +10,7 @@ So every potential that can be searched on can be rated, by the same evaluator, 
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,21 @@ from mlip_kmc.model.rates import Spectrum, spectrum
 from mlip_kmc.model.rates.rigid import gathered
 from mlip_kmc.model.structure import fixed_atoms, minimum_image, to_con
 
+Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 _MATRIX = "hessian.dat"
 _MOVES = 0.5
 """An atom that moves half as far as the farthest is part of what moves."""
+
+
+class Doubt(StrEnum):
+    """Why what symmetry says of a Hessian is not taken."""
+
+    NOT_AT_REST = "made symmetric, the structure is not at rest"
+    FORCES = "forces are not symmetric"
+    HALVES = "the matrix is not symmetric"
+    RESPONSE = "forces after a displacement of all atoms are not those that follow from it"
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class HessianOutcome:
         seconds: it took where it ran.
         spectrum: None where the potential could not be evaluated on the structure.
         force_calls: that it took.
+        doubt: why the structure's symmetry could not be used; None where it was, or where there is none.
     """
 
     name: str
@@ -55,6 +67,7 @@ class HessianOutcome:
     seconds: float = 0.0
     spectrum: Spectrum | None = None
     force_calls: int = 0
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True)
@@ -177,9 +190,7 @@ def hessian_task(
         time_limit_s: then it is ended.
         evidence: where the directory is kept if the client fails, or None.
     """
-    held = atoms.copy()
-    others = np.setdiff1d(np.arange(len(atoms)), moving)
-    held.set_constraint([FixAtoms(indices=others)] if len(others) else None)
+    held = held_but(atoms, moving)
     return HessianTask(
         ClientJob(
             name=name,
@@ -192,6 +203,14 @@ def hessian_task(
     )
 
 
+def held_but(atoms: Atoms, moving: Indices) -> Atoms:
+    """The same with all other atoms fixed."""
+    held = atoms.copy()
+    others = np.setdiff1d(np.arange(len(atoms)), moving)
+    held.set_constraint([FixAtoms(indices=others)] if len(others) else None)
+    return held
+
+
 def spectrum_of(matrix: str, atoms: Atoms) -> Spectrum | None:
     """The spectrum of a Hessian.
 
@@ -202,17 +221,36 @@ def spectrum_of(matrix: str, atoms: Atoms) -> Spectrum | None:
     Returns:
         None where the text is no such matrix.
     """
-    fixed = fixed_atoms(atoms)
-    free = np.setdiff1d(np.arange(len(atoms)), fixed)
+    size = 3 * (len(atoms) - len(fixed_atoms(atoms)))
     if not matrix.strip():
         return None
     try:
         values = np.loadtxt(io.StringIO(matrix), ndmin=2)
     except ValueError:
         return None
-    if values.shape != (3 * len(free), 3 * len(free)):
-        return None
+    return _spectrum(values, atoms) if values.shape == (size, size) else None
+
+
+def spectrum_of_matrix(hessian: Array, atoms: Atoms) -> Spectrum:
+    """The spectrum of a Hessian.
+
+    Args:
+        hessian: (3 n, 3 n) in eV/A^2, of the n atoms that are not fixed; its symmetric part is taken.
+        atoms: N, at rest.
+    """
+    masses = np.delete(atoms.get_masses(), fixed_atoms(atoms))
+    roots = np.sqrt(np.repeat(masses, 3))
+    weighted = hessian + hessian.T  # may have some hundred megabytes: no further copies
+    weighted /= 2 * roots[:, None]
+    weighted /= roots
+    return _spectrum(weighted, atoms)
+
+
+def _spectrum(weighted: Array, atoms: Atoms) -> Spectrum:
+    """Of a matrix in eV/(A^2 u)."""
+    fixed = fixed_atoms(atoms)
+    free = np.setdiff1d(np.arange(len(atoms)), fixed)
     places = gathered(np.asarray(atoms.positions), np.asarray(atoms.cell.array))
     return spectrum(
-        values, masses_u=atoms.get_masses()[free], positions_A=places[free], held_A=places[fixed]
+        weighted, masses_u=atoms.get_masses()[free], positions_A=places[free], held_A=places[fixed]
     )

@@ -50,6 +50,8 @@ class Termination(StrEnum):
     DAMAGED = "the client's files are damaged"
     NOT_A_SADDLE = "no first-order saddle"
     HALTED = "halted"
+    KNOWN_SADDLE = "known saddle"
+    OUT_OF_WINDOW = "above the energy window"
     RECOGNISED = "recognised"
     NOT_RECOGNISED = "not the state that it looks like"
 
@@ -69,6 +71,8 @@ _OURS = (
     Termination.DAMAGED,
     Termination.NOT_A_SADDLE,
     Termination.HALTED,
+    Termination.KNOWN_SADDLE,
+    Termination.OUT_OF_WINDOW,
     Termination.RECOGNISED,
     Termination.NOT_RECOGNISED,
 )
@@ -117,6 +121,23 @@ class ForceCalls:
 
 
 @dataclass(frozen=True)
+class KnownSaddle:
+    """A saddle that was known before, to which a climb came near.
+
+    Attributes:
+        index: of it, among those that the search was given.
+        distance_A: the largest distance of an atom from it, when the climb was told to be on its way there.
+        audited: the climb went on to its end all the same.
+        confirmed: where it was audited, whether it ended there.
+    """
+
+    index: int
+    distance_A: float
+    audited: bool = False
+    confirmed: bool | None = None
+
+
+@dataclass(frozen=True)
 class FoundProcess:
     """A saddle point and the minima beside it, in the frame of the state that was searched.
 
@@ -161,6 +182,7 @@ class SearchOutcome:
         barrier_error_eV: of a low barrier, which was converged further (`settling.py`): a bound; None where it is not low.
         images: what follows from it by the state's symmetry, each checked; none before that is asked for.
         led_back: it is not connected because both sides of where it ended lead back to the state.
+        known: the known saddle that it was on its way to; it ended there with `KNOWN_SADDLE`, or was audited.
     """
 
     name: str
@@ -177,6 +199,7 @@ class SearchOutcome:
     rated: Rated | None = None
     barrier_error_eV: float | None = None
     led_back: bool = False
+    known: KnownSaddle | None = None
     images: tuple[FoundProcess, ...] = ()
 
     def __post_init__(self) -> None:

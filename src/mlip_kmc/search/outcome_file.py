@@ -25,6 +25,7 @@ from mlip_kmc.search.outcome import (
     ForceCalls,
     FoundProcess,
     Graded,
+    KnownSaddle,
     SearchOutcome,
     Termination,
 )
@@ -50,6 +51,7 @@ def to_bytes(outcome: SearchOutcome) -> bytes:
             "frames": [to_text(frame) for frame in outcome.graded.frames],
         },
         "rated": None if outcome.rated is None else asdict(outcome.rated),
+        "known": None if outcome.known is None else asdict(outcome.known),
         "images": [_of_found(image) for image in outcome.images],
     }
     return sealed(json.dumps(body).encode())
@@ -75,6 +77,7 @@ def from_bytes(data: bytes) -> SearchOutcome | None:
 
 def _outcome(body: Mapping[str, Any]) -> SearchOutcome:
     graded, rated, found = body["graded"], body["rated"], body["found"]
+    known = body.get("known")  # what waited before had none
     return SearchOutcome(
         **{
             **body,
@@ -86,6 +89,7 @@ def _outcome(body: Mapping[str, Any]) -> SearchOutcome:
             "found": None if found is None else _found(found),
             "graded": _graded(graded),
             "rated": None if rated is None else Rated(**rated),
+            "known": None if known is None else KnownSaddle(**known),
             "images": tuple(map(_found, body.get("images", ()))),
         }
     )

@@ -15,6 +15,7 @@ import numpy as np
 from mlip_kmc.evaluate.by_eon import evaluation_of
 from mlip_kmc.evaluate.client import ClientJob, End, run_job, texts_of
 from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.model.structure import fixed_atoms, from_con
 from mlip_kmc.search.outcome import ForceCalls, SearchOutcome, Termination
 
 _LEFT = "min.con"
@@ -90,7 +91,9 @@ class PointsTask:
                 return PointsOutcome(
                     self.name, End.EVALUATION_ERROR, str(error), seconds, tuple(points)
                 )
-            force = float(np.linalg.norm(found.forces_eV_per_A, axis=1).max())
+            atoms = from_con(con)  # eOn's client writes the forces of fixed atoms, too
+            free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
+            force = float(np.linalg.norm(found.forces_eV_per_A[free], axis=1).max())
             points.append(Point(found.energy_eV, force))
         return PointsOutcome(self.name, End.FINISHED, "", seconds, tuple(points))
 

@@ -31,7 +31,7 @@ from mlip_kmc.search.outcome import (
     SearchOutcome,
     Termination,
 )
-from mlip_kmc.search.watch import Watch, Watched, near_frames
+from mlip_kmc.search.watch import NO_POTENTIAL, Watch, Watched, near_frames
 
 _POINTS = {
     Stage.REACTANT: "reactant.con",
@@ -48,8 +48,6 @@ _CALLS = ("force_calls_saddle", "force_calls_minimization", "force_calls_prefact
 _TYPED = {*_ENERGIES, *_PREFACTORS, *_CALLS, _BARRIER, _DISTANCE, _REASON}
 _SAME_A = 0.1
 """As eOn compares structures: the largest displacement of an atom."""
-_NO_POTENTIAL = "0" * 64
-"""In place of a digest where no gamma is watched."""
 
 Results = Mapping[str, float | str]
 
@@ -139,7 +137,7 @@ class SearchReader:
     def _near(self, ended: Ended) -> tuple[KeptFrame, ...]:
         if ended.near is None:
             return ()
-        digest = self.task.watch.digest if self.task.watch else _NO_POTENTIAL
+        digest = self.task.watch.digest if self.task.watch else NO_POTENTIAL
         return near_frames(self.directory, search=self.task.name, digest=digest)
 
 
@@ -218,7 +216,7 @@ def _found(
     prefactors = [_number(results, key, missing=math.nan) for key in _PREFACTORS]
     if not all(math.isfinite(value) for value in prefactors):
         raise _DamagedError(f"{RESULTS_FILE} has no finite prefactors")
-    places = _next_to(start, *(points[stage].positions for stage in _POINTS))
+    places = next_to(start, *(points[stage].positions for stage in _POINTS))
     return FoundProcess(
         reactant_eV=energies[0],
         saddle_eV=energies[1],
@@ -233,7 +231,7 @@ def _found(
     )
 
 
-def _next_to(start: Atoms, reactant: Array, saddle: Array, product: Array) -> dict[Stage, Array]:
+def next_to(start: Atoms, reactant: Array, saddle: Array, product: Array) -> dict[Stage, Array]:
     """(N, 3) positions next to those of a state, the product by way of the saddle; without drift where nothing is fixed."""
     anchored = bool(start.constraints)
     cell = np.asarray(start.cell.array, dtype=np.float64)

@@ -60,6 +60,9 @@ class Task(ReadTask, Protocol):
     def job(self) -> ClientJob:
         """The client's."""
 
+    def again(self, outcome: SearchOutcome, *, force_eV_per_A: float, tag: str) -> SearchOutcome:
+        """The search to a smaller force: from its own saddle, or where that is none, from its start; what it took alone."""
+
 
 @dataclass(frozen=True)
 class Settling:
@@ -102,7 +105,8 @@ class Settling:
         outcome = first
         force = max(_FIRST * self.converged_force_eV_per_A, LEAST_FORCE_EV_PER_A)
         for _ in range(_ROUNDS):
-            outcome = _again(task, outcome, force=force, tag=tag)
+            now = task.again(outcome, force_eV_per_A=force, tag=tag)
+            outcome = _together(outcome, now)
             if (found := outcome.found) is None:
                 return outcome
             reactant = from_con(task.reactant_con)
@@ -144,29 +148,40 @@ class Settling:
         return made.run(tag=tag or job.name)
 
 
-def _again(task: Task, outcome: SearchOutcome, *, force: float, tag: str) -> SearchOutcome:
-    """The search to a smaller force: from its own saddle, or where that is none, from its start."""
+def again_by_client(
+    task: Task, outcome: SearchOutcome, *, force_eV_per_A: float, tag: str
+) -> SearchOutcome:
+    """The search by eOn's client to a smaller force, here and now: see `Task.again`."""
     found, job = outcome.found, task.job
-    files = {**job.files, "config.ini": with_converged_forces(job.files["config.ini"], force)}
+    ini = with_converged_forces(job.files["config.ini"], force_eV_per_A)
+    files = {**job.files, "config.ini": ini}
     if found is not None:
-        files |= {
-            "displacement.con": moved_con(task.reactant_con, found.saddle_A),
-            "direction.dat": "".join(
-                " ".join(f"{value:.17g}" for value in row) + "\n" for row in found.mode.tolist()
-            ),
-        }
+        files |= start_at(found, reactant_con=task.reactant_con)
     ran = run_job(
         replace(job, files=files),
         reader=lambda directory: SearchReader(task, directory),
         tag=tag or job.name,
     )
-    now = ran.found
+    return replace(ran.found, seconds=ran.seconds)
+
+
+def start_at(found: FoundProcess, *, reactant_con: str) -> dict[str, str]:
+    """`displacement.con` and `direction.dat` of a search that starts at a saddle."""
+    rows = (" ".join(f"{value:.17g}" for value in row) for row in found.mode.tolist())
+    return {
+        "displacement.con": moved_con(reactant_con, found.saddle_A),
+        "direction.dat": "".join(f"{row}\n" for row in rows),
+    }
+
+
+def _together(before: SearchOutcome, now: SearchOutcome) -> SearchOutcome:
+    """What the last of several came to, and what all of them took."""
     return replace(
         now,
-        seconds=outcome.seconds + ran.seconds,
-        saddle_distance_A=outcome.saddle_distance_A,
-        force_calls=_sum(outcome.force_calls, now.force_calls),
-        graded=_both(outcome.graded, now.graded),
+        seconds=before.seconds + now.seconds,
+        saddle_distance_A=before.saddle_distance_A,
+        force_calls=_sum(before.force_calls, now.force_calls),
+        graded=_both(before.graded, now.graded),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from mlip_kmc.evaluate.client import ClientJob, End, run_job
 from mlip_kmc.search.outcome import SearchOutcome
 from mlip_kmc.search.reading import SearchReader
-from mlip_kmc.search.settling import Settling
+from mlip_kmc.search.settling import Settling, again_by_client
 from mlip_kmc.search.watch import Watch
 
 
@@ -51,6 +51,10 @@ class SearchTask:
         if self.settling is None or not self.settling.wanted(outcome):
             return outcome
         return self.settling.settle(self, outcome, tag=tag)
+
+    def again(self, outcome: SearchOutcome, *, force_eV_per_A: float, tag: str) -> SearchOutcome:
+        """The search to a smaller force: from its own saddle, or where that is none, from its start; what it took alone."""
+        return again_by_client(self, outcome, force_eV_per_A=force_eV_per_A, tag=tag)
 
     def without_result(self, end: End, message: str = "") -> SearchOutcome:
         """What is handed back where no worker could answer."""

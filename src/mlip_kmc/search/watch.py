@@ -42,6 +42,8 @@ from mlip_kmc.search.outcome import Graded
 
 Array = npt.NDArray[np.float64]
 
+NO_POTENTIAL = "0" * 64
+"""In place of a digest where no gamma is watched."""
 _lock = threading.Lock()
 
 
@@ -109,7 +111,7 @@ class Watched:
             points: saddle and product, if it ended well.
             until: the force call that ended it otherwise; how far it went on depends on when that was seen.
         """
-        grades = list(parse_grades(self._text(GRADES)))
+        grades = self._grades()
         if until is not None and all(
             one.step < other.step for one, other in pairwise(grades)
         ):  # not those of several instances
@@ -151,11 +153,31 @@ class Watched:
             gamma_saddle=largest.get(Stage.SADDLE),
             gamma_product=largest.get(Stage.PRODUCT),
             # the reactant is the state's own minimum, the same for all of its searches
-            gamma_reactant=_largest_of(self._text("pos.con"), self.watch) if points else None,
+            gamma_reactant=_largest_of(self._start(), self.watch) if points else None,
             frames=tuple(frames),
             halt=halt,
             halt_kind=HaltKind.EXTRAPOLATION if halt else HaltKind.UNKNOWN,
         )
+
+    def _grades(self) -> list[Grade]:
+        """Those of the force calls that were looked at."""
+        return list(parse_grades(self._text(GRADES)))
+
+    def _between(self) -> list[Frame]:
+        """The last frames between the thresholds."""
+        return [
+            frame
+            for path in sorted(self.directory.glob(SELECT_FRAMES), key=_step_of)
+            for frame in parse_dump(self._text(path.name))
+        ]
+
+    def _beyond(self) -> list[Frame]:
+        """Frames at or above `halt`."""
+        return list(parse_dump(self._text(HALT_FRAMES)))
+
+    def _start(self) -> str:
+        """`.con` text of the state that is searched."""
+        return self._text("pos.con")
 
     def _text(self, name: str) -> str:
         try:
@@ -167,23 +189,18 @@ class Watched:
         self, grades: list[Grade], first: Grade | None, until: int | None
     ) -> tuple[KeptFrame, ...]:
         """The frame that crossed, and the last ones between the thresholds; without a crossing the largest of those."""
-        between = [
-            frame
-            for path in sorted(self.directory.glob(SELECT_FRAMES), key=_step_of)
-            for frame in parse_dump(self._text(path.name))
-            if until is None or frame.step <= until
-        ]
+        between = [frame for frame in self._between() if until is None or frame.step <= until]
         halts = []
         if first is not None:
             between = [frame for frame in between if frame.step < first.step]
-            halts = list(parse_dump(self._text(HALT_FRAMES)))[:1]
+            halts = self._beyond()[:1]
         elif between:
             between = [max(between, key=_largest)]
         if not between and not halts:
             return ()
         energies = {grade.step: grade.energy_eV for grade in grades}
         ceiling = grades[0].energy_eV + self.watch.max_energy_eV if grades else np.inf
-        start = from_con(self._text("pos.con"))
+        start = from_con(self._start())
         return tuple(
             kept
             for kind, frames in ((Kind.CANDIDATE, between), (Kind.HALT, halts))
@@ -209,7 +226,7 @@ class Watched:
             atoms=atoms,
             gammas=gammas if known else None,
             search=self.search,
-            state=_state_of(self.search),
+            state=state_of(self.search),
             stage=stage,
             step=step,
             kind=kind,
@@ -230,7 +247,7 @@ def near_frames(directory: Path, *, search: str, digest: str) -> tuple[KeptFrame
             atoms=_placed(start, frame),
             gammas=None,
             search=search,
-            state=_state_of(search),
+            state=state_of(search),
             step=frame.step,
             stage=Stage.SEARCH,
             kind=Kind.EVIDENCE,
@@ -245,7 +262,8 @@ def _largest(frame: Frame) -> float:
     return float("nan") if frame.gammas is None else float(np.max(frame.gammas))
 
 
-def _state_of(search: str) -> int:
+def state_of(search: str) -> int:
+    """The number of the state that a search of that name starts from; 0 where the name has none."""
     state = search.partition("_")[0]
     return int(state) if state.isdecimal() else 0
 

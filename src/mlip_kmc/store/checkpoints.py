@@ -85,12 +85,14 @@ class Checkpoints:
         difference: Callable[[Mapping[str, Any]], str] = lambda _: (
             "physics, structure or potential differ"
         ),
+        allowed: Callable[[Mapping[str, Any]], bool] = lambda _: False,
     ) -> Saved | None:
         """Make the live tree and the journals those of the newest whole generation.
 
         Args:
             identity: digest of what decides the run; a generation whose last epoch has another is refused. None: whatever it is.
             difference: says how that epoch's facts differ from what is wanted now.
+            allowed: may a run whose last epoch has those other facts go on? The caller begins another epoch then.
 
         Returns:
             the generation, or None where nothing was ever committed.
@@ -102,10 +104,11 @@ class Checkpoints:
         for number in numbers_in(self._generations):
             try:
                 manifest = Manifest.read(path_of(self._generations, number))
-                if identity is not None and manifest.identity != identity:
+                facts = manifest.epochs[-1].facts
+                if identity not in (None, manifest.identity) and not allowed(facts):
                     raise RunStateError(
                         f"the run directory {self._base} belongs to another configuration "
-                        f"({difference(manifest.epochs[-1].facts)}); choose another --dir, or run it with its own "
+                        f"({difference(facts)}); choose another --dir, or run it with its own "
                         "configuration"
                     )
                 files = self._whole(manifest)

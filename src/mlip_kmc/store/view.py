@@ -37,6 +37,7 @@ from mlip_kmc.model.records import (
     StateRecord,
     Status,
     made,
+    potential_epochs,
     prefactor_reasons,
     reasons_of,
 )
@@ -211,8 +212,13 @@ class RunView:
 
     @property
     def searches_now(self) -> tuple[SearchRecord, ...]:
-        """Those of the present epoch: confidences, gammas and process tables rest on them alone."""
-        return tuple(one for one in self.searches if one.epoch == self.epoch.number)
+        """Those by the present potential: confidences, gammas and process tables rest on them alone."""
+        return tuple(one for one in self.searches if one.epoch >= self.since)
+
+    @property
+    def since(self) -> int:
+        """The number of the epoch that began with the present potential."""
+        return potential_epochs(self.epochs)[self.epoch.number]
 
     @property
     def identity(self) -> str:

@@ -24,7 +24,7 @@ from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import StorageError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import draw_step
-from mlip_kmc.model.records import Epoch, Minimised, RunNumbers, SearchRecord
+from mlip_kmc.model.records import Epoch, Minimised, RunNumbers, SearchRecord, identity_of
 from mlip_kmc.search.outcome import FoundProcess, Graded, SearchOutcome, Termination
 
 STATES = 12
@@ -357,7 +357,9 @@ class World:
         numbers = RunNumbers() if saved is None else numbers_from(saved["numbers"])
         self.server = Server(
             self.config,
-            setup=SimpleNamespace(facts={"seed": 1}, inputs={}, minimised=MINIMISED),
+            setup=SimpleNamespace(
+                facts={"seed": 1}, identity=identity_of({"seed": 1}), inputs={}, minimised=MINIMISED
+            ),
             states=self._states,
             queue=queue,
             ledger=Ledger.read(self.store, numbers=numbers, path=PATH, remember=1000),

@@ -1,6 +1,7 @@
 """Prefactors apart from searches, without programs: what is asked for, shared, tried again, and given up for the constant."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
 from mlip_kmc.evaluate.client import End, Ended
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.model.rates import Spectrum
-from mlip_kmc.model.records import SearchRecord
+from mlip_kmc.model.records import Rated, SearchRecord
 from mlip_kmc.model.structure import fixed_atoms, from_con, to_con
+from mlip_kmc.search.displaced import ForcesOutcome, HessianRecipe, PlanTask
 from mlip_kmc.search.hessian import (
     HessianOutcome,
     SpectrumReader,
@@ -72,9 +74,9 @@ def structure():
 @pytest.fixture
 def desk(tmp_path):
     recipe = PrefactorRecipe(
-        files={"config.ini": "", "in.lammps": ""},
-        links={},
-        time_limit_s=9.0,
+        hessians=HessianRecipe(
+            files={"config.ini": "", "in.lammps": ""}, links={}, time_limit_s=9.0
+        ),
         evidence=tmp_path,
         most_atoms=100,
         fallback_per_s=1e13,
@@ -82,11 +84,11 @@ def desk(tmp_path):
     return PrefactorDesk(Cluster(), recipe)
 
 
-def ask(desk, name):
+def ask(desk, name, **state):
     atoms = structure()
     places = dict.fromkeys(("reactant_A", "saddle_A", "product_A", "mode"), atoms.positions)
     found = FoundProcess(-1.0, 0.0, -1.0, 1e13, 1e13, **places)
-    desk.ask(name, found, reactant_con=to_con(atoms))
+    desk.ask(name, found, reactant_con=to_con(atoms), **state)
 
 
 def done(name, spectrum, *, end=End.FINISHED):
@@ -185,6 +187,69 @@ def test_what_a_step_made_useless_is_taken_back(desk):
     assert desk.running == 0
     desk.take(done("0_1.product", MINIMUM))
     assert desk.answer("0_1") is None
+
+
+def test_states_of_one_class_share_their_hessian(desk):
+    ask(desk, "3_7", state="class-4")
+    assert list(desk.cluster.jobs) == ["class-4.reactant", "3_7.saddle", "3_7.product"]
+    for name in list(desk.cluster.jobs):
+        desk.take(done(name, SADDLE if name.endswith("saddle") else MINIMUM))
+    desk.forget("3_7")
+    ask(desk, "5_0", state="class-4")
+    assert list(desk.cluster.jobs)[3:] == ["5_0.saddle", "5_0.product"]
+    ask(desk, "5_1", state="class-4")
+    desk.forget("5_0")
+    assert sorted(desk.cluster.cancelled) == ["5_0.product", "5_0.saddle"]
+    for name in ("5_1.saddle", "5_1.product"):
+        desk.take(done(name, SADDLE if name.endswith("saddle") else MINIMUM))
+    assert desk.answer("5_1").kind == "harmonic"
+
+
+def test_the_image_of_a_rated_process_has_its_prefactors(desk):
+    rated = Rated(2e12, 3e12, "harmonic", "", atoms=31, of_atoms=31, force_calls=24)
+    desk.copy("3_8", rated)
+    ask(desk, "3_8")
+    assert desk.cluster.jobs == {}
+    assert not desk.waiting("3_8")
+    assert desk.answer("3_8") == replace(rated, force_calls=0)
+    desk.forget("3_8")
+    assert desk.answer("3_8") is None
+
+
+@pytest.fixture
+def parts(desk):
+    """A desk whose potential the driver evaluates, with the saddle's plan made."""
+    hessians = replace(desk.recipe.hessians, options={"potential": "cu.yace"})
+    desk.recipe = replace(desk.recipe, hessians=hessians)
+    ask(desk, "0_1")
+    assert all(isinstance(task, PlanTask) for task in desk.cluster.jobs.values())
+    desk.take(desk.cluster.jobs["0_1.saddle.plan"].run())
+    return desk
+
+
+def test_a_part_that_crashed_is_tried_once_more(parts):
+    crashed = ForcesOutcome("0_1.saddle.forces-0", End.CRASHED, "signal 9")
+    submitted = parts.cluster.jobs.pop(crashed.name)
+    parts.take(crashed)
+    assert parts.cluster.jobs[crashed.name] is submitted
+    parts.take(crashed)
+    for name in ("0.reactant.plan", "0_1.product.plan"):
+        parts.take(replace(parts.cluster.jobs[name].run(), end=End.HALTED, message="near"))
+    assert parts.running == 0
+    with pytest.raises(SearchesFailedError, match=r"the saddle of search 0_1 .*signal 9"):
+        parts.answer("0_1")
+    parts.forget("0_1")
+    ask(parts, "0_1")
+    assert parts.running == 3
+
+
+def test_parts_of_a_search_that_is_not_wanted_are_taken_back(parts):
+    parts.forget("0_1")
+    assert sorted(parts.cluster.cancelled) == [
+        "0.reactant.plan", "0_1.product.plan", "0_1.saddle.forces-0"
+    ]  # fmt: skip
+    parts.take(ForcesOutcome("0_1.saddle.forces-0", End.FINISHED))
+    assert parts.running == 0
 
 
 def test_a_large_structure_is_rated_by_the_atoms_nearest_to_what_moves():

@@ -10,7 +10,14 @@ from hypothesis.extra.numpy import arrays
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.model.frames import KeptFrame, Kind, Stage, to_text
 from mlip_kmc.model.records import Rated
-from mlip_kmc.search.outcome import ForceCalls, FoundProcess, Graded, SearchOutcome, Termination
+from mlip_kmc.search.outcome import (
+    ForceCalls,
+    FoundProcess,
+    Graded,
+    KnownSaddle,
+    SearchOutcome,
+    Termination,
+)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 COUNT = st.integers(0, 10**9)
@@ -66,6 +73,15 @@ RATED = st.builds(
 )
 
 
+KNOWN = st.builds(
+    KnownSaddle,
+    index=COUNT,
+    distance_A=FINITE,
+    audited=st.booleans(),
+    confirmed=st.none() | st.booleans(),
+)
+
+
 @st.composite
 def outcomes(draw):
     termination = draw(st.none() | st.sampled_from(Termination))
@@ -82,6 +98,7 @@ def outcomes(draw):
         found=draw(FOUND) if termination is Termination.GOOD else None,
         graded=draw(GRADED),
         rated=draw(st.none() | RATED),
+        known=draw(st.none() | KNOWN),
     )
 
 

@@ -7,6 +7,7 @@ found.forward_per_s, found.back_per_s
 
 from mlip_kmc.model.rates.hessian import Lowest, dense_hessian, lowest_eigenvalue, lowest_of
 from mlip_kmc.model.rates.rigid import gathered, is_free_cluster, rigid_directions, rigid_motions
+from mlip_kmc.model.rates.symmetric import Plan, symmetrised
 from mlip_kmc.model.rates.vineyard import (
     FailureKind,
     Point,
@@ -20,6 +21,7 @@ from mlip_kmc.model.rates.vineyard import (
 __all__ = [
     "FailureKind",
     "Lowest",
+    "Plan",
     "Point",
     "PrefactorFailure",
     "Prefactors",
@@ -33,4 +35,5 @@ __all__ = [
     "rigid_directions",
     "rigid_motions",
     "spectrum",
+    "symmetrised",
 ]

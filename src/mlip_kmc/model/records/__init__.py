@@ -3,7 +3,7 @@
 Energies in eV, lengths in A, times in s, rates in 1/s.
 """
 
-from mlip_kmc.model.records.epoch import Epoch, identity_of
+from mlip_kmc.model.records.epoch import Epoch, identity_of, potential_epochs
 from mlip_kmc.model.records.event import Event, made, unsound, unsound_steps
 from mlip_kmc.model.records.halt import HaltKind
 from mlip_kmc.model.records.json_line import read_lines
@@ -50,6 +50,7 @@ __all__ = [
     "Status",
     "identity_of",
     "made",
+    "potential_epochs",
     "prefactor_reasons",
     "read_lines",
     "reasons_of",

@@ -10,7 +10,7 @@ temperature is not part of an epoch: it changes rates only, and each event has i
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -80,3 +80,15 @@ class Epoch:
 def identity_of(facts: Mapping[str, Any]) -> str:
     """Digest of facts: the same for the same trajectory."""
     return hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode()).hexdigest()
+
+
+def potential_epochs(epochs: Sequence[Epoch]) -> dict[int, int]:
+    """By its number, each epoch's first of those in a row with the same potential: what was found since then holds.
+
+    An epoch that differs by who searches alone begins nothing anew.
+    """
+    found: dict[int, int] = {}
+    for before, epoch in zip([None, *epochs], epochs, strict=False):
+        same = before is not None and before.potential == epoch.potential
+        found[epoch.number] = found[before.number] if before is not None and same else epoch.number
+    return found

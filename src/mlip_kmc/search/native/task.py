@@ -1,0 +1,228 @@
+"""A process search of our own as a task: typed in, typed out, like `search.task.SearchTask`.
+
+task = NativeSearch(job, setup=NativeSetup(recipe), watch=watch)
+task.run()                      # a SearchOutcome; a worker does this
+"""
+
+import threading
+import time
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from ase import Atoms
+
+from mlip_kmc.config.eon_options import with_converged_forces
+from mlip_kmc.driver.standalone import DriverError
+from mlip_kmc.evaluate.client import ClientJob, End, cancellable, keep_inputs
+from mlip_kmc.ground.errors import StructureError
+from mlip_kmc.model.frames import Stage
+from mlip_kmc.model.records import HaltKind
+from mlip_kmc.search.native.calls import CallGrades, Calls, EndedError
+from mlip_kmc.search.native.climb import Climbed
+from mlip_kmc.search.native.evaluators import Recipe, WarmEvaluator, let_go, warm
+from mlip_kmc.search.native.landscape import NotFiniteError
+from mlip_kmc.search.native.stages import Result, Stages, Told
+from mlip_kmc.search.native.start import Settings, Start
+from mlip_kmc.search.outcome import FoundProcess, Graded, SearchOutcome, Termination
+from mlip_kmc.search.reading import next_to
+from mlip_kmc.search.settling import Settling, start_at
+from mlip_kmc.search.watch import Watch
+
+DISPLACED = "random"
+"""The kind of a search that starts from a displacement, and not at what was a saddle elsewhere or before."""
+_SETTLING = "settling"
+
+
+@dataclass(frozen=True)
+class NativeSetup:
+    """What all searches of a run by our own engine have in common.
+
+    Attributes:
+        recipe: of the potential.
+        start_energy_eV: down to which a displaced structure is relaxed, above the state.
+    """
+
+    recipe: Recipe
+    start_energy_eV: float = 2.0
+
+
+@dataclass(frozen=True)
+class NativeSearch:
+    """What a process search by our own engine starts from.
+
+    Attributes:
+        job: texts as eOn's client would read them, time limit and evidence.
+        setup: what all of them need.
+        kind: `random`, `recycling` or `refresh`: where its displacement comes from.
+        watch: what gamma is watched for, or None.
+        settling: how a low barrier is converged further; None: it is taken as it is found.
+        told: what ends its climb early.
+    """
+
+    job: ClientJob
+    setup: NativeSetup
+    kind: str = DISPLACED
+    watch: Watch | None = None
+    settling: Settling | None = None
+    told: Told = field(default_factory=Told)
+
+    @property
+    def name(self) -> str:
+        """Of the search, `state_index`."""
+        return self.job.name
+
+    @property
+    def reactant_con(self) -> str:
+        """The `.con` text of the state that is searched."""
+        return self.job.files["pos.con"]
+
+    def run(self, *, tag: str = "") -> SearchOutcome:
+        """Run it to its end, here and now; never raises for what the potential does.
+
+        Args:
+            tag: by which `cancel_jobs` knows it.
+        """
+        outcome = self._run_once(tag)
+        if self.settling is None or not self.settling.wanted(outcome):
+            return outcome
+        return self.settling.settle(self, outcome, tag=tag)
+
+    def again(self, outcome: SearchOutcome, *, force_eV_per_A: float, tag: str) -> SearchOutcome:
+        """The search to a smaller force: from its own saddle, or where that is none, from its start; what it took alone."""
+        ini = with_converged_forces(self.job.files["config.ini"], force_eV_per_A)
+        files, kind = {**self.job.files, "config.ini": ini}, self.kind
+        if outcome.found is not None:
+            files |= start_at(outcome.found, reactant_con=self.reactant_con)
+            kind = _SETTLING
+        again = replace(
+            self, job=replace(self.job, files=files), kind=kind, settling=None, told=Told()
+        )
+        return replace(again.run(tag=tag), kind=self.kind)
+
+    def without_result(self, end: End, message: str = "") -> SearchOutcome:
+        """What is handed back where no worker could answer."""
+        return SearchOutcome(name=self.name, kind=self.kind, end=end, message=message)
+
+    def _run_once(self, tag: str) -> SearchOutcome:
+        began = time.monotonic()
+        with cancellable(tag or self.name) as cancelled:
+            try:
+                evaluator = warm(self.setup.recipe)
+                start = Start.of(self.reactant_con, self.job.files)
+            except (DriverError, StructureError) as error:
+                outcome = self.without_result(End.EVALUATION_ERROR, str(error))
+            else:
+                outcome = self._searched(start, evaluator, cancelled)
+        if outcome.end is End.EVALUATION_ERROR:
+            let_go()
+            keep_inputs(self.job, outcome.message)
+        return replace(outcome, seconds=time.monotonic() - began)
+
+    def _searched(
+        self, start: Start, evaluator: WarmEvaluator, cancelled: threading.Event
+    ) -> SearchOutcome:
+        calls = Calls(
+            evaluator,
+            atoms=start.reactant,
+            cancelled=cancelled,
+            time_limit_s=self.job.time_limit_s,
+            search=self.name,
+            grades=self._grades(),
+        )
+        stages = Stages(
+            start,
+            Settings.of(self.job.files["config.ini"]),
+            forces=calls,
+            descend=self.kind == DISPLACED,
+            start_energy_eV=self.setup.start_energy_eV,
+            told=self.told,
+        )
+        ended = EndedError(End.FINISHED)
+        try:
+            outcome = self._outcome(stages, stages.run())
+        except NotFiniteError:
+            outcome = replace(self._finished(), termination=Termination.NOT_FINITE)
+        except EndedError as error:
+            ended, outcome = error, self.without_result(error.end, str(error))
+        outcome = replace(outcome, force_calls=stages.force_calls)
+        return self._graded(outcome, start, calls, ended)
+
+    def _grades(self) -> CallGrades | None:
+        if self.watch is None:
+            return None
+        return CallGrades(self.watch, search=self.name, reactant_con=self.reactant_con)
+
+    def _finished(self) -> SearchOutcome:
+        return self.without_result(End.FINISHED)
+
+    def _outcome(self, stages: Stages, result: Result) -> SearchOutcome:
+        reactant, climbed = result.reactant, result.climbed
+        if climbed is None:
+            return replace(self._finished(), termination=result.termination)
+        moved = stages.landscape.vectors_of(climbed.point.place - reactant.place)
+        return replace(
+            self._finished(),
+            termination=result.termination,
+            led_back=result.led_back,
+            known=result.known,
+            barrier_eV=climbed.point.energy_eV - reactant.energy_eV,
+            saddle_distance_A=float(np.linalg.norm(moved)),
+            found=_found(stages, result, climbed),
+        )
+
+    def _graded(
+        self, outcome: SearchOutcome, start: Start, calls: Calls, ended: EndedError
+    ) -> SearchOutcome:
+        """With what was seen of gamma and distances; what crossed a limit was halted there."""
+        graded = Graded()
+        if calls.grades is not None and ended.end not in (End.CANCELLED, End.TIMED_OUT):
+            graded = calls.grades.judge(_points(outcome, start.reactant))
+        if ended.is_too_near:
+            graded = replace(
+                graded,
+                halt=str(ended),
+                halt_kind=HaltKind.TOO_NEAR,
+                frames=(*graded.frames, *calls.near),
+            )
+        if not graded.halt:
+            return replace(outcome, graded=graded)
+        halted = self.without_result(End.HALTED, graded.halt)
+        return replace(
+            halted,
+            termination=Termination.HALTED,
+            force_calls=outcome.force_calls,
+            graded=graded,
+        )
+
+
+def _points(outcome: SearchOutcome, reactant: Atoms) -> dict[Stage, Atoms]:
+    """Saddle and product, where gamma is looked at in any case."""
+    found = outcome.found
+    if found is None:
+        return {}
+    points = {Stage.SADDLE: reactant.copy(), Stage.PRODUCT: reactant.copy()}
+    points[Stage.SADDLE].positions = found.saddle_A
+    points[Stage.PRODUCT].positions = found.product_A
+    return points
+
+
+def _found(stages: Stages, result: Result, climbed: Climbed) -> FoundProcess | None:
+    """The process; None where the search ended otherwise."""
+    reactant, product = result.reactant, result.product
+    if result.termination is not Termination.GOOD or product is None:
+        return None
+    points = (reactant, climbed.point, product)
+    places = next_to(stages.start.reactant, *map(stages.positions_of, points))
+    prefactor = stages.settings.prefactor_per_s
+    return FoundProcess(
+        reactant_eV=reactant.energy_eV,
+        saddle_eV=climbed.point.energy_eV,
+        product_eV=product.energy_eV,
+        forward_per_s=prefactor,
+        back_per_s=prefactor,
+        reactant_A=places[Stage.REACTANT],
+        saddle_A=places[Stage.SADDLE],
+        product_A=places[Stage.PRODUCT],
+        mode=stages.landscape.vectors_of(climbed.mode / np.linalg.norm(climbed.mode)),
+        provenance={"engine": "native", "climb_steps": float(climbed.steps)},
+    )

@@ -1,0 +1,103 @@
+"""Orbits and classes in real runs: the same rates for a fraction of the searches, whoever works and whatever is killed."""
+
+import numpy as np
+import pytest
+
+from mlip_kmc.model.records import SearchRecord, read_lines
+from mlip_kmc.store.eon_tree import read_states
+
+from .conftest import killed_often, mlip_kmc, outcome, write_config
+
+STEPS, KILLS = 8, 20
+SYMMETRY = {"orbits": True, "classes": True, "audit_share": 0.5}
+
+
+def run(folder, **changes):
+    config = write_config(folder, **changes)
+    done = mlip_kmc("run", config, "--dir", folder / "run", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run"
+
+
+def changes(**more):
+    return {"symmetry": SYMMETRY, "stop": {"kmc_steps": STEPS}, **more}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("shared"), **changes(workers=1))
+
+
+def searches_of(folder):
+    return read_lines(folder / "journal" / "searches.jsonl", SearchRecord)
+
+
+def test_states_behind_hops_have_the_table_of_the_first(shared):
+    """An adatom on Al(100): every site is like every other."""
+    states = read_states(shared / "eon")
+    explored = [state for state in states if state.processes and state.good]
+    assert len(explored) > 3
+    first = sorted(process.barrier for process in states[0].processes)
+    for state in explored:
+        assert sorted(process.barrier for process in state.processes) == pytest.approx(
+            first, abs=1e-3
+        )
+        lowest = [p for p in state.processes if p.barrier < first[0] + 1e-3]
+        assert len(lowest) % 4 == 0  # 4mm: a hop along the surface has four images
+        assert all(process.epoch == 0 for process in state.processes if process.product is None)
+    kinds = [record.kind for record in searches_of(shared)]
+    assert kinds.count("class") == len(explored) - 1
+    audits = [record for record in searches_of(shared) if record.kind == "audit"]
+    assert audits
+    assert {record.outcome for record in audits} == {"repeat"}
+
+
+def test_each_process_leads_where_it_says(shared):
+    """Displacements of a recognised state are images of what was found: the products' energies are the states' own."""
+    states = {state.number: state for state in read_states(shared / "eon")}
+    linked = [
+        (process, states[process.product])
+        for state in states.values()
+        for process in state.processes
+        if process.product is not None
+    ]
+    assert len(linked) > STEPS
+    for process, product in linked:
+        assert process.product_energy == pytest.approx(product.energy, abs=2e-3)
+        assert process.product != process.state
+
+
+def test_the_same_rates_as_by_searches_alone(shared, tmp_path):
+    """What a hundred searches find of state 0 is what its orbits say."""
+    alone = run(tmp_path, confidence={"value": 0.97}, stop={"kmc_steps": 1}, seed=7)
+    found = read_states(alone / "eon")[0].processes
+    known = read_states(shared / "eon")[0].processes
+    low = min(process.barrier for process in known)
+
+    def lowest(processes):
+        return sorted(p.barrier for p in processes if p.barrier < low + 0.05)
+
+    assert lowest(found) == pytest.approx(lowest(known), abs=1e-3)
+    assert sum(p.rate for p in known) == pytest.approx(sum(p.rate for p in found), rel=0.02)
+
+
+def test_two_workers_make_the_same_run(shared, tmp_path):
+    assert outcome(run(tmp_path, **changes(workers=2))) == outcome(shared)
+
+
+def test_twenty_kills_change_nothing(shared, tmp_path):
+    config = write_config(tmp_path, **changes(workers=2))
+    killed_often(config, tmp_path / "run", kills=KILLS)
+    assert outcome(tmp_path / "run") == outcome(shared)
+
+
+def test_far_fewer_searches(shared):
+    records = searches_of(shared)
+    searched = [record for record in records if record.kind == "random"]
+    states = {record.state for record in records}
+    assert len(states) > 3
+    assert {record.state for record in searched} == {0}
+    assert (
+        np.sum([record.force_calls for record in records if record.kind == "class"])
+        == len(states) - 1
+    )
