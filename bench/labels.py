@@ -53,6 +53,8 @@ from mlip_kmc.potential import AcePotential
 
 LIMIT, MOST_ERROR_MEV = 1 / 5, 15.0
 THRESHOLDS = GammaSection(select=SELECT)
+SELECTS = (SELECT, 1.2)
+"""Of a first and a further round: as `campaign/repair.py` has them."""
 HELD_SEED, HELD_CLIMBS, POOL_CLIMBS = 1600, 16, 10
 STEPS, EVERY, FMAX = 90, 3, 0.02
 NEAREST_A, HIGHEST_EV, HIGHEST_BARRIER_EV = 1.5, 20.0, 3.0
@@ -303,14 +305,17 @@ def _energy(atoms: Atoms, calculator) -> float:
 
 def chosen_side(bench: Bench, pool: list[KeptFrame], *, batch: int) -> Side:
     """Batches that the product's selection takes."""
-    potential, taken, calm = bench.first, [], None
+    potential, taken, calm, round_ = bench.first, [], None, 0
     gamma = error = float("nan")
     while True:
         names = {frame.name for frame in taken}
         rest = tuple(frame for frame in pool if frame.name not in names)
         selection = select_frames(
-            rest, grade=Extrapolation.of(potential), select=THRESHOLDS.select, most=batch
+            rest, grade=Extrapolation.of(potential), select=SELECTS[round_], most=batch
         )
+        if not selection.frames and round_ + 1 < len(SELECTS):
+            round_ += 1
+            continue
         if not selection.frames:
             return Side(None, calm, gamma, error)
         taken += selection.frames
