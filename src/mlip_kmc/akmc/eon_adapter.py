@@ -147,7 +147,7 @@ ADAPTED = (
         "reverse processes are brought into the order of their own state's atoms: compared index by index, one "
         "that a loop of exchanges leads to is taken for another, and its rate counts twice",
         sources={
-            "eon.akmcstatelist:AKMCStateList.register_process": "50a4a0d109d87d722d0cfe750e905e9b6fb5bdd8270fafb7b006a4ccee6611c3",
+            "eon.akmcstatelist:AKMCStateList.register_process": "50a4a0d109d87d722d0cfe750e905e9b6fb5bdd8270fafb7b006a4ccee6611c3",  # noqa: E501
         },
     ),
     Adapted(
