@@ -136,6 +136,10 @@ bench-gamma *ARGUMENTS: image
 bench-prefactors *ARGUMENTS: image
     containers/in-image python3 bench/prefactors.py {{ ARGUMENTS }}
 
+# evaluations an event takes, with orbits, classes and our own engine, beside eOn's client alone (an hour on two cores)
+bench-events *ARGUMENTS: image
+    containers/in-image python3 bench/events.py {{ ARGUMENTS }}
+
 # force calls of a found process by our own search engine and by eOn's client (five minutes)
 bench-engines *ARGUMENTS: image
     containers/in-image python3 bench/engines.py {{ ARGUMENTS }}

@@ -34,7 +34,7 @@ def searches_of(folder):
 
 def test_states_behind_hops_have_the_table_of_the_first(shared):
     """An adatom on Al(100): every site is like every other."""
-    states = read_states(shared / "eon")
+    states = read_states(shared / "eon", searches_of(shared))
     explored = [state for state in states if state.processes and state.good]
     assert len(explored) > 3
     first = sorted(process.barrier for process in states[0].processes)
@@ -81,8 +81,9 @@ def test_the_same_rates_as_by_searches_alone(shared, tmp_path):
     assert sum(p.rate for p in known) == pytest.approx(sum(p.rate for p in found), rel=0.02)
 
 
-def test_two_workers_make_the_same_run(shared, tmp_path):
-    assert outcome(run(tmp_path, **changes(workers=2))) == outcome(shared)
+@pytest.mark.parametrize("workers", [2, 8])
+def test_the_number_of_workers_changes_nothing(shared, tmp_path, workers):
+    assert outcome(run(tmp_path, **changes(workers=workers))) == outcome(shared)
 
 
 def test_twenty_kills_change_nothing(shared, tmp_path):

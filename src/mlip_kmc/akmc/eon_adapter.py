@@ -43,6 +43,7 @@ from eon.config import ConfigClass
 from eon.explorer import MinModeExplorer
 
 from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
+from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
@@ -134,12 +135,19 @@ ADAPTED = (
         },
     ),
     Adapted(
-        "structures are read without a second copy in a database beside the run, for which eOn looks at every read; "
-        "a minimum is read once",
+        "structures are read without a second copy in a database beside the run, for which eOn looks at every read; a state's "
+        "minimum is read once",
         sources={
             "eon.fileio:_mirror_con_path": "78f0acfb8608e9c950cbb5ae854299808d1475255908051b8cfaac5270025d4d",
             "eon.fileio:_mirror_con_text": "c2dea507bdbb74eafb544936d76de7ba5da7d8493e4418b4f0c7c25d78b66393",
             "eon.state:State.get_reactant": "c26de2e206d4309c48be4c955a3fcb8e1381c0630de2fff79adf543273f30348",
+        },
+    ),
+    Adapted(
+        "reverse processes are brought into the order of their own state's atoms: compared index by index, one "
+        "that a loop of exchanges leads to is taken for another, and its rate counts twice",
+        sources={
+            "eon.akmcstatelist:AKMCStateList.register_process": "50a4a0d109d87d722d0cfe750e905e9b6fb5bdd8270fafb7b006a4ccee6611c3",
         },
     ),
     Adapted(
@@ -498,14 +506,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             files: texts of its structures, mode and results, by the names that searches leave.
         """
         process = int(self.allocate_process_id(b"mlip-kmc-symmetry", files["saddle.con"].encode()))
-        for name, path in (
-            ("reactant.con", self.proc_reactant_path(process)),
-            ("saddle.con", self.proc_saddle_path(process)),
-            ("product.con", self.proc_product_path(process)),
-            ("mode.dat", self.proc_mode_path(process)),
-            ("results.dat", self.proc_results_path(process)),
-        ):
-            Path(path).write_text(files[name], encoding="utf-8")
+        self.write_row(process, files)
         names = (
             "saddle_energy",
             "prefactor",
@@ -520,6 +521,46 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self.set_unique_saddle_count(self.get_unique_saddle_count() + 1)
         self.update_lowest_barrier(values["barrier"])
         return process
+
+    def _paths(self, process: int) -> dict[str, str]:
+        return {
+            "reactant.con": self.proc_reactant_path(process),
+            "saddle.con": self.proc_saddle_path(process),
+            "product.con": self.proc_product_path(process),
+            "mode.dat": self.proc_mode_path(process),
+            "results.dat": self.proc_results_path(process),
+        }
+
+    def write_row(self, process: int, files: Mapping[str, str]) -> None:
+        """Write the files of a process.
+
+        Args:
+            process: of the table.
+            files: texts by name, as of `add_row`.
+        """
+        for name, path in self._paths(process).items():
+            Path(path).write_text(files[name], encoding="utf-8")
+        self.con_cache.pop(process, None)
+        self.note()
+
+    def merge_row(self, process: int, *, into: int) -> None:
+        """A reverse process that was just added is one that the table has: as eOn merges those that it recognises.
+
+        Args:
+            process: that was added.
+            into: the row that stays, with its count and its files, and takes the other's energies and rates.
+        """
+        self.load_process_table()
+        added, repeats = self.procs.pop(process), self.procs[into]["repeats"]
+        self.procs[into] = {**added, "repeats": repeats}
+        self.save_process_table()
+        for path in self._paths(process).values():
+            Path(path).unlink(missing_ok=True)
+        self.set_unique_saddle_count(self.get_unique_saddle_count() - 1)
+        counts = super().get_proc_random_count()
+        if counts.pop(process, None) is not None:
+            self.info.set("MetaData", "proc repeat count", repr(counts))
+        self.note()
 
     def move_minimum(self, positions_A: Any, *, energy_eV: float) -> None:
         """Put the state's minimum where it is known to be: see `classes.py`."""
@@ -670,6 +711,17 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
             config=config,
         )
         self.StateClass = RecordingState
+
+    def register_process(self, reactant_number: int, product_number: int, process_id: int) -> None:
+        """As eOn does; the reverse process is brought into the order of its own state's atoms, and is not added twice."""
+        product = self.get_state(product_number)
+        product.load_process_table()
+        before = set(product.procs)
+        super().register_process(reactant_number, product_number, process_id)
+        if self.config.comp_check_rotation:  # states are turned against each other there
+            return
+        for process in set(product.procs) - before:
+            Rows(product).settle(process, leads_to=reactant_number)
 
     def same_as(self, number: int) -> int | None:
         """The lower number of a state with the same minimum, by eOn's comparison of a product; None: there is none."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from ase import Atoms
 
+from mlip_kmc.akmc.rows import SAME_A
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.model.isometry import Isometry
@@ -24,8 +25,6 @@ from mlip_kmc.search.outcome import FoundProcess
 from mlip_kmc.search.points import CheckRecipe, PointsOutcome, PointsTask
 from mlip_kmc.workers.cluster import SearchCluster
 
-SAME_A = 0.1
-"""Saddles whose atoms are nearer than this, each to itself, are one: as eOn compares them."""
 _BY_CHANCE = (End.CRASHED, End.KILLED_WORKERS, End.TIMED_OUT)
 
 

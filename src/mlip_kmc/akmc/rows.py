@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from mlip_kmc.akmc.eon_files import mode_of
-from mlip_kmc.akmc.orbits import SAME_A
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.atom_path import match_atoms
 from mlip_kmc.model.isometry import Isometry
 from mlip_kmc.model.structure import Array, from_con, minimum_image, moved_con
 from mlip_kmc.search.outcome import FoundProcess
 
+SAME_A = 0.1
+"""Saddles whose atoms are nearer than this, each to itself, are one: as eOn compares them."""
 _SAME_EV = 1e-2
 """As eOn's default of `energy_difference`."""
 
@@ -118,20 +119,41 @@ class Rows:
         self._carry_orbits(known, copied)
         return copied
 
+    def settle(self, process: int, *, leads_to: int) -> None:
+        """Bring a reverse process that eOn has just added into the order of this state's atoms; it may be there already.
+
+        eOn copies it from a state whose atoms may be permuted, where a loop of exchanges led back to a known state, and compares
+        structures index by index: it would be a second process, and its rate would count twice.
+
+        Args:
+            process: of the table.
+            leads_to: the state that it leads to.
+        """
+        state = self._state
+        row = self._row(process, dict(state.get_process(process)))
+        for other in self:
+            alike = other.process != process and row.is_like(other)
+            if alike and other.values["product"] in (-1, leads_to):
+                state.merge_row(process, into=other.process)
+                return
+        own = from_con(_text(state.proc_reactant_path(process))).positions
+        home = from_con(self._con)
+        off = minimum_image(own - home.positions, np.asarray(home.cell.array))
+        if not np.linalg.norm(off, axis=1).max() < SAME_A:
+            state.write_row(process, self._files(row))
+
     def _added(self, row: Row) -> int:
+        return int(self._state.add_row(values=row.values, files=self._files(row)))
+
+    def _files(self, row: Row) -> dict[str, str]:
         home = np.asarray(from_con(self._con).positions)
-        return int(
-            self._state.add_row(
-                values=row.values,
-                files={
-                    "reactant.con": self._con,
-                    "saddle.con": moved_con(self._con, home + row.saddle),
-                    "product.con": moved_con(self._con, home + row.product),
-                    "mode.dat": mode_of(row.mode),
-                    "results.dat": row.results,
-                },
-            )
-        )
+        return {
+            "reactant.con": self._con,
+            "saddle.con": moved_con(self._con, home + row.saddle),
+            "product.con": moved_con(self._con, home + row.product),
+            "mode.dat": mode_of(row.mode),
+            "results.dat": row.results,
+        }
 
     def add_images(self, images: tuple[FoundProcess, ...], *, of: int) -> tuple[int, ...]:
         """Give the images of a new process rows of their own.

@@ -299,6 +299,55 @@ def test_what_a_member_finds_reaches_the_others(tmp_path):
     assert json.loads((Path(other.path) / "class.json").read_text())["revision"] == 2
 
 
+def exchange(atoms, pairs, *, name):
+    """A search that found a process in which atoms go to given places, half-way in its saddle."""
+    product = atoms.positions.copy()
+    for atom, place in pairs:
+        product[atom] = place
+    saddle = 0.5 * (atoms.positions + product) + [0.0, 0.0, 0.01]
+    found = FoundProcess(
+        ENERGY_EV, ENERGY_EV + 0.9, ENERGY_EV, 1e13, 1e13, atoms.positions.copy(), saddle, product,
+        mode=product - atoms.positions,
+    )  # fmt: skip
+    return SearchOutcome(
+        name, "random", End.FINISHED, termination=Termination.GOOD, barrier_eV=0.9, found=found
+    )
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_reverse_of_an_exchange_is_in_its_own_states_order_and_not_twice_there(tmp_path, known):
+    """From the state behind a hop two atoms exchange on the way back: the first state again, with its atoms permuted."""
+    atoms = vacancy()
+    atoms.positions += 2.0  # nothing hops through the cell's faces
+    states = tree(tmp_path / "run", atoms)
+    kin = kinship(states, orbits=False)
+    state = states.get_state(0)
+    (one, way), (other, _) = hops(atoms, (2.0, 2.0, 2.0))[:2]
+    hole, home, there = atoms.positions[one] + way, atoms.positions[one], atoms.positions[other]
+    kin.meet(state)
+    first = register(kin, state, exchange(atoms, [(one, hole)], name="0_0"), 0)
+    behind = states.get_state(states.get_product_state(0, first.process).number)
+    if known:
+        twice = register(kin, state, exchange(atoms, [(other, hole), (one, there)], name="0_1"), 1)
+        assert twice.outcome == "new"
+    moved = atoms.copy()
+    moved.positions[one] = hole
+    back = behind.register(
+        exchange(moved, [(one, there), (other, home)], name="1_0"), index=0, superbasin=None
+    )
+    states.register_process(1, 0, back.process)
+    state.load_process_table(force=True)
+    assert len(state.procs) == 2
+    assert state.get_unique_saddle_count() == 2
+    assert [row["product"] for row in state.procs.values()] == [1, 1]
+    row = next(row for row in Rows(state) if row.process != first.process)
+    assert np.allclose(row.product[other], hole - there, atol=1e-6)
+    assert np.allclose(row.product[one], there - home, atol=1e-6)
+    assert np.allclose(state.get_process_reactant(row.process).r, state.get_reactant().r, atol=1e-6)
+    again = exchange(atoms, [(other, hole), (one, there)], name="0_2")
+    assert register(kin, state, again, 2).outcome == "repeat"
+
+
 def audited(tmp_path):
     states = tree(tmp_path / "run", vacancy())
     kin = kinship(states, audit_share=1.0)
