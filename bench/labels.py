@@ -59,7 +59,7 @@ HELD_SEED, HELD_CLIMBS, POOL_CLIMBS = 1600, 16, 10
 STEPS, EVERY, FMAX = 90, 3, 0.02
 NEAREST_A, HIGHEST_EV, HIGHEST_BARRIER_EV = 1.5, 20.0, 3.0
 """Structures with nearer atoms, or higher above the minimum, are evidence and no candidates; higher saddles are not listed."""
-WIDTHS = (9, 7, 9, 12, 14, 12)
+WIDTHS = (6, 7, 9, 12, 15, 11, 19)
 
 
 @dataclass(frozen=True)
@@ -403,8 +403,16 @@ def main() -> None:
         lines += [
             row((seed, len(pool), name, *_told(side)), WIDTHS) for name, side in sides.items()
         ]
-    heads = ("seed", "pool", "side", "calm after", "largest gamma", "error meV")
-    print(f"\n{row(heads, WIDTHS)}   labels until both")
+    heads = (
+        "seed",
+        "pool",
+        "side",
+        "calm after",
+        "largest gamma",
+        "error meV",
+        "labels until both",
+    )
+    print(f"\n{row(heads, WIDTHS)}")
     print("\n".join(lines))
     sys.exit(0 if conclusion(results, arguments.folder) else 1)
 
@@ -413,7 +421,8 @@ def _told(side: Side) -> tuple[str, ...]:
     return (
         "never" if side.calm_after is None else f"{side.calm_after}",
         f"{side.gamma:.1f}",
-        f"{side.error_meV:.1f}   {'not reached' if side.labels is None else side.labels}",
+        f"{side.error_meV:.1f}",
+        "not reached" if side.labels is None else f"{side.labels}",
     )
 
 
