@@ -155,6 +155,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--folder", type=Path, default=Path("events-bench"))
     arguments = parser.parse_args()
+    if "eon" not in arguments.variants:
+        arguments.variants = ["eon", *arguments.variants]
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     good = True
