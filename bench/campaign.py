@@ -245,7 +245,7 @@ def write_configuration(case: Case, first: Any, folder: Path) -> None:
         "temperature_K": 500,
         "search": case.search,
         "gamma": {"select": SELECT},
-        "symmetry": {"orbits": True},
+        "symmetry": {"orbits": True, "classes": True},
         "confidence": {"scheme": "old", "value": 0.9},
         "workers": 2,
         "seed": 1,

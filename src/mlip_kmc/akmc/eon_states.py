@@ -29,7 +29,7 @@ from mlip_kmc.config import SymmetrySection
 from mlip_kmc.ground.errors import ConfigError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import draw_step
-from mlip_kmc.model.records import SearchRecord
+from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.points import CheckRecipe
 
@@ -283,7 +283,11 @@ class EonPlace:
         found = self._kinship.register(
             self._eon_state(number), outcome, index=index, superbasin=self._basin
         )
-        stale = self._explorer_of(number).stale.of(index)
+        explorer = self._explorer_of(number)
+        if found.outcome == Registered.KNOWN:
+            explorer.read_stale()
+            return found
+        stale = explorer.stale.of(index)
         return found if stale is None else replace(found, stale=stale.known)
 
     def no_way_out(self) -> str:

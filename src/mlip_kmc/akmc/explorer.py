@@ -68,7 +68,11 @@ class OrderedExplorer(Explorer):
         self._neighbours = Neighbours()
         super().__init__(states, previous_state, state, superbasin, config=config)
         self._safely = False
-        self.stale = StaleProcesses.read(Path(state.path))
+        self.read_stale()
+
+    def read_stale(self) -> None:
+        """Take note of the processes of an earlier epoch that wait in the state's folder."""
+        self.stale = StaleProcesses.read(Path(self.state.path))
 
     @property
     def confidence(self) -> float:

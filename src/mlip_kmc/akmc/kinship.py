@@ -6,8 +6,9 @@
     kinship.register(state, outcome, index=0, superbasin=None)
     kinship.images(state, outcome)               # what a new process brings with it
 
-A state that looks like a known one has one first "search": an evaluation. For a seeded share of the recognised ones, the next is
-an audit: a search from one of the saddles that were handed over. If it ends elsewhere the state loses its table and is explored.
+A state that looks like a known one has one first "search", also after a refresh: an evaluation. For a seeded share of the
+recognised ones, the next is an audit: a search from one of the saddles that were handed over. If it ends elsewhere the state
+loses its table and is explored.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from mlip_kmc.akmc.classes import Classes, Likeness
 from mlip_kmc.akmc.orbits import images_of
 from mlip_kmc.akmc.queue import SearchStart
 from mlip_kmc.akmc.rows import Rows
+from mlip_kmc.akmc.stale import StaleProcesses
 from mlip_kmc.config import SymmetrySection
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.model.isometry import Isometry, site_symmetry
@@ -69,7 +71,7 @@ class Kinship:
         classes = self._classes
         if classes is None or classes.of(state) is not None:
             return
-        if state.get_total_saddle_count() > 0 or classes.looks_like(state) is None:
+        if not _is_unsearched(state) or classes.looks_like(state) is None:
             classes.alone(state)
 
     def catch_up(self, state: Any) -> None:
@@ -81,10 +83,10 @@ class Kinship:
         """So many searches of the state are wanted, until it is told what it is; None: as many as its confidence takes."""
         if self._classes is None:
             return None
-        membership = self._classes.of(state)
+        membership, first = self._classes.of(state), _first_search(state)
         if membership is None:
-            return 1 if self._looks(state) is not None else None
-        return None if membership.audit is None else 2
+            return first + 1 if self._looks(state) is not None else None
+        return None if membership.audit is None else first + 2
 
     def first_of(self, superbasin: Any) -> Any:
         """The state of a superbasin that is to be searched: one that may be a known one, or the one with least confidence."""
@@ -94,7 +96,7 @@ class Kinship:
         return superbasin.get_lowest_confidence_state()
 
     def _looks(self, state: Any) -> Likeness | None:
-        if self._classes is None or state.get_total_saddle_count() > 0:
+        if self._classes is None or not _is_unsearched(state):
             return None
         return self._classes.looks_like(state)
 
@@ -109,11 +111,12 @@ class Kinship:
         if self._classes is None or self._checks is None:
             return None
         membership, looks = self._classes.of(state), self._looks(state)
-        if membership is None and looks is not None and index == 0:
+        first = _first_search(state)
+        if membership is None and looks is not None and index == first:
             con = moved_con(_text(state.reactant_path), looks.image_A)
             expected = self._checks.expected(looks.energy_eV)
             return SearchStart(name, kind=CLASS, files={"pos.con": con}, expected=expected)
-        if membership is not None and membership.audit is not None and index == 1:
+        if membership is not None and membership.audit is not None and index == first + 1:
             files = {
                 "displacement.con": _text(state.proc_saddle_path(membership.audit)),
                 "direction.dat": _text(state.proc_mode_path(membership.audit)),
@@ -181,6 +184,9 @@ class Kinship:
             if self._classes is not None:
                 self._classes.alone(state)
             return record
+        StaleProcesses(first=index).write_over(
+            Path(state.path)
+        )  # what waited is in the known table
         copied = self._classes.join(state, looks)
         state.register_known(outcome, index=index, superbasin=superbasin)
         return SearchRecord(
@@ -205,6 +211,16 @@ def _failed(outcome: SearchOutcome, message: str) -> SearchOutcome:
     return replace(
         outcome, found=None, termination=Termination.NOT_RECOGNISED, message=message, rated=None
     )
+
+
+def _first_search(state: Any) -> int:
+    """The number of the state's first search of the present potential."""
+    return StaleProcesses.read(Path(state.path)).first
+
+
+def _is_unsearched(state: Any) -> bool:
+    """No search of the state is registered since its potential is what it is."""
+    return bool(state.get_total_saddle_count() == _first_search(state))
 
 
 @lru_cache(maxsize=8)

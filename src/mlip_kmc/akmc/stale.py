@@ -90,6 +90,11 @@ class StaleProcesses:
         table = {"first": self.first, "processes": [asdict(one.known) for one in self.processes]}
         (folder / _TABLE).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
+    def write_over(self, state: Path) -> None:
+        """Write them where others waited; nothing where none did."""
+        if (state / FOLDER).is_dir():
+            self.write(state)
+
     def of(self, index: int) -> StaleProcess | None:
         """The process that the state's search of this number refreshes; None where it is another search."""
         place = index - self.first

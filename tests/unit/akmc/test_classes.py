@@ -13,11 +13,13 @@ from mlip_kmc.akmc.eon_adapter import StateList, eon_config
 from mlip_kmc.akmc.kinship import AUDIT, Kinship
 from mlip_kmc.akmc.orbits import OrbitDesk, images_of
 from mlip_kmc.akmc.rows import Rows
+from mlip_kmc.akmc.stale import StaleProcess, StaleProcesses
 from mlip_kmc.config import SymmetrySection
 from mlip_kmc.config.eon_options import ini_text
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.model.isometry import site_symmetry
+from mlip_kmc.model.records import Stale
 from mlip_kmc.model.structure import from_con, to_con
 from mlip_kmc.search.outcome import ForceCalls, FoundProcess, SearchOutcome, Termination
 from mlip_kmc.search.points import CLASS, CheckRecipe, Point, PointsOutcome, PointsTask
@@ -297,6 +299,34 @@ def test_what_a_member_finds_reaches_the_others(tmp_path):
     again = kinship(states)  # what the folders say is all that there is
     assert again.most(other) is None
     assert json.loads((Path(other.path) / "class.json").read_text())["revision"] == 2
+
+
+def test_after_a_refresh_one_state_is_refreshed_and_the_others_are_recognised(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states)
+    state, first = explored(states, kin)
+    other = states.get_state(neighbour(states, state).number)
+    kin.meet(other)
+    register(kin, other, recognised("1_0"), 0)
+    for entry, registered in ((state, 4), (other, 1)):
+        stale = StaleProcess(Stale(first.process, 0, BARRIER_EV, 1e13, 3), "a saddle", "a mode")
+        StaleProcesses(first=registered, processes=(stale,)).write(Path(entry.path))
+        con = Path(entry.reactant_path).read_text()
+        entry.renew(reactant_con=con, energy_eV=ENERGY_EV - 0.1)
+        assert entry.orbits == []
+    kin = kinship(states)
+    kin.meet(state)
+    assert kin.most(state) is None  # no class is known yet: its stale processes are searched
+    again = hop(vacancy(), name="0_4", kind="refresh")
+    assert register(kin, state, again, 4).outcome == "new"
+    kin.meet(other)
+    assert kin.most(other) == 2
+    assert kin.start(other, "1_1", index=1).expected.energy_eV == ENERGY_EV - 0.1
+    assert register(kin, other, recognised("1_1"), 1).outcome == "known"
+    assert kin.most(other) is None
+    assert len(other.procs) == 12
+    left = StaleProcesses.read(Path(other.path))
+    assert (left.first, left.processes) == (1, ())
 
 
 def exchange(atoms, pairs, *, name):
