@@ -59,6 +59,8 @@ DisplaceError = displace.DisplaceError
 
 CLASS_FILE = "class.json"
 """In a state's folder: see `classes.py`."""
+EARLY_FILE = "early.json"
+"""Likewise: see `early.py`."""
 _ORBITS = "orbits.json"
 """Likewise: lists of processes that are images of each other."""
 _LOG_BYTES = 4_000_000
@@ -469,6 +471,29 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self.set_good_saddle_count(self.get_good_saddle_count() + 1)
         self.append_search_result(result, "known", superbasin)
 
+    def register_repeat(
+        self, outcome: SearchOutcome, process: int, *, index: int, superbasin: Any
+    ) -> SearchRecord:
+        """Count a search that ended early as a repeat of a process, as `add_process` counts one.
+
+        Args:
+            outcome: of the search.
+            process: of the table.
+            index: its number among the searches of this state.
+            superbasin: that holds this state, or None.
+        """
+        self.load_process_table()
+        result = eon_result(outcome, index=index, reactant_con=self._reactant_con())
+        self.set_good_saddle_count(self.get_good_saddle_count() + 1)
+        self.append_search_result(result, f"repeat-{process}", superbasin)
+        self.procs[process]["repeats"] += 1
+        self.save_process_table()
+        self.inc_proc_random_count(process)
+        if process in self.get_relevant_procids(superbasin):
+            self.inc_repeats()
+        entry = Entry(Registered.REPEAT, process)
+        return search_record(outcome, entry, state=self.number, index=index)
+
     def known_as(self, outcome: SearchOutcome) -> int | None:
         """The process of the table that a search has found; None where it is new, or nothing was found."""
         energy = self.get_energy()
@@ -669,7 +694,7 @@ class RecordingState(SharingState):
         self._reactant = None
         for path in Path(self.procdata_path).iterdir():
             path.unlink()
-        for name in (_ORBITS, CLASS_FILE):
+        for name in (_ORBITS, CLASS_FILE, EARLY_FILE):
             (Path(self.path) / name).unlink(missing_ok=True)
         self._orbits = None
         self.procs: dict[int, dict[str, Any]] = {}

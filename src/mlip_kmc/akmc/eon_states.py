@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mlip_kmc.akmc.early import EarlyStops, ended_early
 from mlip_kmc.akmc.eon_adapter import (
     StateList,
     eon_config,
@@ -25,11 +26,12 @@ from mlip_kmc.akmc.kinship import Kinship
 from mlip_kmc.akmc.leaving import Leaving, no_way_out
 from mlip_kmc.akmc.ports import Departure
 from mlip_kmc.akmc.queue import SearchStart, search_of
-from mlip_kmc.config import SymmetrySection
+from mlip_kmc.config import SearchSection, SymmetrySection
 from mlip_kmc.ground.errors import ConfigError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.records import Registered, SearchRecord
+from mlip_kmc.search.native.task import DISPLACED
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.points import CheckRecipe
 
@@ -47,6 +49,7 @@ class EonStates:
         spool: Path,
         symmetry: SymmetrySection | None = None,
         checks: CheckRecipe | None = None,
+        search: SearchSection | None = None,
     ) -> None:
         """Read the tree, or begin it with state 0.
 
@@ -58,6 +61,7 @@ class EonStates:
             spool: where starts of searches that cannot be made again are kept.
             symmetry: what follows from it; None: nothing.
             checks: what an evaluation must give for that.
+            search: whether climbs end early; None: none does.
 
         Raises:
             ProgramError: another eOn than this program was made for. ConfigError: eOn refuses its options.
@@ -73,6 +77,7 @@ class EonStates:
         self._superbasins: Any = None
         self._leaving = Leaving()
         self.kinship = Kinship(self._list, symmetry=symmetry, checks=checks, seed=seed)
+        self.early = EarlyStops(self._list, search=search, seed=seed)
 
     def begin(self, *, at_new_temperature: bool = False) -> None:
         """Take up eOn's superbasins; rates of another temperature are replaced first.
@@ -178,7 +183,7 @@ class EonPlace:
         """`here` is the state that the run is in; `explorer` searches it, or the superbasin's least known state."""
         self._explorer, self._here, self._basin, self._states = explorer, here, basin, states
         self._explorers = {explorer.state.number: explorer}
-        self._kinship = states.kinship
+        self._kinship, self._early = states.kinship, states.early
 
     @property
     def state(self) -> int:
@@ -250,7 +255,10 @@ class EonPlace:
         explorer = self._explorer_of(number)
         told = self._kinship.start(self._eon_state(number), name, index=index)
         if told is None:
-            return explorer.start(name)
+            start = explorer.start(name)
+            if start.kind != DISPLACED or self._basin is not None:
+                return start
+            return replace(start, told=self._early.told(self._eon_state(number), index))
         if told.expected is not None:
             return told
         return explorer.at(told)
@@ -280,9 +288,11 @@ class EonPlace:
     def register(self, outcome: SearchOutcome) -> SearchRecord:
         """In eOn's process table."""
         number, index = search_of(outcome.name)
-        found = self._kinship.register(
-            self._eon_state(number), outcome, index=index, superbasin=self._basin
-        )
+        state = self._eon_state(number)
+        if ended_early(outcome):
+            return self._early.register(state, outcome, index=index, superbasin=self._basin)
+        found = self._kinship.register(state, outcome, index=index, superbasin=self._basin)
+        found = self._early.note(state, outcome, found, index=index)
         explorer = self._explorer_of(number)
         if found.outcome == Registered.KNOWN:
             explorer.read_stale()

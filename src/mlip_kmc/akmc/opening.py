@@ -74,6 +74,7 @@ def open_server(
         spool=spool,
         symmetry=config.symmetry,
         checks=_checks(config, setup, evidence),
+        search=config.search,
     )
     states.begin(at_new_temperature="temperature_K" in changes)
     if checkpoints.epochs and checkpoints.epochs[-1].identity != setup.identity:

@@ -23,6 +23,7 @@ from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.search.displaced import HessianPart
+from mlip_kmc.search.native.stages import Told
 from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.points import CheckRecipe, Expected, PointsOutcome, RecognitionTask
@@ -56,6 +57,7 @@ class SearchStart:
         name: `state_index`.
         kind: `random`, `recycling` or `refresh`: where its displacement comes from.
         files: texts that the client reads, by name: its options, displacement and direction.
+        told: what it is told of its state, to end early; None: nothing.
         expected: what an evaluation of its `pos.con` must give, which takes the place of a search; None: it is a search.
     """
 
@@ -63,6 +65,7 @@ class SearchStart:
     kind: str
     files: Mapping[str, str]
     expected: Expected | None = None
+    told: Told | None = None
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,12 @@ class SearchQueue:
         if template.native is None:
             return SearchTask(job, kind=start.kind, watch=watch, settling=settling)
         return NativeSearch(
-            job, setup=template.native, kind=start.kind, watch=watch, settling=settling
+            job,
+            setup=template.native,
+            kind=start.kind,
+            watch=watch,
+            settling=settling,
+            told=start.told or Told(),
         )
 
     def take(

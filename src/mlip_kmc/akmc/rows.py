@@ -78,6 +78,10 @@ class Rows:
         for process, values in list(self._state.procs.items()):
             yield self._row(process, dict(values))
 
+    def of(self, process: int) -> Row:
+        """The row of one process."""
+        return self._row(process, dict(self._state.get_process(process)))
+
     def _row(self, process: int, values: dict[str, float]) -> Row:
         state = self._state
         home, own = from_con(self._con), from_con(_text(state.proc_reactant_path(process)))

@@ -160,6 +160,8 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         rows.append(("low barriers", _low_barriers(now)))
     if now.reasons:
         rows.append(("bad because", reasons(now.reasons)))
+    told = (("by symmetry", now.shortcuts.symmetry), ("early stops", now.shortcuts.early_stops))
+    rows += [(name, text) for name, text in told if text]
     if now.prefactors:
         rows.append(("prefactors", _prefactors(now)))
     rows += [("outdated", line) for line in now.outdated]

@@ -160,6 +160,10 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _engine_can(self) -> "Config":
+        if self.search.early_stop and self.search.engine != "native":
+            raise ValueError(
+                "search.early_stop: eOn's client is told nothing while it climbs; set search.engine: native with it"
+            )
         if self.search.engine == "native":
             check_native(self.eon)
             if isinstance(self.potential, BuiltinPotentialSection):
@@ -216,7 +220,14 @@ _POTENTIAL_LIMITS = {"python_path"}
 _LATER = {
     **{
         f"search.{key}": SearchSection.model_fields[key].default
-        for key in ("superbasin_lead", "engine", "start_energy_eV")
+        for key in (
+            "superbasin_lead",
+            "engine",
+            "start_energy_eV",
+            "early_stop",
+            "early_stop_A",
+            "early_stop_lag",
+        )
     },
     **{f"symmetry.{key}": field.default for key, field in SymmetrySection.model_fields.items()},
 }

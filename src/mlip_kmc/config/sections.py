@@ -279,6 +279,12 @@ class SearchSection(Section):
     """Who searches: eOn's client, or our own search, which takes fewer force calls (native-search.md)."""
     start_energy_eV: Positive = 2.0
     """With `engine: native`: a displaced structure that is further above the state is relaxed down to this, then climbs."""
+    early_stop: bool = False
+    """With `engine: native`: a climb on its way to a known saddle ends there, as a repeat; a share goes on, as an audit."""
+    early_stop_A: Positive = 0.4
+    """With `early_stop`: so near is every atom to its place in the known saddle."""
+    early_stop_lag: Count = 48
+    """With `early_stop`: a search knows what was registered so many searches before it; no more are under way at a time."""
     time_limit_min: Positive = 120.0
     """A search that takes longer hangs: it is made again, and stops the run when that takes longer, too."""
     max_bad_in_a_row: Count = 50

@@ -25,8 +25,10 @@ from mlip_kmc.model.records import (
     Registered,
     RunNumbers,
     SearchRecord,
+    Shortcuts,
     prefactor_reasons,
     reasons_of,
+    shortcuts_of,
     unsound,
     unsound_steps,
 )
@@ -84,6 +86,7 @@ class RunStatus:
         low_barriers: of processes that searches found, which are below a few kT or their own error, and what that means; empty
             where none is. low_barrier_steps: KMC steps over such a barrier.
         starts: how often it was started. last_commit_s: seconds since the newest generation.
+        shortcuts: what followed without a search or without the end of one, and what its audits say.
         refreshes: what changes of the potential did: epochs, how barriers moved, what waits for its refresh.
         active_set_blind: what the run's active set does not see; empty where it sees, or its files are gone.
         run_bytes: size of the run directory. free_bytes: what its file system has left.
@@ -134,6 +137,7 @@ class RunStatus:
     low_barrier_steps: int
     starts: int
     last_commit_s: float
+    shortcuts: Shortcuts
     refreshes: Refreshes
     active_set_blind: str
     run_bytes: int
@@ -224,6 +228,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         ambiguous_steps=sum(event.ambiguous for event in view.events),
         **_low(view, limits.get("temperature_K", view.settings.temperature_K)),
         last_commit_s=_since_commit_s(view, now_s=now_s),
+        shortcuts=shortcuts_of(view.searches),
         refreshes=refreshes_of(view),
         run_bytes=run_bytes,
         free_bytes=free_bytes,

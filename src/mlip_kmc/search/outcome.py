@@ -217,7 +217,8 @@ class SearchOutcome:
     @property
     def reason(self) -> str:
         """Why it found nothing, in words; empty where it found a process or has no result."""
-        if self.termination in (None, Termination.RECOGNISED) or self.found is not None:
+        silent = (None, Termination.RECOGNISED, Termination.KNOWN_SADDLE)
+        if self.termination in silent or self.found is not None:
             return ""
         told = self.termination in (
             Termination.DAMAGED,

@@ -339,7 +339,7 @@ class World:
         self.config = SimpleNamespace(
             seed=seed,
             temperature_K=300.0,
-            search=SimpleNamespace(max_bad_in_a_row=1000, superbasin_lead=5),
+            search=SimpleNamespace(max_bad_in_a_row=1000, superbasin_lead=5, early_stop=False),
             stop=SimpleNamespace(kmc_steps=steps, simulated_time_s=None, desorbed_atoms=None),
             gamma=SimpleNamespace(on_halt="stop" if halts else "continue"),
             limits=lambda: {"stop.kmc_steps": steps},

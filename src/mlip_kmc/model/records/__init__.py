@@ -17,6 +17,7 @@ from mlip_kmc.model.records.refresh import (
 from mlip_kmc.model.records.result import EonResult, Status
 from mlip_kmc.model.records.search import (
     OUTCOMES,
+    Early,
     Rated,
     Registered,
     SearchRecord,
@@ -24,11 +25,13 @@ from mlip_kmc.model.records.search import (
     prefactor_reasons,
     reasons_of,
 )
+from mlip_kmc.model.records.shortcuts import Shortcuts, shortcuts_of
 from mlip_kmc.model.records.start import Minimised, Start
 from mlip_kmc.model.records.state import Process, StateRecord
 
 __all__ = [
     "OUTCOMES",
+    "Early",
     "EonResult",
     "Epoch",
     "Event",
@@ -44,6 +47,7 @@ __all__ = [
     "Registered",
     "RunNumbers",
     "SearchRecord",
+    "Shortcuts",
     "Stale",
     "Start",
     "StateRecord",
@@ -55,6 +59,7 @@ __all__ = [
     "read_lines",
     "reasons_of",
     "refreshed_processes",
+    "shortcuts_of",
     "unsound",
     "unsound_steps",
 ]

@@ -32,6 +32,17 @@ class Registered(StrEnum):
 OUTCOMES = tuple(Registered)
 
 
+class Early(StrEnum):
+    """What came of a climb that was on its way to a known saddle."""
+
+    STOPPED = "stopped"
+    """It ended there."""
+    CONFIRMED = "confirmed"
+    """It went on to its end as an audit, which was that saddle."""
+    WRONG = "wrong"
+    """It went on to its end as an audit, which was another."""
+
+
 @dataclass(frozen=True)
 class Rated:
     """Prefactors of a process, and where they come from.
@@ -97,6 +108,7 @@ class SearchRecord(JsonLine):
         stale: the process of an earlier epoch that the search started from; None where it is no refresh.
         images: numbers of further processes that follow from what was found: its images by the state's symmetry; of a state that
             is recognised, all that were carried over. like: the state that they were carried over from, or None.
+        early: one of `Early`; None where the climb was told of no saddle, or came near none.
     """
 
     state: int
@@ -118,6 +130,7 @@ class SearchRecord(JsonLine):
     stale: Stale | None = None
     images: tuple[int, ...] = ()
     like: int | None = None
+    early: str | None = None
 
     def to_json(self) -> str:
         """One line of JSON. A gamma that is not finite is written as unknown; the reason has its value."""

@@ -1,0 +1,172 @@
+"""Climbs that end early: a search is told which saddles its state knows, and ends when it is on its way to one of them.
+
+    early = EarlyStops(states, search=config.search, seed=1)
+    early.told(state, 60)                        # what search 60 of the state is told, or None
+    early.register(state, outcome, index=60)     # of one that ended early: a repeat of that process
+    early.note(state, outcome, record, index=60) # of any other
+
+Search *k* knows what was registered before search *k* - `search.early_stop_lag`, no more: so what it is told does not depend on
+how many workers there are. The first 60 such climbs of a run go on to their end, to see whether they come to that saddle; from
+then on a share drawn by seed does. One that ends elsewhere halves the distance at which climbs end early, and takes back the
+repeats of its state. Nothing is told in a superbasin, where searches of several states are under way.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlip_kmc.akmc.eon_adapter import EARLY_FILE
+from mlip_kmc.akmc.rows import Rows
+from mlip_kmc.config import SearchSection
+from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.model.kinetics import search_seed
+from mlip_kmc.model.records import Early, Registered, SearchRecord
+from mlip_kmc.model.structure import Array, from_con
+from mlip_kmc.search.native.identify import KnownSaddles
+from mlip_kmc.search.native.stages import Told
+from mlip_kmc.search.outcome import SearchOutcome, Termination
+
+CLEAN = 60
+"""So many audits without an error bound the share of wrong early stops by 3/60, with 95 % confidence."""
+SHARE = 0.07
+_DRAW = 11
+
+
+@dataclass
+class _Notes:
+    """What a state's folder says: the search that each process was found by, and audits by their searches."""
+
+    found: dict[int, int] = field(default_factory=dict)
+    audits: dict[int, bool] = field(default_factory=dict)
+
+
+class EarlyStops:
+    """Early stops and their audits, over all states of a run."""
+
+    def __init__(self, states: Any, *, search: SearchSection | None, seed: int) -> None:
+        """Read what the states' folders say.
+
+        Args:
+            states: eOn's list.
+            search: what is asked for; None: nothing.
+            seed: the run's.
+        """
+        self._search = search if search is not None and search.early_stop else None
+        self._seed = seed
+        self._notes: dict[int, _Notes] = {}
+        self._saddles: dict[tuple[int, int], Array] = {}
+        if self._search is None:
+            return
+        for folder in Path(states.path).iterdir():
+            if folder.name.isdigit() and (folder / EARLY_FILE).is_file():
+                self._notes[int(folder.name)] = _read(folder / EARLY_FILE)
+
+    def told(self, state: Any, index: int) -> Told | None:
+        """What a search is told; None: nothing.
+
+        Args:
+            state: eOn's, in no superbasin.
+            index: its number among the searches of the state.
+        """
+        known = self._known(state, index)
+        if self._search is None or not known:
+            return None
+        counted = [
+            confirmed
+            for number, notes in self._notes.items()
+            for at, confirmed in notes.audits.items()
+            if number != state.number or at < index - self._search.early_stop_lag
+        ]
+        seed = search_seed(seed=self._seed, state=state.number, index=index)
+        drawn = np.random.default_rng([seed, _DRAW]).random() < SHARE
+        return Told(
+            saddles=KnownSaddles(np.stack([self._saddle(state, process) for process in known])),
+            within_A=self._search.early_stop_A * 0.5 ** counted.count(False),
+            audited=bool(counted.count(True) < CLEAN or drawn),
+        )
+
+    def _known(self, state: Any, index: int) -> list[int]:
+        """Processes of the state that the search may know, always the same."""
+        if self._search is None:
+            return []
+        state.load_process_table()
+        found = self._notes.get(state.number, _Notes()).found
+        first = index - self._search.early_stop_lag
+        return [process for process in sorted(state.procs) if found.get(process, -1) < first]
+
+    def _saddle(self, state: Any, process: int) -> Array:
+        key = (state.number, process)
+        if key not in self._saddles:
+            if any(number != state.number for number, _ in self._saddles):
+                self._saddles.clear()  # of a state that was left
+            home = np.asarray(from_con(Path(state.reactant_path).read_text("utf-8")).positions)
+            self._saddles[key] = home + Rows(state).of(process).saddle
+        return self._saddles[key]
+
+    def register(
+        self, state: Any, outcome: SearchOutcome, *, index: int, superbasin: Any
+    ) -> SearchRecord:
+        """Count a search that ended early as a repeat.
+
+        Args:
+            state: eOn's.
+            outcome: of the search: `KNOWN_SADDLE`.
+            index: its number.
+            superbasin: that holds the state, or None.
+        """
+        if outcome.known is None:
+            raise ValueError(f"search {outcome.name} ended at no known saddle")
+        process = self._known(state, index)[outcome.known.index]
+        record: SearchRecord = state.register_repeat(
+            outcome, process, index=index, superbasin=superbasin
+        )
+        return replace(record, early=Early.STOPPED)
+
+    def note(
+        self, state: Any, outcome: SearchOutcome, record: SearchRecord, *, index: int
+    ) -> SearchRecord:
+        """Note what any other search found, and whether it was an audit.
+
+        Args:
+            state: eOn's.
+            outcome: of the search.
+            record: of its registration.
+            index: its number.
+        """
+        if self._search is None:
+            return record
+        notes = self._notes.setdefault(state.number, _Notes())
+        fresh = [process for process in (record.process, *record.images) if process is not None]
+        if record.outcome == Registered.NEW:
+            notes.found.update(dict.fromkeys(fresh, index))
+        known = outcome.known
+        audited = known is not None and known.audited
+        if known is not None and known.audited:
+            notes.audits[index] = bool(known.confirmed)
+            record = replace(record, early=Early.CONFIRMED if known.confirmed else Early.WRONG)
+            if not known.confirmed:
+                state.reset_repeats()
+        if audited or record.outcome == Registered.NEW:
+            body = {"found": notes.found, "audits": notes.audits}
+            (Path(state.path) / EARLY_FILE).write_text(json.dumps(body) + "\n", encoding="utf-8")
+            state.note()
+        return record
+
+
+def ended_early(outcome: SearchOutcome) -> bool:
+    """It ended on its way to a known saddle."""
+    return outcome.termination is Termination.KNOWN_SADDLE
+
+
+def _read(path: Path) -> _Notes:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return _Notes(
+            found={int(process): int(index) for process, index in raw["found"].items()},
+            audits={int(index): bool(confirmed) for index, confirmed in raw["audits"].items()},
+        )
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise RunStateError(f"{path} is damaged ({error}); restore it from a backup") from error

@@ -1,0 +1,78 @@
+"""What followed without a search, or without the end of one, and what its audits say.
+
+shortcuts = shortcuts_of(read_lines(run / "journal" / "searches.jsonl", SearchRecord))
+shortcuts.symmetry, shortcuts.early_stops       # in words; empty where there was nothing of it
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mlip_kmc.ground.wording import counted
+from mlip_kmc.model.records.search import Early, Registered, SearchRecord
+
+_AUDIT = "audit"
+
+
+@dataclass(frozen=True)
+class Shortcuts:
+    """Counts over registered searches.
+
+    Attributes:
+        images: processes that followed from another by symmetry. recognised: states whose table was handed over.
+        audits: searches from a saddle that was handed over. audits_wrong: of them, those that ended elsewhere.
+        early: climbs that ended at a known saddle. early_audits: those that went on to their end. early_wrong: of them, those
+            that ended elsewhere.
+    """
+
+    images: int = 0
+    recognised: int = 0
+    audits: int = 0
+    audits_wrong: int = 0
+    early: int = 0
+    early_audits: int = 0
+    early_wrong: int = 0
+
+    @property
+    def symmetry(self) -> str:
+        """What followed by symmetry, in words."""
+        if not self.images and not self.recognised:
+            return ""
+        told = f"{counted(self.images, 'process')} by orbits, {counted(self.recognised, 'state')} recognised"
+        return f"{told}; {_audited(self.audits, self.audits_wrong)}"
+
+    @property
+    def early_stops(self) -> str:
+        """What ended early, in words."""
+        if not self.early and not self.early_audits:
+            return ""
+        told = f"{counted(self.early, 'climb')} ended at a known saddle"
+        wrong = _audited(self.early_audits, self.early_wrong)
+        return f"{told}; {wrong}"
+
+
+def _audited(audits: int, wrong: int) -> str:
+    if not audits:
+        return "no audit yet"
+    if wrong:
+        return f"{wrong} of {counted(audits, 'audit')} ended elsewhere; steps made before that rest on what was known then"
+    return f"{counted(audits, 'audit')}, none ended elsewhere (at most {min(3 / audits, 1):.2g} do, 95 %)"
+
+
+def shortcuts_of(searches: Iterable[SearchRecord]) -> Shortcuts:
+    """Count them.
+
+    Args:
+        searches: registered ones.
+    """
+    records = list(searches)
+    audits = [record for record in records if record.kind == _AUDIT]
+    early = [record.early for record in records if record.early is not None]
+    return Shortcuts(
+        images=sum(len(record.images) for record in records if record.outcome == Registered.NEW),
+        recognised=sum(record.outcome == Registered.KNOWN for record in records),
+        audits=len(audits),
+        audits_wrong=sum(record.outcome != Registered.REPEAT for record in audits),
+        early=early.count(Early.STOPPED),
+        early_audits=early.count(Early.CONFIRMED) + early.count(Early.WRONG),
+        early_wrong=early.count(Early.WRONG),
+    )

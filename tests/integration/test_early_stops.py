@@ -1,0 +1,81 @@
+"""Climbs that end at known saddles in real runs of our own engine: the same with any number of workers, and through kills."""
+
+import pytest
+import yaml
+from ase.build import bulk
+
+from mlip_kmc.akmc import early
+from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
+
+from .conftest import EXAMPLE, killed_often, mlip_kmc, outcome
+
+KILLS = 6
+
+
+def configuration(folder, workers):
+    atoms = bulk("Cu", a=3.615, cubic=True) * (3, 3, 3)
+    del atoms[0]
+    atoms.write(folder / "vacancy.xyz")
+    settings = {
+        "structure": "vacancy.xyz",
+        "potential": {"ace": str(EXAMPLE / "cu.yace")},
+        "temperature_K": 500,
+        "search": {
+            "engine": "native",
+            "early_stop": True,
+            "early_stop_lag": 6,
+            "displace": "under_coordinated",
+            "displacement_A": 0.3,
+            "displacement_radius_A": 3.0,
+            "max_iterations": 300,
+        },
+        "symmetry": {"orbits": True, "classes": True},
+        "confidence": {"scheme": "old", "value": 0.99},
+        "stop": {"kmc_steps": 2},
+        "workers": workers,
+        "seed": 3,
+    }
+    (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    return folder / "akmc.yaml"
+
+
+def run(folder, workers):
+    done = mlip_kmc("run", configuration(folder, workers), "--dir", "run", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("made"), workers=1)
+
+
+def test_sixty_audits_come_first_and_then_climbs_end_early(made):
+    records = read_lines(made / "journal" / "searches.jsonl", SearchRecord)
+    told = [record for record in records if record.early is not None]
+    assert shortcuts_of(records).early_wrong == 0
+    first = next(index for index, record in enumerate(told) if record.early == "stopped")
+    assert first >= early.CLEAN
+    assert {record.early for record in told[first + 12 :]} >= {"stopped"}
+    stopped = [record.force_calls for record in told if record.early == "stopped"]
+    audited = [record.force_calls for record in told if record.early == "confirmed"]
+    assert sum(stopped) / len(stopped) < 0.75 * sum(audited) / len(audited)
+    assert all(record.outcome == "repeat" for record in told)
+
+
+def test_the_number_of_workers_changes_nothing(made, tmp_path):
+    assert outcome(run(tmp_path, workers=2)) == outcome(made)
+
+
+def test_kills_change_nothing(made, tmp_path):
+    killed_often(configuration(tmp_path, 2), tmp_path / "run", kills=KILLS)
+    assert outcome(tmp_path / "run") == outcome(made)
+
+
+def test_eons_client_is_told_nothing(tmp_path):
+    path = configuration(tmp_path, 2)
+    path.write_text(path.read_text().replace("engine: native", "engine: eon"))
+    done = mlip_kmc("check", path, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "early_stop" in done.stderr
+    assert "engine: native" in done.stderr
