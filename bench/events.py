@@ -4,8 +4,9 @@
 
 The example's vacancy of 255 atoms and its settings (`old`, 0.99), and the same with one atom fixed, where symmetry cannot help.
 Runs of two workers, in turn: searches by eOn's client alone (two KMC steps: the first state, and a later one), with orbits, with
-classes, by our own search engine, and all of it with early stops. eOn's client does not count the rotations of its dimer: its counts are
-multiplied by what LAMMPS counted in a few searches of the same kind, printed first. Checks, audits and bad searches are counted.
+classes, by our own search engine, and all of it with early stops. eOn's client does not count the rotations of its dimer: its
+counts are multiplied by what LAMMPS counted in a few searches of the same kind, printed first. Checks, audits and bad searches
+are counted.
 
 For each run: evaluations to the first event, evaluations a later event, events an hour after the first, processes of state 0 and
 the share of the rate that is missed, against the largest sum of rates of all runs of the case. Exit code 1: a limit is missed (

@@ -2,7 +2,7 @@
 
     early = EarlyStops(states, search=config.search, seed=1)
     early.told(state, 60)                        # what search 60 of the state is told, or None
-    early.register(state, outcome, index=60)     # of one that ended early: a repeat of that process
+    early.register(state, outcome, index=60, superbasin=None)       # of one that ended early: a repeat of that process
     early.note(state, outcome, record, index=60) # of any other
 
 Search *k* knows what was registered before search *k* - `search.early_stop_lag`, no more: so what it is told does not depend on
@@ -81,11 +81,11 @@ class EarlyStops:
             if number != state.number or at < index - self._search.early_stop_lag
         ]
         seed = search_seed(seed=self._seed, state=state.number, index=index)
-        drawn = np.random.default_rng([seed, _DRAW]).random() < SHARE
+        chance = float(np.random.default_rng([seed, _DRAW]).random())
         return Told(
             saddles=KnownSaddles(np.stack([self._saddle(state, process) for process in known])),
             within_A=self._search.early_stop_A * 0.5 ** counted.count(False),
-            audited=bool(counted.count(True) < CLEAN or drawn),
+            audited=counted.count(True) < CLEAN or not chance >= SHARE,
         )
 
     def _known(self, state: Any, index: int) -> list[int]:

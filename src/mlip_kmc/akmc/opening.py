@@ -65,7 +65,6 @@ def open_server(
     log_to(directory.path / "eon.log")
     spool, evidence = make_directory(directory.path / "spool"), directory.path / "evidence"
     changes = _changes(config, saved)
-    numbers = _first_numbers(setup) if saved is None else numbers_from(saved["numbers"])
     states = EonStates(
         checkpoints.root,
         pos_con=setup.pos_con,
@@ -86,7 +85,7 @@ def open_server(
         queue=_queue(config, setup, cluster, spool=spool, evidence=evidence),
         ledger=Ledger.read(
             checkpoints,
-            numbers=numbers,
+            numbers=_numbers(setup, saved),
             path=start_of(setup),
             remember=config.search.max_bad_in_a_row,
         ),
@@ -113,8 +112,10 @@ def _queue(
     )
 
 
-def _first_numbers(setup: Setup) -> RunNumbers:
-    """Before anything was done."""
+def _numbers(setup: Setup, saved: Mapping[str, Any] | None) -> RunNumbers:
+    """Those of the generation, or those before anything was done."""
+    if saved is not None:
+        return numbers_from(saved["numbers"])
     apart = len(atoms_apart(from_con(setup.pos_con)))
     return RunNumbers(apart=apart, apart_at_start=apart)
 

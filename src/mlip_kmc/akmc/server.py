@@ -176,9 +176,8 @@ class Server:
         step makes the rest useless. Where searches are counted, all of them are wanted.
         """
         slots, search = self._workers.slots, self.config.search
-        if self._wanted_searches is not None:
-            ahead = max(_AHEAD * slots, _LEAST_AHEAD)
-        else:
+        ahead = max(_AHEAD * slots, _LEAST_AHEAD)
+        if self._wanted_searches is None:
             ahead = min(_AHEAD * max(slots, 1), max(2 * self._place.still_needed, _LEAST_AHEAD))
         return min(ahead, search.early_stop_lag) if search.early_stop else ahead
 

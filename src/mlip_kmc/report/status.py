@@ -177,7 +177,6 @@ def read_work(run_dir: Path) -> tuple[int, int]:
 
 def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     numbers, limits = view.numbers, view.raw.get("limits", {})
-    steps_wanted, time_wanted_s = limits.get("stop.kmc_steps"), limits.get("stop.simulated_time_s")
     condition = _condition(live, now_s=now_s, done=_done(numbers, limits), halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
@@ -193,9 +192,9 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         pid=live.pid if live else view.starts[-1].pid if view.starts else None,
         seen_s=max(now_s - live.time_s, 0.0) if live else None,
         kmc_steps=numbers.kmc_steps,
-        kmc_steps_wanted=steps_wanted,
+        kmc_steps_wanted=limits.get("stop.kmc_steps"),
         simulated_time_s=numbers.time_s,
-        simulated_time_wanted_s=time_wanted_s,
+        simulated_time_wanted_s=limits.get("stop.simulated_time_s"),
         temperature_K=limits.get("temperature_K", view.settings.temperature_K),
         earlier_temperatures_K=view.earlier_temperatures_K,
         state=numbers.state,

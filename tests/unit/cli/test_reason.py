@@ -42,6 +42,7 @@ def test_each_exit_code_is_of_one_family():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     codes = {kind: kind.exit_code for kind in kinds if issubclass(kind, MlipKmcError)}
     assert codes.pop(RunInUseError) == 10
+    assert codes.pop(errors.UnknownStartError) == codes[errors.ExtrapolationError]
     assert len(set(codes.values())) == len(codes)
     assert 10 not in codes.values()
 
