@@ -14,26 +14,24 @@ comes to them again. Trajectory and superbasins stay on sites: a member has its 
 A member's minimum becomes the exact image of the known one. Otherwise each hop would add the error of a relaxation to the last.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from mlip_kmc.akmc.eon_adapter import CLASS_FILE
 from mlip_kmc.akmc.rows import Rows
+from mlip_kmc.akmc.state_files import CLASS, notes, write_note
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.isometry import Isometry, isometries
 from mlip_kmc.model.kinetics import search_seed
-from mlip_kmc.model.structure import Array, from_con, minimum_image
+from mlip_kmc.model.structure import Array, fixed_atoms, from_con, minimum_image
 
 ENERGY_TOLERANCE_EV = 2e-3
 """Energies of equal minima differ by this at most, as each was relaxed on its own."""
-_DRAWS = -7
-"""Seeds of draws are apart from those of searches, whose indices are not negative."""
+_DRAW = 7
+"""Its random stream is apart from those of searches."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +82,8 @@ class Classes:
         """
         self._states, self._seed = states, seed
         self._tolerance_A, self._audit_share = tolerance_A, audit_share
-        self._members: dict[int, Membership] = {}
+        self._members = notes(states.path, CLASS, lambda raw: Membership(**raw))
         self._looks: dict[int, Likeness | None] = {}
-        for folder in Path(states.path).iterdir():
-            if folder.name.isdigit() and (folder / CLASS_FILE).is_file():
-                self._members[int(folder.name)] = _read(folder / CLASS_FILE)
 
     def of(self, state: Any) -> Membership | None:
         """The class of a state; None where it is not yet known."""
@@ -139,7 +134,7 @@ class Classes:
         )
 
     def _draw(self, number: int) -> np.random.Generator:
-        return np.random.default_rng([search_seed(seed=self._seed, state=number, index=0), -_DRAWS])
+        return np.random.default_rng([search_seed(seed=self._seed, state=number, index=0), _DRAW])
 
     def join(self, state: Any, looks: Likeness) -> Mapping[int, int]:
         """Hand the known state's table over to one that is recognised.
@@ -200,20 +195,11 @@ class Classes:
 
     def _note(self, state: Any, membership: Membership) -> None:
         self._members[state.number] = membership
-        path = Path(state.path) / CLASS_FILE
-        path.write_text(json.dumps(asdict(membership)) + "\n", encoding="utf-8")
-        state.note()
-
-
-def _read(path: Path) -> Membership:
-    try:
-        return Membership(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunStateError(f"{path} is damaged ({error}); restore it from a backup") from error
+        write_note(state, CLASS, asdict(membership))
 
 
 def _minimum(state: Any) -> Atoms:
-    return from_con(Path(state.reactant_path).read_text(encoding="utf-8"))
+    return from_con(state.reactant_con)
 
 
 def _image(known: Atoms, atoms: Atoms, operation: Isometry) -> Array:
@@ -223,10 +209,6 @@ def _image(known: Atoms, atoms: Atoms, operation: Isometry) -> Array:
     turned = np.empty_like(there)
     turned[operation.mapping] = known.positions @ operation.rotation.T
     off = minimum_image(turned - there - (turned[0] - there[0]), cell)
-    fixed = _held(atoms)
-    return np.asarray(there + off - (off[fixed] if fixed else off).mean(axis=0), dtype=np.float64)
-
-
-def _held(atoms: Atoms) -> list[int]:
-    held: Iterable[Any] = (index for entry in atoms.constraints for index in entry.get_indices())
-    return sorted({int(index) for index in held})
+    fixed = fixed_atoms(atoms)
+    held = off[fixed] if len(fixed) else off
+    return np.asarray(there + off - held.mean(axis=0), dtype=np.float64)

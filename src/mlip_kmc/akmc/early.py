@@ -11,17 +11,14 @@ then on a share drawn by seed does. One that ends elsewhere halves the distance 
 repeats of its state. Nothing is told in a superbasin, where searches of several states are under way.
 """
 
-import json
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from mlip_kmc.akmc.eon_adapter import EARLY_FILE
 from mlip_kmc.akmc.rows import Rows
+from mlip_kmc.akmc.state_files import EARLY, notes, write_note
 from mlip_kmc.config import SearchSection
-from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.kinetics import search_seed
 from mlip_kmc.model.records import Early, Registered, SearchRecord
 from mlip_kmc.model.structure import Array, from_con
@@ -42,6 +39,14 @@ class _Notes:
     found: dict[int, int] = field(default_factory=dict)
     audits: dict[int, bool] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, raw: Any) -> Self:
+        """Of JSON values, whose keys are words."""
+        return cls(
+            found={int(process): int(index) for process, index in raw["found"].items()},
+            audits={int(index): bool(confirmed) for index, confirmed in raw["audits"].items()},
+        )
+
 
 class EarlyStops:
     """Early stops and their audits, over all states of a run."""
@@ -56,13 +61,8 @@ class EarlyStops:
         """
         self._search = search if search is not None and search.early_stop else None
         self._seed = seed
-        self._notes: dict[int, _Notes] = {}
+        self._notes = {} if self._search is None else notes(states.path, EARLY, _Notes.of)
         self._saddles: dict[tuple[int, int], Array] = {}
-        if self._search is None:
-            return
-        for folder in Path(states.path).iterdir():
-            if folder.name.isdigit() and (folder / EARLY_FILE).is_file():
-                self._notes[int(folder.name)] = _read(folder / EARLY_FILE)
 
     def told(self, state: Any, index: int) -> Told | None:
         """What a search is told; None: nothing.
@@ -76,8 +76,8 @@ class EarlyStops:
             return None
         counted = [
             confirmed
-            for number, notes in self._notes.items()
-            for at, confirmed in notes.audits.items()
+            for number, noted in self._notes.items()
+            for at, confirmed in noted.audits.items()
             if number != state.number or at < index - self._search.early_stop_lag
         ]
         seed = search_seed(seed=self._seed, state=state.number, index=index)
@@ -102,7 +102,7 @@ class EarlyStops:
         if key not in self._saddles:
             if any(number != state.number for number, _ in self._saddles):
                 self._saddles.clear()  # of a state that was left
-            home = np.asarray(from_con(Path(state.reactant_path).read_text("utf-8")).positions)
+            home = np.asarray(from_con(state.reactant_con).positions)
             self._saddles[key] = home + Rows(state).of(process).saddle
         return self._saddles[key]
 
@@ -138,35 +138,21 @@ class EarlyStops:
         """
         if self._search is None:
             return record
-        notes = self._notes.setdefault(state.number, _Notes())
-        fresh = [process for process in (record.process, *record.images) if process is not None]
-        if record.outcome == Registered.NEW:
-            notes.found.update(dict.fromkeys(fresh, index))
-        known = outcome.known
-        audited = known is not None and known.audited
-        if known is not None and known.audited:
-            notes.audits[index] = bool(known.confirmed)
-            record = replace(record, early=Early.CONFIRMED if known.confirmed else Early.WRONG)
-            if not known.confirmed:
+        noted = self._notes.setdefault(state.number, _Notes())
+        new = record.outcome == Registered.NEW
+        if new and record.process is not None:
+            noted.found.update(dict.fromkeys((record.process, *record.images), index))
+        audit = outcome.known if outcome.known is not None and outcome.known.audited else None
+        if audit is not None:
+            noted.audits[index] = bool(audit.confirmed)
+            record = replace(record, early=Early.CONFIRMED if audit.confirmed else Early.WRONG)
+            if not audit.confirmed:
                 state.reset_repeats()
-        if audited or record.outcome == Registered.NEW:
-            body = {"found": notes.found, "audits": notes.audits}
-            (Path(state.path) / EARLY_FILE).write_text(json.dumps(body) + "\n", encoding="utf-8")
-            state.note()
+        if new or audit is not None:
+            write_note(state, EARLY, {"found": noted.found, "audits": noted.audits})
         return record
 
 
 def ended_early(outcome: SearchOutcome) -> bool:
     """It ended on its way to a known saddle."""
     return outcome.termination is Termination.KNOWN_SADDLE
-
-
-def _read(path: Path) -> _Notes:
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return _Notes(
-            found={int(process): int(index) for process, index in raw["found"].items()},
-            audits={int(index): bool(confirmed) for index, confirmed in raw["audits"].items()},
-        )
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise RunStateError(f"{path} is damaged ({error}); restore it from a backup") from error

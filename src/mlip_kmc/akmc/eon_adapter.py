@@ -14,7 +14,6 @@ import hashlib
 import importlib
 import inspect
 import io as text_io
-import json
 import logging
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -44,6 +43,7 @@ from eon.explorer import MinModeExplorer
 
 from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
 from mlip_kmc.akmc.rows import Rows
+from mlip_kmc.akmc.state_files import OF_THE_TABLE, ORBITS, note_in, text_of, write_note
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
@@ -57,12 +57,6 @@ __all__ = ["DisplaceError", "Explorer", "verify"]
 
 DisplaceError = displace.DisplaceError
 
-CLASS_FILE = "class.json"
-"""In a state's folder: see `classes.py`."""
-EARLY_FILE = "early.json"
-"""Likewise: see `early.py`."""
-_ORBITS = "orbits.json"
-"""Likewise: lists of processes that are images of each other."""
 _LOG_BYTES = 4_000_000
 _LEAST_BIAS = 1e-9
 """Below it the sum over the neighbours is rounding: nothing, or a site of full symmetry."""
@@ -412,6 +406,10 @@ _OF_PROCESSES = ("lowest barrier", "unique_saddles", "repeats", "proc repeat cou
 """What a state's info file says of its process table."""
 
 
+def _lists(raw: Any) -> list[list[int]]:
+    return [[int(process) for process in orbit] for orbit in raw]
+
+
 class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
     """eOn's state with rows that follow from others by symmetry, and a confidence that counts orbits."""
 
@@ -426,6 +424,11 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         if self._reactant is None:
             self._reactant = super().get_reactant()
         return self._reactant.copy()
+
+    @property
+    def reactant_con(self) -> str:
+        """The state's minimum as `.con` text."""
+        return text_of(self.reactant_path)
 
     def note(self) -> None:
         """Something in the state's folder has changed."""
@@ -467,7 +470,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             index: its number.
             superbasin: that holds this state, or None.
         """
-        result = eon_result(outcome, index=index, reactant_con=self._reactant_con())
+        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
         self.set_good_saddle_count(self.get_good_saddle_count() + 1)
         self.append_search_result(result, "known", superbasin)
 
@@ -483,7 +486,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             superbasin: that holds this state, or None.
         """
         self.load_process_table()
-        result = eon_result(outcome, index=index, reactant_con=self._reactant_con())
+        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
         self.set_good_saddle_count(self.get_good_saddle_count() + 1)
         self.append_search_result(result, f"repeat-{process}", superbasin)
         self.procs[process]["repeats"] += 1
@@ -499,16 +502,15 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         energy = self.get_energy()
         if outcome.found is None or energy is None:
             return None
-        saddle = text_io.StringIO(moved_con(self._reactant_con(), outcome.found.saddle_A))
+        saddle = text_io.StringIO(moved_con(self.reactant_con, outcome.found.saddle_A))
         found: int | None = self.find_repeat(saddle, outcome.found.saddle_eV - energy)
         return found
 
     @property
     def orbits(self) -> list[list[int]]:
         """Processes that are images of each other by the state's symmetry; none where nobody asked for them."""
-        path = Path(self.path) / _ORBITS
         if self._orbits is None:
-            self._orbits = json.loads(path.read_text("utf-8")) if path.is_file() else []
+            self._orbits = note_in(Path(self.path), ORBITS, _lists) or []
         return self._orbits
 
     def join_orbit(self, processes: list[int]) -> None:
@@ -520,8 +522,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         if len(whole) < 2:
             return
         self._orbits = [orbit for orbit in self.orbits if orbit not in touching] + [whole]
-        (Path(self.path) / _ORBITS).write_text(json.dumps(self._orbits) + "\n", encoding="utf-8")
-        self.note()
+        write_note(self, ORBITS, self._orbits)
 
     def add_row(self, *, values: Mapping[str, float], files: Mapping[str, str]) -> int:
         """Give a process that follows from another one a row of its own, where no search has to be counted; answer its number.
@@ -590,7 +591,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
     def move_minimum(self, positions_A: Any, *, energy_eV: float) -> None:
         """Put the state's minimum where it is known to be: see `classes.py`."""
         Path(self.reactant_path).write_text(
-            moved_con(Path(self.reactant_path).read_text(encoding="utf-8"), positions_A),
+            moved_con(self.reactant_con, positions_A),
             encoding="utf-8",
         )
         self._reactant = None
@@ -655,7 +656,7 @@ class RecordingState(SharingState):
         )
         if not barrier - min(self.get_lowest_barrier(), barrier) <= window:
             return False
-        saddle = text_io.StringIO(moved_con(self._reactant_con(), found.saddle_A))
+        saddle = text_io.StringIO(moved_con(self.reactant_con, found.saddle_A))
         return self.find_repeat(saddle, barrier) is None
 
     def register(self, outcome: SearchOutcome, *, index: int, superbasin: Any) -> SearchRecord:
@@ -666,7 +667,7 @@ class RecordingState(SharingState):
             index: its number among the searches of this state.
             superbasin: that holds this state, or None.
         """
-        result = eon_result(outcome, index=index, reactant_con=self._reactant_con())
+        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
         if outcome.found is None:
             self.register_bad_saddle(result, store=False, superbasin=superbasin)
             entry = Entry(Registered.HALTED if outcome.end is End.HALTED else Registered.BAD)
@@ -694,7 +695,7 @@ class RecordingState(SharingState):
         self._reactant = None
         for path in Path(self.procdata_path).iterdir():
             path.unlink()
-        for name in (_ORBITS, CLASS_FILE, EARLY_FILE):
+        for name in OF_THE_TABLE:
             (Path(self.path) / name).unlink(missing_ok=True)
         self._orbits = None
         self.procs: dict[int, dict[str, Any]] = {}
@@ -705,9 +706,6 @@ class RecordingState(SharingState):
             self.info.remove_option("MetaData", option)
         self.set_energy(energy_eV)
         (Path(self.path) / self.config.sb_state_file).unlink(missing_ok=True)
-
-    def _reactant_con(self) -> str:
-        return Path(self.reactant_path).read_text(encoding="utf-8")
 
     def append_search_result(self, result: dict[str, Any], comment: str, superbasin: Any) -> None:
         """As eOn does, with our own reason where it knows none."""

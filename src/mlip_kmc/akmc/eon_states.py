@@ -31,9 +31,9 @@ from mlip_kmc.ground.errors import ConfigError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.records import Registered, SearchRecord
-from mlip_kmc.search.native.task import DISPLACED
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.points import CheckRecipe
+from mlip_kmc.search.task import DISPLACED
 
 
 class EonStates:
@@ -324,8 +324,7 @@ class EonPlace:
             barrier_eV=left.get_process(process)["barrier"],
             energy_eV=left.get_energy(),
             path=self._states.leaving.follow(path, left, process, reached),
-            apart=len(path.mapping)
-            - len(attached_in(Path(reached.reactant_path).read_text("utf-8"))),
+            apart=len(path.mapping) - len(attached_in(reached.reactant_con)),
             superbasin=self.superbasin,
             hops=hops,
         )

@@ -118,7 +118,7 @@ class OrderedExplorer(Explorer):
     @property
     def reactant_con(self) -> str:
         """The structure that searches start from, as `.con` text."""
-        return Path(self.state.reactant_path).read_text(encoding="utf-8")
+        return str(self.state.reactant_con)
 
     def at(self, start: SearchStart) -> SearchStart:
         """A search that starts at a known saddle, with the client's options.

@@ -22,6 +22,7 @@ from mlip_kmc.akmc.orbits import images_of
 from mlip_kmc.akmc.queue import SearchStart
 from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.akmc.stale import StaleProcesses
+from mlip_kmc.akmc.state_files import text_of
 from mlip_kmc.config import SymmetrySection
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.model.isometry import Isometry, site_symmetry
@@ -113,13 +114,13 @@ class Kinship:
         membership, looks = self._classes.of(state), self._looks(state)
         first = _first_search(state)
         if membership is None and looks is not None and index == first:
-            con = moved_con(_text(state.reactant_path), looks.image_A)
+            con = moved_con(state.reactant_con, looks.image_A)
             expected = self._checks.expected(looks.energy_eV)
             return SearchStart(name, kind=CLASS, files={"pos.con": con}, expected=expected)
         if membership is not None and membership.audit is not None and index == first + 1:
             files = {
-                "displacement.con": _text(state.proc_saddle_path(membership.audit)),
-                "direction.dat": _text(state.proc_mode_path(membership.audit)),
+                "displacement.con": text_of(state.proc_saddle_path(membership.audit)),
+                "direction.dat": text_of(state.proc_mode_path(membership.audit)),
             }
             return SearchStart(name, kind=AUDIT, files=files)
         return None
@@ -133,7 +134,7 @@ class Kinship:
         """
         if not self._symmetry.orbits or outcome.found is None:
             return ()
-        con = _text(state.reactant_path)
+        con = state.reactant_con
         return images_of(
             outcome.found,
             atoms=from_con(con),
@@ -158,7 +159,7 @@ class Kinship:
             if state.known_as(outcome) == membership.audit:
                 self._classes.audited(state)
             else:
-                state.renew(reactant_con=_text(state.reactant_path), energy_eV=state.get_energy())
+                state.renew(reactant_con=state.reactant_con, energy_eV=state.get_energy())
                 self._classes.alone(state)
                 outcome = _failed(outcome, f"its saddle is not that of state {membership.like}")
         record: SearchRecord = state.register(outcome, index=index, superbasin=superbasin)
@@ -226,7 +227,3 @@ def _is_unsearched(state: Any) -> bool:
 @lru_cache(maxsize=8)
 def _symmetry_of(con: str, tolerance_A: float) -> tuple[Isometry, ...]:
     return site_symmetry(from_con(con), tolerance_A=tolerance_A)
-
-
-def _text(path: str) -> str:
-    return Path(path).read_text(encoding="utf-8")

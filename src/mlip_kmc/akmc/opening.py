@@ -64,7 +64,7 @@ def open_server(
     """
     log_to(directory.path / "eon.log")
     spool, evidence = make_directory(directory.path / "spool"), directory.path / "evidence"
-    changes = _changes(config, saved)
+    changes, checks = _changes(config, saved), _checks(config, setup, evidence)
     states = EonStates(
         checkpoints.root,
         pos_con=setup.pos_con,
@@ -72,7 +72,7 @@ def open_server(
         seed=config.seed,
         spool=spool,
         symmetry=config.symmetry,
-        checks=_checks(config, setup, evidence),
+        checks=checks,
         search=config.search,
     )
     states.begin(at_new_temperature="temperature_K" in changes)
@@ -82,7 +82,7 @@ def open_server(
         config,
         setup=setup,
         states=states,
-        queue=_queue(config, setup, cluster, spool=spool, evidence=evidence),
+        queue=_queue(config, setup, cluster, spool=spool, evidence=evidence, checks=checks),
         ledger=Ledger.read(
             checkpoints,
             numbers=_numbers(setup, saved),
@@ -98,11 +98,16 @@ def open_server(
 
 
 def _queue(
-    config: Config, setup: Setup, cluster: SearchCluster, *, spool: Path, evidence: Path
+    config: Config,
+    setup: Setup,
+    cluster: SearchCluster,
+    *,
+    spool: Path,
+    evidence: Path,
+    checks: CheckRecipe,
 ) -> SearchQueue:
     """Searches, and what a new process waits for before it is registered."""
-    template = _template(config, setup, evidence)
-    checks = _checks(config, setup, evidence)
+    template = _template(config, setup, evidence, checks)
     return SearchQueue(
         cluster=cluster,
         template=template,
@@ -120,14 +125,14 @@ def _numbers(setup: Setup, saved: Mapping[str, Any] | None) -> RunNumbers:
     return RunNumbers(apart=apart, apart_at_start=apart)
 
 
-def _template(config: Config, setup: Setup, evidence: Path) -> JobTemplate:
+def _template(config: Config, setup: Setup, evidence: Path, checks: CheckRecipe) -> JobTemplate:
     """What all searches of the run have in common."""
     return JobTemplate(
         files=setup.job_files,
         links=setup.job_links,
         time_limit_s=config.search.time_limit_min * 60,
         evidence=evidence,
-        checks=_checks(config, setup, evidence),
+        checks=checks,
         watch=setup.watch,
         native=setup.native,
         settling=Settling(

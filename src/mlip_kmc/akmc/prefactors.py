@@ -10,7 +10,7 @@ changes later. Numbers follow from the structures alone: no outcome depends on w
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ase import Atoms
@@ -67,7 +67,6 @@ class PrefactorDesk:
     cluster: SearchCluster
     recipe: PrefactorRecipe
     _asked: dict[str, _Asked] = field(default_factory=dict)
-    _copied: dict[str, Rated] = field(default_factory=dict)
     _works: dict[str, HessianWork] = field(default_factory=dict)
     _tasks: dict[str, tuple[HessianWork, Task]] = field(default_factory=dict)
     _retried: set[str] = field(default_factory=set)
@@ -83,7 +82,7 @@ class PrefactorDesk:
             reactant_con: `.con` text of its state.
             state: what its state's own Hessian is known by; states with one name share it. The state's number where None.
         """
-        if name in self._asked or name in self._copied:
+        if name in self._asked:
             return
         reactant = from_con(reactant_con)
         places = {
@@ -107,10 +106,6 @@ class PrefactorDesk:
                     evidence=self.recipe.evidence / work,
                 )
                 self._submit(self._works[work], self._works[work].begin())
-
-    def copy(self, name: str, rated: Rated) -> None:
-        """A search's process is the image of one that is rated: it has the same prefactors, and no Hessian is made."""
-        self._copied[name] = replace(rated, force_calls=0)
 
     def take(self, done: HessianPart) -> None:
         """Take what came back, where it is still wanted."""
@@ -153,8 +148,6 @@ class PrefactorDesk:
         Raises:
             SearchesFailedError: a Hessian could not be made, for no reason of its own.
         """
-        if name in self._copied:
-            return self._copied[name]
         if name not in self._asked or self.waiting(name):
             return None
         asked = self._asked[name]
@@ -187,7 +180,6 @@ class PrefactorDesk:
 
     def forget(self, name: str) -> None:
         """A search is registered, or no longer wanted: so are the Hessians that it asked for, but what is known of its state."""
-        self._copied.pop(name, None)
         asked = self._asked.pop(name, None)
         others = {work for one in self._asked.values() for work in one.works.values()}
         wanted = set(asked.works.values()) - others if asked else set()

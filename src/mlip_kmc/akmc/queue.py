@@ -247,11 +247,6 @@ class SearchQueue:
         """A new process gets prefactors of its own, or images by symmetry, before it is registered."""
         return self._desk is not None or self._orbits is not None
 
-    @property
-    def expands(self) -> bool:
-        """A new process gets images by symmetry before it is registered."""
-        return self._orbits is not None
-
     def look(self, name: str) -> SearchOutcome:
         """The outcome of a finished search, as `take` will hand it over; it keeps its turn.
 

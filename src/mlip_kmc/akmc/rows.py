@@ -6,16 +6,15 @@ eOn copies a reverse process from the state that the run came from, whose atoms 
 into the order of its own state first.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlip_kmc.akmc.eon_files import mode_of
-from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.akmc.state_files import text_of
 from mlip_kmc.model.atom_path import match_atoms
 from mlip_kmc.model.isometry import Isometry
 from mlip_kmc.model.structure import Array, from_con, minimum_image, moved_con
@@ -61,6 +60,10 @@ class Row:
             abs(self.values["barrier"] - other.values["barrier"]) <= _SAME_EV and apart < SAME_A
         )
 
+    def like_one_of(self, others: Iterable["Row"]) -> "Row | None":
+        """The first of them that is like it; None where none is."""
+        return next((other for other in others if self.is_like(other)), None)
+
 
 class Rows:
     """The process table of one of eOn's states."""
@@ -71,7 +74,7 @@ class Rows:
 
     @cached_property
     def _con(self) -> str:
-        return _text(self._state.reactant_path)
+        return str(self._state.reactant_con)
 
     def __iter__(self) -> Iterator[Row]:
         self._state.load_process_table()
@@ -84,10 +87,10 @@ class Rows:
 
     def _row(self, process: int, values: dict[str, float]) -> Row:
         state = self._state
-        home, own = from_con(self._con), from_con(_text(state.proc_reactant_path(process)))
+        home, own = from_con(self._con), from_con(text_of(state.proc_reactant_path(process)))
         cell = np.asarray(home.cell.array, dtype=np.float64)
-        saddle = from_con(_text(state.proc_saddle_path(process))).positions
-        product = from_con(_text(state.proc_product_path(process))).positions
+        saddle = from_con(text_of(state.proc_saddle_path(process))).positions
+        product = from_con(text_of(state.proc_product_path(process))).positions
         order = match_atoms(
             np.asarray(own.positions), np.asarray(home.positions), cell, home.get_chemical_symbols()
         )
@@ -102,7 +105,7 @@ class Rows:
             saddle=ordered[0],
             product=ordered[1],
             mode=ordered[2],
-            results=_text(state.proc_results_path(process)),
+            results=text_of(state.proc_results_path(process)),
         )
 
     def take(self, known: "Rows", operation: Isometry) -> dict[int, int]:
@@ -118,7 +121,7 @@ class Rows:
         there = list(self)
         copied = {}
         for row in (entry.turned(operation) for entry in known):
-            same = next((other for other in there if row.is_like(other)), None)
+            same = row.like_one_of(there)
             copied[row.process] = self._added(row) if same is None else same.process
         self._carry_orbits(known, copied)
         return copied
@@ -134,13 +137,16 @@ class Rows:
             leads_to: the state that it leads to.
         """
         state = self._state
-        row = self._row(process, dict(state.get_process(process)))
-        for other in self:
-            alike = other.process != process and row.is_like(other)
-            if alike and other.values["product"] in (-1, leads_to):
-                state.merge_row(process, into=other.process)
-                return
-        own = from_con(_text(state.proc_reactant_path(process))).positions
+        row = self.of(process)
+        same = row.like_one_of(
+            other
+            for other in self
+            if other.process != process and other.values["product"] in (-1, leads_to)
+        )
+        if same is not None:
+            state.merge_row(process, into=same.process)
+            return
+        own = from_con(text_of(state.proc_reactant_path(process))).positions
         home = from_con(self._con)
         off = minimum_image(own - home.positions, np.asarray(home.cell.array))
         if not np.linalg.norm(off, axis=1).max() < SAME_A:
@@ -169,7 +175,7 @@ class Rows:
         Returns:
             their numbers, without those that the table had.
         """
-        own = self._row(of, dict(self._state.get_process(of)))
+        own = self.of(of)
         there, orbit, added = list(self), [of], []
         home = np.asarray(from_con(self._con).positions)
         for image in images:
@@ -179,7 +185,7 @@ class Rows:
                 product=image.product_A - home,
                 mode=image.mode,
             )
-            same = next((other for other in there if row.is_like(other)), None)
+            same = row.like_one_of(there)
             if same is None:
                 added.append(self._added(row))
                 orbit.append(added[-1])
@@ -191,12 +197,3 @@ class Rows:
     def _carry_orbits(self, known: "Rows", copied: Mapping[int, int]) -> None:
         for orbit in known._state.orbits:  # noqa: SLF001 - another of its kind
             self._state.join_orbit([copied[process] for process in orbit if process in copied])
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise RunStateError(
-            f"cannot read {path}, which a process table names: {error.strerror}; restore the run directory from a backup"
-        ) from error

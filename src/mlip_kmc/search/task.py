@@ -5,6 +5,7 @@ task.run()                      # a SearchOutcome; a worker does this
 task.without_result(End.KILLED_WORKERS, "3 workers died while they ran it")
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 from mlip_kmc.evaluate.client import ClientJob, End, run_job
@@ -13,20 +14,23 @@ from mlip_kmc.search.reading import SearchReader
 from mlip_kmc.search.settling import Settling, again_by_client
 from mlip_kmc.search.watch import Watch
 
+DISPLACED = "random"
+"""The kind of a search that starts from a displacement, and not at what was a saddle elsewhere or before."""
+
 
 @dataclass(frozen=True)
-class SearchTask:
-    """What a process search starts from.
+class ProcessSearch(ABC):
+    """What a process search starts from, whichever engine makes it.
 
     Attributes:
-        job: the client's: texts of its directory, among them `pos.con`, the state that is searched.
-        kind: `random`, or `recycling`: where its displacement comes from.
+        job: texts of the client's directory, among them `pos.con`, the state that is searched; time limit and evidence.
+        kind: `random`, `recycling` or `refresh`: where its displacement comes from.
         watch: what gamma is watched for, or None.
         settling: how a low barrier is converged further; None: it is taken as it is found.
     """
 
     job: ClientJob
-    kind: str = "random"
+    kind: str = DISPLACED
     watch: Watch | None = None
     settling: Settling | None = None
 
@@ -41,21 +45,38 @@ class SearchTask:
         return self.job.files["pos.con"]
 
     def run(self, *, tag: str = "") -> SearchOutcome:
-        """Run it to its end, here and now; never raises for what the client does.
+        """Run it to its end, here and now; never raises for what client or potential do.
 
         Args:
             tag: by which `cancel_jobs` knows it.
         """
-        ran = run_job(self.job, reader=lambda directory: SearchReader(self, directory), tag=tag)
-        outcome = replace(ran.found, seconds=ran.seconds)
+        outcome = self.run_once(tag)
         if self.settling is None or not self.settling.wanted(outcome):
             return outcome
         return self.settling.settle(self, outcome, tag=tag)
 
+    @abstractmethod
+    def run_once(self, tag: str) -> SearchOutcome:
+        """The search itself, as far as its force asks for."""
+
+    @abstractmethod
     def again(self, outcome: SearchOutcome, *, force_eV_per_A: float, tag: str) -> SearchOutcome:
         """The search to a smaller force: from its own saddle, or where that is none, from its start; what it took alone."""
-        return again_by_client(self, outcome, force_eV_per_A=force_eV_per_A, tag=tag)
 
     def without_result(self, end: End, message: str = "") -> SearchOutcome:
         """What is handed back where no worker could answer."""
         return SearchOutcome(name=self.name, kind=self.kind, end=end, message=message)
+
+
+@dataclass(frozen=True)
+class SearchTask(ProcessSearch):
+    """A process search by eOn's client."""
+
+    def run_once(self, tag: str) -> SearchOutcome:
+        """As of `ProcessSearch`."""
+        ran = run_job(self.job, reader=lambda directory: SearchReader(self, directory), tag=tag)
+        return replace(ran.found, seconds=ran.seconds)
+
+    def again(self, outcome: SearchOutcome, *, force_eV_per_A: float, tag: str) -> SearchOutcome:
+        """As of `ProcessSearch`."""
+        return again_by_client(self, outcome, force_eV_per_A=force_eV_per_A, tag=tag)

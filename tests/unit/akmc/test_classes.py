@@ -42,24 +42,11 @@ def hops(atoms, hole=(0.0, 0.0, 0.0)):
     return [(int(atom), ways[atom]) for atom in near]
 
 
-def hop(atoms, number=0, *, name="0_0", barrier_eV=BARRIER_EV, aside=0.0, kind="random"):
-    """A search that found one of the twelve hops; its saddle a little aside."""
-    atom, way = hops(atoms)[number]
-    across = np.cross(way, [0.3, 0.2, 0.9])
-    saddle, product = atoms.positions.copy(), atoms.positions.copy()
-    saddle[atom] += 0.5 * way + aside * across / np.linalg.norm(across)
-    product[atom] += way
-    found = FoundProcess(
-        ENERGY_EV,
-        ENERGY_EV + barrier_eV,
-        ENERGY_EV,
-        1e13,
-        1e13,
-        atoms.positions.copy(),
-        saddle,
-        product,
-        mode=(saddle - atoms.positions) / np.linalg.norm(saddle - atoms.positions),
-    )
+def good(name, home, saddle, product, *, barrier_eV, kind="random"):
+    """A search that found a process."""
+    mode = (saddle - home) / np.linalg.norm(saddle - home)
+    energies = ENERGY_EV, ENERGY_EV + barrier_eV, ENERGY_EV
+    found = FoundProcess(*energies, 1e13, 1e13, home.copy(), saddle, product, mode=mode)
     return SearchOutcome(
         name,
         kind,
@@ -69,6 +56,16 @@ def hop(atoms, number=0, *, name="0_0", barrier_eV=BARRIER_EV, aside=0.0, kind="
         force_calls=ForceCalls(30, 20, 0),
         found=found,
     )
+
+
+def hop(atoms, number=0, *, name="0_0", barrier_eV=BARRIER_EV, aside=0.0, kind="random"):
+    """A search that found one of the twelve hops; its saddle a little aside."""
+    atom, way = hops(atoms)[number]
+    across = np.cross(way, [0.3, 0.2, 0.9])
+    saddle, product = atoms.positions.copy(), atoms.positions.copy()
+    saddle[atom] += 0.5 * way + aside * across / np.linalg.norm(across)
+    product[atom] += way
+    return good(name, atoms.positions, saddle, product, barrier_eV=barrier_eV, kind=kind)
 
 
 CHECKS = CheckRecipe(
@@ -335,13 +332,7 @@ def exchange(atoms, pairs, *, name):
     for atom, place in pairs:
         product[atom] = place
     saddle = 0.5 * (atoms.positions + product) + [0.0, 0.0, 0.01]
-    found = FoundProcess(
-        ENERGY_EV, ENERGY_EV + 0.9, ENERGY_EV, 1e13, 1e13, atoms.positions.copy(), saddle, product,
-        mode=product - atoms.positions,
-    )  # fmt: skip
-    return SearchOutcome(
-        name, "random", End.FINISHED, termination=Termination.GOOD, barrier_eV=0.9, found=found
-    )
+    return good(name, atoms.positions, saddle, product, barrier_eV=0.9)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -396,20 +387,7 @@ def audited(tmp_path):
 
 
 def searched(home, saddle, barrier_eV):
-    found = FoundProcess(
-        ENERGY_EV,
-        ENERGY_EV + barrier_eV,
-        ENERGY_EV,
-        1e13,
-        1e13,
-        home,
-        saddle,
-        home,
-        mode=saddle - home,
-    )
-    return SearchOutcome(
-        "1_1", AUDIT, End.FINISHED, termination=Termination.GOOD, barrier_eV=barrier_eV, found=found
-    )
+    return good("1_1", home, saddle, home, barrier_eV=barrier_eV, kind=AUDIT)
 
 
 def test_an_audit_that_ends_where_it_should_says_nothing_more(tmp_path):
@@ -442,6 +420,14 @@ def test_a_damaged_note_of_a_class_is_refused(tmp_path):
     (tmp_path / "run" / "states" / "0" / "class.json").write_text("{")
     with pytest.raises(RunStateError, match="restore it from a backup"):
         Classes(states, seed=1, tolerance_A=0.03, audit_share=0.0)
+
+
+def test_a_damaged_note_of_orbits_is_refused(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    explored(states, kinship(states), repeats=0)
+    (tmp_path / "run" / "states" / "0" / "orbits.json").write_text("[3")
+    with pytest.raises(RunStateError, match="restore it from a backup"):
+        tree(tmp_path / "run", vacancy()).get_state(0).get_confidence()
 
 
 class Cluster:

@@ -16,7 +16,7 @@ from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
 from mlip_kmc.evaluate.client import End, Ended
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.model.rates import Spectrum
-from mlip_kmc.model.records import Rated, SearchRecord
+from mlip_kmc.model.records import SearchRecord
 from mlip_kmc.model.structure import fixed_atoms, from_con, to_con
 from mlip_kmc.search.displaced import ForcesOutcome, HessianRecipe, PlanTask
 from mlip_kmc.search.hessian import (
@@ -203,17 +203,6 @@ def test_states_of_one_class_share_their_hessian(desk):
     for name in ("5_1.saddle", "5_1.product"):
         desk.take(done(name, SADDLE if name.endswith("saddle") else MINIMUM))
     assert desk.answer("5_1").kind == "harmonic"
-
-
-def test_the_image_of_a_rated_process_has_its_prefactors(desk):
-    rated = Rated(2e12, 3e12, "harmonic", "", atoms=31, of_atoms=31, force_calls=24)
-    desk.copy("3_8", rated)
-    ask(desk, "3_8")
-    assert desk.cluster.jobs == {}
-    assert not desk.waiting("3_8")
-    assert desk.answer("3_8") == replace(rated, force_calls=0)
-    desk.forget("3_8")
-    assert desk.answer("3_8") is None
 
 
 @pytest.fixture

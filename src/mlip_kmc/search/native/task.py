@@ -13,7 +13,7 @@ from ase import Atoms
 
 from mlip_kmc.config.eon_options import with_converged_forces
 from mlip_kmc.driver.standalone import DriverError
-from mlip_kmc.evaluate.client import ClientJob, End, cancellable, keep_inputs
+from mlip_kmc.evaluate.client import End, cancellable, keep_inputs
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.frames import Stage
 from mlip_kmc.model.records import HaltKind
@@ -25,11 +25,9 @@ from mlip_kmc.search.native.stages import Result, Stages, Told
 from mlip_kmc.search.native.start import Settings, Start
 from mlip_kmc.search.outcome import FoundProcess, Graded, SearchOutcome, Termination
 from mlip_kmc.search.reading import next_to
-from mlip_kmc.search.settling import Settling, start_at
-from mlip_kmc.search.watch import Watch
+from mlip_kmc.search.settling import start_at
+from mlip_kmc.search.task import DISPLACED, ProcessSearch
 
-DISPLACED = "random"
-"""The kind of a search that starts from a displacement, and not at what was a saddle elsewhere or before."""
 _SETTLING = "settling"
 
 
@@ -47,48 +45,19 @@ class NativeSetup:
 
 
 @dataclass(frozen=True)
-class NativeSearch:
-    """What a process search by our own engine starts from.
+class NativeSearch(ProcessSearch):
+    """A process search by our own engine; its texts are those that eOn's client would read.
 
     Attributes:
-        job: texts as eOn's client would read them, time limit and evidence.
         setup: what all of them need.
-        kind: `random`, `recycling` or `refresh`: where its displacement comes from.
-        watch: what gamma is watched for, or None.
-        settling: how a low barrier is converged further; None: it is taken as it is found.
         told: what ends its climb early.
     """
 
-    job: ClientJob
-    setup: NativeSetup
-    kind: str = DISPLACED
-    watch: Watch | None = None
-    settling: Settling | None = None
+    setup: NativeSetup = field(kw_only=True)
     told: Told = field(default_factory=Told)
 
-    @property
-    def name(self) -> str:
-        """Of the search, `state_index`."""
-        return self.job.name
-
-    @property
-    def reactant_con(self) -> str:
-        """The `.con` text of the state that is searched."""
-        return self.job.files["pos.con"]
-
-    def run(self, *, tag: str = "") -> SearchOutcome:
-        """Run it to its end, here and now; never raises for what the potential does.
-
-        Args:
-            tag: by which `cancel_jobs` knows it.
-        """
-        outcome = self._run_once(tag)
-        if self.settling is None or not self.settling.wanted(outcome):
-            return outcome
-        return self.settling.settle(self, outcome, tag=tag)
-
     def again(self, outcome: SearchOutcome, *, force_eV_per_A: float, tag: str) -> SearchOutcome:
-        """The search to a smaller force: from its own saddle, or where that is none, from its start; what it took alone."""
+        """As of `ProcessSearch`."""
         ini = with_converged_forces(self.job.files["config.ini"], force_eV_per_A)
         files, kind = {**self.job.files, "config.ini": ini}, self.kind
         if outcome.found is not None:
@@ -99,11 +68,8 @@ class NativeSearch:
         )
         return replace(again.run(tag=tag), kind=self.kind)
 
-    def without_result(self, end: End, message: str = "") -> SearchOutcome:
-        """What is handed back where no worker could answer."""
-        return SearchOutcome(name=self.name, kind=self.kind, end=end, message=message)
-
-    def _run_once(self, tag: str) -> SearchOutcome:
+    def run_once(self, tag: str) -> SearchOutcome:
+        """As of `ProcessSearch`."""
         began = time.monotonic()
         with cancellable(tag or self.name) as cancelled:
             try:
