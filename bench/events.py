@@ -2,7 +2,7 @@
 
     containers/in-image python3 bench/events.py [--cases vacancy low-symmetry] [--steps 20] [--seeds 1 2] [--folder DIR]
 
-The example's vacancy of 255 atoms and its settings (`old`, 0.99), and the same with one atom fixed, where symmetry cannot help.
+The example's vacancy of 107 atoms and its settings (`old`, 0.99), and the same with one atom fixed, where symmetry cannot help.
 Runs of two workers, in turn: searches by eOn's client alone (two KMC steps: the first state, and a later one), with orbits, with
 classes, by our own search engine, and all of it with early stops. eOn's client does not count the rotations of its dimer: its
 counts are multiplied by what LAMMPS counted in a few searches of the same kind, printed first. Checks, audits and bad searches
