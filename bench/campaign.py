@@ -260,6 +260,9 @@ def write_configuration(case: Case, first: Any, folder: Path) -> None:
             "zero_eV": zero,
         },
         "labels": {"at_a_time": 2},
+        "confirm": {
+            "rate_share": 1
+        },  # the exchange of an adatom, too, which carries next to nothing at 500 K
         "calm_steps": STEPS,
         "budget": {"generations": MOST_GENERATIONS, "labels": MOST_LABELS},
     }

@@ -67,7 +67,7 @@ class Explorer:
             ]
         )
         self.stop, self.explored, self.refreshed = threading.Event(), [], []
-        self.wanted_steps = []
+        self.wanted_steps, self.found = [], ()
 
     def explore(self, config):
         with RunDirectory(self.run_dir):
@@ -82,6 +82,9 @@ class Explorer:
                 write_kept_frame(self.run_dir / "halts", kept)
             return result(Status.HALTED, steps=number, new=number)
         return result(self.last, steps=20, new=30)
+
+    def processes(self):
+        return self.found
 
     def refresh(self, config):
         self.refreshed.append(config.potential.ace.parents[1].name)
@@ -135,13 +138,14 @@ class Fitter:
 
     def __init__(self, *, refuse=(), more_labels=False, ladder=0):
         self.refuse, self.more_labels, self.ladder = list(refuse), more_labels, ladder
-        self.asked = []
+        self.asked, self.barriers = [], []
 
     def training(self):
         return ()
 
-    def fit(self, present, *, labels, halted, folder, name, larger):
+    def fit(self, present, *, labels, halted, barriers, folder, name, larger):
         self.asked.append((name, len(labels), len(halted), larger))
+        self.barriers.append(tuple(one.name for one in barriers))
         folder.mkdir(parents=True, exist_ok=True)
         for suffix in SUFFIXES[:3]:
             shutil.copyfile(present.yace.with_suffix(suffix), folder / f"{name}{suffix}")
