@@ -193,7 +193,7 @@ class RefitSection(Section):
     """Weight of an energy an atom (1 eV) against a force component (1 eV/A)."""
     label_weight: Positive = 3.0
     """A campaign's label counts like so many structures of the training set."""
-    barrier_weight: NonNegative = 30.0
+    barrier_weight: NonNegative = 10.0
     """Weight of a barrier that the oracle labelled (1 eV), whatever the structure's size, against a force component (1 eV/A)."""
     energy_scale_eV: Positive = 1.0
     """Energies an atom so far above the lowest count half."""
