@@ -104,7 +104,7 @@ class Graded:
 
 @dataclass(frozen=True)
 class ForceCalls:
-    """Force calls by stage, as the client counts them (without dimer rotations).
+    """Force calls by stage: of our own searches all, of eOn's client as it counts them (without dimer rotations).
 
     Attributes:
         saddle, minimization, prefactors: of the search's stages.
