@@ -238,7 +238,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
     )
 
 
-def _blindness(view: RunView) -> str | None:
+def _blindness(view: RunView) -> str:
     return noted_blindness(view.path, digest=view.epoch.facts.get("potential.active_set"))
 
 
