@@ -304,6 +304,8 @@ class SymmetrySection(Section):
     """States that are equal but for their place share one process table; each is checked by an evaluation."""
     audit_share: Annotated[float, NUMBER, Field(ge=0, le=1)] = 0.05
     """Of states that are recognised: one of their saddles is converged again, and must be the one that was expected."""
+    visit_searches: Annotated[int, NUMBER, Field(ge=0, lt=2**31)] = 2
+    """With `classes`: searches that a visit adds where an image did not hold, or orbits are off: see symmetry.md."""
     tolerance_A: Positive = 0.03
     """Farthest that an atom may be from where an operation puts it."""
 

@@ -108,6 +108,8 @@ class SearchRecord(JsonLine):
         stale: the process of an earlier epoch that the search started from; None where it is no refresh.
         images: numbers of further processes that follow from what was found: its images by the state's symmetry; of a state that
             is recognised, all that were carried over. like: the state that they were carried over from, or None.
+        images_again: so many of the images by symmetry were converged again. images_left: so many more did not hold, and are
+            left to searches.
         early: one of `Early`; None where the climb was told of no saddle, or came near none.
     """
 
@@ -131,6 +133,8 @@ class SearchRecord(JsonLine):
     images: tuple[int, ...] = ()
     like: int | None = None
     early: str | None = None
+    images_again: int = 0
+    images_left: int = 0
 
     def to_json(self) -> str:
         """One line of JSON. A gamma that is not finite is written as unknown; the reason has its value."""
