@@ -36,6 +36,7 @@ class Setup:
         hessian_files: text files in the directory of a Hessian job. point_files: of a job that evaluates one structure.
         driver_options: by which the driver knows the potential; None where eOn alone evaluates it.
         distinct_atoms: atoms of one element differ for the potential.
+        cutoff_A: as far as an atom sees another; None where that is not known.
     """
 
     facts: dict[str, Any]
@@ -51,6 +52,7 @@ class Setup:
     driver_options: dict[str, str] | None = None
     distinct_atoms: bool = False
     native: NativeSetup | None = None
+    cutoff_A: float | None = None
 
     @property
     def identity(self) -> str:

@@ -310,6 +310,19 @@ class SymmetrySection(Section):
     """Farthest that an atom may be from where an operation puts it."""
 
 
+class ReuseSection(Section):
+    """What of the state that a hop leaves is carried over to the one behind it, where no class knows that (docs/reuse.md)."""
+
+    after_hop: bool = False
+    """Processes far from what the hop changed are converged again, and searches start near the change."""
+    radius_A: Positive | None = None
+    """So far from every atom that the hop moved; left out: 1 A beyond the potential's cutoff, where that is known."""
+    tolerance_A: Positive = 0.05
+    """An atom that the hop moved by less is where it was."""
+    audit_share: Annotated[float, NUMBER, Field(ge=0, lt=1)] = 0.05
+    """Of searches, which start far from the change: one that finds something there ends the reuse in that state."""
+
+
 class StopSection(Section):
     """When the run is finished (steps, simulated time) or pauses with exit code 75 (wall time)."""
 
