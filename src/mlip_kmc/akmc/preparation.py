@@ -146,6 +146,7 @@ class Preparation:
             point_files=self._files_of(point_ini(self.potential.eon_name)),
             recipe=recipe_if_any(self.potential),
             distinct_atoms=self._distinct_atoms,
+            cutoff_A=self.potential.cutoff_A,
         )
 
     @property

@@ -37,6 +37,7 @@ class Setup:
         hessian_files: text files in the directory of a Hessian job. point_files: of a job that evaluates one structure.
         recipe: of the potential, for what is evaluated where it runs; None where eOn alone evaluates it.
         distinct_atoms: atoms of one element differ for the potential.
+        cutoff_A: as far as an atom sees another; None where that is not known.
     """
 
     facts: dict[str, Any]
@@ -52,6 +53,7 @@ class Setup:
     recipe: Recipe | None = None
     distinct_atoms: bool = False
     native: NativeSetup | None = None
+    cutoff_A: float | None = None
 
     @property
     def identity(self) -> str:

@@ -19,7 +19,9 @@ EARLY = "early.json"
 """See `early.py`."""
 ORBITS = "orbits.json"
 """Lists of processes that are images of each other by the state's symmetry."""
-OF_THE_TABLE = (CLASS, EARLY, ORBITS)
+REUSE = "reuse.json"
+"""See `reuse.py`."""
+OF_THE_TABLE = (CLASS, EARLY, ORBITS, REUSE)
 """What goes with a state's process table."""
 Noted = TypeVar("Noted")
 

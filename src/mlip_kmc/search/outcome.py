@@ -108,7 +108,7 @@ class ForceCalls:
 
     Attributes:
         saddle, minimization, prefactors: of the search's stages.
-        checks: evaluations of structures that follow from symmetry.
+        checks: evaluations of structures that follow from symmetry, and what converged some of them again.
     """
 
     saddle: int = 0
@@ -182,7 +182,8 @@ class SearchOutcome:
         graded: what was seen of gamma and distances.
         rated: harmonic prefactors that were made for it, in place of the client's; None where there are none.
         barrier_error_eV: of a low barrier, which was converged further (`settling.py`): a bound; None where it is not low.
-        images: what follows from it by the state's symmetry, each checked; none before that is asked for.
+        images: what follows from it by the state's symmetry, each checked; none before that is asked for. images_again: so many
+            of them were converged again. images_left: so many more did not hold, and are left to searches.
         led_back: it is not connected because both sides of where it ended lead back to the state.
         known: the known saddle that it was on its way to; it ended there with `KNOWN_SADDLE`, or was audited.
     """
@@ -203,6 +204,8 @@ class SearchOutcome:
     led_back: bool = False
     known: KnownSaddle | None = None
     images: tuple[FoundProcess, ...] = ()
+    images_again: int = 0
+    images_left: int = 0
 
     def __post_init__(self) -> None:
         """What was found and why the search ended say the same.
@@ -231,12 +234,16 @@ class SearchOutcome:
         )
         return f"{self.termination}: {self.message}" if told else str(self.termination)
 
-    def with_images(self, images: tuple[FoundProcess, ...], *, checks: int) -> Self:
+    def with_images(
+        self, images: tuple[FoundProcess, ...], *, checks: int, again: int = 0, left: int = 0
+    ) -> Self:
         """The same with what follows from it by symmetry.
 
         Args:
             images: that hold.
             checks: evaluations that it took to tell.
+            again: see `images_again`.
+            left: see `images_left`.
         """
         rated = self.rated
         if rated is not None:
@@ -244,7 +251,13 @@ class SearchOutcome:
                 replace(image, forward_per_s=rated.forward_per_s, back_per_s=rated.back_per_s)
                 for image in images
             )
-        return replace(self, images=images, force_calls=replace(self.force_calls, checks=checks))
+        return replace(
+            self,
+            images=images,
+            images_again=again,
+            images_left=left,
+            force_calls=replace(self.force_calls, checks=checks),
+        )
 
     def with_rated(self, rated: Rated | None) -> Self:
         """The same with prefactors of its own."""

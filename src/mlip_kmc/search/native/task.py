@@ -7,6 +7,7 @@ task.run()                      # a SearchOutcome; a worker does this
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from ase import Atoms
@@ -55,6 +56,10 @@ class NativeSearch(ProcessSearch):
 
     setup: NativeSetup = field(kw_only=True)
     told: Told = field(default_factory=Told)
+
+    def from_saddle(self, found: FoundProcess, *, name: str, kind: str) -> Self:
+        """As of `ProcessSearch`; it is told of no saddle."""
+        return replace(super().from_saddle(found, name=name, kind=kind), told=Told())
 
     def again(self, outcome: SearchOutcome, *, force_eV_per_A: float, tag: str) -> SearchOutcome:
         """As of `ProcessSearch`."""
