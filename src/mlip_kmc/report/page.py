@@ -28,6 +28,7 @@ from mlip_kmc.report.figures import (
 from mlip_kmc.report.figures.searches import OUTCOME_WORDS
 from mlip_kmc.report.heading import facts, headline
 from mlip_kmc.report.numbers import StateNumbers
+from mlip_kmc.report.result import result_of
 from mlip_kmc.report.states import MOST_ROWS, blocks_of
 from mlip_kmc.report.summary import Report
 
@@ -82,6 +83,7 @@ def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "")
         release: its name.
     """
     numbers, figures = report.numbers, _figures(report)
+    blocks = tuple(blocks_of(report))
     searched = [state for state in numbers.states if state.searches]
     return (
         environment()
@@ -93,7 +95,8 @@ def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "")
             facts=tuple(facts(report)),
             figures=figures,
             numbering={key: index for index, key in enumerate(figures, start=1)},
-            blocks=tuple(blocks_of(report)),
+            blocks=blocks,
+            result=result_of(report, blocks),
             headline=headline(report),
             diffusion=tuple(
                 DiffusionAt(
