@@ -19,7 +19,8 @@ from ase.data import atomic_numbers, covalent_radii
 
 from mlip_kmc.model.atom_path import Hop
 from mlip_kmc.model.records import Process
-from mlip_kmc.model.structure import minimum_image, read_structure
+from mlip_kmc.model.structure import fixed_atoms, minimum_image, read_structure
+from mlip_kmc.report import words
 from mlip_kmc.report.charts import label, px, wrap
 from mlip_kmc.report.vacancies import vacancies_near
 
@@ -46,6 +47,7 @@ class Motion:
         cell: (3, 3).
         moved: indices of the atoms that move by more than 0.4 A, the farthest first, at most eight; at least one.
         vacant: (M, 3) places of vacancies of the reactant near them, in A.
+        fixed: indices of the atoms that are held.
     """
 
     species: tuple[str, ...]
@@ -55,6 +57,7 @@ class Motion:
     cell: Array
     moved: tuple[int, ...]
     vacant: Array
+    fixed: tuple[int, ...]
 
     @classmethod
     def read(cls, process: Process) -> Self | None:
@@ -94,6 +97,7 @@ class Motion:
             vacant=vacancies_near(
                 positions[moved[0]] + there[moved[0]] / 2, positions=positions, cell=cell
             ),
+            fixed=tuple(map(int, fixed_atoms(reactant))),
         )
 
     @property
@@ -284,7 +288,7 @@ def profile(
         f'<path class="step" d="M{px(ends[k][1])},{px(heights[k])}L{px(ends[k + 1][0])},{px(heights[k + 1])}"/>'
         for k in range(2)
     ]
-    said = (f"{energy:.3f}".replace("-", "\u2212") for energy in energies[1:])
+    said = (words.fixed(round(energy, 3) + 0.0, 3) for energy in energies[1:])
     parts += [
         label((left + right) / 2, y - 5, text, anchor="middle")
         for (left, right), y, text in zip(ends[1:], heights[1:], said, strict=True)
