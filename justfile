@@ -101,6 +101,8 @@ lock:
     compile "${image[@]}" requirements.in -o requirements.lock
     compile "${image[@]}" --constraint requirements.lock dev.in -o dev.lock
     compile --universal --python-version 3.11 host.in -o host.lock
+    compile --universal --python-version 3.11 npm.in -o npm.lock
+    compile --universal --python-version 3.11 --constraint host.lock browser.in -o browser.lock
     git diff --stat -- .
 
 # release the potential of a run, signed: just release my-run ~/.ssh/id_ed25519 --settings release.yaml --training-set train.xyz

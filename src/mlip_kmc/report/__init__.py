@@ -10,5 +10,6 @@ Example:
 
 from mlip_kmc.report.page import GateRow, render
 from mlip_kmc.report.summary import Report, collect
+from mlip_kmc.report.viewer import library
 
-__all__ = ["GateRow", "Report", "collect", "render"]
+__all__ = ["GateRow", "Report", "collect", "library", "render"]
