@@ -161,7 +161,11 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         rows.append(("low barriers", _low_barriers(now)))
     if now.reasons:
         rows.append(("bad because", reasons(now.reasons)))
-    told = (("by symmetry", now.shortcuts.symmetry), ("early stops", now.shortcuts.early_stops))
+    told = (
+        ("by symmetry", now.shortcuts.symmetry),
+        ("carried over", now.shortcuts.reuse),
+        ("early stops", now.shortcuts.early_stops),
+    )
     rows += [(name, text) for name, text in told if text]
     if now.prefactors:
         rows.append(("prefactors", _prefactors(now)))
