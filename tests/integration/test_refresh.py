@@ -14,7 +14,7 @@ from mlip_kmc.model.records import (
     refreshed_processes,
 )
 
-from .conftest import EXAMPLE, mlip_kmc
+from .conftest import EXAMPLE, example_settings, mlip_kmc
 from .learning_material import example_module
 
 SCALE = 1.05
@@ -76,7 +76,7 @@ def vacancy(tmp_path_factory):
     )
     (folder / "scaled.asi").write_bytes((EXAMPLE / "cu.asi").read_bytes())
     settings = {
-        **yaml.safe_load((EXAMPLE / "akmc.yaml").read_text()),
+        **example_settings(),
         "structure": {"file": "vacancy.xyz", "allow_small_cell": True},
         "potential": {"ace": str(EXAMPLE / "cu.yace")},
         "workers": 2,

@@ -18,7 +18,9 @@ CLASS = "class.json"
 """See `classes.py`."""
 EARLY = "early.json"
 """See `early.py`."""
-OF_THE_TABLE = (CLASS, EARLY, ORBITS)
+REUSE = "reuse.json"
+"""See `reuse.py`."""
+OF_THE_TABLE = (CLASS, EARLY, ORBITS, REUSE)
 """What goes with a state's process table."""
 Noted = TypeVar("Noted")
 

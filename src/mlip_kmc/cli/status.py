@@ -276,7 +276,8 @@ def _cost(now: "RunStatus") -> str:
     if not now.force_calls_per_s:
         return f"{duration(now.search_s, digits=3)} a search"
     calls = f"{plain(now.force_calls_per_s)} {plural(now.force_calls_per_s, 'force call')} a second and worker"
-    return f"{duration(now.search_s, digits=3)} a search, {calls} (eOn's count, without dimer rotations)"
+    of_eon = " (eOn's count, without dimer rotations)" if now.engine == "eon" else ""
+    return f"{duration(now.search_s, digits=3)} a search, {calls}{of_eon}"
 
 
 def _of(done: str, wanted: float | None) -> str:

@@ -18,13 +18,16 @@ class Shortcuts:
     """Counts over registered searches.
 
     Attributes:
-        images: processes that followed from another by symmetry. recognised: states whose table was handed over.
+        images: processes that followed from another by symmetry. images_again: of them, those that were converged again.
+        images_left: those that did not hold, and were left to searches. recognised: states whose table was handed over.
         audits: searches from a saddle that was handed over. audits_wrong: of them, those that ended elsewhere.
         early: climbs that ended at a known saddle. early_audits: those that went on to their end. early_wrong: of them, those
             that ended elsewhere.
     """
 
     images: int = 0
+    images_again: int = 0
+    images_left: int = 0
     recognised: int = 0
     audits: int = 0
     audits_wrong: int = 0
@@ -35,9 +38,14 @@ class Shortcuts:
     @property
     def symmetry(self) -> str:
         """What followed by symmetry, in words."""
-        if not self.images and not self.recognised:
+        if not (self.images or self.images_left or self.recognised):
             return ""
-        told = f"{counted(self.images, 'process')} by orbits, {counted(self.recognised, 'state')} recognised"
+        orbits = f"{counted(self.images, 'process')} by orbits"
+        if self.images_again or self.images_left:
+            orbits += (
+                f" ({self.images_again} converged again, {self.images_left} more left to searches)"
+            )
+        told = f"{orbits}, {counted(self.recognised, 'state')} recognised"
         return f"{told}; {_audited(self.audits, self.audits_wrong)}"
 
     @property
@@ -69,6 +77,8 @@ def shortcuts_of(searches: Iterable[SearchRecord]) -> Shortcuts:
     early = [record.early for record in records if record.early is not None]
     return Shortcuts(
         images=sum(len(record.images) for record in records if record.outcome == Registered.NEW),
+        images_again=sum(record.images_again for record in records),
+        images_left=sum(record.images_left for record in records),
         recognised=sum(record.outcome == Registered.KNOWN for record in records),
         audits=len(audits),
         audits_wrong=sum(record.outcome != Registered.REPEAT for record in audits),
