@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from ase.io import read
 
-from mlip_kmc.model.records import SearchRecord, read_lines
+from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
 from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import killed_often, mlip_kmc, outcome, write_config
@@ -109,3 +110,32 @@ def test_far_fewer_searches(shared):
         np.sum([record.force_calls for record in records if record.kind == "class"])
         == len(states) - 1
     )
+
+
+def test_an_almost_symmetric_site_is_found_out(tmp_path):
+    """A held atom below the adatom is 0.03 A aside: within the tolerance all is symmetric, and hops differ by 1.4 meV."""
+    write_config(tmp_path)
+    slab = read(tmp_path / "adatom.xyz")
+    held = slab.constraints[0].index
+    below = min(held, key=lambda atom: slab.get_distance(atom, len(slab) - 1, mic=True))
+    slab.positions[below] += [0.03, 0.0, 0.0]
+    slab.write(tmp_path / "adatom.xyz")
+    search = {"converged_force_eV_per_A": 0.002}
+    made = run(
+        tmp_path,
+        symmetry=SYMMETRY,
+        search=search,
+        confidence={"value": 0.5},
+        stop={"kmc_steps": 1},
+    )
+    told = shortcuts_of(searches_of(made))
+    assert told.images_again > 0
+    assert told.images_left > 0
+    records = {record.process: record for record in searches_of(made) if record.state == 0}
+    processes = read_states(made / "eon")[0].processes
+    low = sorted(p.barrier for p in processes)[:4]
+    assert low[1] - low[0] < 1e-4  # along x; so is the image that was converged again
+    assert low[2] - low[0] == pytest.approx(1.4e-3, abs=3e-4)  # along y
+    own = [p for p in processes if p.process in records]
+    for image in processes:
+        assert min(abs(image.barrier - p.barrier) for p in own) < 1e-3

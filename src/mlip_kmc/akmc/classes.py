@@ -9,7 +9,8 @@ A vacancy makes one class of all its sites. A state is recognised by its energy 
 known state to an atom of it (`model/isometry.py`); one evaluation of the image must then give the known energy, and no force.
 Where the site symmetry leaves several operations one is drawn by seed, so that a process that was missed is not always missing
 in the same direction. The member that knows most hands over its table; what a later member finds reaches the others when the run
-comes to them again. Trajectory and superbasins stay on sites: a member has its own atoms, products and number.
+comes to them again. Where orbits are incomplete each visit adds searches (`visit`): what was missed is missed in all of them.
+Trajectory and superbasins stay on sites: a member has its own atoms, products and number.
 
 A member's minimum becomes the exact image of the known one. Otherwise each hop would add the error of a relaxation to the last.
 """
@@ -30,6 +31,7 @@ from mlip_kmc.model.structure import Array, fixed_atoms, from_con, minimum_image
 
 ENERGY_TOLERANCE_EV = 2e-3
 """Energies of equal minima differ by this at most, as each was relaxed on its own."""
+_SURE = 0.1
 _DRAW = 7
 """Its random stream is apart from those of searches."""
 
@@ -43,12 +45,20 @@ class Membership:
         revision: of the class' table, as this state has it: it grows with each process that a member finds.
         like: the state that the table was handed over from; None where it is this state's own.
         audit: the process of the table whose saddle is converged again before a step, or None.
+        left: an image of one of its processes did not hold: its orbits are incomplete.
+        until: so many searches of the state are wanted before the next step, as it was visited; None: no more than before.
     """
 
     first: int
     revision: int = 0
     like: int | None = None
     audit: int | None = None
+    left: bool = False
+    until: int | None = None
+
+    def up_to(self, registered: int) -> int | None:
+        """So many searches are wanted since the last visit; None where they are registered."""
+        return self.until if self.until is not None and registered < self.until else None
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,16 @@ class Likeness:
 class Classes:
     """The classes of a run's states."""
 
-    def __init__(self, states: Any, *, seed: int, tolerance_A: float, audit_share: float) -> None:
+    def __init__(
+        self,
+        states: Any,
+        *,
+        seed: int,
+        tolerance_A: float,
+        audit_share: float,
+        orbits: bool = True,
+        visit_searches: int = 0,
+    ) -> None:
         """Read what the states' folders say.
 
         Args:
@@ -79,8 +98,11 @@ class Classes:
             seed: the run's.
             tolerance_A: of an atom from its place.
             audit_share: of recognised states, whose table is audited.
+            orbits: a new process brings its images.
+            visit_searches: so many each visit adds to a class whose orbits are incomplete.
         """
         self._states, self._seed = states, seed
+        self._orbits, self._visit_searches = orbits, visit_searches
         self._tolerance_A, self._audit_share = tolerance_A, audit_share
         self._members = notes(states.path, CLASS, lambda raw: Membership(**raw))
         self._looks: dict[int, Likeness | None] = {}
@@ -155,7 +177,7 @@ class Classes:
         rng.integers(2)
         if copied and rng.random() < self._audit_share:
             audit = sorted(copied.values())[int(rng.integers(len(copied)))]
-        self._note(state, replace(class_of, like=looks.known, audit=audit))
+        self._note(state, replace(class_of, like=looks.known, audit=audit, until=None))
         return copied
 
     def alone(self, state: Any) -> None:
@@ -172,6 +194,32 @@ class Classes:
         own = self._members[state.number]
         newest = max(entry.revision for entry in self._members.values() if entry.first == own.first)
         self._note(state, replace(own, revision=newest + 1, like=None))
+
+    def incomplete(self, state: Any) -> None:
+        """An image of a process of this state did not hold, and was left to searches."""
+        self._note(state, replace(self._members[state.number], left=True))
+
+    def visit(self, state: Any, *, registered: int) -> None:
+        """The run comes to a member: where its class may lack something, some more searches are wanted.
+
+        That is where orbits are off or incomplete, until the class' doubt is a tenth of what a state alone may have.
+
+        Args:
+            state: eOn's.
+            registered: so many searches of it are.
+        """
+        own = self._members.get(state.number)
+        if own is None or not self._visit_searches or self._is_complete(own.first):
+            return
+        if not 1 - state.get_confidence() > _SURE * (1 - self._states.config.akmc_confidence):
+            return
+        more = self._visit_searches + (own.audit is not None)
+        self._note(state, replace(own, until=registered + more))
+
+    def _is_complete(self, first: int) -> bool:
+        return self._orbits and not any(
+            entry.left for entry in self._members.values() if entry.first == first
+        )
 
     def catch_up(self, state: Any) -> None:
         """A member that the run comes to again takes up what others have found since."""

@@ -43,7 +43,7 @@ from eon.explorer import MinModeExplorer
 
 from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
 from mlip_kmc.akmc.rows import Rows
-from mlip_kmc.akmc.state_files import OF_THE_TABLE, ORBITS, note_in, text_of, write_note
+from mlip_kmc.akmc.state_files import OF_THE_TABLE, note_in, text_of, write_note
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
@@ -52,6 +52,8 @@ from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.model.structure import moved_con
 from mlip_kmc.model.turning import turned, turned_match
 from mlip_kmc.search.outcome import SearchOutcome
+from mlip_kmc.search.task import DISPLACED
+from mlip_kmc.store.eon_tree import ORBITS
 
 __all__ = ["DisplaceError", "Explorer", "verify"]
 
@@ -182,6 +184,13 @@ ADAPTED = (
         sources={
             "eon.displace:Displace": "510608ee3bdc7b6d14c98421161d4bf8fed293850d604f426c673d6e8c1f75a7",
             "eon.displace:Leastcoordinated": "1fceca60059a410e07238085cdb90d4d7872b1a0e647ae62911df53328861e59",
+        },
+    ),
+    Adapted(
+        "displacements start near what a hop changed, where the rest is carried over",
+        sources={
+            "eon.displace:Random": "f1562e94ab1ed98ef76383db21501b01b8b4193178beb303cfa2b57680f3969a",
+            "eon.displace:Undercoordinated": "ea0c7366292783ba53b3002fdd2af100f73c13667bf2b643eb0d4959bdfb5ca8",
         },
     ),
     Adapted(
@@ -411,7 +420,10 @@ def _lists(raw: Any) -> list[list[int]]:
 
 
 class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
-    """eOn's state with rows that follow from others by symmetry, and a confidence that counts orbits."""
+    """eOn's state with rows that follow from others by symmetry, and a confidence that counts orbits.
+
+    Long because all that is changed of eOn's rows and counts acts on one table.
+    """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._by_orbit = False
@@ -491,9 +503,10 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self.append_search_result(result, f"repeat-{process}", superbasin)
         self.procs[process]["repeats"] += 1
         self.save_process_table()
-        self.inc_proc_random_count(process)
-        if process in self.get_relevant_procids(superbasin):
-            self.inc_repeats()
+        if outcome.kind == DISPLACED:
+            self.inc_proc_random_count(process)
+            if process in self.get_relevant_procids(superbasin):
+                self.inc_repeats()
         entry = Entry(Registered.REPEAT, process)
         return search_record(outcome, entry, state=self.number, index=index)
 
@@ -596,6 +609,11 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         )
         self._reactant = None
         self.set_energy(energy_eV)
+
+    def forget_counts(self) -> None:
+        """Confidence begins anew: what was found again so far counts no more."""
+        self.reset_repeats()
+        self.info.set("MetaData", "proc repeat count", "{}")
 
     def take_counts(self, known: "SharingState", copied: Mapping[int, int]) -> None:
         """Confidence is that of a state whose table was taken over.
@@ -826,6 +844,17 @@ class Explorer(MinModeExplorer):  # type: ignore[misc]
             self.recycler.num_procs = len(self.recycler.proc_ids)
             self.recycler.process_number = index
 
+    def aim(self, among: Collection[int] | None) -> None:
+        """Have displacements start at one of these atoms: at such as they are made at anyway, where there are some among them.
+
+        Args:
+            among: indices of free atoms of the reactant; None: all.
+        """
+        for helper, name in _epicentres(self.displace):
+            kept = vars(helper).setdefault("every_epicentre", getattr(helper, name))
+            aimed = kept if among is None else [atom for atom in kept if atom in among]
+            setattr(helper, name, aimed or sorted(among or ()))
+
     def displace_safely(self, attached: Collection[int]) -> None:
         """Make displacements where no atom is near, too; and start from the least coordinated of what is attached to the rest.
 
@@ -846,6 +875,20 @@ class Explorer(MinModeExplorer):  # type: ignore[misc]
         least.leastcoordinated_atoms = (
             least.filter_epicenters(found) if found else least.leastcoordinated_atoms
         )
+
+
+def _epicentres(manager: Any) -> list[tuple[Any, str]]:
+    """eOn's helpers that displace about single atoms, and where each keeps them."""
+    names = {
+        "random": "free_atoms",
+        "under": "undercoordinated_atoms",
+        "least": "leastcoordinated_atoms",
+    }
+    found = [(getattr(manager, key, None), name) for key, name in names.items()]
+    for helper, _ in found:
+        if isinstance(helper, displace.Undercoordinated) and not helper.initialized:
+            helper.init()
+    return [(helper, name) for helper, name in found if helper is not None]
 
 
 def _displaced(helper: Any, epicentre: Any) -> Any:

@@ -26,13 +26,14 @@ from mlip_kmc.akmc.kinship import Kinship
 from mlip_kmc.akmc.leaving import Leaving, no_way_out
 from mlip_kmc.akmc.ports import Departure
 from mlip_kmc.akmc.queue import SearchStart, search_of
-from mlip_kmc.config import SearchSection, SymmetrySection
+from mlip_kmc.akmc.reuse import Reuse
+from mlip_kmc.config import ReuseSection, SearchSection, SymmetrySection
 from mlip_kmc.ground.errors import ConfigError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
-from mlip_kmc.search.points import CheckRecipe
+from mlip_kmc.search.points import CLASS, CheckRecipe
 from mlip_kmc.search.task import DISPLACED
 
 
@@ -50,6 +51,8 @@ class EonStates:
         symmetry: SymmetrySection | None = None,
         checks: CheckRecipe | None = None,
         search: SearchSection | None = None,
+        reuse: ReuseSection | None = None,
+        radius_A: float = 0.0,
     ) -> None:
         """Read the tree, or begin it with state 0.
 
@@ -62,6 +65,8 @@ class EonStates:
             symmetry: what follows from it; None: nothing.
             checks: what an evaluation must give for that.
             search: whether climbs end early; None: none does.
+            reuse: what is carried over a hop; None: nothing.
+            radius_A: as far as an atom sees a change, for that.
 
         Raises:
             ProgramError: another eOn than this program was made for. ConfigError: eOn refuses its options.
@@ -78,6 +83,8 @@ class EonStates:
         self._leaving = Leaving()
         self.kinship = Kinship(self._list, symmetry=symmetry, checks=checks, seed=seed)
         self.early = EarlyStops(self._list, search=search, seed=seed)
+        lag = 0 if search is None else search.early_stop_lag
+        self.reuse = Reuse(self._list, section=reuse, radius_A=radius_A, lag=lag, seed=seed)
 
     def begin(self, *, at_new_temperature: bool = False) -> None:
         """Take up eOn's superbasins; rates of another temperature are replaced first.
@@ -95,6 +102,8 @@ class EonStates:
         basin = self._superbasins.get_containing_superbasin(here) if self._superbasins else None
         target = self.kinship.first_of(basin) if basin else here
         self.kinship.meet(target)
+        if basin is None and self.kinship.most(target) is None:
+            self.reuse.begin(target)
         explorer = self._explorer(
             target,
             previous=self._list.get_state(previous) if previous >= 0 else here,
@@ -128,6 +137,7 @@ class EonStates:
     def moved(self, departure: Departure) -> None:
         """eOn counts transitions, which decide what becomes a superbasin; a known state takes up what its class has learnt."""
         self.kinship.catch_up(self._list.get_state(departure.product))
+        self.reuse.reached(departure)
         self._list.touched.add("states/state_table")
         if self._superbasins:
             left, reached = map(self._list.get_state, (departure.left, departure.product))
@@ -170,8 +180,8 @@ class EonStates:
                         -process["barrier"] / self._list.kT
                     )
                 state.save_process_table()
-                state.reset_repeats()
-                state.info.set("MetaData", "proc repeat count", "{}")
+                state.forget_counts()
+                self.reuse.drop(state)
 
 
 class EonPlace:
@@ -183,7 +193,7 @@ class EonPlace:
         """`here` is the state that the run is in; `explorer` searches it, or the superbasin's least known state."""
         self._explorer, self._here, self._basin, self._states = explorer, here, basin, states
         self._explorers = {explorer.state.number: explorer}
-        self._kinship, self._early = states.kinship, states.early
+        self._kinship, self._early, self._reuse = states.kinship, states.early, states.reuse
 
     @property
     def state(self) -> int:
@@ -216,7 +226,12 @@ class EonPlace:
         waits = any(
             self._kinship.most(self._eon_state(number)) is not None for number in self.states
         )
-        return not waits and self._explorer.confident
+        return not (waits or self._carried) and self._explorer.confident
+
+    @property
+    def _carried(self) -> int:
+        """So many processes that were carried over wait to be converged."""
+        return self._reuse.waiting(self._explorer.state) if self._basin is None else 0
 
     @property
     def registered(self) -> int:
@@ -226,7 +241,7 @@ class EonPlace:
     @property
     def still_needed(self) -> int:
         """Searches of `state`, probably."""
-        return self._explorer.still_needed
+        return self._explorer.still_needed + self._carried
 
     @property
     def most(self) -> int | None:
@@ -253,15 +268,26 @@ class EonPlace:
         """By eOn's displacements and recycling; or what tells whether the state is what it looks like."""
         number, index = search_of(name)
         explorer = self._explorer_of(number)
-        told = self._kinship.start(self._eon_state(number), name, index=index)
+        state = self._eon_state(number)
+        told = self._kinship.start(state, name, index=index)
+        if told is None and self._basin is None:
+            told = self._reuse.start(state, name, index=index)
         if told is None:
-            start = explorer.start(name)
-            if start.kind != DISPLACED or self._basin is not None:
-                return start
-            return replace(start, told=self._early.told(self._eon_state(number), index))
+            return self._displaced(explorer, state, name, index)
         if told.expected is not None:
             return told
         return explorer.at(told)
+
+    def _displaced(
+        self, explorer: OrderedExplorer, state: Any, name: str, index: int
+    ) -> SearchStart:
+        """A search from a displacement, which knows where to start and which saddles are known; in a superbasin neither."""
+        if self._basin is not None:
+            return explorer.start(name)
+        start = explorer.start(name, among=self._reuse.epicentres(state, index))
+        if start.kind != DISPLACED or self._reuse.is_audit(state, index):
+            return start
+        return replace(start, told=self._early.told(state, index))
 
     def _explorer_of(self, number: int) -> OrderedExplorer:
         if number not in self._explorers:
@@ -289,14 +315,21 @@ class EonPlace:
         """In eOn's process table."""
         number, index = search_of(outcome.name)
         state = self._eon_state(number)
+        if self._basin is None:
+            outcome = self._reuse.as_counted(state, outcome, index=index)
         if ended_early(outcome):
             return self._early.register(state, outcome, index=index, superbasin=self._basin)
         found = self._kinship.register(state, outcome, index=index, superbasin=self._basin)
         found = self._early.note(state, outcome, found, index=index)
+        if self._basin is None:
+            found = self._reuse.note(state, outcome, found, index=index)
         explorer = self._explorer_of(number)
         if found.outcome == Registered.KNOWN:
+            self._reuse.drop(state)
             explorer.read_stale()
             return found
+        if outcome.kind == CLASS and self._basin is None:
+            self._reuse.begin(state)  # it is not what it looked like
         stale = explorer.stale.of(index)
         return found if stale is None else replace(found, stale=stale.known)
 

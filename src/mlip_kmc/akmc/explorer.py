@@ -9,6 +9,7 @@ that was in flight at a stop is made again, the same, and the number of workers 
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -131,8 +132,12 @@ class OrderedExplorer(Explorer):
         config_ini = client_config(self.config.config_path, seed=seed)
         return replace(start, files={"config.ini": config_ini, **start.files})
 
-    def start(self, name: str) -> SearchStart:
+    def start(self, name: str, *, among: Collection[int] | None = None) -> SearchStart:
         """The start of a search by its name, always the same.
+
+        Args:
+            name: `state_index`.
+            among: atoms at one of which it starts; None: any.
 
         Raises:
             SearchesFailedError: eOn finds no displacement. RunStateError: a start that was kept is damaged.
@@ -159,6 +164,7 @@ class OrderedExplorer(Explorer):
                 if not self._safely:
                     self.displace_safely(attached_in(self.reactant_con))
                     self._safely = True
+                self.aim(among)
                 displacement, mode, kind = self.generate_displacement()
         except DisplaceError as error:
             raise SearchesFailedError(

@@ -8,7 +8,7 @@
 
 A state that looks like a known one has one first "search", also after a refresh: an evaluation. For a seeded share of the
 recognised ones, the next is an audit: a search from one of the saddles that were handed over. If it ends elsewhere the state
-loses its table and is explored.
+loses its table and is explored. Where a class' orbits are incomplete each visit adds some searches.
 """
 
 from collections.abc import Sequence
@@ -62,6 +62,8 @@ class Kinship:
                 seed=seed,
                 tolerance_A=symmetry.tolerance_A,
                 audit_share=symmetry.audit_share,
+                orbits=symmetry.orbits,
+                visit_searches=symmetry.visit_searches,
             )
             if symmetry.classes and checks is not None
             else None
@@ -79,6 +81,7 @@ class Kinship:
         """The run comes to a state that may have been there before."""
         if self._classes is not None:
             self._classes.catch_up(state)
+            self._classes.visit(state, registered=int(state.get_total_saddle_count()))
 
     def most(self, state: Any) -> int | None:
         """So many searches of the state are wanted, until it is told what it is; None: as many as its confidence takes."""
@@ -87,7 +90,9 @@ class Kinship:
         membership, first = self._classes.of(state), _first_search(state)
         if membership is None:
             return first + 1 if self._looks(state) is not None else None
-        return None if membership.audit is None else first + 2
+        if membership.audit is not None:
+            return first + 2
+        return membership.up_to(int(state.get_total_saddle_count()))
 
     def first_of(self, superbasin: Any) -> Any:
         """The state of a superbasin that is to be searched: one that may be a known one, or the one with least confidence."""
@@ -163,13 +168,19 @@ class Kinship:
                 self._classes.alone(state)
                 outcome = _failed(outcome, f"its saddle is not that of state {membership.like}")
         record: SearchRecord = state.register(outcome, index=index, superbasin=superbasin)
-        if record.outcome != Registered.NEW or record.process is None:
+        process = record.process
+        if record.outcome != Registered.NEW or process is None:
             return record
         if self._classes is not None:
             self._classes.news(state)
-        if not outcome.images:
-            return record
-        return replace(record, images=Rows(state).add_images(outcome.images, of=record.process))
+        if self._classes is not None and outcome.images_left:
+            self._classes.incomplete(state)
+        return replace(
+            record,
+            images=Rows(state).add_images(outcome.images, of=process) if outcome.images else (),
+            images_again=outcome.images_again,
+            images_left=outcome.images_left,
+        )
 
     def _recognised(
         self, state: Any, outcome: SearchOutcome, *, index: int, superbasin: Any
@@ -190,6 +201,7 @@ class Kinship:
         )  # what waited is in the known table
         copied = self._classes.join(state, looks)
         state.register_known(outcome, index=index, superbasin=superbasin)
+        self._classes.visit(state, registered=index + 1)
         return SearchRecord(
             state=state.number,
             index=index,

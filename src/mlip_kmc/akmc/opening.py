@@ -17,6 +17,7 @@ from mlip_kmc.akmc.ledger import Ledger, numbers_from
 from mlip_kmc.akmc.orbits import OrbitDesk
 from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
 from mlip_kmc.akmc.queue import JobTemplate, SearchQueue
+from mlip_kmc.akmc.reuse import MARGIN_A
 from mlip_kmc.akmc.server import Server
 from mlip_kmc.akmc.setup import Setup, changed
 from mlip_kmc.akmc.spool import Spool
@@ -65,16 +66,7 @@ def open_server(
     log_to(directory.path / "eon.log")
     spool, evidence = make_directory(directory.path / "spool"), directory.path / "evidence"
     changes, checks = _changes(config, saved), _checks(config, setup, evidence)
-    states = EonStates(
-        checkpoints.root,
-        pos_con=setup.pos_con,
-        config_ini=setup.config_ini,
-        seed=config.seed,
-        spool=spool,
-        symmetry=config.symmetry,
-        checks=checks,
-        search=config.search,
-    )
+    states = _states(config, setup, checkpoints.root, spool=spool, checks=checks)
     states.begin(at_new_temperature="temperature_K" in changes)
     if checkpoints.epochs and checkpoints.epochs[-1].identity != setup.identity:
         Spool(spool).drop_outcomes()  # of another engine
@@ -94,6 +86,24 @@ def open_server(
         changes=changes,
         after_commit=partial(prune, evidence, limit_MB=config.retention.evidence_MB),
         searches=searches,
+    )
+
+
+def _states(
+    config: Config, setup: Setup, root: Path, *, spool: Path, checks: CheckRecipe
+) -> EonStates:
+    """eOn's states in the live tree, with the shortcuts that are asked for."""
+    return EonStates(
+        root,
+        pos_con=setup.pos_con,
+        config_ini=setup.config_ini,
+        seed=config.seed,
+        spool=spool,
+        symmetry=config.symmetry,
+        checks=checks,
+        search=config.search,
+        reuse=config.reuse,
+        radius_A=config.reuse.radius_A or (setup.cutoff_A or 0.0) + MARGIN_A,
     )
 
 
@@ -150,6 +160,7 @@ def _checks(config: Config, setup: Setup, evidence: Path) -> CheckRecipe:
         time_limit_s=config.search.time_limit_min * 60,
         evidence=evidence,
         converged_force_eV_per_A=config.search.converged_force_eV_per_A,
+        recipe=setup.recipe,
     )
 
 
@@ -184,7 +195,7 @@ def _desk(
             files=setup.hessian_files,
             links=template.links,
             time_limit_s=template.time_limit_s,
-            options=setup.driver_options,
+            recipe=setup.recipe,
             by_index=setup.distinct_atoms,
         ),
         evidence=template.evidence,

@@ -15,18 +15,19 @@ from pathlib import Path
 
 from ase import Atoms
 
+from mlip_kmc.akmc.desk import BY_CHANCE, Desk
 from mlip_kmc.evaluate.client import End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
+from mlip_kmc.model.isometry import isometries
 from mlip_kmc.model.rates import FailureKind, Point, PrefactorFailure, Spectrum, prefactors
 from mlip_kmc.model.records import Rated
 from mlip_kmc.model.structure import Array, fixed_atoms, from_con
 from mlip_kmc.search.displaced import HessianPart, HessianRecipe, HessianWork, Task
 from mlip_kmc.search.hessian import HessianOutcome, HessianTask, moving_atoms
 from mlip_kmc.search.outcome import FoundProcess
-from mlip_kmc.workers.cluster import SearchCluster
 
-_BY_CHANCE = (End.CRASHED, End.KILLED_WORKERS, End.TIMED_OUT)
-"""Ends that say nothing of the structure: no rate may rest on them."""
+_SAME_EV, _SAME_A = 1e-4, 0.01
+"""Minima that differ by less are one, as near as their relaxations tell."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,17 @@ class _Asked:
 
 
 @dataclass
-class PrefactorDesk:
+class PrefactorDesk(Desk):
     """Hessians that are wanted, and those that are known.
 
     Attributes:
-        cluster: where they are made.
-        recipe: how.
+        recipe: how they are made.
     """
 
-    cluster: SearchCluster
     recipe: PrefactorRecipe
     _asked: dict[str, _Asked] = field(default_factory=dict)
     _works: dict[str, HessianWork] = field(default_factory=dict)
-    _tasks: dict[str, tuple[HessianWork, Task]] = field(default_factory=dict)
-    _retried: set[str] = field(default_factory=set)
+    _work_of: dict[str, HessianWork] = field(default_factory=dict)
 
     def ask(
         self, name: str, found: FoundProcess, *, reactant_con: str, state: str | None = None
@@ -95,6 +93,8 @@ class PrefactorDesk:
         works = {point: f"{name}.{point}" for point in Point}
         if len(moving) == free:  # all processes of a state share its own Hessian
             works[Point.REACTANT] = f"{state or name.partition('_')[0]}.{Point.REACTANT}"
+            if self._is_like(places[Point.REACTANT], places[Point.PRODUCT], found):
+                works[Point.PRODUCT] = works[Point.REACTANT]
         self._asked[name] = _Asked(works, atoms=len(moving), of=free)
         for point, work in works.items():
             if work not in self._works:
@@ -107,34 +107,38 @@ class PrefactorDesk:
                 )
                 self._submit(self._works[work], self._works[work].begin())
 
+    def _is_like(self, reactant: Atoms, product: Atoms, found: FoundProcess) -> bool:
+        """The product is the state elsewhere, or turned: it has the same spectrum."""
+        if self.recipe.hessians.by_index:
+            return False
+        if not abs(found.product_eV - found.reactant_eV) <= _SAME_EV:
+            return False
+        return bool(isometries(reactant, product, tolerance_A=_SAME_A, most=1))
+
     def take(self, done: HessianPart) -> None:
         """Take what came back, where it is still wanted."""
-        if done.name not in self._tasks:
+        task = self.tasks.get(done.name)
+        if not self.came_back(done):
             return
-        work, task = self._tasks[done.name]
-        if done.end in (End.CRASHED, End.TIMED_OUT) and done.name not in self._retried:
-            self._retried.add(done.name)
-            self.cluster.submit(task, first=True)
-            return
-        del self._tasks[done.name]
+        work = self._work_of.pop(done.name)
         if done.end is End.KILLED_WORKERS and isinstance(task, HessianTask):
             keep_inputs(task.job, done.message)
         following = work.take(done)
         if work.outcome is not None:
-            self._take_back([work])
+            self._end([work])
         self._submit(work, following)
 
     def _submit(self, work: HessianWork, tasks: Iterable[Task]) -> None:
         for task in tasks:
-            self._tasks[task.name] = work, task
-            self.cluster.submit(task, first=True)
+            self._work_of[task.name] = work
+            self.send(task)
 
-    def _take_back(self, works: Iterable[HessianWork]) -> None:
+    def _end(self, works: Iterable[HessianWork]) -> None:
         """End all that still runs for Hessians that are there, or no longer wanted."""
-        names = [name for name, (of, _) in self._tasks.items() if any(of is one for one in works)]
+        names = [name for name, of in self._work_of.items() if any(of is one for one in works)]
         for name in names:
-            del self._tasks[name]
-        self.cluster.cancel(names)
+            del self._work_of[name]
+        self.take_back(names)
 
     def waiting(self, name: str) -> bool:
         """Asked, and not all there."""
@@ -153,7 +157,7 @@ class PrefactorDesk:
         asked = self._asked[name]
         found = {point: self._outcome(work) for point, work in asked.works.items()}
         for point, done in found.items():
-            if done.end in _BY_CHANCE:
+            if done.end in BY_CHANCE:
                 self._forget_all(asked)
                 raise SearchesFailedError(
                     f"the Hessian of the {point} of search {name} was not made ({done.end}: {done.message}); its directory is "
@@ -185,7 +189,7 @@ class PrefactorDesk:
         wanted = set(asked.works.values()) - others if asked else set()
         for work in wanted & self._works.keys():
             if self._works[work].outcome is None or work.startswith(f"{name}."):
-                self._take_back([self._works.pop(work)])
+                self._end([self._works.pop(work)])
 
     def _forget_all(self, asked: _Asked) -> None:
         for work in asked.works.values():

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mlip_kmc.akmc.orbits import OrbitDesk
+from mlip_kmc.akmc.orbits import IMAGE, OrbitDesk
 from mlip_kmc.akmc.prefactors import PrefactorDesk
 from mlip_kmc.akmc.spool import Spool
 from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
@@ -28,14 +28,14 @@ from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.points import CheckRecipe, Expected, PointsOutcome, RecognitionTask
 from mlip_kmc.search.settling import Settling
-from mlip_kmc.search.task import SearchTask
+from mlip_kmc.search.task import ProcessSearch, SearchTask
 from mlip_kmc.search.watch import Watch
 from mlip_kmc.workers.task import Task, TaskOutcome
 
 AnySearch = SearchTask | NativeSearch | RecognitionTask
 _NO_RESULT = {
     End.EVALUATION_ERROR: "the potential could not be evaluated in search {name}: {message}",
-    End.CRASHED: "the eOn client died twice in search {name}: {message}",
+    End.CRASHED: "the program that makes search {name} died twice: {message}",
     End.TIMED_OUT: "search {name} reached a time limit twice: {message}; if it does not hang, raise search.time_limit_min and "
     "run the same command again",
     End.KILLED_WORKERS: "search {name} has no result: {message}; give workers more memory, or start fewer on a node, and run the "
@@ -265,7 +265,12 @@ class SearchQueue:
             outcome = outcome.with_rated(self._desk.answer(name))
         checked = None if self._orbits is None else self._orbits.answer(name)
         if checked is not None:
-            outcome = outcome.with_images(checked.images, checks=checked.evaluations)
+            outcome = outcome.with_images(
+                checked.images,
+                checks=checked.evaluations,
+                again=checked.again,
+                left=checked.left,
+            )
         return outcome
 
     def rated(self, outcome: SearchOutcome) -> bool:
@@ -295,9 +300,9 @@ class SearchQueue:
             return True
         if self._orbits.answer(outcome.name) is not None:
             return True
-        if not self._orbits.waiting(outcome.name):
-            atoms = from_con(self._tasks[outcome.name].reactant_con)
-            self._orbits.ask(outcome.name, images(), atoms=atoms)
+        search = self._tasks[outcome.name]
+        if not self._orbits.waiting(outcome.name) and isinstance(search, ProcessSearch):
+            self._orbits.ask(outcome.name, images(), search=search)
             self._spool.keep(self._finished[outcome.name])
         return self._orbits.answer(outcome.name) is not None
 
@@ -321,11 +326,11 @@ class SearchQueue:
 
     def _accept(self, done: TaskOutcome) -> None:
         self.busy_s += done.seconds
-        if isinstance(done, SearchOutcome):
+        if isinstance(done, SearchOutcome) and done.kind != IMAGE:
             self._take(done)
         elif isinstance(done, HessianPart) and self._desk is not None:
             self._desk.take(done)
-        elif isinstance(done, PointsOutcome) and self._orbits is not None:
+        elif isinstance(done, PointsOutcome | SearchOutcome) and self._orbits is not None:
             self._orbits.take(done)
 
     def _take(self, done: SearchOutcome) -> None:

@@ -175,11 +175,11 @@ class Server:
         Enough that no worker waits for a slow search whose turn it is; no more than the state will probably need, since a KMC
         step makes the rest useless. Where searches are counted, all of them are wanted.
         """
-        slots, search = self._workers.slots, self.config.search
+        slots = self._workers.slots
         ahead = max(_AHEAD * slots, _LEAST_AHEAD)
         if self._wanted_searches is None:
             ahead = min(_AHEAD * max(slots, 1), max(2 * self._place.still_needed, _LEAST_AHEAD))
-        return min(ahead, search.early_stop_lag) if search.early_stop else ahead
+        return min(ahead, self.config.most_ahead or ahead)
 
     def _following(self, ahead: int, *, at_most: int | None) -> list[str]:
         """Names of the place's next searches, until `ahead` are not registered; at most `at_most` of the state in all."""
@@ -355,8 +355,8 @@ class Server:
 
     @property
     def outcomes(self) -> Counter[str]:
-        """Registered searches by outcome."""
-        return self._ledger.outcomes
+        """Registered searches under the present potential, by outcome."""
+        return self._ledger.now
 
     @property
     def damage(self) -> list[str]:

@@ -161,7 +161,11 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         rows.append(("low barriers", _low_barriers(now)))
     if now.reasons:
         rows.append(("bad because", reasons(now.reasons)))
-    told = (("by symmetry", now.shortcuts.symmetry), ("early stops", now.shortcuts.early_stops))
+    told = (
+        ("by symmetry", now.shortcuts.symmetry),
+        ("carried over", now.shortcuts.reuse),
+        ("early stops", now.shortcuts.early_stops),
+    )
     rows += [(name, text) for name, text in told if text]
     if now.prefactors:
         rows.append(("prefactors", _prefactors(now)))
@@ -277,7 +281,8 @@ def _cost(now: "RunStatus") -> str:
     if not now.force_calls_per_s:
         return f"{duration(now.search_s, digits=3)} a search"
     calls = f"{plain(now.force_calls_per_s)} {plural(now.force_calls_per_s, 'force call')} a second and worker"
-    return f"{duration(now.search_s, digits=3)} a search, {calls} (eOn's count, without dimer rotations)"
+    of_eon = " (eOn's count, without dimer rotations)" if now.engine == "eon" else ""
+    return f"{duration(now.search_s, digits=3)} a search, {calls}{of_eon}"
 
 
 def _of(done: str, wanted: float | None) -> str:

@@ -37,6 +37,7 @@ from mlip_kmc.config.sections import (
     HarmonicPrefactor,
     Positive,
     RetentionSection,
+    ReuseSection,
     SearchSection,
     Section,
     StopSection,
@@ -100,6 +101,8 @@ class Config(Section):
     """How process searches start, and when one is given up."""
     symmetry: SymmetrySection = SymmetrySection()
     """What follows from symmetry in place of searches."""
+    reuse: ReuseSection = ReuseSection()
+    """What is carried over from the state that a hop leaves."""
     stop: StopSection = StopSection()
     """When the run is done, or pauses."""
     retention: RetentionSection = RetentionSection()
@@ -173,6 +176,30 @@ class Config(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _reuse_can(self) -> "Config":
+        if not self.reuse.after_hop:
+            return self
+        if self.recycling:
+            raise ValueError("reuse.after_hop and recycling both start at old saddles; set one")
+        aims = [key for key in self.eon.get("Saddle Search", {}) if key.startswith("displace_")]
+        if aims:
+            raise EonOptionError(
+                f"eon.Saddle Search.{aims[0]} and reuse.after_hop both say where searches start; leave one out, and set "
+                "search.displace"
+            )
+        if self.reuse.radius_A is None and not isinstance(self.potential, AcePotentialSection):
+            raise ValueError(
+                "reuse.radius_A: how far this potential sees is not known; set a radius of its cutoff and 1 A more"
+            )
+        return self
+
+    @property
+    def most_ahead(self) -> int | None:
+        """No more searches are under way at a time, as what one knows follows from those before; None: no matter."""
+        late = self.search.early_stop or self.reuse.after_hop
+        return self.search.early_stop_lag if late else None
+
     @cached_property
     def worker_count(self) -> int:
         """How many searches run at a time on this machine."""
@@ -230,6 +257,7 @@ _LATER = {
         )
     },
     **{f"symmetry.{key}": field.default for key, field in SymmetrySection.model_fields.items()},
+    **{f"reuse.{key}": field.default for key, field in ReuseSection.model_fields.items()},
 }
 """Keys younger than the first runs, which did what the default says."""
 _LIMITS = {"stop": True, "workers": True, "temperature_K": True, "retention": True}

@@ -304,8 +304,23 @@ class SymmetrySection(Section):
     """States that are equal but for their place share one process table; each is checked by an evaluation."""
     audit_share: Annotated[float, NUMBER, Field(ge=0, le=1)] = 0.05
     """Of states that are recognised: one of their saddles is converged again, and must be the one that was expected."""
+    visit_searches: Annotated[int, NUMBER, Field(ge=0, lt=2**31)] = 2
+    """With `classes`: searches that a visit adds where an image did not hold, or orbits are off: see symmetry.md."""
     tolerance_A: Positive = 0.03
     """Farthest that an atom may be from where an operation puts it."""
+
+
+class ReuseSection(Section):
+    """What of the state that a hop leaves is carried over to the one behind it, where no class knows that (docs/reuse.md)."""
+
+    after_hop: bool = False
+    """Processes far from what the hop changed are converged again, and searches start near the change."""
+    radius_A: Positive | None = None
+    """So far from every atom that the hop moved; left out: 1 A beyond the potential's cutoff, where that is known."""
+    tolerance_A: Positive = 0.05
+    """An atom that the hop moved by less is where it was."""
+    audit_share: Annotated[float, NUMBER, Field(ge=0, lt=1)] = 0.05
+    """Of searches, which start far from the change: one that finds something there ends the reuse in that state."""
 
 
 class StopSection(Section):

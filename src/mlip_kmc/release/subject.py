@@ -101,7 +101,7 @@ class Subject:
     @property
     def run(self) -> Run:
         """What the manifest says of the run."""
-        outcomes, grade = self.report.numbers.outcomes, self.report.grade
+        grade = self.report.grade
         return Run(
             id=self.view.identity,
             temperature_K=None
@@ -110,7 +110,7 @@ class Subject:
             kmc_steps=len(made(self.view.events)),
             simulated_time_s=self.view.numbers.time_s,
             states=len(self.view.states),
-            searches=sum(outcomes.values()),
+            searches=grade.searches,
             halted_searches=grade.halted_searches,
             gamma_state_0=_short(grade.state_0),
             gamma_saddle=_short(grade.saddle),

@@ -50,6 +50,7 @@ class Termination(StrEnum):
     DAMAGED = "the client's files are damaged"
     NOT_A_SADDLE = "no first-order saddle"
     HALTED = "halted"
+    ENDED_PROCESS = "the potential ended its process"
     KNOWN_SADDLE = "known saddle"
     OUT_OF_WINDOW = "above the energy window"
     RECOGNISED = "recognised"
@@ -71,6 +72,7 @@ _OURS = (
     Termination.DAMAGED,
     Termination.NOT_A_SADDLE,
     Termination.HALTED,
+    Termination.ENDED_PROCESS,
     Termination.KNOWN_SADDLE,
     Termination.OUT_OF_WINDOW,
     Termination.RECOGNISED,
@@ -102,11 +104,11 @@ class Graded:
 
 @dataclass(frozen=True)
 class ForceCalls:
-    """Force calls by stage, as the client counts them (without dimer rotations).
+    """Force calls by stage: of our own searches all, of eOn's client as it counts them (without dimer rotations).
 
     Attributes:
         saddle, minimization, prefactors: of the search's stages.
-        checks: evaluations of structures that follow from symmetry.
+        checks: evaluations of structures that follow from symmetry, and what converged some of them again.
     """
 
     saddle: int = 0
@@ -180,7 +182,8 @@ class SearchOutcome:
         graded: what was seen of gamma and distances.
         rated: harmonic prefactors that were made for it, in place of the client's; None where there are none.
         barrier_error_eV: of a low barrier, which was converged further (`settling.py`): a bound; None where it is not low.
-        images: what follows from it by the state's symmetry, each checked; none before that is asked for.
+        images: what follows from it by the state's symmetry, each checked; none before that is asked for. images_again: so many
+            of them were converged again. images_left: so many more did not hold, and are left to searches.
         led_back: it is not connected because both sides of where it ended lead back to the state.
         known: the known saddle that it was on its way to; it ended there with `KNOWN_SADDLE`, or was audited.
     """
@@ -201,6 +204,8 @@ class SearchOutcome:
     led_back: bool = False
     known: KnownSaddle | None = None
     images: tuple[FoundProcess, ...] = ()
+    images_again: int = 0
+    images_left: int = 0
 
     def __post_init__(self) -> None:
         """What was found and why the search ended say the same.
@@ -223,17 +228,22 @@ class SearchOutcome:
         told = self.termination in (
             Termination.DAMAGED,
             Termination.HALTED,
+            Termination.ENDED_PROCESS,
             Termination.NOT_A_SADDLE,
             Termination.NOT_RECOGNISED,
         )
         return f"{self.termination}: {self.message}" if told else str(self.termination)
 
-    def with_images(self, images: tuple[FoundProcess, ...], *, checks: int) -> Self:
+    def with_images(
+        self, images: tuple[FoundProcess, ...], *, checks: int, again: int = 0, left: int = 0
+    ) -> Self:
         """The same with what follows from it by symmetry.
 
         Args:
             images: that hold.
             checks: evaluations that it took to tell.
+            again: see `images_again`.
+            left: see `images_left`.
         """
         rated = self.rated
         if rated is not None:
@@ -241,7 +251,13 @@ class SearchOutcome:
                 replace(image, forward_per_s=rated.forward_per_s, back_per_s=rated.back_per_s)
                 for image in images
             )
-        return replace(self, images=images, force_calls=replace(self.force_calls, checks=checks))
+        return replace(
+            self,
+            images=images,
+            images_again=again,
+            images_left=left,
+            force_calls=replace(self.force_calls, checks=checks),
+        )
 
     def with_rated(self, rated: Rated | None) -> Self:
         """The same with prefactors of its own."""

@@ -7,11 +7,12 @@ task.without_result(End.KILLED_WORKERS, "3 workers died while they ran it")
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import Self
 
 from mlip_kmc.evaluate.client import ClientJob, End, run_job
-from mlip_kmc.search.outcome import SearchOutcome
+from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.reading import SearchReader
-from mlip_kmc.search.settling import Settling, again_by_client
+from mlip_kmc.search.settling import Settling, again_by_client, start_at
 from mlip_kmc.search.watch import Watch
 
 DISPLACED = "random"
@@ -62,6 +63,20 @@ class ProcessSearch(ABC):
     @abstractmethod
     def again(self, outcome: SearchOutcome, *, force_eV_per_A: float, tag: str) -> SearchOutcome:
         """The search to a smaller force: from its own saddle, or where that is none, from its start; what it took alone."""
+
+    def from_saddle(self, found: FoundProcess, *, name: str, kind: str) -> Self:
+        """A search of the same state that starts at a saddle, as this one would be made otherwise.
+
+        Args:
+            found: in the frame of the state.
+            name: unique in the run.
+            kind: of the search.
+        """
+        files = {**self.job.files, **start_at(found, reactant_con=self.reactant_con)}
+        evidence = self.job.evidence and self.job.evidence.parent / name
+        return replace(
+            self, job=replace(self.job, name=name, files=files, evidence=evidence), kind=kind
+        )
 
     def without_result(self, end: End, message: str = "") -> SearchOutcome:
         """What is handed back where no worker could answer."""

@@ -1,6 +1,7 @@
 """Orbits and classes of states in eOn's own tables: what is shared, and what only looks as if it could be."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,19 @@ from ase.constraints import FixAtoms
 from mlip_kmc.akmc.classes import Classes
 from mlip_kmc.akmc.eon_adapter import StateList, eon_config
 from mlip_kmc.akmc.kinship import AUDIT, Kinship
-from mlip_kmc.akmc.orbits import OrbitDesk, images_of
+from mlip_kmc.akmc.orbits import IMAGE, OrbitDesk, images_of
 from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.akmc.stale import StaleProcess, StaleProcesses
 from mlip_kmc.config import SymmetrySection
 from mlip_kmc.config.eon_options import ini_text
-from mlip_kmc.evaluate.client import End
+from mlip_kmc.evaluate.client import ClientJob, End
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.model.isometry import site_symmetry
-from mlip_kmc.model.records import Stale
+from mlip_kmc.model.records import Stale, shortcuts_of
 from mlip_kmc.model.structure import from_con, to_con
 from mlip_kmc.search.outcome import ForceCalls, FoundProcess, SearchOutcome, Termination
 from mlip_kmc.search.points import CLASS, CheckRecipe, Point, PointsOutcome, PointsTask
+from mlip_kmc.search.task import SearchTask
 
 A = 3.6
 ENERGY_EV, BARRIER_EV = -10.0, 0.6
@@ -91,8 +93,10 @@ def tree(folder, atoms, scheme="old"):
     return StateList(folder, config=eon_config(folder))
 
 
-def kinship(states, *, seed=1, audit_share=0.0, orbits=True):
-    symmetry = SymmetrySection(orbits=orbits, classes=True, audit_share=audit_share)
+def kinship(states, *, seed=1, audit_share=0.0, orbits=True, visit_searches=0):
+    symmetry = SymmetrySection(
+        orbits=orbits, classes=True, audit_share=audit_share, visit_searches=visit_searches
+    )
     return Kinship(states, symmetry=symmetry, checks=CHECKS, seed=seed)
 
 
@@ -298,6 +302,35 @@ def test_what_a_member_finds_reaches_the_others(tmp_path):
     assert json.loads((Path(other.path) / "class.json").read_text())["revision"] == 2
 
 
+@pytest.mark.parametrize("why", ["orbits are off", "an image did not hold", None])
+def test_where_orbits_are_incomplete_each_visit_adds_searches(tmp_path, why):
+    """As many as are set, in the state that is visited; what they find reaches the class."""
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states, orbits=why != "orbits are off", visit_searches=2)
+    state = states.get_state(0)
+    kin.meet(state)
+    first = hop(vacancy()).with_images((), checks=11, left=0 if why is None else 11)
+    kin.register(state, first, index=0, superbasin=None)
+    other = neighbour(states, state)
+    kin.meet(other)
+    register(kin, other, recognised("1_0"), 0)
+    assert kin.most(other) == (None if why is None else 3)
+    kin.catch_up(state)
+    assert kin.most(state) == (None if why is None else 3)
+    if why is None:
+        return
+    again = kinship(states, orbits=why != "orbits are off", visit_searches=2)
+    assert again.most(state) == 3  # what the folder says
+    for index in (1, 2):
+        assert kin.start(state, f"0_{index}", index=index) is None  # a search as usual
+        assert register(kin, state, hop(vacancy(), name=f"0_{index}"), index).outcome == "repeat"
+    assert kin.most(state) is None
+    state.set_good_saddle_count(3)
+    state.info.set("MetaData", "repeats", 99999)
+    kin.catch_up(state)
+    assert kin.most(state) is None  # the class is known well enough
+
+
 def test_after_a_refresh_one_state_is_refreshed_and_the_others_are_recognised(tmp_path):
     states = tree(tmp_path / "run", vacancy())
     kin = kinship(states)
@@ -446,8 +479,14 @@ def asked(images=2):
     desk = OrbitDesk(cluster, CHECKS)
     found = hop(atoms).found
     symmetry = site_symmetry(atoms)
-    desk.ask("0_0", images_of(found, atoms=atoms, symmetry=symmetry)[:images], atoms=atoms)
+    desk.ask("0_0", images_of(found, atoms=atoms, symmetry=symmetry)[:images], search=task(atoms))
     return desk, cluster
+
+
+def task(atoms):
+    """The search whose process has images."""
+    files = {"pos.con": to_con(atoms), "config.ini": "[Main]"}
+    return SearchTask(ClientJob("0_0", files, {}, 1.0, evidence=Path("/none/0_0")))
 
 
 def test_an_image_that_does_not_evaluate_as_it_should_is_left_to_searches():
@@ -460,15 +499,67 @@ def test_an_image_that_does_not_evaluate_as_it_should_is_left_to_searches():
     energy = ENERGY_EV + BARRIER_EV
     points = (
         Point(energy + 0.002, 0.01),
-        Point(energy, 0.06),
+        Point(energy, float("nan")),
         Point(energy + 0.0004, 0.04),
         Point(float("nan"), 0.01),
     )
     desk.take(PointsOutcome("0_0.orbit", End.FINISHED, points=points))
     checked = desk.answer("0_0")
     assert (len(checked.images), checked.evaluations) == (1, 4)
+    assert (checked.again, checked.left) == (0, 3)
     desk.forget("0_0")
     assert desk.answer("0_0") is None
+
+
+@pytest.mark.parametrize(
+    ("moved_A", "off_eV", "held"), [(0.05, 5e-4, True), (0.3, 0.0, False), (0.05, 4e-3, False)]
+)
+def test_an_image_with_a_force_is_converged_again_and_must_be_that_process(moved_A, off_eV, held):
+    """It may come to rest near its place with the known energy; elsewhere, or with another one, it is another process."""
+    desk, cluster = asked(2)
+    energy = ENERGY_EV + BARRIER_EV
+    points = (Point(energy + 0.003, 0.2), Point(energy, 0.01))
+    desk.take(PointsOutcome("0_0.orbit", End.FINISHED, points=points))
+    search = cluster.submitted[1]
+    assert (search.name, search.kind) == ("0_0.image-0", IMAGE)
+    image = desk._asked["0_0"].images[0]
+    start = from_con(search.job.files["displacement.con"])
+    assert np.allclose(start.positions, image.saddle_A, atol=1e-9)
+    assert desk.answer("0_0") is None
+    saddle = image.saddle_A + np.where(np.arange(len(image.saddle_A)) == 3, moved_A, 0)[:, None]
+    found = replace(image, saddle_A=saddle, saddle_eV=energy + off_eV)
+    again = replace(hop(vacancy(), name="0_0.image-0", kind=IMAGE), found=found)
+    desk.take(again)
+    checked = desk.answer("0_0")
+    assert (len(checked.images), checked.again, checked.left) == (1 + held, held, 1 - held)
+    assert checked.evaluations == 2 + again.force_calls.total
+    if held:
+        assert np.array_equal(checked.images[1].saddle_A, saddle)
+
+
+def test_an_image_that_leads_nowhere_is_left_to_searches():
+    desk, _ = asked(1)
+    desk.take(PointsOutcome("0_0.orbit", End.FINISHED, points=(Point(ENERGY_EV, 0.2),)))
+    lost = SearchOutcome("0_0.image-0", IMAGE, End.FINISHED, termination=Termination.NOT_CONNECTED)
+    desk.take(lost)
+    checked = desk.answer("0_0")
+    assert (checked.images, checked.left) == ((), 1)
+
+
+def test_what_was_converged_again_or_left_is_on_record(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states)
+    state = states.get_state(0)
+    kin.meet(state)
+    outcome = hop(vacancy())
+    images = kin.images(state, outcome)[:9]
+    record = kin.register(
+        state, outcome.with_images(images, checks=60, again=3, left=2), index=0, superbasin=None
+    )
+    assert (len(record.images), record.images_again, record.images_left) == (9, 3, 2)
+    assert shortcuts_of([record]).symmetry.startswith(
+        "9 processes by orbits (3 converged again, 2 more left to searches)"
+    )
 
 
 def test_a_worker_that_dies_is_no_answer():
@@ -486,5 +577,5 @@ def test_what_is_no_longer_wanted_is_taken_back():
     assert cluster.cancelled == ["0_0.orbit"]
     desk.take(PointsOutcome("0_0.orbit", End.FINISHED))
     assert desk.answer("0_0") is None
-    desk.ask("0_1", (), atoms=vacancy())
+    desk.ask("0_1", (), search=task(vacancy()))
     assert desk.answer("0_1").images == ()

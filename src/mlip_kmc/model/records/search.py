@@ -43,6 +43,21 @@ class Early(StrEnum):
     """It went on to its end as an audit, which was another."""
 
 
+class Reused(StrEnum):
+    """What a search says of processes that were carried over a hop (docs/reuse.md)."""
+
+    CARRIED = "carried"
+    """It started from such a saddle, and came to it."""
+    FADED = "faded"
+    """It started from such a saddle and did not come to it; in this state its rate would not matter."""
+    LOST = "lost"
+    """It started from such a saddle and did not come to it: searches start anywhere from then on."""
+    CONFIRMED = "confirmed"
+    """It started far from the change, as an audit, and found no process that should have been listed."""
+    WRONG = "wrong"
+    """It did find one: searches start anywhere from then on."""
+
+
 @dataclass(frozen=True)
 class Rated:
     """Prefactors of a process, and where they come from.
@@ -96,7 +111,8 @@ class SearchRecord(JsonLine):
         force_calls: eOn's own count (it leaves out dimer rotations).
         seconds: time that the search took on its worker, s.
         kind: `random`, `recycling` or `refresh`: the origin of the displacement; `class`: a state is recognised, by one
-            evaluation; `audit`: it starts at a saddle that such a state's table has.
+            evaluation; `audit`: it starts at a saddle that such a state's table has; `carried`: at one that was carried over a
+            hop; `elsewhere`: far from what the hop changed, as an audit; `near`: near that, but it counts for nothing.
         gamma_reactant: the largest extrapolation grade of an atom in the reactant; None where gamma is unknown.
         gamma_saddle: the same at the saddle.
         gamma_product: the same in the product.
@@ -108,6 +124,10 @@ class SearchRecord(JsonLine):
         stale: the process of an earlier epoch that the search started from; None where it is no refresh.
         images: numbers of further processes that follow from what was found: its images by the state's symmetry; of a state that
             is recognised, all that were carried over. like: the state that they were carried over from, or None.
+        images_again: so many of the images by symmetry were converged again. images_left: so many more did not hold, and are
+            left to searches.
+        reused: one of `Reused`; None where the search says nothing of what was carried over. `like` is then the state that the
+            process was carried over from.
         early: one of `Early`; None where the climb was told of no saddle, or came near none.
     """
 
@@ -131,6 +151,9 @@ class SearchRecord(JsonLine):
     images: tuple[int, ...] = ()
     like: int | None = None
     early: str | None = None
+    images_again: int = 0
+    images_left: int = 0
+    reused: str | None = None
 
     def to_json(self) -> str:
         """One line of JSON. A gamma that is not finite is written as unknown; the reason has its value."""

@@ -7,6 +7,7 @@ task.run()                      # a SearchOutcome; a worker does this
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from ase import Atoms
@@ -14,12 +15,12 @@ from ase import Atoms
 from mlip_kmc.config.eon_options import with_converged_forces
 from mlip_kmc.driver.standalone import DriverError
 from mlip_kmc.evaluate.client import End, cancellable, keep_inputs
+from mlip_kmc.evaluate.warm import Recipe, WarmEvaluator, let_go, warm
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.frames import Stage
 from mlip_kmc.model.records import HaltKind
 from mlip_kmc.search.native.calls import CallGrades, Calls, EndedError
 from mlip_kmc.search.native.climb import Climbed
-from mlip_kmc.search.native.evaluators import Recipe, WarmEvaluator, let_go, warm
 from mlip_kmc.search.native.landscape import NotFiniteError
 from mlip_kmc.search.native.stages import Result, Stages, Told
 from mlip_kmc.search.native.start import Settings, Start
@@ -56,6 +57,10 @@ class NativeSearch(ProcessSearch):
     setup: NativeSetup = field(kw_only=True)
     told: Told = field(default_factory=Told)
 
+    def from_saddle(self, found: FoundProcess, *, name: str, kind: str) -> Self:
+        """As of `ProcessSearch`; it is told of no saddle."""
+        return replace(super().from_saddle(found, name=name, kind=kind), told=Told())
+
     def again(self, outcome: SearchOutcome, *, force_eV_per_A: float, tag: str) -> SearchOutcome:
         """As of `ProcessSearch`."""
         ini = with_converged_forces(self.job.files["config.ini"], force_eV_per_A)
@@ -67,6 +72,17 @@ class NativeSearch(ProcessSearch):
             self, job=replace(self.job, files=files), kind=kind, settling=None, told=Told()
         )
         return replace(again.run(tag=tag), kind=self.kind)
+
+    @property
+    def in_child(self) -> bool:
+        """It evaluates where it runs."""
+        return True
+
+    def died(self, message: str) -> SearchOutcome:
+        """What is handed back where its evaluations end each process that makes them: a bad search."""
+        keep_inputs(self.job, message)
+        told = self.without_result(End.FINISHED, message)
+        return replace(told, termination=Termination.ENDED_PROCESS)
 
     def run_once(self, tag: str) -> SearchOutcome:
         """As of `ProcessSearch`."""
