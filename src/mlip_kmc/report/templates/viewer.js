@@ -5,6 +5,9 @@
   const byId = (name) => document.getElementById(`viewer-${name}`);
   const dialog = document.getElementById("viewer");
   const keys = Object.keys(scenes);
+  // what is drawn in is never hidden, as 3Dmol.js would then draw on nothing: between two showings it waits out of sight
+  const host = document.createElement("div");
+  host.className = "host";
   const radii = { H: 0.31, C: 0.76, N: 0.71, O: 0.66, F: 0.57, Si: 1.11, S: 1.05 };
   const palette = ["--k0", "--k1", "--k2", "--k3"];
   const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -42,7 +45,9 @@
     if (!scene) return;
     if (!dialog.open) dialog.showModal();
     byId("title").textContent = scene.title;
-    if (!view) view = $3Dmol.createViewer(byId("canvas"), { antialias: true, backgroundColor: colour("--paper") });
+    byId("canvas").append(host);
+    if (view) view.resize();
+    else view = $3Dmol.createViewer(host, { antialias: true, backgroundColor: colour("--paper") });
     dialog.dataset.key = key;
     build();
     byId("at").max = isFilm() ? scene.frames.length - 1 : 100;
@@ -174,6 +179,12 @@
     due = now + 1000 * Math.min(2, Math.max(0.08, 20 * stays));
   }
 
+  function close() {
+    play(false);
+    byId("parked").append(host);
+    dialog.close();
+  }
+
   function other(step) {
     open(keys[(keys.indexOf(dialog.dataset.key) + step + keys.length) % keys.length]);
   }
@@ -192,10 +203,10 @@
   byId("play").addEventListener("click", () => play(!playing));
   byId("previous").addEventListener("click", () => other(-1));
   byId("next").addEventListener("click", () => other(1));
-  byId("close").addEventListener("click", () => dialog.close());
+  byId("close").addEventListener("click", close);
+  dialog.addEventListener("cancel", (event) => { event.preventDefault(); close(); });
   for (const name of ["cell", "fixed", "fade"])
     byId(name).addEventListener("change", () => { atoms.forEach((atom, k) => model.setStyle({ serial: k }, { sphere: sphere(atom, k) })); show(at); });
-  dialog.addEventListener("close", () => { playing = false; });
   addEventListener("resize", () => { if (view && dialog.open) { view.resize(); view.render(); } });
   for (const button of document.querySelectorAll("[data-show]")) {
     button.hidden = false;
