@@ -101,6 +101,8 @@ lock:
     compile "${image[@]}" requirements.in -o requirements.lock
     compile "${image[@]}" --constraint requirements.lock dev.in -o dev.lock
     compile --universal --python-version 3.11 host.in -o host.lock
+    compile --universal --python-version 3.11 npm.in -o npm.lock
+    compile --universal --python-version 3.11 --constraint host.lock browser.in -o browser.lock
     git diff --stat -- .
 
 # release the potential of a run, signed: just release my-run ~/.ssh/id_ed25519 --settings release.yaml --training-set train.xyz
@@ -139,6 +141,10 @@ bench-prefactors *ARGUMENTS: image
 # evaluations an event takes, with orbits, classes and our own engine, beside eOn's client alone (an hour on two cores)
 bench-events *ARGUMENTS: image
     containers/in-image python3 bench/events.py {{ ARGUMENTS }}
+
+# what our own engine with symmetry misses, against 2000 searches by eOn's client (an hour and a half; it goes on where it was ended)
+bench-accuracy *ARGUMENTS: image
+    containers/in-image python3 bench/accuracy.py {{ ARGUMENTS }}
 
 # force calls of a found process by our own search engine and by eOn's client (five minutes)
 bench-engines *ARGUMENTS: image

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS, MOST_GENERATIONS, MOST_LABELS, MOST_ERROR_MEV, MOST_MIN = 20, 6, 80, 15.0, 15.0
+LARGER = "larger.yaml"
 SELECT = 1.5
 """Half the usual one: EMT's labels are cheap, and what is just known is what one of hundreds of later searches halts beyond."""
 
@@ -63,6 +64,7 @@ class Case:
         training, test: what the first potential is fitted to, and measured on; structures without labels.
         start: where the run starts. search: its section of the run's configuration.
         ends: by name, two minima beside a saddle. scale: of the potential's lengths, against copper's.
+        larger: whether a larger basis may be tried, as barriers ask for one.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Case:
     search: dict[str, Any]
     ends: dict[str, tuple[Atoms, Atoms]]
     scale: float = 1.0
+    larger: bool = False
 
 
 # -- cases
@@ -142,7 +145,7 @@ def adatom_case(make: Any) -> Case:
         "max_iterations": 300,
     }
     ends = {"hop": (start, hop), "exchange": (start, exchange)}
-    return Case("adatom", ("Cu",), frames(20), frames(8), start, search, ends)
+    return Case("adatom", ("Cu",), frames(20), frames(8), start, search, ends, larger=True)
 
 
 def alloy_case(make: Any) -> Case:
@@ -234,6 +237,9 @@ def first_potential(case: Case, first: Any, folder: Path) -> None:
     write_labelled(folder / "train.xyz", training)
     write_labelled(folder / "test.xyz", test)
     first.fit(folder, "first", training, elements=case.elements, scale=case.scale)
+    if case.larger:
+        found = first.basis(case.elements, scale=case.scale, larger=True)
+        found.save(str(folder / LARGER))
 
 
 def write_configuration(case: Case, first: Any, folder: Path) -> None:
@@ -260,9 +266,14 @@ def write_configuration(case: Case, first: Any, folder: Path) -> None:
             "zero_eV": zero,
         },
         "labels": {"at_a_time": 2},
+        "confirm": {
+            "rate_share": 1
+        },  # the exchange of an adatom, too, which carries next to nothing at 500 K
         "calm_steps": STEPS,
         "budget": {"generations": MOST_GENERATIONS, "labels": MOST_LABELS},
     }
+    if case.larger:
+        campaign["refit"] = {"larger_bases": [LARGER]}
     (folder / "akmc.yaml").write_text(yaml.safe_dump(run))
     (folder / "campaign.yaml").write_text(yaml.safe_dump(campaign))
 
@@ -345,6 +356,12 @@ def one_case(case: Case, first_recipe: Any, folder: Path) -> bool:
     print(
         f"\n{case.name}: {STEPS} KMC steps in a row with {outcome['best']}, {outcome['labels']} labels, {minutes:.1f} min"
         f" (allowed {MOST_GENERATIONS}, {MOST_LABELS}, {MOST_MIN:g})"
+    )
+    confirmed = [
+        1e3 * row["error_eV"] for row in (outcome["confirmed"] or {"processes": []})["processes"]
+    ]
+    print(
+        f"  barriers of the run against EMT in the same structures: {', '.join(f'{error:+.1f}' for error in confirmed)} meV"
     )
     good = generation <= MOST_GENERATIONS and outcome["labels"] <= MOST_LABELS
     good = good and minutes <= MOST_MIN

@@ -18,10 +18,10 @@ from types import SimpleNamespace
 import numpy as np
 import yaml
 from eon.akmcstate import AKMCState
+from example import EXAMPLE, by_eon_alone
 
 from mlip_kmc.model.records import SearchRecord, read_lines
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 SETTINGS = [
     ("old", 0.9),
     ("old", 0.95),
@@ -76,7 +76,7 @@ class Table:
 
 def searches(number, workers, folder):
     """Records of so many searches of state 0; `old` at 1 - 1e-9 is never reached."""
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = by_eon_alone()
     settings.update(
         structure=str(EXAMPLE / "vacancy.xyz"),
         potential={"ace": str(EXAMPLE / "cu.yace")},

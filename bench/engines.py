@@ -22,9 +22,9 @@ from mlip_kmc.akmc.start import relaxed
 from mlip_kmc.config import load_config
 from mlip_kmc.config.eon_options import config_ini
 from mlip_kmc.evaluate.client import ClientJob, run_job
+from mlip_kmc.evaluate.warm import recipe_of
 from mlip_kmc.model.structure import from_con, moved_con, to_con
 from mlip_kmc.potential import AcePotential
-from mlip_kmc.search.native.evaluators import recipe_of
 from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.reading import SearchReader
 from mlip_kmc.search.task import SearchTask

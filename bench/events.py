@@ -31,6 +31,7 @@ import yaml
 from ase.constraints import FixAtoms
 from ase.io import read, write
 from engines import by_eon, client_ini, starts
+from example import EXAMPLE, by_eon_alone
 
 from mlip_kmc.evaluate.client import ClientJob
 from mlip_kmc.model.records import SearchRecord, read_lines
@@ -38,7 +39,6 @@ from mlip_kmc.model.structure import from_con, to_con
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.store.eon_tree import read_states
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 FIRST, WITHOUT_SYMMETRY, LATER = 1 / 3, 1 / 1.7, 1 / 30
 SHARING = {"orbits": True, "classes": True}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -89,7 +89,7 @@ def rotations(start: Path, count: int) -> float:
 
 def run(folder: Path, start: Path, variant: str, *, steps: int, seed: int) -> tuple[Path, float]:
     """Make a run; answer its directory and seconds."""
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text(encoding="utf-8"))
+    settings = by_eon_alone()
     settings |= {
         "structure": str(start),
         "potential": {"ace": str(EXAMPLE / "cu.yace")},

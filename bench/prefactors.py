@@ -19,10 +19,11 @@ from ase.optimize import FIRE
 from mlip_kmc.evaluate.calculator import calculator_of
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.evaluate.points import PointsJob, run_points
+from mlip_kmc.evaluate.warm import recipe_of
 from mlip_kmc.model.rates import prefactors
 from mlip_kmc.model.rates.vineyard import FREQUENCY_PER_S
 from mlip_kmc.model.structure import minimum_image
-from mlip_kmc.potential import AcePotential, driver_options
+from mlip_kmc.potential import AcePotential
 from mlip_kmc.search.evaluated import Evaluated, audits, points_of, symmetric_plan
 from mlip_kmc.search.hessian import spectrum_of_matrix
 
@@ -129,12 +130,10 @@ def matrix(atoms, potential: AcePotential, *, by_index: bool = False):
     plan, positions = symmetric_plan(atoms, by_index=by_index)
     audited = audits(plan, atoms=len(atoms), seed="bench")
     points = points_of(atoms, plan, positions_A=positions, audited=audited)
-    done = run_points(
-        PointsJob("bench", points, options=driver_options(potential), time_limit_s=3000)
-    )
+    done = run_points(PointsJob("bench", points, recipe=recipe_of(potential), time_limit_s=3000))
     if done.end is not End.FINISHED:
         sys.exit(f"{done.end}: {done.message}")
-    evaluated = Evaluated(plan, audited, done.forces_eV_per_A)
+    evaluated = Evaluated(plan, audited, np.array(done.forces_eV_per_A))
     found = evaluated.hessian()
     if (doubt := evaluated.doubt(found)) is not None:
         sys.exit(f"symmetry is doubted: {doubt}")

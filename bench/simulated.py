@@ -29,6 +29,7 @@ from pathlib import Path
 
 import sleeping
 import yaml
+from example import EXAMPLE, by_eon_alone
 from table import row, spread
 
 from mlip_kmc.akmc.opening import open_server
@@ -44,7 +45,6 @@ from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.dask_settings import configure_dask
 from mlip_kmc.workers.keys import Connection, connection_file
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 THREADS = 512
 """Of one joined process, at most."""
 PARTS = {
@@ -326,7 +326,7 @@ def main():
     arguments.scale = arguments.scale or (1e-3 if many else 1.0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+        settings = by_eon_alone()
         settings.update(
             structure=str(EXAMPLE / "vacancy.xyz"),
             potential={"ace": str(EXAMPLE / "cu.yace")},

@@ -24,13 +24,13 @@ from pathlib import Path
 
 import psutil
 import yaml
+from example import EXAMPLE, by_eon_alone
 from table import row, spread
 
 from mlip_kmc.config import load_config
 from mlip_kmc.model.structure import read_structure, species_of
 from mlip_kmc.potential.inputs import inputs_of
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cu-vacancy"
 SEARCH = re.compile(r"(?:^|-)\d+_\d+(?:-|$)")
 PERIOD_S = 0.05
 OURS = "mlip-kmc"
@@ -124,7 +124,7 @@ def watched(command, folder, environment):
 
 def settings_of(arguments, seed):
     """The example's configuration for one run."""
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = by_eon_alone()
     settings.update(
         structure=str(EXAMPLE / "vacancy.xyz"),
         potential={"ace": str(EXAMPLE / "cu.yace")},

@@ -6,11 +6,13 @@ Builder(march="x86-64-v3", output=None, handed=[]).build(parts_only=False)
 import fcntl
 import functools
 import hashlib
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -33,6 +35,11 @@ _EXAMPLES = {
 }
 _SOURCES = ["pyproject.toml", "README.md", "LICENSE", "src"]
 _SOURCES += [f"examples/{folder}/{name}" for folder, names in _EXAMPLES.items() for name in names]
+_VIEWER_FILES = {
+    "package/build/3Dmol-min.js": "opt/mlip-kmc/share/3dmol/3Dmol-min.js",
+    "package/LICENSE": "opt/mlip-kmc/licences/3Dmol-BSD-3-Clause.txt",
+    "package/build/3Dmol-min.js.LICENSE.txt": "opt/mlip-kmc/licences/3Dmol-parts.txt",
+}
 _IMAGE_WEIGHT = 60.0
 _IMAGES_KEPT = 3
 _OTHERS_KEPT = 2
@@ -157,6 +164,7 @@ class Builder:
         write_site(self._scratch / "site")
         makers = {
             "base": self._make_base,
+            "viewer": self._make_viewer,
             "python": self._make_python,
             "eon": self._make_compiled,
             "lammps": self._make_compiled,
@@ -181,6 +189,15 @@ class Builder:
             MIRROR=debian_mirror(self._containers),
             SUITE=self._pins["DEBIAN_SUITE"],
         )
+
+    def _make_viewer(self, part):
+        """Of the package's archive, the library and its licence; nothing is run."""
+        begin, work = time.monotonic(), self._work(part)
+        archive = work / "sources" / self._pins["VIEWER_FILE"]
+        repack(archive, work / "part.tar", _VIEWER_FILES)
+        (work / "part.tar").replace(self._file[part.name])
+        shutil.rmtree(work)
+        return time.monotonic() - begin, 0.0
 
     def _make_compilers(self):
         folder = self._file[COMPILERS.name]
@@ -236,7 +253,7 @@ class Builder:
         if handed is not None:
             shutil.copyfile(handed, folder / name)
             return
-        kind = "debian" if ".orig.tar" in name else "sdist"
+        kind = "debian" if ".orig.tar" in name else "npm" if name.endswith(".tgz") else "sdist"
         run_logged(
             [
                 host_python(self._containers),
@@ -343,6 +360,7 @@ class Builder:
                 EON=self._file["eon"],
                 LAMMPS=self._file["lammps"],
                 PYTHON=self._file["python"],
+                VIEWER=self._file["viewer"],
                 EON_VERSION=self._pins["EON_VERSION"],
                 LAMMPS_VERSION=self._pins["LAMMPS_VERSION"],
                 ACE_VERSION=self._pins["ACE_VERSION"],
@@ -375,6 +393,31 @@ class Builder:
 def say(text):
     """One line for the user."""
     print(f"build: {text}", file=sys.stderr, flush=True)
+
+
+def repack(archive, target, names):
+    """A tar of some files of an archive under other names, the same bytes each time.
+
+    Args:
+        archive: a tar, packed or not.
+        target: the new tar.
+        names: {name in the archive: name in the new tar}.
+
+    Raises:
+        BuildError: a file is missing, or is none.
+    """
+    with tarfile.open(archive) as source, tarfile.open(target, "w") as made:
+        for name, place in names.items():
+            try:
+                stream = source.extractfile(name)
+            except KeyError:
+                stream = None
+            if stream is None:
+                raise BuildError(f"{archive.name} has no file {name}; check the pins")
+            data = stream.read()
+            entry = tarfile.TarInfo(place)
+            entry.size, entry.mode = len(data), 0o644
+            made.addfile(entry, io.BytesIO(data))
 
 
 def text_key(lines):

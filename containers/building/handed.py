@@ -13,7 +13,7 @@ from pathlib import Path
 
 from building.failure import BuildError
 
-_PART = re.compile(r"(base|python|eon|lammps)-[0-9a-f]{16}\.(sif|tar)")
+_PART = re.compile(r"(base|viewer|python|eon|lammps)-[0-9a-f]{16}\.(sif|tar)")
 
 
 class Handed:

@@ -81,10 +81,13 @@ PYTHON = Part(
     ("base.def", "parts/python.sh", "parts/common.sh", "requirements.lock"),
     weight=40,
 )
+VIEWER = Part(
+    "viewer", "the report's viewer", "tar", ("VIEWER",), (), sources=("VIEWER",), weight=2
+)
 COMPILERS = Part(
     "compilers", "compilers", "dir", ("DEBIAN",), ("base.def", "compilers.def"), weight=60
 )
-PARTS = (BASE, PYTHON, EON, LAMMPS)
+PARTS = (BASE, VIEWER, PYTHON, EON, LAMMPS)
 """In the order in which they are made: an error in a short one is seen before the long ones."""
 
 

@@ -104,12 +104,20 @@ def test_set() -> list[LabelledStructure]:
     return found
 
 
-def basis(elements: Sequence[str], *, scale: float = 1.0) -> Any:
-    """The basis of the other example, whose lengths are copper's times `scale`; a smaller one for several elements."""
-    if tuple(elements) == ("Cu",) and scale == 1.0:
+def basis(elements: Sequence[str], *, scale: float = 1.0, larger: bool = False) -> Any:
+    """The basis of the other example, whose lengths are copper's times `scale`; a smaller one for several elements.
+
+    Args:
+        elements: of the potential.
+        scale: of its lengths.
+        larger: with angles, which the others have none of: 88 functions of one element.
+    """
+    if tuple(elements) == ("Cu",) and scale == 1.0 and not larger:
         return make.basis_configuration()
     one = {"nradmax_by_orders": make.NRADMAX, "lmax_by_orders": make.LMAX}
     several = {"nradmax_by_orders": [7, 2, 1], "lmax_by_orders": [0, 0, 0]}
+    if larger:
+        one = {"nradmax_by_orders": [10, 4, 3, 2], "lmax_by_orders": [0, 2, 1, 1]}
     bond = {
         "radbase": "ChebExpCos",
         "radparameters": [make.LAMBDA],

@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def lanes():
-    found = [Lane(), Lane()]
+    found = [Lane("--impatient"), Lane("--impatient")]
     yield found
     for lane in found:
         lane.close()

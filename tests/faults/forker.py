@@ -1,9 +1,11 @@
 """Imports the program once and forks it for each command: a start but for the second that Python takes to import it.
 
 One command at a time: a line of JSON comes in, the process number goes out, a line lets it go, its exit code goes out.
+With `--impatient`, a run that waits for room on a full disk looks often.
 """
 
 import ctypes
+import gc
 import json
 import os
 import sys
@@ -17,7 +19,8 @@ import mlip_kmc.cli.display
 import mlip_kmc.store.room
 from mlip_kmc.cli import main
 
-mlip_kmc.store.room._POLL_S = 0.2
+if "--impatient" in sys.argv:
+    mlip_kmc.store.room._POLL_S = 0.2
 
 _PR_SET_PTRACER = 0x59616D61  # who may trace it where only ancestors may
 
@@ -48,6 +51,8 @@ def command(request, gate):
 
 
 def serve():
+    gc.collect()
+    gc.freeze()  # no fork touches, and so copies, what was imported
     for line in sys.stdin:
         gate, opens = os.pipe()
         child = os.fork()

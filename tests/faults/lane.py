@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -91,9 +92,9 @@ class Ended:
 class Lane:
     """Commands one after the other; two lanes keep two processors busy."""
 
-    def __init__(self):
+    def __init__(self, *options):
         self._forker = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forker.py"))],
+            [sys.executable, str(Path(__file__).with_name("forker.py")), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -136,7 +137,12 @@ class Lane:
     def _go(self):
         self._tell("go")
 
-    def wait(self):
+    def wait(self, pid=None, timeout_s=None):
+        """How it ended; a process that is named and takes longer is killed."""
+        if timeout_s is not None and not select.select([self._forker.stdout], [], [], timeout_s)[0]:
+            kill_tree(pid)
+            self._forker.stdout.readline()
+            raise subprocess.TimeoutExpired(f"process {pid}", timeout_s)
         code = int(self._forker.stdout.readline())
         return Ended(
             code,

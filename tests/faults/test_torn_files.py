@@ -4,8 +4,12 @@ What is derived (the live tree, results, what says who holds the run) is made an
 no damage stays unsaid.
 """
 
+import contextlib
 import json
+import os
 import shutil
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +37,19 @@ def seen(run):
         return worth_it(run)
     except (MlipKmcError, OSError, ValueError):
         return False
+
+
+def stopped(pid):
+    """Stop all threads of a process, and wait until they are; False if it has ended."""
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGSTOP)
+        while any(
+            path.read_text().rsplit(")", 1)[1].split()[0] not in "TtZX"
+            for path in Path(f"/proc/{pid}/task").glob("*/stat")
+        ):
+            time.sleep(0.001)
+        return True
+    return False
 
 
 def flipped(data):
@@ -72,12 +89,18 @@ def worth_it(run):
 
 @pytest.fixture(scope="module")
 def killed(lanes, small, tmp_path_factory):
-    """A run that was killed between two commits, in its second state."""
+    """A run that was killed between two commits, in its second state.
+
+    It is stopped (SIGSTOP) where it may be worth it, and looked at in peace: if it is not, it goes on to the next such place.
+    """
     for attempt in range(ATTEMPTS):
         run = tmp_path_factory.mktemp("killed") / f"{attempt}"
         pid = lanes[0].start(small, run)
-        while Path(f"/proc/{pid}").exists() and not seen(run):
-            pass
+        while Path(f"/proc/{pid}").exists():
+            if seen(run) and stopped(pid):
+                if seen(run):
+                    break
+                os.kill(pid, signal.SIGCONT)
         kill_tree(pid)
         lanes[0].wait()
         if worth_it(run):

@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTAINERS = ROOT / "containers"
 sys.path.insert(0, str(CONTAINERS))
 
+from building.builder import repack  # noqa: E402
 from building.failure import BuildError  # noqa: E402
 from building.handed import Handed, digest  # noqa: E402
 from building.parts import PARTS, part_keys  # noqa: E402
@@ -45,6 +47,7 @@ def replaced(path, old, new):
         ("build-tools.lock", "meson==", "# a line more\nmeson==", {"eon"}),
         ("pins.env", "LAMMPS_SHA256=36", "LAMMPS_SHA256=46", {"lammps"}),
         ("pins.env", "ACE_SHA256=f1", "ACE_SHA256=f2", {"lammps"}),
+        ("pins.env", "VIEWER_SHA256=26", "VIEWER_SHA256=36", {"viewer"}),
         ("pace/CMakeLists.txt", "CXX_STANDARD 11", "CXX_STANDARD 14", {"lammps"}),
         (
             "pins.env",
@@ -110,6 +113,23 @@ def test_a_part_that_is_handed_over_is_checked(tmp_path):
         Handed([part]).part("eon", part.name)
     with pytest.raises(BuildError, match="was built from other pins"):
         Handed([part]).part("eon", "eon-fedcba9876543210.tar")
+
+
+def test_of_an_archive_only_the_named_files_are_packed_and_always_the_same(tmp_path):
+    archive = tmp_path / "viewer-1.tgz"
+    with tarfile.open(archive, "w:gz") as made:
+        for name in ("package/build/viewer.js", "package/hook.js"):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime, entry.uid = 2, 1e9, 1000
+            made.addfile(entry, io.BytesIO(b"js"))
+    for name in ("one.tar", "other.tar"):
+        repack(archive, tmp_path / name, {"package/build/viewer.js": "opt/share/viewer.js"})
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "other.tar").read_bytes()
+    with tarfile.open(tmp_path / "one.tar") as packed:
+        assert packed.getnames() == ["opt/share/viewer.js"]
+        assert packed.extractfile("opt/share/viewer.js").read() == b"js"
+    with pytest.raises(BuildError, match=r"viewer-1\.tgz has no file package/LICENSE"):
+        repack(archive, tmp_path / "third.tar", {"package/LICENSE": "opt/LICENSE"})
 
 
 def test_what_is_no_source_and_no_part_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Real runs of the real programs, shared by the tests that look at them."""
 
+import atexit
 import os
 import random
 import shutil
@@ -7,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
+from tests.faults.lane import Lane, kill_tree
 
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
 from mlip_kmc.store.eon_tree import read_states
@@ -30,7 +33,7 @@ def pytest_collection_modifyitems(items):
 
 
 def write_config(folder, name="akmc.yaml", **changes):
-    """An `akmc.yaml` for an Al adatom on Al(100): eOn's own `eam_al`, a search takes a tenth of a second."""
+    """An `akmc.yaml` for an Al adatom on Al(100): eOn's own `eam_al`, a search takes a tenth of a second, a KMC step some ten."""
     structure = folder / "adatom.xyz"
     if not structure.exists():
         from ase.build import add_adsorbate, fcc100
@@ -52,7 +55,7 @@ def write_config(folder, name="akmc.yaml", **changes):
             "displacement_radius_A": 3.5,
             "time_limit_min": 5,
         },
-        "confidence": {"value": 0.9},
+        "confidence": {"value": 0.3},
         "stop": {"kmc_steps": 3},
     }
     for key, value in changes.items():
@@ -65,8 +68,41 @@ def write_config(folder, name="akmc.yaml", **changes):
     return path
 
 
+@dataclass
+class Warm:
+    """A process that has the program imported and forks itself for each command: a start without the second that this takes."""
+
+    environment: dict[str, str]
+    lane: Lane
+    """Started in that environment; what is imported, and from where, follows from it."""
+
+    @classmethod
+    def here(cls):
+        """The one of this session, where the environment is still the same."""
+        global _warm  # noqa: PLW0603
+        now = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+        if _warm is None:
+            _warm = cls(now, Lane())
+            atexit.register(_warm.lane.close)
+        return _warm if _warm.environment == now else None
+
+
+_warm = None
+
+
+def example_settings():
+    """Those of the example, as numbers and times in these tests are of: eOn's client, every process and state searched for."""
+    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings["search"]["engine"] = "eon"
+    del settings["symmetry"]
+    return settings
+
+
 def mlip_kmc(*arguments, cwd, timeout=600):
     """Run the command line to its end."""
+    if (warm := Warm.here()) is not None:
+        pid = warm.lane.begin(arguments, cwd=cwd)
+        return warm.lane.wait(pid, timeout)
     return subprocess.run(
         [sys.executable, "-m", "mlip_kmc", *map(str, arguments)],
         cwd=cwd,
@@ -89,9 +125,22 @@ def text_of(atoms):
 
 @pytest.fixture(scope="session")
 def adatom_run(tmp_path_factory):
-    """The adatom of `write_config`, three KMC steps with one worker; for reading only."""
+    """The adatom of `write_config`, with one worker and some hundred searches a KMC step; for reading only."""
     folder = tmp_path_factory.mktemp("adatom")
-    config = write_config(folder, workers=1)
+    config = write_config(folder, workers=1, confidence={"value": 0.9})
+    done = mlip_kmc("run", config, "--dir", folder / "run", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run"
+
+
+SHORT_STEPS = 5
+
+
+@pytest.fixture(scope="session")
+def short_run(tmp_path_factory):
+    """The adatom of `write_config`, five KMC steps with one worker, a dozen searches each; for reading only."""
+    folder = tmp_path_factory.mktemp("short")
+    config = write_config(folder, workers=1, stop={"kmc_steps": SHORT_STEPS})
     done = mlip_kmc("run", config, "--dir", folder / "run", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "run"
@@ -114,9 +163,9 @@ def one_step(_one_step, tmp_path):
 
 @pytest.fixture(scope="session")
 def example_run(tmp_path_factory):
-    """The example, two KMC steps of it; everything else as it is in `examples/`."""
+    """The example by eOn's client, two KMC steps of it: what the golden numbers are of."""
     folder = tmp_path_factory.mktemp("example")
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = example_settings()
     settings["structure"], settings["potential"]["ace"] = (
         str(EXAMPLE / "vacancy.xyz"),
         str(EXAMPLE / "cu.yace"),
@@ -148,37 +197,24 @@ def outcome(run):
 
 def killed_often(config, run, *, kills):
     """Run to the end through SIGKILLs to the whole tree at random moments, most of them in the middle of searches."""
-    command = [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(run)]
-    chance = random.Random(1)  # noqa: S311
-    journal = run / "journal" / "searches.jsonl"
+    warm, chance = Warm.here(), random.Random(1)  # noqa: S311
+    assert warm is not None
+    journal, met = run / "journal" / "searches.jsonl", 0
     for _ in range(kills):
-        process = subprocess.Popen(
-            command,
-            cwd=config.parent,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        pid = warm.lane.start(config, run)
         before = journal.stat().st_size if journal.exists() else -1
-        wanted = chance.randint(
-            0, 2
-        )  # commits until the kill; never is a kill where nothing was done
+        # commits until the kill; never is a kill where nothing was done
+        wanted = chance.randint(0, 2)
         deadline = time.monotonic() + 120
         seen = 0
-        while seen < wanted and process.poll() is None and time.monotonic() < deadline:
+        while seen < wanted and psutil.pid_exists(pid) and time.monotonic() < deadline:
             size = journal.stat().st_size if journal.exists() else -1
             if size != before:
                 seen, before = seen + 1, size
             time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.3))
-        children = (
-            psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        )
-        for victim in [process.pid, *(child.pid for child in children)]:
-            try:
-                os.kill(victim, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        process.communicate(timeout=60)
+        time.sleep(chance.uniform(0, 0.1))  # about what a search takes
+        kill_tree(pid)
+        met += warm.lane.wait(pid, 60).returncode == -signal.SIGKILL
+    assert met > kills / 2, "it was done before it was killed often"
     done = mlip_kmc("run", config, "--dir", run, cwd=config.parent)
     assert done.returncode == 0, done.stdout + done.stderr

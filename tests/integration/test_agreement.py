@@ -13,7 +13,7 @@ from mlip_kmc.evaluate.agreement import check_files
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential import AcePotential
 
-from .conftest import EXAMPLE, mlip_kmc, text_of
+from .conftest import EXAMPLE, example_settings, mlip_kmc, text_of
 
 SAID = r"not of one potential: on the structure cu\.yaml by .* gives -?\d+\.\d{6} eV and cu\.yace by .* -?\d+\.\d{6} eV"
 
@@ -34,7 +34,7 @@ def changed(folder, factor):
 def altered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("altered")
     changed(folder, 1.05)
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = example_settings()
     settings["structure"] = str(EXAMPLE / "vacancy.xyz")
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
     (folder / "campaign.yaml").write_text(

@@ -15,7 +15,7 @@ from mlip_kmc.config import ConfidenceSection, load_config
 from mlip_kmc.model.structure import prepare
 from mlip_kmc.potential import AcePotential
 
-from .conftest import EXAMPLE, write_config
+from .conftest import EXAMPLE, example_settings, write_config
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def quick(monkeypatch):
 
 
 def example(folder, **changes):
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = example_settings()
     settings["structure"], settings["potential"]["ace"] = (
         str(EXAMPLE / "vacancy.xyz"),
         str(EXAMPLE / "cu.yace"),

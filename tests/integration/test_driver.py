@@ -33,7 +33,7 @@ from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential
 from mlip_kmc.potential.inputs import potential_of
 from mlip_kmc.store.view import RunView
 
-from .conftest import EXAMPLE, mlip_kmc, text_of, write_config
+from .conftest import EXAMPLE, example_settings, mlip_kmc, text_of, write_config
 
 GAMMA = {"basis": str(EXAMPLE / "cu.yaml"), "active-set": str(EXAMPLE / "cu.asi")}
 EMT_RECIPE = {"ase": "ase.calculators.emt:EMT"}
@@ -332,7 +332,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path):
 
 
 def test_a_driven_ace_search_is_that_of_lammps(tmp_path):
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = example_settings()
     settings |= {"structure": str(EXAMPLE / "vacancy.xyz"), "workers": 2}
     records = {}
     for path in ("lammps", "driver"):
@@ -363,7 +363,7 @@ def test_a_driven_ace_search_is_that_of_lammps(tmp_path):
 
 
 def test_a_driven_run_whose_atoms_come_too_near_stops_with_100(tmp_path):
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = example_settings()
     settings |= {
         "structure": str(EXAMPLE / "vacancy.xyz"),
         "workers": 1,

@@ -1,5 +1,8 @@
 """Climbs that end at known saddles in real runs of our own engine: the same with any number of workers, and through kills."""
 
+import contextlib
+
+import psutil
 import pytest
 import yaml
 from ase.build import bulk
@@ -8,8 +11,11 @@ from mlip_kmc.akmc import early
 from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
 
 from .conftest import EXAMPLE, killed_often, mlip_kmc, outcome
+from .processes import DEADLINE_S, descendants, started, until
 
 KILLS = 6
+CHILD = "mlip_kmc.evaluate.apart.child"
+LOADED_S = 2.0
 
 
 def configuration(folder, workers):
@@ -63,8 +69,27 @@ def test_sixty_audits_come_first_and_then_climbs_end_early(made):
     assert all(record.outcome == "repeat" for record in told)
 
 
-def test_the_number_of_workers_changes_nothing(made, tmp_path):
-    assert outcome(run(tmp_path, workers=2)) == outcome(made)
+def searcher(process):
+    """A child of a run that is in the middle of a search: loading took it a second."""
+    for one in descendants(process):
+        with contextlib.suppress(psutil.Error):
+            if CHILD in one.cmdline() and one.cpu_times().user > LOADED_S:
+                return one
+    return None
+
+
+def test_the_number_of_workers_and_kills_of_their_children_change_nothing(made, tmp_path):
+    with started("run", configuration(tmp_path, 2), "--dir", "run", cwd=tmp_path) as main:
+        killed = set()
+        for _ in range(2):
+            child = until(lambda: searcher(main), what="a child that searches")
+            child.kill()
+            killed.add(child.pid)
+            child.wait(DEADLINE_S)
+        out = main.communicate(timeout=DEADLINE_S)[0]
+    assert main.returncode == 0, out
+    assert len(killed) == 2
+    assert outcome(tmp_path / "run") == outcome(made)
 
 
 def test_kills_change_nothing(made, tmp_path):

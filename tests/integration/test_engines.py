@@ -13,12 +13,12 @@ from mlip_kmc.config import GammaSection, load_config
 from mlip_kmc.config.eon_options import config_ini
 from mlip_kmc.evaluate.client import ClientJob, End, cancel_jobs
 from mlip_kmc.evaluate.gamma import Extrapolation
+from mlip_kmc.evaluate.warm import recipe_of
 from mlip_kmc.model.frames import Kind, potential_digest
 from mlip_kmc.model.records import HaltKind
 from mlip_kmc.model.structure import from_con, moved_con, to_con
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.report.refreshes import refreshes_of
-from mlip_kmc.search.native.evaluators import recipe_of
 from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.outcome import Termination
 from mlip_kmc.search.settling import start_at

@@ -15,7 +15,7 @@ from mlip_kmc.model.frames import Kind, Stage, read_kept_frames
 from mlip_kmc.model.records import SearchRecord, read_lines
 from mlip_kmc.potential import AcePotential
 
-from .conftest import EXAMPLE, mlip_kmc, text_of
+from .conftest import EXAMPLE, example_settings, mlip_kmc, text_of
 from .learning_material import example_module
 
 SELECT, HALT = 3.0, 15.0
@@ -61,7 +61,7 @@ def no_hops(recipe, tmp_path_factory):
 
 
 def config(folder, potential, *, way="lammps", **changes):
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = example_settings()
     settings |= {
         "structure": str(EXAMPLE / "vacancy.xyz"),
         "potential": {"ace": str(potential.yace), "path": way},

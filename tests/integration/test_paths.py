@@ -21,7 +21,7 @@ from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.baseline import pair_names
 from mlip_kmc.potential.minimum_distance import NEAR_FILE, read_too_near
 
-from .conftest import EXAMPLE, mlip_kmc
+from .conftest import EXAMPLE, example_settings, mlip_kmc
 from .paths_material import (
     ELEMENTS,
     ace_maker,
@@ -224,7 +224,7 @@ def test_gamma_falls_where_atoms_overlap_and_the_minimum_distance_acts(tmp_path)
 
 def test_a_search_whose_atoms_come_too_near_halts_the_run(tmp_path):
     """Neighbours at a hop's saddle are 2.3 A apart, and displaced ones nearer: with a minimum above, the first search halts."""
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = example_settings()
     settings["structure"] = str(EXAMPLE / "vacancy.xyz")
     settings["potential"] = {"ace": str(EXAMPLE / "cu.yace"), "minimum_distance_A": {"Cu-Cu": 2.35}}
     (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))

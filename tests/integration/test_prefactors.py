@@ -23,14 +23,14 @@ from mlip_kmc.potential import AcePotential, BuiltinPotential
 from mlip_kmc.search.hessian import hessian_task, moving_atoms
 from mlip_kmc.store.eon_tree import read_states
 
-from .conftest import EXAMPLE, mlip_kmc, write_config
+from .conftest import EXAMPLE, example_settings, mlip_kmc, write_config
 from .test_trimer import write_trimer
 
 KELVIN_PER_EV = 11604.5
 
 
 def example_config(folder, **changes):
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = example_settings()
     settings["structure"], settings["potential"]["ace"] = (
         str(EXAMPLE / "vacancy.xyz"),
         str(EXAMPLE / "cu.yace"),

@@ -2,15 +2,15 @@
 
 import pytest
 
-from .conftest import killed_often, mlip_kmc, outcome, write_config
+from .conftest import SHORT_STEPS, killed_often, mlip_kmc, outcome, write_config
 from .golden import differences, golden, numbers_of
 
 KILLS = 20
 
 
 @pytest.fixture(scope="module")
-def alone(adatom_run):
-    return outcome(adatom_run)
+def alone(short_run):
+    return outcome(short_run)
 
 
 def test_its_numbers_are_those_of_the_first_houses(adatom_run):
@@ -23,15 +23,15 @@ def test_its_numbers_are_those_of_the_first_houses(adatom_run):
 
 
 def test_the_number_of_workers_changes_nothing(alone, tmp_path):
-    config = write_config(tmp_path, workers=2)
+    config = write_config(tmp_path, workers=2, stop={"kmc_steps": SHORT_STEPS})
     done = mlip_kmc("run", config, "--dir", tmp_path / "run", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     found = outcome(tmp_path / "run")
-    assert len(found["events"]) == 3
+    assert len(found["events"]) == SHORT_STEPS
     assert found == alone
 
 
 def test_twenty_kills_change_nothing(alone, tmp_path):
-    config = write_config(tmp_path, workers=2)
+    config = write_config(tmp_path, workers=2, stop={"kmc_steps": SHORT_STEPS})
     killed_often(config, tmp_path / "run", kills=KILLS)
     assert outcome(tmp_path / "run") == alone

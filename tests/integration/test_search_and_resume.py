@@ -9,13 +9,13 @@ from ase.io import read
 from mlip_kmc.model.records import Event, SearchRecord, Start, read_lines
 from mlip_kmc.store.eon_tree import read_states
 
-from .conftest import mlip_kmc, write_config
+from .conftest import SHORT_STEPS, mlip_kmc, write_config
 
 EON_KELVIN_PER_EV = 11604.5
 
 
-def test_searches_are_the_runs_own_first_ones(tmp_path, adatom_run):
-    config = write_config(tmp_path)
+def test_searches_are_the_runs_own_first_ones(tmp_path, short_run):
+    config = write_config(tmp_path, stop={"kmc_steps": SHORT_STEPS})
     for count in (3, 5):
         done = mlip_kmc("search", config, "-n", count, "--dir", "run", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -32,7 +32,7 @@ def test_searches_are_the_runs_own_first_ones(tmp_path, adatom_run):
                 {**vars(record), "seconds": 0}
                 for record in read_lines(run / f"journal/{journal}.jsonl", kind)
             ]
-            for run in (tmp_path / "run", adatom_run)
+            for run in (tmp_path / "run", short_run)
         )
         assert mixed == whole
 
@@ -58,11 +58,11 @@ def test_a_tick_without_time_registers_one_search_and_commits_it(tmp_path, monke
 def tempered(tmp_path_factory):
     """A run of two steps at 400 K that goes on at 500 K."""
     folder = tmp_path_factory.mktemp("tempered")
-    config = write_config(folder, stop={"kmc_steps": 2})
+    sure = {"confidence": {"value": 0.9}}
+    config = write_config(folder, stop={"kmc_steps": 2}, **sure)
     assert mlip_kmc("run", config, "--dir", "run", cwd=folder).returncode == 0
-    write_config(
-        folder, stop={"kmc_steps": 4}, temperature_K=500, workers=1, search={"time_limit_min": 7}
-    )
+    changed = {"temperature_K": 500, "workers": 1, "search": {"time_limit_min": 7}}
+    write_config(folder, stop={"kmc_steps": 4}, **changed, **sure)
     done = mlip_kmc("run", config, "--dir", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "run", done.stdout
@@ -112,7 +112,7 @@ def test_what_may_not_change_is_named(one_step):
     config = write_config(one_step, stop={"kmc_steps": 1}, confidence={"value": 0.95}, seed=6)
     done = mlip_kmc("run", config, "--dir", "run", cwd=one_step)
     assert done.returncode == 6
-    assert "confidence.value was 0.9, is 0.95; seed was 5, is 6" in done.stderr
+    assert "confidence.value was 0.3, is 0.95; seed was 5, is 6" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert all(path.read_bytes() == content for path, content in before.items())
 

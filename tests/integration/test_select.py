@@ -17,7 +17,7 @@ from mlip_kmc.model.frames import KeptFrame, Kind, Stage, read_kept_frames, writ
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.whereabouts import note_whereabouts, noted_potential
 
-from .conftest import EXAMPLE, mlip_kmc
+from .conftest import EXAMPLE, example_settings, mlip_kmc
 from .learning_material import hop_frames, poor_potential, search_frames
 
 CAMPAIGN = "explore: akmc.yaml\noracle: {ase: 'ase.calculators.emt:EMT'}\n"
@@ -281,7 +281,7 @@ def test_the_campaign_goes_on_from_its_halt(tmp_path, run, poor):
     directory.mkdir()
     CampaignState(step=Step.SELECT).write(directory / "campaign.json")
     run.rename(directory / "run")
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = example_settings()
     settings["structure"], settings["potential"]["ace"] = (
         str(EXAMPLE / "vacancy.xyz"),
         str(poor.yace),
@@ -299,7 +299,7 @@ def test_the_campaign_goes_on_from_its_halt(tmp_path, run, poor):
 
 def test_a_campaign_explores_with_the_run_itself(tmp_path):
     """Six seconds of the example: nothing halts, and the same command would go on."""
-    settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
+    settings = example_settings()
     settings["structure"], settings["potential"]["ace"] = (
         str(EXAMPLE / "vacancy.xyz"),
         str(EXAMPLE / "cu.yace"),

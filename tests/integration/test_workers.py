@@ -16,8 +16,10 @@ from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.keys import Connection, connection_file
 
 from ..fake_client import orders_to
-from .conftest import mlip_kmc, write_config
+from .conftest import SHORT_STEPS, mlip_kmc, write_config
 from .processes import DEADLINE_S, descendants, started, until
+
+STEPS = {"stop": {"kmc_steps": SHORT_STEPS}}
 
 
 def members(process):
@@ -45,13 +47,13 @@ def physics(run):
 
 
 @pytest.fixture(scope="module")
-def local(adatom_run):
+def local(short_run):
     """A run with its searches in the process itself."""
-    return physics(adatom_run)
+    return physics(short_run)
 
 
 def test_the_trajectory_is_that_of_one_process_and_crews_come_and_go(tmp_path, local):
-    config, run = write_config(tmp_path), tmp_path / "run"
+    config, run = write_config(tmp_path, **STEPS), tmp_path / "run"
     with (
         started("worker", run, "--slots", 1) as early,
         started("run", config, "--dir", run, "--remote-workers") as main,
@@ -73,7 +75,7 @@ def test_the_trajectory_is_that_of_one_process_and_crews_come_and_go(tmp_path, l
 
 
 def test_workers_join_again_after_the_scheduler_was_killed(tmp_path, local):
-    config, run = write_config(tmp_path), tmp_path / "run"
+    config, run = write_config(tmp_path, **STEPS), tmp_path / "run"
     with started("worker", run, "--slots", 2) as crew:
         with started("run", config, "--dir", run, "--remote-workers") as main:
             until((run / "journal/searches.jsonl").exists, what="searches")
@@ -87,7 +89,7 @@ def test_workers_join_again_after_the_scheduler_was_killed(tmp_path, local):
 
 
 def test_usr1_lets_searches_finish_and_term_does_not(tmp_path, local):
-    config, run = write_config(tmp_path), tmp_path / "run"
+    config, run = write_config(tmp_path, **STEPS), tmp_path / "run"
     for number in (signal.SIGUSR1, signal.SIGTERM):
         with started("run", config, "--dir", run) as main:
             until(

@@ -16,6 +16,6 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def lane():
-    found = Lane()
+    found = Lane("--impatient")
     yield found
     found.close()

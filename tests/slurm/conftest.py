@@ -1,10 +1,12 @@
 """A real Slurm of three nodes on this host, real Apptainer, real eOn. Runs on the host, as root."""
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ IMAGE = Path(os.environ.get("MLIP_KMC_IMAGE", ROOT / "image.sif"))
 SCRIPTS = ROOT / "slurm"
 SOAK = bool(os.environ.get("MLIP_KMC_SOAK"))
 DEADLINE_S = 900
+CLIENT = "/opt/mlip-kmc/bin/eonclient"
+ASLEEP_S = 1
 CREDENTIAL_S = 4
 ENDS = ("DONE", "HALTED", "FAILED")
 QUICK = (
@@ -35,7 +39,7 @@ CONF = (
 MAKE = """
 from ase.build import add_adsorbate, fcc100
 from ase.constraints import FixAtoms
-slab = fcc100("Al", (4, 4, 3), a=4.05, vacuum=8.0, periodic=True)
+slab = fcc100("Al", (3, 3, 3), a=4.05, vacuum=8.0, periodic=True)
 add_adsorbate(slab, "Al", 2.0, "hollow")
 slab.info.clear()
 slab.set_constraint(FixAtoms(indices=[atom.index for atom in slab if atom.tag == 3]))
@@ -183,7 +187,13 @@ def alive(pid):
 def cluster(tmp_path_factory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("slurm")
     found = Cluster(folder)
-    environment = {**os.environ, "CPUS": "2", "CRED_EXPIRE_S": str(120 if SOAK else CREDENTIAL_S)}
+    number, claim = free_number()
+    environment = {
+        **os.environ,
+        "CPUS": "2",
+        "CRED_EXPIRE_S": str(120 if SOAK else CREDENTIAL_S),
+        "CLUSTER": str(number),
+    }
     called(ROOT / "tests/slurm/cluster", "start", folder, len(NODES), *CONF, env=environment)
     ended = threading.Event()
     if not SOAK:
@@ -193,6 +203,20 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     finally:
         ended.set()
         found.control("stop")
+        claim.close()
+
+
+def free_number():
+    """A number that no other cluster of this machine has now: ports and jobs' numbers follow from it."""
+    for number in range(12):
+        claim = Path(tempfile.gettempdir(), f"mlip-kmc-cluster-{number}.lock").open("w")  # noqa: SIM115
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            claim.close()
+        else:
+            return number, claim
+    pytest.exit("tests/slurm: twelve clusters run on this machine already", returncode=3)
 
 
 def hurry(cluster, ended):
@@ -221,9 +245,11 @@ class Project:
     folder: Path
     cluster: Cluster
     settings: dict = field(default_factory=dict)
+    sleepy: str = ""
+    """Apptainer's options for searches that sleep before they work."""
 
     def write(self, **changes):
-        """akmc.yaml: an Al adatom on Al(100), eOn's own potential, a tenth of a second a search."""
+        """akmc.yaml: an Al adatom on Al(100), eOn's own potential, a second or two a search, nearly all of it asleep."""
         self.settings = merged(self.settings or BASE, changes)
         (self.folder / "akmc.yaml").write_text(json.dumps(self.settings))
 
@@ -232,7 +258,7 @@ class Project:
             "\n".join(
                 [
                     f"MLIP_KMC_IMAGE={IMAGE}",
-                    'MLIP_KMC_APPTAINER_OPTIONS="--userns"',
+                    f'MLIP_KMC_APPTAINER_OPTIONS="--userns {self.sleepy}"',
                     f"MLIP_KMC_NODE_SCRATCH={self.scratch}",
                     "MLIP_KMC_GRACE_S=10",
                     "MLIP_KMC_PATIENCE_MIN=0.3",
@@ -347,12 +373,13 @@ BASE = {
     "seed": 5,
     "search": {
         "displace": "least_coordinated",
-        "displacement_A": 0.2,
+        "displacement_A": 0.3,
         "displacement_radius_A": 3.5,
         "time_limit_min": 5,
+        "thermal_window_kT": 60,
         "max_bad_in_a_row": 1000000,
     },
-    "confidence": {"value": 0.9},
+    "confidence": {"value": 0.15},
     "stop": {"kmc_steps": 100000},
 }
 
@@ -376,9 +403,31 @@ def structure(tmp_path_factory):
     return folder / "adatom.xyz"
 
 
-def project_in(folder, cluster, structure, **changes):
+@pytest.fixture(scope="session")
+def sleepy(tmp_path_factory):
+    """Apptainer's options that put a script before eOn's client: it sleeps, then is the client.
+
+    What comes out is the same; three nodes of searches leave processors for signals, and for the tests beside them.
+    """
+    folder = tmp_path_factory.mktemp("sleepy")
+    shown = f"{CLIENT}-itself"
+    (folder / "client").write_bytes(
+        subprocess.run(
+            ["apptainer", "--quiet", "exec", "--userns", IMAGE, "cat", CLIENT],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        ).stdout
+    )
+    (folder / "sleepy").write_text(f'#!/bin/sh\nsleep {ASLEEP_S}\nexec {shown} "$@"\n')
+    for name in ("client", "sleepy"):
+        (folder / name).chmod(0o755)
+    return f"--bind {folder}/sleepy:{CLIENT} --bind {folder}/client:{shown}"
+
+
+def project_in(folder, cluster, structure, sleepy, **changes):
     shutil.copyfile(structure, folder / "adatom.xyz")
-    found = Project(folder, cluster)
+    found = Project(folder, cluster, sleepy=sleepy)
     found.scratch.mkdir()
     found.site()
     found.write(**changes)
@@ -386,19 +435,19 @@ def project_in(folder, cluster, structure, **changes):
 
 
 @pytest.fixture
-def project(tmp_path, cluster, structure):
-    found = project_in(tmp_path, cluster, structure)
+def project(tmp_path, cluster, structure, sleepy):
+    found = project_in(tmp_path, cluster, structure, sleepy)
     yield found
     found.clear()
 
 
 @pytest.fixture(scope="session")
 def uninterrupted(tmp_path_factory, structure):
-    """The first KMC steps of the same run, in one piece."""
+    """The first KMC steps of the same run, in one piece and awake."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     shutil.copyfile(structure, folder / "adatom.xyz")
     project = Project(folder, Cluster(folder))
-    project.write(stop={"kmc_steps": 3})
+    project.write(stop={"kmc_steps": 20})
     in_image("mlip-kmc", "run", "akmc.yaml", "--dir", "run", "--quiet", cwd=folder)
     return project.events(), project.searches()
 

@@ -44,11 +44,11 @@ class Slow(EMT):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def together(tmp_path_factory, cluster, structure):
+def together(tmp_path_factory, cluster, structure, sleepy):
     """Jobs that wait for a limit, most of their time: beside the other tests."""
     found = SimpleNamespace(
         **{
-            name: project_in(tmp_path_factory.mktemp(name), cluster, structure)
+            name: project_in(tmp_path_factory.mktemp(name), cluster, structure, sleepy)
             for name in ("stuck", "labels")
         }
     )

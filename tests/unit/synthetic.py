@@ -46,12 +46,13 @@ def copper(repeats=2):
 
 @dataclass
 class State:
-    """A state: energy in eV, and processes as (process, barrier in eV, product or -1, repeats)."""
+    """A state: energy in eV, processes as (process, barrier in eV, product or -1, repeats), and further files of its folder."""
 
     energy: float = -10.0
     processes: list = field(default_factory=list)
     good: int = 0
     bad: int = 0
+    notes: dict = field(default_factory=dict)
 
 
 def commit(
@@ -133,6 +134,8 @@ def commit(
 def _write_state(folder, state, start, *, atoms, moved):
     (folder / "procdata").mkdir(parents=True)
     (folder / "reactant.con").write_text(start)
+    for name, text in state.notes.items():
+        (folder / name).write_text(text)
     (folder / "info").write_text(
         f"[MetaData]\ngood_saddles = {state.good}\nbad_saddles = {state.bad}\n"
         + ("" if state.energy is None else f"reactant energy = {state.energy!r}\n")

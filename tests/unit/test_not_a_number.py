@@ -128,6 +128,18 @@ EXACT = {  # (file, comparison): why it needs no `not`
     ): "true means that the process is in the rate table",
     ("report/pictures.py", "lengths[atom] > MOVED_A"): "what is drawn as moved",
     **{
+        (f"report/{file}", text): "what is drawn, or how; structures that were read are finite"
+        for file, text in (
+            ("film.py", "farthest <= _HOP_A"),
+            ("film.py", "moved > _HOP_A"),
+            ("film.py", "np.linalg.norm(here - shown, axis=1) > _CHANGED_A"),
+            ("film.py", "np.linalg.norm(here - before.positions[kept], axis=1) > _HOP_A"),
+            ("pictures.py", "np.abs(relative[:, motion.axis] - level) < _SLAB_A"),
+            ("scenes.py", "far[atom] > _LEAST_MOVE_A"),
+            ("vacancies.py", "tree.query(places)[0] > _FREE * nearest"),
+        )
+    },
+    **{
         (
             "model/superbasin/counts.py",
             text,

@@ -43,7 +43,7 @@ from eon.explorer import MinModeExplorer
 
 from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
 from mlip_kmc.akmc.rows import Rows
-from mlip_kmc.akmc.state_files import OF_THE_TABLE, ORBITS, note_in, text_of, write_note
+from mlip_kmc.akmc.state_files import OF_THE_TABLE, note_in, text_of, write_note
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
@@ -53,6 +53,7 @@ from mlip_kmc.model.structure import moved_con
 from mlip_kmc.model.turning import turned, turned_match
 from mlip_kmc.search.outcome import SearchOutcome
 from mlip_kmc.search.task import DISPLACED
+from mlip_kmc.store.eon_tree import ORBITS
 
 __all__ = ["DisplaceError", "Explorer", "verify"]
 

@@ -52,7 +52,7 @@ def kept(
             KeptFrame(
                 atoms=atoms,
                 gammas=gammas,
-                search="start",
+                search=f"start_{grade.digest[:8]}",  # each potential has a start of its own
                 state=0,
                 stage=Stage.REACTANT,
                 step=0,

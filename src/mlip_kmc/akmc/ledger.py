@@ -16,7 +16,15 @@ from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.ground.wording import counted, gone, plain
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.frames import Kind
-from mlip_kmc.model.records import Event, HaltKind, Registered, RunNumbers, SearchRecord, unsound
+from mlip_kmc.model.records import (
+    Event,
+    HaltKind,
+    Registered,
+    RunNumbers,
+    SearchRecord,
+    potential_epochs,
+    unsound,
+)
 from mlip_kmc.search.outcome import SearchOutcome
 
 _log = logging.getLogger(__name__)
@@ -32,7 +40,7 @@ class Ledger:
         store: where records go.
         numbers: where the run is.
         path: where every atom is, from state 0 on.
-        outcomes: registered searches by outcome. recent: the last of them.
+        outcomes: registered searches by outcome. now: those of them under the present potential. recent: the last of them.
         last_event: the last KMC step. unsound: what superbasin steps of the first versions mean, in words.
     """
 
@@ -41,6 +49,7 @@ class Ledger:
     path: AtomPath
     recent: deque[SearchRecord]
     outcomes: Counter[str] = field(default_factory=Counter)
+    now: Counter[str] = field(default_factory=Counter)
     last_event: Event | None = None
     unsound: str = ""
 
@@ -55,9 +64,12 @@ class Ledger:
             remember: so many of the last searches.
         """
         ledger = cls(store=store, numbers=numbers, path=path, recent=deque(maxlen=remember))
+        first_of = potential_epochs(store.epochs)
+        present = first_of[store.epochs[-1].number] if store.epochs else 0
         for line in store.records("searches"):
             record = SearchRecord.from_json(line)
             ledger.outcomes[record.outcome] += 1
+            ledger.now[record.outcome] += first_of.get(record.epoch, 0) == present
             ledger.recent.append(record)
         events = [Event.from_json(line) for line in store.records("events")]
         for event in events:
@@ -77,6 +89,7 @@ class Ledger:
         """Note a search that was registered."""
         self.store.append("searches", replace(record, epoch=self.epoch).to_json())
         self.outcomes[record.outcome] += 1
+        self.now[record.outcome] += 1
         self.recent.append(record)
         if record.stale is not None:  # a process that vanished says nothing of how searches go
             return

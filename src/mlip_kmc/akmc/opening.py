@@ -160,6 +160,7 @@ def _checks(config: Config, setup: Setup, evidence: Path) -> CheckRecipe:
         time_limit_s=config.search.time_limit_min * 60,
         evidence=evidence,
         converged_force_eV_per_A=config.search.converged_force_eV_per_A,
+        recipe=setup.recipe,
     )
 
 
@@ -194,7 +195,7 @@ def _desk(
             files=setup.hessian_files,
             links=template.links,
             time_limit_s=template.time_limit_s,
-            options=setup.driver_options,
+            recipe=setup.recipe,
             by_index=setup.distinct_atoms,
         ),
         evidence=template.evidence,

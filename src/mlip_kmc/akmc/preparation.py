@@ -20,6 +20,7 @@ from mlip_kmc.akmc.start import prepare_start
 from mlip_kmc.config import Config
 from mlip_kmc.config.eon_options import config_ini, hessian_ini, minimum_force, point_ini
 from mlip_kmc.evaluate.paths import check_paths
+from mlip_kmc.evaluate.warm import recipe_if_any, recipe_of
 from mlip_kmc.ground.errors import ConfigError, StructureError, UnknownStartError
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.frames import potential_digest
@@ -31,9 +32,7 @@ from mlip_kmc.potential import (
     DrivenPotential,
     Potential,
     ace_of,
-    driver_options,
 )
-from mlip_kmc.search.native.evaluators import recipe_of
 from mlip_kmc.search.native.task import NativeSetup
 from mlip_kmc.search.watch import Watch
 
@@ -145,7 +144,7 @@ class Preparation:
             native=self._native(),
             hessian_files=self._files_of(hessian_ini(self.potential.eon_name)),
             point_files=self._files_of(point_ini(self.potential.eon_name)),
-            driver_options=driver_options(self.potential),
+            recipe=recipe_if_any(self.potential),
             distinct_atoms=self._distinct_atoms,
             cutoff_A=self.potential.cutoff_A,
         )

@@ -355,8 +355,8 @@ class Server:
 
     @property
     def outcomes(self) -> Counter[str]:
-        """Registered searches by outcome."""
-        return self._ledger.outcomes
+        """Registered searches under the present potential, by outcome."""
+        return self._ledger.now
 
     @property
     def damage(self) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlip_kmc.evaluate.warm import Recipe
 from mlip_kmc.model.records import Minimised, identity_of
 from mlip_kmc.search.native.task import NativeSetup
 from mlip_kmc.search.watch import Watch
@@ -34,7 +35,7 @@ class Setup:
         watch: thresholds and files for watching gamma; None where gamma is unknown.
         native: what our own searches need; None where eOn's client searches.
         hessian_files: text files in the directory of a Hessian job. point_files: of a job that evaluates one structure.
-        driver_options: by which the driver knows the potential; None where eOn alone evaluates it.
+        recipe: of the potential, for what is evaluated where it runs; None where eOn alone evaluates it.
         distinct_atoms: atoms of one element differ for the potential.
         cutoff_A: as far as an atom sees another; None where that is not known.
     """
@@ -49,7 +50,7 @@ class Setup:
     hessian_files: dict[str, str]
     point_files: dict[str, str]
     watch: Watch | None = None
-    driver_options: dict[str, str] | None = None
+    recipe: Recipe | None = None
     distinct_atoms: bool = False
     native: NativeSetup | None = None
     cutoff_A: float | None = None

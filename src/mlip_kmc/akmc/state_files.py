@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.store.eon_tree import ORBITS
 
 CLASS = "class.json"
 """See `classes.py`."""
 EARLY = "early.json"
 """See `early.py`."""
-ORBITS = "orbits.json"
-"""Lists of processes that are images of each other by the state's symmetry."""
 REUSE = "reuse.json"
 """See `reuse.py`."""
 OF_THE_TABLE = (CLASS, EARLY, ORBITS, REUSE)

@@ -11,16 +11,19 @@ from enum import StrEnum
 import numpy as np
 from ase import Atoms
 
+from mlip_kmc.campaign.barriers import compare
 from mlip_kmc.campaign.physics import physical_checks
-from mlip_kmc.config.campaign import AcceptSection
+from mlip_kmc.config.campaign import AcceptSection, ConfirmSection
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.wording import plain
-from mlip_kmc.learning.errors import Errors, errors_on
+from mlip_kmc.learning.errors import Errors, errors_on, whole_calculator
 from mlip_kmc.model.labelled import LabelledStructure
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.release.gate import Check, sentence
 from mlip_kmc.release.gate import Verdict as CheckVerdict
+
+USUAL = ConfirmSection()
 
 
 class Refusal(StrEnum):
@@ -36,6 +39,8 @@ class Refusal(StrEnum):
     """The largest gamma of the structures that were halted on did not fall."""
     NOT_CALM = "not-calm"
     """It fell, but reaches the select threshold still."""
+    BARRIERS = "barriers"
+    """Barriers, or forces at saddles, that were to be mended are beyond the limits still."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ def judge(
     first_errors: Errors | None,
     section: AcceptSection,
     select: float,
+    barriers: Sequence[LabelledStructure] = (),
+    confirm: ConfirmSection = USUAL,
     programs: bool = True,
 ) -> Verdict:
     """Compare a candidate with the present potential.
@@ -98,6 +105,8 @@ def judge(
         first_errors: of generation 0 on the test set; None where there is none: only limits in the section hold then.
         section: limits.
         select: no gamma of `halted` may reach it.
+        barriers: saddles and minima that the present one did not have right.
+        confirm: limits of these.
         programs: compare with eOn's client and LAMMPS, too.
 
     Raises:
@@ -106,7 +115,7 @@ def judge(
     before = errors_on(present, test) if test else None
     after = errors_on(candidate, test) if test else None
     gammas = [_largest_gamma(potential, halted) for potential in (present, candidate)]
-    probe = halted[0] if halted else (test[0].atoms if test else None)
+    probe = next(iter([*halted, *(one.atoms for one in (*barriers, *test))]), None)
     checks = (
         () if probe is None else physical_checks(candidate, present, probe=probe, programs=programs)
     )
@@ -118,6 +127,7 @@ def judge(
             if check.verdict is CheckVerdict.FAILED
         ),
         *_gamma_reasons(gammas[0], gammas[1], select),
+        *_barrier_reasons(candidate, barriers, confirm),
     ]
     return Verdict(
         reasons=tuple(reasons),
@@ -178,6 +188,27 @@ def _error_reasons(
             )
         )
     return found
+
+
+def _barrier_reasons(
+    candidate: AcePotential, structures: Sequence[LabelledStructure], confirm: ConfirmSection
+) -> list[Reason]:
+    minima = {one.minimum for one in structures}
+    known = {one.name: one for one in structures}
+    calculator = whole_calculator(candidate) if structures else None
+    found = [
+        compare(
+            one.name,
+            saddle=one,
+            minimum=known.get(one.minimum),
+            calculator=calculator,
+        )
+        for one in structures
+        if one.name not in minima
+    ]
+    return [
+        Reason(Refusal.BARRIERS, fault) for compared in found for fault in compared.faults(confirm)
+    ]
 
 
 def _gamma_reasons(before: float | None, after: float | None, select: float) -> list[Reason]:

@@ -6,15 +6,18 @@ explorer.refresh(new_config)
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mlip_kmc.akmc.options import Remote, Signals
 from mlip_kmc.akmc.refresh import Refresh
 from mlip_kmc.akmc.wrapper import EonWrapper
+from mlip_kmc.campaign.parts import FoundProcess
 from mlip_kmc.config import Config
-from mlip_kmc.model.records import EonResult, Progress
+from mlip_kmc.model.records import EonResult, Progress, StateRecord, potential_epochs
+from mlip_kmc.model.structure import read_structure
 from mlip_kmc.potential.inputs import inputs_of
+from mlip_kmc.store.view import RunView
 
 
 class AkmcExplorer:
@@ -80,3 +83,40 @@ class AkmcExplorer:
         ):  # no potential knew yet what it begins with
             return "the run has not begun: there is nothing to refresh"
         return Refresh(config, run_dir=self.run_dir).go(*inputs_of(config)).line
+
+    def processes(self) -> Sequence[FoundProcess]:
+        """Of the present potential, those of the states that the run has left or is in.
+
+        Raises:
+            RunStateError: the run's directory is damaged.
+        """
+        with RunView.read(self.run_dir) as view:
+            first_of = potential_epochs(view.epochs)
+            present = first_of[view.epochs[-1].number]
+            left = {event.reactant for event in view.events if first_of[event.epoch] == present}
+            return [
+                found
+                for state in view.states
+                if state.number in left | {view.numbers.state}
+                for found in _processes(
+                    state, {number for number, first in first_of.items() if first == present}
+                )
+            ]
+
+
+def _processes(state: StateRecord, epochs: set[int]) -> Iterator[FoundProcess]:
+    """Those of a state that were found in some epochs."""
+    if state.energy is None:
+        return
+    minimum = read_structure(state.structure)
+    for row in state.processes:
+        if row.epoch in epochs and row.saddle.is_file():
+            yield FoundProcess(
+                state=state.number,
+                process=row.process,
+                minimum=minimum,
+                saddle=read_structure(row.saddle),
+                barrier_eV=row.barrier,
+                reaction_eV=row.product_energy - state.energy,
+                rate_per_s=row.rate,
+            )

@@ -85,6 +85,7 @@ class AceFitter:
         *,
         labels: Sequence[LabelledStructure],
         halted: Sequence[Atoms],
+        barriers: Sequence[LabelledStructure] = (),
         folder: Path,
         name: str,
         larger: int,
@@ -114,6 +115,8 @@ class AceFitter:
             first_errors=self._first_errors,
             section=self._config.accept,
             select=self._select,
+            barriers=barriers,
+            confirm=self._config.confirm,
         )
         open_ways = remedies(verdict, larger_bases=ladder, tried=ladder[:larger], labels_left=1)
         kinds = {way.kind for way in open_ways}

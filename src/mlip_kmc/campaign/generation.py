@@ -12,6 +12,8 @@ Layout of a campaign's directory:
     gen-000/explored.json       how exploring with it ended
     gen-000/selection/          selected.xyz, selection.json: what it halted on, what is labelled, and why
     gen-000/labels/             of each label its request, state and answer; labels.xyz: what counts of them
+    gen-000/confirmation/       at the target: whose barriers the oracle is asked about, and what it says; its labels are in
+                                labels-confirmation/
     gen-000/candidates/0/       what was fitted, with its verdict; the accepted one becomes the next potential
 
 Further rounds of the same generation have `selection-1/`, `labels-1/`. Nothing in these files depends on when or where they
@@ -34,6 +36,8 @@ APPROVED = "approved.json"
 """Beside requests of labels that somebody approved."""
 VERDICT = "verdict.json"
 """Beside a candidate: whether it is accepted, and why not."""
+CHOSEN, CONFIRMED = "chosen.json", "confirmed.json"
+"""In `confirmation/`: whose barriers the oracle is asked about; these beside the oracle's."""
 OUTCOME = "outcome.json"
 """In the campaign's directory, once it has reached its target: the best generation and its evidence."""
 ENDING = "ending.json"
@@ -89,13 +93,33 @@ class Generation:
         """The folder of a refit that may become the next generation."""
         return self.folder / "candidates" / str(number)
 
+    @property
+    def confirmation(self) -> Path:
+        """The folder of barriers that the oracle confirms, or does not."""
+        return self.folder / "confirmation"
+
+    @property
+    def confirmation_labels(self) -> Path:
+        """The folder of their labels."""
+        return self.folder / "labels-confirmation"
+
+    def confirmation_labelled(self) -> tuple[LabelledStructure, ...]:
+        """Labels of saddles and minima; none before they have come."""
+        path = self.confirmation_labels / LABELS
+        return read_labelled(path) if path.is_file() and path.stat().st_size else ()
+
+    def confirmed(self) -> dict[str, Any] | None:
+        """Barriers beside the oracle's; None where none were compared."""
+        path = self.confirmation / CONFIRMED
+        return read_facts(path) if path.is_file() else None
+
     def labelled(self) -> tuple[LabelledStructure, ...]:
-        """Labels of all its rounds."""
+        """Labels of all its rounds, and of its confirmation."""
         found: list[LabelledStructure] = []
         for round_ in self.rounds():
             path = self.labels(round_) / LABELS
             found += read_labelled(path) if path.stat().st_size else ()
-        return tuple(found)
+        return (*found, *self.confirmation_labelled())
 
     def rounds(self) -> Iterator[int]:
         """Those whose labels have come."""

@@ -7,13 +7,20 @@ Example:
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mlip_kmc.campaign.generation import VERDICT, Generation, generations_of, read_facts
+from mlip_kmc.campaign.generation import (
+    CHOSEN,
+    LABELS,
+    VERDICT,
+    Generation,
+    generations_of,
+    read_facts,
+)
 from mlip_kmc.learning.frame_selection import read_selection
 from mlip_kmc.learning.labels.folder import Progress
 
@@ -59,7 +66,7 @@ def history_of(directory: Path) -> list[GenerationSummary]:
 
 def labels_spent(directory: Path) -> int:
     """How many labels were asked for, those without use included."""
-    return sum(map(_asked_for, map(_selections, generations_of(directory))))
+    return sum(map(_labels_of, generations_of(directory)))
 
 
 def steps_before(generation: Generation) -> int:
@@ -68,6 +75,14 @@ def steps_before(generation: Generation) -> int:
         return 0
     earlier = Generation(generation.directory, generation.number - 1).explored() or {}
     return int(earlier.get("kmc_steps", 0))
+
+
+def after_confirmation(generation: Generation) -> bool:
+    """The generation before reached the target, but not with the oracle's barriers."""
+    if generation.number == 0:
+        return False
+    before = Generation(generation.directory, generation.number - 1).confirmed()
+    return before is not None and not before["agrees"]
 
 
 def work_done(directory: Path) -> int:
@@ -133,7 +148,7 @@ def _summary(generation: Generation) -> GenerationSummary:
     return GenerationSummary(
         generation=generation.number,
         origin=str(facts["origin"]),
-        labels=_asked_for(reports),
+        labels=_labels_of(generation),
         labelled=len(generation.labelled()),
         kmc_steps=explored.get("kmc_steps"),
         searches=explored.get("searches", {}),
@@ -154,8 +169,12 @@ def _errors(generation: Generation, facts: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _asked_for(reports: Iterable[dict[str, Any]]) -> int:
-    return sum(int(report["selected"]) for report in reports)
+def _labels_of(generation: Generation) -> int:
+    """How many were asked for, whose answers have come: to repair it, and to confirm its barriers."""
+    selected = sum(int(report["selected"]) for report in _selections(generation))
+    if not (generation.confirmation_labels / LABELS).is_file():
+        return selected
+    return selected + int(read_facts(generation.confirmation / CHOSEN)["asked"])
 
 
 def _selections(generation: Generation) -> list[dict[str, Any]]:

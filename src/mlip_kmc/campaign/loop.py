@@ -1,4 +1,4 @@
-"""The campaign: explore; on a halt select, label, refit, refresh; explore again; at the target finalize.
+"""The campaign: explore; on a halt select, label, refit, refresh; explore again; at the target confirm and finalize.
 
     campaign = campaign_of(config, directory=Path("my-campaign"), run_config=run_config, explorer=explorer)
     ending = campaign.run()
@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from mlip_kmc.campaign.collecting import Collecting
+from mlip_kmc.campaign.confirmation import Confirmation, confirmed_in_words
 from mlip_kmc.campaign.generation import ENDING, EXPLORED, OUTCOME, Generation, sweep, write_facts
-from mlip_kmc.campaign.history import labels_spent, steps_before
+from mlip_kmc.campaign.history import after_confirmation, labels_spent, steps_before
 from mlip_kmc.campaign.parts import Explorer, Fitter, Labeller
 from mlip_kmc.campaign.potentials import begin, config_of
 from mlip_kmc.campaign.repair import Repair
@@ -78,15 +80,17 @@ class Campaign:
         self._explorers, self._fitter, self._release = explorers, fitter, release
         self._begun = time.monotonic()
         self.run_dir = directory / "run"
+        collecting = Collecting(
+            config, directory=directory, labeller=labeller, stop=self.stop, approved=approved
+        )
         self._repair = Repair(
             config,
             directory=directory,
             run_config=run_config,
-            labeller=labeller,
+            collecting=collecting,
             fitter=fitter,
-            stop=self.stop,
-            approved=approved,
         )
+        self._confirmation = Confirmation(run_config, collecting)
 
     @property
     def stop(self) -> threading.Event:
@@ -140,6 +144,9 @@ class Campaign:
                 return self._explore(state, generation)
             case Step.REFRESH:
                 return self._refresh(state, generation)
+            case Step.CONFIRM:
+                explorer = self._explorers[state.method]
+                return self._confirmation.step(state, generation, processes=explorer.processes)
             case Step.FINALIZE:
                 return self._finalize(generation)
             case _:
@@ -166,14 +173,17 @@ class Campaign:
             _log.info("halted: %s", result.reason)
             return replace(state, step=Step.SELECT, round=0, bases=0)
         _log.info("done: %s", result.reason)
-        return replace(state, step=Step.FINALIZE)
+        return replace(state, step=Step.CONFIRM)
 
     def _limited(
         self, config: Config, state: CampaignState, generation: Generation
     ) -> Config | None:
         """With the campaign's target and what is left of its time; None where nothing is."""
-        if self.config.calm_steps is not None:
-            steps = steps_before(generation) + self.config.calm_steps
+        anew = self.config.calm_steps
+        if anew is None and after_confirmation(generation):
+            anew = 1  # the target is reached, and the new potential has no process yet that could be confirmed
+        if anew is not None:
+            steps = steps_before(generation) + anew
             stop = config.stop.model_copy(update={"kmc_steps": steps, "simulated_time_s": None})
             config = config.model_copy(update={"stop": stop})
         if self.config.budget.wall_time_h is None:
@@ -211,10 +221,12 @@ class Campaign:
                 "labels": spent,
                 "evidence": generation.facts(),
                 "explored": generation.explored(),
+                "confirmed": generation.confirmed(),
             },
         )
         told = f"done: {generation.name} reached the target ({(generation.explored() or {}).get('reason', '')})"
-        told += f", {counted(spent, 'label')}; its potential is {generation.yace}"
+        confirmed = confirmed_in_words(generation)
+        told += f", {counted(spent, 'label')}{confirmed and f', {confirmed}'}; its potential is {generation.yace}"
         if self._release is None:
             return Ending(EXIT_DONE, told)
         package = self._release(generation)

@@ -51,6 +51,31 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class FoundProcess:
+    """A process of a state that the run has left, or is in, under its present potential.
+
+    Attributes:
+        state, process: their numbers.
+        minimum, saddle: positions and cell in A, the same atoms in the same order.
+        barrier_eV: of the saddle above the minimum. reaction_eV: of the product above it.
+        rate_per_s: its rate.
+    """
+
+    state: int
+    process: int
+    minimum: Atoms
+    saddle: Atoms
+    barrier_eV: float
+    reaction_eV: float
+    rate_per_s: float
+
+    @property
+    def name(self) -> str:
+        """As `0_3`."""
+        return f"{self.state}_{self.process}"
+
+
+@dataclass(frozen=True)
 class Labels:
     """How labels stand.
 
@@ -99,6 +124,9 @@ class Explorer(Protocol):
     def refresh(self, config: Config) -> str:
         """Carry the run over to the configuration's potential; answer what was done, in words."""
 
+    def processes(self) -> Sequence[FoundProcess]:
+        """Of the present potential, those of the states that the run has left or is in."""
+
 
 class Labeller(Protocol):
     """Has structures labelled by an oracle."""
@@ -127,6 +155,7 @@ class Fitter(Protocol):
         *,
         labels: Sequence[LabelledStructure],
         halted: Sequence[Atoms],
+        barriers: Sequence[LabelledStructure],
         folder: Path,
         name: str,
         larger: int,
@@ -137,6 +166,7 @@ class Fitter(Protocol):
             present: the potential of the present generation.
             labels: of all generations.
             halted: structures that the present one was halted on.
+            barriers: saddles and minima whose barriers it did not have right.
             folder: where the candidate goes.
             name: of its files.
             larger: how many steps up the ladder of bases.

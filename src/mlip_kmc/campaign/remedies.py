@@ -43,7 +43,8 @@ def remedies(
     """What to try, the first first; nothing where the verdict accepts, or nothing is left.
 
     A basis that cannot hold what the labels say shows in the errors on the test set; more labels do not mend that, but they are
-    tried first while gamma still reaches the threshold, as they are the cheaper answer to it.
+    tried first while gamma still reaches the threshold, as they are the cheaper answer to it. Barriers that the fit knows and
+    does not have right are for a larger basis alone.
 
     Args:
         verdict: on the last candidate.
@@ -55,7 +56,7 @@ def remedies(
         return ()
     kinds = {reason.refusal for reason in verdict.reasons}
     found = []
-    if labels_left > 0:
+    if labels_left > 0 and kinds != {Refusal.BARRIERS}:
         restless = bool(kinds & {Refusal.NOT_CALMER, Refusal.NOT_CALM})
         why = (
             "gamma is high still where the run halted"

@@ -1,24 +1,24 @@
 """From a halt to a better potential: select, label, refit; each step durable before the next begins.
 
-repair = Repair(config, directory=directory, run_config=run_config, labeller=labeller, fitter=fitter, stop=stop)
+repair = Repair(config, directory=directory, run_config=run_config, collecting=collecting, fitter=fitter)
 repair.step(state, Generation(directory, state.generation))      # the state after it, or how the campaign ends
 """
 
 import logging
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ase import Atoms
 
-from mlip_kmc.campaign.generation import APPROVED, LABELS, VERDICT, Generation, write_facts
+from mlip_kmc.campaign.collecting import Asked, Collecting
+from mlip_kmc.campaign.generation import VERDICT, Generation, write_facts
 from mlip_kmc.campaign.history import labels_spent, stalled
-from mlip_kmc.campaign.parts import Fitter, Labeller, Labels, Wanted
+from mlip_kmc.campaign.parts import Fitter, Labeller, Wanted
 from mlip_kmc.campaign.potentials import config_of, promote, with_gamma
-from mlip_kmc.campaign.state import CampaignState, Ending, Step, Wait, given_up
+from mlip_kmc.campaign.state import CampaignState, Ending, Step, given_up
 from mlip_kmc.config import CampaignConfig, Config
 from mlip_kmc.evaluate.gamma import Extrapolation
-from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, PotentialError
+from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.learning.frame_selection import (
     SELECTED,
@@ -28,7 +28,7 @@ from mlip_kmc.learning.frame_selection import (
     write_selection,
 )
 from mlip_kmc.model.frames import KeptFrame, read_kept_frames
-from mlip_kmc.model.labelled import LabelledStructure, write_labelled
+from mlip_kmc.model.labelled import LabelledStructure
 from mlip_kmc.model.structure import read_frames, text_of
 from mlip_kmc.potential import AcePotential
 
@@ -44,17 +44,19 @@ class Repair:
 
     Attributes:
         config: the campaign's. directory: its own. run_config: of the run that explores.
-        labeller: has structures labelled. fitter: fits potentials.
-        stop: ends labels that run. approved: the labels that wait may be made.
+        collecting: has structures labelled. fitter: fits potentials.
     """
 
     config: CampaignConfig
     directory: Path
     run_config: Config
-    labeller: Labeller
+    collecting: Collecting
     fitter: Fitter
-    stop: threading.Event
-    approved: bool = False
+
+    @property
+    def labeller(self) -> Labeller:
+        """Has structures labelled."""
+        return self.collecting.labeller
 
     def step(self, state: CampaignState, generation: Generation) -> Ending | CampaignState:
         """The one that is next."""
@@ -143,46 +145,21 @@ class Repair:
 
     def _label(self, state: CampaignState, generation: Generation) -> Ending | CampaignState:
         folder = generation.labels(state.round)
-        if read_selection(generation.selection(state.round)) is None:
+        report = read_selection(generation.selection(state.round))
+        if report is None:
             _log.warning(
                 "the selection of %s is missing or torn: it is made again", generation.name
             )
             return replace(state, step=Step.SELECT)
-        if not self._may_be_made(folder):
-            return self._to_be_approved(generation, state)
-        labels = self.labeller.label(folder, stop=self.stop)
-        if labels.waiting:
-            here = self.config.labels.where == "here"
-            waits = Wait.NOTHING if here else Wait.LABELS
-            return Ending(EXIT_MORE_TO_DO, _still_waiting(labels, folder), waits=waits)
-        for name, reason in self.labeller.failures(folder):
-            _log.warning("no label for %s: %s", name, reason)
-        write_labelled(folder / LABELS, self.labeller.labelled(folder))
-        if not labels.done:
-            return self._given_up(
-                f"not one of {counted(labels.failed, 'label')} is of use; look at {folder}"
-            )
-        return replace(state, step=Step.REFIT)
-
-    def _may_be_made(self, folder: Path) -> bool:
-        """Whether these labels are approved: durably, as they may come in days; `approved` is for one folder alone."""
-        if not self.config.approve or (folder / APPROVED).is_file():
-            return True
-        if self.approved:
-            self.approved = False
-            write_facts(folder / APPROVED, {})
-            return True
-        return False
-
-    def _to_be_approved(self, generation: Generation, state: CampaignState) -> Ending:
-        report = read_selection(generation.selection(state.round)) or {}
-        cost = self.config.labels.cost_per_label
-        return Ending(
-            EXIT_MORE_TO_DO,
-            f"{counted(int(report['selected']), 'label')}{f' ({cost} each)' if cost else ''} for {generation.name} wait for "
-            f"approval, of {generation.selection(state.round)}; the same command with --approve goes on",
-            waits=Wait.APPROVAL,
+        labels = self.collecting.go(
+            folder,
+            wanted=Asked(
+                generation.name, int(report["selected"]), generation.selection(state.round)
+            ),
         )
+        if isinstance(labels, Ending):
+            return labels
+        return replace(state, step=Step.REFIT)
 
     # -- refit
 
@@ -195,6 +172,7 @@ class Repair:
             self._potential(generation),
             labels=self._labels(generation),
             halted=self._halted(generation),
+            barriers=generation.confirmation_labelled(),
             folder=folder,
             name=f"{Generation(self.directory, 0).yace.stem}-{after.name}",
             larger=state.bases,
@@ -206,15 +184,16 @@ class Repair:
             return replace(state, step=Step.REFRESH, generation=after.number, round=0, bases=0)
         for reason in judged.reasons:
             _log.warning("the refit of %s is refused: %s", generation.name, reason)
-        if judged.more_labels and state.round + 1 < _ROUNDS and self._labels_left > 0:
+        if judged.more_labels and self._further_round(state, generation):
             return replace(state, step=Step.SELECT, round=state.round + 1)
         if judged.larger_basis:
             return replace(state, bases=state.bases + 1)
         return self._given_up(f"the refit of {generation.name} is refused: {judged.reasons[0]}")
 
-    @property
-    def _labels_left(self) -> int:
-        return self.config.budget.labels - labels_spent(self.directory)
+    def _further_round(self, state: CampaignState, generation: Generation) -> bool:
+        """More labels may be asked for: nothing halted where barriers alone are to be mended."""
+        left = self.config.budget.labels - labels_spent(self.directory)
+        return generation.confirmed() is None and state.round + 1 < _ROUNDS and left > 0
 
     def _labels(self, last: Generation) -> tuple[LabelledStructure, ...]:
         found: list[LabelledStructure] = []
@@ -240,10 +219,3 @@ def _wanted(frame: KeptFrame, threshold: float) -> Wanted:
     """A frame with the atoms whose gamma reaches the threshold."""
     assert frame.gammas is not None  # noqa: S101 - computed anew by the selection
     return Wanted.of(frame.name, frame.atoms, frame.gammas, threshold=threshold)
-
-
-def _still_waiting(labels: Labels, folder: Path) -> str:
-    return (
-        f"{counted(labels.done, 'label')} of {labels.done + labels.failed + labels.waiting} done, {labels.failed} failed, "
-        f"{labels.waiting} to come, in {folder}; the same command continues"
-    )

@@ -34,6 +34,7 @@ class Step(StrEnum):
     LABEL = "label"
     REFIT = "refit"
     REFRESH = "refresh"
+    CONFIRM = "confirm"
     FINALIZE = "finalize"
 
 

@@ -13,12 +13,13 @@ from mlip_kmc.config import HarmonicPrefactor
 from mlip_kmc.config.eon_options import hessian_ini
 from mlip_kmc.evaluate.agreement import free_atoms
 from mlip_kmc.evaluate.client import End
+from mlip_kmc.evaluate.warm import recipe_if_any
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.rates import Point, PrefactorFailure, Prefactors, prefactors
 from mlip_kmc.model.records import Process
 from mlip_kmc.model.structure import from_con, species_of
-from mlip_kmc.potential import DrivenPotential, Potential, driver_options
+from mlip_kmc.potential import DrivenPotential, Potential
 from mlip_kmc.search.displaced import HessianRecipe, HessianWork
 from mlip_kmc.search.hessian import moving_atoms
 
@@ -52,7 +53,7 @@ def prefactor(
         },
         links=potential.job_links(),
         time_limit_s=time_limit_s,
-        options=driver_options(potential),
+        recipe=recipe_if_any(potential),
         by_index=isinstance(potential, DrivenPotential) and potential.distinct_atoms,
     )
     begun, spectra, calls = time.monotonic(), [], 0

@@ -85,7 +85,7 @@ def run_searches(
 
 def judge(trial: Trial, config: Config) -> list[Finding]:
     """All findings of a trial."""
-    findings = [outcomes(trial.records)]
+    findings = [outcomes(trial.records, engine=config.search.engine)]
     if trial.processes:
         findings.append(
             barriers(
@@ -147,8 +147,14 @@ def low(processes: Sequence[Process], temperature_K: float) -> Finding:
     )
 
 
-def outcomes(records: Sequence[SearchRecord]) -> Finding:
-    """How the searches ended, and what each took."""
+def outcomes(records: Sequence[SearchRecord], *, engine: str = "eon") -> Finding:
+    """How the searches ended, and what each took.
+
+    Args:
+        records: of the searches.
+        engine: that made them.
+    """
+    of_eon = " by eOn's count (without dimer rotations)" if engine == "eon" else ""
     counts = Counter(record.outcome for record in records)
     bad = [record.reason for record in records if record.outcome == "bad"]
     values: dict[str, Value] = {
@@ -175,7 +181,7 @@ def outcomes(records: Sequence[SearchRecord]) -> Finding:
     }
     text = (
         f"{outcomes_text(counts)}; {duration(float(np.mean(seconds)))} each ({durations(min(seconds), max(seconds))}), "
-        f"{np.mean(calls):.0f} force calls by eOn's count (without dimer rotations)"
+        f"{np.mean(calls):.0f} force calls{of_eon}"
     )
     if bad:
         text += f"; bad: {reasons(Counter(bad))}"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--approve", is_flag=True, help="Make the labels that wait for approval.")
 @click.option(
     "--until",
-    type=click.Choice(["explore", "select", "label", "refit", "refresh"]),
+    type=click.Choice(["explore", "select", "label", "refit", "refresh", "confirm"]),
     default=None,
     help="End after the next such step, with exit code 75.",
 )
@@ -49,7 +49,7 @@ def campaign(
     interface: str | None,
     grace_s: float,
 ) -> None:
-    """Explore; on a halt select, label, refit and refresh; explore again, to the target.
+    """Explore; on a halt select, label, refit and refresh; explore again; confirm barriers at the target.
 
     CONFIG is a campaign's (docs/campaign.md; `mlip-kmc init --campaign` writes one). The same command goes on after a stop, a
     kill, or when labels are still computed (exit code 75). A campaign that does not converge ends with exit code 100 and says

@@ -56,7 +56,9 @@ def _run(run_dir: Path, *, as_json: bool) -> tuple[str, str]:
     import sys
 
     from mlip_kmc import __version__
-    from mlip_kmc.report import collect, render
+    from mlip_kmc.report.page import render
+    from mlip_kmc.report.summary import collect
+    from mlip_kmc.report.viewer import library
     from mlip_kmc.store.view import RunView
 
     versions = {
@@ -66,4 +68,6 @@ def _run(run_dir: Path, *, as_json: bool) -> tuple[str, str]:
     }
     with RunView.read(run_dir) as view:
         found = collect(view, etc=Path(sys.prefix) / "etc", software=versions)
-        return ("", found.as_json()) if as_json else (render(found), "")
+        if as_json:
+            return "", found.as_json()
+        return render(found, library=library(Path(sys.prefix))), ""

@@ -76,12 +76,13 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
 
 def _campaign_work(directory: Path) -> str:
     """What `--work` prints of a campaign; empty where there is none."""
-    from mlip_kmc.campaign.history import jobs_of, work_done
     from mlip_kmc.campaign.state import FILE, CampaignState
-    from mlip_kmc.report.status import read_work
 
     if not (directory / FILE).is_file():
         return ""
+    from mlip_kmc.campaign.history import jobs_of, work_done
+    from mlip_kmc.report.status import read_work
+
     work = work_done(directory) + sum(read_work(directory / "run"))
     waits = CampaignState.read(directory / FILE).waits
     return " ".join((str(work), str(waits), *jobs_of(directory)))
@@ -280,7 +281,8 @@ def _cost(now: "RunStatus") -> str:
     if not now.force_calls_per_s:
         return f"{duration(now.search_s, digits=3)} a search"
     calls = f"{plain(now.force_calls_per_s)} {plural(now.force_calls_per_s, 'force call')} a second and worker"
-    return f"{duration(now.search_s, digits=3)} a search, {calls} (eOn's count, without dimer rotations)"
+    of_eon = " (eOn's count, without dimer rotations)" if now.engine == "eon" else ""
+    return f"{duration(now.search_s, digits=3)} a search, {calls}{of_eon}"
 
 
 def _of(done: str, wanted: float | None) -> str:

@@ -193,6 +193,8 @@ class RefitSection(Section):
     """Weight of an energy an atom (1 eV) against a force component (1 eV/A)."""
     label_weight: Positive = 3.0
     """A campaign's label counts like so many structures of the training set."""
+    barrier_weight: NonNegative = 10.0
+    """Weight of a barrier that the oracle labelled (1 eV), whatever the structure's size, against a force component (1 eV/A)."""
     energy_scale_eV: Positive = 1.0
     """Energies an atom so far above the lowest count half."""
     force_scale_eV_per_A: Positive = 3.0
@@ -225,6 +227,19 @@ class AcceptSection(Section):
     """Largest error of energies on the test set, whatever generation 0's was."""
     force_rmse_eV_per_A: Positive | None = None
     """Largest error of force components on the test set, whatever generation 0's was."""
+
+
+class ConfirmSection(Section):
+    """How barriers are confirmed at the target: the oracle labels saddles and minima as the potential has them."""
+
+    processes: NonNegativeCount = 6
+    """So many kinds of processes at most, those with the largest share of the rate first; 0: none."""
+    rate_share: Share = 0.99
+    """No more of them than make up this share of the rate."""
+    barrier_error_eV: Positive = 0.015
+    """Largest error of a barrier: saddle less minimum by the potential, against the oracle, in the same two structures."""
+    force_error_eV_per_A: Positive = 0.2
+    """Largest difference of an atom's force there; of boxes cut out of large structures only this is compared."""
 
 
 class BudgetSection(Section):
@@ -261,6 +276,8 @@ class CampaignConfig(Section):
     """How a potential is fitted again."""
     accept: AcceptSection = AcceptSection()
     """When a generation is accepted."""
+    confirm: ConfirmSection = ConfirmSection()
+    """How barriers are confirmed at the target."""
     budget: BudgetSection = BudgetSection()
     """When it ends without convergence."""
     calm_steps: Count | None = None

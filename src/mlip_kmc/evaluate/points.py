@@ -1,32 +1,33 @@
-"""Forces at many points of one structure, each with one atom displaced, by the run's potential in a process of its own.
+"""Energies and forces at many points by a potential that stays loaded, in the process that asks.
 
     points = Points(numbers, cell_A, bases=(atoms.positions,)).displaced([(3, (0.005, 0, 0)), (3, (-0.005, 0, 0))])
-    done = run_points(PointsJob("0_17.saddle.1", points, options=driven.recipe(), time_limit_s=600))
+    done = run_points(PointsJob("0_17.saddle.1", points, recipe=recipe, time_limit_s=600))
     done.forces_eV_per_A                     # (2, N, 3), or None and why
 
-The potential is loaded once for all of them, by the driver's evaluator: LAMMPS for ACE, and any ASE calculator. A time limit, a
-cancellation or a crash ends that process, not the worker.
+The potential is loaded once for all of them, by the driver's evaluator: LAMMPS for ACE, and any ASE calculator. A time limit or a
+cancellation ends it at its next evaluation. What may end the process is run apart (`apart`).
 """
 
-import json
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from ase import Atoms
 
-from mlip_kmc.driver.standalone import FAILED, HALTED, MALFORMED, SCRIPT
-from mlip_kmc.evaluate import points_child
-from mlip_kmc.evaluate.client import End, cancellable, keep_directory
-from mlip_kmc.evaluate.points_child import FORCES, POINTS, POTENTIAL
+from mlip_kmc.driver.standalone import FAILED, HALTED, MALFORMED, DriverError
+from mlip_kmc.evaluate.client import End, cancellable
+from mlip_kmc.evaluate.warm import Recipe, let_go, warm
+from mlip_kmc.ground.errors import StorageError
 from mlip_kmc.ground.files import storage_errors
-from mlip_kmc.ground.programs import Finished, Program, ProgramEnd
-from mlip_kmc.ground.scratch import PLACE, make, remove
+from mlip_kmc.ground.programs import AwakeClock
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+POINTS = "points.npz"
 _OF_THE_STRUCTURE = (MALFORMED, FAILED)
 """The driver's exit codes that say something of the structure; the others are of files, or of Python."""
 
@@ -82,6 +83,36 @@ class Points:
             step_A=self.step_A[which],
         )
 
+    @property
+    def atoms(self) -> Atoms:
+        """Their elements and cell."""
+        return Atoms(numbers=self.numbers, cell=self.cell_A, positions=self.bases[0], pbc=True)
+
+    def places(self) -> Iterator[Array]:
+        """(N, 3) of each."""
+        for base, atom, step in zip(self.base, self.atom, self.step_A, strict=True):
+            places = self.bases[base].copy()
+            if atom >= 0:
+                places[atom] += step
+            yield places
+
+    def write(self, path: Path) -> None:
+        """All of them, as numpy's arrays by name.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        with storage_errors(path):
+            np.savez(
+                path,
+                numbers=self.numbers,
+                cell=self.cell_A,
+                bases=np.array(self.bases),
+                base=self.base,
+                atom=self.atom,
+                step=self.step_A,
+            )
+
 
 @dataclass(frozen=True)
 class PointsJob:
@@ -90,14 +121,14 @@ class PointsJob:
     Attributes:
         name: unique in the run.
         points: where.
-        options: the driver's, by which it knows the potential.
+        recipe: of the potential.
         time_limit_s: of all of it; then it is ended.
-        evidence: where its directory is kept if it fails, or None.
+        evidence: where the points are kept if it fails, or None.
     """
 
     name: str
     points: Points
-    options: Mapping[str, str]
+    recipe: Recipe
     time_limit_s: float
     evidence: Path | None = None
 
@@ -108,14 +139,16 @@ class PointsDone:
 
     Attributes:
         end: how it ended; message: more of that.
-        forces_eV_per_A: (P, N, 3), fixed atoms too; None where it did not finish.
+        energies_eV: of those that were evaluated before it ended.
+        forces_eV_per_A: (N, 3) of each of them, fixed atoms too.
         seconds: it took.
     """
 
     end: End
     message: str
-    forces_eV_per_A: Array | None
-    seconds: float
+    energies_eV: tuple[float, ...] = ()
+    forces_eV_per_A: tuple[Array, ...] = ()
+    seconds: float = 0.0
 
 
 def run_points(job: PointsJob, *, tag: str = "") -> PointsDone:
@@ -125,67 +158,43 @@ def run_points(job: PointsJob, *, tag: str = "") -> PointsDone:
         job: what to evaluate.
         tag: by which `cancel_jobs` knows it. Default: the job's name.
     """
-    started = time.monotonic()
-    directory = make(job.name)
-    try:
-        with cancellable(tag or job.name) as cancelled:
-            _lay_out(job, directory)
-            finished = Program.of_python().run(
-                ["-P", points_child.__file__, str(SCRIPT.parents[1])],
-                cwd=directory,
-                time_limit_s=job.time_limit_s,
-                cancelled=cancelled,
-            )
-        end, message = _ended(job, finished)
-        forces = _forces(job, directory) if end is End.FINISHED else None
-        if end is End.FINISHED and forces is None:
-            end, message = End.EVALUATION_ERROR, "the evaluation gave no forces that are numbers"
-        if end not in (End.FINISHED, End.CANCELLED) and job.evidence is not None:
-            keep_directory(directory, job.evidence)
-        return PointsDone(end, message, forces, time.monotonic() - started)
-    finally:
-        remove(directory)
+    started, clock = time.monotonic(), AwakeClock()
+    energies, forces = [], []
+    end, message = End.FINISHED, ""
+    with cancellable(tag or job.name) as cancelled:
+        try:
+            evaluator, atoms = warm(job.recipe), job.points.atoms
+            for places in job.points.places():
+                if cancelled.is_set():
+                    end = End.CANCELLED
+                    break
+                if not clock.now() <= job.time_limit_s:
+                    limit_min = job.time_limit_s / 60
+                    end = End.TIMED_OUT
+                    message = f"it took longer than its time limit of {limit_min:g} min"
+                    break
+                answer = evaluator.evaluate(places, atoms=atoms)
+                energies.append(answer.energy)
+                forces.append(np.array(answer.forces).reshape(-1, 3))
+        except DriverError as error:
+            end, message = end_of(error), str(error)
+            let_go()
+    if end not in (End.FINISHED, End.CANCELLED) and job.evidence is not None:
+        keep_points(job, message)
+    return PointsDone(end, message, tuple(energies), tuple(forces), time.monotonic() - started)
 
 
-def _lay_out(job: PointsJob, directory: Path) -> None:
-    points = job.points
-    with storage_errors(directory, place=PLACE):
-        np.savez(
-            directory / POINTS,
-            numbers=points.numbers,
-            cell=points.cell_A,
-            bases=np.array(points.bases),
-            base=points.base,
-            atom=points.atom,
-            step=points.step_A,
-        )
-        (directory / POTENTIAL).write_text(json.dumps(dict(job.options)), encoding="utf-8")
+def end_of(error: DriverError) -> End:
+    """How a task ends whose evaluation failed so."""
+    if error.code == HALTED:
+        return End.HALTED
+    return End.EVALUATION_ERROR if error.code in _OF_THE_STRUCTURE else End.CRASHED
 
 
-def _ended(job: PointsJob, finished: Finished) -> tuple[End, str]:
-    code = finished.returncode
-    if finished.end is ProgramEnd.CANCELLED:
-        return End.CANCELLED, ""
-    if finished.end is ProgramEnd.TIMED_OUT:
-        return (
-            End.TIMED_OUT,
-            f"it took longer than its time limit of {job.time_limit_s / 60:g} min",
-        )
-    if code == 0:
-        return End.FINISHED, ""
-    said = finished.last_line() or "it wrote nothing"
-    if code == HALTED:
-        return End.HALTED, said
-    if code in _OF_THE_STRUCTURE:
-        return End.EVALUATION_ERROR, said
-    how = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
-    return End.CRASHED, f"{how}: {said}"
-
-
-def _forces(job: PointsJob, directory: Path) -> Array | None:
-    try:
-        found = np.load(directory / FORCES, allow_pickle=False)
-    except (OSError, ValueError):
-        return None
-    right = found.shape == (len(job.points), len(job.points.numbers), 3)
-    return found if right and np.isfinite(found).all() else None
+def keep_points(job: PointsJob, message: str) -> None:
+    """Keep what was to be evaluated, where it failed; a full disk keeps nothing."""
+    assert job.evidence is not None  # noqa: S101 - the caller looked
+    with contextlib.suppress(OSError, StorageError):
+        job.evidence.mkdir(parents=True, exist_ok=True)
+        job.points.write(job.evidence / POINTS)
+        (job.evidence / "why.txt").write_text(f"{message}\n", encoding="utf-8")

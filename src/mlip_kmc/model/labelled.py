@@ -51,6 +51,7 @@ class LabelledStructure:
         energy_weight: from 0 to 1: weight of the energy; 1 for a whole structure, 0 for a cut-out.
         role: see `Role`.
         oracle: sha256 of the oracle's settings; empty where they are not known.
+        minimum: of a saddle: name of the labelled minimum that its barrier is counted from; empty for all others.
     """
 
     name: str
@@ -61,6 +62,7 @@ class LabelledStructure:
     energy_weight: float = 1.0
     role: Role = Role.LABEL
     oracle: str = ""
+    minimum: str = ""
 
     @classmethod
     def whole(
@@ -130,10 +132,11 @@ def read_labelled(
 
 def _text(structure: LabelledStructure) -> str:
     weights = np.asarray(structure.force_weights, dtype=float)
-    if not _NAME.fullmatch(structure.name):
-        raise StructureError(
-            f"a labelled structure's name has letters, digits and _ . + - (it is {structure.name[:40]!r})"
-        )
+    for name in filter(None, (structure.name or " ", structure.minimum)):
+        if not _NAME.fullmatch(name):
+            raise StructureError(
+                f"a labelled structure's name has letters, digits and _ . + - (it is {name[:40]!r})"
+            )
     if not (((weights >= 0) & (weights <= 1)).all() and 0 <= structure.energy_weight <= 1):
         raise StructureError(f"the weights of {structure.name} are not within 0 and 1")
     if structure.energy_eV is not None and not np.isfinite(structure.energy_eV):
@@ -145,6 +148,7 @@ def _text(structure: LabelledStructure) -> str:
     }
     keys |= {"role": str(structure.role)}
     keys |= {"oracle": f"sha256:{structure.oracle}"} if structure.oracle else {}
+    keys |= {"minimum": f"name_{structure.minimum}"} if structure.minimum else {}
     columns = {"forces": np.asarray(structure.forces_eV_per_A, dtype=float)}
     columns |= {} if (weights == 1).all() else {"force_weight": weights}
     return extended_xyz(structure.atoms, keys=keys, columns=columns)
@@ -174,4 +178,5 @@ def _structure(
         energy_weight=float(atoms.info.get("energy_weight", 0.0 if energy is None else 1.0)),
         role=Role(known_role) if known_role in tuple(Role) else role,
         oracle=(text_of(atoms, "oracle") or "").removeprefix("sha256:"),
+        minimum=(text_of(atoms, "minimum") or "").removeprefix("name_"),
     )

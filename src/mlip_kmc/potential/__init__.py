@@ -3,7 +3,7 @@
 from mlip_kmc.potential.ace import AcePotential
 from mlip_kmc.potential.ase_calculator import AsePotential
 from mlip_kmc.potential.builtin import BuiltinPotential
-from mlip_kmc.potential.driven import DrivenPotential, ace_of, driver_options
+from mlip_kmc.potential.driven import DrivenPotential, ace_of
 
 Potential = AcePotential | BuiltinPotential | DrivenPotential
 
@@ -14,5 +14,4 @@ __all__ = [
     "DrivenPotential",
     "Potential",
     "ace_of",
-    "driver_options",
 ]

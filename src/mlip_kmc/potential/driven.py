@@ -118,16 +118,6 @@ class DrivenPotential:
         return {"ext_pot": self.program}
 
 
-def driver_options(
-    potential: AcePotential | BuiltinPotential | DrivenPotential,
-) -> dict[str, str] | None:
-    """The driver's options that name the potential, without gamma; None where eOn alone evaluates it."""
-    if isinstance(potential, BuiltinPotential):
-        return None
-    driven = potential if isinstance(potential, DrivenPotential) else DrivenPotential(potential)
-    return driven.recipe()
-
-
 def ace_of(potential: AcePotential | BuiltinPotential | DrivenPotential) -> AcePotential | None:
     """The ACE potential that is evaluated, whichever way eOn gets at it; None where it is another kind."""
     inner = potential.inner if isinstance(potential, DrivenPotential) else potential

@@ -31,7 +31,7 @@ from mlip_kmc.potential.whereabouts import noted_potential
 from mlip_kmc.release.manifest import Image, Run
 from mlip_kmc.release.parts_list import ImageParts
 from mlip_kmc.release.sif import is_sif, recipe_of
-from mlip_kmc.report import Report, collect
+from mlip_kmc.report.summary import Report, collect
 from mlip_kmc.store.view import RunView
 
 _REPORTED = ("ase", "numpy", "scipy")
@@ -101,7 +101,7 @@ class Subject:
     @property
     def run(self) -> Run:
         """What the manifest says of the run."""
-        outcomes, grade = self.report.numbers.outcomes, self.report.grade
+        grade = self.report.grade
         return Run(
             id=self.view.identity,
             temperature_K=None
@@ -110,7 +110,7 @@ class Subject:
             kmc_steps=len(made(self.view.events)),
             simulated_time_s=self.view.numbers.time_s,
             states=len(self.view.states),
-            searches=sum(outcomes.values()),
+            searches=grade.searches,
             halted_searches=grade.halted_searches,
             gamma_state_0=_short(grade.state_0),
             gamma_saddle=_short(grade.saddle),

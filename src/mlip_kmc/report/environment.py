@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from mlip_kmc.report import words
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def environment(*folders: Path) -> Environment:
     """The environment of the run's page; `folders` are looked through first."""
     made = Environment(
-        loader=FileSystemLoader([*folders, _TEMPLATES]),
+        loader=FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

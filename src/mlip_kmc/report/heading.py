@@ -179,7 +179,7 @@ def _grade(report: Report) -> str:
         if grade.path is None
         else f", {grade.path:.2g} on the way of a search that was not halted"
     )
-    total, halted = sum(report.numbers.outcomes.values()), grade.halted_searches
+    total, halted = grade.searches, grade.halted_searches
     share = (
         f"{halted} of {words.count(total, 'search')} ({100 * halted / total:.1f} %) were halted: confidences hold only "
         "for what the potential knows"

@@ -8,12 +8,14 @@ The same report gives the same bytes: there is no date and no random number in i
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from mlip_kmc.model.records import unsound
 from mlip_kmc.report import words
 from mlip_kmc.report.changes import changes_of
 from mlip_kmc.report.data import Link, table_link
 from mlip_kmc.report.diffusion import TRUSTED_STEPS, SpeciesDiffusion, Trajectory
-from mlip_kmc.report.environment import environment
+from mlip_kmc.report.environment import TEMPLATES, environment
 from mlip_kmc.report.figures import (
     Figure,
     barriers,
@@ -26,10 +28,14 @@ from mlip_kmc.report.figures import (
     outcomes,
 )
 from mlip_kmc.report.figures.searches import OUTCOME_WORDS
+from mlip_kmc.report.film import film_of
 from mlip_kmc.report.heading import facts, headline
 from mlip_kmc.report.numbers import StateNumbers
-from mlip_kmc.report.states import MOST_ROWS, blocks_of
+from mlip_kmc.report.result import result_of
+from mlip_kmc.report.scenes import scenes_of
+from mlip_kmc.report.states import MOST_ROWS, Block, blocks_of
 from mlip_kmc.report.summary import Report
+from mlip_kmc.report.viewer import Viewer, policy
 
 MOST_COSTS = 40
 OPEN_STATES = 1
@@ -73,15 +79,20 @@ class GateRow:
     remark: str
 
 
-def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "") -> str:
+def render(
+    report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "", library: str = ""
+) -> str:
     """The page's text.
 
     Args:
         report: of the run.
         gate: the checks of a release that the page is part of.
         release: its name.
+        library: of the three-dimensional viewer (see `viewer`); without it the page has pictures alone, and no script.
     """
     numbers, figures = report.numbers, _figures(report)
+    blocks = tuple(blocks_of(report))
+    viewer, style = _viewer(report, blocks, library), _style()
     searched = [state for state in numbers.states if state.searches]
     return (
         environment()
@@ -93,7 +104,11 @@ def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "")
             facts=tuple(facts(report)),
             figures=figures,
             numbering={key: index for index, key in enumerate(figures, start=1)},
-            blocks=tuple(blocks_of(report)),
+            blocks=blocks,
+            viewer=viewer,
+            style=Markup(style),  # noqa: S704 - our own
+            policy=policy(style, viewer),
+            result=result_of(report, blocks),
             headline=headline(report),
             diffusion=tuple(
                 DiffusionAt(
@@ -119,6 +134,20 @@ def render(report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "")
             changes=changes_of(report) if report.refreshes.changed else None,
         )
     )
+
+
+def _style() -> str:
+    return f"\n{(TEMPLATES / 'page.css').read_text(encoding='utf-8')}"
+
+
+def _viewer(report: Report, blocks: tuple[Block, ...], text: str) -> Viewer | None:
+    """None without a library, and where there is nothing to show."""
+    if not text:
+        return None
+    film = film_of(report.view.states, report.view.events)
+    if film is None and not any(block.pictures for block in blocks):
+        return None
+    return Viewer.of(text, scenes=scenes_of(blocks, film=film))
 
 
 def _figures(report: Report) -> dict[str, Figure]:

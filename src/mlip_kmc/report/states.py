@@ -1,40 +1,60 @@
-"""The page's part about states: of each visited one its numbers, its processes, pictures of them, and the data."""
+"""The page's part about states: of each visited one its numbers, its kinds of processes, a picture of each, and the data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mlip_kmc.model.records import Process
+from mlip_kmc.ground.wording import plural
+from mlip_kmc.model.records import Process, StateRecord
 from mlip_kmc.report.data import Link, table_link
 from mlip_kmc.report.figures.processes import PROCESS_COLUMNS, process_row
+from mlip_kmc.report.kinds import Kind, by_use, kinds_of
 from mlip_kmc.report.numbers import ProcessNumbers, StateNumbers
-from mlip_kmc.report.pictures import Motion, picture
+from mlip_kmc.report.pictures import Motion, picture, profile
 from mlip_kmc.report.summary import Report
 
 MOST_STATES = 40
 MOST_ROWS = 30
-PICTURES = (6, 3)
-MOST_PICTURES = 24
+PICTURES = (8, 4)
+MOST_PICTURES = 32
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A process that is drawn: SVG, words below it, and the positions of its moved atoms."""
+    """A kind of process that is drawn.
 
+    Attributes:
+        key: of the process that stands for the kind, `0-1`: state and place in its table.
+        svg: the picture. profile: the energies below it.
+        title: in a few words. caption: sentences.
+        link: the positions of its moved atoms. motion: what moves.
+    """
+
+    key: str
     svg: Markup
+    profile: Markup
+    title: str
     caption: str
     link: Link
+    motion: Motion
 
 
 @dataclass(frozen=True)
 class Block:
-    """A state's part of the page: its numbers, the rows that are shown, its pictures, its data."""
+    """A state's part of the page: its numbers, its kinds, those that are rows of the table, its pictures, its data."""
 
     state: StateNumbers
-    rows: tuple[ProcessNumbers, ...]
+    kinds: tuple[Kind, ...]
+    rows: tuple[Kind, ...]
     pictures: tuple[Picture, ...]
     link: Link
+
+    @property
+    def drawn(self) -> Mapping[int, str]:
+        """Keys of the pictures, by number of the process."""
+        ranks = {row.rank: row.process for row in self.state.processes}
+        return {ranks[int(one.key.partition("-")[2])]: one.key for one in self.pictures}
 
 
 def blocks_of(report: Report) -> Iterator[Block]:
@@ -45,18 +65,15 @@ def blocks_of(report: Report) -> Iterator[Block]:
     for place, number in enumerate(numbers.visited[:MOST_STATES]):
         if number not in by_number:
             continue
-        state = by_number[number]
+        state, record = by_number[number], records[number]
+        kinds = state_kinds(state, record)
         wanted = min(PICTURES[min(place, 1)], MOST_PICTURES - drawn)
-        rows = {row.process: row for row in records[number].processes}
-        pictures = tuple(
-            found
-            for process in _worth_drawing(state)[:wanted]
-            if (found := _picture(process, rows[process.process])) is not None
-        )
+        pictures = _pictures(by_use(kinds)[:wanted], record)
         drawn += len(pictures)
         yield Block(
             state=state,
-            rows=_rows(state),
+            kinds=kinds,
+            rows=_rows(kinds),
             pictures=pictures,
             link=table_link(
                 f"state_{number}.csv", PROCESS_COLUMNS, map(process_row, state.processes), most=200
@@ -64,39 +81,83 @@ def blocks_of(report: Report) -> Iterator[Block]:
         )
 
 
-def _rows(state: StateNumbers) -> tuple[ProcessNumbers, ...]:
-    """The lowest barriers, and every process that a KMC step used."""
+def state_kinds(state: StateNumbers, record: StateRecord) -> tuple[Kind, ...]:
+    """The kinds of a state's processes; structures are read where equal numbers may hide that different atoms move."""
+    processes = {row.process: row for row in record.processes}
+    seen: dict[int, str] = {}
+
+    def moved(row: ProcessNumbers) -> str:
+        if row.process not in seen:
+            motion = Motion.read(processes[row.process])
+            seen[row.process] = "" if motion is None else motion.what_moves
+        return seen[row.process]
+
+    return kinds_of(state, orbits=record.orbits, moved=moved)
+
+
+def _rows(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+    """The lowest barriers, and every kind that a KMC step used."""
     return tuple(
-        row
-        for index, row in enumerate(state.processes)
-        if index < MOST_ROWS or (row.used and index < 4 * MOST_ROWS)
+        kind
+        for index, kind in enumerate(kinds)
+        if index < MOST_ROWS or (kind.used and index < 4 * MOST_ROWS)
     )
 
 
-def _worth_drawing(state: StateNumbers) -> list[ProcessNumbers]:
-    return sorted(state.processes, key=lambda row: (-row.used, row.rank))
+def _pictures(kinds: list[Kind], record: StateRecord) -> tuple[Picture, ...]:
+    processes = {row.process: row for row in record.processes}
+    highest_eV = max((kind.lead.barrier_eV for kind in kinds), default=0.0)
+    found = (_picture(kind, processes[kind.lead.process], highest_eV) for kind in kinds)
+    return tuple(one for one in found if one is not None)
 
 
-def _picture(process: ProcessNumbers, record: Process) -> Picture | None:
+def _picture(kind: Kind, record: Process, highest_eV: float) -> Picture | None:
     motion = Motion.read(record)
     if motion is None:
         return None
+    process = kind.lead
     many = len(motion.moved)
     axis, right, up = motion.axis_names
-    where = "to a state not visited" if process.product is None else f"to state {process.product}"
-    used = f", taken {process.used}×" if process.used else ""
+    times = f"{kind.count} × " if kind.count > 1 else ""
+    title = f"{times}{process.barrier_eV:.3f} eV"
+    why = f" ({kind.said})" if kind.said else ""
+    used = f", taken {kind.used}×" if kind.used else ""
     atoms = (
-        f"1 atom moves {motion.farthest:.2f} Å"
+        f"1 {motion.species[motion.moved[0]]} atom moves {motion.farthest:.2f} Å"
         if many == 1
-        else f"{many} atoms move, up to {motion.farthest:.2f} Å"
+        else f"{many} atoms ({motion.what_moves}) move, up to {motion.farthest:.2f} Å"
     )
-    caption = f"{process.barrier_eV:.3f} eV, {where}{used}. {atoms}; seen along {axis} ({right} to the right, {up} up)."
-    svg = picture(motion, alternative=f"Process {process.rank} of state {process.state}: {caption}")
+    caption = (
+        f"{why}{where_to(kind)}{used}. {atoms}; seen along {axis} ({right} to the right, {up} up)."
+    )
+    name = f"Process {process.rank} of state {process.state}: {title}{caption}"
+    back = f"{process.reverse_barrier_eV:.3f} eV"
     return Picture(
-        svg=Markup(svg),  # noqa: S704 - drawn here, its words are escaped
-        caption=f"#{process.rank}: {caption}",
+        key=f"{process.state}-{process.rank}",
+        svg=Markup(picture(motion, alternative=name)),  # noqa: S704 - drawn here, its words are escaped
+        profile=Markup(  # noqa: S704 - likewise
+            profile(
+                barrier_eV=process.barrier_eV,
+                reverse_barrier_eV=process.reverse_barrier_eV,
+                highest_eV=highest_eV,
+                alternative=f"Energies of process {process.rank} of state {process.state}: up by {title.removeprefix(times)}, "
+                f"down by {back}",
+            )
+        ),
+        title=title,
+        caption=caption,
         link=_positions_link(motion, f"state_{process.state}_process_{process.rank}.csv"),
+        motion=motion,
     )
+
+
+def where_to(kind: Kind) -> str:
+    """The states that a kind leads to, in words that follow a comma."""
+    if not kind.products:
+        return f", to {'a state' if kind.count == 1 else 'states'} not visited"
+    shown = ", ".join(map(str, kind.products[:4])) + (", …" if len(kind.products) > 4 else "")
+    more = f" and {kind.open} not visited" if kind.open else ""
+    return f", to {plural(len(kind.products), 'state')} {shown}{more}"
 
 
 def _positions_link(motion: Motion, name: str) -> Link:

@@ -32,7 +32,6 @@ from mlip_kmc.model.records import (
     unsound,
     unsound_steps,
 )
-from mlip_kmc.potential.whereabouts import noted_blindness
 from mlip_kmc.report.refreshes import Refreshes, refreshes_of
 from mlip_kmc.store.view import RunView
 
@@ -76,7 +75,8 @@ class RunStatus:
         utilisation: busy share of the workers over the run's life.
         discarded: searches that were started and that a KMC step made useless.
         wall_s: time that its processes ran. events_a_day: KMC steps a day of that time.
-        force_calls: eOn's own count, which leaves out dimer rotations; over all registered searches.
+        force_calls: over all registered searches; what eOn's client made is its own count, which leaves out dimer rotations.
+        engine: that searches now: eon, or native.
         force_calls_per_s: of the last searches, a busy worker.
         search_s: median time of the last good searches.
         unsound_superbasin_steps: those of a version whose times of superbasin steps may be wrong.
@@ -127,6 +127,7 @@ class RunStatus:
     wall_s: float
     events_a_day: float | None
     force_calls: int
+    engine: str
     force_calls_per_s: float | None
     search_s: float | None
     unsound_superbasin_steps: int
@@ -187,7 +188,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         condition=condition,
         halt=numbers.halt,
         halt_kind=numbers.halt_kind,
-        phase=live.phase if live and condition is Condition.RUNNING else "",
+        phase=live.phase if live and running else "",
         host=live.host if live else view.starts[-1].host if view.starts else None,
         pid=live.pid if live else view.starts[-1].pid if view.starts else None,
         seen_s=max(now_s - live.time_s, 0.0) if live else None,
@@ -217,6 +218,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         discarded=numbers.discarded,
         wall_s=numbers.wall_s,
         events_a_day=numbers.events_a_day,
+        engine=str(view.epoch.facts.get("search.engine") or "eon"),
         force_calls=sum(record.force_calls for record in view.searches),
         force_calls_per_s=_force_calls_per_s(recent),
         search_s=_median([record.seconds for record in recent if record.outcome != "bad"]),
@@ -231,9 +233,7 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         refreshes=refreshes_of(view),
         run_bytes=run_bytes,
         free_bytes=free_bytes,
-        active_set_blind=noted_blindness(
-            view.path, digest=view.epoch.facts.get("potential.active_set")
-        ),
+        active_set_blind=_blindness(view.path, digest=view.epoch.facts.get("potential.active_set")),
     )
 
 
@@ -321,3 +321,12 @@ def _disk(path: Path) -> tuple[int, int]:
                 continue  # gone meanwhile
     left: Any = os.statvfs(path)
     return used, left.f_bavail * left.f_frsize
+
+
+def _blindness(run_dir: Path, *, digest: str | None) -> str:
+    """What the run's active set does not see; potentials are imported only where there is one, which takes most of a second."""
+    if digest is None:
+        return ""
+    from mlip_kmc.potential.whereabouts import noted_blindness
+
+    return noted_blindness(run_dir, digest=digest)

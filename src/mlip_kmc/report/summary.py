@@ -53,7 +53,7 @@ class GammaSummary:
         state_0: of the minimum that the run starts from.
         saddle: of the saddles of all processes.
         path: of the force calls that were looked at, in searches that were not halted.
-        halted_searches: how many were.
+        halted_searches: how many were, of how many `searches` under the present potential.
         select, halt: the thresholds.
         active_set_blind: what an active set of deficient rank does not see; empty where it sees, or its files are gone.
     """
@@ -62,6 +62,7 @@ class GammaSummary:
     saddle: float | None
     path: float | None
     halted_searches: int
+    searches: int
     select: float | None
     halt: float | None
     active_set_blind: str
@@ -180,6 +181,7 @@ def _grade(view: RunView) -> GammaSummary:
             (record.gamma_path for record in kept if record.gamma_path is not None), default=None
         ),
         halted_searches=len(view.searches_now) - len(kept),
+        searches=len(view.searches_now),
         select=facts.get("gamma.select"),
         halt=facts.get("gamma.halt"),
         active_set_blind=noted_blindness(view.path, digest=facts.get("potential.active_set")),

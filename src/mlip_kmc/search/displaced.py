@@ -14,16 +14,19 @@ Hessian made by eOn's client.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
+from mlip_kmc.evaluate.apart import Outcome, run_anywhere
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.evaluate.points import PointsJob, run_points
+from mlip_kmc.evaluate.warm import Recipe
 from mlip_kmc.model.rates import Plan
 from mlip_kmc.search.evaluated import (
     Evaluated,
@@ -57,14 +60,14 @@ class HessianRecipe:
         files: texts in the directory of eOn's client: its `config.ini` and what the potential needs.
         links: files that it links.
         time_limit_s: of one task.
-        options: the driver's, by which it knows the potential; None where eOn alone evaluates it.
+        recipe: of the potential; None where eOn alone evaluates it.
         by_index: atoms of one element differ for the potential, so that no symmetry is looked for.
     """
 
     files: Mapping[str, str]
     links: Mapping[str, Path]
     time_limit_s: float
-    options: Mapping[str, str] | None = None
+    recipe: Recipe | None = None
     by_index: bool = False
 
 
@@ -148,11 +151,21 @@ class ForcesTask:
             tag: by which `cancel_jobs` knows it.
         """
         done = run_points(self.job, tag=tag)
-        return ForcesOutcome(self.name, done.end, done.message, done.seconds, done.forces_eV_per_A)
+        forces = np.array(done.forces_eV_per_A) if done.end is End.FINISHED else None
+        return ForcesOutcome(self.name, done.end, done.message, done.seconds, forces)
+
+    @property
+    def in_child(self) -> bool:
+        """It evaluates where it runs."""
+        return True
 
     def without_result(self, end: End, message: str = "") -> ForcesOutcome:
         """What is handed back where no worker could answer."""
         return ForcesOutcome(self.name, end, message)
+
+    def died(self, message: str) -> ForcesOutcome:
+        """What is handed back where its evaluations end each process that makes them."""
+        return self.without_result(End.EVALUATION_ERROR, message)
 
 
 @dataclass(frozen=True)
@@ -227,7 +240,7 @@ class HessianWork:
 
     def begin(self) -> list[Task]:
         """The first tasks."""
-        if self.recipe.options is not None:
+        if self.recipe.recipe is not None:
             return [PlanTask(f"{self.name}.plan", self.atoms, by_index=self.recipe.by_index)]
         return [
             hessian_task(
@@ -259,11 +272,15 @@ class HessianWork:
             self._finish(done)
         return []
 
-    def here(self) -> HessianOutcome:
-        """Do all of it, here and now."""
+    def here(self, *, run: Callable[[Task], Outcome] = run_anywhere) -> HessianOutcome:
+        """Do all of it now, by one task after the other.
+
+        Args:
+            run: how a task is run.
+        """
         tasks = self.begin()
         while self.outcome is None:
-            tasks += self.take(tasks.pop(0).run())
+            tasks += self.take(cast("HessianPart", run(tasks.pop(0))))
         return self.outcome
 
     def _finish(self, outcome: HessianOutcome) -> None:
@@ -271,7 +288,7 @@ class HessianWork:
         self.outcome = replace(outcome, name=self.name, force_calls=self.calls, doubt=self.doubt)
 
     def _forces(self, plan: Plan, positions_A: Array) -> list[Task]:
-        assert self.recipe.options is not None  # noqa: S101 - else eOn's client makes it
+        assert self.recipe.recipe is not None  # noqa: S101 - else eOn's client makes it
         self._plan = plan
         self._audited = audits(plan, atoms=len(self.atoms), seed=self.name)
         points = points_of(self.atoms, plan, positions_A=positions_A, audited=self._audited)
@@ -281,7 +298,7 @@ class HessianWork:
                 PointsJob(
                     f"{self.name}.{way}-{number}",
                     points.part(slice(first, first + PART)),
-                    options=self.recipe.options,
+                    recipe=self.recipe.recipe,
                     time_limit_s=self.recipe.time_limit_s,
                     evidence=self.evidence,
                 )

@@ -50,6 +50,7 @@ class Termination(StrEnum):
     DAMAGED = "the client's files are damaged"
     NOT_A_SADDLE = "no first-order saddle"
     HALTED = "halted"
+    ENDED_PROCESS = "the potential ended its process"
     KNOWN_SADDLE = "known saddle"
     OUT_OF_WINDOW = "above the energy window"
     RECOGNISED = "recognised"
@@ -71,6 +72,7 @@ _OURS = (
     Termination.DAMAGED,
     Termination.NOT_A_SADDLE,
     Termination.HALTED,
+    Termination.ENDED_PROCESS,
     Termination.KNOWN_SADDLE,
     Termination.OUT_OF_WINDOW,
     Termination.RECOGNISED,
@@ -102,7 +104,7 @@ class Graded:
 
 @dataclass(frozen=True)
 class ForceCalls:
-    """Force calls by stage, as the client counts them (without dimer rotations).
+    """Force calls by stage: of our own searches all, of eOn's client as it counts them (without dimer rotations).
 
     Attributes:
         saddle, minimization, prefactors: of the search's stages.
@@ -226,6 +228,7 @@ class SearchOutcome:
         told = self.termination in (
             Termination.DAMAGED,
             Termination.HALTED,
+            Termination.ENDED_PROCESS,
             Termination.NOT_A_SADDLE,
             Termination.NOT_RECOGNISED,
         )

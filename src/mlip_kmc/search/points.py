@@ -3,7 +3,8 @@
     task = PointsTask(job, structures=(con, other), atoms=255)
     task.run().points                   # (Point(energy_eV=..., force_eV_per_A=...), ...); fewer where one could not be evaluated
 
-What follows from symmetry rests on such an evaluation, by the run's own evaluator, on the same workers as searches.
+What follows from symmetry rests on such an evaluation, on the same workers as searches: by the potential that stays loaded there,
+or by eOn's client where that alone evaluates it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 
 from mlip_kmc.evaluate.by_eon import evaluation_of
 from mlip_kmc.evaluate.client import ClientJob, End, run_job, texts_of
+from mlip_kmc.evaluate.points import Points, PointsJob, run_points
+from mlip_kmc.evaluate.warm import Recipe
 from mlip_kmc.ground.errors import PotentialError
-from mlip_kmc.model.structure import fixed_atoms, from_con
+from mlip_kmc.model.structure import Array, fixed_atoms, from_con
 from mlip_kmc.search.outcome import ForceCalls, SearchOutcome, Termination
 
 _LEFT = "min.con"
@@ -60,11 +64,13 @@ class PointsTask:
         job: the client's, without `pos.con`.
         structures: `.con` texts.
         atoms: in each.
+        recipe: of the potential; None: eOn's client evaluates it.
     """
 
     job: ClientJob
     structures: tuple[str, ...]
     atoms: int
+    recipe: Recipe | None = None
 
     @property
     def name(self) -> str:
@@ -72,11 +78,34 @@ class PointsTask:
         return self.job.name
 
     def run(self, *, tag: str = "") -> PointsOutcome:
-        """Evaluate them, here and now; never raises for what the client does.
+        """Evaluate them, here and now; never raises for what the potential does.
 
         Args:
             tag: by which `cancel_jobs` knows it.
         """
+        return self._by_client(tag) if self.recipe is None else self._here(self.recipe, tag)
+
+    @property
+    def in_child(self) -> bool:
+        """It evaluates where it runs."""
+        return self.recipe is not None
+
+    def _here(self, recipe: Recipe, tag: str) -> PointsOutcome:
+        atoms = [from_con(con) for con in self.structures]
+        points = Points(
+            np.asarray(atoms[0].numbers, dtype=np.int64),
+            np.asarray(atoms[0].cell.array, dtype=np.float64),
+            bases=tuple(np.asarray(one.positions, dtype=np.float64) for one in atoms),
+        )
+        for base in range(len(atoms)):
+            points = points.at_rest(base)
+        job = PointsJob(self.name, points, recipe, self.job.time_limit_s, self.job.evidence)
+        done = run_points(job, tag=tag)
+        found = zip(done.energies_eV, done.forces_eV_per_A, atoms, strict=False)
+        seen = tuple(Point(energy, _largest(forces, one)) for energy, forces, one in found)
+        return PointsOutcome(self.name, done.end, done.message, done.seconds, seen)
+
+    def _by_client(self, tag: str) -> PointsOutcome:
         points: list[Point] = []
         seconds = 0.0
         for con in self.structures:
@@ -91,15 +120,23 @@ class PointsTask:
                 return PointsOutcome(
                     self.name, End.EVALUATION_ERROR, str(error), seconds, tuple(points)
                 )
-            atoms = from_con(con)  # eOn's client writes the forces of fixed atoms, too
-            free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
-            force = float(np.linalg.norm(found.forces_eV_per_A[free], axis=1).max())
+            force = _largest(found.forces_eV_per_A, from_con(con))
             points.append(Point(found.energy_eV, force))
         return PointsOutcome(self.name, End.FINISHED, "", seconds, tuple(points))
 
     def without_result(self, end: End, message: str = "") -> PointsOutcome:
         """What is handed back where no worker could answer."""
         return PointsOutcome(self.name, end, message)
+
+    def died(self, message: str) -> PointsOutcome:
+        """What is handed back where its evaluations end each process that makes them."""
+        return self.without_result(End.EVALUATION_ERROR, message)
+
+
+def _largest(forces: Array, atoms: Atoms) -> float:
+    """On an atom that is not fixed; forces on the others are there, too."""
+    free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
+    return float(np.linalg.norm(forces[free], axis=1).max())
 
 
 @dataclass(frozen=True)
@@ -172,6 +209,16 @@ class RecognitionTask:
         """What is handed back where no worker could answer."""
         return SearchOutcome(name=self.name, kind=CLASS, end=end, message=message)
 
+    @property
+    def in_child(self) -> bool:
+        """It evaluates where it runs."""
+        return self.points.in_child
+
+    def died(self, message: str) -> SearchOutcome:
+        """What is handed back where its evaluation ends each process that makes it: no known state does."""
+        told = self.without_result(End.FINISHED, message)
+        return replace(told, termination=Termination.NOT_RECOGNISED)
+
 
 @dataclass(frozen=True)
 class CheckRecipe:
@@ -183,6 +230,7 @@ class CheckRecipe:
         time_limit_s: of one evaluation.
         evidence: folder where directories of failed jobs are kept.
         converged_force_eV_per_A: of saddles, and of minima at least.
+        recipe: of the potential; None: eOn's client evaluates it.
     """
 
     files: Mapping[str, str]
@@ -190,6 +238,7 @@ class CheckRecipe:
     time_limit_s: float
     evidence: Path
     converged_force_eV_per_A: float
+    recipe: Recipe | None = None
 
     def expected(self, energy_eV: float) -> Expected:
         """What an evaluation must give."""
@@ -210,4 +259,4 @@ class CheckRecipe:
             time_limit_s=self.time_limit_s,
             evidence=self.evidence / name,
         )
-        return PointsTask(job, tuple(structures), atoms)
+        return PointsTask(job, tuple(structures), atoms, self.recipe)

@@ -6,12 +6,14 @@ Example:
 """
 
 import configparser
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.records import (
     EonResult,
     Event,
@@ -26,6 +28,9 @@ from mlip_kmc.model.records import (
     read_lines,
     reasons_of,
 )
+
+ORBITS = "orbits.json"
+"""In a state's folder: lists of processes that are images of each other by the state's symmetry."""
 
 
 def read_states(root: Path, searches: Iterable[SearchRecord] = ()) -> tuple[StateRecord, ...]:
@@ -132,7 +137,23 @@ def _state(folder: Path, number: int, constant_per_s: float | None) -> StateReco
         bad=int(section.get("bad_saddles", 0)),
         structure=folder / "reactant.con",
         processes=tuple(_processes(folder, number, constant_per_s)),
+        orbits=_orbits(folder / ORBITS),
     )
+
+
+def _orbits(path: Path) -> tuple[tuple[int, ...], ...]:
+    """What a state's folder says of them; nothing where it says nothing.
+
+    Raises:
+        RunStateError: it is damaged.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(tuple(int(process) for process in orbit) for orbit in found)
+    except FileNotFoundError:
+        return ()
+    except (ValueError, TypeError) as error:
+        raise RunStateError(f"{path} is damaged ({error}); restore it from a backup") from error
 
 
 def _processes(folder: Path, number: int, constant_per_s: float | None) -> Iterator[Process]:

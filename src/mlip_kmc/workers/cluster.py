@@ -37,6 +37,7 @@ from typing import Any, Self
 from distributed import Client, KilledWorker, LocalCluster
 from distributed.client import FutureCancelledError
 
+from mlip_kmc.evaluate.apart import end_children
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import ProgramError
 from mlip_kmc.workers.attendance import Attendance, Roll, Silence
@@ -361,6 +362,7 @@ class SearchCluster:
             self._client.close(timeout=5)
         with contextlib.suppress(TimeoutError):
             self._cluster.close(timeout=10)
+        end_children()
 
     async def _dismiss(self) -> None:
         for worker in self._replacements:

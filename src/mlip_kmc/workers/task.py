@@ -6,23 +6,11 @@ task.without_result(End.KILLED_WORKERS, "3 workers died while they ran it")
 
 from typing import Protocol
 
+from mlip_kmc.evaluate.apart import Outcome as TaskOutcome
+from mlip_kmc.evaluate.apart import run_anywhere
 from mlip_kmc.evaluate.client import End
 
-
-class TaskOutcome(Protocol):
-    """What came of a task."""
-
-    @property
-    def name(self) -> str:
-        """Of its task."""
-
-    @property
-    def end(self) -> End:
-        """How its client ended; one that was cancelled runs again elsewhere."""
-
-    @property
-    def seconds(self) -> float:
-        """It took where it ran."""
+__all__ = ["Task", "TaskOutcome", "run_task"]
 
 
 class Task(Protocol):
@@ -44,5 +32,5 @@ class Task(Protocol):
 
 
 def run_task(task: Task, *, tag: str) -> TaskOutcome:
-    """What dask has a worker do."""
-    return task.run(tag=tag)
+    """What dask has a worker do; what evaluates where it runs does so in a child of the worker."""
+    return run_anywhere(task, tag=tag)

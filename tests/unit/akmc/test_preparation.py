@@ -49,5 +49,5 @@ def test_where_it_does_not_a_frame_is_kept_and_the_run_halts(state_0, tmp_path):
         state_0(atoms)
     assert error.value.exit_code == EXIT_HALTED
     (frame,), _ = read_kept_frames(tmp_path / "halts")
-    assert (frame.search, frame.step, frame.kind) == ("start", 0, Kind.HALT)
+    assert (frame.search, frame.step, frame.kind) == (f"start_{frame.potential[:8]}", 0, Kind.HALT)
     assert np.allclose(frame.atoms.positions, atoms.positions)

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from mlip_kmc.campaign.loop import Campaign
-from mlip_kmc.campaign.parts import Judged, Labels
+from mlip_kmc.campaign.parts import FoundProcess, Judged, Labels
 from mlip_kmc.campaign.state import ExplorationMethod
 from mlip_kmc.config import load_campaign, load_config
 from mlip_kmc.model.frames import KeptFrame, Kind, Stage, write_kept_frame
@@ -42,6 +43,18 @@ def frame(atoms, *, step=0, kind=Kind.HALT, search="0_3"):
     )
 
 
+def found_processes():
+    """Of a crystal of 32 atoms, less one: two atoms that are pushed into the hole."""
+    minimum = KNOWN * (2, 2, 2)
+    del minimum[0]
+    found = []
+    for number, (barrier_eV, part) in {3: (0.5, 0.1), 5: (0.6, 0.15)}.items():
+        saddle = minimum.copy()
+        saddle.positions[0] *= 1 - part
+        found.append(FoundProcess(0, number, minimum, saddle, barrier_eV, 0.0, 1.0))
+    return tuple(found)
+
+
 def result(status, *, steps=0, reason="as the test wants it", new=0):
     minimised = Minimised(**dict.fromkeys(Minimised.__dataclass_fields__, 0))
     given = {
@@ -67,7 +80,7 @@ class Explorer:
             ]
         )
         self.stop, self.explored, self.refreshed = threading.Event(), [], []
-        self.wanted_steps = []
+        self.wanted_steps, self.found = [], ()
 
     def explore(self, config):
         with RunDirectory(self.run_dir):
@@ -82,6 +95,9 @@ class Explorer:
                 write_kept_frame(self.run_dir / "halts", kept)
             return result(Status.HALTED, steps=number, new=number)
         return result(self.last, steps=20, new=30)
+
+    def processes(self):
+        return self.found
 
     def refresh(self, config):
         self.refreshed.append(config.potential.ace.parents[1].name)
@@ -130,18 +146,36 @@ class Labeller:
         )
 
 
+class Disagreeing(Labeller):
+    """EMT's saddles of the first generations lie higher than they do."""
+
+    def __init__(self, *, until, by_eV=0.1, **options):
+        super().__init__(**options)
+        self.until, self.by_eV = until, by_eV
+
+    def labelled(self, folder):
+        return tuple(
+            replace(one, energy_eV=one.energy_eV + self.by_eV) if self._wrong(one.name) else one
+            for one in super().labelled(folder)
+        )
+
+    def _wrong(self, name):
+        return name.endswith("-saddle") and int(name[1:4]) < self.until
+
+
 class Fitter:
     """The next potential is the present one under another name; each is accepted that no list refuses."""
 
     def __init__(self, *, refuse=(), more_labels=False, ladder=0):
         self.refuse, self.more_labels, self.ladder = list(refuse), more_labels, ladder
-        self.asked = []
+        self.asked, self.barriers = [], []
 
     def training(self):
         return ()
 
-    def fit(self, present, *, labels, halted, folder, name, larger):
+    def fit(self, present, *, labels, halted, barriers, folder, name, larger):
         self.asked.append((name, len(labels), len(halted), larger))
+        self.barriers.append(tuple(one.name for one in barriers))
         folder.mkdir(parents=True, exist_ok=True)
         for suffix in SUFFIXES[:3]:
             shutil.copyfile(present.yace.with_suffix(suffix), folder / f"{name}{suffix}")

@@ -30,7 +30,17 @@ from mlip_kmc.model.frames import Kind, write_kept_frame
 from mlip_kmc.model.records import Status
 from mlip_kmc.store.claim import Claim
 
-from .invented import KNOWN, Explorer, Fitter, Labeller, campaign_in, frame, unknown
+from .invented import (
+    KNOWN,
+    Disagreeing,
+    Explorer,
+    Fitter,
+    Labeller,
+    campaign_in,
+    found_processes,
+    frame,
+    unknown,
+)
 
 _WITHOUT = {FILE, "lock"}
 """They hold times, or nothing."""
@@ -319,6 +329,13 @@ def test_without_gamma_there_is_no_campaign(tmp_path, monkeypatch):
 # -- kills
 
 
+def campaign_of(folder):
+    """A halt, the target with barriers that the oracle does not confirm, and the target with such that it does."""
+    explorer = Explorer(folder / "campaign" / "run", halts=1)
+    explorer.found = found_processes()
+    return campaign_in(folder, explorer=explorer, labeller=Disagreeing(until=2))
+
+
 def killed_at(folder, call):
     """Run a campaign that is killed before its fsync number `call`; answer whether it was."""
     child = os.fork()
@@ -332,7 +349,7 @@ def killed_at(folder, call):
             real(descriptor)
 
         files.os.fsync = fsync
-        os._exit(campaign_in(folder).run().exit_code)
+        os._exit(campaign_of(folder).run().exit_code)
     status = os.waitpid(child, 0)[1]
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == EXIT_DONE
     return os.WIFSIGNALED(status)
@@ -341,7 +358,7 @@ def killed_at(folder, call):
 def test_after_kills_generations_are_the_same_byte_for_byte(tmp_path):
     whole = tmp_path / "whole"
     whole.mkdir()
-    assert campaign_in(whole).run().exit_code == EXIT_DONE
+    assert campaign_of(whole).run().exit_code == EXIT_DONE
     wanted = {
         name: data.replace(str(whole).encode(), b"HERE") for name, data in tree_of(whole).items()
     }
@@ -351,7 +368,7 @@ def test_after_kills_generations_are_the_same_byte_for_byte(tmp_path):
         folder = tmp_path / str(call)
         folder.mkdir()
         assert killed_at(folder, call)
-        assert campaign_in(folder).run().exit_code == EXIT_DONE
+        assert campaign_of(folder).run().exit_code == EXIT_DONE
         found = {
             name: data.replace(str(folder).encode(), b"HERE")
             for name, data in tree_of(folder).items()
@@ -362,7 +379,7 @@ def test_after_kills_generations_are_the_same_byte_for_byte(tmp_path):
 def test_kill_after_kill_it_ends_the_same(tmp_path):
     whole = tmp_path / "whole"
     whole.mkdir()
-    campaign_in(whole).run()
+    campaign_of(whole).run()
     wanted = {name: data.replace(str(whole).encode(), b"") for name, data in tree_of(whole).items()}
     kills, campaigns, chance = 0, 0, np.random.default_rng(7)
     while kills < 25:
@@ -371,7 +388,7 @@ def test_kill_after_kill_it_ends_the_same(tmp_path):
         campaigns += 1
         while kills < 25 and killed_at(folder, int(chance.integers(1, 13))):
             kills += 1
-        assert campaign_in(folder).run().exit_code == EXIT_DONE
+        assert campaign_of(folder).run().exit_code == EXIT_DONE
         found = tree_of(folder).items()
         assert {name: data.replace(str(folder).encode(), b"") for name, data in found} == wanted
     assert campaigns < kills / 3, "most campaigns are killed more than three times"
@@ -389,5 +406,5 @@ def _fsyncs(tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
-        campaign_in(folder).run()
+        campaign_of(folder).run()
     return count[0]

@@ -1,6 +1,4 @@
-"""Forces at many points by a process of its own: the calculator's own numbers, and each way in which it may end."""
-
-import threading
+"""Forces at many points by a potential that stays loaded: the calculator's own numbers, and each way in which it may end."""
 
 import numpy as np
 import pytest
@@ -9,15 +7,15 @@ from ase.calculators.emt import EMT
 
 from mlip_kmc.evaluate.client import End, cancel_jobs
 from mlip_kmc.evaluate.points import Points, PointsJob, run_points
+from mlip_kmc.evaluate.warm import Recipe
 from mlip_kmc.model.rates import dense_hessian
 from mlip_kmc.search.displaced import HessianRecipe, HessianWork
 from mlip_kmc.search.hessian import spectrum_of_matrix
 
 from ..morse import half_way
 
-BY_EMT = {"ase": "ase.calculators.emt:EMT"}
+BY_EMT = Recipe({"ase": "ase.calculators.emt:EMT"})
 CALCULATORS = """
-import os, time
 import numpy as np
 from ase.calculators.calculator import Calculator
 
@@ -30,15 +28,6 @@ class Base(Calculator):
 class Fails(Base):
     def forces_of(self, atoms):
         raise ValueError("no such thing")
-
-class Dies(Base):
-    def forces_of(self, atoms):
-        os._exit(1)
-
-class Waits(Base):
-    def forces_of(self, atoms):
-        open(os.environ["HOME"] + "/begun", "w").close()
-        time.sleep(60)
 
 class NotANumber(Base):
     def forces_of(self, atoms):
@@ -62,17 +51,18 @@ def points_of(atoms):
 def test_the_forces_are_the_calculators():
     atoms = copper()
     atoms.calc = EMT()
-    done = run_points(PointsJob("points", points_of(atoms), options=BY_EMT, time_limit_s=60))
-    assert (done.end, done.message, done.forces_eV_per_A.shape) == (End.FINISHED, "", (4, 32, 3))
+    done = run_points(PointsJob("points", points_of(atoms), recipe=BY_EMT, time_limit_s=60))
+    assert (done.end, done.message, len(done.energies_eV)) == (End.FINISHED, "", 4)
+    assert np.shape(done.forces_eV_per_A) == (4, 32, 3)
     wanted = [atoms.get_forces()]
     for atom, step in ((3, [0.1, 0, 0]), (5, [0, 0, -0.1])):
         moved = atoms.copy()
         moved.positions[atom] += step
         moved.calc = EMT()
         wanted.append(moved.get_forces())
-    assert np.abs(done.forces_eV_per_A - [*wanted, wanted[0]]).max() < 1e-9
+    assert np.abs(np.array(done.forces_eV_per_A) - [*wanted, wanted[0]]).max() < 1e-9
     some = run_points(
-        PointsJob("points", points_of(atoms).part(slice(2, 4)), options=BY_EMT, time_limit_s=60)
+        PointsJob("points", points_of(atoms).part(slice(2, 4)), recipe=BY_EMT, time_limit_s=60)
     )
     assert np.array_equal(some.forces_eV_per_A, done.forces_eV_per_A[2:])
 
@@ -80,7 +70,7 @@ def test_the_forces_are_the_calculators():
 @pytest.fixture
 def calculators(tmp_path):
     (tmp_path / "mine.py").write_text(CALCULATORS)
-    return lambda name: {"ase": f"mine:{name}", "python-path": str(tmp_path)}
+    return lambda name: Recipe({"ase": f"mine:{name}", "python-path": str(tmp_path)})
 
 
 @pytest.mark.parametrize(
@@ -88,7 +78,6 @@ def calculators(tmp_path):
     [
         ("Fails", End.EVALUATION_ERROR, "no such thing"),
         ("NotANumber", End.EVALUATION_ERROR, "not finite"),
-        ("Dies", End.CRASHED, "exit code 1"),
         ("Missing", End.CRASHED, "cannot be loaded"),
     ],
 )
@@ -97,44 +86,31 @@ def test_each_end_has_its_kind(calculators, tmp_path, name, end, message):
     job = PointsJob(
         "points",
         points_of(copper()),
-        options=calculators(name),
+        recipe=calculators(name),
         time_limit_s=60,
         evidence=tmp_path / "kept",
     )
     done = run_points(job)
-    assert (done.end, done.forces_eV_per_A) == (end, None)
+    assert (done.end, done.forces_eV_per_A) == (end, ())
     assert message in done.message
     assert (tmp_path / "kept" / "points.npz").is_file()
 
 
 def test_atoms_that_are_too_near_halt_it():
     atoms = copper()
-    options = {**BY_EMT, "minimum-distance": "2.6"}
-    done = run_points(PointsJob("points", points_of(atoms), options=options, time_limit_s=60))
-    assert (done.end, done.forces_eV_per_A) == (End.HALTED, None)
+    recipe = Recipe({**BY_EMT.plain, "minimum-distance": "2.6"})
+    done = run_points(PointsJob("points", points_of(atoms), recipe=recipe, time_limit_s=60))
+    assert (done.end, done.forces_eV_per_A) == (End.HALTED, ())
     assert "2.6" in done.message
 
 
-def test_it_ends_at_its_limit_and_when_it_is_taken_back(calculators, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    options = calculators("Waits")
-    done = run_points(PointsJob("points", points_of(copper()), options=options, time_limit_s=0.5))
-    assert done.end is End.TIMED_OUT
-    (tmp_path / "begun").unlink(missing_ok=True)
-    found = []
-    thread = threading.Thread(
-        target=lambda: found.append(
-            run_points(
-                PointsJob("points", points_of(copper()), options=options, time_limit_s=60), tag="it"
-            )
-        )
-    )
-    thread.start()
-    while not (tmp_path / "begun").exists() and thread.is_alive():
-        thread.join(0.05)
+def test_it_ends_at_its_limit_and_when_it_is_taken_back():
+    points = points_of(copper())
+    done = run_points(PointsJob("points", points, recipe=BY_EMT, time_limit_s=-1.0))
+    assert (done.end, done.energies_eV) == (End.TIMED_OUT, ())
     cancel_jobs(["it"])
-    thread.join(30)
-    assert [one.end for one in found] == [End.CANCELLED]
+    done = run_points(PointsJob("points", points, recipe=BY_EMT, time_limit_s=60), tag="it")
+    assert (done.end, done.energies_eV) == (End.CANCELLED, ())
 
 
 def test_a_whole_hessian_by_emt():
@@ -147,8 +123,8 @@ def test_a_whole_hessian_by_emt():
         probe.positions = positions
         return probe.get_forces()
 
-    recipe = HessianRecipe(files={}, links={}, time_limit_s=60, options=BY_EMT)
-    done = HessianWork("saddle", atoms, recipe).here()
+    recipe = HessianRecipe(files={}, links={}, time_limit_s=60, recipe=BY_EMT)
+    done = HessianWork("saddle", atoms, recipe).here(run=lambda task: task.run())
     exact = spectrum_of_matrix(
         dense_hessian(forces, atoms.positions, free=np.arange(31), step_A=2e-3), atoms
     )

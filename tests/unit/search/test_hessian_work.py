@@ -6,6 +6,7 @@ from ase.constraints import FixAtoms
 
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.evaluate.points import PointsDone
+from mlip_kmc.evaluate.warm import Recipe
 from mlip_kmc.model.rates import dense_hessian
 from mlip_kmc.search import displaced
 from mlip_kmc.search.displaced import ForcesTask, HessianRecipe, HessianWork, PlanTask
@@ -13,7 +14,7 @@ from mlip_kmc.search.hessian import Doubt, spectrum_of_matrix
 
 from ..morse import forces_of, half_way, vacancy
 
-RECIPE = HessianRecipe(files={}, links={}, time_limit_s=9.0, options={"potential": "here"})
+RECIPE = HessianRecipe(files={}, links={}, time_limit_s=9.0, recipe=Recipe({"potential": "here"}))
 
 
 @pytest.fixture
@@ -22,16 +23,16 @@ def evaluator(monkeypatch):
     found = {}
 
     def run_points(job, *, tag=""):
-        points, forces = job.points, []
-        for base, atom, step in zip(points.base, points.atom, points.step_A, strict=True):
-            places = points.bases[base].copy()
-            if atom >= 0:
-                places[atom] += step
-            forces.append(found["forces"](places))
-        return PointsDone(found.get("end", End.FINISHED), "why", np.array(forces), 0.5)
+        forces = tuple(found["forces"](places) for places in job.points.places())
+        return PointsDone(found.get("end", End.FINISHED), "why", forces_eV_per_A=forces)
 
     monkeypatch.setattr(displaced, "run_points", run_points)
     return found
+
+
+def here(task):
+    """In this process, whatever the task wants."""
+    return task.run()
 
 
 def exact(atoms, forces):
@@ -59,7 +60,7 @@ def same(found, wanted):
 def test_symmetry_saves_evaluations(evaluator, atoms, calls):
     """Seven and 29 with one atom displaced, one at rest, four with all displaced, one of the structure as it was given."""
     evaluator["forces"] = forces = forces_of(atoms)
-    done = work_of(atoms).here()
+    done = work_of(atoms).here(run=here)
     assert (done.name, done.end, done.force_calls, done.doubt) == (
         "0_1.saddle",
         End.FINISHED,
@@ -72,7 +73,7 @@ def test_symmetry_saves_evaluations(evaluator, atoms, calls):
 def test_parts_come_back_in_any_order(evaluator, monkeypatch):
     atoms = half_way()
     evaluator["forces"] = forces_of(atoms)
-    whole = work_of(atoms).here()
+    whole = work_of(atoms).here(run=here)
     monkeypatch.setattr(displaced, "PART", 4)
     work = work_of(atoms)
     (plan,) = work.begin()
@@ -128,7 +129,7 @@ def test_what_symmetry_does_not_know_is_found_out(evaluator, forces_for, doubt):
     atoms = vacancy()
     evaluator["forces"] = forces = forces_for(atoms)
     work = work_of(atoms)
-    done = work.here()
+    done = work.here(run=here)
     assert done.doubt == doubt
     assert done.force_calls == 13 + 1 + 6 * 31
     assert same(done.spectrum, exact(atoms, forces))
@@ -139,7 +140,7 @@ def test_atoms_that_are_held_have_no_rows(evaluator):
     evaluator["forces"] = forces = forces_of(atoms)
     moving = np.setdiff1d(np.arange(31), [5])
     work = HessianWork.of("0.reactant", atoms=atoms, moving=moving, recipe=RECIPE)
-    done = work.here()
+    done = work.here(run=here)
     held = atoms.copy()
     held.set_constraint(FixAtoms(indices=[5]))
     assert done.spectrum.modes == 90
@@ -150,22 +151,22 @@ def test_atoms_that_are_held_have_no_rows(evaluator):
 def test_where_atoms_of_an_element_differ_no_symmetry_is_looked_for(evaluator):
     atoms = vacancy()
     evaluator["forces"] = forces_of(atoms)
-    recipe = HessianRecipe(files={}, links={}, time_limit_s=9.0, options={}, by_index=True)
-    done = HessianWork("0.reactant", atoms, recipe).here()
+    recipe = HessianRecipe(files={}, links={}, time_limit_s=9.0, recipe=Recipe({}), by_index=True)
+    done = HessianWork("0.reactant", atoms, recipe).here(run=here)
     assert (done.force_calls, done.doubt) == (1 + 6 * 31, None)
 
 
 @pytest.mark.parametrize("end", [End.HALTED, End.EVALUATION_ERROR, End.KILLED_WORKERS])
 def test_a_part_that_fails_ends_it(evaluator, end):
     evaluator |= {"forces": forces_of(vacancy()), "end": end}
-    done = work_of(vacancy()).here()
+    done = work_of(vacancy()).here(run=here)
     assert (done.name, done.end, done.message, done.spectrum) == ("0_1.saddle", end, "why", None)
 
 
 def test_a_structure_that_is_no_number_is_no_symmetric_one(evaluator):
     atoms = vacancy()
     evaluator["forces"] = lambda positions: np.full_like(positions, np.nan)
-    done = work_of(atoms).here()
+    done = work_of(atoms).here(run=here)
     assert done.doubt == Doubt.NOT_AT_REST
     assert not done.spectrum.finite
 

@@ -20,6 +20,11 @@ from mlip_kmc.campaign.generation import (
     read_facts,
 )
 from mlip_kmc.campaign.history import GenerationSummary, history_of
+from mlip_kmc.campaign.report.confirmations import (
+    ConfirmedBarrier,
+    confirmation_labels,
+    confirmed_barriers,
+)
 from mlip_kmc.campaign.report.labels import Chosen, LabelRow, OtherFrame, chosen_by
 from mlip_kmc.campaign.state import FILE, CampaignState, Step
 from mlip_kmc.ground.errors import EXIT_HALTED, RunStateError
@@ -111,6 +116,7 @@ class CampaignReport:
         select, halt: thresholds of gamma; None before the first selection.
         halts: by generation. explored: None where the run cannot be read; `no_run` says why then.
         oracle_barriers_eV: barriers that are known otherwise, by name.
+        confirmed: barriers that the oracle was asked about at the target.
     """
 
     name: str
@@ -127,6 +133,7 @@ class CampaignReport:
     explored: Explored | None
     no_run: str
     oracle_barriers_eV: Mapping[str, float]
+    confirmed: tuple[ConfirmedBarrier, ...]
 
     @property
     def spent(self) -> tuple[int, ...]:
@@ -189,7 +196,10 @@ def read_campaign(directory: Path) -> CampaignReport:
         ended=_ended(directory / ENDING),
         outcome=read_facts(directory / OUTCOME) if (directory / OUTCOME).is_file() else None,
         generations=tuple(history_of(directory)),
-        labels=tuple(label for one in chosen for label in one.labels),
+        labels=(
+            *(label for one in chosen for label in one.labels),
+            *(label for generation in generations for label in confirmation_labels(generation)),
+        ),
         others=tuple(other for one in chosen for other in one.others),
         refits=tuple(refit for generation in generations for refit in _refits(generation)),
         **_thresholds(chosen),
@@ -197,6 +207,7 @@ def read_campaign(directory: Path) -> CampaignReport:
         explored=explored,
         no_run=no_run,
         oracle_barriers_eV=_oracle(directory / ORACLE),
+        confirmed=tuple(row for one in generations for row in confirmed_barriers(one)),
     )
 
 
@@ -333,6 +344,7 @@ def _plain(report: CampaignReport) -> dict[str, Any]:
             "refreshes": explored.refreshes.to_json(),
         },
         "oracle_barriers_eV": dict(report.oracle_barriers_eV),
+        "confirmed": [{**asdict(one), "faults": list(one.faults)} for one in report.confirmed],
         "cost": {
             "wall_s": report.state.wall_s,
             "by_step": [

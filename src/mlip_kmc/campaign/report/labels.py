@@ -12,7 +12,7 @@ from typing import Any
 
 from mlip_kmc.campaign.generation import LABELS, Generation
 from mlip_kmc.learning.frame_selection import read_selection
-from mlip_kmc.model.labelled import read_labelled
+from mlip_kmc.model.labelled import LabelledStructure, read_labelled
 
 _MOST_ROUNDS = 1000
 _STATE = "state.json"
@@ -111,8 +111,6 @@ def _labels(
         if frame["order"] is None:
             continue
         label = known.get(frame["name"])
-        state = _state(folder / frame["name"] / _STATE)
-        missing = "failed" if collected else "waiting"
         yield LabelRow(
             generation=generation.number,
             round=round_,
@@ -132,12 +130,29 @@ def _labels(
                     "reason",
                 )
             },
-            progress="done" if label is not None else str(state.get("progress") or missing),
-            fault=str(state.get("kind") or ""),
-            message=str(state.get("message") or ""),
-            atoms=None if label is None else len(label.atoms),
-            counting=None if label is None else int((label.force_weights > 0).sum()),
+            **progress_of(folder / frame["name"], label=label, collected=collected),
         )
+
+
+def progress_of(
+    folder: Path, *, label: LabelledStructure | None, collected: bool
+) -> dict[str, Any]:
+    """What a row tells of a label's progress.
+
+    Args:
+        folder: of the label.
+        label: None where there is none of use.
+        collected: all that were asked for with it have an end.
+    """
+    state = _state(folder / _STATE)
+    missing = "failed" if collected else "waiting"
+    return {
+        "progress": "done" if label is not None else str(state.get("progress") or missing),
+        "fault": str(state.get("kind") or ""),
+        "message": str(state.get("message") or ""),
+        "atoms": None if label is None else len(label.atoms),
+        "counting": None if label is None else int((label.force_weights > 0).sum()),
+    }
 
 
 def _state(path: Path) -> dict[str, Any]:

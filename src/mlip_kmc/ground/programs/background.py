@@ -39,6 +39,7 @@ class Background:
         *,
         log: Path,
         more: Mapping[str, str] | None = None,
+        stdin: int = subprocess.PIPE,
     ) -> Self:
         """Start it, in a process group of its own.
 
@@ -47,6 +48,7 @@ class Background:
             arguments: what it gets.
             log: its standard output and error are appended there.
             more: environment variables that it gets besides `KEPT_ENVIRONMENT`.
+            stdin: a descriptor that it reads in place of the pipe, and whose other end the caller holds.
 
         Raises:
             ProgramError: it cannot be started. StorageError: the log cannot be written.
@@ -60,7 +62,7 @@ class Background:
                 process = subprocess.Popen(
                     [program.path, *arguments],
                     env=environment,
-                    stdin=subprocess.PIPE,
+                    stdin=stdin,
                     stdout=stream,
                     stderr=stream,
                     start_new_session=True,

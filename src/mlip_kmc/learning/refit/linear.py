@@ -16,8 +16,9 @@ import numpy as np
 from mlip_kmc.config.campaign import RefitSection
 from mlip_kmc.evaluate.calculator import short_range
 from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.learning.refit.barriers import KnownEnergy, barrier_rows, takes_part
 from mlip_kmc.learning.refit.design import LinearBasis, Rows
-from mlip_kmc.learning.refit.ridge import Triangle, choose
+from mlip_kmc.learning.refit.ridge import Chosen, Triangle, choose
 from mlip_kmc.learning.refit.weights import Weights, heights_above_hull, weights_of
 from mlip_kmc.learning.spanning import natural_scales
 from mlip_kmc.model.labelled import LabelledStructure, Role, labelled_text
@@ -96,12 +97,13 @@ def fit_linear(
         PotentialError: nothing counts, or no finite coefficients come out. StructureError: see `LinearBasis.rows_of`.
     """
     folds = [Triangle(basis.size) for _ in range(min(FOLDS, max(1, len(structures))))]
-    heights = heights_above_hull(structures)
+    heights, numbers = heights_above_hull(structures), fold_numbers(structures)
     weights = [
         weights_of(one, height, section) for one, height in zip(structures, heights, strict=True)
     ]
-    first, count = None, 0
-    for one, weight, fold in zip(structures, weights, fold_numbers(structures), strict=True):
+    first, count, known = None, 0, dict[str, KnownEnergy]()
+    of_barriers = takes_part(structures)
+    for one, weight, fold in zip(structures, weights, numbers, strict=True):
         rows = basis.rows_of(one.atoms)
         first = first or rows
         blocks = [
@@ -113,19 +115,14 @@ def fit_linear(
         for matrix, targets in blocks:
             folds[fold].add(matrix, targets)
             count += len(targets)
+        if one.name in of_barriers:
+            known[one.name] = KnownEnergy(rows.energy, _above_offset_eV(one, rows, baseline))
+    for barrier in barrier_rows(structures, known=known, weight=section.barrier_weight):
+        folds[numbers[barrier.saddle]].add(barrier.matrix, barrier.target)
+        count += 1
     if first is None or count == 0:
         raise PotentialError("no energy and no force counts in the fit: all weights are 0")
-    scales = natural_scales(basis.projector)
-    chosen = choose(
-        folds,
-        strengths=section.ridge,
-        scales=np.concatenate([scales[element].sizes for element in basis.functions]),
-        prior=np.zeros(basis.size) if prior is None else prior,
-    )
-    if not np.isfinite(chosen.solution).all():
-        raise PotentialError(
-            f"the fit of {basis.path} gives coefficients that are not finite; give stronger values of refit.ridge"
-        )
+    chosen = _solved(basis, folds, strengths=section.ridge, prior=prior)
     return Fitted(
         coefficients=np.array([float(f"{value:.{DIGITS}g}") for value in chosen.solution]),
         strength=chosen.strength,
@@ -133,6 +130,32 @@ def fit_linear(
         shares=tuple(weight.share for weight in weights),
         checked=first,
     )
+
+
+def _solved(
+    basis: LinearBasis,
+    folds: Sequence[Triangle],
+    *,
+    strengths: Sequence[float],
+    prior: Array | None,
+) -> Chosen:
+    """The coefficients, with the strength that validation chooses.
+
+    Raises:
+        PotentialError: they are not finite.
+    """
+    scales = natural_scales(basis.projector)
+    chosen = choose(
+        folds,
+        strengths=strengths,
+        scales=np.concatenate([scales[element].sizes for element in basis.functions]),
+        prior=np.zeros(basis.size) if prior is None else prior,
+    )
+    if not np.isfinite(chosen.solution).all():
+        raise PotentialError(
+            f"the fit of {basis.path} gives coefficients that are not finite; give stronger values of refit.ridge"
+        )
+    return chosen
 
 
 Block = tuple[Array, Array]
@@ -157,8 +180,18 @@ def _energy(
     if structure.energy_eV is None or not weights.energy > 0.0:
         return np.zeros((0, rows.forces.shape[1])), np.zeros(0)
     factor = weights.energy / len(structure.atoms)
+    return rows.energy[None, :] * factor, np.array(
+        [_above_offset_eV(structure, rows, baseline) * factor]
+    )
+
+
+def _above_offset_eV(  # noqa: N802 - a unit
+    structure: LabelledStructure, rows: Rows, baseline: Baseline | None
+) -> float:
+    """Energy of a structure that has one, less what does not depend on the coefficients."""
+    assert structure.energy_eV is not None  # noqa: S101 - the callers have looked
     wanted = structure.energy_eV - short_range(baseline, structure.atoms)[0]
-    return rows.energy[None, :] * factor, np.array([(wanted - rows.energy_offset_eV) * factor])
+    return float(wanted - rows.energy_offset_eV)
 
 
 def _atoms(

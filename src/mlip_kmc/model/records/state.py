@@ -59,6 +59,7 @@ class StateRecord:
         bad: number of registered bad searches from this state.
         structure: file of the minimised structure, in eOn's `.con` format.
         processes: the state's process table.
+        orbits: numbers of processes that are images of each other by the state's symmetry, as far as the run noted that.
     """
 
     number: int
@@ -67,3 +68,4 @@ class StateRecord:
     bad: int
     structure: Path
     processes: tuple[Process, ...]
+    orbits: tuple[tuple[int, ...], ...] = ()

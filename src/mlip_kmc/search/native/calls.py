@@ -14,10 +14,10 @@ from ase import Atoms
 
 from mlip_kmc.driver.standalone import HALTED, DriverError
 from mlip_kmc.evaluate.client import End
+from mlip_kmc.evaluate.warm import WarmEvaluator
 from mlip_kmc.ground.programs import AwakeClock
 from mlip_kmc.model.frames import KeptFrame, Kind, Stage
 from mlip_kmc.potential.side_channel import KEPT, Frame, Grade
-from mlip_kmc.search.native.evaluators import WarmEvaluator
 from mlip_kmc.search.native.landscape import Array, NotCalledError
 from mlip_kmc.search.watch import NO_POTENTIAL, Watch, Watched, state_of
 

@@ -15,12 +15,12 @@ from ase import Atoms
 from mlip_kmc.config.eon_options import with_converged_forces
 from mlip_kmc.driver.standalone import DriverError
 from mlip_kmc.evaluate.client import End, cancellable, keep_inputs
+from mlip_kmc.evaluate.warm import Recipe, WarmEvaluator, let_go, warm
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.frames import Stage
 from mlip_kmc.model.records import HaltKind
 from mlip_kmc.search.native.calls import CallGrades, Calls, EndedError
 from mlip_kmc.search.native.climb import Climbed
-from mlip_kmc.search.native.evaluators import Recipe, WarmEvaluator, let_go, warm
 from mlip_kmc.search.native.landscape import NotFiniteError
 from mlip_kmc.search.native.stages import Result, Stages, Told
 from mlip_kmc.search.native.start import Settings, Start
@@ -72,6 +72,17 @@ class NativeSearch(ProcessSearch):
             self, job=replace(self.job, files=files), kind=kind, settling=None, told=Told()
         )
         return replace(again.run(tag=tag), kind=self.kind)
+
+    @property
+    def in_child(self) -> bool:
+        """It evaluates where it runs."""
+        return True
+
+    def died(self, message: str) -> SearchOutcome:
+        """What is handed back where its evaluations end each process that makes them: a bad search."""
+        keep_inputs(self.job, message)
+        told = self.without_result(End.FINISHED, message)
+        return replace(told, termination=Termination.ENDED_PROCESS)
 
     def run_once(self, tag: str) -> SearchOutcome:
         """As of `ProcessSearch`."""

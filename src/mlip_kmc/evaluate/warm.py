@@ -3,8 +3,8 @@
     evaluator = warm(Recipe(plain={"potential": "cu.yace"}, graded={...}, digest="..."))
     evaluator.evaluate(positions, atoms=atoms, graded=True)      # an Answer: energy in eV, forces in eV/A, gamma
 
-LAMMPS runs in this process by its Python module, whose errors are exceptions. Calls give back the interpreter's lock, so threads
-evaluate at the same time, each with an instance of its own.
+LAMMPS runs in the process that asks, by its Python module, whose errors are exceptions. What may kill that process is run apart
+(`apart.py`): there each call is noted first, so that the structure that was evaluated last is known.
 """
 
 import hashlib
@@ -15,14 +15,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 from ase import Atoms
 
 from mlip_kmc.driver.standalone import Answer, Evaluator, Structure
+from mlip_kmc.evaluate.logbook import Logbook
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential import AcePotential, BuiltinPotential, DrivenPotential, Potential
-from mlip_kmc.search.native.landscape import Array
+
+Array = npt.NDArray[np.float64]
 
 _threads = threading.local()
+_logbook: Logbook | None = None
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,23 @@ class Recipe:
 
 
 def recipe_of(potential: Potential) -> Recipe:
-    """How a potential is made in this process; an ACE potential by LAMMPS, whichever way eOn gets at it.
+    """How a potential is made; an ACE potential by LAMMPS, whichever way eOn gets at it.
 
     Raises:
         PotentialError: eOn alone evaluates it.
     """
+    if (found := recipe_if_any(potential)) is not None:
+        return found
+    raise PotentialError(
+        f"eOn alone evaluates its built-in potential {potential.eon_name}; use an ACE potential or an ASE calculator, or "
+        "set search.engine: eon"
+    )
+
+
+def recipe_if_any(potential: Potential) -> Recipe | None:
+    """As `recipe_of`; None where eOn alone evaluates it."""
     if isinstance(potential, BuiltinPotential):
-        raise PotentialError(
-            f"eOn alone evaluates its built-in potential {potential.eon_name}; use an ACE potential or an ASE calculator, or "
-            "set search.engine: eon"
-        )
+        return None
     driven = DrivenPotential(potential) if isinstance(potential, AcePotential) else potential
     digest = hashlib.sha256(json.dumps(potential.facts(), sort_keys=True).encode()).hexdigest()
     return Recipe(plain=driven.recipe(), graded=driven.gamma_recipe(), digest=digest)
@@ -96,7 +107,15 @@ class WarmEvaluator:
         structure = Structure(
             cell.ravel().tolist(), atoms.numbers.tolist(), positions.ravel().tolist()
         )
+        if _logbook is not None:
+            _logbook.note(structure)
         return (self._graded if graded and self.knows_gamma else self._plain).evaluate(structure)
+
+
+def note_calls(logbook: Logbook) -> None:
+    """Every call of this process is noted before it is made."""
+    global _logbook  # noqa: PLW0603 - the process's own
+    _logbook = logbook
 
 
 def warm(recipe: Recipe) -> WarmEvaluator:

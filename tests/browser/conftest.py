@@ -1,0 +1,98 @@
+"""Pages made in the image, opened in Debian's own Chromium, on the host.
+
+"$(containers/packages browser)/bin/pytest" tests/browser
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+_OF_SCREENSHOTS = "GPU stall due to ReadPixels"
+"""The software renderer says so where the test reads its pixels."""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory):
+    """The folder of the pages."""
+    folder = tmp_path_factory.mktemp("pages")
+    command = [
+        ROOT / "containers" / "in-image",
+        *("--dev", "--bind", folder, "python3", ROOT / "tests" / "browser" / "pages.py", folder),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium that draws without a graphics card; missing, the tests fail."""
+    program = shutil.which("chromium")
+    assert program, (
+        "there is no chromium: ./bootstrap test installs it, or apt-get install chromium"
+    )
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=program, args=[*sandbox, "--enable-unsafe-swiftshader"]
+        )
+        yield found
+        found.close()
+
+
+class Opened:
+    """A page with what it said and asked for."""
+
+    def __init__(self, context, path):
+        self.said, self.asked = [], []
+        self.page = context.new_page()
+        self.page.on("console", lambda message: self._heard(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.said.append(dialog.message))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def _heard(self, text):
+        if _OF_SCREENSHOTS not in text:
+            self.said.append(text)
+
+    def play(self, button):
+        """Open the viewer by a button; where motion is unwanted it rests at the beginning."""
+        self.page.click(button)
+        self.page.wait_for_selector("#viewer-canvas canvas")
+
+    def at(self, place):
+        """What the viewer draws at a place of what is played."""
+        self.page.fill("#viewer-at", str(place))
+        return self.drawn()
+
+    def drawn(self):
+        """The viewer's picture as it is now, as the bytes of a PNG."""
+        return self.page.locator("#viewer-canvas").screenshot()
+
+
+@pytest.fixture
+def opened(browser, pages):
+    """Opens a page by name in a context of its own; nothing may go wrong in it until it is closed."""
+    contexts, every = [], []
+
+    def open_page(name, **options):
+        context = browser.new_context(
+            viewport={"width": 680, "height": 560}, **{"reduced_motion": "reduce", **options}
+        )
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        every.append(Opened(context, pages / f"{name}.html"))
+        return every[-1]
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    for one in every:
+        assert one.said == []
+        assert [url for url in one.asked if not url.startswith("data:")] == [one.asked[0]]

@@ -1,0 +1,148 @@
+"""The report's page in a real browser: quiet, quick to open, drawn, kept to the keyboard, readable by all, printable."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+FIRST = ".first [data-show]"
+FILM = "[data-show=film]"
+EVIL = "<script>pwned = 1</script>"
+
+
+def test_a_process_and_the_film_move(opened):
+    small = opened("small")
+    small.play(FIRST)
+    reactant, saddle, product = small.at(0), small.at(50), small.at(100)
+    assert len({reactant, saddle, product}) == 3
+    assert small.at(50) == saddle
+    assert "saddle: 0.500 eV" in small.page.inner_text("#viewer-note")
+    small.page.keyboard.press("Escape")
+    small.play(FILM)
+    frames = {small.at(step) for step in (0, 3, 12)}
+    assert len(frames) == 3
+    assert "KMC step 12, 1.20e-5 s, state 0" in small.page.inner_text("#viewer-note")
+
+
+def test_it_plays_by_itself_unless_motion_is_unwanted(opened):
+    small = opened("small", reduced_motion="no-preference")
+    small.page.click(FIRST)
+    small.page.wait_for_function("Number(document.getElementById('viewer-at').value) > 20")
+    assert small.page.inner_text("#viewer-play") == "Pause"
+    small.page.emulate_media(reduced_motion="reduce")
+    small.page.click("#viewer-close")
+    small.page.click(FIRST)
+    assert small.page.inner_text("#viewer-play") == "Play"
+    assert small.page.input_value("#viewer-at") == "0"
+
+
+def test_options_change_what_is_drawn(opened):
+    small = opened("small")
+    small.play(FIRST)
+    before = small.drawn()
+    small.page.check("#viewer-cell")
+    with_cell = small.drawn()
+    small.page.uncheck("#viewer-fade")
+    assert len({before, with_cell, small.drawn()}) == 3
+    small.page.click("#viewer-next")
+    assert small.page.inner_text("#viewer-title") != ""
+
+
+def test_the_keyboard_is_enough(opened):
+    page = opened("small").page
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.dataset.show !== undefined"):
+            break
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "viewer-canvas"
+    page.keyboard.press(" ")
+    assert page.inner_text("#viewer-play") == "Pause"
+    page.keyboard.press(" ")
+    assert page.inner_text("#viewer-play") == "Play"
+    seen = [page.locator("#viewer-canvas").screenshot()]
+    for key in ("ArrowLeft", "ArrowUp", "+"):
+        page.keyboard.press(key)
+        seen.append(page.locator("#viewer-canvas").screenshot())
+    assert len(set(seen)) == 4
+    page.fill("#viewer-at", "0")
+    page.focus("#viewer-at")
+    page.keyboard.press("ArrowRight")
+    assert page.input_value("#viewer-at") == "1"
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#viewer")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_hinders_assistive_programs(opened, scheme):
+    small = opened("small", color_scheme=scheme)
+    small.page.evaluate(
+        "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
+    )
+    found = faults(small.page)
+    small.play(FIRST)
+    assert [*found, *faults(small.page)] == []
+
+
+def faults(page):
+    """What axe-core finds: rule, how bad, where."""
+    answer = Axe().run(page).response
+    return [
+        (one["id"], one["impact"], [node["target"] for node in one["nodes"][:3]])
+        for one in answer["violations"]
+    ]
+
+
+def test_words_of_others_are_shown_as_text(opened):
+    small = opened("small")
+    small.page.evaluate(
+        "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
+    )
+    assert small.page.evaluate("typeof pwned") == "undefined"
+    assert small.page.inner_text("body").count(EVIL) >= 3
+    assert "<b>run & 'co'" in small.page.inner_text("h1")
+    assert (
+        small.page.locator("body img, body script:not([type]), h1 b").count() == 2
+    )  # the viewer's two scripts
+
+
+def test_no_other_script_runs(opened):
+    small = opened("small")
+    blocked = small.page.evaluate("""() => new Promise((resolve) => {
+        addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));
+        document.body.append(Object.assign(document.createElement("script"), { textContent: "pwned = 1" }));
+    })""")
+    assert blocked == "script-src-elem"
+    assert small.page.evaluate("typeof pwned") == "undefined"
+    assert "script-src" in small.said.pop()  # the browser says so
+
+
+def test_without_scripts_the_pictures_remain(opened):
+    page = opened("small", java_script_enabled=False).page
+    assert page.locator(".first svg").first.is_visible()
+    assert page.locator("button:visible").count() == 0
+    assert "Lowest barrier" in page.inner_text("main")
+
+
+def test_it_prints(opened):
+    page = opened("small").page
+    page.emulate_media(media="print")
+    assert page.locator("button:visible").count() == 0
+    assert page.locator(".pictures svg").first.is_visible()
+    assert page.locator("#settings dd").first.is_visible()  # folded on the screen, whole on paper
+    assert page.pdf().startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("name", ["small", "twenty", "large"])
+def test_a_page_opens_soon_and_is_small(opened, pages, name):
+    assert (pages / f"{name}.html").stat().st_size < 5_000_000
+    found = opened(name)
+    session = found.page.context.new_cdp_session(found.page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    found.page.reload()
+    found.asked.pop()
+    metrics = {
+        one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]
+    }
+    assert metrics["TaskDuration"] < 2.0  # seconds of the page's own processor time
+    if name == "large":
+        found.play(FIRST)
+        assert found.at(0) != found.at(100)
