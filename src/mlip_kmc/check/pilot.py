@@ -147,8 +147,8 @@ def try_all(
 def proposed(pilots: Sequence[Pilot]) -> Pilot | None:
     """The setting to take; None where no search found a process."""
     lowest = min((pilot.lowest_eV for pilot in pilots), default=math.inf)
-    sound = [pilot for pilot in pilots if pilot.good and pilot.lowest_eV <= lowest + _SAME_EV]
-    return min(sound, key=lambda pilot: pilot.calls_a_process, default=None)
+    good = [pilot for pilot in pilots if pilot.good and pilot.lowest_eV <= lowest + _SAME_EV]
+    return min(good, key=lambda pilot: pilot.calls_a_process, default=None)
 
 
 def most_iterations(pilot: Pilot, *, at_most: int) -> int:
