@@ -5,6 +5,7 @@ With `--impatient`, a run that waits for room on a full disk looks often.
 """
 
 import ctypes
+import gc
 import json
 import os
 import sys
@@ -50,6 +51,8 @@ def command(request, gate):
 
 
 def serve():
+    gc.collect()
+    gc.freeze()  # no fork touches, and so copies, what was imported
     for line in sys.stdin:
         gate, opens = os.pipe()
         child = os.fork()

@@ -7,10 +7,12 @@ import pytest
 
 from mlip_kmc.campaign.acceptance import Refusal, judge
 from mlip_kmc.campaign.physics import restricted
+from mlip_kmc.campaign.remedies import remedies
 from mlip_kmc.config.campaign import AcceptSection
 from mlip_kmc.evaluate.calculator import evaluated
 from mlip_kmc.learning.errors import errors_on, whole_calculator
 from mlip_kmc.learning.refit.design import LinearBasis
+from mlip_kmc.model.labelled import LabelledStructure
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.release.gate import Verdict as CheckVerdict
 
@@ -114,6 +116,31 @@ def test_not_calmer_and_not_calm(good, poor, frames):
     assert refusals(same) == [Refusal.NOT_CALMER]
     calmer = verdict(good, poor, test=(), halted=frames, first_errors=None, select=1e-3)
     assert refusals(calmer) == [Refusal.NOT_CALM]
+
+
+def test_a_barrier_that_is_still_wrong_is_a_reason_of_its_own(good, poor):
+    """The good potential against itself, with one saddle's energy moved by 20 meV: allowed are 15."""
+    minimum, saddle = search_frames(3)[:2]
+    calculator = whole_calculator(good)
+
+    def label(name, atoms, *, moved_eV=0.0, **known):
+        energy_eV, forces = evaluated(atoms, calculator)
+        return replace(
+            LabelledStructure.whole(
+                name, restricted(atoms), energy_eV=energy_eV + moved_eV, forces_eV_per_A=forces
+            ),
+            **known,
+        )
+
+    def asked(moved_eV):
+        pair = (label("m", minimum), label("s", saddle, moved_eV=moved_eV, minimum="m"))
+        return verdict(good, poor, test=(), halted=(), first_errors=None, barriers=pair)
+
+    found = asked(0.020)
+    assert refusals(found) == [Refusal.BARRIERS]
+    assert found.reasons[0].line == "the barrier of s is -20 meV off the oracle's, allowed 15"
+    assert remedies(found, larger_bases=("larger.yaml",), labels_left=9)[0].basis == "larger.yaml"
+    assert asked(0.010).accepted
 
 
 def test_a_hole_that_opens_is_seen(good, frames, tmp_path):

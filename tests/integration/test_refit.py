@@ -188,6 +188,33 @@ def test_a_potential_of_the_same_basis_is_found_again(baseline, tmp_path):
     assert done.record.baseline == (None if baseline is None else baseline.pairs)
 
 
+def test_a_barrier_of_its_own_weight_is_hit(poor, tmp_path):
+    """A hop in one of 31 atoms, labelled by EMT: energies an atom leave an error that the barrier's own residual takes away."""
+    module = example_module()
+    minimum = module.with_vacancy()
+    saddle = minimum.copy()
+    hopper = module.neighbour_of_vacancy(minimum, module.FCC_NEIGHBOURS[0])
+    saddle.positions[hopper] -= 0.5 * module.FCC_NEIGHBOURS[0] * module.A_EMT
+    pair = [by_emt("m", minimum), replace(by_emt("s", saddle), minimum="m")]
+    height = pair[1].energy_eV - pair[0].energy_eV
+
+    def error_of(weight):
+        section = RefitSection(barrier_weight=weight)
+        made, _ = fitted_here(
+            poor, tmp_path, training=poor_training(), labels=pair, section=section
+        )
+        calculator = whole_calculator(made)
+        here = [evaluated(one.atoms, calculator)[0] for one in pair]
+        return abs(here[1] - here[0] - height)
+
+    alone, own = error_of(0.0), error_of(100.0)
+    print(
+        f"a barrier of {height:.3f} eV: off by {1e3 * alone:.1f} meV, with a residual of its own {1e3 * own:.2f}"
+    )
+    assert own < 0.002
+    assert own < 0.2 * alone
+
+
 def test_forces_of_a_buffer_do_not_count(poor, whole, labels, tmp_path):
     cut = [
         replace(

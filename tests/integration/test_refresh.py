@@ -13,6 +13,8 @@ from mlip_kmc.model.records import (
     read_lines,
     refreshed_processes,
 )
+from mlip_kmc.model.structure import read_structure
+from mlip_kmc.store.view import RunView
 
 from .conftest import EXAMPLE, example_settings, mlip_kmc
 from .learning_material import example_module
@@ -28,9 +30,9 @@ class Wells(Calculator):
 
     implemented_properties = ("energy", "forces")
 
-    def __init__(self, depth, step):
+    def __init__(self, depth, step, hole=None):
         super().__init__()
-        self.depth, self.step = depth, step
+        self.depth, self.step, self.hole = depth, step, hole
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
@@ -43,6 +45,8 @@ class Wells(Calculator):
             -0.8 * k * np.sin(k * y),
             -5 * (z - 5),
         )
+        if self.hole is not None and abs((x - self.hole + 6) % 12 - 6) < 1:
+            energy = np.nan
         self.results = {"energy": float(energy), "forces": forces}
 '''
 
@@ -132,7 +136,8 @@ def test_more_than_the_potential_must_not_differ(vacancy):
     assert not (vacancy / "nowhere").exists()
 
 
-def test_a_state_that_became_another_is_relabelled_in_no_time(tmp_path, monkeypatch):
+def lone_atom(tmp_path, monkeypatch):
+    """Settings of a run of one atom on a floor that holds still, among `Wells`."""
     from ase import Atoms
     from ase.constraints import FixAtoms
 
@@ -142,7 +147,7 @@ def test_a_state_that_became_another_is_relabelled_in_no_time(tmp_path, monkeypa
     atoms = Atoms("Cu17", [(0.1, 0.1, 5.05), *floor], cell=[12, 12, 12], pbc=True)
     atoms.set_constraint(FixAtoms(range(1, 17)))
     atoms.write(tmp_path / "atom.xyz")
-    settings = {
+    return {
         "structure": "atom.xyz",
         "potential": {"ase": "wells:Wells", "kwargs": {"depth": 0.3, "step": 0.02}},
         "temperature_K": 300,
@@ -155,6 +160,32 @@ def test_a_state_that_became_another_is_relabelled_in_no_time(tmp_path, monkeypa
         "confidence": {"value": 0.5},
         "stop": {"kmc_steps": 1},
     }
+
+
+def test_a_state_that_is_no_minimum_any_more_is_named_and_the_run_goes_on(tmp_path, monkeypatch):
+    settings = lone_atom(tmp_path, monkeypatch)
+    written(tmp_path, "first.yaml", settings)
+    succeeded(mlip_kmc("run", "first.yaml", "--dir", "run", cwd=tmp_path))
+    with RunView.read(tmp_path / "run") as view:
+        place = float(read_structure(view.states[1].structure).positions[0, 0])
+        waiting = len(view.states[0].processes)
+    wells = {"ase": "wells:Wells", "kwargs": {"depth": 0.31, "step": 0.02, "hole": place}}
+    written(tmp_path, "second.yaml", {**settings, "potential": wells, "stop": {"kmc_steps": 4}})
+    refused = mlip_kmc("refresh", "second.yaml", "--dir", "run", cwd=tmp_path)  # the run is in it
+    assert refused.returncode not in (0, 75, 100), refused.stdout
+    written(tmp_path, "first.yaml", {**settings, "stop": {"kmc_steps": 2}})
+    succeeded(mlip_kmc("run", "first.yaml", "--dir", "run", cwd=tmp_path))
+    done = mlip_kmc("refresh", "second.yaml", "--dir", "run", cwd=tmp_path)
+    assert "1 state could not be minimised, whose processes are dropped: 1" in succeeded(done)
+    states = read_lines(tmp_path / "run/journal/refreshes.jsonl", RefreshedState)
+    assert [bool(state.lost) for state in states][:2] == [False, True]
+    assert states[0].stale == waiting
+    status = json.loads(succeeded(mlip_kmc("status", "run", "--json", cwd=tmp_path)))
+    assert status["refreshes"]["dropped"] == states[1].stale > 0
+
+
+def test_a_state_that_became_another_is_relabelled_in_no_time(tmp_path, monkeypatch):
+    settings = lone_atom(tmp_path, monkeypatch)
     written(tmp_path, "first.yaml", settings)
     one_well = {"ase": "wells:Wells", "kwargs": {"depth": 0.05, "step": 0.5}}
     written(tmp_path, "second.yaml", {**settings, "potential": one_well, "stop": {"kmc_steps": 2}})

@@ -420,7 +420,10 @@ def _lists(raw: Any) -> list[list[int]]:
 
 
 class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
-    """eOn's state with rows that follow from others by symmetry, and a confidence that counts orbits."""
+    """eOn's state with rows that follow from others by symmetry, and a confidence that counts orbits.
+
+    Long because all that is changed of eOn's rows and counts acts on one table.
+    """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._by_orbit = False

@@ -66,18 +66,7 @@ def open_server(
     log_to(directory.path / "eon.log")
     spool, evidence = make_directory(directory.path / "spool"), directory.path / "evidence"
     changes, checks = _changes(config, saved), _checks(config, setup, evidence)
-    states = EonStates(
-        checkpoints.root,
-        pos_con=setup.pos_con,
-        config_ini=setup.config_ini,
-        seed=config.seed,
-        spool=spool,
-        symmetry=config.symmetry,
-        checks=checks,
-        search=config.search,
-        reuse=config.reuse,
-        radius_A=config.reuse.radius_A or (setup.cutoff_A or 0.0) + MARGIN_A,
-    )
+    states = _states(config, setup, checkpoints.root, spool=spool, checks=checks)
     states.begin(at_new_temperature="temperature_K" in changes)
     if checkpoints.epochs and checkpoints.epochs[-1].identity != setup.identity:
         Spool(spool).drop_outcomes()  # of another engine
@@ -97,6 +86,24 @@ def open_server(
         changes=changes,
         after_commit=partial(prune, evidence, limit_MB=config.retention.evidence_MB),
         searches=searches,
+    )
+
+
+def _states(
+    config: Config, setup: Setup, root: Path, *, spool: Path, checks: CheckRecipe
+) -> EonStates:
+    """eOn's states in the live tree, with the shortcuts that are asked for."""
+    return EonStates(
+        root,
+        pos_con=setup.pos_con,
+        config_ini=setup.config_ini,
+        seed=config.seed,
+        spool=spool,
+        symmetry=config.symmetry,
+        checks=checks,
+        search=config.search,
+        reuse=config.reuse,
+        radius_A=config.reuse.radius_A or (setup.cutoff_A or 0.0) + MARGIN_A,
     )
 
 

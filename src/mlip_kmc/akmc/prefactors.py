@@ -18,12 +18,16 @@ from ase import Atoms
 from mlip_kmc.akmc.desk import BY_CHANCE, Desk
 from mlip_kmc.evaluate.client import End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
+from mlip_kmc.model.isometry import isometries
 from mlip_kmc.model.rates import FailureKind, Point, PrefactorFailure, Spectrum, prefactors
 from mlip_kmc.model.records import Rated
 from mlip_kmc.model.structure import Array, fixed_atoms, from_con
 from mlip_kmc.search.displaced import HessianPart, HessianRecipe, HessianWork, Task
 from mlip_kmc.search.hessian import HessianOutcome, HessianTask, moving_atoms
 from mlip_kmc.search.outcome import FoundProcess
+
+_SAME_EV, _SAME_A = 1e-4, 0.01
+"""Minima that differ by less are one, as near as their relaxations tell."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class PrefactorDesk(Desk):
         works = {point: f"{name}.{point}" for point in Point}
         if len(moving) == free:  # all processes of a state share its own Hessian
             works[Point.REACTANT] = f"{state or name.partition('_')[0]}.{Point.REACTANT}"
+            if self._is_like(places[Point.REACTANT], places[Point.PRODUCT], found):
+                works[Point.PRODUCT] = works[Point.REACTANT]
         self._asked[name] = _Asked(works, atoms=len(moving), of=free)
         for point, work in works.items():
             if work not in self._works:
@@ -100,6 +106,14 @@ class PrefactorDesk(Desk):
                     evidence=self.recipe.evidence / work,
                 )
                 self._submit(self._works[work], self._works[work].begin())
+
+    def _is_like(self, reactant: Atoms, product: Atoms, found: FoundProcess) -> bool:
+        """The product is the state elsewhere, or turned: it has the same spectrum."""
+        if self.recipe.hessians.by_index:
+            return False
+        if not abs(found.product_eV - found.reactant_eV) <= _SAME_EV:
+            return False
+        return bool(isometries(reactant, product, tolerance_A=_SAME_A, most=1))
 
     def take(self, done: HessianPart) -> None:
         """Take what came back, where it is still wanted."""

@@ -35,7 +35,7 @@ from mlip_kmc.workers.task import Task, TaskOutcome
 AnySearch = SearchTask | NativeSearch | RecognitionTask
 _NO_RESULT = {
     End.EVALUATION_ERROR: "the potential could not be evaluated in search {name}: {message}",
-    End.CRASHED: "what ran search {name} died again and again: {message}",
+    End.CRASHED: "the program that makes search {name} died twice: {message}",
     End.TIMED_OUT: "search {name} reached a time limit twice: {message}; if it does not hang, raise search.time_limit_min and "
     "run the same command again",
     End.KILLED_WORKERS: "search {name} has no result: {message}; give workers more memory, or start fewer on a node, and run the "

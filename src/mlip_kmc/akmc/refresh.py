@@ -4,13 +4,14 @@
     refreshed.line          # 'epoch 1: 3 states minimised again, 36 processes wait for their refresh'
 
 Every state is minimised again from where it was; one that has become the same as another is relabelled, by an event of zero time
-where the run is in it. Process tables become empty: what they held waits in the state's folder (`stale.py`), and the first
-searches of the state's next visit start at the old saddles. Those count as no repeats, so confidence begins anew in every
-state. All of it is one generation, the first of a new epoch: a kill before its commit leaves the run as it was.
+where the run is in it; one that cannot be minimised stays as it was, without processes, unless the run is in it. Process tables
+become empty: what they held waits in the state's folder (`stale.py`), and the first searches of the state's next visit start at
+the old saddles. Those count as no repeats, so confidence begins anew in every state. All of it is one generation, the first of a
+new epoch: a kill before its commit leaves the run as it was.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,13 +22,19 @@ from ase import Atoms
 
 from mlip_kmc.akmc.ledger import Ledger, numbers_from
 from mlip_kmc.akmc.preparation import Preparation, driver_limits, facts_of
+from mlip_kmc.akmc.refreshed import Refreshed
 from mlip_kmc.akmc.setup import Setup, difference
 from mlip_kmc.akmc.stale import StaleProcess, StaleProcesses
 from mlip_kmc.akmc.start import Relaxed, relaxed
 from mlip_kmc.config import Config
 from mlip_kmc.config.eon_options import minimum_force
 from mlip_kmc.driver import served
-from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.ground.errors import (
+    ExtrapolationError,
+    PotentialError,
+    RunStateError,
+    StructureError,
+)
 from mlip_kmc.model.records import Event, RefreshedState, RunNumbers, SearchRecord, Stale
 from mlip_kmc.model.structure import from_con, to_con
 from mlip_kmc.potential import Potential, ace_of
@@ -43,35 +50,6 @@ if TYPE_CHECKING:
 
 _POTENTIAL = "potential."
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Refreshed:
-    """What a refresh did.
-
-    Attributes:
-        epoch: the run's present one.
-        states: how each state fared; none where the run had this potential already.
-        relabelled: the run is in another state now.
-    """
-
-    epoch: int
-    states: tuple[RefreshedState, ...] = ()
-    relabelled: bool = False
-
-    @property
-    def line(self) -> str:
-        """In words."""
-        if not self.states:
-            return f"epoch {self.epoch}: the run has this potential already; nothing is to be refreshed"
-        stale = sum(state.stale for state in self.states)
-        same = [state for state in self.states if state.same_as is not None]
-        told = f"epoch {self.epoch}: {len(self.states)} states minimised again, {stale} processes wait for their refresh"
-        if same:
-            told += ", " + ", ".join(
-                f"state {state.state} became state {state.same_as}" for state in same
-            )
-        return told
 
 
 class Refresh:
@@ -134,9 +112,8 @@ class Refresh:
                 return carrying.go(evidence=directory.path / "evidence")
 
     def _no_run(self) -> RunStateError:
-        return RunStateError(
-            f"there is no run in {self.run_dir} to be refreshed; start one with mlip-kmc run"
-        )
+        told = f"there is no run in {self.run_dir} to be refreshed; start one with mlip-kmc run"
+        return RunStateError(told)
 
     def _saved(self, checkpoints: Checkpoints, facts: dict[str, Any]) -> Saved:
         saved = checkpoints.restore(None)
@@ -174,9 +151,9 @@ class _Carrying:
         ledger = Ledger.read(self.checkpoints, numbers=numbers, path=self._start(), remember=1)
         count = max(states.get_num_states(), 1)
         before = [from_con(_text(Path(states.get_state(n).reactant_path))) for n in range(count)]
-        minima = self._minima(before, evidence=evidence)
+        minima, lost = self._minima(states, before, here=numbers.state, evidence=evidence)
         epoch = self.checkpoints.begin_epoch(self.setup.facts, inputs=self.setup.inputs)
-        found = self._renew(states, minima, epoch=epoch.number)
+        found = self._renew(states, minima, lost, epoch=epoch.number)
         here = found[numbers.state].same_as
         if here is not None:
             event = self._relabelling(ledger, before, minima, to=here)
@@ -208,8 +185,13 @@ class _Carrying:
 
         return start_of(self.setup)
 
-    def _minima(self, before: Sequence[Atoms], *, evidence: Path) -> list[Relaxed]:
-        """Every state at rest under the new potential; state 0 is there already."""
+    def _minima(
+        self, states: "StateList", before: Sequence[Atoms], *, here: int, evidence: Path
+    ) -> tuple[list[Relaxed], dict[int, str]]:
+        """Every state at rest under the new potential; state 0 is there already.
+
+        One that the run is not in may be lost: it stays as it was, and why is answered by its number.
+        """
         first = from_con(self.setup.pos_con)
         report = self.setup.minimised
         minima = [
@@ -233,10 +215,26 @@ class _Carrying:
                 for number, atoms in enumerate(before)
                 if number > 0
             ]
-            return minima + [job.result() for job in jobs]
+            lost = dict[int, str]()
+            for number, job in enumerate(jobs, start=1):
+                try:
+                    minima.append(job.result())
+                except (StructureError, PotentialError, ExtrapolationError) as error:
+                    if number == here:
+                        raise
+                    lost[number] = str(error)
+                    _log.warning("state %d is no minimum any more: %s", number, error)
+                    energy = states.get_state(number).get_energy()
+                    minima.append(Relaxed(before[number], energy, 0.0, float("nan"), 0))
+            return minima, lost
 
     def _renew(
-        self, states: "StateList", minima: Sequence[Relaxed], *, epoch: int
+        self,
+        states: "StateList",
+        minima: Sequence[Relaxed],
+        lost: Mapping[int, str],
+        *,
+        epoch: int,
     ) -> list[RefreshedState]:
         """Empty tables at the new minima; what the old ones held waits."""
         searches = [SearchRecord.from_json(line) for line in self.checkpoints.records("searches")]
@@ -250,7 +248,7 @@ class _Carrying:
             state = states.get_state(number)
             energies.append(state.get_energy())
             stale = _stale_of(state, epochs)
-            stale.write(Path(state.path))
+            (StaleProcesses() if number in lost else stale).write(Path(state.path))
             waiting.append(len(stale.processes))
             state.renew(reactant_con=to_con(minimum.atoms), energy_eV=minimum.energy_eV)
         states.renew_table()
@@ -261,9 +259,10 @@ class _Carrying:
                 energy_before_eV=energies[number],
                 energy_eV=minimum.energy_eV,
                 moved_A=minimum.farthest_A,
-                same_as=states.same_as(number),
+                same_as=_same(states, number, lost),
                 force_calls=minimum.force_calls,
                 stale=waiting[number],
+                lost=lost.get(number, ""),
             )
             for number, minimum in enumerate(minima)
         ]
@@ -337,6 +336,12 @@ def _stale_of(state: "RecordingState", epochs: dict[tuple[int, int], int | None]
     ]
     earlier = StaleProcesses.read(Path(state.path)).after(registered=registered)
     return StaleProcesses(first=registered, processes=(*found, *earlier))
+
+
+def _same(states: "StateList", number: int, lost: Mapping[int, str]) -> int | None:
+    """The state that one has become the same as; what is no minimum any more is the same as none."""
+    found = None if number in lost else states.same_as(number)
+    return None if found in lost else found
 
 
 def _carried(numbers: RunNumbers, found: Sequence[RefreshedState]) -> RunNumbers:

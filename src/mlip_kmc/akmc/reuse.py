@@ -33,8 +33,8 @@ from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.atom_path import match_atoms
 from mlip_kmc.model.kinetics import search_seed
 from mlip_kmc.model.records import Registered, Reused, SearchRecord
-from mlip_kmc.model.structure import Array, fixed_atoms, from_con, minimum_image, moved_con
-from mlip_kmc.model.surroundings import Change, change_of, moving_atoms
+from mlip_kmc.model.structure import fixed_atoms, from_con, minimum_image, moved_con
+from mlip_kmc.model.surroundings import Change, Indices, change_of, moving_atoms
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 
 CARRIED = "carried"
@@ -82,8 +82,53 @@ class _Left:
         order: (N,) atom i of it is atom `order[i]` of the new state. change: of its atoms.
     """
 
-    order: Any
+    order: Indices
     change: Change
+
+    def has(self, row: Row, found: FoundProcess, state: Any) -> bool:
+        """The saddle that a search came to is that of this row, from which it started."""
+        atoms = from_con(state.reactant_con)
+        here = np.asarray((found.saddle_A - atoms.positions)[self.order])
+        off = minimum_image(here - row.saddle, np.asarray(atoms.cell.array))
+        off = off - np.median(off, axis=0)
+        return bool(np.linalg.norm(off, axis=1).max() < _SAME_A)
+
+
+def _left(
+    known: Any, process: int, state: Any, *, radius_A: float, tolerance_A: float
+) -> _Left | None:
+    """What a process of the state that was left changed; None where the new state is not its product, atom by atom."""
+    before, after = from_con(known.reactant_con), from_con(state.reactant_con)
+    cell = np.asarray(before.cell.array, dtype=np.float64)
+    arrived = np.asarray(before.positions) + Rows(known).of(process).product
+    there = np.asarray(after.positions)
+    try:
+        order = match_atoms(arrived, there, cell, before.get_chemical_symbols())
+    except RunStateError:
+        return None
+    change = change_of(before, there[order], radius_A=radius_A, tolerance_A=tolerance_A)
+    return _Left(order, change)
+
+
+def _audited(state: Any, record: SearchRecord, *, near: tuple[int, ...]) -> Reused | None:
+    """What an audit says; nothing where it came to nothing."""
+    if record.outcome not in (Registered.NEW, Registered.REPEAT, Registered.HIGH):
+        return None
+    process = record.process
+    if record.outcome != Registered.NEW or process is None:
+        return Reused.CONFIRMED
+    if process not in state.get_relevant_procids(None):
+        return Reused.CONFIRMED
+    row = Rows(state).of(process)
+    there = Change(np.array(near), np.array(near))
+    unlisted = there.spares(moving_atoms(row.saddle, row.product))
+    return Reused.WRONG if unlisted else Reused.CONFIRMED
+
+
+def _free_atoms(state: Any) -> Indices:
+    """(F,) indices of those of a state's atoms that are not fixed."""
+    atoms = from_con(state.reactant_con)
+    return np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
 
 
 class Reuse:
@@ -128,7 +173,7 @@ class Reuse:
         hop = self._hops.get(state.number)
         if hop is None or hop.first is not None:
             return
-        left = self._left(hop, state)
+        left = self._left(state)
         free = _free_atoms(state)
         near = np.intersect1d(free, free if left is None else left.order[left.change.near])
         if left is None or len(near) in (0, len(free)):
@@ -150,26 +195,6 @@ class Reuse:
             (Path(state.path) / REUSE).unlink(missing_ok=True)
             state.note()
 
-    def _left(self, hop: Hop, state: Any) -> _Left | None:
-        assert self._section is not None  # noqa: S101 - else no hop is noted
-        known = self._states.get_state(hop.of)
-        before, after = from_con(known.reactant_con), from_con(state.reactant_con)
-        cell = np.asarray(before.cell.array, dtype=np.float64)
-        arrived = np.asarray(before.positions) + Rows(known).of(hop.process).product
-        try:
-            order = match_atoms(
-                arrived, np.asarray(after.positions), cell, before.get_chemical_symbols()
-            )
-        except RunStateError:  # the state is not the process' product, atom by atom
-            return None
-        change = change_of(
-            before,
-            np.asarray(after.positions)[order],
-            radius_A=self._radius_A,
-            tolerance_A=self._section.tolerance_A,
-        )
-        return _Left(order, change)
-
     def waiting(self, state: Any) -> int:
         """So many processes that are carried over are not yet converged."""
         hop = self._hops.get(state.number)
@@ -189,7 +214,7 @@ class Reuse:
         if process is None:
             return None
         hop = self._hops[state.number]
-        left = self._left(hop, state)
+        left = self._left(state)
         if left is None:  # it was there when the hop began
             raise RunStateError(f"state {state.number} is not behind process {hop.process}")
         row = Rows(self._states.get_state(hop.of)).of(process)
@@ -275,53 +300,30 @@ class Reuse:
         self, state: Any, outcome: SearchOutcome, record: SearchRecord, index: int
     ) -> Reused | None:
         if outcome.kind == ELSEWHERE:
-            return self._audited(state, record)
+            return _audited(state, record, near=self._hops[state.number].near)
         process = self._carried(state, index)
         if process is None or outcome.kind != CARRIED:
             return None
         row = Rows(self._states.get_state(self._hops[state.number].of)).of(process)
-        if outcome.found is not None and self._is_there(state, outcome.found, row):
+        left = self._left(state)
+        if outcome.found is not None and left is not None and left.has(row, outcome.found, state):
             return Reused.CARRIED
         above = row.values["barrier"] - state.get_lowest_barrier()
         matters = not above > self._states.kT * self._states.thermal_window
         return Reused.LOST if matters else Reused.FADED
 
-    def _is_there(self, state: Any, found: FoundProcess, row: Row) -> bool:
-        """The saddle that a search came to is the one that it started from."""
-        left = self._left(self._hops[state.number], state)
-        if left is None:
-            return False
-        atoms = from_con(state.reactant_con)
-        off = minimum_image(
-            (found.saddle_A - atoms.positions)[left.order] - row.saddle,
-            np.asarray(atoms.cell.array),
+    def _left(self, state: Any) -> "_Left | None":
+        assert self._section is not None  # noqa: S101 - else no hop is noted
+        hop = self._hops[state.number]
+        known = self._states.get_state(hop.of)
+        return _left(
+            known,
+            hop.process,
+            state,
+            radius_A=self._radius_A,
+            tolerance_A=self._section.tolerance_A,
         )
-        return bool(np.linalg.norm(_without_shift(off), axis=1).max() < _SAME_A)
-
-    def _audited(self, state: Any, record: SearchRecord) -> Reused | None:
-        """What an audit says; nothing where it came to nothing."""
-        if record.outcome not in (Registered.NEW, Registered.REPEAT, Registered.HIGH):
-            return None
-        process = record.process
-        if record.outcome != Registered.NEW or process is None:
-            return Reused.CONFIRMED
-        if process not in state.get_relevant_procids(None):
-            return Reused.CONFIRMED
-        row = Rows(state).of(process)
-        near = np.array(self._hops[state.number].near)
-        unlisted = Change(near, near).spares(moving_atoms(row.saddle, row.product))
-        return Reused.WRONG if unlisted else Reused.CONFIRMED
 
     def _note(self, state: Any, hop: Hop) -> None:
         self._hops[state.number] = hop
         write_note(state, REUSE, asdict(hop))
-
-
-def _free_atoms(state: Any) -> Any:
-    """(F,) indices of those of a state's atoms that are not fixed."""
-    atoms = from_con(state.reactant_con)
-    return np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
-
-
-def _without_shift(displacements: Array) -> Array:
-    return np.asarray(displacements - np.median(displacements, axis=0), dtype=np.float64)

@@ -1,8 +1,8 @@
 """Barriers that carry the rate, and what the oracle says of them.
 
-    chosen = carrying(explorer.processes(), rate_share=0.99, at_most=6)
-    structures = structures_of(chosen, names=..., whole_up_to_atoms=120)
-    compared = compare(chosen, labels=labels, potential=potential)     # barrier and force errors in the same structures
+    kinds = carrying(processes, rate_share=0.99, at_most=6)
+    wanted, minima = wanted_of(kinds, prefix="g000-", whole_up_to_atoms=120)
+    compare("0_3", saddle=label, minimum=other, calculator=calculator).error_eV     # in the same two structures
 
 The potential's barrier is that of its own minimum and saddle. The oracle is asked about these two structures alone, so the
 difference is the error of the potential there; that the oracle's saddle lies elsewhere shows in its forces at the potential's.
@@ -160,8 +160,8 @@ def moved_most(process: FoundProcess) -> tuple[int, ...]:
     """Indices of the atoms that are elsewhere at the saddle, the farthest first."""
     distances_A = np.linalg.norm(_displacements_A(process.minimum, process.saddle), axis=1)
     order = np.argsort(-distances_A, kind="stable")
-    enough = distances_A[order] >= _MOVED * distances_A.max()
-    return tuple(int(index) for index in order[enough])
+    relevant = distances_A[order] >= _MOVED * distances_A.max()
+    return tuple(int(index) for index in order[relevant])
 
 
 def _displacements_A(one: Atoms, other: Atoms) -> Array:  # noqa: N802 - a unit

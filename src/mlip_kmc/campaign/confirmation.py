@@ -1,6 +1,6 @@
 """At the target: the oracle labels saddles and minima of the processes that carry the rate, and the barriers are compared.
 
-    confirmation = Confirmation(config, directory=directory, run_config=run_config, collecting=collecting)
+    confirmation = Confirmation(run_config, collecting)
     confirmation.step(state, generation, processes=explorer.processes)     # the state after it, or how the campaign ends
 
 A calm potential knows its surroundings, which does not say that its barriers are right. Where one is not, the labels join the

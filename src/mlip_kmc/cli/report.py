@@ -56,7 +56,9 @@ def _run(run_dir: Path, *, as_json: bool) -> tuple[str, str]:
     import sys
 
     from mlip_kmc import __version__
-    from mlip_kmc.report import collect, library, render
+    from mlip_kmc.report.page import render
+    from mlip_kmc.report.summary import collect
+    from mlip_kmc.report.viewer import library
     from mlip_kmc.store.view import RunView
 
     versions = {

@@ -76,12 +76,13 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
 
 def _campaign_work(directory: Path) -> str:
     """What `--work` prints of a campaign; empty where there is none."""
-    from mlip_kmc.campaign.history import jobs_of, work_done
     from mlip_kmc.campaign.state import FILE, CampaignState
-    from mlip_kmc.report.status import read_work
 
     if not (directory / FILE).is_file():
         return ""
+    from mlip_kmc.campaign.history import jobs_of, work_done
+    from mlip_kmc.report.status import read_work
+
     work = work_done(directory) + sum(read_work(directory / "run"))
     waits = CampaignState.read(directory / FILE).waits
     return " ".join((str(work), str(waits), *jobs_of(directory)))
@@ -160,7 +161,11 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         rows.append(("low barriers", _low_barriers(now)))
     if now.reasons:
         rows.append(("bad because", reasons(now.reasons)))
-    told = (("by symmetry", now.shortcuts.symmetry), ("early stops", now.shortcuts.early_stops))
+    told = (
+        ("by symmetry", now.shortcuts.symmetry),
+        ("carried over", now.shortcuts.reuse),
+        ("early stops", now.shortcuts.early_stops),
+    )
     rows += [(name, text) for name, text in told if text]
     if now.prefactors:
         rows.append(("prefactors", _prefactors(now)))

@@ -56,8 +56,7 @@ def change_of(before: Atoms, after_A: Array, *, radius_A: float, tolerance_A: fl
     moved = minimum_image(after_A - home, cell)
     if not len(fixed_atoms(before)):
         moved = moved - np.median(moved, axis=0)
-    unchanged = np.linalg.norm(moved, axis=1) <= tolerance_A
-    changed = np.flatnonzero(~unchanged)
+    changed = np.flatnonzero(~(np.linalg.norm(moved, axis=1) <= tolerance_A))
     if not len(changed):
         return Change(changed, changed)
     places = np.concatenate([home[changed], home[changed] + moved[changed]])

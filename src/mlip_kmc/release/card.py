@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mlip_kmc.release.gate import Check, Verdict
 from mlip_kmc.release.manifest import GroupErrors, ProductionManifest
-from mlip_kmc.report import GateRow
+from mlip_kmc.report.page import GateRow
 from mlip_kmc.report.words import MISSING, scientific
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -31,7 +31,7 @@ from mlip_kmc.release.parts_list import parts_list
 from mlip_kmc.release.settings import ReleaseSettings
 from mlip_kmc.release.statement import Identity, crate_facts, date_of, manifest_of
 from mlip_kmc.release.subject import Subject
-from mlip_kmc.report import render
+from mlip_kmc.report.page import render
 
 
 class ProductionDeployer:

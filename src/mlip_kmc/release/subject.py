@@ -31,7 +31,7 @@ from mlip_kmc.potential.whereabouts import noted_potential
 from mlip_kmc.release.manifest import Image, Run
 from mlip_kmc.release.parts_list import ImageParts
 from mlip_kmc.release.sif import is_sif, recipe_of
-from mlip_kmc.report import Report, collect
+from mlip_kmc.report.summary import Report, collect
 from mlip_kmc.store.view import RunView
 
 _REPORTED = ("ase", "numpy", "scipy")

@@ -210,7 +210,7 @@ def summarise_refreshes(
     )
     here = [state for state in refreshes if state.epoch == last]
     left = {state.state: max(state.stale - done[state.state], 0) for state in here}
-    gone = {state.state for state in here if state.same_as is not None}
+    gone = {state.state for state in here if state.same_as is not None or state.lost}
     return Refreshes(
         epochs=_epochs(epochs, searches, events, refreshes),
         states=tuple(refreshes),
@@ -293,7 +293,7 @@ def waiting(found: Refreshes) -> str:
     """What is not refreshed yet."""
     total = sum(found.waiting.values())
     dropped = (
-        f" {counted(found.dropped, 'process')} of states that became the same as another will not be refreshed."
+        f" {counted(found.dropped, 'process')} of states that became another, or are no minima any more, will not be refreshed."
         if found.dropped
         else ""
     )

@@ -32,7 +32,6 @@ from mlip_kmc.model.records import (
     unsound,
     unsound_steps,
 )
-from mlip_kmc.potential.whereabouts import noted_blindness
 from mlip_kmc.report.refreshes import Refreshes, refreshes_of
 from mlip_kmc.store.view import RunView
 
@@ -234,12 +233,8 @@ def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
         refreshes=refreshes_of(view),
         run_bytes=run_bytes,
         free_bytes=free_bytes,
-        active_set_blind=_blindness(view),
+        active_set_blind=_blindness(view.path, digest=view.epoch.facts.get("potential.active_set")),
     )
-
-
-def _blindness(view: RunView) -> str:
-    return noted_blindness(view.path, digest=view.epoch.facts.get("potential.active_set"))
 
 
 def _done(numbers: RunNumbers, limits: Mapping[str, Any]) -> bool:
@@ -326,3 +321,12 @@ def _disk(path: Path) -> tuple[int, int]:
                 continue  # gone meanwhile
     left: Any = os.statvfs(path)
     return used, left.f_bavail * left.f_frsize
+
+
+def _blindness(run_dir: Path, *, digest: str | None) -> str:
+    """What the run's active set does not see; potentials are imported only where there is one, which takes most of a second."""
+    if digest is None:
+        return ""
+    from mlip_kmc.potential.whereabouts import noted_blindness
+
+    return noted_blindness(run_dir, digest=digest)

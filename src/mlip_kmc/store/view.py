@@ -41,7 +41,6 @@ from mlip_kmc.model.records import (
     prefactor_reasons,
     reasons_of,
 )
-from mlip_kmc.model.structure import read_structure
 from mlip_kmc.store.contents import Contents
 from mlip_kmc.store.eon_tree import read_states
 from mlip_kmc.store.journals import committed
@@ -246,6 +245,10 @@ class RunView:
         Returns:
             R; None where there is no exported trajectory, or its cell is not eOn's cell rotated.
         """
+        from mlip_kmc.model.structure import (
+            read_structure,
+        )  # `status` looks at numbers alone, and often
+
         exported = self.path / "results" / "trajectory.xyz"
         if not self.states or not exported.is_file():
             return None

@@ -14,6 +14,7 @@ pytest.importorskip("eon")
 
 from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
 from mlip_kmc.evaluate.client import End, Ended
+from mlip_kmc.evaluate.warm import Recipe
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.model.rates import Spectrum
 from mlip_kmc.model.records import SearchRecord
@@ -87,7 +88,7 @@ def desk(tmp_path):
 def ask(desk, name, **state):
     atoms = structure()
     places = dict.fromkeys(("reactant_A", "saddle_A", "product_A", "mode"), atoms.positions)
-    found = FoundProcess(-1.0, 0.0, -1.0, 1e13, 1e13, **places)
+    found = FoundProcess(-1.0, 0.0, -0.9, 1e13, 1e13, **places)
     desk.ask(name, found, reactant_con=to_con(atoms), **state)
 
 
@@ -205,10 +206,47 @@ def test_states_of_one_class_share_their_hessian(desk):
     assert desk.answer("5_1").kind == "harmonic"
 
 
+def hop():
+    """A vacancy's: the product is the state elsewhere."""
+    atoms = structure()
+    near = int(np.argmin(np.linalg.norm(atoms.positions, axis=1)))
+    product = atoms.positions.copy()
+    product[near] = 0.0  # where no atom is
+    places = {"reactant_A": atoms.positions, "product_A": product}
+    places |= {"saddle_A": (atoms.positions + product) / 2, "mode": product - atoms.positions}
+    return atoms, FoundProcess(-1.0, 0.0, -1.0, 1e13, 1e13, **places)
+
+
+def test_a_product_that_is_the_state_elsewhere_needs_no_hessian_of_its_own(desk):
+    atoms, found = hop()
+    desk.ask("0_1", found, reactant_con=to_con(atoms))
+    assert list(desk.cluster.jobs) == ["0.reactant", "0_1.saddle"]
+    for name in list(desk.cluster.jobs):
+        desk.take(done(name, SADDLE if name.endswith("saddle") else MINIMUM))
+    rated = desk.answer("0_1")
+    assert (rated.kind, rated.force_calls) == ("harmonic", 12)
+    assert rated.back_per_s == rated.forward_per_s
+
+
+@pytest.mark.parametrize("why", ["energy", "no number", "structure", "atoms that differ"])
+def test_any_other_product_has_its_own(desk, why):
+    atoms, found = hop()
+    if why == "atoms that differ":
+        hessians = replace(desk.recipe.hessians, by_index=True)
+        desk.recipe = replace(desk.recipe, hessians=hessians)
+    elif why == "structure":
+        found.product_A[5] += [0.05, 0.0, 0.0]
+    else:
+        energy_eV = -0.999 if why == "energy" else float("nan")
+        found = replace(found, product_eV=energy_eV)
+    desk.ask("0_1", found, reactant_con=to_con(atoms))
+    assert list(desk.cluster.jobs) == ["0.reactant", "0_1.saddle", "0_1.product"]
+
+
 @pytest.fixture
 def parts(desk):
     """A desk whose potential the driver evaluates, with the saddle's plan made."""
-    hessians = replace(desk.recipe.hessians, options={"potential": "cu.yace"})
+    hessians = replace(desk.recipe.hessians, recipe=Recipe({"potential": "cu.yace"}))
     desk.recipe = replace(desk.recipe, hessians=hessians)
     ask(desk, "0_1")
     assert all(isinstance(task, PlanTask) for task in desk.cluster.jobs.values())

@@ -72,7 +72,7 @@ def good(name):
     ("end", "words"),
     [
         (End.TIMED_OUT, "search 0_0 reached a time limit twice: too long; if it does"),
-        (End.CRASHED, "the eOn client died twice in search 0_0: too long"),
+        (End.CRASHED, "the program that makes search 0_0 died twice: too long"),
     ],
 )
 def test_a_search_that_did_not_come_to_its_end_is_made_again_once(queue, cluster, end, words):

@@ -141,6 +141,7 @@ def test_every_bad_end_is_registered_in_its_own_words(state, termination):
     (record,) = register(state, bad(0, termination, "gamma 17"))
     told = termination in (
         Termination.HALTED,
+        Termination.ENDED_PROCESS,
         Termination.DAMAGED,
         Termination.NOT_A_SADDLE,
         Termination.NOT_RECOGNISED,

@@ -356,6 +356,20 @@ def test_physics_knows_all_that_decides_the_trajectory(folder):
     assert all(found.count(one) == 1 for one in found)
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"recycling": True}, "set one"),
+        ({"potential": {"eon": "eam_al"}}, "reuse.radius_A"),
+        ({"eon": {"Saddle Search": {"displace_listed_atom_weight": 1.0}}}, "where searches start"),
+    ],
+)
+def test_reuse_after_a_hop_goes_not_with_everything(folder, keys, said):
+    assert load_keys(folder, reuse={"after_hop": True}).most_ahead == 48
+    with pytest.raises(ConfigError, match=said):
+        load_keys(folder, reuse={"after_hop": True}, **keys)
+
+
 def test_a_key_that_is_younger_than_a_run_keeps_it(folder):
     """Runs of versions without `superbasin_lead` go on: their facts are those of its default."""
     assert (

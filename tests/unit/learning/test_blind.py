@@ -29,8 +29,9 @@ from mlip_kmc.potential.active_set import ActiveSet, blindness_of
 from mlip_kmc.potential.basis import BBasis
 from mlip_kmc.potential.rank import Rank, equilibrated, inverse_of, rank_of_inverse
 from mlip_kmc.potential.whereabouts import NOTE, noted_blindness
-from mlip_kmc.report import collect, render
+from mlip_kmc.report.page import render
 from mlip_kmc.report.status import read_status
+from mlip_kmc.report.summary import collect
 from mlip_kmc.store.view import RunView
 
 from ..blind_material import (

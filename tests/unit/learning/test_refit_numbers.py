@@ -8,11 +8,12 @@ from ase import Atoms
 
 from mlip_kmc.config.campaign import RefitSection
 from mlip_kmc.learning.errors import errors_from
+from mlip_kmc.learning.refit.barriers import KnownEnergy, barrier_rows, takes_part
 from mlip_kmc.learning.refit.linear import FOLDS, fold_numbers, in_order
 from mlip_kmc.learning.refit.ridge import Triangle, choose, solutions
 from mlip_kmc.learning.refit.support import chosen_atoms
 from mlip_kmc.learning.refit.weights import heights_above_hull, weights_of
-from mlip_kmc.model.labelled import LabelledStructure, Role
+from mlip_kmc.model.labelled import LabelledStructure, Role, labelled_text, read_labelled
 
 
 def structure(name="a", symbols="Cu2", energy_eV=0.0, *, forces=0.0, role=Role.TRAINING, **changes):
@@ -148,3 +149,44 @@ def test_errors_count_by_weight():
     nan = errors_from([cut], [(0.0, np.full((2, 3), np.nan))]).force_rmse_eV_per_A
     assert np.isnan(nan)
     assert errors_from([cut], predictions[1:]).energy_rmse_eV_per_atom is None
+
+
+# -- barriers
+
+
+def test_a_barrier_is_one_residual_whatever_the_number_of_atoms():
+    minimum = structure("m", energy_eV=-2.0)
+    saddle = structure("s", energy_eV=-1.5, minimum="m")
+    known = {
+        "m": KnownEnergy(np.array([1.0, 2.0]), -2.25),
+        "s": KnownEnergy(np.array([1.5, 2.0]), -1.5),
+    }
+    (row,) = barrier_rows([structure(), minimum, saddle], known=known, weight=10.0)
+    assert row.saddle == 2
+    assert row.matrix.tolist() == [[5.0, 0.0]]
+    assert row.target.tolist() == [7.5]
+    assert list(barrier_rows([minimum, saddle], known=known, weight=0.0)) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"minimum": "other"},
+        {"minimum": ""},
+        {"energy_eV": None},
+        {"energy_weight": 0.0},
+        {"atoms": Atoms("Cu3", positions=np.diag([0, 3, 6]))},
+        {"atoms": Atoms("CuNi", positions=[(0, 0, 0), (2.5, 0, 0)])},
+    ],
+)
+def test_energies_of_boxes_or_of_other_atoms_make_no_barrier(changed):
+    minimum = structure("m", energy_eV=-2.0)
+    saddle = structure("s", energy_eV=-1.5, minimum="m")
+    assert takes_part([minimum, saddle]) == {"m", "s"}
+    assert takes_part([minimum, replace(saddle, **changed)]) == set()
+
+
+def test_a_saddle_keeps_its_minimum_in_a_file(tmp_path):
+    kept = [structure("m", energy_eV=-2.0), structure("s", energy_eV=-1.5, minimum="m")]
+    (tmp_path / "labels.xyz").write_text(labelled_text(kept))
+    assert [one.minimum for one in read_labelled(tmp_path / "labels.xyz")] == ["", "m"]

@@ -11,7 +11,7 @@ def record(outcome="repeat", **more):
 
 def test_nothing_is_said_of_nothing():
     found = shortcuts_of([record(), record("new")])
-    assert (found.symmetry, found.early_stops) == ("", "")
+    assert (found.symmetry, found.early_stops, found.reuse) == ("", "", "")
 
 
 def test_orbits_classes_and_their_audits():
@@ -40,3 +40,22 @@ def test_orbits_classes_and_their_audits():
 )
 def test_early_stops(early, said):
     assert shortcuts_of([record(early=entry) for entry in early]).early_stops.startswith(said)
+
+
+def test_what_was_carried_over():
+    records = [record("new", kind="carried", reused="carried")] * 4
+    assert (
+        shortcuts_of(records).reuse == "4 processes carried over hops, 0 of them gone; no audit yet"
+    )
+    records += [record(kind="elsewhere", reused="confirmed")] * 60
+    assert shortcuts_of(records).reuse.endswith(
+        "; 60 audits far from the change, none found a process that was missing (at most 0.05 do, 95 %)"
+    )
+    records += [
+        record("bad", kind="carried", reused="lost"),
+        record("new", kind="elsewhere", reused="wrong"),
+    ]
+    assert shortcuts_of(records).reuse == (
+        "5 processes carried over hops, 1 of them gone; 1 of 61 audits far from the change found a process that was missing: "
+        "such states are searched whole"
+    )

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -161,3 +163,15 @@ def test_superbasin_steps_of_the_first_versions_are_named(tmp_path):
 def test_what_to_do_after_a_halt_follows_from_its_kind(run, kind, advice):
     halted = replace(read_status(run), condition=Condition.HALTED, halt="x", halt_kind=kind)
     assert _condition(halted).startswith(advice)
+
+
+def test_it_imports_no_more_than_it_needs():
+    """Job scripts ask at every start and end: ASE's constraints alone bring most of scipy, half a second."""
+    script = (
+        "import sys; import mlip_kmc.cli.status as cli; import mlip_kmc.report.status, mlip_kmc.campaign.state; "
+        "print([name for name in ('scipy', 'ase', 'pydantic', 'distributed', 'jinja2') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"

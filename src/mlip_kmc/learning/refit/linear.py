@@ -18,7 +18,7 @@ from mlip_kmc.evaluate.calculator import short_range
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.learning.refit.barriers import KnownEnergy, barrier_rows, takes_part
 from mlip_kmc.learning.refit.design import LinearBasis, Rows
-from mlip_kmc.learning.refit.ridge import Triangle, choose
+from mlip_kmc.learning.refit.ridge import Chosen, Triangle, choose
 from mlip_kmc.learning.refit.weights import Weights, heights_above_hull, weights_of
 from mlip_kmc.learning.spanning import natural_scales
 from mlip_kmc.model.labelled import LabelledStructure, Role, labelled_text
@@ -122,17 +122,7 @@ def fit_linear(
         count += 1
     if first is None or count == 0:
         raise PotentialError("no energy and no force counts in the fit: all weights are 0")
-    scales = natural_scales(basis.projector)
-    chosen = choose(
-        folds,
-        strengths=section.ridge,
-        scales=np.concatenate([scales[element].sizes for element in basis.functions]),
-        prior=np.zeros(basis.size) if prior is None else prior,
-    )
-    if not np.isfinite(chosen.solution).all():
-        raise PotentialError(
-            f"the fit of {basis.path} gives coefficients that are not finite; give stronger values of refit.ridge"
-        )
+    chosen = _solved(basis, folds, strengths=section.ridge, prior=prior)
     return Fitted(
         coefficients=np.array([float(f"{value:.{DIGITS}g}") for value in chosen.solution]),
         strength=chosen.strength,
@@ -140,6 +130,32 @@ def fit_linear(
         shares=tuple(weight.share for weight in weights),
         checked=first,
     )
+
+
+def _solved(
+    basis: LinearBasis,
+    folds: Sequence[Triangle],
+    *,
+    strengths: Sequence[float],
+    prior: Array | None,
+) -> Chosen:
+    """The coefficients, with the strength that validation chooses.
+
+    Raises:
+        PotentialError: they are not finite.
+    """
+    scales = natural_scales(basis.projector)
+    chosen = choose(
+        folds,
+        strengths=strengths,
+        scales=np.concatenate([scales[element].sizes for element in basis.functions]),
+        prior=np.zeros(basis.size) if prior is None else prior,
+    )
+    if not np.isfinite(chosen.solution).all():
+        raise PotentialError(
+            f"the fit of {basis.path} gives coefficients that are not finite; give stronger values of refit.ridge"
+        )
+    return chosen
 
 
 Block = tuple[Array, Array]

@@ -19,6 +19,7 @@ class RefreshedState(JsonLine):
         same_as: the lower number of a state that it has become the same as; None where it stays one of its own.
         force_calls: of the minimisation.
         stale: how many processes of earlier epochs wait in it.
+        lost: why it could not be minimised; it stays as it was, and its processes are dropped. Empty where it could.
     """
 
     state: int
@@ -29,6 +30,7 @@ class RefreshedState(JsonLine):
     same_as: int | None
     force_calls: int
     stale: int
+    lost: str = ""
 
 
 class Fate(StrEnum):

@@ -1,16 +1,16 @@
 """What followed without a search, or without the end of one, and what its audits say.
 
 shortcuts = shortcuts_of(read_lines(run / "journal" / "searches.jsonl", SearchRecord))
-shortcuts.symmetry, shortcuts.early_stops       # in words; empty where there was nothing of it
+shortcuts.symmetry, shortcuts.early_stops, shortcuts.reuse       # in words; empty where there was nothing of it
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlip_kmc.ground.wording import counted
-from mlip_kmc.model.records.search import Early, Registered, SearchRecord
+from mlip_kmc.model.records.search import Early, Registered, Reused, SearchRecord
 
-_AUDIT = "audit"
+_AUDIT, _CARRIED = "audit", "carried"
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Shortcuts:
         audits: searches from a saddle that was handed over. audits_wrong: of them, those that ended elsewhere.
         early: climbs that ended at a known saddle. early_audits: those that went on to their end. early_wrong: of them, those
             that ended elsewhere.
+        carried: processes that were carried over a hop. carried_lost: of them, those that were not there any more and matter.
+        elsewhere: audits far from what a hop changed. elsewhere_wrong: of them, those that found what should have been listed.
     """
 
     images: int = 0
@@ -34,6 +36,10 @@ class Shortcuts:
     early: int = 0
     early_audits: int = 0
     early_wrong: int = 0
+    carried: int = 0
+    carried_lost: int = 0
+    elsewhere: int = 0
+    elsewhere_wrong: int = 0
 
     @property
     def symmetry(self) -> str:
@@ -47,6 +53,20 @@ class Shortcuts:
             )
         told = f"{orbits}, {counted(self.recognised, 'state')} recognised"
         return f"{told}; {_audited(self.audits, self.audits_wrong)}"
+
+    @property
+    def reuse(self) -> str:
+        """What was carried over hops, in words."""
+        if not self.carried and not self.elsewhere:
+            return ""
+        told = f"{counted(self.carried, 'process')} carried over hops, {self.carried_lost} of them gone"
+        if not self.elsewhere:
+            return f"{told}; no audit yet"
+        audits = f"{counted(self.elsewhere, 'audit')} far from the change"
+        if self.elsewhere_wrong:
+            told += f"; {self.elsewhere_wrong} of {audits} found a process that was missing"
+            return f"{told}: such states are searched whole"
+        return f"{told}; {audits}, none found a process that was missing (at most {min(3 / self.elsewhere, 1):.2g} do, 95 %)"
 
     @property
     def early_stops(self) -> str:
@@ -74,6 +94,7 @@ def shortcuts_of(searches: Iterable[SearchRecord]) -> Shortcuts:
     """
     records = list(searches)
     audits = [record for record in records if record.kind == _AUDIT]
+    reused = [record.reused for record in records if record.reused is not None]
     early = [record.early for record in records if record.early is not None]
     return Shortcuts(
         images=sum(len(record.images) for record in records if record.outcome == Registered.NEW),
@@ -85,4 +106,8 @@ def shortcuts_of(searches: Iterable[SearchRecord]) -> Shortcuts:
         early=early.count(Early.STOPPED),
         early_audits=early.count(Early.CONFIRMED) + early.count(Early.WRONG),
         early_wrong=early.count(Early.WRONG),
+        carried=sum(record.kind == _CARRIED for record in records),
+        carried_lost=reused.count(Reused.LOST),
+        elsewhere=reused.count(Reused.CONFIRMED) + reused.count(Reused.WRONG),
+        elsewhere_wrong=reused.count(Reused.WRONG),
     )
