@@ -13,7 +13,7 @@ from mlip_kmc.store.eon_tree import read_states
 from .conftest import killed_often, mlip_kmc, outcome
 
 ALONG_A_EV, ALONG_B_EV = 0.30, 0.31
-KILLS = 6
+KILLS = 20
 
 
 def configuration(folder, *, workers, **changes):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from mlip_kmc.check import gradient, inputs, minimum, parts, room, sight, speed, trial
+from mlip_kmc.check import gradient, inputs, minimum, parts, pilot, room, sight, speed, trial
 from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
 from mlip_kmc.check.prefactor import prefactor
@@ -31,11 +31,26 @@ BUSY = 1.2
 """Load by processor above which something else takes part of what is timed."""
 
 
+@dataclass(frozen=True)
+class Tries:
+    """How many searches are tried, and where.
+
+    Attributes:
+        searches: as the run makes them. pilot: with each of some other displacements.
+        folder: in scratch.
+    """
+
+    searches: int
+    pilot: int
+    folder: Path
+
+
 def examine(
     config: Config,
     *,
     run_dir: Path,
     searches: int = 4,
+    pilot: int = 0,
     on_finding: Callable[[Finding], None] = lambda _: None,
     on_doing: Callable[[str], None] = lambda _: None,
 ) -> tuple[Finding, ...]:
@@ -45,6 +60,7 @@ def examine(
         config: the run's configuration.
         run_dir: where the run would be kept; nothing is written there.
         searches: how many process searches to try; 0 for none.
+        pilot: how many more with each of some other displacements; 0 for none.
         on_finding: called with each finding as it is made.
         on_doing: called with what is done next.
     """
@@ -67,7 +83,8 @@ def examine(
         return tuple(book.findings)
     try:
         with temporary("check") as folder:
-            _evaluate_served(book, config, prepared, potential, searches=searches, folder=folder)
+            tries = Tries(searches, pilot, folder)
+            _evaluate_served(book, config, prepared, potential, tries)
     except (OSError, MlipKmcError) as error:
         book.note(failure("scratch", error))
     return tuple(book.findings)
@@ -124,18 +141,16 @@ def _evaluate_served(
     config: Config,
     prepared: Prepared | None,
     potential: Potential | None,
-    *,
-    searches: int,
-    folder: Path,
+    tries: Tries,
 ) -> None:
     """The checks that run programs, beside the driver's server where the run will have one."""
     if not isinstance(potential, DrivenPotential):
-        _evaluate(book, config, prepared, potential, searches=searches, folder=folder)
+        _evaluate(book, config, prepared, potential, tries)
         return
     try:
         potential = adapted(potential, prepared) if prepared else potential
         with served(potential, workers=1) as driven:
-            _evaluate(book, config, prepared, driven, searches=searches, folder=folder)
+            _evaluate(book, config, prepared, driven, tries)
     except MlipKmcError as error:
         book.note(failure("driver", error))
 
@@ -145,9 +160,7 @@ def _evaluate(
     config: Config,
     prepared: Prepared | None,
     potential: Potential | None,
-    *,
-    searches: int,
-    folder: Path,
+    tries: Tries,
 ) -> None:
     """The checks that run programs."""
     both = {"structure": prepared, "potential": potential}
@@ -155,7 +168,7 @@ def _evaluate(
         for name in ("energy", "forces", "minimum", "gamma", "force call", "searches"):
             book.attempt(name, lambda: ([], True), needs=both)
         return
-    here = _Subject(book, config, prepared.atoms, potential, folder)
+    here = _Subject(book, config, prepared.atoms, potential, tries.folder)
     here.files()
     start = here.energy()
     here.forces(start)
@@ -163,8 +176,10 @@ def _evaluate(
     graded = here.gamma(start, relaxed)
     here.active_set(start, relaxed)
     here.speed(start)
-    if searches > 0:
-        _search(book, config, potential, relaxed, searches=searches, folder=folder, gamma=graded)
+    if tries.searches > 0:
+        _search(book, config, potential, relaxed, tries, gamma=graded)
+    if tries.pilot > 0:
+        pilot.attempt(book, config, potential, relaxed, count=tries.pilot, folder=tries.folder)
 
 
 @dataclass(frozen=True)
@@ -305,9 +320,8 @@ def _search(
     config: Config,
     potential: Potential,
     relaxed: tuple[Atoms, Minimised] | None,
+    tries: Tries,
     *,
-    searches: int,
-    folder: Path,
     gamma: float | None,
 ) -> None:
     """Trial searches and what they tell."""
@@ -315,7 +329,7 @@ def _search(
     def tried() -> tuple[list[Finding], trial.Trial]:
         assert relaxed is not None  # noqa: S101 - see _there
         found = trial.run_searches(
-            config, potential, relaxed[0], count=searches, run_dir=folder / "run"
+            config, potential, relaxed[0], count=tries.searches, run_dir=tries.folder / "run"
         )
         return trial.judge(found, config), found
 
@@ -324,7 +338,7 @@ def _search(
         "searches",
         tried,
         needs={"a minimum": relaxed, "gamma below gamma.halt in it": known},
-        doing=counted(searches, "process search"),
+        doing=counted(tries.searches, "process search"),
     )
     _rate(book, config, potential, relaxed, found)
     if found is not None and gamma is not None and (ace := ace_of(potential)) is not None:

@@ -39,17 +39,25 @@ _NARROWEST = 50
     help="Process searches to try; 0 for none.",
 )
 @click.option(
+    "--pilot",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Pilot searches with each of some displacements, for a proposal; 0 for none.",
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
     help="Print one JSON object (docs/check.md) instead of lines.",
 )
-def check(config: Path, run_dir: Path | None, searches: int, as_json: bool) -> None:  # noqa: FBT001
+def check(config: Path, run_dir: Path | None, searches: int, pilot: int, as_json: bool) -> None:  # noqa: FBT001
     """See, in about a minute, whether the run of CONFIG is ready to start. Nothing is written but in scratch.
 
     \b
     Example:  mlip-kmc check akmc.yaml
               mlip-kmc check akmc.yaml --searches 40      a better estimate of the cost
+              mlip-kmc check akmc.yaml --pilot 10         which displacement takes the fewest force calls
 
     \b
     Exit codes:  0 nothing fails   others: as `run` would end, from the first line marked FAIL
@@ -61,7 +69,7 @@ def check(config: Path, run_dir: Path | None, searches: int, as_json: bool) -> N
     settings = load_config(config)
     where = run_dir or config.with_suffix(".run")
     if as_json:
-        findings = examine(settings, run_dir=where, searches=searches)
+        findings = examine(settings, run_dir=where, searches=searches, pilot=pilot)
         click.echo(json.dumps(report(findings, config=config), indent=2))
         sys.exit(exit_code_of(findings))
     lines = Lines()
@@ -70,6 +78,7 @@ def check(config: Path, run_dir: Path | None, searches: int, as_json: bool) -> N
             settings,
             run_dir=where,
             searches=searches,
+            pilot=pilot,
             on_finding=lines.show,
             on_doing=lambda what: status.update(f"{what} ..."),
         )

@@ -339,7 +339,8 @@ class World:
         self.config = SimpleNamespace(
             seed=seed,
             temperature_K=300.0,
-            search=SimpleNamespace(max_bad_in_a_row=1000, superbasin_lead=5, early_stop=False),
+            search=SimpleNamespace(max_bad_in_a_row=1000, superbasin_lead=5),
+            most_ahead=None,
             stop=SimpleNamespace(kmc_steps=steps, simulated_time_s=None, desorbed_atoms=None),
             gamma=SimpleNamespace(on_halt="stop" if halts else "continue"),
             limits=lambda: {"stop.kmc_steps": steps},
