@@ -109,7 +109,8 @@ def test_what_a_piece_needed_is_its_own(small, tmp_path, capfd):
 def test_a_signal_ends_the_pieces(small, tmp_path, capfd, monkeypatch, number):
     monkeypatch.setenv("PIDS", str(tmp_path))
     script = small(
-        r'echo $$ >"$PIDS/${1#tests/}.pid"; trap "echo yes >\$PIDS/${1#tests/}.asked; exit 3" INT; while :; do sleep 0.05; done'
+        r'trap "echo yes >\$PIDS/${1#tests/}.asked; exit 3" INT; '
+        r'echo $$ >"$PIDS/${1#tests/}.pid"; while :; do sleep 0.05; done'
     )
     both = f"[ -s {tmp_path}/one.pid ] && [ -s {tmp_path}/two.pid ]"
     tells = f"until {both}; do sleep 0.05; done; kill -{int(number)} {os.getpid()}"

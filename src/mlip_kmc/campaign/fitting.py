@@ -23,10 +23,12 @@ from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.ground.wording import six_digits
 from mlip_kmc.learning.errors import Errors, errors_on
 from mlip_kmc.learning.refit import FitReport, read_fit, refit
+from mlip_kmc.learning.refit.larger import has_more
 from mlip_kmc.learning.refit.report import SUFFIX
 from mlip_kmc.model.labelled import LabelledStructure, Role, labelled_text, read_labelled
 from mlip_kmc.model.structure import extended_xyz
 from mlip_kmc.potential import AcePotential
+from mlip_kmc.potential.basis import BBasis
 
 _INPUTS = "inputs.json"
 """Beside a fit: what it was made of."""
@@ -95,7 +97,7 @@ class AceFitter:
         Raises:
             PotentialError, StructureError, ProgramError, StorageError: as of `refit` and `judge`.
         """
-        ladder = tuple(map(str, self._config.refit.larger_bases))
+        ladder = self._ladder(present)
         self._forget_another(present, labels, folder, name=name, larger=larger)
         report = read_fit(folder, name, present=present) or refit(
             present,
@@ -104,7 +106,7 @@ class AceFitter:
             section=self._config.refit,
             directory=folder,
             name=name,
-            basis=self._basis(larger),
+            basis=Path(ladder[larger - 1]) if larger else None,
             anchors_from=self._anchors_from(labels),
         )
         verdict = judge(
@@ -167,10 +169,17 @@ class AceFitter:
             (folder / f"{name}{SUFFIX}").unlink(missing_ok=True)
             write_facts(path, told)
 
-    def _basis(self, larger: int) -> Path | None:
-        if not larger:
-            return None
-        return self._config.refit.larger_bases[larger - 1]
+    def _ladder(self, present: AcePotential) -> tuple[str, ...]:
+        """The larger bases that are left: a generation may have taken one of them already.
+
+        Raises:
+            PotentialError: one cannot be read.
+        """
+        return tuple(
+            str(path)
+            for path in self._config.refit.larger_bases
+            if has_more(BBasis.read(path), present=present)
+        )
 
 
 def _facts(report: FitReport, verdict: Verdict) -> dict[str, Any]:

@@ -30,11 +30,44 @@ _SURROUNDINGS_A = 6.0
 
 
 @dataclass(frozen=True)
+class FilmHop:
+    """An atom that went far between two frames.
+
+    Attributes:
+        step: KMC steps made. species: its symbol. start_A, end_A: (3,) unwrapped, to a hundredth of an A.
+    """
+
+    step: int
+    species: str
+    start_A: tuple[float, ...]
+    end_A: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Film:
-    """The viewer's scene `film`, as JSON values, and how many events lie between two frames."""
+    """The viewer's scene `film`, as JSON values."""
 
     scene: dict[str, Any]
-    stride: int
+
+    @property
+    def cell(self) -> Array:
+        """(3, 3), in A."""
+        return np.array(self.scene["cell"], dtype=np.float64).reshape(3, 3) / 100
+
+    @property
+    def hops(self) -> tuple[FilmHop, ...]:
+        """All of them, in their order."""
+        species = self.scene["species"]
+        return tuple(
+            FilmHop(
+                frame["step"],
+                species[atom],
+                tuple(one / 100 for one in places[:3]),
+                tuple(one / 100 for one in places[3:]),
+            )
+            for frame in self.scene["frames"]
+            for atom, *places in frame["hops"]
+        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +102,7 @@ def film_of(states: Sequence[StateRecord], events: Sequence[Event]) -> Film | No
         "left_out": len(start) - len(kept),
         "stride": stride,
     }
-    return Film(scene, stride)
+    return Film(scene)
 
 
 def _frames(

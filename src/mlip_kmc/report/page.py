@@ -23,12 +23,14 @@ from mlip_kmc.report.figures import (
     displacement,
     displacement_key,
     energy,
+    is_flat,
     moves,
     network,
     outcomes,
+    path,
 )
 from mlip_kmc.report.figures.searches import OUTCOME_WORDS
-from mlip_kmc.report.film import film_of
+from mlip_kmc.report.film import Film, film_of
 from mlip_kmc.report.heading import facts, headline
 from mlip_kmc.report.numbers import StateNumbers
 from mlip_kmc.report.result import result_of
@@ -90,9 +92,10 @@ def render(
         release: its name.
         library: of the three-dimensional viewer (see `viewer`); without it the page has pictures alone, and no script.
     """
-    numbers, figures = report.numbers, _figures(report)
+    film = film_of(report.view.states, report.view.events)
+    numbers, figures = report.numbers, _figures(report, film)
     blocks = tuple(blocks_of(report))
-    viewer, style = _viewer(report, blocks, library), _style()
+    viewer, style = _viewer(blocks, film, library), _style()
     searched = [state for state in numbers.states if state.searches]
     return (
         environment()
@@ -140,21 +143,19 @@ def _style() -> str:
     return f"\n{(TEMPLATES / 'page.css').read_text(encoding='utf-8')}"
 
 
-def _viewer(report: Report, blocks: tuple[Block, ...], text: str) -> Viewer | None:
+def _viewer(blocks: tuple[Block, ...], film: Film | None, text: str) -> Viewer | None:
     """None without a library, and where there is nothing to show."""
-    if not text:
-        return None
-    film = film_of(report.view.states, report.view.events)
-    if film is None and not any(block.pictures for block in blocks):
+    if not text or (film is None and not any(block.pictures for block in blocks)):
         return None
     return Viewer.of(text, scenes=scenes_of(blocks, film=film))
 
 
-def _figures(report: Report) -> dict[str, Figure]:
+def _figures(report: Report, film: Film | None) -> dict[str, Figure]:
     """The figures by key, in the order of the page, which numbers them."""
     numbers, view, walks = report.numbers, report.view, report.walks
     drawn = (
-        energy(view.events, view.states),
+        (path(film) if is_flat(view.events, view.states) else None)
+        or energy(view.events, view.states),
         network(numbers, view.states),
         *(
             displacement(found, walk, key=displacement_key(walk, of=len(walks)))

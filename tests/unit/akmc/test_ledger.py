@@ -1,15 +1,17 @@
 """What a generation says of a run, across versions."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
 
-from mlip_kmc.akmc.ledger import halted_before, halted_by, halted_for_repair, numbers_from
+from mlip_kmc.akmc.ledger import Ledger, halted_before, halted_by, halted_for_repair, numbers_from
 from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.frames import Kind
-from mlip_kmc.model.records import HaltKind, RunNumbers
+from mlip_kmc.model.records import Epoch, HaltKind, RunNumbers
+
+from ..synthetic import search
 
 
 def test_an_older_versions_numbers_are_completed():
@@ -79,3 +81,30 @@ def test_a_run_for_repair_stops_after_so_many_halts_that_labels_can_help():
     assert not halted_by(
         halted(Kind.HALT), RunNumbers(), thresholds=GammaSection(on_halt="continue")
     ).halt
+
+
+def test_searches_under_the_present_potential_are_counted_by_themselves():
+    """Two epochs of the first potential, which halted twice; one of the second, read from the journal and added to."""
+
+    def epoch(number, potential):
+        return Epoch.of({"potential.ace": potential, "seed": number}, inputs={}, number=number)
+
+    class Store:
+        epochs = (epoch(0, "a"), epoch(1, "a"), epoch(2, "b"))
+
+        def records(self, name):
+            made = [
+                replace(search(index, outcome=outcome), epoch=number)
+                for index, (number, outcome) in enumerate(
+                    [(0, "halted"), (1, "halted"), (1, "new"), (2, "new")]
+                )
+            ]
+            return [record.to_json() for record in made] if name == "searches" else []
+
+        def append(self, name, line):
+            pass
+
+    ledger = Ledger.read(Store(), numbers=RunNumbers(), path=None, remember=5)
+    ledger.add_search(search(4, outcome="bad"))
+    assert ledger.outcomes == {"halted": 2, "new": 2, "bad": 1}
+    assert +ledger.now == {"new": 1, "bad": 1}

@@ -14,7 +14,7 @@ from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.learning.refit.report import SUFFIX
 from mlip_kmc.model.labelled import LabelledStructure, write_labelled
 
-from .invented import KNOWN
+from .invented import EXAMPLE, KNOWN
 
 PRESENT = SimpleNamespace(digest="0" * 64)
 LABEL = LabelledStructure.whole(
@@ -85,3 +85,13 @@ def test_the_fit_is_given_them(tmp_path, fitter, monkeypatch):
     with pytest.raises(PotentialError, match="enough"):
         fitter().fit(PRESENT, labels=[LABEL], halted=[], folder=tmp_path, name="cu", larger=0)
     assert given == [KNOWN, LABEL.atoms]
+
+
+def test_a_basis_that_was_taken_is_no_larger_one_any_more(fitter):
+    """The example's basis of 35 functions, first beside a smaller one, then as the present one."""
+    one = fitter(refit=f"{{larger_bases: ['{EXAMPLE / 'cu.yaml'}']}}")
+    smaller, taken = (
+        SimpleNamespace(basis_functions={"Cu": count}, functions={}) for count in (34, 35)
+    )
+    assert one._ladder(smaller) == (str(EXAMPLE / "cu.yaml"),)
+    assert one._ladder(taken) == ()

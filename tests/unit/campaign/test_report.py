@@ -224,7 +224,7 @@ def test_cost_by_step(done, tmp_path):
     assert {name: list(steps) for name, steps in state.by_step_s.items()} == {
         0: ["explore", "select", "label", "refit"],
         1: ["refresh", "explore", "select", "label", "refit"],
-        2: ["refresh", "explore", "finalize"],
+        2: ["refresh", "explore", "confirm", "finalize"],
     }
     assert "Wall time of" in page_of(done)
     times = {0: {"explore": 60.0, "refit": 3.4}, 1: {"explore": 7260.0}}
@@ -237,8 +237,8 @@ def test_cost_by_step(done, tmp_path):
     table = page_of(done).partition("Wall time of")[2]
     rows = dict(re.findall(r"<tr[^>]*><td[^>]*>(gen-\d+|All)</td>(.*?)</tr>", table))
     cells = {name: re.findall(r"<td>([^<]*)</td>", row) for name, row in rows.items()}
-    assert cells["gen-000"] == ["60.0 s", "", "", "5.4 s", "", "", "65.4 s"]
-    assert cells["All"] == ["2.0 h", "", "", "5.4 s", "", "", "2.0 h"]
+    assert cells["gen-000"] == ["60.0 s", "", "", "5.4 s", "", "", "", "65.4 s"]
+    assert cells["All"] == ["2.0 h", "", "", "5.4 s", "", "", "", "2.0 h"]
     raw = json.loads((done / FILE).read_text())
     del raw["by_step_s"]  # of an earlier version
     (done / FILE).write_text(json.dumps(raw))

@@ -29,10 +29,19 @@ def check_larger(path: Path, *, present: AcePotential) -> BBasis:
             f"the larger basis {path} has a cutoff of {basis.cutoff_A:g} A, less than that of {present.yace}, "
             f"{present.cutoff_A:g} A; give one that sees as far in refit.larger_bases"
         )
-    functions = present.basis_functions or present.functions
-    if not sum(basis.functions.values()) > sum(functions.values()):
+    if not has_more(basis, present=present):
         raise PotentialError(
             f"the larger basis {path} has {sum(basis.functions.values())} functions, not more than the "
-            f"{sum(functions.values())} of {present.yace}; give a larger one in refit.larger_bases"
+            f"{_size(present)} of {present.yace}; give a larger one in refit.larger_bases"
         )
     return basis
+
+
+def has_more(basis: BBasis, *, present: AcePotential) -> bool:
+    """It has more functions than the present one."""
+    return sum(basis.functions.values()) > _size(present)
+
+
+def _size(present: AcePotential) -> int:
+    functions = present.basis_functions or present.functions
+    return sum(functions.values())

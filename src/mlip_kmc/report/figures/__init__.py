@@ -10,6 +10,7 @@ what the run did in time, `network` its states and the steps between them, `proc
 from mlip_kmc.report.figures.figure import Figure
 from mlip_kmc.report.figures.moves import moves
 from mlip_kmc.report.figures.network import network
+from mlip_kmc.report.figures.path import is_flat, path
 from mlip_kmc.report.figures.processes import barriers
 from mlip_kmc.report.figures.searches import confidence, outcomes
 from mlip_kmc.report.figures.trajectory import displacement, displacement_key, energy
@@ -21,7 +22,9 @@ __all__ = [
     "displacement",
     "displacement_key",
     "energy",
+    "is_flat",
     "moves",
     "network",
     "outcomes",
+    "path",
 ]
