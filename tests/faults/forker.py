@@ -4,6 +4,7 @@ One command at a time: a line of JSON comes in, the process number goes out, a l
 With `--impatient`, a run that waits for room on a full disk looks often.
 """
 
+import contextlib
 import ctypes
 import gc
 import json
@@ -62,7 +63,8 @@ def serve():
         os.close(gate)
         print(child, flush=True)
         sys.stdin.readline()
-        os.write(opens, b"x")
+        with contextlib.suppress(BrokenPipeError):  # it was killed while it waited
+            os.write(opens, b"x")
         os.close(opens)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
