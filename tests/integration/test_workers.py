@@ -35,6 +35,20 @@ def members(process):
     return found
 
 
+@contextlib.contextmanager
+def held(processes):
+    """They do nothing meanwhile."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
 def physics(run):
     """What a run did, without what depends on the clock."""
     return (
@@ -61,9 +75,12 @@ def test_the_trajectory_is_that_of_one_process_and_crews_come_and_go(tmp_path, l
         until((run / "journal/searches.jsonl").exists, what="searches of the early worker")
         assert stat.S_IMODE(connection_file(run).stat().st_mode) == 0o600
         with started("worker", run, "--slots", 2) as late:
-            until(lambda: len(members(late)) == 2, what="the late crew")
-            members(late)[0].kill()  # one of its workers, without a word
-            until(lambda: len(members(late)) == 2, what="its replacement")
+            with held(descendants(early)):  # else the run may end before the others come
+                until(lambda: len(members(late)) == 2, what="the late crew")
+                victim, other = members(late)
+                victim.kill()  # without a word
+                with held([other]):
+                    until(lambda: len(members(late)) == 2, what="its replacement")
             late.send_signal(signal.SIGTERM)
             assert late.wait(DEADLINE_S) == 0
         out = main.communicate(timeout=DEADLINE_S)[0]
