@@ -43,7 +43,7 @@ def receive(connection: "Any") -> tuple[int, bytes]:
     """
     from struct import unpack
 
-    magic, version, kind, length = unpack(HEAD, _exactly(connection, HEAD_BYTES))
+    magic, version, kind, length = unpack(HEAD, exactly(connection, HEAD_BYTES))
     if magic != MAGIC or version != VERSION:
         raise DriverError(
             NO_SERVER,
@@ -52,7 +52,7 @@ def receive(connection: "Any") -> tuple[int, bytes]:
         )
     if length > LARGEST_FRAME:
         raise DriverError(NO_SERVER, f"a frame of {length} bytes came, more than {LARGEST_FRAME}")
-    return kind, _exactly(connection, length)
+    return kind, exactly(connection, length)
 
 
 def body_of(connection: "Any", wanted: int) -> bytes:
@@ -69,7 +69,12 @@ def body_of(connection: "Any", wanted: int) -> bytes:
     return body
 
 
-def _exactly(connection: "Any", count: int) -> bytes:
+def exactly(connection: "Any", count: int) -> bytes:
+    """So many bytes of a socket.
+
+    Raises:
+        ConnectionError: it ended early.
+    """
     data = bytearray(count)
     view, got = memoryview(data), 0
     while got < count:

@@ -10,6 +10,7 @@ import socket
 import struct
 from enum import IntEnum
 
+from mlip_kmc.driver.standalone import exactly
 from mlip_kmc.ground.errors import ProgramError
 
 _MAGIC = b"mkAP"
@@ -51,18 +52,7 @@ def receive(connection: socket.socket) -> tuple[Kind, bytes]:
     Raises:
         OSError: the other side is gone, or what came is no message.
     """
-    magic, number, length = _HEAD.unpack(_exactly(connection, _HEAD.size))
+    magic, number, length = _HEAD.unpack(exactly(connection, _HEAD.size))
     if magic != _MAGIC or number not in iter(Kind) or length > LARGEST_BYTES:
         raise ConnectionAbortedError(f"no message: magic {magic!r}, kind {number}, {length} bytes")
-    return Kind(number), _exactly(connection, length)
-
-
-def _exactly(connection: socket.socket, count: int) -> bytes:
-    data = bytearray(count)
-    view, got = memoryview(data), 0
-    while got < count:
-        more = connection.recv_into(view[got:])
-        if not more:
-            raise ConnectionResetError("the other side ended")
-        got += more
-    return bytes(data)
+    return Kind(number), exactly(connection, length)
