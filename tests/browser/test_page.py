@@ -2,6 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 FIRST = ".first [data-show]"
 FILM = "[data-show=film]"
@@ -25,7 +26,7 @@ def test_a_process_and_the_film_move(opened):
 def test_it_plays_by_itself_unless_motion_is_unwanted(opened):
     small = opened("small", reduced_motion="no-preference")
     small.page.click(FIRST)
-    small.page.wait_for_function("Number(document.getElementById('viewer-at').value) > 20")
+    expect(small.page.locator("#viewer-at")).not_to_have_value("0")
     assert small.page.inner_text("#viewer-play") == "Pause"
     small.page.emulate_media(reduced_motion="reduce")
     small.page.click("#viewer-close")
