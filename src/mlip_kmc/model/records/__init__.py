@@ -18,6 +18,7 @@ from mlip_kmc.model.records.result import EonResult, Status
 from mlip_kmc.model.records.search import (
     OUTCOMES,
     Early,
+    Grown,
     Rated,
     Registered,
     Reused,
@@ -37,6 +38,7 @@ __all__ = [
     "Epoch",
     "Event",
     "Fate",
+    "Grown",
     "HaltKind",
     "Live",
     "Minimised",
