@@ -14,6 +14,7 @@ from mlip_kmc.model.records.refresh import (
     RefreshedState,
     refreshed_processes,
 )
+from mlip_kmc.model.records.regions import Regions, regions_of
 from mlip_kmc.model.records.result import EonResult, Status
 from mlip_kmc.model.records.search import (
     OUTCOMES,
@@ -47,6 +48,7 @@ __all__ = [
     "Rated",
     "RefreshedProcess",
     "RefreshedState",
+    "Regions",
     "Registered",
     "Reused",
     "RunNumbers",
@@ -63,6 +65,7 @@ __all__ = [
     "read_lines",
     "reasons_of",
     "refreshed_processes",
+    "regions_of",
     "shortcuts_of",
     "unsound",
     "unsound_steps",

@@ -18,6 +18,7 @@ from typing import Self
 import numpy as np
 from ase import Atoms
 
+from mlip_kmc.model.atom_path import wrap
 from mlip_kmc.model.records import Grown
 from mlip_kmc.search.native.calls import Calls
 from mlip_kmc.search.native.hessian_model import HessianModel
@@ -31,8 +32,10 @@ from mlip_kmc.search.outcome import ForceCalls, Termination
 
 MOVED_EV = 5e-3
 """A barrier that moves by more where more atoms may move was not yet that of the whole cell."""
-GROWS = 1.3
-"""So many times larger is the radius of a wider region: the error of a boundary, as of an elastic dipole, falls by half."""
+_GROWS, _GROWS_A = 1.3, 2.0
+"""A wider region has a radius so many times larger; of a small one, by a shell of neighbours at least."""
+_LEFT = 5.0
+"""So many times the force to which a search converges may be left on an atom that is held; `points.py` allows as much."""
 _DISPLACED_A = 0.05
 """Atoms that a start displaces by more belong to the region; what others are displaced by is left out."""
 _EDGE_A = 1.0
@@ -90,9 +93,9 @@ class Plan:
         moved = start.displaced_A - np.asarray(state.positions, dtype=np.float64)
         chosen = np.flatnonzero(np.linalg.norm(moved, axis=1) > _DISPLACED_A)
         chosen = np.union1d(chosen, [start.centre])
-        places = state.positions[start.centre] + state.get_distances(
-            start.centre, chosen, mic=True, vector=True
-        )
+        middle = state.positions[start.centre]
+        cell = np.asarray(state.cell.array, dtype=np.float64)
+        places = middle + wrap(state.positions[chosen] - middle, cell)
         centre = np.asarray(places.mean(axis=0), dtype=np.float64)
         farthest = float(np.linalg.norm(places - centre, axis=1).max())
         return cls(moved, centre, max(radius_A, farthest + _EDGE_A), cutoff_A)
@@ -185,7 +188,7 @@ class LocalSearch:
             except _OtherError as error:
                 self.grown.append(Grown.OTHER)
                 radius_A = error.radius_A
-            radius_A *= GROWS
+            radius_A = _larger(radius_A)
 
     @cached_property
     def _reference(self) -> Reference:
@@ -219,12 +222,14 @@ class LocalSearch:
 
     def _confirmed(self, found: Found) -> Found:
         """The same process where more and more atoms may move, until that changes its barrier no more."""
-        while not self._left_eV_per_A(found) <= self.stages.settings.saddle_force_eV_per_A:
-            wider = self._wider(found)
-            moved_eV, found = abs(_barrier(wider) - _barrier(found)), wider
-            if moved_eV <= MOVED_EV:
+        force = self.stages.settings.saddle_force_eV_per_A
+        while not self._left_eV_per_A(found) <= force:
+            before, found = found, self._wider(found)
+            moved_eV = abs(_barrier(found) - _barrier(before))
+            if not moved_eV * max(1.0, _to_come(before.region, found.region)) <= MOVED_EV:
+                self.grown.append(Grown.BARRIER)
+            elif self._left_eV_per_A(found) <= _LEFT * force:
                 break
-            self.grown.append(Grown.BARRIER)
         return found
 
     def _left_eV_per_A(self, found: Found) -> float:  # noqa: N802 - a unit
@@ -242,7 +247,7 @@ class LocalSearch:
         Raises:
             _OtherError: there, it is another process.
         """
-        before, region = found.result, self._region(GROWS * found.region.radius_A)
+        before, region = found.result, self._region(_larger(found.region.radius_A))
         assert before.climbed is not None  # noqa: S101 - it ended well
         assert before.product is not None  # noqa: S101
         stages = self._stages_in(region, Told())
@@ -258,6 +263,21 @@ class LocalSearch:
         if not _is_same(wider, saddle, product):
             raise _OtherError(found.region.radius_A)
         return wider
+
+
+def _larger(radius_A: float) -> float:
+    return max(_GROWS * radius_A, radius_A + _GROWS_A)
+
+
+def _to_come(region: Region, wider: Region) -> float:
+    """How much a barrier moves yet where all atoms may move, over how much it moved from one region to the next.
+
+    The error of a boundary that is held falls as the strain energy of an elastic dipole beyond it: as the radius to the power of
+    the directions in which there is a beyond.
+    """
+    if wider.is_whole:
+        return 0.0
+    return float(1.0 / ((wider.radius_A / region.radius_A) ** wider.directions - 1.0))
 
 
 def _start_in(region: Region, moved_A: Array, direction: Array) -> Start:

@@ -45,6 +45,7 @@ class Region:
         atoms: the cut-out; all but those that may move are fixed.
         apart_A: (M,) how far each atom at rest is from the middle, of its images the nearest.
         centre_A: (3,) the middle. radius_A: atoms within it may move. cutoff_A: of the potential.
+        directions: in so many of the cell's it leaves atoms out.
     """
 
     home: Atoms
@@ -55,6 +56,7 @@ class Region:
     centre_A: Array
     radius_A: float
     cutoff_A: float
+    directions: int = 0
 
     @classmethod
     def about(cls, home: Atoms, *, centre_A: Array, radius_A: float, cutoff_A: float) -> Self:
@@ -85,7 +87,15 @@ class Region:
         room = np.where(cut, (2.0 * reach_A + cutoff_A) / widths, 1.0)  # no image sees another
         atoms.set_cell(cell * room[:, None])
         return cls(
-            home, indices, shifts[indices], atoms, apart[indices], centre_A, radius_A, cutoff_A
+            home,
+            indices=indices,
+            shifts=shifts[indices],
+            atoms=atoms,
+            apart_A=apart[indices],
+            centre_A=centre_A,
+            radius_A=radius_A,
+            cutoff_A=cutoff_A,
+            directions=int(cut.sum()),
         )
 
     @classmethod
