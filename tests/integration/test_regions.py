@@ -25,7 +25,7 @@ from mlip_kmc.search.watch import Watch
 from .conftest import EXAMPLE, killed_often, mlip_kmc, outcome
 from .test_engines import options, texts
 
-KILLS = 3
+KILLS = 2
 SAME_EV = 5e-3
 CUTOFF_A = 5.0
 
@@ -190,8 +190,8 @@ def configuration(folder, workers, **search):
             "max_iterations": 300,
             **search,
         },
-        "confidence": {"scheme": "old", "value": 0.3},
-        "stop": {"kmc_steps": 2},
+        "confidence": {"scheme": "old", "value": 0.2},
+        "stop": {"kmc_steps": 1},
         "workers": workers,
         "seed": 3,
     }
@@ -211,7 +211,7 @@ def test_a_run_says_what_its_searches_evaluated(made):
     records = read_lines(made / "journal" / "searches.jsonl", SearchRecord)
     found = regions_of(records)
     assert found.searches == len(records)
-    assert found.in_regions > 0
+    assert found.grown
     assert found.centres < 503 * sum(record.force_calls for record in records)
     assert set(found.grown) <= set(Grown)
     shown = mlip_kmc("status", made).stdout
