@@ -1,4 +1,6 @@
-"""Everything that this program changes in eOn's server or takes from inside it, with the reason; nothing else imports eOn.
+"""Everything that this program changes in eOn's server or takes from inside it, with the reason.
+
+Nothing else imports eOn, except `search/eon_displacements.py`, which workers need.
 
     verify()                                # ProgramError where eOn is not the one that the changes were made for
     config = eon_config(run / "eon")
@@ -13,17 +15,15 @@ Long because all changes to eOn stand in one file, with the digests of the funct
 import hashlib
 import importlib
 import inspect
-import io as text_io
 import logging
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import eon
@@ -34,7 +34,6 @@ from eon import (
     atoms,
     communicator,
     concorpus,
-    displace,
     fileio,
     superbasinscheme,
 )
@@ -51,17 +50,12 @@ from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.model.structure import moved_con
 from mlip_kmc.model.turning import turned, turned_match
-from mlip_kmc.search.outcome import SearchOutcome
+from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.task import DISPLACED
 from mlip_kmc.store.eon_tree import ORBITS
 
-__all__ = ["DisplaceError", "Explorer", "verify"]
-
-DisplaceError = displace.DisplaceError
-
 _LOG_BYTES = 4_000_000
-_LEAST_BIAS = 1e-9
-"""Below it the sum over the neighbours is rounding: nothing, or a site of full symmetry."""
+_SEED = "<seed>"
 _LOGGERS = (
     "atoms",
     "communicator",
@@ -482,14 +476,14 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             index: its number.
             superbasin: that holds this state, or None.
         """
-        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
+        result = eon_result(outcome, index=index)
         self.set_good_saddle_count(self.get_good_saddle_count() + 1)
         self.append_search_result(result, "known", superbasin)
 
     def register_repeat(
         self, outcome: SearchOutcome, process: int, *, index: int, superbasin: Any
     ) -> SearchRecord:
-        """Count a search that ended early as a repeat of a process, as `add_process` counts one.
+        """Count a search as a repeat of a process, as `add_process` counts one.
 
         Args:
             outcome: of the search.
@@ -498,7 +492,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             superbasin: that holds this state, or None.
         """
         self.load_process_table()
-        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
+        result = eon_result(outcome, index=index)
         self.set_good_saddle_count(self.get_good_saddle_count() + 1)
         self.append_search_result(result, f"repeat-{process}", superbasin)
         self.procs[process]["repeats"] += 1
@@ -512,12 +506,46 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
 
     def known_as(self, outcome: SearchOutcome) -> int | None:
         """The process of the table that a search has found; None where it is new, or nothing was found."""
-        energy = self.get_energy()
-        if outcome.found is None or energy is None:
+        if outcome.found is None or self.get_energy() is None:
             return None
-        saddle = text_io.StringIO(moved_con(self.reactant_con, outcome.found.saddle_A))
-        found: int | None = self.find_repeat(saddle, outcome.found.saddle_eV - energy)
-        return found
+        return self.same_saddle(outcome.found)
+
+    def barrier_of(self, found: FoundProcess) -> float:
+        """In eV, above the state's energy; where that is not known yet, above the search's own."""
+        energy = self.get_energy()
+        return float(found.saddle_eV - (found.reactant_eV if energy is None else energy))
+
+    def same_saddle(self, found: FoundProcess) -> int | None:
+        """The process of the table with the same saddle, as `find_repeat` finds it, but without a text of it."""
+        if self._reactant is None:
+            self.get_reactant()
+        place = self._reactant.copy()
+        place.r = np.asarray(found.saddle_A, dtype=np.float64)
+        known: int | None = self.find_repeat(place, self.barrier_of(found))
+        return known
+
+    def find_repeat(self, saddle: Any, barrier: float) -> int | None:
+        """As eOn does, of a structure or of the text of one."""
+        self.load_process_table()
+        config = self.config
+        place = fileio.loadcon(saddle) if hasattr(saddle, "read") else saddle
+        for process, row in self.procs.items():
+            if abs(barrier - row["barrier"]) > config.comp_eps_e:
+                continue
+            if process not in self.con_cache:
+                self.con_cache[process] = fileio.loadcon(self.proc_saddle_path(process))
+            if atoms.match(
+                place,
+                self.con_cache[process],
+                config.comp_eps_r,
+                config.comp_neighbor_cutoff,
+                False,  # noqa: FBT003 - as eOn calls it
+                check_rotation=config.comp_check_rotation,
+                use_identical=config.comp_use_identical,
+                remove_translation=config.comp_remove_translation,
+            ):
+                return int(process)
+        return None
 
     @property
     def orbits(self) -> list[list[int]]:
@@ -665,17 +693,13 @@ class RecordingState(SharingState):
     def is_new(self, outcome: SearchOutcome) -> bool:
         """`add_process` would give what a search found a row of its own; see there."""
         found = outcome.found
-        if found is None:
-            return False
-        energy = self.get_energy()
-        barrier = found.saddle_eV - (found.reactant_eV if energy is None else energy)
-        window = self.statelist.kT * (
-            self.statelist.thermal_window + self.statelist.max_thermal_window
-        )
-        if not barrier - min(self.get_lowest_barrier(), barrier) <= window:
-            return False
-        saddle = text_io.StringIO(moved_con(self.reactant_con, found.saddle_A))
-        return self.find_repeat(saddle, barrier) is None
+        return found is not None and self._counts(found) and self.same_saddle(found) is None
+
+    def _counts(self, found: FoundProcess) -> bool:
+        """Its barrier is low enough for a row, as `add_process` says."""
+        barrier, states = self.barrier_of(found), self.statelist
+        window = states.kT * (states.thermal_window + states.max_thermal_window)
+        return bool(barrier - min(self.get_lowest_barrier(), barrier) <= window)
 
     def register(self, outcome: SearchOutcome, *, index: int, superbasin: Any) -> SearchRecord:
         """Register a search, as eOn does, and tell what it came to.
@@ -685,24 +709,23 @@ class RecordingState(SharingState):
             index: its number among the searches of this state.
             superbasin: that holds this state, or None.
         """
-        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
-        if outcome.found is None:
+        found = outcome.found
+        if found is None:
+            result = eon_result(outcome, index=index)
             self.register_bad_saddle(result, store=False, superbasin=superbasin)
             entry = Entry(Registered.HALTED if outcome.end is End.HALTED else Registered.BAD)
-        else:
-            self.load_process_table()
-            repeats = {process: row["repeats"] for process, row in self.procs.items()}
-            entry = self._entry(self.add_process(result, superbasin), repeats)
+            return search_record(outcome, entry, state=self.number, index=index)
+        self.load_process_table()
+        repeat = self.same_saddle(found) if self._counts(found) else None
+        if repeat is not None:
+            if self.get_energy() is None:
+                self.set_energy(found.reactant_eV)
+            self.update_lowest_barrier(self.barrier_of(found))
+            return self.register_repeat(outcome, repeat, index=index, superbasin=superbasin)
+        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
+        added = self.add_process(result, superbasin)
+        entry = Entry(Registered.HIGH) if added is None else Entry(Registered.NEW, added)
         return search_record(outcome, entry, state=self.number, index=index)
-
-    def _entry(self, added: int | None, repeats: Mapping[int, int]) -> Entry:
-        """What `add_process` did, by the process it added, or else by the row whose repeats it counted up."""
-        if added is not None:
-            return Entry(Registered.NEW, added)
-        for process, row in self.procs.items():
-            if row["repeats"] != repeats.get(process):
-                return Entry(Registered.REPEAT, process)
-        return Entry(Registered.HIGH)
 
     def renew(self, *, reactant_con: str, energy_eV: float) -> None:
         """Begin with an empty process table at another minimum: the potential is another one.
@@ -836,6 +859,18 @@ class Explorer(MinModeExplorer):  # type: ignore[misc]
     def save_wuid(self) -> None:
         """See `load_wuid`."""
 
+    @property
+    def suggests(self) -> bool:
+        """Searches start at what eOn suggests from what it has found, not only at random displacements."""
+        config = self.config
+        return bool(
+            config.recycling_on
+            or config.kdb_on
+            or config.disp_moved_only
+            or config.displace_atom_kmc_state_script
+            or config.saddle_method == "dynamics"
+        )
+
     def suggest_from(self, index: int) -> None:
         """Have recycling suggest what search number `index` of the state is to start from, whatever was suggested before."""
         if self.config.recycling_on:
@@ -844,122 +879,18 @@ class Explorer(MinModeExplorer):  # type: ignore[misc]
             self.recycler.num_procs = len(self.recycler.proc_ids)
             self.recycler.process_number = index
 
-    def aim(self, among: Collection[int] | None) -> None:
-        """Have displacements start at one of these atoms: at such as they are made at anyway, where there are some among them.
-
-        Args:
-            among: indices of free atoms of the reactant; None: all.
-        """
-        for helper, name in _epicentres(self.displace):
-            kept = vars(helper).setdefault("every_epicentre", getattr(helper, name))
-            aimed = kept if among is None else [atom for atom in kept if atom in among]
-            setattr(helper, name, aimed or sorted(among or ()))
-
-    def displace_safely(self, attached: Collection[int]) -> None:
-        """Make displacements where no atom is near, too; and start from the least coordinated of what is attached to the rest.
-
-        Args:
-            attached: indices of the reactant's atoms that have not left the others.
-        """
-        for helper in vars(self.displace).values():
-            if isinstance(helper, displace.Displace):
-                helper.get_displacement = partial(_displaced, helper)
-        least = getattr(self.displace, "least", None)
-        if least is None or len(attached) == len(self.reactant):
-            return
-        counts = atoms.coordination_numbers(self.reactant, least.coordination_distance)
-        free = self.reactant.atom_is_free()
-        usable = [atom for atom in attached if free[atom]]
-        fewest = min((counts[atom] for atom in usable), default=0)
-        found = [atom for atom in usable if counts[atom] == fewest]
-        least.leastcoordinated_atoms = (
-            least.filter_epicenters(found) if found else least.leastcoordinated_atoms
-        )
-
-
-def _epicentres(manager: Any) -> list[tuple[Any, str]]:
-    """eOn's helpers that displace about single atoms, and where each keeps them."""
-    names = {
-        "random": "free_atoms",
-        "under": "undercoordinated_atoms",
-        "least": "leastcoordinated_atoms",
-    }
-    found = [(getattr(manager, key, None), name) for key, name in names.items()]
-    for helper, _ in found:
-        if isinstance(helper, displace.Undercoordinated) and not helper.initialized:
-            helper.init()
-    return [(helper, name) for helper, name in found if helper is not None]
-
-
-def _displaced(helper: Any, epicentre: Any) -> Any:
-    """As eOn does; without its bias where that has no direction: eOn divides by its norm, and all positions become NaN."""
-    kept = helper.void_bias_fraction
-    if not _bias(helper, epicentre) > _LEAST_BIAS:
-        helper.void_bias_fraction = 0.0
-    try:
-        return displace.Displace.get_displacement(helper, epicentre)
-    finally:
-        helper.void_bias_fraction = kept
-
-
-def _bias(helper: Any, epicentre: Any) -> float:
-    """The norm of eOn's bias, in 1/A^2, as `Displace.get_displacement` computes it."""
-    brute = helper.config.comp_brute_neighbors
-    if helper.neighbors_list is None:
-        helper.neighbors_list = atoms.neighbor_list(helper.reactant, helper.radius, brute)
-    centres = [int(atom) for atom in np.atleast_1d(epicentre)]
-    displaced = {*centres, *(near for atom in centres for near in helper.neighbors_list[atom])}
-    vectors = atoms.neighbor_list_vectors(helper.reactant, helper.radius, brute)
-    pulls = []
-    for atom in displaced:
-        ways = np.asarray(vectors[atom], dtype=np.float64).reshape(-1, 3)
-        sizes = np.linalg.norm(ways, axis=1) + 1e-6
-        pulls.append(-(ways / sizes[:, None] ** 3).sum(axis=0))
-    return float(np.linalg.norm(pulls))
-
-
-class Neighbours:
-    """Within a block, `eon.atoms.neighbor_list_vectors` remembers its answers by structure, which nobody changes meanwhile.
-
-    eOn asks for those of the same reactant, all of its atoms, before every search.
-    """
-
-    def __init__(self, plain: Callable[..., Any] = atoms.neighbor_list_vectors) -> None:
-        """`plain` is eOn's own."""
-        self._plain = plain
-        self._found: dict[tuple[int, float, bool], tuple[Any, Any]] = {}
-
-    def _vectors(self, structure: Any, cutoff: float, brute: bool = False) -> Any:  # noqa: FBT001, FBT002 - as eOn's
-        key = (id(structure), cutoff, brute)
-        if key not in self._found:
-            self._found[key] = (
-                structure,
-                self._plain(structure, cutoff, brute),
-            )  # with it: its id stays its own
-        return self._found[key][1]
-
-    def __enter__(self) -> None:
-        atoms.neighbor_list_vectors = self._vectors
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        atoms.neighbor_list_vectors = self._plain
-
-
-def start_files(displacement: Any, mode: Any, reactant: Any) -> dict[str, str]:
-    """`displacement.con` and `direction.dat` of a search, as eOn's client reads them."""
-    place, direction = text_io.StringIO(), text_io.StringIO()
-    fileio.savecon(place, displacement)
-    fileio.save_mode(direction, mode, getattr(reactant, "free", None))
-    return {"displacement.con": place.getvalue(), "direction.dat": direction.getvalue()}
-
 
 def client_config(path: str, *, seed: int) -> str:
     """A search's `config.ini`; one search uses one processor, whatever the client finds (eOn's key has no schema)."""
-    changes = [("Main", "job", "process_search"), ("Main", "random_seed", str(seed % 2**31))]
+    before, after = _client_config(path, Path(path).stat().st_mtime_ns)
+    return f"{before}{seed % 2**31}{after}"
+
+
+@lru_cache(maxsize=4)
+def _client_config(path: str, _written_ns: int) -> tuple[str, str]:
+    """What stands before and after the seed."""
+    changes = [("Main", "job", "process_search"), ("Main", "random_seed", _SEED)]
     text: str = fileio.modify_config(path, changes).getvalue()
-    return text.replace("[Main]\n", "[Main]\nparallel = false\n", 1)
+    text = text.replace("[Main]\n", "[Main]\nparallel = false\n", 1)
+    before, _, after = text.partition(_SEED)
+    return before, after

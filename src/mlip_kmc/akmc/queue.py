@@ -23,6 +23,7 @@ from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.search.displaced import HessianPart
+from mlip_kmc.search.displacing import Displacing
 from mlip_kmc.search.native.stages import Told
 from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
@@ -58,6 +59,7 @@ class SearchStart:
         kind: `random`, `recycling` or `refresh`: where its displacement comes from.
         files: texts that the client reads, by name: its options, displacement and direction.
         told: what it is told of its state, to end early; None: nothing.
+        displacing: makes its displacement and direction where it runs; None: they are among `files`.
         expected: what an evaluation of its `pos.con` must give, which takes the place of a search; None: it is a search.
     """
 
@@ -66,6 +68,7 @@ class SearchStart:
     files: Mapping[str, str]
     expected: Expected | None = None
     told: Told | None = None
+    displacing: Displacing | None = None
 
 
 @dataclass(frozen=True)
@@ -190,13 +193,20 @@ class SearchQueue:
         )
         watch, settling = template.watch, template.settling
         if template.native is None:
-            return SearchTask(job, kind=start.kind, watch=watch, settling=settling)
+            return SearchTask(
+                job,
+                kind=start.kind,
+                watch=watch,
+                settling=settling,
+                displacing=start.displacing,
+            )
         return NativeSearch(
             job,
             setup=template.native,
             kind=start.kind,
             watch=watch,
             settling=settling,
+            displacing=start.displacing,
             told=start.told or Told(),
         )
 
@@ -343,6 +353,6 @@ class SearchQueue:
             return
         self._finished[done.name] = done
         if done.end is End.KILLED_WORKERS:
-            keep_inputs(self._tasks[done.name].job, done.message)
+            keep_inputs(self._tasks[done.name].whole_job, done.message)
         if not self.ready:
             self._spool.keep(done)
