@@ -28,6 +28,7 @@ from typing import Any
 
 import eon
 import numpy as np
+import numpy.typing as npt
 from eon import (
     akmcstate,
     akmcstatelist,
@@ -47,6 +48,7 @@ from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import make_directory
+from mlip_kmc.model.atom_path import wrap
 from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.model.structure import moved_con
 from mlip_kmc.model.turning import turned, turned_match
@@ -56,6 +58,8 @@ from mlip_kmc.store.eon_tree import ORBITS
 
 _LOG_BYTES = 4_000_000
 _SEED = "<seed>"
+_BIT = 1.01
+"""Over a limit of eOn's: what is farther by our arithmetic is farther by eOn's, too."""
 _LOGGERS = (
     "atoms",
     "communicator",
@@ -357,6 +361,9 @@ def without_communicator(config: Any) -> None:
 # -- states
 
 
+_NOTHING = object()
+
+
 class NotingInfo(fileio.ini):  # type: ignore[misc]
     """A state's info file that tells when it is changed; read once and written once for each commit.
 
@@ -367,15 +374,28 @@ class NotingInfo(fileio.ini):  # type: ignore[misc]
     noted: Callable[[], None] = staticmethod(lambda: None)
     _unwritten = False
 
-    def get(self, *arguments: Any, **keywords: Any) -> Any:
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._got: dict[tuple[str, str], Any] = {}
+
+    def get(self, section: str, option: str, default: Any = "ini_no_default", **how: Any) -> Any:
         """As eOn does, from what was read before."""
+        if how:  # Python asks itself
+            return ConfigParser.get(self, section, option, **how)
         self._read_once()
-        path: Any = self.filenames
-        self.filenames: Any = []  # there eOn would read it again
-        try:
-            return super().get(*arguments, **keywords)
-        finally:
-            self.filenames = path
+        if (section, option) not in self._got:
+            path: Any = self.filenames
+            self.filenames: Any = []  # there eOn would read it again
+            try:
+                self._got[section, option] = super().get(section, option, _NOTHING)
+            finally:
+                self.filenames = path
+        found = self._got[section, option]
+        if found is not _NOTHING:
+            return found
+        if default == "ini_no_default":
+            raise NameError(f"{section}: {option} is missing in {self.filenames}")
+        return default
 
     def set(self, section: str, option: str, value: Any) -> None:
         """As eOn does; `flush` writes it."""
@@ -383,6 +403,7 @@ class NotingInfo(fileio.ini):  # type: ignore[misc]
         if not self.has_section(section):
             self.add_section(section)
         ConfigParser.set(self, section, option, str(value))
+        self._got.pop((section, option), None)
         self._unwritten = True
         self.noted()
 
@@ -393,8 +414,14 @@ class NotingInfo(fileio.ini):  # type: ignore[misc]
                 self.write(stream)
             self._unwritten = False
 
+    def remove_option(self, section: str, option: str) -> bool:
+        """As Python does."""
+        self._got.pop((section, option), None)
+        return bool(super().remove_option(section, option))
+
     def _read_once(self) -> None:
         if not self.loaded:
+            self._got.clear()
             self.read()
 
 
@@ -423,6 +450,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self._by_orbit = False
         self._orbits: list[list[int]] | None = None
         self._reactant: Any = None
+        self._stacked: tuple[list[int], npt.NDArray[np.float64]] | None = None
         super().__init__(*arguments, **keywords)
 
     def get_reactant(self) -> Any:
@@ -529,11 +557,15 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self.load_process_table()
         config = self.config
         place = fileio.loadcon(saddle) if hasattr(saddle, "read") else saddle
-        for process, row in self.procs.items():
-            if abs(barrier - row["barrier"]) > config.comp_eps_e:
-                continue
+        alike = [
+            process
+            for process, row in self.procs.items()
+            if not abs(barrier - row["barrier"]) > config.comp_eps_e
+        ]
+        for process in alike:
             if process not in self.con_cache:
                 self.con_cache[process] = fileio.loadcon(self.proc_saddle_path(process))
+        for process in self._near(place, alike):
             if atoms.match(
                 place,
                 self.con_cache[process],
@@ -546,6 +578,24 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             ):
                 return int(process)
         return None
+
+    def _near(self, place: Any, processes: list[int]) -> list[int]:
+        """Those whose saddle may be this one: no farther from it than eOn's limit and a bit, all compared at once."""
+        config = self.config
+        if config.comp_check_rotation or len(processes) < 2:
+            return processes
+        if self._stacked is None or self._stacked[0] != processes:
+            known = np.stack([self.con_cache[process].r for process in processes])
+            self._stacked = (processes, known)
+        apart = wrap(self._stacked[1] - place.r, place.box)
+        if config.comp_remove_translation and not place.fixed_mask().any():
+            apart -= apart.mean(axis=1, keepdims=True)
+        farthest = np.sqrt((apart**2).sum(axis=2).max(axis=1))
+        return [
+            process
+            for process, distance_A in zip(processes, farthest, strict=True)
+            if not distance_A > _BIT * config.comp_eps_r
+        ]
 
     @property
     def orbits(self) -> list[list[int]]:
@@ -608,6 +658,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         for name, path in self._paths(process).items():
             Path(path).write_text(files[name], encoding="utf-8")
         self.con_cache.pop(process, None)
+        self._stacked = None
         self.note()
 
     def merge_row(self, process: int, *, into: int) -> None:
@@ -680,10 +731,20 @@ class RecordingState(SharingState):
         self.info = info
         self.note()
 
+    def load_process_table(self, force: bool = False) -> None:  # noqa: FBT001, FBT002 - as eOn's
+        """As eOn does; what waits to be written is written before it is read."""
+        if force or self.procs is None:
+            self.statelist.write_table(self.path)
+        super().load_process_table(force)
+
     def save_process_table(self) -> None:
-        """As eOn does; the change is noted."""
-        super().save_process_table()
+        """As eOn does, at the next commit: it is saved after every repeat, and nobody reads it before."""
+        self.statelist.unwritten[self.path] = self
         self.note()
+
+    def write_process_table(self) -> None:
+        """Write it now."""
+        super().save_process_table()
 
     def append_process_table(self, *arguments: Any, **keywords: Any) -> None:
         """As eOn does; the change is noted."""
@@ -741,6 +802,7 @@ class RecordingState(SharingState):
         self._orbits = None
         self.procs: dict[int, dict[str, Any]] = {}
         self.con_cache.clear()
+        self._stacked = None
         self.save_process_table()
         self.info.get("MetaData", "kT", None)  # read it before anything is removed
         for option in _OF_PROCESSES:
@@ -760,12 +822,14 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
     Attributes:
         touched: paths inside eOn's tree that changed.
         infos: each state's info file.
+        unwritten: states whose process table is not yet on disk, by folder.
     """
 
     def __init__(self, root: Path, *, config: Any) -> None:
         """States of eOn's tree at `root`; state 0 is made of its `pos.con` where there is none."""
         self.touched = {"states/0"}
         self.infos: dict[str, NotingInfo] = {}
+        self.unwritten: dict[str, RecordingState] = {}
         super().__init__(
             config.main_temperature / EON_KELVIN_PER_EV,
             config.akmc_thermal_window,
@@ -775,6 +839,19 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
             config=config,
         )
         self.StateClass = RecordingState
+
+    def write_table(self, path: str) -> None:
+        """Write a state's process table if it waits for that."""
+        state = self.unwritten.pop(path, None)
+        if state is not None:
+            state.write_process_table()
+
+    def flush(self) -> None:
+        """Write what waits to be written."""
+        for path in tuple(self.unwritten):
+            self.write_table(path)
+        for info in self.infos.values():
+            info.flush()
 
     def register_process(self, reactant_number: int, product_number: int, process_id: int) -> None:
         """As eOn does; the reverse process is brought into the order of its own state's atoms, and is not added twice."""
@@ -810,8 +887,7 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
         if count := self.get_num_states():
             self.state_table = [self.get_state(number).get_energy() for number in range(count)]
             self.save_state_table()
-        for state in self.states.values():
-            state.info.flush()
+        self.flush()
 
 
 class ExactEnergyLevel(superbasinscheme.EnergyLevel):  # type: ignore[misc]

@@ -154,9 +154,8 @@ class EonStates:
         return int(self._list.get_num_states())
 
     def written(self) -> set[str]:
-        """Write the states' info files; answer what may have changed."""
-        for info in self._list.infos.values():
-            info.flush()
+        """Write the states' tables and info files; answer what may have changed."""
+        self._list.flush()
         return set(self._list.touched)
 
     def committed(self) -> None:

@@ -10,6 +10,7 @@ on the number of workers. A finished search that waits for a slower one is spool
 was running.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,7 @@ class SearchQueue:
         self._spool = Spool(make_directory(spool))
         self._desk, self._orbits = desk, orbits
         self._tasks: dict[str, AnySearch] = {}
+        self._of_state: Counter[int] = Counter()
         self._finished: dict[str, SearchOutcome] = {}
         self._retried: set[str] = set()
         self.busy_s = 0.0
@@ -157,6 +159,7 @@ class SearchQueue:
 
     def _drop(self, name: str) -> None:
         del self._tasks[name]
+        self._of_state[search_of(name)[0]] -= 1
         self._finished.pop(name, None)
         if self._desk is not None:
             self._desk.forget(name)
@@ -171,7 +174,9 @@ class SearchQueue:
             reactant_con: `.con` text of the state.
         """
         for start in starts:
-            task = self._tasks[start.name] = self._task(start, reactant_con)
+            task = self._task(start, reactant_con)
+            self._of_state[search_of(start.name)[0]] += start.name not in self._tasks
+            self._tasks[start.name] = task
             spooled = self._spool.read(start.name)
             if spooled is not None:
                 self._finished[start.name] = spooled
@@ -325,6 +330,14 @@ class SearchQueue:
     def pending(self) -> list[str]:
         """Names of the searches not handed over, in order."""
         return list(self._tasks)
+
+    def __len__(self) -> int:
+        """How many are not handed over."""
+        return len(self._tasks)
+
+    def pending_of(self, state: int) -> int:
+        """How many of a state are not handed over."""
+        return self._of_state[state]
 
     def forget(self, names: list[str]) -> None:
         """Drop spooled files of searches that are committed, or no longer wanted."""
