@@ -42,6 +42,7 @@ from eon.config import ConfigClass
 from eon.explorer import MinModeExplorer
 
 from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
+from mlip_kmc.akmc.minima import Minima
 from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.akmc.state_files import OF_THE_TABLE, note_in, text_of, write_note
 from mlip_kmc.evaluate.client import End
@@ -133,12 +134,19 @@ ADAPTED = (
         },
     ),
     Adapted(
-        "structures are read without a second copy in a database beside the run, for which eOn looks at every read; a state's "
-        "minimum is read once",
+        "structures are read without a second copy in a database beside the run, for which eOn looks at every read",
         sources={
             "eon.fileio:_mirror_con_path": "78f0acfb8608e9c950cbb5ae854299808d1475255908051b8cfaac5270025d4d",
             "eon.fileio:_mirror_con_text": "c2dea507bdbb74eafb544936d76de7ba5da7d8493e4418b4f0c7c25d78b66393",
-            "eon.state:State.get_reactant": "c26de2e206d4309c48be4c955a3fcb8e1381c0630de2fff79adf543273f30348",
+        },
+    ),
+    Adapted(
+        "a product is compared with those known states alone that it may be, and the table of states is read once: eOn compares "
+        "it with each one of its energy, so that a KMC step takes the longer the longer the run is",
+        sources={
+            "eon.statelist:StateList.get_product_state": "f6108241d3a6743e71eb39c2a6bd203a88b0b209c5d3d26d5f4835c6d381519e",
+            "eon.atoms:remove_net_translation": "3f8375ed8640844ca3d8466645ac22ed1d6a7f3c2af3a21dde7891735216af21",
+            "eon.atoms:identical": "81d9fa97583fa412241be78662d606484970cd35f41e95712ab88458c7378a3c",
         },
     ),
     Adapted(
@@ -373,9 +381,26 @@ class NotingInfo(fileio.ini):  # type: ignore[misc]
     noted: Callable[[], None] = staticmethod(lambda: None)
     _unwritten = False
 
+    def __init__(self, path: str) -> None:
+        """Nothing is read yet."""
+        super().__init__(path)
+        self._values: dict[tuple[Any, ...], Any] = {}
+
+    def read(self) -> None:
+        """As eOn does."""
+        self._values.clear()
+        super().read()
+
     def get(self, *arguments: Any, **keywords: Any) -> Any:
         """As eOn does, from what was read before."""
         self._read_once()
+        if keywords:  # the parser asks itself
+            return self._got(*arguments, **keywords)
+        if arguments not in self._values:
+            self._values[arguments] = self._got(*arguments)
+        return self._values[arguments]
+
+    def _got(self, *arguments: Any, **keywords: Any) -> Any:
         path: Any = self.filenames
         self.filenames: Any = []  # there eOn would read it again
         try:
@@ -389,8 +414,14 @@ class NotingInfo(fileio.ini):  # type: ignore[misc]
         if not self.has_section(section):
             self.add_section(section)
         ConfigParser.set(self, section, option, str(value))
+        self._values.clear()
         self._unwritten = True
         self.noted()
+
+    def remove_option(self, section: str, option: str) -> bool:
+        """As eOn does."""
+        self._values.clear()
+        return bool(super().remove_option(section, option))
 
     def flush(self) -> None:
         """Write what was set."""
@@ -428,14 +459,8 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._by_orbit = False
         self._orbits: list[list[int]] | None = None
-        self._reactant: Any = None
+        self.version = 0
         super().__init__(*arguments, **keywords)
-
-    def get_reactant(self) -> Any:
-        """As eOn does, from what was read before: a step compares its product with every state of that energy."""
-        if self._reactant is None:
-            self._reactant = super().get_reactant()
-        return self._reactant.copy()
 
     @property
     def reactant_con(self) -> str:
@@ -443,8 +468,15 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         return text_of(self.reactant_path)
 
     def note(self) -> None:
-        """Something in the state's folder has changed."""
+        """Something in the state's folder has changed: its `version` is another one."""
+        self.version += 1
         self.statelist.touched.add(f"states/{self.number}")
+        self.statelist.recounted.add(self.number)
+
+    def set_energy(self, energy: float) -> None:
+        """As eOn does."""
+        self.statelist.minima.forget(self.number)
+        super().set_energy(energy)
 
     def get_proc_random_count(self) -> dict[int, int]:
         """As eOn does; scheme `sampling` asks for processes that only recycling or a reverse step has found, too.
@@ -607,7 +639,6 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             moved_con(self.reactant_con, positions_A),
             encoding="utf-8",
         )
-        self._reactant = None
         self.set_energy(energy_eV)
 
     def forget_counts(self) -> None:
@@ -710,7 +741,6 @@ class RecordingState(SharingState):
         Searches stay counted, since their numbers decide where later ones start; repeats do not.
         """
         Path(self.reactant_path).write_text(reactant_con, encoding="utf-8")
-        self._reactant = None
         for path in Path(self.procdata_path).iterdir():
             path.unlink()
         for name in OF_THE_TABLE:
@@ -736,13 +766,17 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
 
     Attributes:
         touched: paths inside eOn's tree that changed.
+        recounted: numbers of states whose folder has changed since somebody emptied it.
         infos: each state's info file.
+        minima: of the states that a product was compared with.
     """
 
     def __init__(self, root: Path, *, config: Any) -> None:
         """States of eOn's tree at `root`; state 0 is made of its `pos.con` where there is none."""
         self.touched = {"states/0"}
+        self.recounted: set[int] = set()
         self.infos: dict[str, NotingInfo] = {}
+        self.minima = Minima(same_A=config.comp_eps_r, permuted=config.comp_use_identical)
         super().__init__(
             config.main_temperature / EON_KELVIN_PER_EV,
             config.akmc_thermal_window,
@@ -752,6 +786,69 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
             config=config,
         )
         self.StateClass = RecordingState
+
+    def get_num_states(self) -> int:
+        """As eOn does, from what was read before: nobody else writes the table."""
+        self.load_state_table()
+        return len(self.state_table)
+
+    def get_product_state(self, state_number: int, process_id: int) -> Any:
+        """As eOn does; the product is compared with those states alone that it may be."""
+        state = self.get_state(state_number)
+        row = state.get_process(process_id)
+        if self.config.comp_check_rotation or row["product"] != -1 or not self.get_num_states():
+            return super().get_product_state(state_number, process_id)
+        product = state.get_process_product(process_id)
+        energy_eV = row["product_energy"]
+        for number in self._may_be(product, reached_from=state_number, energy_eV=energy_eV):
+            if self._matches(number, product):
+                self.register_process(state_number, number, process_id)
+                return self.get_state(number)
+        number = self.get_num_states()
+        self.StateClass(
+            statepath=self.state_path(number),
+            statenumber=number,
+            statelist=self,
+            previous_state_num=state_number,
+            reactant_path=state.proc_product_path(process_id),
+            config=self.config,
+        )
+        self.register_process(state_number, number, process_id)
+        self.append_state_table(energy_eV)
+        return self.get_state(number)
+
+    def _may_be(self, product: Any, *, reached_from: int, energy_eV: float) -> list[int]:
+        """The states that a product of a state may be, in the order of their numbers."""
+        for number in range(self.get_num_states()):
+            if number not in self.minima:
+                state = self.get_state(number)
+                self.minima.put(
+                    number, energy_eV=state.get_energy(), positions_A=state.get_reactant().r
+                )
+        return self.minima.like(
+            np.asarray(product.r),
+            np.asarray(product.box),
+            reached_from=reached_from,
+            energy_eV=energy_eV,
+            within_eV=self.epsilon_e,
+            shifted=self.config.comp_remove_translation and not product.fixed_mask().any(),
+        )
+
+    def _matches(self, number: int, structure: Any) -> bool:
+        """A state has this minimum, by eOn's comparison of a product."""
+        config = self.config
+        return bool(
+            atoms.match(
+                self.get_state(number).get_reactant(),
+                structure,
+                config.comp_eps_r,
+                config.comp_neighbor_cutoff,
+                True,  # noqa: FBT003 - as eOn calls it
+                check_rotation=config.comp_check_rotation,
+                use_identical=config.comp_use_identical,
+                remove_translation=config.comp_remove_translation,
+            )
+        )
 
     def register_process(self, reactant_number: int, product_number: int, process_id: int) -> None:
         """As eOn does; the reverse process is brought into the order of its own state's atoms, and is not added twice."""
@@ -766,18 +863,11 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
 
     def same_as(self, number: int) -> int | None:
         """The lower number of a state with the same minimum, by eOn's comparison of a product; None: there is none."""
-        config, state = self.config, self.get_state(number)
+        state = self.get_state(number)
         reactant = state.get_reactant()
         for other in map(self.get_state, range(number)):
-            if abs(other.get_energy() - state.get_energy()) < self.epsilon_e and atoms.match(
-                other.get_reactant(),
-                reactant,
-                config.comp_eps_r,
-                config.comp_neighbor_cutoff,
-                True,  # noqa: FBT003 - as eOn calls it
-                check_rotation=config.comp_check_rotation,
-                use_identical=config.comp_use_identical,
-                remove_translation=config.comp_remove_translation,
+            if abs(other.get_energy() - state.get_energy()) < self.epsilon_e and self._matches(
+                other.number, reactant
             ):
                 return int(other.number)
         return None
