@@ -42,6 +42,7 @@ from eon.config import ConfigClass
 from eon.explorer import MinModeExplorer
 
 from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
+from mlip_kmc.akmc.minima import Minima
 from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.akmc.state_files import OF_THE_TABLE, note_in, text_of, write_note
 from mlip_kmc.evaluate.client import End
@@ -137,6 +138,15 @@ ADAPTED = (
             "eon.fileio:_mirror_con_path": "78f0acfb8608e9c950cbb5ae854299808d1475255908051b8cfaac5270025d4d",
             "eon.fileio:_mirror_con_text": "c2dea507bdbb74eafb544936d76de7ba5da7d8493e4418b4f0c7c25d78b66393",
             "eon.state:State.get_reactant": "c26de2e206d4309c48be4c955a3fcb8e1381c0630de2fff79adf543273f30348",
+        },
+    ),
+    Adapted(
+        "a product is compared with those known states alone that it may be, and the table of states is read once: eOn compares "
+        "it with each one of its energy, so that a KMC step takes the longer the longer the run is",
+        sources={
+            "eon.statelist:StateList.get_product_state": "f6108241d3a6743e71eb39c2a6bd203a88b0b209c5d3d26d5f4835c6d381519e",
+            "eon.atoms:remove_net_translation": "3f8375ed8640844ca3d8466645ac22ed1d6a7f3c2af3a21dde7891735216af21",
+            "eon.atoms:identical": "81d9fa97583fa412241be78662d606484970cd35f41e95712ab88458c7378a3c",
         },
     ),
     Adapted(
@@ -449,12 +459,13 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._by_orbit = False
         self._orbits: list[list[int]] | None = None
+        self.version = 0
         self._reactant: Any = None
         self._stacked: tuple[list[int], npt.NDArray[np.float64]] | None = None
         super().__init__(*arguments, **keywords)
 
     def get_reactant(self) -> Any:
-        """As eOn does, from what was read before: a step compares its product with every state of that energy."""
+        """As eOn does, from what was read before: each saddle that is found is put in its place."""
         if self._reactant is None:
             self._reactant = super().get_reactant()
         return self._reactant.copy()
@@ -465,8 +476,15 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         return text_of(self.reactant_path)
 
     def note(self) -> None:
-        """Something in the state's folder has changed."""
+        """Something in the state's folder has changed: its `version` is another one."""
+        self.version += 1
         self.statelist.touched.add(f"states/{self.number}")
+        self.statelist.recounted.add(self.number)
+
+    def set_energy(self, energy: float) -> None:
+        """As eOn does."""
+        self.statelist.minima.forget(self.number)
+        super().set_energy(energy)
 
     def get_proc_random_count(self) -> dict[int, int]:
         """As eOn does; scheme `sampling` asks for processes that only recycling or a reverse step has found, too.
@@ -821,14 +839,18 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
 
     Attributes:
         touched: paths inside eOn's tree that changed.
+        recounted: numbers of states whose folder has changed since somebody emptied it.
         infos: each state's info file.
+        minima: of the states that a product was compared with.
         unwritten: states whose process table is not yet on disk, by folder.
     """
 
     def __init__(self, root: Path, *, config: Any) -> None:
         """States of eOn's tree at `root`; state 0 is made of its `pos.con` where there is none."""
         self.touched = {"states/0"}
+        self.recounted: set[int] = set()
         self.infos: dict[str, NotingInfo] = {}
+        self.minima = Minima(same_A=config.comp_eps_r, permuted=config.comp_use_identical)
         self.unwritten: dict[str, RecordingState] = {}
         super().__init__(
             config.main_temperature / EON_KELVIN_PER_EV,
@@ -853,6 +875,68 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
         for info in self.infos.values():
             info.flush()
 
+    def get_num_states(self) -> int:
+        """As eOn does, from what was read before: nobody else writes the table."""
+        self.load_state_table()
+        return len(self.state_table)
+
+    def get_product_state(self, state_number: int, process_id: int) -> Any:
+        """As eOn does; the product is compared with those states alone that it may be."""
+        state = self.get_state(state_number)
+        row = state.get_process(process_id)
+        if self.config.comp_check_rotation or row["product"] != -1 or not self.get_num_states():
+            return super().get_product_state(state_number, process_id)
+        product = state.get_process_product(process_id)
+        energy_eV = row["product_energy"]
+        for number in self._may_be(product, reached_from=state_number, energy_eV=energy_eV):
+            if self._matches(number, product):
+                self.register_process(state_number, number, process_id)
+                return self.get_state(number)
+        number = self.get_num_states()
+        self.StateClass(
+            statepath=self.state_path(number),
+            statenumber=number,
+            statelist=self,
+            previous_state_num=state_number,
+            reactant_path=state.proc_product_path(process_id),
+            config=self.config,
+        )
+        self.register_process(state_number, number, process_id)
+        self.append_state_table(energy_eV)
+        return self.get_state(number)
+
+    def _may_be(self, product: Any, *, reached_from: int, energy_eV: float) -> list[int]:
+        """The states that a product of a state may be, in the order of their numbers."""
+        for number in range(self.get_num_states()):
+            if number not in self.minima:
+                state = self.get_state(number)
+                place = fileio.loadcon(state.reactant_path)
+                self.minima.put(number, energy_eV=state.get_energy(), positions_A=place.r)
+        return self.minima.like(
+            np.asarray(product.r),
+            np.asarray(product.box),
+            reached_from=reached_from,
+            energy_eV=energy_eV,
+            within_eV=self.epsilon_e,
+            shifted=self.config.comp_remove_translation and not product.fixed_mask().any(),
+        )
+
+    def _matches(self, number: int, structure: Any) -> bool:
+        """A state has this minimum, by eOn's comparison of a product."""
+        config = self.config
+        return bool(
+            atoms.match(
+                self.get_state(number).get_reactant(),
+                structure,
+                config.comp_eps_r,
+                config.comp_neighbor_cutoff,
+                True,  # noqa: FBT003 - as eOn calls it
+                check_rotation=config.comp_check_rotation,
+                use_identical=config.comp_use_identical,
+                remove_translation=config.comp_remove_translation,
+            )
+        )
+
     def register_process(self, reactant_number: int, product_number: int, process_id: int) -> None:
         """As eOn does; the reverse process is brought into the order of its own state's atoms, and is not added twice."""
         product = self.get_state(product_number)
@@ -866,18 +950,11 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
 
     def same_as(self, number: int) -> int | None:
         """The lower number of a state with the same minimum, by eOn's comparison of a product; None: there is none."""
-        config, state = self.config, self.get_state(number)
+        state = self.get_state(number)
         reactant = state.get_reactant()
         for other in map(self.get_state, range(number)):
-            if abs(other.get_energy() - state.get_energy()) < self.epsilon_e and atoms.match(
-                other.get_reactant(),
-                reactant,
-                config.comp_eps_r,
-                config.comp_neighbor_cutoff,
-                True,  # noqa: FBT003 - as eOn calls it
-                check_rotation=config.comp_check_rotation,
-                use_identical=config.comp_use_identical,
-                remove_translation=config.comp_remove_translation,
+            if abs(other.get_energy() - state.get_energy()) < self.epsilon_e and self._matches(
+                other.number, reactant
             ):
                 return int(other.number)
         return None

@@ -126,3 +126,20 @@ def test_energy_levels_keep_all_digits(tmp_path):
         scheme.levels = {}
         scheme.read_data()
         assert repr(scheme.levels[Only]) == repr(level)
+
+
+def test_an_info_files_values_are_those_that_were_set_last(tmp_path):
+    info = adapter.NotingInfo(str(tmp_path / "info"))
+    assert info.get("MetaData", "repeats", 0) == 0
+    info.set("MetaData", "repeats", 3)
+    assert info.get("MetaData", "repeats", 0) == 3
+    info.set("MetaData", "repeats", "%(kT)s")  # the parser asks itself for what stands in a value
+    info.set("MetaData", "kT", 0.04)
+    assert info.get("MetaData", "repeats", 0) == 0.04
+    info.remove_option("MetaData", "repeats")
+    assert info.get("MetaData", "repeats", 0) == 0
+    info.flush()
+    (tmp_path / "info").write_text("[MetaData]\nkt = 0.05\n")
+    assert info.get("MetaData", "kT", None) == 0.04  # nobody else writes it
+    info.loaded = False
+    assert info.get("MetaData", "kT", None) == 0.05
