@@ -6,6 +6,7 @@ Example:
 The same report gives the same bytes: there is no date and no random number in it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -31,6 +32,7 @@ from mlip_kmc.report.figures import (
 )
 from mlip_kmc.report.figures.searches import OUTCOME_WORDS
 from mlip_kmc.report.film import Film, film_of
+from mlip_kmc.report.following import Age
 from mlip_kmc.report.heading import facts, headline
 from mlip_kmc.report.numbers import StateNumbers
 from mlip_kmc.report.result import result_of
@@ -82,7 +84,12 @@ class GateRow:
 
 
 def render(
-    report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "", library: str = ""
+    report: Report,
+    *,
+    gate: tuple[GateRow, ...] = (),
+    release: str = "",
+    library: str = "",
+    age: Age | None = None,
 ) -> str:
     """The page's text.
 
@@ -91,6 +98,7 @@ def render(
         gate: the checks of a release that the page is part of.
         release: its name.
         library: of the three-dimensional viewer (see `viewer`); without it the page has pictures alone, and no script.
+        age: of a page that is written anew as the run commits; it says so.
     """
     film = film_of(report.view.states, report.view.events)
     numbers, figures = report.numbers, _figures(report, film)
@@ -113,16 +121,7 @@ def render(
             policy=policy(style, viewer),
             result=result_of(report, blocks),
             headline=headline(report),
-            diffusion=tuple(
-                DiffusionAt(
-                    conditions=walk.name,
-                    walk=walk,
-                    rows=tuple(map(_diffusivity, found)),
-                    blocks=found[0].blocks,
-                    figure=displacement_key(walk, of=len(report.walks)),
-                )
-                for walk, found in zip(report.walks, report.diffusion, strict=True)
-            ),
+            diffusion=tuple(_diffusion(report)),
             trusted=TRUSTED_STEPS,
             open_states=OPEN_STATES,
             costs=searched[:MOST_COSTS],
@@ -133,10 +132,22 @@ def render(
             most_rows=MOST_ROWS,
             gate=gate,
             release=release,
+            age=age,
             unsound=unsound(report.view.events),
             changes=changes_of(report) if report.refreshes.changed else None,
         )
     )
+
+
+def _diffusion(report: Report) -> Iterator[DiffusionAt]:
+    for walk, found in zip(report.walks, report.diffusion, strict=True):
+        yield DiffusionAt(
+            conditions=walk.name,
+            walk=walk,
+            rows=tuple(map(_diffusivity, found)),
+            blocks=found[0].blocks,
+            figure=displacement_key(walk, of=len(report.walks)),
+        )
 
 
 def _style() -> str:
