@@ -140,6 +140,11 @@ def compare(reports: Sequence[Report]) -> Comparison:
     )
 
 
+def lines_of(report: Report) -> tuple[Line, ...]:
+    """Effective barriers of one run that was made at several temperatures."""
+    return tuple(_lines(tuple(_pooled([report], {}))))
+
+
 def _one_sample(reports: Sequence[Report]) -> Iterator[tuple[int, int]]:
     """The places of runs that repeat another one, and that of the longest of them."""
     groups: dict[tuple[str, ...], list[int]] = {}

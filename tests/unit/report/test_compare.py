@@ -19,8 +19,10 @@ CELL_A = 3.0
 PROCESSES = [(11, 0.8, 0, 3), (12, 0.9, 0, 1)]
 
 
-def walk(path, *, seed, temperature_K=500.0, steps=400, mean_s=1e-9, processes=PROCESSES):
-    """A random walk of one atom by whole cells, of `steps` steps of a mean time."""
+def walk(
+    path, *, seed, temperature_K=500.0, then_K=None, steps=400, mean_s=1e-9, processes=PROCESSES
+):
+    """A random walk of one atom by whole cells, of `steps` steps of a mean time; the second half at `then_K`."""
     random = np.random.default_rng(seed)
     hops = np.eye(3, dtype=int)[random.integers(0, 3, steps)] * random.choice((-1, 1), (steps, 1))
     times = np.cumsum(random.exponential(mean_s, steps))
@@ -33,7 +35,7 @@ def walk(path, *, seed, temperature_K=500.0, steps=400, mean_s=1e-9, processes=P
             product=0,
             process=11,
             images={"0": tuple(map(int, place))},
-            temperature_K=temperature_K,
+            temperature_K=then_K if then_K and 2 * step >= steps else temperature_K,
         )
         for step, (place, before, after) in enumerate(
             zip(np.cumsum(hops, axis=0), [0.0, *times[:-1]], times, strict=True)
