@@ -112,18 +112,28 @@ def start(config, disk, *, out=subprocess.PIPE):
     )
 
 
+LONG = {"confidence": {"value": 0.6}}
+"""Searches enough for a machine that is busy: the run must not end before the disk is full."""
+
+
 def searching(run, process):
     until(lambda: phase(run) == "searching" and (run / "journal/searches.jsonl").exists(), process)
 
 
+def fill_while_it_searches(disk, run, process):
+    searching(run, process)
+    process.send_signal(signal.SIGSTOP)
+    disk.fill()
+    process.send_signal(signal.SIGCONT)
+
+
 def test_it_waits_for_room_and_goes_on(tmp_path, disk):
     run = disk.seen / "run"
-    config = write_config(tmp_path)
+    config = write_config(tmp_path, **LONG)
     process = start(config, disk)
     try:
         for _ in range(2):
-            searching(run, process)
-            disk.fill()
+            fill_while_it_searches(disk, run, process)
             until(lambda: "paused" in phase(run), process)
             status = mlip_kmc("status", run, cwd=tmp_path)
             assert "paused: the disk is full" in status.stdout, status.stdout
@@ -146,12 +156,11 @@ def test_a_paused_run_ends_when_it_is_told_or_has_waited_enough(
     tmp_path, disk, number, limit_min, code
 ):
     run = disk.seen / "run"
-    config = write_config(tmp_path, stop={"wait_for_room_min": limit_min, "kmc_steps": 1})
+    config = write_config(tmp_path, stop={"wait_for_room_min": limit_min, "kmc_steps": 1}, **LONG)
     with (disk.seen / "log").open("ab") as log:  # on the full disk, too
         process = start(config, disk, out=log)
     try:
-        searching(run, process)
-        disk.fill()
+        fill_while_it_searches(disk, run, process)
         if number is not None:
             until(lambda: "paused" in phase(run), process)
             process.send_signal(number)
