@@ -53,19 +53,18 @@ class Tally:
             their number; None where that cannot be told: no search has found a process of the table, or no number leads there.
         """
         total = sum(self.counts.values())
-        if self.value(scheme) >= wanted:
-            return 0
         if not total:
             return None
 
         def reached(more: int) -> bool:
+            if scheme == "old":
+                return 1.0 - 1.0 / max(self.repeats + more, 1) >= wanted
             factor = (total + more) / total
-            found = _of_counts(scheme, [factor * count for count in self.counts.values()])
-            return (1 - 1 / (self.repeats + more) if scheme == "old" else found) >= wanted
+            return _of_counts(scheme, [factor * count for count in self.counts.values()]) >= wanted
 
         if not reached(_MOST_SEARCHES):
             return None
-        low, high = 0, _MOST_SEARCHES
+        low, high = -1, _MOST_SEARCHES
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if reached(middle) else (middle, high)
