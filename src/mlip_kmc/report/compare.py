@@ -21,7 +21,7 @@ from mlip_kmc.report.arrhenius import Arrhenius, Point, fit
 from mlip_kmc.report.diffusion import SpeciesDiffusion, Trajectory
 from mlip_kmc.report.kinds import EQUAL_EV, EQUAL_PREFACTORS, Kind
 from mlip_kmc.report.numbers import StateNumbers
-from mlip_kmc.report.states import state_kinds
+from mlip_kmc.report.state_kinds import state_kinds
 from mlip_kmc.report.summary import Report
 
 

@@ -11,7 +11,7 @@ What is joined at nearly the same energy is one node.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SAME_EV = 1e-3
 
@@ -22,12 +22,14 @@ class Node:
 
     Attributes:
         level: energy of the state, or of the lowest saddle that joins the children, in eV.
-        state: its number; None of a joined one. children: at least two of a joined one, by their lowest states.
+        state: its number; None of a joined one. children: of a joined one, by their lowest states.
+        equal: numbers of further states that are drawn as this one (see `bundled`).
     """
 
     level: float
     state: int | None
     children: tuple["Node", ...] = ()
+    equal: tuple[int, ...] = ()
 
     @property
     def leaves(self) -> Iterator["Node"]:
@@ -60,6 +62,29 @@ def tree(
             root[second] = first
             nodes[first] = _joined(nodes[first], nodes.pop(second), level)
     return tuple(sorted(nodes.values(), key=_order))
+
+
+def bundled(node: Node) -> Node:
+    """The node with those states as one that have the same energy and are joined at the same one."""
+    parts = [bundled(child) for child in node.children]
+    kept: list[Node] = []
+    for part in parts:
+        places = (place for place, one in enumerate(kept) if _equal(one, part))
+        place = next(places, None)
+        if place is None or part.state is None:
+            kept.append(part)
+        else:
+            one = kept[place]
+            kept[place] = replace(one, equal=(*one.equal, part.state, *part.equal))
+    return replace(node, children=tuple(kept))
+
+
+def _equal(one: Node, other: Node) -> bool:
+    return (
+        one.state is not None
+        and other.state is not None
+        and abs(other.level - one.level) <= SAME_EV
+    )
 
 
 def _root(root: dict[int, int], state: int) -> int:

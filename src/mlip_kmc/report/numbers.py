@@ -17,14 +17,19 @@ from mlip_kmc.model.records import (
     OUTCOMES,
     Event,
     Process,
+    Registered,
     SearchRecord,
     Start,
     StateRecord,
     made,
     unsound_steps,
 )
+from mlip_kmc.report.classes import like_of
 from mlip_kmc.report.curves import Curve, curves_of, thermal
 from mlip_kmc.store.view import RunSettings
+
+FLAT_EV = 0.001
+"""Energies of states that differ by less are what convergence leaves."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class StateNumbers:
         confidence: of now, replayed; 0 where all searches were made at another temperature; None without searches, and where an
             earlier version did not note which of them were.
         processes: by barrier.
+        like: the state whose table it has, as it was recognised as like it; None where it has its own (see `classes`).
     """
 
     state: int
@@ -88,6 +94,12 @@ class StateNumbers:
     seconds: float
     confidence: float | None
     processes: tuple[ProcessNumbers, ...]
+    like: int | None = None
+
+    @property
+    def was_searched(self) -> bool:
+        """Something else was done for it than to recognise it."""
+        return self.searches > self.outcomes[Registered.KNOWN]
 
 
 @dataclass(frozen=True)
@@ -119,7 +131,7 @@ class RunNumbersSummary:
         states: all of them, by number. visited: numbers, in the order of the first visit.
         edges: events by pair of states, in the order of the first one.
         outcomes: registered searches by outcome. reasons: of those that were no use, the most frequent first.
-        curves: confidence after each search of the present epoch, by state.
+        curves: confidence after each search of the present epoch, by state, of those that have a table of their own.
         force_calls, seconds: of all searches; eOn's count, which leaves out dimer rotations.
     """
 
@@ -192,6 +204,7 @@ def summarise(
         by_state[record.state].append(record)
     curves = curves_of(states, searches, settings, starts, epoch=epoch)
     walk = _Walk.of(events, begun=bool(states))
+    like = like_of(record for record in searches if record.epoch >= epoch)
     return RunNumbersSummary(
         kT_eV=kT,
         window_eV=window,
@@ -212,6 +225,7 @@ def summarise(
                 walk=walk,
                 window_eV=window,
                 curve=curves.get(state.number),
+                like=like.get(state.number),
             )
             for state in states
         ),
@@ -221,7 +235,11 @@ def summarise(
             outcome: sum(record.outcome == outcome for record in searches) for outcome in OUTCOMES
         },
         reasons=_reasons(searches),
-        curves={number: curve.values for number, curve in curves.items() if curve.values},
+        curves={
+            number: curve.values
+            for number, curve in curves.items()
+            if curve.values and number not in like
+        },
         force_calls=sum(record.force_calls for record in searches),
         seconds=sum(record.seconds for record in searches),
     )
@@ -234,6 +252,7 @@ def _state(
     walk: _Walk,
     window_eV: float,
     curve: Curve | None,
+    like: int | None,
 ) -> StateNumbers:
     processes = _processes(state, walk.used, window_eV)
     table = [process for process in processes if process.in_rate_table]
@@ -251,6 +270,7 @@ def _state(
         seconds=sum(record.seconds for record in searches),
         confidence=curve.now if curve else None,
         processes=processes,
+        like=like,
     )
 
 

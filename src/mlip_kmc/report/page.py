@@ -108,7 +108,7 @@ def render(
     blocks = tuple(blocks_of(report))
     numbers, figures = report.numbers, _figures(report, film, blocks)
     viewer, style = _viewer(blocks, film, library), _style()
-    searched = [state for state in numbers.states if state.searches]
+    searched = [state for state in numbers.states if state.was_searched]
     return (
         environment()
         .get_template("page.html.j2")
@@ -130,6 +130,7 @@ def render(
             open_states=OPEN_STATES,
             costs=searched[:MOST_COSTS],
             searched=searched,
+            shown_states=sum(1 + len(block.alike) for block in blocks),
             outcome_words=OUTCOME_WORDS,
             total_searches=sum(numbers.outcomes.values()),
             cost_link=_costs_link(searched),

@@ -3,32 +3,44 @@
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 
+from mlip_kmc.ground.wording import plural
 from mlip_kmc.model.records import StateRecord
 from mlip_kmc.report import words
 from mlip_kmc.report.charts import Chart, Scale, padded
 from mlip_kmc.report.data import table_link
 from mlip_kmc.report.figures.figure import Figure, drawings
-from mlip_kmc.report.landscape import Node, tree
+from mlip_kmc.report.landscape import Node, bundled, tree
 from mlip_kmc.report.numbers import RunNumbersSummary, energies_of
 
-MOST_STATES = 40
+MOST_STATES, _MOST_LINKED = 40, 400
+_LEAST_LEAVES = 2
+"""One alone would say nothing: all states are equal, and are joined at one energy."""
 
 
 def landscape(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure | None:
-    """A disconnectivity graph of the states visited most; None where no saddle leads from one state to another."""
+    """A disconnectivity graph; None where no saddle joins states of different energies, or at different ones.
+
+    States that have the same energy and are joined at the same one are drawn as one.
+    """
     saddles = tuple(_saddles(states))
     visits = {state.state: state.visits for state in numbers.states}
     found = {state: level for state, level in energies_of(states).items() if isfinite(level)}
     linked = {state for one, other, _ in saddles for state in (one, other) if state in found}
-    chosen = sorted(linked, key=lambda state: (-visits.get(state, 0), state))[:MOST_STATES]
+    order = sorted(linked, key=lambda state: (-visits.get(state, 0), state))
     reference = found.get(0, 0.0)
-    energies = {state: found[state] - reference for state in chosen}
-    roots = tree(energies, ((one, other, level - reference) for one, other, level in saddles))
-    if not any(node.children for node in roots):
+    for most in (_MOST_LINKED, MOST_STATES):  # fewer where too many of them differ
+        energies = {state: found[state] - reference for state in order[:most]}
+        joined = tree(energies, ((one, other, level - reference) for one, other, level in saddles))
+        roots = [node for node in map(bundled, joined) if node.children]
+        drawn = [leaf for node in roots for leaf in node.leaves]
+        if len(drawn) <= MOST_STATES:
+            break
+    if len(drawn) < _LEAST_LEAVES:
         return None
     left_out = (
-        f"Drawn are the {len(chosen)} states visited most of {len(linked)}; the data has all."
+        f"Drawn are the {len(energies)} states visited most of {len(linked)}; the data has all."
     )
+    equal = "Larger dots: several states of the same energy that are joined at the same one (5 +2: state 5 and two more)."
     return Figure(
         key="landscape",
         title="Energy landscape seen so far",
@@ -40,7 +52,8 @@ def landscape(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figu
                 "a state; lines join at the lowest known saddle that a path between their states must cross. Saddles that were "
                 "not found would join them lower."
             ),
-            *((left_out,) if len(chosen) < len(linked) else ()),
+            *((equal,) if any(leaf.equal for leaf in drawn) else ()),
+            *((left_out,) if len(energies) < len(linked) else ()),
         ),
         link=table_link(
             "saddles.csv",
@@ -62,7 +75,7 @@ def _draw(width: int, roots: Sequence[Node]) -> str:
     places = {leaf.state: float(index) for index, leaf in enumerate(leaves)}
     top = max(node.level for node in roots)
     low, high = padded([*(leaf.level for leaf in leaves), top], least=0.1)
-    every = max(1, -(-len(leaves) * 26 // (width - 80)))
+    every = max(1, -(-len(leaves) * _name_px(leaves) // (width - 80)))
     chart = Chart(
         width=width,
         height=300,
@@ -70,7 +83,7 @@ def _draw(width: int, roots: Sequence[Node]) -> str:
             -0.6,
             len(leaves) - 0.4,
             ticks=tuple(
-                (float(index), str(leaf.state))
+                (float(index), _name(leaf))
                 for index, leaf in enumerate(leaves)
                 if index % every == 0
             ),
@@ -81,17 +94,29 @@ def _draw(width: int, roots: Sequence[Node]) -> str:
     )
     for node in roots:
         _draw_node(chart, node, places)
+    count = sum(1 + len(leaf.equal) for leaf in leaves)
     return chart.svg(
-        f"Disconnectivity graph of {words.count(len(leaves), 'state')}, joined at energies up to {top:.3f} eV above state 0."
+        f"Disconnectivity graph of {words.count(count, 'state')}, joined at energies up to {top:.3f} eV above state 0."
     )
+
+
+def _name(leaf: Node) -> str:
+    return f"{leaf.state} +{len(leaf.equal)}" if leaf.equal else str(leaf.state)
+
+
+def _name_px(leaves: Sequence[Node]) -> int:
+    return 8 * max(len(_name(leaf)) for leaf in leaves) + 8
 
 
 def _draw_node(chart: Chart, node: Node, places: Mapping[int | None, float]) -> float:
     """The node with all below it; answers where across it stands."""
     if not node.children:
         at = places[node.state]
-        note = f"state {node.state}: {node.level:.4f} eV above state 0"
-        chart.dot((at, node.level), css="dot s1", radius=3.5, note=note)
+        numbers = ", ".join(map(str, (node.state, *node.equal)))
+        note = (
+            f"{plural(1 + len(node.equal), 'state')} {numbers}: {node.level:.4f} eV above state 0"
+        )
+        chart.dot((at, node.level), css="dot s1", radius=5 if node.equal else 3.5, note=note)
         return at
     spots = [(_draw_node(chart, child, places), child.level) for child in node.children]
     across = [at for at, _ in spots]
