@@ -112,7 +112,7 @@ def _follow(
         if (found is None and not (run_dir / "generations").is_dir()) or found != seen:
             with RunView.read(run_dir) as view:
                 done = is_done(view)
-                page = render(_collect(view), library=text, age=None if done else age(view))
+                page = render(collected(view), library=text, age=None if done else age(view))
             _write(target, page)
             seen = found
         if not done:
@@ -140,7 +140,7 @@ def _compare(
         raise click.UsageError(f"{run_dir} is a campaign; its run is {run_dir / 'run'}")
     with contextlib.ExitStack() as stack:
         views = [stack.enter_context(RunView.read(run_dir)) for run_dir in run_dirs]
-        found = compare([_collect(view) for view in views])
+        found = compare([collected(view) for view in views])
         if as_json:
             runs = [json.loads(one.as_json()) for one in found.reports]
             together = {"format": 1, "runs": runs, **found.as_json()}
@@ -168,13 +168,13 @@ def _run(run_dir: Path, *, as_json: bool) -> tuple[str, str]:
     from mlip_kmc.store.view import RunView
 
     with RunView.read(run_dir) as view:
-        found = _collect(view)
+        found = collected(view)
         if as_json:
             return "", found.as_json()
         return render(found, library=library(Path(sys.prefix))), ""
 
 
-def _collect(view: "RunView") -> "Report":
+def collected(view: "RunView") -> "Report":
     """A run's numbers, with the versions of what made them."""
     import sys
 

@@ -71,9 +71,9 @@ def blocks_of(report: Report) -> Iterator[Block]:
     records = {state.number: state for state in report.view.states}
     by_number = {state.state: state for state in report.numbers.states}
     drawn = 0
-    for place, (number, alike) in enumerate(_grouped(report)[:MOST_STATES]):
+    for place, (number, alike) in enumerate(grouped(report)[:MOST_STATES]):
         record = records[number]
-        state = _together(by_number[number], [by_number[other] for other in alike])
+        state = together(by_number[number], [by_number[other] for other in alike])
         kinds = state_kinds(state, record)
         wanted = min(PICTURES[min(place, 1)], MOST_PICTURES - drawn)
         pictures = _pictures(by_use(kinds)[:wanted], record)
@@ -90,7 +90,7 @@ def blocks_of(report: Report) -> Iterator[Block]:
         )
 
 
-def _grouped(report: Report) -> list[tuple[int, tuple[int, ...]]]:
+def grouped(report: Report) -> list[tuple[int, tuple[int, ...]]]:
     """Visited states that have a part of their own, each with those that are like it."""
     like = {state.state: state.like for state in report.numbers.states}
     visited = [number for number in report.numbers.visited if number in like]
@@ -104,7 +104,7 @@ def _grouped(report: Report) -> list[tuple[int, tuple[int, ...]]]:
     return [(number, tuple(alike)) for number, alike in groups.items()]
 
 
-def _together(one: StateNumbers, others: Sequence[StateNumbers]) -> StateNumbers:
+def together(one: StateNumbers, others: Sequence[StateNumbers]) -> StateNumbers:
     """A state with the visits, residence and KMC steps of those that are like it.
 
     A process of theirs counts for the one of the nearest barriers: tables that were handed over have the same numbers.
