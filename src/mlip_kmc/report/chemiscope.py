@@ -71,6 +71,11 @@ class DataSet:
     points: tuple[Point, ...]
     left_out: int
 
+    @property
+    def _farthest(self) -> float:
+        farthest = (float(point.displacement.max()) for point in self.points)
+        return round(max(farthest, default=0.0), 4) or 1.0
+
     def as_json(self) -> dict[str, Any]:
         """The data set as JSON values, all of them finite; a property that some points lack is left out."""
         columns = {
@@ -86,6 +91,8 @@ class DataSet:
             name: {"target": "structure", "values": values, "units": _ABOUT[name][0], "description": _ABOUT[name][1]}
             for name, values in whole.items()
         }  # fmt: skip
+        # without a range of its own, chemiscope 1.1 fails on a structure whose atoms all have the same number
+        colour = {"property": "displacement", "min": 0.0, "max": self._farthest}
         lengths = [round(float(one), 4) for point in self.points for one in point.displacement]
         properties["displacement"] = {
             "target": "atom",
@@ -108,7 +115,7 @@ class DataSet:
             "settings": {
                 "target": "structure",
                 "map": _MAP,
-                "structure": [{"unitCell": True, "keepOrientation": True, "color": {"property": "displacement"}}],
+                "structure": [{"unitCell": True, "keepOrientation": True, "color": colour}],
             },
         }  # fmt: skip
 

@@ -98,6 +98,7 @@ class Comparison:
 
     Attributes:
         one_sample: (place, place of the longest) of runs that have the same identity and temperatures.
+        same_seed: places of runs that are not one sample but draw the same random numbers, a group each.
     """
 
     reports: tuple[Report, ...]
@@ -105,6 +106,7 @@ class Comparison:
     lines: tuple[Line, ...]
     processes: tuple[Matched, ...]
     one_sample: tuple[tuple[int, int], ...]
+    same_seed: tuple[tuple[int, ...], ...]
 
     def as_json(self) -> dict[str, Any]:
         """What is said of the runs together, as JSON values."""
@@ -115,6 +117,7 @@ class Comparison:
                 {**asdict(one), "lacking": list(one.lacking)} for one in self.processes
             ],
             "one_sample": [list(pair) for pair in self.one_sample],
+            "same_seed": [list(places) for places in self.same_seed],
         }
 
 
@@ -137,6 +140,7 @@ def compare(reports: Sequence[Report]) -> Comparison:
         lines=tuple(_lines(pooled)),
         processes=matched(reports),
         one_sample=tuple(same.items()),
+        same_seed=tuple(_same_seed(reports, same)),
     )
 
 
@@ -160,6 +164,15 @@ def _one_sample(reports: Sequence[Report]) -> Iterator[tuple[int, int]]:
     for places in groups.values():
         longest = max(places, key=lambda place: reports[place].numbers.steps)
         yield from ((place, longest) for place in places if place != longest)
+
+
+def _same_seed(reports: Sequence[Report], same: dict[int, int]) -> Iterator[tuple[int, ...]]:
+    groups: dict[int, list[int]] = {}
+    for place, report in enumerate(reports):
+        seed = report.view.settings.seed
+        if seed is not None and place not in same:
+            groups.setdefault(seed, []).append(place)
+    yield from (tuple(places) for places in groups.values() if len(places) > 1)
 
 
 def _pooled(reports: Sequence[Report], same: dict[int, int]) -> Iterator[Pooled]:
