@@ -26,22 +26,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import eon
 import numpy as np
-from eon import (
-    akmcstate,
-    akmcstatelist,
-    atoms,
-    communicator,
-    concorpus,
-    displace,
-    fileio,
-    superbasinscheme,
-)
-from eon.config import ConfigClass
-from eon.explorer import MinModeExplorer
 
 from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
+from mlip_kmc.akmc.quick_yaml import quick_yaml
 from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.akmc.state_files import OF_THE_TABLE, note_in, text_of, write_note
 from mlip_kmc.evaluate.client import End
@@ -54,6 +42,21 @@ from mlip_kmc.model.turning import turned, turned_match
 from mlip_kmc.search.outcome import SearchOutcome
 from mlip_kmc.search.task import DISPLACED
 from mlip_kmc.store.eon_tree import ORBITS
+
+with quick_yaml():
+    import eon
+    from eon import (
+        akmcstate,
+        akmcstatelist,
+        atoms,
+        communicator,
+        concorpus,
+        displace,
+        fileio,
+        superbasinscheme,
+    )
+    from eon.config import ConfigClass
+    from eon.explorer import MinModeExplorer
 
 __all__ = ["DisplaceError", "Explorer", "verify"]
 
@@ -319,7 +322,8 @@ def eon_config(root: Path) -> Any:
     Raises:
         ConfigError: eOn refuses its options.
     """
-    config = ConfigClass()
+    with quick_yaml():
+        config = ConfigClass()
     try:
         config.init(str(root / "config.ini"))
     except (ValueError, SyntaxError, SystemExit) as error:
