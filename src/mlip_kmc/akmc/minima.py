@@ -110,7 +110,7 @@ class Minima:
     ) -> npt.NDArray[np.bool_]:
         """(S,) may states with these (S, N, 3) places be the product?"""
         off = product.wrapped(product.places - there)
-        unsure = (np.abs(off) > _HALF).any(axis=(1, 2))
+        unsure = ~(np.abs(off) <= _HALF).all(axis=(1, 2))
         if shifted:
             shift = off.mean(axis=1, keepdims=True)
             off = _wrapped(off - shift)
