@@ -143,7 +143,7 @@ bench-gamma *ARGUMENTS: image
 bench-prefactors *ARGUMENTS: image
     containers/in-image python3 bench/prefactors.py {{ ARGUMENTS }}
 
-# evaluations an event takes, with orbits, classes and our own engine, beside eOn's client alone (an hour on two cores)
+# evaluations an event takes, each technique off in turn, beside eOn's own server (two hours; runs that are there are taken)
 bench-events *ARGUMENTS: image
     containers/in-image python3 bench/events.py {{ ARGUMENTS }}
 

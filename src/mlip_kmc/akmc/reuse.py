@@ -322,14 +322,8 @@ class Reuse:
         known = self._states.get_state(hop.of)
         which = (hop.of, hop.process, known.reactant_con, state.reactant_con)
         if self._last_left is None or self._last_left[0] != which:
-            left = _left(
-                known,
-                hop.process,
-                state,
-                radius_A=self._radius_A,
-                tolerance_A=self._section.tolerance_A,
-            )
-            self._last_left = (which, left)
+            limits = {"radius_A": self._radius_A, "tolerance_A": self._section.tolerance_A}
+            self._last_left = (which, _left(known, hop.process, state, **limits))
         return self._last_left[1]
 
     def _note(self, state: Any, hop: Hop) -> None:
