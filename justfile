@@ -151,6 +151,10 @@ bench-events *ARGUMENTS: image
 bench-accuracy *ARGUMENTS: image
     containers/in-image python3 bench/accuracy.py {{ ARGUMENTS }}
 
+# force calls and missing processes behind a hop, with what is carried over and explored anew
+bench-reuse *ARGUMENTS: image
+    containers/in-image python3 bench/reuse.py {{ ARGUMENTS }}
+
 # force calls of a found process by our own search engine and by eOn's client (five minutes)
 bench-engines *ARGUMENTS: image
     containers/in-image python3 bench/engines.py {{ ARGUMENTS }}

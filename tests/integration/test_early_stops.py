@@ -10,7 +10,7 @@ from ase.build import bulk
 from mlip_kmc.akmc import early
 from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
 
-from .conftest import EXAMPLE, killed_often, mlip_kmc, outcome
+from .conftest import EXAMPLE, killed_often, mlip_kmc, outcome, to_its_end
 from .processes import DEADLINE_S, descendants, started, until
 
 KILLS = 6
@@ -46,9 +46,7 @@ def configuration(folder, workers):
 
 
 def run(folder, workers):
-    done = mlip_kmc("run", configuration(folder, workers), "--dir", "run", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "run"
+    return to_its_end(configuration(folder, workers))
 
 
 @pytest.fixture(scope="module")
