@@ -1,6 +1,6 @@
 """The page of several runs side by side, in the style of a run's.
 
-html = render(compare([report_1, report_2]))
+html = render(found)                   # what `compare` found
 
 The same runs give the same bytes.
 """
