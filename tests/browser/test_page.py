@@ -84,9 +84,8 @@ def test_nothing_hinders_assistive_programs(opened, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["compared", "alike"])
-def test_nor_on_other_pages(opened, name, scheme):
-    page = opened(name, color_scheme=scheme).page
+def test_nor_where_runs_are_compared(opened, scheme):
+    page = opened("compared", color_scheme=scheme).page
     assert faults(page) == []
 
 
