@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("ase", "numpy", "scipy")
 _REST = 20
-"""Between two pages --follow waits so many times as long as the last one took: it takes no more than a twentieth of a core."""
+"""Between two pages --follow waits so many times the processor time of the last one: it takes no more than a twentieth of a core."""
 
 
 @click.command(cls=Command)
@@ -44,7 +44,7 @@ _REST = 20
     type=click.FloatRange(min=0.2),
     default=30.0,
     show_default=True,
-    help="How often to look, with --follow; never more than a twentieth of the time goes into pages.",
+    help="How often to look, with --follow; never more than a twentieth of a core goes into pages.",
 )
 def report(
     run_dirs: tuple[Path, ...],
@@ -108,7 +108,7 @@ def _follow(
     text = library(Path(sys.prefix))
     seen, done = None, False
     while not done:
-        began, found = time.monotonic(), newest(run_dir)
+        began, found = time.process_time(), newest(run_dir)
         if (found is None and not (run_dir / "generations").is_dir()) or found != seen:
             with RunView.read(run_dir) as view:
                 done = is_done(view)
@@ -116,7 +116,7 @@ def _follow(
             _write(target, page)
             seen = found
         if not done:
-            pause(max(interval_s, _REST * (time.monotonic() - began)))
+            pause(max(interval_s, _REST * (time.process_time() - began)))
 
 
 def _compare(

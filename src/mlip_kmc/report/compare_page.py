@@ -1,6 +1,6 @@
 """The page of several runs side by side, in the style of a run's.
 
-html = render(compare([report_1, report_2]))
+html = render(found)                   # what `compare` found
 
 The same runs give the same bytes.
 """
@@ -103,7 +103,8 @@ def _headline(found: Comparison, *, differ: bool) -> Iterator[_Number]:
             f"from tracer coefficients at {len(line.points)} temperatures, for the defects of this cell",
         )
     if not found.lines:
-        yield from (_pooled_number(row) for row in found.pooled[:_MOST_NUMBERS])
+        counted = [row for row in found.pooled if row.runs]
+        yield from map(_pooled_number, counted[:_MOST_NUMBERS])
     if found.processes and not differ:
         lacking = sum(bool(row.lacking) for row in found.processes)
         of = words.count(len(found.processes), "kind")

@@ -190,7 +190,7 @@ def where_to(kind: Kind) -> str:
     if not kind.products:
         return f", to {'a state' if kind.count == 1 else 'states'} not visited"
     shown = ", ".join(map(str, kind.products[:4])) + (", …" if len(kind.products) > 4 else "")
-    more = f" and {kind.open} not visited" if kind.open else ""
+    more = f" and to {kind.open} not visited" if kind.open else ""
     return f", to {plural(len(kind.products), 'state')} {shown}{more}"
 
 
