@@ -19,11 +19,11 @@ LOADED_S = 2.0
 
 
 def configuration(folder, workers):
-    atoms = bulk("Cu", a=3.615, cubic=True) * (3, 3, 3)
+    atoms = bulk("Cu", a=3.615, cubic=True) * (2, 2, 2)  # 31 atoms: a call is a third of 107's
     del atoms[0]
     atoms.write(folder / "vacancy.xyz")
     settings = {
-        "structure": "vacancy.xyz",
+        "structure": {"file": "vacancy.xyz", "allow_small_cell": True},
         "potential": {"ace": str(EXAMPLE / "cu.yace")},
         "temperature_K": 500,
         "search": {
