@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("ase", "numpy", "scipy")
 _REST = 20
-"""Between two pages --follow waits so many times the processor time of the last one: it takes no more than a twentieth of a core."""
+"""--follow waits so many times the processor time of its last page before the next: it takes no more than a twentieth of a core."""
 
 
 @click.command(cls=Command)
