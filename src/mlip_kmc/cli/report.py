@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("ase", "numpy", "scipy")
 _REST = 20
-"""--follow waits so many times the processor time of its last page before the next: it takes no more than a twentieth of a core."""
+"""So many times the processor time of its last page --follow waits before the next: it takes at most a twentieth of a core."""
 
 
 @click.command(cls=Command)
