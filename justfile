@@ -12,6 +12,11 @@ image *OPTIONS:
 demo: image
     containers/in-image mlip-kmc run examples/cu-vacancy/akmc.yaml --dir akmc-run
 
+# draw docs/example.png, the README's picture, from the example's run: the page's own viewer in Debian's Chromium
+picture: demo
+    containers/in-image mlip-kmc report akmc-run
+    "$(containers/packages browser)/bin/python" bench/picture.py akmc-run/results/report.html docs/example.png
+
 # a campaign from a potential that has seen no hop to 20 KMC steps, EMT as oracle, into campaign-demo/ (15 minutes a case)
 campaign-demo *CASES="vacancy": image
     containers/in-image python3 bench/campaign.py {{ CASES }}

@@ -15,7 +15,7 @@ from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
 from mlip_kmc.model.structure import read_structure
 
-from .conftest import mlip_kmc, write_config
+from .conftest import to_its_end, write_config
 from .test_same import outcome
 
 OPTIONS = {
@@ -97,8 +97,7 @@ def mean_time(tables, entry):
 @pytest.mark.parametrize("kind", list(OPTIONS))
 def test_a_run_that_is_killed_goes_on_the_same(tmp_path, kind):
     config = write_config(tmp_path, workers=2, **OPTIONS[kind])
-    whole = mlip_kmc("run", config, "--dir", "whole", cwd=tmp_path)
-    assert whole.returncode == 0, whole.stdout + whole.stderr
+    to_its_end(config, "whole")
     journal = tmp_path / "killed" / "journal" / "searches.jsonl"
     for lines in (6, 20):
         process = subprocess.Popen(
@@ -113,8 +112,7 @@ def test_a_run_that_is_killed_goes_on_the_same(tmp_path, kind):
             time.sleep(0.01)
         process.kill()
         process.wait(timeout=30)
-    again = mlip_kmc("run", config, "--dir", "killed", cwd=tmp_path)
-    assert again.returncode == 0, again.stdout + again.stderr
+    to_its_end(config, "killed")
     expected, found = outcome(tmp_path / "whole"), outcome(tmp_path / "killed")
     assert found["events"] == expected["events"]
     assert found == expected

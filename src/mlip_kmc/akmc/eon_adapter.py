@@ -26,20 +26,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-import eon
 import numpy as np
 import numpy.typing as npt
-from eon import (
-    akmcstate,
-    akmcstatelist,
-    atoms,
-    communicator,
-    concorpus,
-    fileio,
-    superbasinscheme,
-)
-from eon.config import ConfigClass
-from eon.explorer import MinModeExplorer
 
 from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
 from mlip_kmc.akmc.minima import Minima
@@ -54,8 +42,23 @@ from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.model.structure import moved_con
 from mlip_kmc.model.turning import turned, turned_match
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
+from mlip_kmc.search.quick_yaml import quick_yaml
 from mlip_kmc.search.task import DISPLACED
 from mlip_kmc.store.eon_tree import ORBITS
+
+with quick_yaml():
+    import eon
+    from eon import (
+        akmcstate,
+        akmcstatelist,
+        atoms,
+        communicator,
+        concorpus,
+        fileio,
+        superbasinscheme,
+    )
+    from eon.config import ConfigClass
+    from eon.explorer import MinModeExplorer
 
 _LOG_BYTES = 4_000_000
 _SEED = "<seed>"
@@ -327,7 +330,8 @@ def eon_config(root: Path) -> Any:
     Raises:
         ConfigError: eOn refuses its options.
     """
-    config = ConfigClass()
+    with quick_yaml():
+        config = ConfigClass()
     try:
         config.init(str(root / "config.ini"))
     except (ValueError, SyntaxError, SystemExit) as error:

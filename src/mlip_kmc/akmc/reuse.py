@@ -132,7 +132,10 @@ def _free_atoms(state: Any) -> Indices:
 
 
 class Reuse:
-    """What is carried over from state to state, where the configuration asks for it."""
+    """What is carried over from state to state, where the configuration asks for it.
+
+    Long because all of it reads and changes one note of a hop, from the step that leads to a state to its last audit.
+    """
 
     def __init__(
         self, states: Any, *, section: ReuseSection | None, radius_A: float, lag: int, seed: int

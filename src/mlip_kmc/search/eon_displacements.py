@@ -15,9 +15,12 @@ from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import numpy as np
-from eon import atoms, displace, fileio
 
 from mlip_kmc.model.structure import attached_in
+from mlip_kmc.search.quick_yaml import quick_yaml
+
+with quick_yaml():
+    from eon import atoms, displace, fileio
 
 _LEAST_BIAS = 1e-9
 """Below it the sum over the neighbours is rounding: nothing, or a site of full symmetry."""

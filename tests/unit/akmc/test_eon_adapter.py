@@ -5,12 +5,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 adapter = pytest.importorskip(
     "mlip_kmc.akmc.eon_adapter", reason="eOn's server is not installed: run the tests in the image"
 )
 
 from mlip_kmc.ground.errors import ProgramError  # noqa: E402
+from mlip_kmc.search.quick_yaml import quick_yaml  # noqa: E402
 
 PACKAGE = Path(__file__).parents[3] / "src" / "mlip_kmc"
 
@@ -25,6 +27,21 @@ def forget():
 def test_the_installed_eon_is_the_one_that_the_changes_were_made_for():
     adapter.verify()
     assert all(change.reason and change.sources for change in adapter.ADAPTED)
+
+
+def test_its_options_are_those_that_yaml_itself_reads():
+    """`quick_yaml` has libyaml read them, and only them."""
+    slow = yaml.BaseLoader
+    with quick_yaml():
+        assert yaml.BaseLoader is yaml.CBaseLoader
+        quickly = adapter.ConfigClass().format
+    assert yaml.BaseLoader is slow
+    found, expected = (
+        [(part.name, [vars(key) for key in part.keys]) for part in options]
+        for options in (quickly, adapter.ConfigClass().format)
+    )
+    assert len(found) > 20
+    assert found == expected
 
 
 def test_another_version_is_refused(monkeypatch):
