@@ -261,9 +261,9 @@ def labelled_set(seed: int, column: int) -> list[Labelled]:
 
 
 def shortest(atoms: Atoms) -> float:
-    """Return the shortest distance (A) between two atoms, periodic images included."""
-    distances = neighbor_list("d", atoms, CUTOFF)
-    return float(distances.min()) if len(distances) else CUTOFF
+    """Return the shortest distance (A) between two atoms, periodic images included; `R_IN` where none is shorter."""
+    distances = neighbor_list("d", atoms, R_IN)
+    return float(distances.min()) if len(distances) else R_IN
 
 
 def basis_configuration() -> BBasisConfiguration:

@@ -1,4 +1,4 @@
-"""Imports the program once and forks it for each command: a start but for the second that Python takes to import it.
+"""Imports the program once and forks it for each command: a start but for the seconds that Python takes to import it.
 
 One command at a time: a line of JSON comes in, the process number goes out, a line lets it go, its exit code goes out.
 With `--impatient`, a run that waits for room on a full disk looks often.
@@ -7,12 +7,16 @@ With `--impatient`, a run that waits for room on a full disk looks often.
 import contextlib
 import ctypes
 import gc
+import importlib
 import json
+import logging
 import os
+import pkgutil
 import sys
 import traceback
 
-import distributed  # noqa: F401 - imported here, once, for all commands
+import dask
+import distributed  # noqa: F401 - its configuration is read
 
 import mlip_kmc.akmc.server
 import mlip_kmc.akmc.wrapper
@@ -51,7 +55,24 @@ def command(request, gate):
     os._exit(code)
 
 
+def import_all():
+    """What commands import when they come to need it: eOn's server, dask's pages, all of the program."""
+    names = [
+        *dask.config.get("distributed.scheduler.http.routes"),
+        *dask.config.get("distributed.worker.http.routes"),
+        "distributed.diagnostics.websocket",
+        "tornado.platform.asyncio",
+        *(module.name for module in pkgutil.walk_packages(mlip_kmc.__path__, "mlip_kmc.")),
+    ]
+    logging.disable(logging.INFO)  # dask's proxy advises a package
+    for name in names:
+        if name != "mlip_kmc.__main__":
+            importlib.import_module(name)
+    logging.disable(logging.NOTSET)
+
+
 def serve():
+    import_all()
     gc.collect()
     gc.freeze()  # no fork touches, and so copies, what was imported
     for line in sys.stdin:

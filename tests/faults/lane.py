@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,34 +163,38 @@ class Lane:
 
         Only that thread is traced, and strace counts calls by thread: searches' own processes are left alone.
         """
-        self._trace.unlink(missing_ok=True)
         pid = self.start(config, run, held=True)
         fds = ["-e", "trace-fds=!0,1,2"] if call in ("write", "writev") and "error" in what else []
-        strace = subprocess.Popen(
-            [
-                "strace",
-                "-o",
-                str(self._trace),
-                *fds,
-                "-e",
-                f"trace={call}",
-                "-e",
-                f"inject={call}:{what}",
-                "-p",
-                str(pid),
-            ],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        said = strace.stderr.readline()
-        assert "attached" in said, said + strace.stderr.read()
-        self._go()
+        strace = self._traced(pid, *fds, "-e", f"trace={call}", "-e", f"inject={call}:{what}")
         stopped = self._see_through(strace, pid, lasting=what.endswith("+"))
         ended = self.wait()
         assert not stopped or ended.returncode == 75, ended
         return ended, ended.returncode == -signal.SIGKILL or "(INJECTED)" in self._trace.read_text(
             errors="replace"
         )
+
+    def counted(self, config, run, *, calls):
+        """How many of each of these system calls the command's main thread makes."""
+        pid = self.start(config, run, held=True)
+        strace = self._traced(pid, "-e", f"trace={','.join(calls)}")
+        self._see_through(strace, pid, lasting=False)
+        ended = self.wait()
+        assert ended.returncode == 0, ended
+        made = Counter(line.split("(")[0] for line in self._trace.read_text().splitlines())
+        return {call: made[call] for call in calls}
+
+    def _traced(self, pid, *options):
+        """A strace of a process that is held, which is let go when it is attached."""
+        self._trace.unlink(missing_ok=True)
+        strace = subprocess.Popen(
+            ["strace", "-o", str(self._trace), *options, "-p", str(pid)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        said = strace.stderr.readline()
+        assert "attached" in said, said + strace.stderr.read()
+        self._go()
+        return strace
 
     def _see_through(self, strace, pid, *, lasting):
         """Until it has ended; a run that pauses for room which never comes is told to stop."""

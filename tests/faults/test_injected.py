@@ -2,9 +2,11 @@
 
 strace injects them: SIGKILL before the call, or an error in its place, once or from then on. A violation is a start that is
 refused, a committed event that is gone, or a trajectory that is not the undisturbed run's. `just kills` takes every N (or, with
-MLIP_KMC_FAULTS=3, every third), and all of this prints how many faults came.
+MLIP_KMC_FAULTS=3, every third); the short version takes some, of as many as an undisturbed run makes. All of this prints how many
+faults came.
 """
 
+import functools
 import itertools
 import shutil
 import signal
@@ -39,6 +41,19 @@ CHANGES_FILES = [call for call, stride in CALLS.items() if EVERY or stride]
 ERRORS = [(error, lasting) for lasting in ("", "+") for error in ("ENOSPC", "EIO", "EDQUOT")]
 
 
+@pytest.fixture(scope="session")
+def made(lanes, small, undisturbed):
+    """How many of each call the undisturbed run makes; one number more would cost the short version a whole run."""
+    return {} if EVERY else lanes[0].counted(small, small.parent / "counted", calls=CHANGES_FILES)
+
+
+def numbers(call, made, *, first):
+    """Those of the calls that faults come at."""
+    if EVERY:
+        return itertools.count(first, EVERY)
+    return range(first, made[call] + 1, CALLS[call])
+
+
 def until_it_no_longer_comes(lanes, numbers, play):
     """Play the numbers on all lanes until one brings no fault; answer how many brought one."""
     waiting, lock, over = iter(numbers), threading.Lock(), threading.Event()
@@ -47,8 +62,8 @@ def until_it_no_longer_comes(lanes, numbers, play):
         came = 0
         while not over.is_set():
             with lock:
-                number = next(waiting)
-            if play(lane, number):
+                number = next(waiting, None)
+            if number is not None and play(lane, number):
                 came += 1
             else:
                 over.set()
@@ -114,16 +129,18 @@ def tried(lanes, small, undisturbed, memory, *, call, fault, numbers):
     return until_it_no_longer_comes(lanes, numbers, play), violations
 
 
+@pytest.fixture
+def trying(lanes, small, undisturbed, memory):
+    """`tried`, of the small run."""
+    return functools.partial(tried, lanes, small, undisturbed, memory)
+
+
 @pytest.mark.parametrize("call", CHANGES_FILES)
-def test_sigkill_at_every_call_that_changes_files(lanes, small, undisturbed, memory, call):
-    came, violations = tried(
-        lanes,
-        small,
-        undisturbed,
-        memory,
+def test_sigkill_at_every_call_that_changes_files(trying, made, call):
+    came, violations = trying(
         call=call,
         fault=lambda n: f"signal=KILL:when={n}",
-        numbers=itertools.count(1, EVERY or CALLS[call]),
+        numbers=numbers(call, made, first=1),
     )
     print(f"\n{call}: {came} kills, {len(violations)} violations")
     assert not violations, "\n".join(violations)
@@ -131,23 +148,17 @@ def test_sigkill_at_every_call_that_changes_files(lanes, small, undisturbed, mem
 
 
 @pytest.mark.parametrize("call", CHANGES_FILES)
-def test_errors_of_the_disk_at_every_call_that_changes_files(
-    lanes, small, undisturbed, memory, call
-):
+def test_errors_of_the_disk_at_every_call_that_changes_files(trying, made, call):
     """The kind of error changes from one N to the next, so each kind comes at every sixth."""
 
     def fault(number):
         error, lasting = ERRORS[number % len(ERRORS)]
         return f"error={error}:when={number}{lasting}"
 
-    came, violations = tried(
-        lanes,
-        small,
-        undisturbed,
-        memory,
+    came, violations = trying(
         call=call,
         fault=fault,
-        numbers=itertools.count(2, EVERY or CALLS[call]),
+        numbers=numbers(call, made, first=2),
     )
     print(f"\n{call}: {came} errors, {len(violations)} violations")
     assert not violations, "\n".join(violations)

@@ -1,6 +1,7 @@
 """Real runs of the real programs, shared by the tests that look at them."""
 
 import atexit
+import contextlib
 import os
 import random
 import shutil
@@ -113,6 +114,27 @@ def mlip_kmc(*arguments, cwd, timeout=600):
     )
 
 
+def to_its_end(config, run="run"):
+    """Run a configuration, in its folder, to its end; answer the run directory."""
+    done = mlip_kmc("run", config, "--dir", run, cwd=config.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return config.parent / run
+
+
+def interrupted(config, run, *, lines, number):
+    """Start or continue a run, send it a signal when so many searches are registered, and answer how it ended."""
+    warm, journal = Warm.here(), config.parent / run / "journal" / "searches.jsonl"
+    assert warm is not None
+    pid = warm.lane.start(config, run)
+    while psutil.pid_exists(pid) and (
+        not journal.exists() or journal.read_bytes().count(b"\n") < lines
+    ):
+        time.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+    return warm.lane.wait(pid, 600)
+
+
 def text_of(atoms):
     """A structure as eOn writes it for an `ext_pot`."""
     rows = ["\t".join(f"{value:.19f}" for value in row) for row in atoms.cell.array]
@@ -127,10 +149,7 @@ def text_of(atoms):
 def adatom_run(tmp_path_factory):
     """The adatom of `write_config`, with one worker and some hundred searches a KMC step; for reading only."""
     folder = tmp_path_factory.mktemp("adatom")
-    config = write_config(folder, workers=1, confidence={"value": 0.9})
-    done = mlip_kmc("run", config, "--dir", folder / "run", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "run"
+    return to_its_end(write_config(folder, workers=1, confidence={"value": 0.9}))
 
 
 SHORT_STEPS = 5
@@ -140,19 +159,13 @@ SHORT_STEPS = 5
 def short_run(tmp_path_factory):
     """The adatom of `write_config`, five KMC steps with one worker, a dozen searches each; for reading only."""
     folder = tmp_path_factory.mktemp("short")
-    config = write_config(folder, workers=1, stop={"kmc_steps": SHORT_STEPS})
-    done = mlip_kmc("run", config, "--dir", folder / "run", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "run"
+    return to_its_end(write_config(folder, workers=1, stop={"kmc_steps": SHORT_STEPS}))
 
 
 @pytest.fixture(scope="session")
 def _one_step(tmp_path_factory):
     folder = tmp_path_factory.mktemp("one-step")
-    config = write_config(folder, stop={"kmc_steps": 1})
-    done = mlip_kmc("run", config, "--dir", folder / "run", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return to_its_end(write_config(folder, stop={"kmc_steps": 1})).parent
 
 
 @pytest.fixture
@@ -163,18 +176,17 @@ def one_step(_one_step, tmp_path):
 
 @pytest.fixture(scope="session")
 def example_run(tmp_path_factory):
-    """The example by eOn's client, two KMC steps of it: what the golden numbers are of."""
+    """The example by eOn's client, two KMC steps of it, each after 20 searches that repeat: what the golden numbers are of."""
     folder = tmp_path_factory.mktemp("example")
     settings = example_settings()
+    settings["confidence"]["value"] = 0.95
     settings["structure"], settings["potential"]["ace"] = (
         str(EXAMPLE / "vacancy.xyz"),
         str(EXAMPLE / "cu.yace"),
     )
     settings["stop"] = {"kmc_steps": 2}
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
-    done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "run"
+    return to_its_end(folder / "akmc.yaml")
 
 
 def outcome(run):
@@ -216,5 +228,4 @@ def killed_often(config, run, *, kills):
         kill_tree(pid)
         met += warm.lane.wait(pid, 60).returncode == -signal.SIGKILL
     assert met > kills / 2, "it was done before it was killed often"
-    done = mlip_kmc("run", config, "--dir", run, cwd=config.parent)
-    assert done.returncode == 0, done.stdout + done.stderr
+    to_its_end(config, run)

@@ -161,10 +161,10 @@ def test_a_campaign_explores_halts_and_selects(no_hops, tmp_path):
 
 @pytest.fixture(scope="module")
 def continued_run(no_hops, tmp_path_factory):
-    """Potential B again: twenty searches of `on_halt: continue`."""
+    """Potential B again: ten searches of `on_halt: continue`."""
     folder = tmp_path_factory.mktemp("continued")
     path = config(folder, no_hops, gamma={"on_halt": "continue"})
-    done = mlip_kmc("search", path, "-n", 20, "--dir", "run", cwd=folder)
+    done = mlip_kmc("search", path, "-n", 10, "--dir", "run", cwd=folder)
     return folder, done
 
 

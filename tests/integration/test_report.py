@@ -40,7 +40,7 @@ def test_its_numbers_are_those_of_the_run(example_run, tmp_path):
     assert found["run"]["kmc_steps"] == 2
     assert len(first["processes"]) >= 12
     assert first["confidence"] == pytest.approx(
-        0.99
+        0.95
     )  # where eOn itself said that the state may be left
     for process in first["processes"]:
         rate = 1e13 * np.exp(-process["barrier_eV"] / found["settings"]["kT_eV"])
@@ -56,7 +56,12 @@ def test_export_writes_the_same_files_as_the_run(example_run, tmp_path):
     done = mlip_kmc("export", example_run, "--output", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    for name in ("events.csv", "processes.csv", "states.csv", "trajectory.xyz", "processes.xyz"):
+    tables = (
+        f"{name}.{kind}"
+        for name in ("events", "processes", "states")
+        for kind in ("csv", "parquet")
+    )
+    for name in (*tables, "trajectory.xyz", "processes.xyz"):
         assert (tmp_path / "out" / name).read_bytes() == (
             example_run / "results" / name
         ).read_bytes(), name

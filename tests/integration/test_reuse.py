@@ -10,7 +10,7 @@ from ase.constraints import FixAtoms
 from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
 from mlip_kmc.store.eon_tree import read_states
 
-from .conftest import killed_often, mlip_kmc, outcome
+from .conftest import killed_often, outcome, to_its_end
 
 ALONG_A_EV, ALONG_B_EV = 0.30, 0.31
 KILLS = 20
@@ -46,9 +46,7 @@ def configuration(folder, *, workers, **changes):
 
 
 def run(folder, **changes):
-    done = mlip_kmc("run", configuration(folder, **changes), "--dir", "run", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "run"
+    return to_its_end(configuration(folder, **changes))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import SHORT_STEPS, killed_often, mlip_kmc, outcome, write_config
+from .conftest import SHORT_STEPS, killed_often, outcome, to_its_end, write_config
 from .golden import differences, golden, numbers_of
 
 KILLS = 20
@@ -24,9 +24,7 @@ def test_its_numbers_are_those_of_the_first_houses(adatom_run):
 
 def test_the_number_of_workers_changes_nothing(alone, tmp_path):
     config = write_config(tmp_path, workers=2, stop={"kmc_steps": SHORT_STEPS})
-    done = mlip_kmc("run", config, "--dir", tmp_path / "run", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = outcome(tmp_path / "run")
+    found = outcome(to_its_end(config))
     assert len(found["events"]) == SHORT_STEPS
     assert found == alone
 

@@ -11,7 +11,7 @@ import threading
 import psutil
 import pytest
 
-from .conftest import mlip_kmc, write_config
+from .conftest import to_its_end, write_config
 from .processes import DEADLINE_S, descendants, python, started, until
 from .test_workers import physics
 
@@ -187,9 +187,7 @@ SHORT = {"stop": {"kmc_steps": 2}, "confidence": {"value": 0.6}}
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    done = mlip_kmc("run", write_config(folder, **SHORT), "--dir", "run", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return physics(folder / "run")
+    return physics(to_its_end(write_config(folder, **SHORT)))
 
 
 def registered(run):

@@ -7,17 +7,14 @@ from ase.io import read
 from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
 from mlip_kmc.store.eon_tree import read_states
 
-from .conftest import killed_often, mlip_kmc, outcome, write_config
+from .conftest import killed_often, outcome, to_its_end, write_config
 
 STEPS, KILLS = 8, 20
 SYMMETRY = {"orbits": True, "classes": True, "audit_share": 0.5}
 
 
 def run(folder, **changes):
-    config = write_config(folder, **changes)
-    done = mlip_kmc("run", config, "--dir", folder / "run", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "run"
+    return to_its_end(write_config(folder, **changes))
 
 
 def changes(**more):

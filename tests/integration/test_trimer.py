@@ -12,7 +12,7 @@ import yaml
 from mlip_kmc.model.records import Event, read_lines
 from mlip_kmc.store.eon_tree import read_states
 
-from .conftest import mlip_kmc
+from .conftest import to_its_end
 
 INPUT = next(
     (
@@ -53,9 +53,7 @@ def write_trimer(folder, *, confidence, steps):
 def trimer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trimer")
     write_trimer(folder, confidence=0.95, steps=2)
-    done = mlip_kmc("run", "akmc.yaml", "--dir", "run", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "run"
+    return to_its_end(folder / "akmc.yaml")
 
 
 def test_the_first_process_is_the_published_one(trimer):

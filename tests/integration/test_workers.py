@@ -16,7 +16,7 @@ from mlip_kmc.workers.cluster import SearchCluster
 from mlip_kmc.workers.keys import Connection, connection_file
 
 from ..fake_client import orders_to
-from .conftest import SHORT_STEPS, mlip_kmc, write_config
+from .conftest import SHORT_STEPS, mlip_kmc, to_its_end, write_config
 from .processes import DEADLINE_S, descendants, started, until
 
 STEPS = {"stop": {"kmc_steps": SHORT_STEPS}}
@@ -118,7 +118,7 @@ def test_usr1_lets_searches_finish_and_term_does_not(tmp_path, local):
             assert main.returncode == 75, out
         status = mlip_kmc("status", run, "--json", cwd=tmp_path)
         assert status.returncode == 0, status.stderr
-    assert mlip_kmc("run", config, "--dir", "run", cwd=tmp_path).returncode == 0
+    to_its_end(config)
     assert physics(run) == local
 
 

@@ -81,8 +81,13 @@ class Training(_Section):
         for structure in structures:
             count, atoms = count + 1, atoms + len(structure)
             symbols = np.array(structure.get_chemical_symbols())
-            first, second, distance = neighbor_list("ijd", structure, cutoff_A)
-            for pair in combinations_with_replacement(sorted(set(symbols)), 2):
+            pairs = list(combinations_with_replacement(sorted(set(symbols)), 2))
+            # only what is nearer than what is known; a list of fewer pairs takes a fraction of the time
+            reach_A = max(
+                (smallest.get("-".join(pair), cutoff_A) for pair in pairs), default=cutoff_A
+            )
+            first, second, distance = neighbor_list("ijd", structure, reach_A)
+            for pair in pairs:
                 found = distance[(symbols[first] == pair[0]) & (symbols[second] == pair[1])]
                 if len(found):
                     smallest["-".join(pair)] = min(

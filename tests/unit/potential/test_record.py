@@ -175,6 +175,26 @@ def test_smallest_distances_are_those_of_brute_force(symbols, places):
         assert found.smallest_distance_A[pair] == pytest.approx(distance, abs=1e-4)
 
 
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["Cu", "Ni"]), min_size=1, max_size=3), min_size=2, max_size=5
+    ),
+    st.integers(0, 10**6),
+)
+@settings(deadline=None, max_examples=25)
+def test_smallest_distances_of_a_set_are_those_of_its_structures_one_by_one(sets, seed):
+    places = np.random.default_rng(seed).uniform(0, 3, (len(sets), 3, 3))
+    structures = [
+        Atoms(symbols, positions=where[: len(symbols)], cell=[4, 4, 4], pbc=True)
+        for symbols, where in zip(sets, places, strict=True)
+    ]
+    expected = {}
+    for one in structures:
+        for pair, distance in Training.of([one], cutoff_A=5.0).smallest_distance_A.items():
+            expected[pair] = min(expected.get(pair, np.inf), distance)
+    assert Training.of(structures, cutoff_A=5.0).smallest_distance_A == expected
+
+
 def test_smallest_distances_see_periodic_images():
     found = Training.of([bulk("Cu", a=3.6), bulk("Cu", a=4.0)], cutoff_A=5.0)
     assert (found.structures, found.atoms) == (2, 2)
