@@ -214,7 +214,7 @@ def test_a_run_says_what_its_searches_evaluated(made):
     assert found.grown
     assert found.centres < 503 * sum(record.force_calls for record in records)
     assert set(found.grown) <= set(Grown)
-    shown = mlip_kmc("status", made).stdout
+    shown = mlip_kmc("status", made, cwd=made).stdout
     assert "evaluations of a centre each" in shown
 
 
