@@ -3,8 +3,8 @@
 Example:
     write_tables(result, directory=run / "results", parquet=True)
 
-Written: events, processes and states, `.csv` and, where wanted or there already, `.parquet`. A column's name ends with its unit; the
-Parquet files' metadata has them by column (key `units`, JSON).
+Written: events, processes and states, `.csv` and, where wanted or there already, `.parquet`. A column's name ends with its unit;
+the Parquet files' metadata has them by column (key `units`, JSON).
 """
 
 import csv
