@@ -334,7 +334,11 @@ class Comparison:
         """Print the ratios; whether the limits hold."""
         if "harmonic" in self.runs:
             self._calls = harmonic_calls(self.folder, self.arguments.harmonic_searches)
-        most = max(rate(one.barriers) for runs in self.runs.values() for one in runs)
+        theirs = [self._peer_rate(seed) for seed in self.arguments.seeds]
+        most = max([rate(one.barriers) for runs in self.runs.values() for one in runs] + theirs)
+        share = max(1 - found / most for found in theirs)
+        text = f"{spread(self.first, '.0f')} evaluations for the first event, missed rate at most"
+        print(f"  eOn's server: {text} {share:.2%}", flush=True)
         good = True
         for variant, runs in self.runs.items():
             base = self.first
@@ -350,7 +354,7 @@ class Comparison:
                 for one, v in zip(runs, self.visits, strict=True)
                 if one.steps > 1
             ]
-            if laters:
+            if laters and variant != "harmonic":
                 text += f"; {runs[0].steps} KMC steps {spread(laters, '.5f')}"
             print(text, flush=True)
             good = self._holds(variant, median(firsts), laters) and good
@@ -375,6 +379,11 @@ class Comparison:
             visits[0].calls + each * self._good_share(seed) * visits[0].searches
             for seed, visits in zip(self.arguments.seeds, self.visits, strict=True)
         ]
+
+    def _peer_rate(self, seed: int) -> float:
+        """As of `rate`, of what eOn's server found in its state 0."""
+        state = read_states(self.folder / f"peer-{seed}")[0]
+        return rate(tuple(process.barrier for process in state.processes))
 
     def _good_share(self, seed: int) -> float:
         path = self.folder / f"peer-{seed}" / "states" / "0" / "search_results.txt"

@@ -1,6 +1,7 @@
 """Real runs of the real programs, shared by the tests that look at them."""
 
 import atexit
+import contextlib
 import os
 import random
 import shutil
@@ -118,6 +119,20 @@ def to_its_end(config, run="run"):
     done = mlip_kmc("run", config, "--dir", run, cwd=config.parent)
     assert done.returncode == 0, done.stdout + done.stderr
     return config.parent / run
+
+
+def interrupted(config, run, *, lines, number):
+    """Start or continue a run, send it a signal when so many searches are registered, and answer how it ended."""
+    warm, journal = Warm.here(), config.parent / run / "journal" / "searches.jsonl"
+    assert warm is not None
+    pid = warm.lane.start(config, run)
+    while psutil.pid_exists(pid) and (
+        not journal.exists() or journal.read_bytes().count(b"\n") < lines
+    ):
+        time.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+    return warm.lane.wait(pid, 600)
 
 
 def text_of(atoms):

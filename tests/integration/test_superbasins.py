@@ -2,9 +2,6 @@
 
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
 from mlip_kmc.model.structure import read_structure
 
-from .conftest import to_its_end, write_config
+from .conftest import interrupted, to_its_end, write_config
 from .test_same import outcome
 
 OPTIONS = {
@@ -98,20 +95,8 @@ def mean_time(tables, entry):
 def test_a_run_that_is_killed_goes_on_the_same(tmp_path, kind):
     config = write_config(tmp_path, workers=2, **OPTIONS[kind])
     to_its_end(config, "whole")
-    journal = tmp_path / "killed" / "journal" / "searches.jsonl"
     for lines in (6, 20):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", "killed"],
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while process.poll() is None and (
-            not journal.exists() or journal.read_bytes().count(b"\n") < lines
-        ):
-            time.sleep(0.01)
-        process.kill()
-        process.wait(timeout=30)
+        interrupted(config, "killed", lines=lines, number=signal.SIGKILL)
     to_its_end(config, "killed")
     expected, found = outcome(tmp_path / "whole"), outcome(tmp_path / "killed")
     assert found["events"] == expected["events"]
@@ -134,32 +119,13 @@ def test_workers_and_stops_do_not_choose_the_states_that_are_searched(tmp_path):
     """One worker; and seven, that are let finish now and then (SIGUSR1) and continued."""
     few = OPTIONS["superbasins"] | {"confidence": {"scheme": "new", "value": 0.4}}
 
-    def command(workers, folder):
-        config = write_config(tmp_path, f"{folder}.yaml", workers=workers, **few)
-        return [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", folder]
-
-    alone = subprocess.run(
-        command(1, "alone"), cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert alone.returncode == 0, alone.stderr
-    journal, drains = tmp_path / "many" / "journal" / "searches.jsonl", 0
+    to_its_end(write_config(tmp_path, "alone.yaml", workers=1, **few), "alone")
+    config, drains = write_config(tmp_path, "many.yaml", workers=7, **few), 0
     for lines in (10, 30, 50, 10**9):
-        process = subprocess.Popen(
-            command(7, "many"),
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        while process.poll() is None and (
-            not journal.exists() or journal.read_bytes().count(b"\n") < lines
-        ):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGUSR1)
-        error = process.communicate(timeout=600)[1]
-        assert process.returncode in (0, 75), error
-        drains += process.returncode == 75
-        if process.returncode == 0:
+        ended = interrupted(config, "many", lines=lines, number=signal.SIGUSR1)
+        assert ended.returncode in (0, 75), ended
+        drains += ended.returncode == 75
+        if ended.returncode == 0:
             break
     assert drains > 0
     assert outcome(tmp_path / "many") == outcome(tmp_path / "alone")

@@ -59,6 +59,7 @@ def export(run_dir: Path, output: Path | None, *, gamma: bool, chemiscope: bool)
             rotation=np.eye(3) if rotation is None else rotation,
             directory=target,
             gammas=_gammas(view) if gamma else None,
+            parquet=True,
         )
         if chemiscope:
             _write_chemiscope(view, target)

@@ -31,7 +31,12 @@ Gammas = Callable[[Atoms], Array | None]
 
 
 def export(
-    result: EonResult, *, rotation: Array, directory: Path, gammas: Gammas | None = None
+    result: EonResult,
+    *,
+    rotation: Array,
+    directory: Path,
+    gammas: Gammas | None = None,
+    parquet: bool = False,
 ) -> None:
     """Write all files anew.
 
@@ -40,9 +45,10 @@ def export(
         rotation: (3, 3); `user vectors = eOn vectors @ rotation`.
         directory: where to; made if missing.
         gammas: evaluates the extrapolation grade of the atoms of each state, for the trajectory; None: it has none.
+        parquet: tables as Parquet, too.
     """
     make_directory(directory)
-    write_tables(result, directory=directory)
+    write_tables(result, directory=directory, parquet=parquet)
     _frames(directory / "trajectory.xyz", trajectory(result, rotation=rotation, gammas=gammas))
     _frames(directory / "processes.xyz", _process_frames(result, rotation))
 

@@ -1,21 +1,21 @@
 """A run's tables: each as CSV, and as Parquet with types and units.
 
 Example:
-    write_tables(result, directory=run / "results")
+    write_tables(result, directory=run / "results", parquet=True)
 
-Written: events, processes and states, `.csv` and `.parquet`. A column's name ends with its unit; the Parquet files' metadata has
-them by column (key `units`, JSON).
+Written: events, processes and states, `.csv` and, where wanted or there already, `.parquet`. A column's name ends with its unit; the
+Parquet files' metadata has them by column (key `units`, JSON).
 """
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlip_kmc.ground.files import durable_stream, write_durably
-from mlip_kmc.ground.parquet import Column, Kind, parquet
 from mlip_kmc.model.records import EonResult
 
 _EVENTS = {
@@ -66,12 +66,13 @@ _REAL = ("gamma_saddle", "gamma_product", "gamma_path")
 _TEXT = ("prefactor_kind",)
 
 
-def write_tables(result: EonResult, *, directory: Path) -> None:
+def write_tables(result: EonResult, *, directory: Path, parquet: bool = False) -> None:
     """Write all of them anew.
 
     Args:
         result: the run.
         directory: where to; it is there.
+        parquet: as Parquet, too; a Parquet file that is there is written anew in any case.
 
     Raises:
         StorageError: one could not be made durable.
@@ -84,6 +85,9 @@ def write_tables(result: EonResult, *, directory: Path) -> None:
     ):
         rows = list(map(_cells(columns.values()), records))
         _write(directory / name, tuple(columns), rows)
+        path = directory / f"{name}.parquet"
+        if parquet or path.exists():
+            write_durably(path, _parquet(tuple(columns), rows))
 
 
 def _cells(attributes: Iterable[str]) -> Any:
@@ -103,18 +107,30 @@ def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def _parquet(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    """A file's bytes; what is unknown is null."""
+    import pandas as pd  # both take half a second to load
+    from fastparquet import write
+
+    columns = {
+        name: pd.Series([row[place] for row in rows], dtype=_type_of(name))
+        for place, name in enumerate(header)
+    }
     units = {name: unit for name in header if (unit := unit_of(name))}
-    write_durably(
-        path.with_suffix(".parquet"),
-        parquet(list(_columns(header, rows)), notes={"units": json.dumps(units)}),
-    )
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "table.parquet"
+        notes = {"units": json.dumps(units)}
+        write(str(path), pd.DataFrame(columns), compression="GZIP", custom_metadata=notes)
+        return path.read_bytes()
 
 
-def _columns(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[Column]:
-    for place, name in enumerate(header):
-        real = name in _REAL or bool(unit_of(name))
-        kind = Kind.TEXT if name in _TEXT else Kind.REAL if real else Kind.WHOLE
-        yield Column(name, kind, [row[place] for row in rows])
+def _type_of(name: str) -> str:
+    """A column's type in pandas, all of them with missing values."""
+    if name in _TEXT:
+        return "object"
+    return "Float64" if name in _REAL or unit_of(name) else "Int64"
 
 
 def unit_of(name: str) -> str:
