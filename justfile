@@ -12,6 +12,11 @@ image *OPTIONS:
 demo: image
     containers/in-image mlip-kmc run examples/cu-vacancy/akmc.yaml --dir akmc-run
 
+# draw docs/example.png, the README's picture, from the example's run: the page's own viewer in Debian's Chromium
+picture: demo
+    containers/in-image mlip-kmc report akmc-run
+    "$(containers/packages browser)/bin/python" bench/picture.py akmc-run/results/report.html docs/example.png
+
 # a campaign from a potential that has seen no hop to 20 KMC steps, EMT as oracle, into campaign-demo/ (15 minutes a case)
 campaign-demo *CASES="vacancy": image
     containers/in-image python3 bench/campaign.py {{ CASES }}
@@ -138,13 +143,17 @@ bench-gamma *ARGUMENTS: image
 bench-prefactors *ARGUMENTS: image
     containers/in-image python3 bench/prefactors.py {{ ARGUMENTS }}
 
-# evaluations an event takes, with orbits, classes and our own engine, beside eOn's client alone (an hour on two cores)
+# evaluations an event takes, each technique off in turn, beside eOn's own server (two hours; runs that are there are taken)
 bench-events *ARGUMENTS: image
     containers/in-image python3 bench/events.py {{ ARGUMENTS }}
 
 # what our own engine with symmetry misses, against 2000 searches by eOn's client (an hour and a half; it goes on where it was ended)
 bench-accuracy *ARGUMENTS: image
     containers/in-image python3 bench/accuracy.py {{ ARGUMENTS }}
+
+# force calls and missing processes behind a hop, with what is carried over and explored anew
+bench-reuse *ARGUMENTS: image
+    containers/in-image python3 bench/reuse.py {{ ARGUMENTS }}
 
 # force calls of a found process by our own search engine and by eOn's client (five minutes)
 bench-engines *ARGUMENTS: image

@@ -1,16 +1,21 @@
-"""Evaluations an event takes, each technique switched on in turn, beside eOn's client without any; `just bench-events`.
+"""Evaluations an event takes, beside eOn's own server with the same settings, each technique off in turn; `just bench-events`.
 
-    containers/in-image python3 bench/events.py [--cases vacancy low-symmetry] [--steps 20] [--seeds 1 2] [--folder DIR]
+    containers/in-image python3 bench/events.py [--cases vacancy alloy] [--seeds 1 2] [--visits 3] [--folder DIR]
 
-The example's vacancy of 107 atoms and its settings (`old`, 0.99), and the same with one atom fixed, where symmetry cannot help.
-Runs of two workers, in turn: searches by eOn's client alone (two KMC steps: the first state, and a later one), with orbits, with
-classes, by our own search engine, and all of it with early stops. eOn's client does not count the rotations of its dimer: its
-counts are multiplied by what LAMMPS counted in a few searches of the same kind, printed first. Checks, audits and bad searches
-are counted.
+The peer is eOn 3.6.0's own server with its Local communicator, with our displacement, caps and tolerances (`peer.py`). It makes
+`--visits` KMC steps. What 100 of them take is extrapolated: a first visit for each different state that our run comes to. Both
+are counted at the potential: checks, audits, bad searches and searches that nobody waited for are in it.
 
-For each run: evaluations to the first event, evaluations a later event, events an hour after the first, processes of state 0 and
-the share of the rate that is missed, against the largest sum of rates of all runs of the case. Exit code 1: a limit is missed (
-the first event at most 1/3 of eOn's client, or 1/1.7 without symmetry; later events at most 1/30 with symmetry).
+Cases: a copper vacancy of 255 atoms, an adatom on Cu(100), a divacancy with superbasins, and a vacancy in a random alloy, where
+neither symmetry nor classes help. Variants of ours: `all` (our engine, early stops, orbits, classes; in the alloy reuse after a
+hop), the same without each of these, and `harmonic`. Stock eOn's harmonic prefactors are measured in a few searches by its client
+(all free atoms, one held far from the defect; and its `cutoff` filter, whose few atoms give other prefactors), and reckoned for
+each good search: it makes them for repeats, too. The limit holds against the former.
+
+For each run: evaluations of the first event and of a later one, events an hour, processes of state 0 and the share of the rate
+that is missed, against the largest sum of rates of all runs of the case. Runs that are in the folder are taken as they are. Exit
+code 1: a limit is missed (first event at most 1/3 of the peer's, 1/20 with harmonic prefactors, 1/1.7 without symmetry; 100 KMC
+steps of the vacancy at most 1/30).
 """
 
 from __future__ import annotations
@@ -21,193 +26,397 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
 import yaml
+from ase import Atoms
 from ase.constraints import FixAtoms
-from ase.io import read, write
-from engines import by_eon, client_ini, starts
-from example import EXAMPLE, by_eon_alone
+from cases import CASES, Case
+from engines import BONDED_A, by_eon, starts
+from example import by_eon_alone
+from peer import Peer, Visit
 
+from mlip_kmc.config import load_config
+from mlip_kmc.config.eon_options import config_ini
 from mlip_kmc.evaluate.client import ClientJob
-from mlip_kmc.model.records import SearchRecord, read_lines
-from mlip_kmc.model.structure import from_con, to_con
+from mlip_kmc.model.records import Event, SearchRecord, read_lines
+from mlip_kmc.model.structure import from_con, species_of, to_con
 from mlip_kmc.potential import AcePotential
+from mlip_kmc.potential.inputs import inputs_of
 from mlip_kmc.store.eon_tree import read_states
 
-FIRST, WITHOUT_SYMMETRY, LATER = 1 / 3, 1 / 1.7, 1 / 30
+FIRST, HARMONIC, WITHOUT_SYMMETRY, LATER = 1 / 3, 1 / 20, 1 / 1.7, 1 / 30
+STEPS = 100
+KT_EV_PER_K = 8.617333262e-5
+NATIVE = {"engine": "native", "early_stop": True}
 SHARING = {"orbits": True, "classes": True}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "eon": {},
-    "eon+orbits": {"symmetry": {"orbits": True}},
-    "eon+orbits+classes": {"symmetry": SHARING},
-    "native": {"search": {"engine": "native"}},
-    "native+orbits+classes": {"search": {"engine": "native"}, "symmetry": SHARING},
-    "all": {"search": {"engine": "native", "early_stop": True}, "symmetry": SHARING},
+    "all": {"search": NATIVE, "symmetry": SHARING},
+    "without early stops": {"search": {"engine": "native"}, "symmetry": SHARING},
+    "without orbits": {"search": NATIVE, "symmetry": {"classes": True}},
+    "without classes": {"search": NATIVE, "symmetry": {"orbits": True}},
+    "without our engine": {"symmetry": SHARING},
+    "harmonic": {"search": NATIVE, "symmetry": SHARING, "prefactor": {"harmonic": True}},
 }
+WHOLE, PART = "Hessians of all free atoms, one held", "`cutoff` filter"
+REUSE = {"reuse": {"after_hop": True}}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run.
+    """One run of ours.
 
     Attributes:
         first: evaluations to the first event. later: evaluations an event after it, or None.
+        steps: KMC steps. states: different ones that were searched or recognised.
         events_an_hour: after the first. barriers: eV, of state 0. searches: registered in state 0.
     """
 
     first: float
     later: float | None
+    steps: int
+    states: int
     events_an_hour: float | None
     barriers: tuple[float, ...]
     searches: int
 
 
-def structure(case: str, folder: Path) -> Path:
-    """The structure file of a case."""
-    atoms = read(EXAMPLE / "vacancy.xyz")
-    if case == "low-symmetry":
-        atoms.set_constraint(FixAtoms(indices=[len(atoms) // 2 + 7]))
-    path = folder / f"{case}.xyz"
-    write(path, atoms)
-    return path
-
-
-def rotations(start: Path, count: int) -> float:
-    """How many force calls LAMMPS counts for one that eOn's client counts."""
-    ace = AcePotential.read(EXAMPLE / "cu.yace")
-    con = to_con(read(start))
-    files = {"pos.con": con, "config.ini": client_ini(0.01), **ace.job_files(("Cu",))}
-    job = ClientJob(name="0_0", files=files, links=ace.job_links(), time_limit_s=600.0)
-    counted = [by_eon(job, texts) for _, texts in starts(from_con(con), count, seed=5)]
-    return sum(calls for _, calls in counted) / sum(o.force_calls.total for o, _ in counted)
-
-
-def run(folder: Path, start: Path, variant: str, *, steps: int, seed: int) -> tuple[Path, float]:
-    """Make a run; answer its directory and seconds."""
+def settings_of(case: Case, folder: Path, variant: str, *, steps: int, seed: int) -> dict[str, Any]:
+    """The configuration of a run; an empty variant is the peer's."""
+    start, potential = case.made(folder)
     settings = by_eon_alone()
-    settings |= {
-        "structure": str(start),
-        "potential": {"ace": str(EXAMPLE / "cu.yace")},
-        "stop": {"kmc_steps": steps},
-        "workers": 2,
-        "seed": seed,
-    }
-    for key, value in VARIANTS[variant].items():
+    for key in ("displace", "max_coordination"):
+        settings["search"].pop(key, None)
+    settings["search"] |= case.search
+    settings |= {"structure": str(start), "potential": {"ace": str(potential)}, "workers": 1}
+    settings |= {"stop": {"kmc_steps": steps}, "seed": seed, "gamma": {"on_halt": "continue"}}
+    settings["search"]["max_bad_in_a_row"] = 1000
+    if variant:
+        settings["superbasins"] = case.superbasins
+    changes = VARIANTS.get(variant, {}) | (REUSE if variant and not case.symmetric else {})
+    for key, value in changes.items():
         settings[key] = {**settings.get(key, {}), **value}
-    where = folder / f"{start.stem}-{variant}-{seed}"
-    shutil.rmtree(where, ignore_errors=True)
-    config = where.with_suffix(".yaml")
-    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    began = time.monotonic()
-    command = [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(where), "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=7200)
+    return settings
+
+
+def command(config: Path, *words: str) -> None:
+    """A command of ours, to its end."""
+    line = [sys.executable, "-m", "mlip_kmc", *words, str(config), "--quiet"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=7200)
     if done.returncode != 0:
-        raise SystemExit(
-            f"{variant}: exit code {done.returncode}: {done.stderr}{done.stdout[-2000:]}"
+        told = f"{done.stderr}{done.stdout[-2000:]}"
+        raise SystemExit(f"{config.stem}: exit code {done.returncode}: {told}")
+
+
+def ours(case: Case, folder: Path, variant: str, *, steps: int, seed: int) -> Measured:
+    """Make a run, or take the one that is there."""
+    where = folder / f"{variant.replace(' ', '-')}-{seed}"
+    config, seconds = where.with_suffix(".yaml"), where.with_suffix(".seconds")
+    if not seconds.is_file():
+        shutil.rmtree(where, ignore_errors=True)
+        config.write_text(
+            yaml.safe_dump(settings_of(case, folder, variant, steps=steps, seed=seed))
         )
-    return where, time.monotonic() - began
+        began = time.monotonic()
+        command(config, "run", "--dir", str(where))
+        seconds.write_text(f"{time.monotonic() - began:.1f}\n")
+    factor = rotations(folder) if variant == "without our engine" else 1.0
+    return measured(where, float(seconds.read_text()), factor=factor)
 
 
-def measured(where: Path, seconds: float, *, steps: int, factor: float) -> Measured:
+def measured(where: Path, seconds: float, *, factor: float) -> Measured:
     """What a run took.
 
     Args:
         where: its directory.
         seconds: it took.
-        steps: KMC steps.
         factor: evaluations for a force call that it counts in a search.
     """
     records = read_lines(where / "journal" / "searches.jsonl", SearchRecord)
+    steps = len(read_lines(where / "journal" / "events.jsonl", Event))
 
     def taken(record: SearchRecord) -> float:
-        if record.kind == "class":
-            return record.force_calls
-        return factor * record.force_calls
+        return record.force_calls * (1.0 if record.kind == "class" else factor)
 
+    own: dict[
+        int, int
+    ] = {}  # the Hessian of a state itself is in no record; that of a saddle takes more
+    for record in records:
+        if record.rated is not None:
+            own[record.state] = max(own.get(record.state, 0), record.rated.force_calls)
     first = [record for record in records if record.state == 0]
     rest = [record for record in records if record.state != 0]
+    unregistered = discarded(where) * mean(map(taken, first))  # counted as if they had been whole
     spent = sum(record.seconds for record in first)
+    later = sum(map(taken, rest)) + sum(own.values()) - own.get(0, 0)
+    later += unregistered * len(rest) / len(records)
     return Measured(
-        first=sum(map(taken, first)),
-        later=sum(map(taken, rest)) / (steps - 1) if steps > 1 else None,
-        events_an_hour=3600 * (steps - 1) / max(seconds - spent / 2, 1e-9) if steps > 1 else None,
+        first=sum(map(taken, first)) + own.get(0, 0) + unregistered * len(first) / len(records),
+        later=later / (steps - 1) if steps > 1 else None,
+        steps=steps,
+        states=len({record.state for record in records}),
+        events_an_hour=3600 * (steps - 1) / max(seconds - spent, 1e-9) if steps > 1 else None,
         barriers=tuple(sorted(p.barrier for p in read_states(where / "eon")[0].processes)),
         searches=len(first),
     )
 
 
-def rate(barriers: tuple[float, ...], *, temperature_K: float) -> float:
+def discarded(where: Path) -> int:
+    """Searches that were started and not registered."""
+    manifest = max((where / "generations").glob("*.json"))
+    body = json.loads(manifest.read_bytes().partition(b"\n")[2])
+    return int(body["state"]["numbers"]["discarded"])
+
+
+# -- the peer
+
+
+def setup_of(case: Case, folder: Path, seed: int) -> dict[str, str]:
+    """What eOn's server is given: the minimised structure, options and potential of a run without any technique."""
+    where, config = folder / "setup", folder / "setup.yaml"
+    settings = settings_of(case, folder, "", steps=1, seed=seed)
+    config.write_text(yaml.safe_dump(settings))
+    if not (where / "eon" / "pos.con").is_file():
+        shutil.rmtree(where, ignore_errors=True)
+        command(config, "search", "-n", "1", "--dir", str(where))
+    potential, structure = inputs_of(load_config(config))
+    files = potential.job_files(species_of(structure))
+    text = files["in.lammps"]
+    for name, path in potential.job_links().items():
+        text = text.replace(f" {name}", f" {path}")
+    return {
+        "pos.con": (where / "eon" / "pos.con").read_text(),
+        "config.ini": (where / "eon" / "config.ini").read_text(),
+        "in.lammps": text,
+    }
+
+
+def peer(case: Case, folder: Path, *, visits: int, seed: int, limit_s: float) -> list[Visit]:
+    """What eOn's server took for its first KMC steps; what it did before is taken where it is there."""
+    kept = folder / f"peer-{seed}.json"
+    if kept.is_file():
+        return [Visit(**row) for row in json.loads(kept.read_text())]
+    where = folder / f"peer-{seed}"
+    shutil.rmtree(where, ignore_errors=True)
+    made = Peer(where, setup_of(case, folder, seed), seed=seed).run(
+        steps=visits, time_limit_s=limit_s
+    )
+    kept.write_text(json.dumps([asdict(visit) for visit in made]))
+    return made
+
+
+def few(folder: Path, count: int, *, held: bool = False, **prefactor: Any) -> list[tuple[Any, int]]:
+    """Searches by eOn's client, evaluations counted at the potential.
+
+    Args:
+        folder: of the case.
+        count: of searches.
+        held: an atom far from the defect is fixed.
+        prefactor: options of eOn's section of that name.
+    """
+    config = load_config(folder / "setup.yaml")
+    ace = AcePotential.read(config.potential.ace)
+    atoms = from_con((folder / "setup" / "eon" / "pos.con").read_text())
+    if held:
+        atoms.set_constraint(FixAtoms(indices=[farthest(atoms)]))
+    ini = config_ini(config, potential_name="lammps", jobs_ahead=1)
+    ini = ini.replace("job = akmc", "job = process_search\nparallel = false")
+    if prefactor:
+        rows = "".join(f"{key} = {value}\n" for key, value in prefactor.items())
+        ini = (
+            ini.partition("[Prefactor]")[0]
+            + f"[Prefactor]\n{rows}\n"
+            + "["
+            + (ini.partition("[Prefactor]")[2].partition("\n[")[2])
+        )
+    files = {"pos.con": to_con(atoms), "config.ini": ini, **ace.job_files(species_of(atoms))}
+    job = ClientJob(name="0_0", files=files, links=ace.job_links(), time_limit_s=1800.0)
+    return [by_eon(replace(job, name=name), texts) for name, texts in starts(atoms, count, seed=5)]
+
+
+def farthest(atoms: Atoms) -> int:
+    """The atom that is farthest from the least coordinated one."""
+    apart = atoms.get_all_distances(mic=True)
+    centre = int((apart < BONDED_A).sum(axis=1).argmin())
+    return int(apart[centre].argmax())
+
+
+def rotations(folder: Path) -> float:
+    """How many evaluations LAMMPS counts for one that eOn's client counts."""
+    counted = few(folder, 8)
+    return sum(calls for _, calls in counted) / sum(o.force_calls.total for o, _ in counted)
+
+
+def harmonic_calls(folder: Path, count: int) -> dict[str, float]:
+    """Evaluations that eOn's client makes for the prefactors of a good search, by the way in which it may succeed.
+
+    NaN where it made none.
+    """
+    ways: dict[str, tuple[bool, dict[str, Any]]] = {
+        WHOLE: (True, {"filter_scheme": "fraction", "filter_fraction": 1.0}),
+        PART: (False, {"filter_scheme": "cutoff", "min_displacement": 0.2}),
+    }
+    found = {}
+    for name, (held, options) in ways.items():
+        plain = few(folder, count, held=held)
+        runs = few(folder, count, held=held, default_value=0, **options)
+        more = [
+            calls - before
+            for (one, calls), (other, before) in zip(runs, plain, strict=True)
+            if other.found is not None and calls > before
+        ]
+        good = sum(one.found is not None for one, _ in runs)
+        print(
+            f"  eOn's harmonic prefactors, {name}: {good} of {sum(o.found is not None for o, _ in plain)} good searches stay "
+            f"good; {np.mean(more) if more else np.nan:.0f} evaluations each",
+            flush=True,
+        )
+        found[name] = mean(more) if more else float("nan")
+    return found
+
+
+# -- the comparison
+
+
+def rate(barriers: tuple[float, ...], *, temperature_K: float = 500.0) -> float:
     """Sum of rates in units of the prefactor, of what is within 20 kT of the lowest."""
-    kT = 8.617333262e-5 * temperature_K
+    kT = KT_EV_PER_K * temperature_K
     low = np.array([entry for entry in barriers if entry <= min(barriers) + 20 * kT])
     return float(np.exp(-low / kT).sum())
+
+
+def spread(values: list[float], form: str) -> str:
+    """Median, and extremes."""
+    return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+class Comparison:
+    """One case: the peer's visits and our runs, by variant and seed."""
+
+    def __init__(self, name: str, case: Case, arguments: argparse.Namespace) -> None:
+        self.name, self.case, self.arguments = name, case, arguments
+        self.folder = arguments.folder.resolve() / name
+        self.visits: list[list[Visit]] = []
+        self.runs: dict[str, list[Measured]] = {}
+        self._calls: dict[str, float] = {}
+
+    def measure(self) -> None:
+        """Run what is missing, and print each run."""
+        for seed in self.arguments.seeds:
+            setup_of(self.case, self.folder, seed)
+            limit_s = 60 * self.arguments.peer_min
+            made = peer(
+                self.case, self.folder, visits=self.arguments.visits, seed=seed, limit_s=limit_s
+            )
+            told = [(v.calls, v.searches, "new" if v.first else "known") for v in made]
+            print(f"{self.name}, seed {seed}: eOn's server {told}", flush=True)
+            self.visits.append(made)
+            for variant in self.arguments.variants:
+                many = variant == "all" and self.name.startswith("vacancy")
+                steps = STEPS if many else self.arguments.steps
+                one = ours(self.case, self.folder, variant, steps=steps, seed=seed)
+                self.runs.setdefault(variant, []).append(one)
+                numbers = {
+                    key: value for key, value in asdict(one).items() if key != "barriers"
+                } | {"processes": len(one.barriers)}
+                print(f"  {variant}: {json.dumps(numbers)}", flush=True)
+
+    @property
+    def first(self) -> list[float]:
+        """The peer's evaluations of the first event, by seed."""
+        return [float(visits[0].calls) for visits in self.visits]
+
+    def show(self) -> bool:
+        """Print the ratios; whether the limits hold."""
+        if "harmonic" in self.runs:
+            self._calls = harmonic_calls(self.folder, self.arguments.harmonic_searches)
+        theirs = [self._peer_rate(seed) for seed in self.arguments.seeds]
+        most = max([rate(one.barriers) for runs in self.runs.values() for one in runs] + theirs)
+        share = max(1 - found / most for found in theirs)
+        text = f"{spread(self.first, '.0f')} evaluations for the first event, missed rate at most"
+        print(f"  eOn's server: {text} {share:.2%}", flush=True)
+        good = True
+        for variant, runs in self.runs.items():
+            base = self.first
+            if variant == "harmonic":
+                base = self._harmonic(WHOLE)
+                part = [o.first / b for o, b in zip(runs, self._harmonic(PART), strict=True)]
+                print(f"  harmonic: {spread(part, '.4f')} of eOn's with its {PART}", flush=True)
+            firsts = [one.first / other for one, other in zip(runs, base, strict=True)]
+            missed = max(1 - rate(one.barriers) / most for one in runs)
+            text = f"  {variant}: first event {spread(firsts, '.4f')} of eOn's, missed rate at most {missed:.2%}"
+            laters = [
+                (one.first + (one.later or 0.0) * (one.steps - 1)) / (one.states * mean_visit(v))
+                for one, v in zip(runs, self.visits, strict=True)
+                if one.steps > 1
+            ]
+            if laters and variant != "harmonic":
+                text += f"; {runs[0].steps} KMC steps {spread(laters, '.5f')}"
+            print(text, flush=True)
+            good = self._holds(variant, median(firsts), laters) and good
+        return good
+
+    def _holds(self, variant: str, first: float, laters: list[float]) -> bool:
+        limit = {"all": FIRST, "harmonic": HARMONIC}.get(variant)
+        if limit is None:
+            return True
+        if not self.case.symmetric:
+            limit = WITHOUT_SYMMETRY
+        good = first <= limit
+        if variant == "all" and self.name.startswith("vacancy"):
+            good = good and median(laters) <= LATER
+        print(f"    its limits {'hold' if good else 'are MISSED'}", flush=True)
+        return good
+
+    def _harmonic(self, way: str) -> list[float]:
+        """The peer's evaluations of the first event with harmonic prefactors, made in this way."""
+        each = self._calls[way]
+        return [
+            visits[0].calls + each * self._good_share(seed) * visits[0].searches
+            for seed, visits in zip(self.arguments.seeds, self.visits, strict=True)
+        ]
+
+    def _peer_rate(self, seed: int) -> float:
+        """As of `rate`, of what eOn's server found in its state 0."""
+        state = read_states(self.folder / f"peer-{seed}")[0]
+        return rate(tuple(process.barrier for process in state.processes))
+
+    def _good_share(self, seed: int) -> float:
+        path = self.folder / f"peer-{seed}" / "states" / "0" / "search_results.txt"
+        rows = [row.split() for row in path.read_text().splitlines()]
+        kinds = [
+            row[-1] for row in rows if len(row) > 2 and row[0].isdecimal() and row[1] != "reverse"
+        ]
+        return mean(kind.startswith(("repeat", "good")) for kind in kinds)
+
+
+def mean_visit(visits: list[Visit]) -> float:
+    """Evaluations of a first visit."""
+    return mean(visit.calls for visit in visits if visit.first)
 
 
 def main() -> None:
     """Print each run and each ratio."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cases", nargs="+", default=["vacancy", "low-symmetry"])
+    parser.add_argument("--cases", nargs="+", default=["vacancy", "adatom", "divacancy", "alloy"])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--visits", type=int, default=3, help="KMC steps of eOn's server")
+    parser.add_argument("--steps", type=int, default=2, help="of ours, where not 100 are made")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--peer-min", type=float, default=20.0, help="its longest run")
+    parser.add_argument("--harmonic-searches", type=int, default=4)
     parser.add_argument("--folder", type=Path, default=Path("events-bench"))
     arguments = parser.parse_args()
-    if "eon" not in arguments.variants:
-        arguments.variants = ["eon", *arguments.variants]
-    folder = arguments.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     good = True
-    for case in arguments.cases:
-        start = structure(case, folder)
-        factor = rotations(start, 8)
-        print(f"{case}: LAMMPS counts {factor:.3f} force calls for one of eOn's client", flush=True)
-        found: dict[str, list[Measured]] = {}
-        for seed in arguments.seeds:
-            for variant in arguments.variants:
-                shares = VARIANTS[variant].get("symmetry", {}).get("classes", False)
-                steps = arguments.steps if shares and case == "vacancy" else 2
-                where, seconds = run(folder, start, variant, steps=steps, seed=seed)
-                one = measured(
-                    where, seconds, steps=steps, factor=factor if variant.startswith("eon") else 1.0
-                )
-                found.setdefault(variant, []).append(one)
-                told = {"seed": seed, "steps": steps, "first": round(one.first), "later": one.later}
-                told |= {"events_an_hour": one.events_an_hour, "searches": one.searches}
-                told |= {"processes": len(one.barriers), "seconds": round(seconds, 1)}
-                print(f"  {variant}: {json.dumps(told)}", flush=True)
-        good = compared(case, found) and good
+    for name in arguments.cases:
+        comparison = Comparison(name, CASES[name], arguments)
+        comparison.measure()
+        good = comparison.show() and good
     sys.exit(0 if good else 1)
-
-
-def compared(case: str, found: dict[str, list[Measured]]) -> bool:
-    """Print ratios to eOn's client alone, and whether the limits hold."""
-    most = max(rate(one.barriers, temperature_K=500) for runs in found.values() for one in runs)
-    good = True
-    for variant, runs in found.items():
-        firsts = [one.first / base.first for one, base in zip(runs, found["eon"], strict=True)]
-        missed = [1 - rate(one.barriers, temperature_K=500) / most for one in runs]
-        text = f"  {variant}: first event {median(firsts):.3f} of eon ({min(firsts):.3f} to {max(firsts):.3f})"
-        laters = [
-            one.later / base.later
-            for one, base in zip(runs, found["eon"], strict=True)
-            if one.later is not None and base.later
-        ]
-        text += (
-            f", later ones {median(laters):.4f} ({min(laters):.4f} to {max(laters):.4f})"
-            if laters
-            else ""
-        )
-        print(f"{text}, missed rate at most {max(missed):.2%}", flush=True)
-        if variant == "all":
-            limit = FIRST if case == "vacancy" else WITHOUT_SYMMETRY
-            good = median(firsts) <= limit and (case != "vacancy" or median(laters) <= LATER)
-            print(f"  limits {'hold' if good else 'are MISSED'}", flush=True)
-    return good
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ def pages(tmp_path_factory):
     """The folder of the pages."""
     folder = tmp_path_factory.mktemp("pages")
     command = [
-        ROOT / "containers" / "in-image",
-        *("--dev", "--bind", folder, "python3", ROOT / "tests" / "browser" / "pages.py", folder),
+        *(ROOT / "containers" / "in-image", "--dev", "--bind", folder),
+        *("env", f"PYTHONPATH={ROOT / 'src'}:/mnt"),  # these sources, whatever the image holds
+        *("python3", ROOT / "tests" / "browser" / "pages.py", folder),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

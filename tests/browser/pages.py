@@ -1,10 +1,11 @@
 """Makes the pages that the browser tests open, inside the image: pages.py DIRECTORY.
 
-Runs with invented numbers, committed as real ones are: a small one with names that mean harm, one of twenty states, and one of
-16 384 atoms.
+Runs with invented numbers, committed as real ones are: a small one with names that mean harm, one of twenty states, one of
+16 384 atoms, and one of states that are like each other. Beside the page of each: one that is followed, and one that compares.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from unit.synthetic import State, commit, event, search
 
-from mlip_kmc.cli.report import report
+from mlip_kmc.cli.report import collected, report
+from mlip_kmc.report.following import age
+from mlip_kmc.report.page import render
+from mlip_kmc.report.viewer import library
+from mlip_kmc.store.view import RunView
 
 EVIL = "<script>pwned = 1</script>\"'><img src=x onerror=pwned=1>"
 
@@ -63,6 +68,17 @@ def make(path, *, states, steps, **changes):
     )
 
 
+def alike(path):
+    """A run of four states, of which three were recognised as like the first."""
+    searches = [search(0, state=0, outcome="new", process=0)]
+    searches += [
+        replace(search(1, state=state, outcome="known", kind="class"), like=0)
+        for state in range(1, 4)
+    ]
+    states = [State(processes=[(100 * k, 0.5, (k + 1) % 4, 1)]) for k in range(4)]
+    return commit(path, states=states, events=walk(120, 4), searches=searches)
+
+
 def large():
     """16 384 - 1 atoms."""
     atoms = bulk("Cu", "fcc", a=3.6, cubic=True) * (16, 16, 16)
@@ -83,13 +99,20 @@ def main(directory):
         "small": make(directory / "<b>run & 'co'", states=2, steps=12, potential_note=note),
         "twenty": make(directory / "twenty", states=20, steps=40),
         "large": make(directory / "large", states=1, steps=0, atoms=large()),
+        "alike": alike(directory / "alike"),
     }
     for name, run in runs.items():
         done = CliRunner().invoke(report, [str(run), "--output", str(directory / f"{name}.html")])
         assert done.exit_code == 0, done.output
+    compared = [str(runs[name]) for name in ("small", "alike")]
+    done = CliRunner().invoke(report, [*compared, "--output", str(directory / "compared.html")])
+    assert done.exit_code == 0, done.output
+    with RunView.read(runs["small"]) as view:
+        page = render(collected(view), library=library(Path(sys.prefix)), age=age(view))
+        (directory / "followed.html").write_text(page)
     np.testing.assert_equal(
         sorted(path.name for path in directory.glob("*.html")),
-        sorted(f"{name}.html" for name in runs),
+        sorted(f"{name}.html" for name in (*runs, "compared", "followed")),
     )
 
 

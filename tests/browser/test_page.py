@@ -83,6 +83,12 @@ def test_nothing_hinders_assistive_programs(opened, scheme):
     assert [*found, *faults(small.page)] == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nor_where_runs_are_compared(opened, scheme):
+    page = opened("compared", color_scheme=scheme).page
+    assert faults(page) == []
+
+
 def faults(page):
     """What axe-core finds: rule, how bad, where."""
     answer = Axe().run(page).response
@@ -103,6 +109,42 @@ def test_words_of_others_are_shown_as_text(opened):
     assert (
         small.page.locator("body img, body script:not([type]), h1 b").count() == 2
     )  # the viewer's two scripts
+
+
+def test_words_of_others_are_text_where_runs_are_compared(opened):
+    page = opened("compared").page
+    assert page.evaluate("typeof pwned") == "undefined"
+    assert page.inner_text("body").count(EVIL) == 1  # the potential's name
+    assert "<b>run & 'co'" in page.inner_text("#runs + div")
+    assert page.locator("body img, script, td b").count() == 0
+
+
+def test_the_landscape_is_told_in_words(opened):
+    picture = opened("twenty").page.locator("#landscape svg:visible")
+    assert picture.get_attribute("role") == "img"
+    assert picture.get_attribute("aria-label").startswith("Disconnectivity graph of 20 states")
+    assert picture.locator("circle").count() == 20
+
+
+def test_a_followed_page_says_of_when_it_is(opened):
+    page = opened("followed").page
+    assert "(generation 1)" in page.inner_text("#age")
+    at = page.get_attribute("#age time", "datetime")
+    assert page.evaluate("at => Math.abs(Date.now() - Date.parse(at)) < 3600e3", at)
+
+
+def test_states_that_are_alike_share_a_part_and_one_is_seen_alone(opened):
+    alike = opened("alike")
+    assert alike.page.locator("details summary b").all_inner_texts()[1:] == [
+        "State 0 and 3 like it"
+    ]
+    alike.play("[data-show=state-0]")
+    assert alike.page.is_hidden("#viewer-play")
+    assert alike.page.inner_text("#viewer-note") == "a minimum, -10.000000 eV"
+    still = alike.drawn()
+    alike.page.click("#viewer-next")
+    assert alike.page.is_visible("#viewer-play")
+    assert alike.at(100) != still
 
 
 def test_no_other_script_runs(opened):

@@ -29,7 +29,7 @@ from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.records import Minimised, Process, SearchRecord
 from mlip_kmc.potential.baseline import Zbl
 from mlip_kmc.release.gate import Verdict, measured
-from mlip_kmc.report.confidence import confidence_curve
+from mlip_kmc.report.confidence import tallies_of
 
 SOURCE = Path(__file__).parents[2] / "src" / "mlip_kmc"
 NAN = math.nan
@@ -384,7 +384,8 @@ def test_confidence_and_rates():
         for index in range(200)
     ]
     for scheme in ("old", "new"):
-        assert confidence_curve(records, [process], scheme=scheme, window_eV=1.0)[-1] == 0.0
+        *_, last = tallies_of(records, [process], window_eV=1.0)
+        assert last.value(scheme) == 0.0
     with pytest.raises(ValueError, match="no finite number"):
         draw_step([1.0, NAN], np.random.default_rng(0))
 

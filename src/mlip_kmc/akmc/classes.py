@@ -106,6 +106,10 @@ class Classes:
         self._tolerance_A, self._audit_share = tolerance_A, audit_share
         self._members = notes(states.path, CLASS, lambda raw: Membership(**raw))
         self._looks: dict[int, Likeness | None] = {}
+        self._best: dict[int, int] = {}
+        self._incomplete = _incomplete(self._members)
+        self._handing: tuple[tuple[int, int], Rows] | None = None
+        states.recounted.update(self._members)
 
     def of(self, state: Any) -> Membership | None:
         """The class of a state; None where it is not yet known."""
@@ -113,15 +117,25 @@ class Classes:
 
     def best(self, first: int) -> int:
         """The member of a class that knows most, by revision, then by repeats; the lowest number of equals."""
-        members = [number for number, entry in self._members.items() if entry.first == first]
-        return max(
-            members,
-            key=lambda number: (
-                self._members[number].revision,
-                self._states.get_state(number).get_repeats(),
-                -number,
-            ),
-        )
+        self._look_again()
+        return self._best[first]
+
+    def _look_again(self) -> None:
+        """Find the best of each class in which a state's folder has changed since; all are looked at where the best one's has."""
+        changed = self._states.recounted & self._members.keys()
+        self._states.recounted.clear()
+        for first in {self._members[number].first for number in changed}:
+            news = {number for number in changed if self._members[number].first == first}
+            best = self._best.get(first)
+            if best is None or best in news:
+                news = {number for number, own in self._members.items() if own.first == first}
+            else:
+                news.add(best)
+            self._best[first] = max(news, key=self._knowledge)
+
+    def _knowledge(self, number: int) -> tuple[int, int, int]:
+        repeats = int(self._states.get_state(number).get_repeats())
+        return self._members[number].revision, repeats, -number
 
     def looks_like(self, state: Any) -> Likeness | None:
         """The known state that one without a class looks like; None where it looks like none."""
@@ -134,7 +148,8 @@ class Classes:
         if energy is None:
             return None
         atoms = _minimum(state)
-        for first in sorted({entry.first for entry in self._members.values()}):
+        self._look_again()
+        for first in sorted(self._best):
             known = self._states.get_state(self.best(first))
             if not abs(known.get_energy() - energy) <= ENERGY_TOLERANCE_EV:
                 continue
@@ -171,7 +186,7 @@ class Classes:
         known = self._states.get_state(looks.known)
         class_of = self._members[looks.known]
         state.move_minimum(looks.image_A, energy_eV=looks.energy_eV)
-        copied = Rows(state).take(Rows(known), looks.operation)
+        copied = Rows(state).take(self._rows_of(known), looks.operation)
         state.take_counts(known, copied)
         rng, audit = self._draw(state.number), None
         rng.integers(2)
@@ -179,6 +194,12 @@ class Classes:
             audit = sorted(copied.values())[int(rng.integers(len(copied)))]
         self._note(state, replace(class_of, like=looks.known, audit=audit, until=None))
         return copied
+
+    def _rows_of(self, known: Any) -> Rows:
+        """The table that is handed over, read once as long as the same state hands over the same."""
+        if self._handing is None or self._handing[0] != (known.number, known.version):
+            self._handing = ((known.number, known.version), Rows(known))
+        return self._handing[1]
 
     def alone(self, state: Any) -> None:
         """A state begins a class of its own."""
@@ -217,9 +238,7 @@ class Classes:
         self._note(state, replace(own, until=registered + more))
 
     def _is_complete(self, first: int) -> bool:
-        return self._orbits and not any(
-            entry.left for entry in self._members.values() if entry.first == first
-        )
+        return self._orbits and first not in self._incomplete
 
     def catch_up(self, state: Any) -> None:
         """A member that the run comes to again takes up what others have found since."""
@@ -237,13 +256,23 @@ class Classes:
                 f"states {best} and {state.number} are of one class, and no operation takes one to the other: report this with "
                 "the run directory"
             )
-        copied = Rows(state).take(Rows(known), looks.operation)
+        copied = Rows(state).take(self._rows_of(known), looks.operation)
         state.take_counts(known, copied)
         self._note(state, replace(own, revision=self._members[best].revision, like=best))
 
     def _note(self, state: Any, membership: Membership) -> None:
-        self._members[state.number] = membership
+        before, self._members[state.number] = self._members.get(state.number), membership
+        if before is not None and before.first != membership.first:
+            self._best.pop(before.first, None)
+            self._states.recounted.update(self._members)
+        if membership.left or (before is not None and before.left):
+            self._incomplete = _incomplete(self._members)
         write_note(state, CLASS, asdict(membership))
+
+
+def _incomplete(members: Mapping[int, Membership]) -> set[int]:
+    """Numbers of the classes that some image is missing from."""
+    return {entry.first for entry in members.values() if entry.left}
 
 
 def _minimum(state: Any) -> Atoms:

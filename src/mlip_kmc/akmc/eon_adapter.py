@@ -1,4 +1,6 @@
-"""Everything that this program changes in eOn's server or takes from inside it, with the reason; nothing else imports eOn.
+"""Everything that this program changes in eOn's server or takes from inside it, with the reason.
+
+Nothing else imports eOn, except `search/eon_displacements.py`, which workers need.
 
     verify()                                # ProgramError where eOn is not the one that the changes were made for
     config = eon_config(run / "eon")
@@ -13,33 +15,34 @@ Long because all changes to eOn stand in one file, with the digests of the funct
 import hashlib
 import importlib
 import inspect
-import io as text_io
 import logging
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
-from mlip_kmc.akmc.quick_yaml import quick_yaml
+from mlip_kmc.akmc.minima import Minima
 from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.akmc.state_files import OF_THE_TABLE, note_in, text_of, write_note
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
 from mlip_kmc.ground.files import make_directory
+from mlip_kmc.model.atom_path import wrap
 from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.model.structure import moved_con
 from mlip_kmc.model.turning import turned, turned_match
-from mlip_kmc.search.outcome import SearchOutcome
+from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
+from mlip_kmc.search.quick_yaml import quick_yaml
 from mlip_kmc.search.task import DISPLACED
 from mlip_kmc.store.eon_tree import ORBITS
 
@@ -51,20 +54,16 @@ with quick_yaml():
         atoms,
         communicator,
         concorpus,
-        displace,
         fileio,
         superbasinscheme,
     )
     from eon.config import ConfigClass
     from eon.explorer import MinModeExplorer
 
-__all__ = ["DisplaceError", "Explorer", "verify"]
-
-DisplaceError = displace.DisplaceError
-
 _LOG_BYTES = 4_000_000
-_LEAST_BIAS = 1e-9
-"""Below it the sum over the neighbours is rounding: nothing, or a site of full symmetry."""
+_SEED = "<seed>"
+_BIT = 1.01
+"""Over a limit of eOn's: what is farther by our arithmetic is farther by eOn's, too."""
 _LOGGERS = (
     "atoms",
     "communicator",
@@ -142,6 +141,15 @@ ADAPTED = (
             "eon.fileio:_mirror_con_path": "78f0acfb8608e9c950cbb5ae854299808d1475255908051b8cfaac5270025d4d",
             "eon.fileio:_mirror_con_text": "c2dea507bdbb74eafb544936d76de7ba5da7d8493e4418b4f0c7c25d78b66393",
             "eon.state:State.get_reactant": "c26de2e206d4309c48be4c955a3fcb8e1381c0630de2fff79adf543273f30348",
+        },
+    ),
+    Adapted(
+        "a product is compared with those known states alone that it may be, and the table of states is read once: eOn compares "
+        "it with each one of its energy, so that a KMC step takes the longer the longer the run is",
+        sources={
+            "eon.statelist:StateList.get_product_state": "f6108241d3a6743e71eb39c2a6bd203a88b0b209c5d3d26d5f4835c6d381519e",
+            "eon.atoms:remove_net_translation": "3f8375ed8640844ca3d8466645ac22ed1d6a7f3c2af3a21dde7891735216af21",
+            "eon.atoms:identical": "81d9fa97583fa412241be78662d606484970cd35f41e95712ab88458c7378a3c",
         },
     ),
     Adapted(
@@ -367,6 +375,9 @@ def without_communicator(config: Any) -> None:
 # -- states
 
 
+_NOTHING = object()
+
+
 class NotingInfo(fileio.ini):  # type: ignore[misc]
     """A state's info file that tells when it is changed; read once and written once for each commit.
 
@@ -377,15 +388,28 @@ class NotingInfo(fileio.ini):  # type: ignore[misc]
     noted: Callable[[], None] = staticmethod(lambda: None)
     _unwritten = False
 
-    def get(self, *arguments: Any, **keywords: Any) -> Any:
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._got: dict[tuple[str, str], Any] = {}
+
+    def get(self, section: str, option: str, default: Any = "ini_no_default", **how: Any) -> Any:
         """As eOn does, from what was read before."""
+        if how:  # Python asks itself
+            return ConfigParser.get(self, section, option, **how)
         self._read_once()
-        path: Any = self.filenames
-        self.filenames: Any = []  # there eOn would read it again
-        try:
-            return super().get(*arguments, **keywords)
-        finally:
-            self.filenames = path
+        if (section, option) not in self._got:
+            path: Any = self.filenames
+            self.filenames: Any = []  # there eOn would read it again
+            try:
+                self._got[section, option] = super().get(section, option, _NOTHING)
+            finally:
+                self.filenames = path
+        found = self._got[section, option]
+        if found is not _NOTHING:
+            return found
+        if default == "ini_no_default":
+            raise NameError(f"{section}: {option} is missing in {self.filenames}")
+        return default
 
     def set(self, section: str, option: str, value: Any) -> None:
         """As eOn does; `flush` writes it."""
@@ -393,6 +417,7 @@ class NotingInfo(fileio.ini):  # type: ignore[misc]
         if not self.has_section(section):
             self.add_section(section)
         ConfigParser.set(self, section, option, str(value))
+        self._got.pop((section, option), None)
         self._unwritten = True
         self.noted()
 
@@ -403,8 +428,14 @@ class NotingInfo(fileio.ini):  # type: ignore[misc]
                 self.write(stream)
             self._unwritten = False
 
+    def remove_option(self, section: str, option: str) -> bool:
+        """As Python does."""
+        self._got.pop((section, option), None)
+        return bool(super().remove_option(section, option))
+
     def _read_once(self) -> None:
         if not self.loaded:
+            self._got.clear()
             self.read()
 
 
@@ -432,11 +463,13 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._by_orbit = False
         self._orbits: list[list[int]] | None = None
+        self.version = 0
         self._reactant: Any = None
+        self._stacked: tuple[list[int], npt.NDArray[np.float64]] | None = None
         super().__init__(*arguments, **keywords)
 
     def get_reactant(self) -> Any:
-        """As eOn does, from what was read before: a step compares its product with every state of that energy."""
+        """As eOn does, from what was read before: each saddle that is found is put in its place."""
         if self._reactant is None:
             self._reactant = super().get_reactant()
         return self._reactant.copy()
@@ -447,8 +480,15 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         return text_of(self.reactant_path)
 
     def note(self) -> None:
-        """Something in the state's folder has changed."""
+        """Something in the state's folder has changed: its `version` is another one."""
+        self.version += 1
         self.statelist.touched.add(f"states/{self.number}")
+        self.statelist.recounted.add(self.number)
+
+    def set_energy(self, energy: float) -> None:
+        """As eOn does."""
+        self.statelist.minima.forget(self.number)
+        super().set_energy(energy)
 
     def get_proc_random_count(self) -> dict[int, int]:
         """As eOn does; scheme `sampling` asks for processes that only recycling or a reverse step has found, too.
@@ -486,14 +526,14 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             index: its number.
             superbasin: that holds this state, or None.
         """
-        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
+        result = eon_result(outcome, index=index)
         self.set_good_saddle_count(self.get_good_saddle_count() + 1)
         self.append_search_result(result, "known", superbasin)
 
     def register_repeat(
         self, outcome: SearchOutcome, process: int, *, index: int, superbasin: Any
     ) -> SearchRecord:
-        """Count a search that ended early as a repeat of a process, as `add_process` counts one.
+        """Count a search as a repeat of a process, as `add_process` counts one.
 
         Args:
             outcome: of the search.
@@ -502,7 +542,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             superbasin: that holds this state, or None.
         """
         self.load_process_table()
-        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
+        result = eon_result(outcome, index=index)
         self.set_good_saddle_count(self.get_good_saddle_count() + 1)
         self.append_search_result(result, f"repeat-{process}", superbasin)
         self.procs[process]["repeats"] += 1
@@ -516,12 +556,68 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
 
     def known_as(self, outcome: SearchOutcome) -> int | None:
         """The process of the table that a search has found; None where it is new, or nothing was found."""
-        energy = self.get_energy()
-        if outcome.found is None or energy is None:
+        if outcome.found is None or self.get_energy() is None:
             return None
-        saddle = text_io.StringIO(moved_con(self.reactant_con, outcome.found.saddle_A))
-        found: int | None = self.find_repeat(saddle, outcome.found.saddle_eV - energy)
-        return found
+        return self.same_saddle(outcome.found)
+
+    def barrier_of(self, found: FoundProcess) -> float:
+        """In eV, above the state's energy; where that is not known yet, above the search's own."""
+        energy = self.get_energy()
+        return float(found.saddle_eV - (found.reactant_eV if energy is None else energy))
+
+    def same_saddle(self, found: FoundProcess) -> int | None:
+        """The process of the table with the same saddle, as `find_repeat` finds it, but without a text of it."""
+        if self._reactant is None:
+            self.get_reactant()
+        place = self._reactant.copy()
+        place.r = np.asarray(found.saddle_A, dtype=np.float64)
+        known: int | None = self.find_repeat(place, self.barrier_of(found))
+        return known
+
+    def find_repeat(self, saddle: Any, barrier: float) -> int | None:
+        """As eOn does, of a structure or of the text of one."""
+        self.load_process_table()
+        config = self.config
+        place = fileio.loadcon(saddle) if hasattr(saddle, "read") else saddle
+        alike = [
+            process
+            for process, row in self.procs.items()
+            if not abs(barrier - row["barrier"]) > config.comp_eps_e
+        ]
+        for process in alike:
+            if process not in self.con_cache:
+                self.con_cache[process] = fileio.loadcon(self.proc_saddle_path(process))
+        for process in self._near(place, alike):
+            if atoms.match(
+                place,
+                self.con_cache[process],
+                config.comp_eps_r,
+                config.comp_neighbor_cutoff,
+                False,  # noqa: FBT003 - as eOn calls it
+                check_rotation=config.comp_check_rotation,
+                use_identical=config.comp_use_identical,
+                remove_translation=config.comp_remove_translation,
+            ):
+                return int(process)
+        return None
+
+    def _near(self, place: Any, processes: list[int]) -> list[int]:
+        """Those whose saddle may be this one: no farther from it than eOn's limit and a bit, all compared at once."""
+        config = self.config
+        if config.comp_check_rotation or len(processes) < 2:
+            return processes
+        if self._stacked is None or self._stacked[0] != processes:
+            known = np.stack([self.con_cache[process].r for process in processes])
+            self._stacked = (processes, known)
+        apart = wrap(self._stacked[1] - place.r, place.box)
+        if config.comp_remove_translation and not place.fixed_mask().any():
+            apart -= apart.mean(axis=1, keepdims=True)
+        farthest = np.sqrt((apart**2).sum(axis=2).max(axis=1))
+        return [
+            process
+            for process, distance_A in zip(processes, farthest, strict=True)
+            if not distance_A > _BIT * config.comp_eps_r
+        ]
 
     @property
     def orbits(self) -> list[list[int]]:
@@ -584,6 +680,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         for name, path in self._paths(process).items():
             Path(path).write_text(files[name], encoding="utf-8")
         self.con_cache.pop(process, None)
+        self._stacked = None
         self.note()
 
     def merge_row(self, process: int, *, into: int) -> None:
@@ -656,10 +753,20 @@ class RecordingState(SharingState):
         self.info = info
         self.note()
 
+    def load_process_table(self, force: bool = False) -> None:  # noqa: FBT001, FBT002 - as eOn's
+        """As eOn does; what waits to be written is written before it is read."""
+        if force or self.procs is None:
+            self.statelist.write_table(self.path)
+        super().load_process_table(force)
+
     def save_process_table(self) -> None:
-        """As eOn does; the change is noted."""
-        super().save_process_table()
+        """As eOn does, at the next commit: it is saved after every repeat, and nobody reads it before."""
+        self.statelist.unwritten[self.path] = self
         self.note()
+
+    def write_process_table(self) -> None:
+        """Write it now."""
+        super().save_process_table()
 
     def append_process_table(self, *arguments: Any, **keywords: Any) -> None:
         """As eOn does; the change is noted."""
@@ -669,17 +776,13 @@ class RecordingState(SharingState):
     def is_new(self, outcome: SearchOutcome) -> bool:
         """`add_process` would give what a search found a row of its own; see there."""
         found = outcome.found
-        if found is None:
-            return False
-        energy = self.get_energy()
-        barrier = found.saddle_eV - (found.reactant_eV if energy is None else energy)
-        window = self.statelist.kT * (
-            self.statelist.thermal_window + self.statelist.max_thermal_window
-        )
-        if not barrier - min(self.get_lowest_barrier(), barrier) <= window:
-            return False
-        saddle = text_io.StringIO(moved_con(self.reactant_con, found.saddle_A))
-        return self.find_repeat(saddle, barrier) is None
+        return found is not None and self._counts(found) and self.same_saddle(found) is None
+
+    def _counts(self, found: FoundProcess) -> bool:
+        """Its barrier is low enough for a row, as `add_process` says."""
+        barrier, states = self.barrier_of(found), self.statelist
+        window = states.kT * (states.thermal_window + states.max_thermal_window)
+        return bool(barrier - min(self.get_lowest_barrier(), barrier) <= window)
 
     def register(self, outcome: SearchOutcome, *, index: int, superbasin: Any) -> SearchRecord:
         """Register a search, as eOn does, and tell what it came to.
@@ -689,24 +792,23 @@ class RecordingState(SharingState):
             index: its number among the searches of this state.
             superbasin: that holds this state, or None.
         """
-        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
-        if outcome.found is None:
+        found = outcome.found
+        if found is None:
+            result = eon_result(outcome, index=index)
             self.register_bad_saddle(result, store=False, superbasin=superbasin)
             entry = Entry(Registered.HALTED if outcome.end is End.HALTED else Registered.BAD)
-        else:
-            self.load_process_table()
-            repeats = {process: row["repeats"] for process, row in self.procs.items()}
-            entry = self._entry(self.add_process(result, superbasin), repeats)
+            return search_record(outcome, entry, state=self.number, index=index)
+        self.load_process_table()
+        repeat = self.same_saddle(found) if self._counts(found) else None
+        if repeat is not None:
+            if self.get_energy() is None:
+                self.set_energy(found.reactant_eV)
+            self.update_lowest_barrier(self.barrier_of(found))
+            return self.register_repeat(outcome, repeat, index=index, superbasin=superbasin)
+        result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
+        added = self.add_process(result, superbasin)
+        entry = Entry(Registered.HIGH) if added is None else Entry(Registered.NEW, added)
         return search_record(outcome, entry, state=self.number, index=index)
-
-    def _entry(self, added: int | None, repeats: Mapping[int, int]) -> Entry:
-        """What `add_process` did, by the process it added, or else by the row whose repeats it counted up."""
-        if added is not None:
-            return Entry(Registered.NEW, added)
-        for process, row in self.procs.items():
-            if row["repeats"] != repeats.get(process):
-                return Entry(Registered.REPEAT, process)
-        return Entry(Registered.HIGH)
 
     def renew(self, *, reactant_con: str, energy_eV: float) -> None:
         """Begin with an empty process table at another minimum: the potential is another one.
@@ -722,6 +824,7 @@ class RecordingState(SharingState):
         self._orbits = None
         self.procs: dict[int, dict[str, Any]] = {}
         self.con_cache.clear()
+        self._stacked = None
         self.save_process_table()
         self.info.get("MetaData", "kT", None)  # read it before anything is removed
         for option in _OF_PROCESSES:
@@ -740,13 +843,19 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
 
     Attributes:
         touched: paths inside eOn's tree that changed.
+        recounted: numbers of states whose folder has changed since somebody emptied it.
         infos: each state's info file.
+        minima: of the states that a product was compared with.
+        unwritten: states whose process table is not yet on disk, by folder.
     """
 
     def __init__(self, root: Path, *, config: Any) -> None:
         """States of eOn's tree at `root`; state 0 is made of its `pos.con` where there is none."""
         self.touched = {"states/0"}
+        self.recounted: set[int] = set()
         self.infos: dict[str, NotingInfo] = {}
+        self.minima = Minima(same_A=config.comp_eps_r, permuted=config.comp_use_identical)
+        self.unwritten: dict[str, RecordingState] = {}
         super().__init__(
             config.main_temperature / EON_KELVIN_PER_EV,
             config.akmc_thermal_window,
@@ -756,6 +865,81 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
             config=config,
         )
         self.StateClass = RecordingState
+
+    def write_table(self, path: str) -> None:
+        """Write a state's process table if it waits for that."""
+        state = self.unwritten.pop(path, None)
+        if state is not None:
+            state.write_process_table()
+
+    def flush(self) -> None:
+        """Write what waits to be written."""
+        for path in tuple(self.unwritten):
+            self.write_table(path)
+        for info in self.infos.values():
+            info.flush()
+
+    def get_num_states(self) -> int:
+        """As eOn does, from what was read before: nobody else writes the table."""
+        self.load_state_table()
+        return len(self.state_table)
+
+    def get_product_state(self, state_number: int, process_id: int) -> Any:
+        """As eOn does; the product is compared with those states alone that it may be."""
+        state = self.get_state(state_number)
+        row = state.get_process(process_id)
+        if self.config.comp_check_rotation or row["product"] != -1 or not self.get_num_states():
+            return super().get_product_state(state_number, process_id)
+        product = state.get_process_product(process_id)
+        energy_eV = row["product_energy"]
+        for number in self._may_be(product, reached_from=state_number, energy_eV=energy_eV):
+            if self._matches(number, product):
+                self.register_process(state_number, number, process_id)
+                return self.get_state(number)
+        number = self.get_num_states()
+        self.StateClass(
+            statepath=self.state_path(number),
+            statenumber=number,
+            statelist=self,
+            previous_state_num=state_number,
+            reactant_path=state.proc_product_path(process_id),
+            config=self.config,
+        )
+        self.register_process(state_number, number, process_id)
+        self.append_state_table(energy_eV)
+        return self.get_state(number)
+
+    def _may_be(self, product: Any, *, reached_from: int, energy_eV: float) -> list[int]:
+        """The states that a product of a state may be, in the order of their numbers."""
+        for number in range(self.get_num_states()):
+            if number not in self.minima:
+                state = self.get_state(number)
+                place = fileio.loadcon(state.reactant_path)
+                self.minima.put(number, energy_eV=state.get_energy(), positions_A=place.r)
+        return self.minima.like(
+            np.asarray(product.r),
+            np.asarray(product.box),
+            reached_from=reached_from,
+            energy_eV=energy_eV,
+            within_eV=self.epsilon_e,
+            shifted=self.config.comp_remove_translation and not product.fixed_mask().any(),
+        )
+
+    def _matches(self, number: int, structure: Any) -> bool:
+        """A state has this minimum, by eOn's comparison of a product."""
+        config = self.config
+        return bool(
+            atoms.match(
+                self.get_state(number).get_reactant(),
+                structure,
+                config.comp_eps_r,
+                config.comp_neighbor_cutoff,
+                True,  # noqa: FBT003 - as eOn calls it
+                check_rotation=config.comp_check_rotation,
+                use_identical=config.comp_use_identical,
+                remove_translation=config.comp_remove_translation,
+            )
+        )
 
     def register_process(self, reactant_number: int, product_number: int, process_id: int) -> None:
         """As eOn does; the reverse process is brought into the order of its own state's atoms, and is not added twice."""
@@ -770,18 +954,11 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
 
     def same_as(self, number: int) -> int | None:
         """The lower number of a state with the same minimum, by eOn's comparison of a product; None: there is none."""
-        config, state = self.config, self.get_state(number)
+        state = self.get_state(number)
         reactant = state.get_reactant()
         for other in map(self.get_state, range(number)):
-            if abs(other.get_energy() - state.get_energy()) < self.epsilon_e and atoms.match(
-                other.get_reactant(),
-                reactant,
-                config.comp_eps_r,
-                config.comp_neighbor_cutoff,
-                True,  # noqa: FBT003 - as eOn calls it
-                check_rotation=config.comp_check_rotation,
-                use_identical=config.comp_use_identical,
-                remove_translation=config.comp_remove_translation,
+            if abs(other.get_energy() - state.get_energy()) < self.epsilon_e and self._matches(
+                other.number, reactant
             ):
                 return int(other.number)
         return None
@@ -791,8 +968,7 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
         if count := self.get_num_states():
             self.state_table = [self.get_state(number).get_energy() for number in range(count)]
             self.save_state_table()
-        for state in self.states.values():
-            state.info.flush()
+        self.flush()
 
 
 class ExactEnergyLevel(superbasinscheme.EnergyLevel):  # type: ignore[misc]
@@ -840,6 +1016,18 @@ class Explorer(MinModeExplorer):  # type: ignore[misc]
     def save_wuid(self) -> None:
         """See `load_wuid`."""
 
+    @property
+    def suggests(self) -> bool:
+        """Searches start at what eOn suggests from what it has found, not only at random displacements."""
+        config = self.config
+        return bool(
+            config.recycling_on
+            or config.kdb_on
+            or config.disp_moved_only
+            or config.displace_atom_kmc_state_script
+            or config.saddle_method == "dynamics"
+        )
+
     def suggest_from(self, index: int) -> None:
         """Have recycling suggest what search number `index` of the state is to start from, whatever was suggested before."""
         if self.config.recycling_on:
@@ -848,122 +1036,18 @@ class Explorer(MinModeExplorer):  # type: ignore[misc]
             self.recycler.num_procs = len(self.recycler.proc_ids)
             self.recycler.process_number = index
 
-    def aim(self, among: Collection[int] | None) -> None:
-        """Have displacements start at one of these atoms: at such as they are made at anyway, where there are some among them.
-
-        Args:
-            among: indices of free atoms of the reactant; None: all.
-        """
-        for helper, name in _epicentres(self.displace):
-            kept = vars(helper).setdefault("every_epicentre", getattr(helper, name))
-            aimed = kept if among is None else [atom for atom in kept if atom in among]
-            setattr(helper, name, aimed or sorted(among or ()))
-
-    def displace_safely(self, attached: Collection[int]) -> None:
-        """Make displacements where no atom is near, too; and start from the least coordinated of what is attached to the rest.
-
-        Args:
-            attached: indices of the reactant's atoms that have not left the others.
-        """
-        for helper in vars(self.displace).values():
-            if isinstance(helper, displace.Displace):
-                helper.get_displacement = partial(_displaced, helper)
-        least = getattr(self.displace, "least", None)
-        if least is None or len(attached) == len(self.reactant):
-            return
-        counts = atoms.coordination_numbers(self.reactant, least.coordination_distance)
-        free = self.reactant.atom_is_free()
-        usable = [atom for atom in attached if free[atom]]
-        fewest = min((counts[atom] for atom in usable), default=0)
-        found = [atom for atom in usable if counts[atom] == fewest]
-        least.leastcoordinated_atoms = (
-            least.filter_epicenters(found) if found else least.leastcoordinated_atoms
-        )
-
-
-def _epicentres(manager: Any) -> list[tuple[Any, str]]:
-    """eOn's helpers that displace about single atoms, and where each keeps them."""
-    names = {
-        "random": "free_atoms",
-        "under": "undercoordinated_atoms",
-        "least": "leastcoordinated_atoms",
-    }
-    found = [(getattr(manager, key, None), name) for key, name in names.items()]
-    for helper, _ in found:
-        if isinstance(helper, displace.Undercoordinated) and not helper.initialized:
-            helper.init()
-    return [(helper, name) for helper, name in found if helper is not None]
-
-
-def _displaced(helper: Any, epicentre: Any) -> Any:
-    """As eOn does; without its bias where that has no direction: eOn divides by its norm, and all positions become NaN."""
-    kept = helper.void_bias_fraction
-    if not _bias(helper, epicentre) > _LEAST_BIAS:
-        helper.void_bias_fraction = 0.0
-    try:
-        return displace.Displace.get_displacement(helper, epicentre)
-    finally:
-        helper.void_bias_fraction = kept
-
-
-def _bias(helper: Any, epicentre: Any) -> float:
-    """The norm of eOn's bias, in 1/A^2, as `Displace.get_displacement` computes it."""
-    brute = helper.config.comp_brute_neighbors
-    if helper.neighbors_list is None:
-        helper.neighbors_list = atoms.neighbor_list(helper.reactant, helper.radius, brute)
-    centres = [int(atom) for atom in np.atleast_1d(epicentre)]
-    displaced = {*centres, *(near for atom in centres for near in helper.neighbors_list[atom])}
-    vectors = atoms.neighbor_list_vectors(helper.reactant, helper.radius, brute)
-    pulls = []
-    for atom in displaced:
-        ways = np.asarray(vectors[atom], dtype=np.float64).reshape(-1, 3)
-        sizes = np.linalg.norm(ways, axis=1) + 1e-6
-        pulls.append(-(ways / sizes[:, None] ** 3).sum(axis=0))
-    return float(np.linalg.norm(pulls))
-
-
-class Neighbours:
-    """Within a block, `eon.atoms.neighbor_list_vectors` remembers its answers by structure, which nobody changes meanwhile.
-
-    eOn asks for those of the same reactant, all of its atoms, before every search.
-    """
-
-    def __init__(self, plain: Callable[..., Any] = atoms.neighbor_list_vectors) -> None:
-        """`plain` is eOn's own."""
-        self._plain = plain
-        self._found: dict[tuple[int, float, bool], tuple[Any, Any]] = {}
-
-    def _vectors(self, structure: Any, cutoff: float, brute: bool = False) -> Any:  # noqa: FBT001, FBT002 - as eOn's
-        key = (id(structure), cutoff, brute)
-        if key not in self._found:
-            self._found[key] = (
-                structure,
-                self._plain(structure, cutoff, brute),
-            )  # with it: its id stays its own
-        return self._found[key][1]
-
-    def __enter__(self) -> None:
-        atoms.neighbor_list_vectors = self._vectors
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        atoms.neighbor_list_vectors = self._plain
-
-
-def start_files(displacement: Any, mode: Any, reactant: Any) -> dict[str, str]:
-    """`displacement.con` and `direction.dat` of a search, as eOn's client reads them."""
-    place, direction = text_io.StringIO(), text_io.StringIO()
-    fileio.savecon(place, displacement)
-    fileio.save_mode(direction, mode, getattr(reactant, "free", None))
-    return {"displacement.con": place.getvalue(), "direction.dat": direction.getvalue()}
-
 
 def client_config(path: str, *, seed: int) -> str:
     """A search's `config.ini`; one search uses one processor, whatever the client finds (eOn's key has no schema)."""
-    changes = [("Main", "job", "process_search"), ("Main", "random_seed", str(seed % 2**31))]
+    before, after = _client_config(path, Path(path).stat().st_mtime_ns)
+    return f"{before}{seed % 2**31}{after}"
+
+
+@lru_cache(maxsize=4)
+def _client_config(path: str, _written_ns: int) -> tuple[str, str]:
+    """What stands before and after the seed."""
+    changes = [("Main", "job", "process_search"), ("Main", "random_seed", _SEED)]
     text: str = fileio.modify_config(path, changes).getvalue()
-    return text.replace("[Main]\n", "[Main]\nparallel = false\n", 1)
+    text = text.replace("[Main]\n", "[Main]\nparallel = false\n", 1)
+    before, _, after = text.partition(_SEED)
+    return before, after

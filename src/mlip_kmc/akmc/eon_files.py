@@ -30,13 +30,16 @@ class Entry:
     process: int | None = None
 
 
-def eon_result(outcome: SearchOutcome, *, index: int, reactant_con: str) -> dict[str, Any]:
-    """What eOn's `add_process` and `register_bad_saddle` take.
+def eon_result(
+    outcome: SearchOutcome, *, index: int, reactant_con: str | None = None
+) -> dict[str, Any]:
+    """What eOn's `add_process`, `register_bad_saddle` and `append_search_result` take.
 
     Args:
         outcome: of the search.
         index: its number among the searches of the state.
-        reactant_con: of the state, in which the search's atoms have their order, masses and constraints.
+        reactant_con: of the state, in which the search's atoms have their order, masses and constraints; None: without
+            structures, where what it found gets no row.
     """
     results = _results(outcome)
     return {
@@ -83,10 +86,10 @@ def mode_of(mode: Array) -> str:
 
 
 def _files(
-    outcome: SearchOutcome, results: dict[str, float | int | str], reactant_con: str
+    outcome: SearchOutcome, results: dict[str, float | int | str], reactant_con: str | None
 ) -> dict[str, io.StringIO]:
     found = outcome.found
-    if found is None:
+    if found is None or reactant_con is None:
         return {}
     texts = {
         "results.dat": "".join(

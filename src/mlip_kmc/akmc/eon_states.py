@@ -21,7 +21,7 @@ from mlip_kmc.akmc.eon_adapter import (
     verify,
     without_communicator,
 )
-from mlip_kmc.akmc.explorer import OrderedExplorer, attached_in
+from mlip_kmc.akmc.explorer import OrderedExplorer
 from mlip_kmc.akmc.kinship import Kinship
 from mlip_kmc.akmc.leaving import Leaving, no_way_out
 from mlip_kmc.akmc.ports import Departure
@@ -32,6 +32,7 @@ from mlip_kmc.ground.errors import ConfigError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import draw_step
 from mlip_kmc.model.records import Registered, SearchRecord
+from mlip_kmc.model.structure import attached_in
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.points import CLASS, CheckRecipe
 from mlip_kmc.search.task import DISPLACED
@@ -153,9 +154,8 @@ class EonStates:
         return int(self._list.get_num_states())
 
     def written(self) -> set[str]:
-        """Write the states' info files; answer what may have changed."""
-        for info in self._list.infos.values():
-            info.flush()
+        """Write the states' tables and info files; answer what may have changed."""
+        self._list.flush()
         return set(self._list.touched)
 
     def committed(self) -> None:

@@ -11,32 +11,26 @@ import json
 import math
 from collections.abc import Collection
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mlip_kmc.akmc.eon_adapter import (
-    DisplaceError,
-    Explorer,
-    Neighbours,
-    client_config,
-    start_files,
-)
+from mlip_kmc.akmc.eon_adapter import Explorer, client_config
 from mlip_kmc.akmc.queue import SearchStart, search_of
 from mlip_kmc.akmc.stale import KIND, StaleProcesses
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.ground.files import sealed, unsealed, write_durably
 from mlip_kmc.model.kinetics import search_seed
-from mlip_kmc.model.structure import atoms_apart, from_con
-
-
-@lru_cache(maxsize=64)
-def attached_in(con: str) -> tuple[int, ...]:
-    """Indices of the atoms of a structure that have not left the rest."""
-    atoms = from_con(con)
-    return tuple(sorted({*range(len(atoms))} - {*atoms_apart(atoms).tolist()}))
+from mlip_kmc.model.structure import attached_in
+from mlip_kmc.search.displacing import Displacing
+from mlip_kmc.search.eon_displacements import (
+    DisplaceError,
+    Displacements,
+    drawing,
+    options_of,
+    start_files,
+)
+from mlip_kmc.search.task import DISPLACED
 
 
 class OrderedExplorer(Explorer):
@@ -66,9 +60,7 @@ class OrderedExplorer(Explorer):
         """
         self._seed = seed
         self._spool = spool
-        self._neighbours = Neighbours()
         super().__init__(states, previous_state, state, superbasin, config=config)
-        self._safely = False
         self.read_stale()
 
     def read_stale(self) -> None:
@@ -157,23 +149,41 @@ class OrderedExplorer(Explorer):
         refresh = self.stale.start(index)
         if refresh is not None:
             return self.at(SearchStart(name, kind=KIND, files=refresh))
-        np.random.seed(seed)  # noqa: NPY002 - eOn draws from numpy's global stream
-        self.suggest_from(index)
+        ini = client_config(self.config.config_path, seed=seed)
         try:
-            with self._neighbours:
-                if not self._safely:
-                    self.displace_safely(attached_in(self.reactant_con))
-                    self._safely = True
-                self.aim(among)
+            displacements = self._displacements
+            if not self.suggests:
+                where = Displacing(
+                    seed, self._options, among=None if among is None else frozenset(among)
+                )
+                return SearchStart(
+                    name, kind=DISPLACED, files={"config.ini": ini}, displacing=where
+                )
+            with drawing(seed):
+                self.suggest_from(index)
+                displacements.aim(among)
                 displacement, mode, kind = self.generate_displacement()
         except DisplaceError as error:
             raise SearchesFailedError(
                 f"no search can start: {error}; change search.displace or search.max_coordination"
             ) from error
-        files = {"config.ini": client_config(self.config.config_path, seed=seed)}
+        files = {"config.ini": ini}
         if displacement:
             files |= start_files(displacement, mode, self.reactant)
-        if kind != "random":
+        if kind != DISPLACED:
             self.states.touched.add(f"states/{self.state.number}")
             write_durably(kept, sealed(json.dumps({"type": kind, **files}).encode()))
         return SearchStart(name, kind=kind, files=files)
+
+    @cached_property
+    def _displacements(self) -> Displacements:
+        """Of the state; `DisplaceError` where there is no atom that may be displaced."""
+        attached = attached_in(self.reactant_con)
+        made = Displacements(self.displace, self.reactant, attached=attached)
+        made.aim(None)
+        return made
+
+    @cached_property
+    def _options(self) -> str:
+        """eOn's, as they are read where displacements are made."""
+        return options_of(self.config)

@@ -10,6 +10,7 @@ on the number of workers. A finished search that waits for a slower one is spool
 was running.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.search.displaced import HessianPart
+from mlip_kmc.search.displacing import Displacing
 from mlip_kmc.search.native.stages import Told
 from mlip_kmc.search.native.task import NativeSearch, NativeSetup
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
@@ -58,6 +60,7 @@ class SearchStart:
         kind: `random`, `recycling` or `refresh`: where its displacement comes from.
         files: texts that the client reads, by name: its options, displacement and direction.
         told: what it is told of its state, to end early; None: nothing.
+        displacing: makes its displacement and direction where it runs; None: they are among `files`.
         expected: what an evaluation of its `pos.con` must give, which takes the place of a search; None: it is a search.
     """
 
@@ -66,6 +69,7 @@ class SearchStart:
     files: Mapping[str, str]
     expected: Expected | None = None
     told: Told | None = None
+    displacing: Displacing | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ class SearchQueue:
         self._spool = Spool(make_directory(spool))
         self._desk, self._orbits = desk, orbits
         self._tasks: dict[str, AnySearch] = {}
+        self._of_state: Counter[int] = Counter()
         self._finished: dict[str, SearchOutcome] = {}
         self._retried: set[str] = set()
         self.busy_s = 0.0
@@ -154,6 +159,7 @@ class SearchQueue:
 
     def _drop(self, name: str) -> None:
         del self._tasks[name]
+        self._of_state[search_of(name)[0]] -= 1
         self._finished.pop(name, None)
         if self._desk is not None:
             self._desk.forget(name)
@@ -168,7 +174,9 @@ class SearchQueue:
             reactant_con: `.con` text of the state.
         """
         for start in starts:
-            task = self._tasks[start.name] = self._task(start, reactant_con)
+            task = self._task(start, reactant_con)
+            self._of_state[search_of(start.name)[0]] += start.name not in self._tasks
+            self._tasks[start.name] = task
             spooled = self._spool.read(start.name)
             if spooled is not None:
                 self._finished[start.name] = spooled
@@ -190,13 +198,20 @@ class SearchQueue:
         )
         watch, settling = template.watch, template.settling
         if template.native is None:
-            return SearchTask(job, kind=start.kind, watch=watch, settling=settling)
+            return SearchTask(
+                job,
+                kind=start.kind,
+                watch=watch,
+                settling=settling,
+                displacing=start.displacing,
+            )
         return NativeSearch(
             job,
             setup=template.native,
             kind=start.kind,
             watch=watch,
             settling=settling,
+            displacing=start.displacing,
             told=start.told or Told(),
         )
 
@@ -316,6 +331,14 @@ class SearchQueue:
         """Names of the searches not handed over, in order."""
         return list(self._tasks)
 
+    def __len__(self) -> int:
+        """How many are not handed over."""
+        return len(self._tasks)
+
+    def pending_of(self, state: int) -> int:
+        """How many of a state are not handed over."""
+        return self._of_state[state]
+
     def forget(self, names: list[str]) -> None:
         """Drop spooled files of searches that are committed, or no longer wanted."""
         self._spool.forget(names)
@@ -343,6 +366,6 @@ class SearchQueue:
             return
         self._finished[done.name] = done
         if done.end is End.KILLED_WORKERS:
-            keep_inputs(self._tasks[done.name].job, done.message)
+            keep_inputs(self._tasks[done.name].whole_job, done.message)
         if not self.ready:
             self._spool.keep(done)

@@ -132,7 +132,10 @@ def _free_atoms(state: Any) -> Indices:
 
 
 class Reuse:
-    """What is carried over from state to state, where the configuration asks for it."""
+    """What is carried over from state to state, where the configuration asks for it.
+
+    Long because all of it reads and changes one note of a hop, from the step that leads to a state to its last audit.
+    """
 
     def __init__(
         self, states: Any, *, section: ReuseSection | None, radius_A: float, lag: int, seed: int
@@ -151,6 +154,7 @@ class Reuse:
         asked = self._section is not None and not states.config.comp_check_rotation
         self._hops = notes(states.path, REUSE, Hop.of_note) if asked else {}
         self._asked = asked
+        self._last_left: tuple[tuple[int, int, str, str], _Left | None] | None = None
 
     def reached(self, departure: Departure) -> None:
         """A step leads to a state; from a superbasin nothing is carried over, as its states are not known one by one.
@@ -316,13 +320,11 @@ class Reuse:
         assert self._section is not None  # noqa: S101 - else no hop is noted
         hop = self._hops[state.number]
         known = self._states.get_state(hop.of)
-        return _left(
-            known,
-            hop.process,
-            state,
-            radius_A=self._radius_A,
-            tolerance_A=self._section.tolerance_A,
-        )
+        which = (hop.of, hop.process, known.reactant_con, state.reactant_con)
+        if self._last_left is None or self._last_left[0] != which:
+            limits = {"radius_A": self._radius_A, "tolerance_A": self._section.tolerance_A}
+            self._last_left = (which, _left(known, hop.process, state, **limits))
+        return self._last_left[1]
 
     def _note(self, state: Any, hop: Hop) -> None:
         self._hops[state.number] = hop

@@ -71,15 +71,19 @@ class Rows:
     def __init__(self, state: Any) -> None:
         """`state` is a `RecordingState`."""
         self._state = state
+        self._read: tuple[int, tuple[Row, ...]] = (-1, ())
 
     @cached_property
     def _con(self) -> str:
         return str(self._state.reactant_con)
 
     def __iter__(self) -> Iterator[Row]:
-        self._state.load_process_table()
-        for process, values in list(self._state.procs.items()):
-            yield self._row(process, dict(values))
+        """Rows as they are now; read once as long as nothing in the state's folder changes."""
+        if self._read[0] != self._state.version:
+            self._state.load_process_table()
+            rows = [self._row(key, dict(row)) for key, row in list(self._state.procs.items())]
+            self._read = (self._state.version, tuple(rows))
+        return iter(self._read[1])
 
     def of(self, process: int) -> Row:
         """The row of one process."""

@@ -137,7 +137,7 @@ class Server:
         if registered or step or self.halt:
             self._commit(registered)
         if step:
-            self._queue.keep_spooled(lambda name: name in self._queue.pending)
+            self._queue.keep_spooled(set(self._queue.pending).__contains__)
         return self._finished()
 
     @property
@@ -183,9 +183,9 @@ class Server:
 
     def _following(self, ahead: int, *, at_most: int | None) -> list[str]:
         """Names of the place's next searches, until `ahead` are not registered; at most `at_most` of the state in all."""
-        pending, state = self._queue.pending, self._place.state
-        first = self._place.registered + sum(search_of(name)[0] == state for name in pending)
-        end = first + max(ahead - len(pending), 0)
+        state = self._place.state
+        first = self._place.registered + self._queue.pending_of(state)
+        end = first + max(ahead - len(self._queue), 0)
         return [
             f"{state}_{index}"
             for index in range(first, end if at_most is None else min(end, at_most))

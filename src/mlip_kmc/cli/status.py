@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from mlip_kmc.ground.wording import counted, duration, gone, outcomes, plain, pl
 from mlip_kmc.model.records.halt import HaltKind
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from mlip_kmc.report.refreshes import Refreshes
     from mlip_kmc.report.status import RunStatus
@@ -68,10 +69,10 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
     elif not watch:
         console.print(shown(read_status(run)))
     else:
-        with Live(shown(read_status(run)), console=console, auto_refresh=False) as live:
+        with Live(watched(run, console), console=console, auto_refresh=False) as live:
             while True:
                 time.sleep(interval_s)
-                live.update(shown(read_status(run)), refresh=True)
+                live.update(watched(run, console), refresh=True)
 
 
 def _campaign_work(directory: Path) -> str:
@@ -88,15 +89,25 @@ def _campaign_work(directory: Path) -> str:
     return " ".join((str(work), str(waits), *jobs_of(directory)))
 
 
-def shown(now: "RunStatus") -> "RenderableType":
-    """A status as a small table."""
+def watched(run: Path, console: "Console") -> "RenderableType":
+    """A status with how the present state's searches go."""
+    from mlip_kmc.cli.course import course_rows
+    from mlip_kmc.report.course import read_watched
+
+    now, course = read_watched(run)
+    plain_text = not console.encoding.lower().startswith("utf")
+    return shown(now, more=course_rows(course, running=now.busy > 0, plain_text=plain_text))
+
+
+def shown(now: "RunStatus", *, more: Sequence[tuple[str, str]] = ()) -> "RenderableType":
+    """A status as a small table; `more` are further rows of it."""
     from rich.console import Group
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
-    for name, text in _rows(now):
+    for name, text in [*_rows(now), *more]:
         table.add_row(name, text)
     if not now.refreshes.present:
         return table

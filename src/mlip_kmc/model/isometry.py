@@ -182,7 +182,7 @@ def _alike(
     the tolerance. Where atoms are off by more an operation is not found, and nothing wrong is.
     """
     here, slopes = _surroundings(one, ours)
-    there = here if other is one else _surroundings(other, theirs)[0]
+    there = _surroundings(other, theirs)[0]
     allowed = 2.5 * tolerance_A * np.sqrt(slopes) + 0.02
     unusual = np.linalg.norm(here - np.median(here, axis=0), axis=1).round(3)
     telling = np.argsort(-unusual, kind="stable")[:_TELLING]
@@ -194,6 +194,20 @@ def _alike(
 
 def _surroundings(atoms: Atoms, kinds: Indices) -> tuple[Array, Array]:
     """(N, 2 shells) sums over neighbours, plain and by kind, and (N, 2 shells) sums of their slopes squared, in 1/A^2."""
+    positions, cell = np.asarray(atoms.positions), np.asarray(atoms.cell.array)
+    return _sums(positions.tobytes(), cell.tobytes(), tuple(kinds.tolist()))
+
+
+@lru_cache(maxsize=8)
+def _sums(positions: bytes, cell: bytes, kind_of: tuple[int, ...]) -> tuple[Array, Array]:
+    """As of `_surroundings`: a known state is compared with many others."""
+    kinds = np.array(kind_of)
+    atoms = Atoms(
+        numbers=np.ones(len(kinds)),
+        positions=np.frombuffer(positions).reshape(-1, 3),
+        cell=np.frombuffer(cell).reshape(3, 3),
+        pbc=True,
+    )
     first, second, distance = neighbor_list("ijd", atoms, _NEAR_A)
     inside = np.clip((_NEAR_A - distance) / _FADE_A, 0.0, 1.0)
     fade = inside**2 * (3 - 2 * inside)
@@ -227,8 +241,10 @@ def _candidates(
     for rotation in lattice_rotations(np.asarray(one.cell.array)):
         turned = offsets @ rotation.T
         points = (targets[:, None] + turned[None]).reshape(-1, 3)
-        near = places.occupied(points, np.tile(kinds[probes], len(images)))
-        for image in np.flatnonzero(near.reshape(len(images), -1).all(axis=1)):
+        owners = places.owners(points, np.tile(kinds[probes], len(images)))
+        owners = owners.reshape(len(images), -1)
+        near = (owners >= 0) & alike[np.arange(1, len(telling)), owners]
+        for image in np.flatnonzero(near.all(axis=1)):
             yield rotation, targets[image] - rotation @ one.positions[anchor]
 
 
@@ -249,9 +265,11 @@ class _Places:
         distance, found = self._tree.query(inside, distance_upper_bound=self._tolerance_A)
         return distance, found
 
-    def occupied(self, points: Array, kinds: Indices) -> npt.NDArray[np.bool_]:
-        """(M,) is there an atom of that kind?"""
-        return np.asarray(np.isfinite(self._nearest(points, kinds)[0]))
+    def owners(self, points: Array, kinds: Indices) -> Indices:
+        """(M,) the atom of that kind that is there; -1 where there is none."""
+        distance, nearest = self._nearest(points, kinds)
+        there = np.isfinite(distance)
+        return np.where(there, self._owners[np.where(there, nearest, 0)], -1)
 
     def taken(self, points: Array, kinds: Indices, rotation: Array) -> Isometry | None:
         """The operation that puts all atoms to these points; None where they are not the structure's."""

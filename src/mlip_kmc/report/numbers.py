@@ -8,25 +8,28 @@ Example:
 kT is eOn's throughout: T / 11604.5 eV.
 """
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.model.records import (
     OUTCOMES,
     Event,
     Process,
+    Registered,
     SearchRecord,
     Start,
     StateRecord,
     made,
     unsound_steps,
 )
-from mlip_kmc.report.confidence import confidence_curve
+from mlip_kmc.report.classes import like_of
+from mlip_kmc.report.curves import Curve, curves_of, thermal
 from mlip_kmc.store.view import RunSettings
+
+FLAT_EV = 0.001
+"""Energies of states that differ by less are what convergence leaves."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class StateNumbers:
         confidence: of now, replayed; 0 where all searches were made at another temperature; None without searches, and where an
             earlier version did not note which of them were.
         processes: by barrier.
+        like: the state whose table it has, as it was recognised as like it; None where it has its own (see `classes`).
     """
 
     state: int
@@ -90,6 +94,12 @@ class StateNumbers:
     seconds: float
     confidence: float | None
     processes: tuple[ProcessNumbers, ...]
+    like: int | None = None
+
+    @property
+    def was_searched(self) -> bool:
+        """Something else was done for it than to recognise it."""
+        return self.searches > self.outcomes[Registered.KNOWN]
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,7 @@ class RunNumbersSummary:
         states: all of them, by number. visited: numbers, in the order of the first visit.
         edges: events by pair of states, in the order of the first one.
         outcomes: registered searches by outcome. reasons: of those that were no use, the most frequent first.
-        curves: confidence after each search of the present epoch, by state.
+        curves: confidence after each search of the present epoch, by state, of those that have a table of their own.
         force_calls, seconds: of all searches; eOn's count, which leaves out dimer rotations.
     """
 
@@ -188,12 +198,13 @@ def summarise(
     epoch: int = 0,
 ) -> RunNumbersSummary:
     """All numbers of a run but its diffusion; rate tables and confidences are of the present temperature and epoch."""
-    kT, window = _thermal(settings, settings.temperature_K)
+    kT, window = thermal(settings, settings.temperature_K)
     by_state: dict[int, list[SearchRecord]] = defaultdict(list)
     for record in searches:
         by_state[record.state].append(record)
-    curves = _curves(states, searches, settings, starts, epoch=epoch)
+    curves = curves_of(states, searches, settings, starts, epoch=epoch)
     walk = _Walk.of(events, begun=bool(states))
+    like = like_of(record for record in searches if record.epoch >= epoch)
     return RunNumbersSummary(
         kT_eV=kT,
         window_eV=window,
@@ -214,6 +225,7 @@ def summarise(
                 walk=walk,
                 window_eV=window,
                 curve=curves.get(state.number),
+                like=like.get(state.number),
             )
             for state in states
         ),
@@ -223,67 +235,14 @@ def summarise(
             outcome: sum(record.outcome == outcome for record in searches) for outcome in OUTCOMES
         },
         reasons=_reasons(searches),
-        curves={number: curve.values for number, curve in curves.items() if curve.values},
+        curves={
+            number: curve.values
+            for number, curve in curves.items()
+            if curve.values and number not in like
+        },
         force_calls=sum(record.force_calls for record in searches),
         seconds=sum(record.seconds for record in searches),
     )
-
-
-@dataclass(frozen=True)
-class _Curve:
-    """A state's confidence after each of its searches, and now."""
-
-    values: tuple[float, ...]
-    now: float
-
-
-def _curves(
-    states: Sequence[StateRecord],
-    searches: Sequence[SearchRecord],
-    settings: RunSettings,
-    starts: Sequence[Start],
-    *,
-    epoch: int,
-) -> dict[int, _Curve]:
-    """By state, in an epoch; none at all where it is not known which searches came before a change of temperature."""
-    changes = [
-        (after.searches, after.temperature_K)
-        for before, after in pairwise(starts)
-        if after.temperature_K != before.temperature_K
-    ]
-    if any(count is None for count, _ in changes):
-        return {}
-    first_K = starts[0].temperature_K if starts else settings.temperature_K
-    found: dict[int, _Curve] = {}
-    for state in states:
-        every = [index for index, one in enumerate(searches) if one.state == state.number]
-        places = [index for index in every if searches[index].epoch >= epoch]
-        if not places:
-            if every:  # another potential starts every confidence from zero
-                found[state.number] = _Curve((), now=0.0)
-            continue
-        windows = {
-            bisect_left(places, count): _thermal(settings, temperature_K)[1]
-            for count, temperature_K in changes
-            if count is not None
-        }
-        values = confidence_curve(
-            [searches[index] for index in places],
-            state.processes,
-            scheme=settings.confidence_scheme,
-            window_eV=_thermal(settings, first_K)[1],
-            windows_eV=windows,
-        )
-        found[state.number] = _Curve(values, now=0.0 if len(places) in windows else values[-1])
-    return found
-
-
-def _thermal(settings: RunSettings, temperature_K: float | None) -> tuple[float | None, float]:
-    """kT in eV, and how far above the lowest barrier the rate table reaches, in eV: endless where either is not set."""
-    kT = temperature_K / EON_KELVIN_PER_EV if temperature_K else None
-    if kT and settings.thermal_window_kT:
-        return kT, settings.thermal_window_kT * kT
-    return kT, float("inf")
 
 
 def _state(
@@ -292,7 +251,8 @@ def _state(
     *,
     walk: _Walk,
     window_eV: float,
-    curve: _Curve | None,
+    curve: Curve | None,
+    like: int | None,
 ) -> StateNumbers:
     processes = _processes(state, walk.used, window_eV)
     table = [process for process in processes if process.in_rate_table]
@@ -310,6 +270,7 @@ def _state(
         seconds=sum(record.seconds for record in searches),
         confidence=curve.now if curve else None,
         processes=processes,
+        like=like,
     )
 
 

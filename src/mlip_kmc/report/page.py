@@ -6,6 +6,7 @@ Example:
 The same report gives the same bytes: there is no date and no random number in it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from mlip_kmc.model.records import unsound
 from mlip_kmc.report import words
 from mlip_kmc.report.changes import changes_of
+from mlip_kmc.report.compare import lines_of
 from mlip_kmc.report.data import Link, table_link
 from mlip_kmc.report.diffusion import TRUSTED_STEPS, SpeciesDiffusion, Trajectory
 from mlip_kmc.report.environment import TEMPLATES, environment
@@ -24,13 +26,17 @@ from mlip_kmc.report.figures import (
     displacement_key,
     energy,
     is_flat,
+    landscape,
     moves,
     network,
     outcomes,
     path,
+    rates,
 )
+from mlip_kmc.report.figures.arrhenius import arrhenius
 from mlip_kmc.report.figures.searches import OUTCOME_WORDS
 from mlip_kmc.report.film import Film, film_of
+from mlip_kmc.report.following import Age
 from mlip_kmc.report.heading import facts, headline
 from mlip_kmc.report.numbers import StateNumbers
 from mlip_kmc.report.result import result_of
@@ -82,7 +88,12 @@ class GateRow:
 
 
 def render(
-    report: Report, *, gate: tuple[GateRow, ...] = (), release: str = "", library: str = ""
+    report: Report,
+    *,
+    gate: tuple[GateRow, ...] = (),
+    release: str = "",
+    library: str = "",
+    age: Age | None = None,
 ) -> str:
     """The page's text.
 
@@ -91,12 +102,13 @@ def render(
         gate: the checks of a release that the page is part of.
         release: its name.
         library: of the three-dimensional viewer (see `viewer`); without it the page has pictures alone, and no script.
+        age: of a page that is written anew as the run commits; it says so.
     """
     film = film_of(report.view.states, report.view.events)
-    numbers, figures = report.numbers, _figures(report, film)
     blocks = tuple(blocks_of(report))
+    numbers, figures = report.numbers, _figures(report, film, blocks)
     viewer, style = _viewer(blocks, film, library), _style()
-    searched = [state for state in numbers.states if state.searches]
+    searched = [state for state in numbers.states if state.was_searched]
     return (
         environment()
         .get_template("page.html.j2")
@@ -113,30 +125,34 @@ def render(
             policy=policy(style, viewer),
             result=result_of(report, blocks),
             headline=headline(report),
-            diffusion=tuple(
-                DiffusionAt(
-                    conditions=walk.name,
-                    walk=walk,
-                    rows=tuple(map(_diffusivity, found)),
-                    blocks=found[0].blocks,
-                    figure=displacement_key(walk, of=len(report.walks)),
-                )
-                for walk, found in zip(report.walks, report.diffusion, strict=True)
-            ),
+            diffusion=tuple(_diffusion(report)),
             trusted=TRUSTED_STEPS,
             open_states=OPEN_STATES,
             costs=searched[:MOST_COSTS],
             searched=searched,
+            shown_states=sum(1 + len(block.alike) for block in blocks),
             outcome_words=OUTCOME_WORDS,
             total_searches=sum(numbers.outcomes.values()),
             cost_link=_costs_link(searched),
             most_rows=MOST_ROWS,
             gate=gate,
             release=release,
+            age=age,
             unsound=unsound(report.view.events),
             changes=changes_of(report) if report.refreshes.changed else None,
         )
     )
+
+
+def _diffusion(report: Report) -> Iterator[DiffusionAt]:
+    for walk, found in zip(report.walks, report.diffusion, strict=True):
+        yield DiffusionAt(
+            conditions=walk.name,
+            walk=walk,
+            rows=tuple(map(_diffusivity, found)),
+            blocks=found[0].blocks,
+            figure=displacement_key(walk, of=len(report.walks)),
+        )
 
 
 def _style() -> str:
@@ -150,19 +166,22 @@ def _viewer(blocks: tuple[Block, ...], film: Film | None, text: str) -> Viewer |
     return Viewer.of(text, scenes=scenes_of(blocks, film=film))
 
 
-def _figures(report: Report, film: Film | None) -> dict[str, Figure]:
+def _figures(report: Report, film: Film | None, blocks: tuple[Block, ...]) -> dict[str, Figure]:
     """The figures by key, in the order of the page, which numbers them."""
     numbers, view, walks = report.numbers, report.view, report.walks
     drawn = (
         (path(film) if is_flat(view.events, view.states) else None)
         or energy(view.events, view.states),
         network(numbers, view.states),
+        landscape(numbers, view.states),
         *(
             displacement(found, walk, key=displacement_key(walk, of=len(walks)))
             for walk, found in zip(walks, report.diffusion, strict=True)
             if walk.steps > 1
         ),
+        arrhenius(lines_of(report)),
         barriers(numbers),
+        _rates(report, blocks),
         moves(report.refreshes, [str(one.epoch) for one in report.refreshes.epochs]),
         outcomes(numbers),
         confidence(
@@ -175,6 +194,20 @@ def _figures(report: Report, film: Film | None) -> dict[str, Figure]:
         ),
     )
     return {figure.key: figure for figure in drawn if figure is not None}
+
+
+def _rates(report: Report, blocks: tuple[Block, ...]) -> Figure | None:
+    """Of the state that the run was in for the longest time."""
+    settings = report.view.settings
+    block = max(blocks, key=lambda one: one.state.residence_s, default=None)
+    if block is None:
+        return None
+    return rates(
+        block.kinds,
+        state=block.state.state,
+        temperature_K=settings.temperature_K,
+        window_kT=settings.thermal_window_kT,
+    )
 
 
 def _diffusivity(one: SpeciesDiffusion) -> Diffusivity:

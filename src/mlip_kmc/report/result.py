@@ -188,7 +188,7 @@ def _completeness(report: Report) -> Iterator[str]:
     for number in dict.fromkeys((0, report.view.numbers.state)):
         record, state = records.get(number), by_number.get(number)
         chance = chance_of_new(record, report.view.searches_now) if record else None
-        if chance is None or state is None or state.confidence is None:
+        if chance is None or state is None or state.confidence is None or state.like is not None:
             continue
         wanted = report.view.settings.confidence
         of = f" of {wanted:g} wanted" if wanted is not None else ""

@@ -1,4 +1,4 @@
-"""What the page's three-dimensional viewer shows, as JSON: processes, and the trajectory as a film.
+"""What the page's three-dimensional viewer shows, as JSON: states, processes, and the trajectory as a film.
 
 Example:
     scenes_of(blocks, film=film_of(report.view.states, report.view.events))      # text for a <script type="application/json">
@@ -31,13 +31,25 @@ def scenes_of(blocks: Sequence[Block], *, film: Film | None) -> str:
         blocks: the states' parts of the page, with their pictures.
         film: the trajectory; None where no step is made.
     """
-    scenes: dict[str, Any] = {
-        picture.key: _process(block, picture) for block in blocks for picture in block.pictures
-    }
+    scenes: dict[str, Any] = {}
+    for block in blocks:
+        if block.pictures:
+            scenes[f"state-{block.state.state}"] = _state(block)
+        scenes |= {picture.key: _process(block, picture) for picture in block.pictures}
     if film is not None:
         scenes["film"] = film.scene
     text = json.dumps(scenes, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _state(block: Block) -> dict[str, Any]:
+    """The state alone: the reactant of the first of its processes that is drawn."""
+    energy = block.state.energy_eV
+    return {
+        "title": f"State {block.state.state}",
+        "of": block.pictures[0].key,
+        "said": "a minimum" if energy is None else f"a minimum, {energy:.6f} eV",
+    }
 
 
 def _process(block: Block, picture: Picture) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The page's part about states: of each visited one its numbers, its kinds of processes, a picture of each, and the data."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -9,9 +10,10 @@ from mlip_kmc.ground.wording import plural
 from mlip_kmc.model.records import Process, StateRecord
 from mlip_kmc.report.data import Link, table_link
 from mlip_kmc.report.figures.processes import PROCESS_COLUMNS, process_row
-from mlip_kmc.report.kinds import Kind, by_use, kinds_of
-from mlip_kmc.report.numbers import ProcessNumbers, StateNumbers
+from mlip_kmc.report.kinds import Kind, by_use
+from mlip_kmc.report.numbers import StateNumbers
 from mlip_kmc.report.pictures import Motion, picture, profile
+from mlip_kmc.report.state_kinds import state_kinds
 from mlip_kmc.report.summary import Report
 
 MOST_STATES = 40
@@ -42,9 +44,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Block:
-    """A state's part of the page: its numbers, its kinds, those that are rows of the table, its pictures, its data."""
+    """A state's part of the page, which stands for the states like it, too.
+
+    Attributes:
+        state: its numbers; visits, residence and KMC steps are those of all of them.
+        alike: numbers of the visited states that are like it, in the order of the first visit.
+        kinds: of its processes. rows: those that are rows of the table. pictures, link: of them, and its data.
+    """
 
     state: StateNumbers
+    alike: tuple[int, ...]
     kinds: tuple[Kind, ...]
     rows: tuple[Kind, ...]
     pictures: tuple[Picture, ...]
@@ -58,20 +67,20 @@ class Block:
 
 
 def blocks_of(report: Report) -> Iterator[Block]:
-    """Blocks of the visited states, in the order of the first visit."""
-    numbers, records = report.numbers, {state.number: state for state in report.view.states}
-    by_number = {state.state: state for state in numbers.states}
+    """Blocks of the visited states, in the order of the first visit; states that are like an earlier one are in its block."""
+    records = {state.number: state for state in report.view.states}
+    by_number = {state.state: state for state in report.numbers.states}
     drawn = 0
-    for place, number in enumerate(numbers.visited[:MOST_STATES]):
-        if number not in by_number:
-            continue
-        state, record = by_number[number], records[number]
+    for place, (number, alike) in enumerate(grouped(report)[:MOST_STATES]):
+        record = records[number]
+        state = together(by_number[number], [by_number[other] for other in alike])
         kinds = state_kinds(state, record)
         wanted = min(PICTURES[min(place, 1)], MOST_PICTURES - drawn)
         pictures = _pictures(by_use(kinds)[:wanted], record)
         drawn += len(pictures)
         yield Block(
             state=state,
+            alike=alike,
             kinds=kinds,
             rows=_rows(kinds),
             pictures=pictures,
@@ -81,18 +90,43 @@ def blocks_of(report: Report) -> Iterator[Block]:
         )
 
 
-def state_kinds(state: StateNumbers, record: StateRecord) -> tuple[Kind, ...]:
-    """The kinds of a state's processes; structures are read where equal numbers may hide that different atoms move."""
-    processes = {row.process: row for row in record.processes}
-    seen: dict[int, str] = {}
+def grouped(report: Report) -> list[tuple[int, tuple[int, ...]]]:
+    """Visited states that have a part of their own, each with those that are like it."""
+    like = {state.state: state.like for state in report.numbers.states}
+    visited = [number for number in report.numbers.visited if number in like]
+    groups: dict[int, list[int]] = {}
+    for number in visited:
+        known = like[number]
+        if known is not None and known in groups:
+            groups[known].append(number)
+        else:
+            groups[number] = []
+    return [(number, tuple(alike)) for number, alike in groups.items()]
 
-    def moved(row: ProcessNumbers) -> str:
-        if row.process not in seen:
-            motion = Motion.read(processes[row.process])
-            seen[row.process] = "" if motion is None else motion.what_moves
-        return seen[row.process]
 
-    return kinds_of(state, orbits=record.orbits, moved=moved)
+def together(one: StateNumbers, others: Sequence[StateNumbers]) -> StateNumbers:
+    """A state with the visits, residence and KMC steps of those that are like it.
+
+    A process of theirs counts for the one of the nearest barriers: tables that were handed over have the same numbers.
+    """
+    if not others or not one.processes:
+        return one
+    used: Counter[int] = Counter()
+    for row in (row for other in others for row in other.processes if row.used):
+        nearest = min(
+            one.processes,
+            key=lambda own: (
+                abs(own.barrier_eV - row.barrier_eV)
+                + abs(own.reverse_barrier_eV - row.reverse_barrier_eV)
+            ),
+        )
+        used[nearest.process] += row.used
+    return replace(
+        one,
+        visits=one.visits + sum(other.visits for other in others),
+        residence_s=one.residence_s + sum(other.residence_s for other in others),
+        processes=tuple(replace(row, used=row.used + used[row.process]) for row in one.processes),
+    )
 
 
 def _rows(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
@@ -156,7 +190,7 @@ def where_to(kind: Kind) -> str:
     if not kind.products:
         return f", to {'a state' if kind.count == 1 else 'states'} not visited"
     shown = ", ".join(map(str, kind.products[:4])) + (", …" if len(kind.products) > 4 else "")
-    more = f" and {kind.open} not visited" if kind.open else ""
+    more = f" and to {kind.open} not visited" if kind.open else ""
     return f", to {plural(len(kind.products), 'state')} {shown}{more}"
 
 

@@ -161,7 +161,7 @@ def read_status(run_dir: Path) -> RunStatus:
         RunStateError: it is no run directory, or nothing was committed yet.
     """
     with RunView.read(run_dir, detail="numbers") as view:
-        return _status(view, _live(run_dir), now_s=time.time())
+        return status_of(view, now_s=time.time())
 
 
 def read_work(run_dir: Path) -> tuple[int, int]:
@@ -176,9 +176,15 @@ def read_work(run_dir: Path) -> tuple[int, int]:
         return view.numbers.kmc_steps, len(view.searches)
 
 
-def _status(view: RunView, live: Live | None, *, now_s: float) -> RunStatus:
-    numbers, limits = view.numbers, view.raw.get("limits", {})
-    condition = _condition(live, now_s=now_s, done=_done(numbers, limits), halt=numbers.halt)
+def is_done(view: RunView) -> bool:
+    """One of the limits of the run's section `stop` is reached."""
+    return _done(view.numbers, view.raw.get("limits", {}))
+
+
+def status_of(view: RunView, *, now_s: float) -> RunStatus:
+    """Where the run of a view is, at a time in s since 1970."""
+    numbers, limits, live = view.numbers, view.raw.get("limits", {}), _live(view.path)
+    condition = _condition(live, now_s=now_s, done=is_done(view), halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
     recent = view.searches[-_RECENT:]

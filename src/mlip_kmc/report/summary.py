@@ -17,12 +17,14 @@ import numpy as np
 
 from mlip_kmc.ground.image import ImageNotes
 from mlip_kmc.model.low_barriers import Barrier, LowBarriers, low_barriers
-from mlip_kmc.model.records import prefactor_reasons
+from mlip_kmc.model.records import StateRecord, prefactor_reasons
 from mlip_kmc.model.structure import fixed_atoms, read_structure
 from mlip_kmc.potential.whereabouts import noted_blindness
 from mlip_kmc.report.diffusion import SpeciesDiffusion, Trajectory, diffusion, follow
-from mlip_kmc.report.numbers import RunNumbersSummary, summarise
+from mlip_kmc.report.kinds import Kind
+from mlip_kmc.report.numbers import RunNumbersSummary, StateNumbers, summarise
 from mlip_kmc.report.refreshes import Refreshes, refreshes_of
+from mlip_kmc.report.state_kinds import state_kinds
 from mlip_kmc.store.view import RunView
 
 FORMAT = 2
@@ -232,6 +234,7 @@ def _texts(raw: Any) -> dict[str, str]:
 
 def _plain(report: Report) -> dict[str, Any]:
     view, numbers = report.view, report.numbers
+    records = {state.number: state for state in view.states}
     return {
         "format": FORMAT,
         "run": {
@@ -284,7 +287,7 @@ def _plain(report: Report) -> dict[str, Any]:
         "searches": _searches(numbers),
         "visited": list(numbers.visited),
         "edges": [asdict(edge) for edge in numbers.edges],
-        "states": [_state(asdict(state)) for state in numbers.states],
+        "states": [_state(state, records.get(state.state)) for state in numbers.states],
     }
 
 
@@ -301,11 +304,28 @@ def _searches(numbers: RunNumbersSummary) -> dict[str, Any]:
     }
 
 
-def _state(raw: dict[str, Any]) -> dict[str, Any]:
+def _state(state: StateNumbers, record: StateRecord | None) -> dict[str, Any]:
+    raw = asdict(state)
+    kinds = () if record is None else state_kinds(state, record)
     processes = [{**row, "process": str(row["process"])} for row in raw.pop("processes")]
     return {
         **raw,
         "outcomes": dict(raw["outcomes"]),
         "seconds": round(raw["seconds"], 3),
         "processes": processes,
+        "kinds": list(map(_kind, kinds)),
+    }
+
+
+def _kind(kind: Kind) -> dict[str, Any]:
+    return {
+        "barrier_eV": kind.lead.barrier_eV,
+        "reverse_barrier_eV": kind.lead.reverse_barrier_eV,
+        "prefactor_per_s": kind.lead.prefactor_per_s,
+        "symmetric": kind.symmetric,
+        "rate_per_s": kind.rate_per_s,
+        "share": kind.share,
+        "in_rate_table": kind.in_rate_table,
+        "used": kind.used,
+        "ranks": [row.rank for row in kind.rows],
     }

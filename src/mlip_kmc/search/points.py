@@ -181,6 +181,11 @@ class RecognitionTask:
         return self.points.job
 
     @property
+    def whole_job(self) -> ClientJob:
+        """As of `ProcessSearch`: nothing is made where it runs."""
+        return self.job
+
+    @property
     def name(self) -> str:
         """Of the search whose place it takes, `state_index`."""
         return self.points.name

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from mlip_kmc.evaluate.client import ClientJob, End, run_job
+from mlip_kmc.search.displacing import Displacing
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
 from mlip_kmc.search.reading import SearchReader
 from mlip_kmc.search.settling import Settling, again_by_client, start_at
@@ -28,12 +29,14 @@ class ProcessSearch(ABC):
         kind: `random`, `recycling` or `refresh`: where its displacement comes from.
         watch: what gamma is watched for, or None.
         settling: how a low barrier is converged further; None: it is taken as it is found.
+        displacing: makes its displacement and direction; None: they are among the texts.
     """
 
     job: ClientJob
     kind: str = DISPLACED
     watch: Watch | None = None
     settling: Settling | None = None
+    displacing: Displacing | None = None
 
     @property
     def name(self) -> str:
@@ -51,10 +54,19 @@ class ProcessSearch(ABC):
         Args:
             tag: by which `cancel_jobs` knows it.
         """
-        outcome = self.run_once(tag)
-        if self.settling is None or not self.settling.wanted(outcome):
+        task = replace(self, job=self.whole_job, displacing=None)
+        outcome = task.run_once(tag)
+        if task.settling is None or not task.settling.wanted(outcome):
             return outcome
-        return self.settling.settle(self, outcome, tag=tag)
+        return task.settling.settle(task, outcome, tag=tag)
+
+    @property
+    def whole_job(self) -> ClientJob:
+        """With the texts of its displacement and direction."""
+        if self.displacing is None:
+            return self.job
+        files = {**self.job.files, **self.displacing.files(self.reactant_con)}
+        return replace(self.job, files=files)
 
     @abstractmethod
     def run_once(self, tag: str) -> SearchOutcome:
@@ -74,9 +86,8 @@ class ProcessSearch(ABC):
         """
         files = {**self.job.files, **start_at(found, reactant_con=self.reactant_con)}
         evidence = self.job.evidence and self.job.evidence.parent / name
-        return replace(
-            self, job=replace(self.job, name=name, files=files, evidence=evidence), kind=kind
-        )
+        job = replace(self.job, name=name, files=files, evidence=evidence)
+        return replace(self, job=job, kind=kind, displacing=None)
 
     def without_result(self, end: End, message: str = "") -> SearchOutcome:
         """What is handed back where no worker could answer."""

@@ -6,7 +6,7 @@ Example:
 """
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from mlip_kmc.ground.files import storage_errors
@@ -31,16 +31,11 @@ class LiveTree:
         for folder in {
             folder_of(place if (self.root / place).is_file() else f"{place}/") for place in touched
         }:
-            names = found.setdefault(folder, {})
-            inside = (
-                (self.root / folder).rglob("*")
-                if folder
-                else (*self.root.glob("*"), *self.root.glob("*/*"))
-            )
-            for path in inside:
-                name = path.relative_to(self.root).as_posix()
-                if path.is_file() and not path.name.startswith(".") and folder_of(name) == folder:
-                    names[name] = path
+            found[folder] = {
+                name: self.root / name
+                for name in _files(self.root, folder, deep=None if folder else 1)
+                if folder_of(name) == folder
+            }
         return found
 
     def clear(self, *, keep: Collection[str]) -> None:
@@ -53,6 +48,24 @@ class LiveTree:
                         path.unlink()
                 if Path(folder) != self.root and not any(Path(folder).iterdir()):
                     Path(folder).rmdir()
+
+
+def _files(root: Path, folder: str, *, deep: int | None) -> Iterator[str]:
+    """Names below the root of the files in a folder, and `deep` folders below it (None: in all of them); no hidden ones.
+
+    The kinds of entries come with their names: thousands of states are not looked at one by one.
+    """
+    try:
+        with os.scandir(root / folder) as entries:
+            inside = [entry for entry in entries if not entry.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in inside:
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        if entry.is_file():
+            yield name
+        elif deep != 0 and entry.is_dir(follow_symlinks=False):
+            yield from _files(root, name, deep=None if deep is None else deep - 1)
 
 
 def folder_of(name: str) -> str:

@@ -53,7 +53,7 @@ EON_PREFACTORS = (
     "wrong by a factor of two, and searches were lost; make the run again in a new run directory"
 )
 Array = npt.NDArray[np.float64]
-Detail = Literal["structures", "tables", "numbers"]
+Detail = Literal["structures", "tables", "present", "numbers"]
 
 _ATTEMPTS = 5
 _PAUSE_S = 0.2
@@ -128,7 +128,8 @@ class RunView:
         Args:
             path: the run directory.
             detail: `structures` reads everything. `tables` leaves structure files out: their paths do not exist. `numbers` also
-                leaves the states out; its time does not grow with the number of states.
+                leaves the states out; `present` has the present one alone, where it has a table. The time of these two does not
+                grow with the number of states.
 
         Raises:
             RunStateError: `path` is not a run directory, nothing was committed, or no generation is whole.
@@ -166,13 +167,14 @@ class RunView:
             name: committed(path / "journal", name, end).decode().splitlines()
             for name, end in manifest.journals.items()
         }
-        _lay_out(path, manifest.folders, root, detail=detail)
+        numbers = _numbers(manifest.state.get("numbers", {}))
+        _lay_out(path, _wanted(manifest.folders, detail, numbers.state), root, detail=detail)
         searches = tuple(SearchRecord.from_json(line) for line in journals.get("searches", []))
         return cls(
             path=path,
             generation=manifest.number,
             epochs=manifest.epochs,
-            numbers=_numbers(manifest.state.get("numbers", {})),
+            numbers=numbers,
             settings=_settings(root / "config.ini", manifest.epochs[-1].facts),
             minimised=_minimised(manifest.state.get("minimised")),
             events=tuple(Event.from_json(line) for line in journals.get("events", [])),
@@ -261,12 +263,19 @@ class RunView:
         return found if np.allclose(found @ found.T, np.eye(3), atol=1e-6) else None
 
 
+def _wanted(folders: Mapping[str, str], detail: Detail, present: int) -> dict[str, str]:
+    """The folders that a view of this detail has; `present` is the number of the present state."""
+    if detail in ("structures", "tables"):
+        return dict(folders)
+    names = ("", f"states/{present}") if detail == "present" else ("",)
+    return {name: digest for name, digest in folders.items() if name in names}
+
+
 def _lay_out(path: Path, folders: Mapping[str, str], root: Path, *, detail: Detail) -> None:
     """Lay out the committed tree below `root`: links to structure files, which never change, and copies of the others."""
     contents = Contents(path / "objects", live=LiveTree(path / "eon"))
     root.mkdir(parents=True)
-    wanted = {name: digest for name, digest in folders.items() if not name or detail != "numbers"}
-    for name, digest in contents.files(wanted).items():
+    for name, digest in contents.files(folders).items():
         place = root / name
         if place.parent.name == "procdata" and not (
             detail == "structures" and place.suffix == ".con"

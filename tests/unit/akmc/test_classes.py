@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -579,3 +580,38 @@ def test_what_is_no_longer_wanted_is_taken_back():
     assert desk.answer("0_0") is None
     desk.ask("0_1", (), search=task(vacancy()))
     assert desk.answer("0_1").images == ()
+
+
+def test_the_member_that_knows_most_is_found_whatever_changed_since(tmp_path):
+    rng = np.random.default_rng(3)
+    repeats = dict.fromkeys(range(12), 0)
+    for number in repeats:
+        (tmp_path / str(number)).mkdir()
+        note = {"first": number % 3, "revision": 0}
+        (tmp_path / str(number) / "class.json").write_text(json.dumps(note))
+
+    def state(number):
+        return SimpleNamespace(
+            number=number,
+            path=str(tmp_path / str(number)),
+            get_repeats=lambda: repeats[number],
+            note=lambda: states.recounted.add(number),
+        )
+
+    states = SimpleNamespace(path=str(tmp_path), recounted=set(), get_state=state)
+    classes = Classes(states, seed=1, tolerance_A=0.03, audit_share=0.0)
+
+    def known(number):
+        return classes.of(state(number)).revision, repeats[number], -number
+
+    for step in range(300):
+        for number in rng.choice(12, size=rng.integers(1, 4), replace=False).tolist():
+            repeats[number] = int(rng.integers(5))
+            states.recounted.add(number)
+        if step % 20 == 7:
+            classes.news(state(int(rng.integers(12))))
+        if step == 150:
+            classes.alone(state(10))  # an audit failed: it begins a class of its own
+        for first in {classes.of(state(number)).first for number in range(12)}:
+            members = [n for n in range(12) if classes.of(state(n)).first == first]
+            assert classes.best(first) == max(members, key=known)

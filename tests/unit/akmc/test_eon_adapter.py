@@ -11,8 +11,8 @@ adapter = pytest.importorskip(
     "mlip_kmc.akmc.eon_adapter", reason="eOn's server is not installed: run the tests in the image"
 )
 
-from mlip_kmc.akmc.quick_yaml import quick_yaml  # noqa: E402
 from mlip_kmc.ground.errors import ProgramError  # noqa: E402
+from mlip_kmc.search.quick_yaml import quick_yaml  # noqa: E402
 
 PACKAGE = Path(__file__).parents[3] / "src" / "mlip_kmc"
 
@@ -92,6 +92,9 @@ def test_a_function_that_is_gone_is_refused():
     assert adapter.source_digest("eon.nothing:nothing") is None
 
 
+IMPORT_EON = ("eon_adapter.py", "eon_displacements.py")
+
+
 def test_nothing_else_imports_eon():
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -102,7 +105,7 @@ def test_nothing_else_imports_eon():
                 if isinstance(node, ast.ImportFrom) and not node.level
                 else []
             )
-            assert path.name == "eon_adapter.py" or not any(
+            assert path.name in IMPORT_EON or not any(
                 name.split(".")[0] == "eon" for name in names
             ), path
 
@@ -140,3 +143,20 @@ def test_energy_levels_keep_all_digits(tmp_path):
         scheme.levels = {}
         scheme.read_data()
         assert repr(scheme.levels[Only]) == repr(level)
+
+
+def test_an_info_files_values_are_those_that_were_set_last(tmp_path):
+    info = adapter.NotingInfo(str(tmp_path / "info"))
+    assert info.get("MetaData", "repeats", 0) == 0
+    info.set("MetaData", "repeats", 3)
+    assert info.get("MetaData", "repeats", 0) == 3
+    info.set("MetaData", "repeats", "%(kT)s")  # the parser asks itself for what stands in a value
+    info.set("MetaData", "kT", 0.04)
+    assert info.get("MetaData", "repeats", 0) == 0.04
+    info.remove_option("MetaData", "repeats")
+    assert info.get("MetaData", "repeats", 0) == 0
+    info.flush()
+    (tmp_path / "info").write_text("[MetaData]\nkt = 0.05\n")
+    assert info.get("MetaData", "kT", None) == 0.04  # nobody else writes it
+    info.loaded = False
+    assert info.get("MetaData", "kT", None) == 0.05

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from eon import atoms, fileio
+from eon import fileio
 
-from mlip_kmc.akmc.eon_adapter import Neighbours, NotingInfo
+from mlip_kmc.akmc.eon_adapter import NotingInfo
 from mlip_kmc.akmc.eon_states import EonStates
 from mlip_kmc.config.eon_options import ini_text
 from mlip_kmc.model.structure import from_con, to_con
@@ -57,30 +57,6 @@ def test_without_a_change_nothing_is_written(path):
     assert not path.exists()
 
 
-def test_neighbours_are_eons_own_and_asked_for_once():
-    from ase.build import bulk
-
-    asked, plain = [], atoms.neighbor_list_vectors
-
-    def counted(structure, cutoff, brute=False):
-        asked.append(cutoff)
-        return plain(structure, cutoff, brute)
-
-    crystal = bulk("Cu", cubic=True) * (3, 3, 3)
-    structure = atoms.Atoms(len(crystal))
-    structure.r, structure.box = crystal.positions, np.array(crystal.cell)
-    wanted = plain(structure, 3.0, False)
-    neighbours = Neighbours(counted)
-    for _ in range(3):
-        with neighbours:
-            found = atoms.neighbor_list_vectors(structure, 3.0, False)
-            assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
-            assert len(atoms.neighbor_list_vectors(structure, 4.0, False)[0]) > len(wanted[0]) == 12
-        assert atoms.neighbor_list_vectors is counted
-    assert asked == [3.0, 4.0]
-    atoms.neighbor_list_vectors = plain
-
-
 @pytest.fixture
 def started(tmp_path):
     """Where searches of a structure start: (name -> displaced atoms), by a way to displace and a radius."""
@@ -89,7 +65,11 @@ def started(tmp_path):
         (tmp_path / "eon").mkdir()
         options = {"displace_random_weight": 0.0, f"displace_{way}_weight": 1.0}
         options |= {"displace_radius": radius_A, "displace_magnitude": 0.1}
-        ini = {"Main": {"job": "akmc", "temperature": 300.0}, "Saddle Search": options}
+        ini = {
+            "Main": {"job": "akmc", "temperature": 300.0},
+            "Saddle Search": options,
+            "Recycling": {"use_recycling": False},
+        }
         states = EonStates(
             tmp_path / "eon",
             pos_con=to_con(structure),
@@ -99,7 +79,8 @@ def started(tmp_path):
         )
         states.begin()
         place = states.place(0, previous=-1)
-        starts = [place.start(f"0_{index}").files for index in range(count)]
+        con = place.reactant_con(0)
+        starts = [place.start(f"0_{index}").displacing.files(con) for index in range(count)]
         found = [from_con(start["displacement.con"]).positions for start in starts]
         modes = np.array([start["direction.dat"].split() for start in starts], dtype=float)
         assert np.isfinite(modes).all()

@@ -1,6 +1,7 @@
 """What eOn makes of a search is told by its state, and the files that it keeps hold what the outcome holds."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,74 @@ def test_gammas_prefactors_and_frames_are_those_of_the_outcome(state):
     row = state.procs[new.process]
     assert (row["prefactor"], row["product_prefactor"]) == (3e12, 4e12)
     assert row["rate"] == 3e12 * np.exp(-row["barrier"] / state.statelist.kT)
+
+
+def drawn(count, home, seed):
+    """Searches that find some saddles again, shifted or moved by nearly as much as makes two of them, barriers likewise."""
+    rng = np.random.default_rng(seed)
+    kinds = [(rng.integers(len(home)), rng.normal(size=3)) for _ in range(4)]
+    for index in range(count):
+        atom, way = kinds[rng.integers(len(kinds))]
+        outcome = good(index, 0.5 + 0.3 * rng.integers(2) + rng.choice([0.0, 9e-3, -9e-3]))
+        saddle = home + rng.choice([0.0, 0.3]) * rng.normal(size=3)
+        saddle[atom] += way / np.linalg.norm(way)
+        farther = rng.integers(len(home))
+        saddle[farther] += rng.choice([0.0, 0.0, 0.095, 0.105]) * np.eye(3)[rng.integers(3)]
+        yield replace(
+            outcome, found=replace(outcome.found, reactant_A=home, saddle_A=saddle, product_A=home)
+        )
+
+
+@pytest.mark.parametrize("fixed", [(), (5,)])
+def test_repeats_are_those_that_eon_itself_counts(tmp_path, fixed):
+    """The same searches by eOn's own `add_process`: table, counts and the list of searches are the same, to the last digit."""
+    from ase.constraints import FixAtoms
+    from eon.akmcstate import AKMCState
+
+    atoms = crystal()
+    atoms.set_cell(
+        atoms.cell.array + np.array([[0, 0, 0], [0.7, 0, 0], [0.3, -0.4, 0]]), scale_atoms=True
+    )
+    atoms.set_constraint(FixAtoms(fixed))
+    made = {}
+    for name in ("ours", "eon"):
+        root = tmp_path / name
+        (root / "states").mkdir(parents=True)
+        (root / "pos.con").write_text(to_con(atoms))
+        (root / "config.ini").write_text(ini_text({"Main": {"job": "akmc", "temperature": 300.0}}))
+        made[name] = StateList(root, config=eon_config(root)).get_state(0)
+    ours, eons = made.values()
+    eons.find_repeat = partial(AKMCState.find_repeat, eons)
+    home = from_con(ours.reactant_con).positions
+    records = []
+    for index, outcome in enumerate(drawn(200, home, seed=1)):
+        records.append(ours.register(outcome, index=index, superbasin=None).outcome)
+        result = eon_result(outcome, index=index, reactant_con=eons.reactant_con)
+        eons.add_process(result)
+    assert len(set(records)) == 2
+    assert records.count("repeat") > 50
+    for state in made.values():
+        state.statelist.flush()
+    for name in ("processtable", "search_results.txt"):
+        assert (Path(ours.path) / name).read_text() == (Path(eons.path) / name).read_text()
+    assert dict(ours.info["MetaData"]) == dict(eons.info["MetaData"])
+
+
+def test_a_table_is_written_at_a_commit_and_before_it_is_read(state):
+    register(state, good(0, 0.5))
+    path, states = Path(state.proctable_path), state.statelist
+    before = path.read_text()
+    register(state, good(1, 0.5), good(2, 0.5))
+    assert path.read_text() == before
+    again = states.StateClass(state.path, 0, states, config=state.config)
+    again.load_process_table()
+    assert [row["repeats"] for row in again.procs.values()] == [2]
+    assert path.read_text() != before
+    register(state, good(3, 0.5), good(4, 0.7, atom=3))
+    assert len(path.read_text().splitlines()) == 3
+    register(state, good(5, 0.5))
+    states.flush()
+    assert sorted(int(line.split()[8]) for line in path.read_text().splitlines()[1:]) == [0, 4]
 
 
 def test_whether_it_is_new_is_told_before_it_is_registered(state):

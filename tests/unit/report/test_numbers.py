@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlip_kmc.model.records import Process, Start
-from mlip_kmc.report.confidence import confidence_curve
+from mlip_kmc.report.confidence import tallies_of
 from mlip_kmc.report.diffusion import blocks_for, diffusion, follow
 from mlip_kmc.report.figures.processes import histogram
 from mlip_kmc.report.numbers import summarise
@@ -20,6 +20,10 @@ CELL_A = 3.0
 SETTINGS = RunSettings(
     temperature_K=500, confidence_scheme="old", confidence=0.99, thermal_window_kT=20
 )
+
+
+def confidence_curve(searches, table, *, scheme, window_eV):
+    return [tally.value(scheme) for tally in tallies_of(searches, table, window_eV=window_eV)]
 
 
 def process(number, barrier, tmp_path, state=0):

@@ -386,9 +386,12 @@ def test_export_writes_what_is_committed(tmp_path):
     assert done.exit_code == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "events.csv",
+        "events.parquet",
         "processes.csv",
+        "processes.parquet",
         "processes.xyz",
         "states.csv",
+        "states.parquet",
         "trajectory.xyz",
     ]
     assert len((tmp_path / "out" / "events.csv").read_text().splitlines()) == 13

@@ -14,7 +14,7 @@ from mlip_kmc.model.structure.cell import Array, minimum_image, width
 from mlip_kmc.model.structure.con import from_con, moved_con, to_con
 from mlip_kmc.model.structure.constraints import fixed_atoms
 from mlip_kmc.model.structure.elements import element_of
-from mlip_kmc.model.structure.fragments import atoms_apart
+from mlip_kmc.model.structure.fragments import atoms_apart, attached_in
 from mlip_kmc.model.structure.notes import Unused, unused_in
 from mlip_kmc.model.structure.prepare import Prepared, prepare, species_of
 from mlip_kmc.model.structure.reader import read_structure
@@ -26,6 +26,7 @@ __all__ = [
     "Prepared",
     "Unused",
     "atoms_apart",
+    "attached_in",
     "carried",
     "check_carried",
     "distinct",

@@ -4,6 +4,8 @@ Example:
     len(atoms_apart(atoms))          # 1, for an adatom 9 A above its surface
 """
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
@@ -11,6 +13,8 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from mlip_kmc.model.structure.con import from_con
 
 Indices = npt.NDArray[np.int64]
 
@@ -39,3 +43,10 @@ def atoms_apart(atoms: Atoms) -> Indices:
         return np.empty(0, dtype=np.int64)
     largest = int(np.argmax(np.bincount(parts)))
     return np.flatnonzero(parts != largest).astype(np.int64)
+
+
+@lru_cache(maxsize=64)
+def attached_in(con: str) -> tuple[int, ...]:
+    """Indices of the atoms of a structure, given as `.con` text, that have not left the rest."""
+    atoms = from_con(con)
+    return tuple(sorted({*range(len(atoms))} - {*atoms_apart(atoms).tolist()}))

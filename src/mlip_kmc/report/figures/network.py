@@ -15,14 +15,15 @@ from mlip_kmc.report import words
 from mlip_kmc.report.charts import Chart, Scale, label, padded, px
 from mlip_kmc.report.data import table_link
 from mlip_kmc.report.figures.figure import Figure, drawings
-from mlip_kmc.report.numbers import Edge, RunNumbersSummary, energies_of
+from mlip_kmc.report.numbers import FLAT_EV, Edge, RunNumbersSummary, energies_of
 
 MOST_NODES = 40
+_ALL_EQUAL = f"All these states have the same energy within {1000 * FLAT_EV:g} meV."
 _BASE_PX = 126
 _ARC_PX = 92
 _LEAST_ARC_PX = 30
 _TOP_PX = 262
-_HEIGHT_PX = 400
+_HEIGHT_PX, _FLAT_HEIGHT_PX = 400, 312
 _LABELLED_EDGES = 20
 _LABEL_PX = (6.3, 15.0)  # of a letter, and of a line
 
@@ -36,6 +37,14 @@ class _Shown:
     edges: Sequence[Edge]
     energies: Mapping[int, float]
     visits: Mapping[int, int]
+
+    @property
+    def is_flat(self) -> bool:
+        """All energies are the same: a picture of them says nothing."""
+        return (
+            len(self.energies) == len(self.nodes)
+            and max(self.energies.values()) - min(self.energies.values()) < FLAT_EV
+        )
 
     @classmethod
     def of(cls, numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> "_Shown":
@@ -76,8 +85,9 @@ def network(numbers: RunNumbersSummary, states: Sequence[StateRecord]) -> Figure
             (
                 f"n = {words.steps(steps)} between {words.count(len(numbers.visited), 'state')}. Discs: states in the "
                 "order of their first visit, larger for more visits. Arcs: steps, wider for more, with their number and the "
-                "lowest barrier taken where there is room. Below: energy of each state above state 0."
+                "lowest barrier taken where there is room."
             ),
+            _ALL_EQUAL if shown.is_flat else "Below: energy of each state above state 0.",
             *(("Dashed: at least one of these steps left a superbasin.",) if basin else ()),
             *((left_out,) if len(shown.nodes) < len(numbers.visited) else ()),
         ),
@@ -107,12 +117,12 @@ def _draw(width: int, shown: _Shown, *, steps: int) -> str:
     )
     chart = Chart(
         width=width,
-        height=_HEIGHT_PX,
+        height=_FLAT_HEIGHT_PX if shown.is_flat else _HEIGHT_PX,
         x=Scale(-0.5, len(nodes) - 0.5, ticks=ticks),
-        y=Scale(low, high),
+        y=Scale(low, high, ticks=() if shown.is_flat else None),
         top=_TOP_PX,
         x_label="State",
-        y_label="Energy above state 0 (eV)",
+        y_label="" if shown.is_flat else "Energy above state 0 (eV)",
     )
     across = [chart.at((index, low))[0] for index in range(len(nodes))]
     order = sorted(shown.edges, key=lambda one: -one.count)
@@ -124,7 +134,8 @@ def _draw(width: int, shown: _Shown, *, steps: int) -> str:
     _draw_states(chart, shown, across)
     return chart.svg(
         f"Arc diagram of {len(nodes)} states and {len(order)} pairs of states that {words.steps(steps)} "
-        f"connect, {max((edge.count for edge in order), default=0)} of them one pair. Below: the states' energies."
+        f"connect, {max((edge.count for edge in order), default=0)} of them one pair."
+        + ("" if shown.is_flat else " Below: the states' energies.")
     )
 
 
@@ -139,7 +150,7 @@ def _draw_states(chart: Chart, shown: _Shown, across: Sequence[float]) -> None:
             f'<circle class="node" cx="{px(across[index])}" cy="{_BASE_PX}" r="{px(radius)}">'
             f"<title>state {state}: {visits} visits</title></circle>"
         )
-        if state in shown.energies:
+        if state in shown.energies and not shown.is_flat:
             half, level = min(0.35, 12 / spacing), shown.energies[state]
             chart.line([(index - half, level), (index + half, level)], css="level")
 

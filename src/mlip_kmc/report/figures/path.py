@@ -12,12 +12,10 @@ from mlip_kmc.report.charts import Chart, Scale
 from mlip_kmc.report.data import table_link
 from mlip_kmc.report.figures.figure import Figure, drawings
 from mlip_kmc.report.film import Film
-from mlip_kmc.report.numbers import energies_of
+from mlip_kmc.report.numbers import FLAT_EV, energies_of
 
 Array = npt.NDArray[np.float64]
 
-FLAT_EV = 0.001
-"""Energies of states that differ by less are what convergence leaves."""
 _HEIGHT_PX, _MARGINS_PX = 320, (72, 76)
 _AXES = "xyz"
 _COLUMNS = ("kmc_step", "species", *(f"{end}_{axis}_A" for end in ("from", "to") for axis in _AXES))

@@ -87,11 +87,13 @@ class _Histogram:
 
 
 def barriers(numbers: RunNumbersSummary) -> Figure | None:
-    """Histogram of the barriers of all processes."""
+    """Histogram of the barriers of all processes; None where one box holds them all, which says less than the tables."""
     processes = numbers.processes
     if not processes:
         return None
     boxes = _Histogram.of(processes)
+    if sum(map(bool, map(sum, zip(boxes.inside, boxes.outside, strict=True)))) == 1:
+        return None
     total, inside = len(processes), sum(boxes.inside)
     window = (
         ""

@@ -34,10 +34,14 @@ _EPOCH = (
 
 def outcomes(numbers: RunNumbersSummary) -> Figure | None:
     """What each state's searches came to, as bars."""
-    searched = [state for state in numbers.states if state.searches]
+    searched = [state for state in numbers.states if state.was_searched]
     if not searched:
         return None
     left_out = f"The first {MOST_BARS} of {len(searched)} searched states."
+    recognised = (
+        f"{words.count(numbers.outcomes[Registered.KNOWN], 'state')} recognised as like another, by one evaluation each: "
+        "those without a search have no bar."
+    )
     total = sum(numbers.outcomes.values())
     return Figure(
         key="outcomes",
@@ -56,6 +60,7 @@ def outcomes(numbers: RunNumbersSummary) -> Figure | None:
                 "high: a barrier far beyond the thermal window, not kept; bad: no saddle that connects the state to another, "
                 "for the reasons below; halted: left what the potential was trained on, and ended there."
             ),
+            *((recognised,) if numbers.outcomes[Registered.KNOWN] else ()),
             *((left_out,) if len(searched) > MOST_BARS else ()),
         ),
         link=table_link(

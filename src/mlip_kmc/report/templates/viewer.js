@@ -22,6 +22,7 @@
   const triples = (flat) => Array.from({ length: flat.length / 3 }, (_, k) => flat.slice(3 * k, 3 * k + 3).map((one) => one / 100));
   const point = ([x, y, z]) => ({ x, y, z });
   const isFilm = () => scene.frames !== undefined;
+  const isStill = () => scene.of !== undefined;
 
   // rows of the inverse of a cell whose rows are vectors, for fractional coordinates
   function inverse([a, b, c]) {
@@ -43,6 +44,8 @@
   function open(key) {
     scene = scenes[key];
     if (!scene) return;
+    if (scene.of) scene = { ...scenes[scene.of], ...scene, moving: [], moved: [], saddle: [], product: [] }; // a state alone
+    byId("playing").hidden = isStill();
     if (!dialog.open) dialog.showModal();
     byId("title").textContent = scene.title;
     byId("canvas").append(host);
@@ -59,9 +62,9 @@
     view.rotate(isFilm() ? 20 : 10, "x");
     view.rotate(isFilm() ? 25 : 8, "y");
     view.zoomTo();
-    if (!isFilm()) view.zoom(1.5);
+    if (!isFilm() && !isStill()) view.zoom(1.5);
     view.render();
-    play(!still.matches);
+    play(!still.matches && !isStill());
     byId("canvas").focus();
   }
 
@@ -72,7 +75,7 @@
     const fixed = new Set(scene.fixed);
     const marked = new Set(isFilm() ? scene.frames.flatMap((frame) => frame.hops.map((hop) => hop[0])) : scene.moved);
     const places = [...marked].map((atom) => home[atom]);
-    near = home.map((place) => Math.min(...places.map((other) => Math.hypot(...place.map((value, k) => value - other[k])))) < 4.2);
+    near = home.map((place) => Math.min(...places.map((other) => Math.hypot(...place.map((value, k) => value - other[k])))) < 4.2 || isStill());
     const species = [...new Set(scene.species)];
     view.removeAllModels();
     view.setBackgroundColor(colour("--paper"));
@@ -90,7 +93,7 @@
     const radius = (radii[atom.elem] || 1.3) * (marked ? (isFilm() ? 0.5 : 0.7) : near[k] && !isFilm() ? 0.42 : 0.22);
     if (marked) return { radius, color: colour("--moved") };
     const plain = fixed && byId("fixed").checked ? colour("--s1") : colour(palette[kind]);
-    const faded = byId("fade").checked ? (near[k] ? 0.15 : 0.7) : 0;
+    const faded = byId("fade").checked && !isStill() ? (near[k] ? 0.15 : 0.7) : 0;
     return { radius, color: mixed(plain, colour("--paper"), faded) };
   }
 
@@ -117,6 +120,7 @@
     drawCell();
     around(triples(scene.vacant), scene.around.map((one) => one / 100), triples(scene.cell))
       .forEach((where) => view.addSphere({ center: point(where), radius: 0.9, color: colour("--s1"), wireframe: true }));
+    if (isStill()) return note(scene.said);
     const [, saddle, product] = scene.energies_eV;
     const shown = (value) => `${(Math.abs(value) < 0.0005 ? 0 : value).toFixed(3)} eV`;
     note(part < 0.02 ? "reactant: 0 eV" : Math.abs(part - 1) < 0.02 ? `saddle: ${shown(saddle)}` : part > 1.98 ? `product: ${shown(product)}`
@@ -194,7 +198,7 @@
     if (turns[event.key]) view.rotate(...turns[event.key]);
     else if (event.key === "+" || event.key === "=") view.zoom(1.15);
     else if (event.key === "-") view.zoom(1 / 1.15);
-    else if (event.key === " ") play(!playing);
+    else if (event.key === " " && !isStill()) play(!playing);
     else return;
     event.preventDefault();
     view.render();

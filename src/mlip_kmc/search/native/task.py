@@ -80,7 +80,7 @@ class NativeSearch(ProcessSearch):
 
     def died(self, message: str) -> SearchOutcome:
         """What is handed back where its evaluations end each process that makes them: a bad search."""
-        keep_inputs(self.job, message)
+        keep_inputs(self.whole_job, message)
         told = self.without_result(End.FINISHED, message)
         return replace(told, termination=Termination.ENDED_PROCESS)
 
