@@ -143,8 +143,7 @@ class Climb:
         trust, since = Trust(_LONGEST_A, longest_A=_LONGEST_A, shortest_A=_SHORTEST_A), 0
         for taken in range(self.limits.steps + 1):
             converged = point.force_eV_per_A <= self.limits.force_eV_per_A
-            unsure = model.lowest[0] > -_SURELY * model.curvature
-            if unsure or (self.looks and (since >= _LONG_AGO or converged)):
+            if self._doubts(model) or (self.looks and (since >= _LONG_AGO or converged)):
                 self._look(model, point, most=_TURNS)
                 since = 0
             lowest, mode = model.lowest
@@ -155,6 +154,10 @@ class Climb:
             point, trust = self._step(point, model, trust)
             since += 1
         raise AssertionError("a loop that returns")
+
+    def _doubts(self, model: HessianModel) -> bool:
+        """The lowest curvature is not surely negative."""
+        return not model.lowest[0] <= -_SURELY * model.curvature
 
     def _ended(self, point: Point, model: HessianModel, *, converged: bool) -> Termination | None:
         if converged:

@@ -91,7 +91,7 @@ class Plan:
         """
         state = start.reactant
         moved = start.displaced_A - np.asarray(state.positions, dtype=np.float64)
-        chosen = np.flatnonzero(np.linalg.norm(moved, axis=1) > _DISPLACED_A)
+        chosen = np.flatnonzero(~(np.linalg.norm(moved, axis=1) <= _DISPLACED_A))
         chosen = np.union1d(chosen, [start.centre])
         middle = state.positions[start.centre]
         cell = np.asarray(state.cell.array, dtype=np.float64)
@@ -228,8 +228,10 @@ class LocalSearch:
             moved_eV = abs(_barrier(found) - _barrier(before))
             if not moved_eV * max(1.0, _to_come(before.region, found.region)) <= MOVED_EV:
                 self.grown.append(Grown.BARRIER)
-            elif self._left_eV_per_A(found) <= _LEFT * force:
-                break
+                continue
+            if not self._left_eV_per_A(found) <= _LEFT * force:
+                continue
+            break
         return found
 
     def _left_eV_per_A(self, found: Found) -> float:  # noqa: N802 - a unit
