@@ -111,7 +111,7 @@ def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 
 def _parquet(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     """A file's bytes; what is unknown is null."""
-    import pandas as pd  # both take half a second to load
+    import pandas as pd  # type: ignore[import-untyped]  # it takes half a second to load
     from fastparquet import write
 
     columns = {
