@@ -191,8 +191,7 @@ def status_of(view: RunView, *, now_s: float) -> RunStatus:
     condition = _condition(live, now_s=now_s, done=is_done(view), halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
-    recent = view.searches[-_RECENT:]
-    run_bytes, free_bytes = _disk(view.path)
+    recent, (run_bytes, free_bytes) = view.searches[-_RECENT:], _disk(view.path)
     return RunStatus(
         path=str(view.path),
         condition=condition,
