@@ -191,7 +191,7 @@ def status_of(view: RunView, *, now_s: float) -> RunStatus:
     condition = _condition(live, now_s=now_s, done=is_done(view), halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
-    run_bytes, free_bytes = _disk(view.path)
+    recent, (run_bytes, free_bytes) = view.searches[-_RECENT:], _disk(view.path)
     return RunStatus(
         path=str(view.path),
         condition=condition,
@@ -230,7 +230,8 @@ def status_of(view: RunView, *, now_s: float) -> RunStatus:
         engine=str(view.epoch.facts.get("search.engine") or "eon"),
         force_calls=sum(record.force_calls for record in view.searches),
         regions=regions_of(view.searches),
-        **_pace(view.searches[-_RECENT:]),
+        force_calls_per_s=_force_calls_per_s(recent),
+        search_s=_median([record.seconds for record in recent if record.outcome != "bad"]),
         starts=numbers.starts,
         unsound_superbasin_steps=len(unsound_steps(view.events)),
         unsound=unsound(view.events),
@@ -289,14 +290,6 @@ def _states(view: RunView) -> int:
     """States that the events name, and state 0; their numbers have no gaps."""
     named = (number for event in view.events for number in (event.reactant, event.product))
     return 1 + max(named, default=view.numbers.state)
-
-
-def _pace(recent: Sequence[SearchRecord]) -> dict[str, Any]:
-    """Force calls a second of a busy worker, and the median time of a good search, of the last searches."""
-    return {
-        "force_calls_per_s": _force_calls_per_s(recent),
-        "search_s": _median([record.seconds for record in recent if record.outcome != "bad"]),
-    }
 
 
 def _force_calls_per_s(records: Sequence[SearchRecord]) -> float | None:
