@@ -20,7 +20,7 @@ OPTIONS = {
         "superbasins": True,
         "stop": {"kmc_steps": 3},
         "temperature_K": 600,
-        "confidence": {"scheme": "new", "value": 0.9},
+        "confidence": {"scheme": "new", "value": 0.6},
         "eon": {
             "Coarse Graining": {
                 "superbasin_scheme": "transition_counting",
