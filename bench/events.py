@@ -7,8 +7,8 @@ The peer is eOn 3.6.0's own server with its Local communicator, with our displac
 are counted at the potential: checks, audits, bad searches and searches that nobody waited for are in it.
 
 Cases: a copper vacancy of 255 atoms, an adatom on Cu(100), a divacancy with superbasins, and a vacancy in a random alloy, where
-neither symmetry nor classes help. Variants of ours: `all` (our engine, early stops, orbits, classes; in the alloy reuse after a
-hop), the same without each of these, and `harmonic`. Stock eOn's harmonic prefactors are measured in a few searches by its client
+neither symmetry nor classes help. Variants of ours: `all` (our engine, early stops, orbits, classes), the same without each of
+these, and `harmonic`. Stock eOn's harmonic prefactors are measured in a few searches by its client
 (all free atoms, one held far from the defect; and its `cutoff` filter, whose few atoms give other prefactors), and reckoned for
 each good search: it makes them for repeats, too. The limit holds against the former.
 
@@ -63,7 +63,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "harmonic": {"search": NATIVE, "symmetry": SHARING, "prefactor": {"harmonic": True}},
 }
 WHOLE, PART = "Hessians of all free atoms, one held", "`cutoff` filter"
-REUSE = {"reuse": {"after_hop": True}}
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,7 @@ def settings_of(case: Case, folder: Path, variant: str, *, steps: int, seed: int
     settings["search"]["max_bad_in_a_row"] = 1000
     if variant:
         settings["superbasins"] = case.superbasins
-    changes = VARIANTS.get(variant, {}) | (REUSE if variant and not case.symmetric else {})
-    for key, value in changes.items():
+    for key, value in VARIANTS.get(variant, {}).items():
         settings[key] = {**settings.get(key, {}), **value}
     return settings
 
