@@ -159,6 +159,10 @@ bench-reuse *ARGUMENTS: image
 bench-engines *ARGUMENTS: image
     containers/in-image python3 bench/engines.py {{ ARGUMENTS }}
 
+# what a search evaluates in a region of a large cell, its barriers, and the error of a held boundary (ten minutes)
+bench-regions *ARGUMENTS: image
+    containers/in-image python3 bench/regions.py {{ ARGUMENTS }}
+
 # a simulated cluster of 1 to 2048 workers: events an hour, busy share, what the server costs, where it saturates (half an hour)
 bench-simulated *ARGUMENTS: image
     containers/in-image python3 bench/simulated.py {{ ARGUMENTS }}

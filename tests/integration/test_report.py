@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from ase.io import read
 
 from .conftest import EXAMPLE, mlip_kmc
 
@@ -56,15 +57,28 @@ def test_export_writes_the_same_files_as_the_run(example_run, tmp_path):
     done = mlip_kmc("export", example_run, "--output", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    tables = (
-        f"{name}.{kind}"
-        for name in ("events", "processes", "states")
-        for kind in ("csv", "parquet")
-    )
-    for name in (*tables, "trajectory.xyz", "processes.xyz"):
+    for name in ("events.csv", "processes.csv", "states.csv", "trajectory.xyz", "processes.xyz"):
         assert (tmp_path / "out" / name).read_bytes() == (
             example_run / "results" / name
         ).read_bytes(), name
+
+
+def test_atoms_have_displacements_and_on_request_gammas(example_run, tmp_path):
+    """All states are one vacancy elsewhere: every frame has the gammas of the first, on other atoms."""
+    done = mlip_kmc("export", example_run, "--output", "out", "--gamma", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    frames = read(tmp_path / "out" / "trajectory.xyz", ":")
+    first, *later = frames
+    grade = json.loads(mlip_kmc("report", example_run, "--json", cwd=tmp_path).stdout)
+    assert first.arrays["gamma"].max() == pytest.approx(
+        grade["extrapolation_grade"]["state_0"], rel=1e-4
+    )
+    assert len(later) == 2
+    for frame in later:
+        gammas = np.sort(frame.arrays["gamma"])
+        assert gammas == pytest.approx(np.sort(first.arrays["gamma"]), abs=1e-3)
+        moved = frame.positions - first.positions
+        assert frame.arrays["displacement"] == pytest.approx(moved, abs=1e-9)
 
 
 def test_a_directory_that_is_no_run_is_one_line(tmp_path):

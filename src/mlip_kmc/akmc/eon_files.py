@@ -77,6 +77,9 @@ def search_record(outcome: SearchOutcome, entry: Entry, *, state: int, index: in
         gamma_path=graded.gamma_path,
         rated=outcome.rated if entry.outcome is Registered.NEW else None,
         barrier_error=None if outcome.found is None else outcome.barrier_error_eV,
+        centres=outcome.centres,
+        region_A=outcome.region_A,
+        grown=tuple(outcome.grown),
     )
 
 

@@ -184,7 +184,12 @@ class Preparation:
         if self.config.search.engine != "native":
             return None
         recipe = recipe_of(self.potential)
-        return NativeSetup(recipe, start_energy_eV=self.config.search.start_energy_eV)
+        return NativeSetup(
+            recipe,
+            start_energy_eV=self.config.search.start_energy_eV,
+            region_A=self.config.search.region_A,
+            cutoff_A=self.potential.cutoff_A,
+        )
 
     def _watch(self) -> Watch | None:
         ace = ace_of(self.potential)

@@ -16,7 +16,7 @@ from mlip_kmc.search.native.task import NativeSetup
 from mlip_kmc.search.watch import Watch
 
 _SHOWN = 12
-ENGINE = {"search.engine", "search.start_energy_eV"}
+ENGINE = {"search.engine", "search.start_energy_eV", "search.region_A"}
 """Settings that say who searches: with others a run goes on, in a new epoch."""
 
 

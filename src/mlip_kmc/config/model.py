@@ -167,6 +167,14 @@ class Config(Section):
             raise ValueError(
                 "search.early_stop: eOn's client is told nothing while it climbs; set search.engine: native with it"
             )
+        if self.search.region_A is not None and self.search.engine != "native":
+            raise ValueError(
+                "search.region_A: eOn's client evaluates the whole cell; set search.engine: native with it"
+            )
+        if self.search.region_A is not None and not isinstance(self.potential, AcePotentialSection):
+            raise ValueError(
+                "search.region_A: how far this potential sees is not known; leave it out, or use an ACE potential"
+            )
         if self.search.engine == "native":
             check_native(self.eon)
             if isinstance(self.potential, BuiltinPotentialSection):
@@ -254,6 +262,7 @@ _LATER = {
             "early_stop",
             "early_stop_A",
             "early_stop_lag",
+            "region_A",
         )
     },
     **{f"symmetry.{key}": field.default for key, field in SymmetrySection.model_fields.items()},

@@ -285,6 +285,8 @@ class SearchSection(Section):
     """With `early_stop`: so near is every atom to its place in the known saddle."""
     early_stop_lag: Count = 48
     """With `early_stop`: a search knows what was registered so many searches before it; no more are under way at a time."""
+    region_A: Positive | None = None
+    """With `engine: native` and ACE: a search evaluates so far about its start, and as much more as it needs; see regions.md."""
     time_limit_min: Positive = 120.0
     """A search that takes longer hangs: it is made again, and stops the run when that takes longer, too."""
     max_bad_in_a_row: Count = 50

@@ -132,7 +132,7 @@ class RunNumbersSummary:
         edges: events by pair of states, in the order of the first one.
         outcomes: registered searches by outcome. reasons: of those that were no use, the most frequent first.
         curves: confidence after each search of the present epoch, by state, of those that have a table of their own.
-        force_calls, seconds: of all searches; eOn's count, which leaves out dimer rotations.
+        force_calls, seconds: of all searches; eOn's count, which leaves out dimer rotations. centres: evaluated in native ones.
     """
 
     kT_eV: float | None
@@ -150,6 +150,7 @@ class RunNumbersSummary:
     reasons: tuple[tuple[str, str, int], ...]
     curves: Mapping[int, tuple[float, ...]]
     force_calls: int
+    centres: int
     seconds: float
 
     @property
@@ -241,6 +242,7 @@ def summarise(
             if curve.values and number not in like
         },
         force_calls=sum(record.force_calls for record in searches),
+        centres=sum(record.centres or 0 for record in searches),
         seconds=sum(record.seconds for record in searches),
     )
 

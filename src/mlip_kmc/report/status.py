@@ -22,12 +22,14 @@ from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.model.low_barriers import FEW_KT, Barrier, low_barriers
 from mlip_kmc.model.records import (
     Live,
+    Regions,
     Registered,
     RunNumbers,
     SearchRecord,
     Shortcuts,
     prefactor_reasons,
     reasons_of,
+    regions_of,
     shortcuts_of,
     unsound,
     unsound_steps,
@@ -76,6 +78,7 @@ class RunStatus:
         discarded: searches that were started and that a KMC step made useless.
         wall_s: time that its processes ran. events_a_day: KMC steps a day of that time.
         force_calls: over all registered searches; what eOn's client made is its own count, which leaves out dimer rotations.
+        regions: evaluations of centres in them, and how much of the cell they evaluated.
         engine: that searches now: eon, or native.
         force_calls_per_s: of the last searches, a busy worker.
         search_s: median time of the last good searches.
@@ -127,6 +130,7 @@ class RunStatus:
     wall_s: float
     events_a_day: float | None
     force_calls: int
+    regions: Regions
     engine: str
     force_calls_per_s: float | None
     search_s: float | None
@@ -187,8 +191,7 @@ def status_of(view: RunView, *, now_s: float) -> RunStatus:
     condition = _condition(live, now_s=now_s, done=is_done(view), halt=numbers.halt)
     running = live is not None and condition is Condition.RUNNING
     workers = live.workers if live and running else view.starts[-1].workers if view.starts else None
-    recent = view.searches[-_RECENT:]
-    run_bytes, free_bytes = _disk(view.path)
+    recent, (run_bytes, free_bytes) = view.searches[-_RECENT:], _disk(view.path)
     return RunStatus(
         path=str(view.path),
         condition=condition,
@@ -226,6 +229,7 @@ def status_of(view: RunView, *, now_s: float) -> RunStatus:
         events_a_day=numbers.events_a_day,
         engine=str(view.epoch.facts.get("search.engine") or "eon"),
         force_calls=sum(record.force_calls for record in view.searches),
+        regions=regions_of(view.searches),
         force_calls_per_s=_force_calls_per_s(recent),
         search_s=_median([record.seconds for record in recent if record.outcome != "bad"]),
         starts=numbers.starts,

@@ -296,6 +296,7 @@ def _searches(numbers: RunNumbersSummary) -> dict[str, Any]:
         "registered": sum(numbers.outcomes.values()),
         "outcomes": dict(numbers.outcomes),
         "force_calls_without_dimer_rotations": numbers.force_calls,
+        "centres": numbers.centres,
         "seconds": round(numbers.seconds, 3),
         "reasons": [
             {"outcome": outcome, "reason": reason, "count": count}

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.model.frames import KeptFrame
-from mlip_kmc.model.records import HaltKind, Rated
+from mlip_kmc.model.records import Grown, HaltKind, Rated
 
 Array = npt.NDArray[np.float64]
 
@@ -185,6 +185,8 @@ class SearchOutcome:
         images: what follows from it by the state's symmetry, each checked; none before that is asked for. images_again: so many
             of them were converged again. images_left: so many more did not hold, and are left to searches.
         led_back: it is not connected because both sides of where it ended lead back to the state.
+        centres: of atoms that were evaluated in its force calls, where they are counted: calls times atoms.
+        region_A: the radius within which atoms could move last; None: all could. grown: why it was too small before.
         known: the known saddle that it was on its way to; it ended there with `KNOWN_SADDLE`, or was audited.
     """
 
@@ -203,6 +205,9 @@ class SearchOutcome:
     barrier_error_eV: float | None = None
     led_back: bool = False
     known: KnownSaddle | None = None
+    centres: int | None = None
+    region_A: float | None = None
+    grown: tuple[Grown, ...] = ()
     images: tuple[FoundProcess, ...] = ()
     images_again: int = 0
     images_left: int = 0

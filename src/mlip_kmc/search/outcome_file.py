@@ -19,7 +19,7 @@ from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.ground.files import sealed, unsealed
 from mlip_kmc.model.frames import from_text, to_text
-from mlip_kmc.model.records import HaltKind, Rated
+from mlip_kmc.model.records import Grown, HaltKind, Rated
 from mlip_kmc.search.outcome import (
     Array,
     ForceCalls,
@@ -90,6 +90,7 @@ def _outcome(body: Mapping[str, Any]) -> SearchOutcome:
             "graded": _graded(graded),
             "rated": None if rated is None else Rated(**rated),
             "known": None if known is None else KnownSaddle(**known),
+            "grown": tuple(map(Grown, body.get("grown", ()))),
             "images": tuple(map(_found, body.get("images", ()))),
         }
     )

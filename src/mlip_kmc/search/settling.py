@@ -181,6 +181,10 @@ def _together(before: SearchOutcome, now: SearchOutcome) -> SearchOutcome:
         seconds=before.seconds + now.seconds,
         saddle_distance_A=before.saddle_distance_A,
         force_calls=_sum(before.force_calls, now.force_calls),
+        centres=None
+        if before.centres is None or now.centres is None
+        else before.centres + now.centres,
+        grown=(*before.grown, *now.grown),
         graded=_both(before.graded, now.graded),
     )
 

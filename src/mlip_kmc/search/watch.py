@@ -130,7 +130,7 @@ class Watched:
                 halt_kind=HaltKind.EXTRAPOLATION,
                 frames=self._frames(grades, first, until),
             )
-        gammas = {stage: _gammas(atoms, self.watch) for stage, atoms in points.items()}
+        gammas = {stage: self._gammas(atoms) for stage, atoms in points.items()}
         largest = {stage: float(np.max(found)) for stage, found in gammas.items()}
         frames, halt, last = (
             list(self._frames(grades, None, until)),
@@ -153,11 +153,17 @@ class Watched:
             gamma_saddle=largest.get(Stage.SADDLE),
             gamma_product=largest.get(Stage.PRODUCT),
             # the reactant is the state's own minimum, the same for all of its searches
-            gamma_reactant=_largest_of(self._start(), self.watch) if points else None,
+            gamma_reactant=float(np.max(gammas_of_state(self._start(), self.watch)))
+            if points
+            else None,
             frames=tuple(frames),
             halt=halt,
             halt_kind=HaltKind.EXTRAPOLATION if halt else HaltKind.UNKNOWN,
         )
+
+    def _gammas(self, atoms: Atoms) -> Array:
+        """(N,) of a structure of the search's."""
+        return gammas_of(atoms, self.watch)
 
     def _grades(self) -> list[Grade]:
         """Those of the force calls that were looked at."""
@@ -284,11 +290,13 @@ def _step_of(path: Path) -> int:
 
 
 @lru_cache(maxsize=8)
-def _largest_of(con: str, watch: Watch) -> float:
-    return float(np.max(_gammas(from_con(con), watch)))
+def gammas_of_state(con: str, watch: Watch) -> Array:
+    """(N,) gamma of a state, the same for all of its searches."""
+    return gammas_of(from_con(con), watch)
 
 
-def _gammas(atoms: Atoms, watch: Watch) -> Array:
+def gammas_of(atoms: Atoms, watch: Watch) -> Array:
+    """(N,) gamma of a structure."""
     with _lock:  # python-ace's evaluator is one for all threads
         return _extrapolation(watch.basis, watch.active_set, watch.digest).gamma_of(atoms)
 

@@ -3,8 +3,8 @@
 Example:
     write_tables(result, directory=run / "results", parquet=True)
 
-Written: events, processes and states, `.csv` and, where wanted or there already, `.parquet`. A column's name ends with its unit; the
-Parquet files' metadata has them by column (key `units`, JSON).
+Written: events, processes and states, `.csv` and, where wanted or there already, `.parquet`. A column's name ends with its unit;
+the Parquet files' metadata has them by column (key `units`, JSON).
 """
 
 import csv
@@ -111,7 +111,7 @@ def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 
 def _parquet(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     """A file's bytes; what is unknown is null."""
-    import pandas as pd  # both take half a second to load
+    import pandas as pd  # type: ignore[import-untyped]  # it takes half a second to load
     from fastparquet import write
 
     columns = {

@@ -274,7 +274,9 @@ def watched(tmp_path, monkeypatch):
     """A search that ended well, with gamma 20 at its saddle."""
     atoms = crystal()
     monkeypatch.setattr(
-        watch_module, "_gammas", lambda atoms, _: np.full(len(atoms), atoms.info.get("gamma", 20.0))
+        watch_module,
+        "gammas_of",
+        lambda atoms, _: np.full(len(atoms), atoms.info.get("gamma", 20.0)),
     )
     watch = Watch(
         thresholds=GammaSection(select=3.0, halt=15.0, every=10),
@@ -315,7 +317,7 @@ def test_a_crossing_on_the_way_halts_whatever_became_of_the_search(watched):
 
 
 def test_gammas_that_are_no_numbers_are_unknown(watched, monkeypatch):
-    monkeypatch.setattr(watch_module, "_gammas", lambda atoms, _: np.full(len(atoms), np.nan))
+    monkeypatch.setattr(watch_module, "gammas_of", lambda atoms, _: np.full(len(atoms), np.nan))
     ended, outcome = watched.read(FINISHED)
     assert (ended.end, ended.message) == (End.HALTED, "gamma nan at the saddle")
     assert {frame.gamma for frame in outcome.graded.frames} == {None}

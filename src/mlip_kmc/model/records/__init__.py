@@ -14,10 +14,12 @@ from mlip_kmc.model.records.refresh import (
     RefreshedState,
     refreshed_processes,
 )
+from mlip_kmc.model.records.regions import Regions, regions_of
 from mlip_kmc.model.records.result import EonResult, Status
 from mlip_kmc.model.records.search import (
     OUTCOMES,
     Early,
+    Grown,
     Rated,
     Registered,
     Reused,
@@ -37,6 +39,7 @@ __all__ = [
     "Epoch",
     "Event",
     "Fate",
+    "Grown",
     "HaltKind",
     "Live",
     "Minimised",
@@ -45,6 +48,7 @@ __all__ = [
     "Rated",
     "RefreshedProcess",
     "RefreshedState",
+    "Regions",
     "Registered",
     "Reused",
     "RunNumbers",
@@ -61,6 +65,7 @@ __all__ = [
     "read_lines",
     "reasons_of",
     "refreshed_processes",
+    "regions_of",
     "shortcuts_of",
     "unsound",
     "unsound_steps",

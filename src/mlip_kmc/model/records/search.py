@@ -58,6 +58,17 @@ class Reused(StrEnum):
     """It did find one: searches start anywhere from then on."""
 
 
+class Grown(StrEnum):
+    """Why the region of a search had to grow (docs/regions.md)."""
+
+    LEFT = "left"
+    """An atom moved out of it: the search was made again in a wider one."""
+    BARRIER = "barrier"
+    """In a wider one the barrier is another, by more than 5 meV."""
+    OTHER = "other"
+    """In a wider one its saddle or its product is another, or none: the search was made again there."""
+
+
 @dataclass(frozen=True)
 class Rated:
     """Prefactors of a process, and where they come from.
@@ -128,6 +139,10 @@ class SearchRecord(JsonLine):
             left to searches.
         reused: one of `Reused`; None where the search says nothing of what was carried over. `like` is then the state that the
             process was carried over from.
+        centres: of atoms that its own force calls evaluated, calls times atoms; None where eOn's client searched, and in earlier
+            versions.
+        region_A: the radius within which atoms could move last; None: all could. grown: why it was too small before, each one of
+            `Grown`.
         early: one of `Early`; None where the climb was told of no saddle, or came near none.
     """
 
@@ -154,6 +169,9 @@ class SearchRecord(JsonLine):
     images_again: int = 0
     images_left: int = 0
     reused: str | None = None
+    centres: int | None = None
+    region_A: float | None = None
+    grown: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON. A gamma that is not finite is written as unknown; the reason has its value."""
@@ -172,7 +190,7 @@ class SearchRecord(JsonLine):
             found = replace(found, rated=Rated(**found.rated))
         if isinstance(found.stale, dict):
             found = replace(found, stale=Stale(**found.stale))
-        return replace(found, images=tuple(found.images))
+        return replace(found, images=tuple(found.images), grown=tuple(found.grown))
 
 
 def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:

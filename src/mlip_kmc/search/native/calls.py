@@ -19,7 +19,8 @@ from mlip_kmc.ground.programs import AwakeClock
 from mlip_kmc.model.frames import KeptFrame, Kind, Stage
 from mlip_kmc.potential.side_channel import KEPT, Frame, Grade
 from mlip_kmc.search.native.landscape import Array, NotCalledError
-from mlip_kmc.search.watch import NO_POTENTIAL, Watch, Watched, state_of
+from mlip_kmc.search.native.region import Region
+from mlip_kmc.search.watch import NO_POTENTIAL, Watch, Watched, gammas_of, gammas_of_state, state_of
 
 
 class EndedError(Exception):
@@ -46,9 +47,15 @@ class CallGrades(Watched):
         """Nothing is seen yet."""
         super().__init__(watch, Path(), search)
         self._reactant_con = reactant_con
+        self.region: Region | None = None
         self._seen: list[Grade] = []
         self._frames_between: list[Frame] = []
         self._frames_beyond: list[Frame] = []
+
+    @property
+    def at_rest(self) -> Array:
+        """(N,) gamma of the state itself."""
+        return gammas_of_state(self._reactant_con, self.watch)
 
     def wanted(self, step: int) -> bool:
         """Is gamma looked at in this force call?"""
@@ -69,6 +76,14 @@ class CallGrades(Watched):
         """Did a call reach `halt`?"""
         return bool(self._frames_beyond)
 
+    def _gammas(self, atoms: Atoms) -> Array:
+        region = self.region
+        if region is None:
+            return super()._gammas(atoms)
+        part = region.atoms.copy()
+        part.positions = region.part(atoms.positions)
+        return region.gammas(gammas_of(part, self.watch), at_rest=self.at_rest)
+
     def _grades(self) -> list[Grade]:
         return self._seen
 
@@ -88,11 +103,12 @@ class Calls:
 
     Attributes:
         evaluator: that is called. atoms: the state's: elements, cell.
+        region: a part of it that is evaluated in its place; positions are then of its atoms.
         cancelled: set, and the search ends at its next call.
         time_limit_s: of the whole search while this process is awake: a guard against what hangs.
         grades: what sees gamma; None where it is not watched.
         search: its name. digest: of what gives gamma.
-        count: of calls so far. near: the frame in which atoms were too near.
+        count: of calls so far. centres: of atoms that were evaluated in them. near: the frame in which atoms were too near.
     """
 
     evaluator: WarmEvaluator
@@ -101,16 +117,29 @@ class Calls:
     time_limit_s: float
     search: str
     grades: CallGrades | None = None
+    region: Region | None = field(default=None, init=False)
     count: int = field(default=0, init=False)
+    centres: int = field(default=0, init=False)
     near: tuple[KeptFrame, ...] = field(default=(), init=False)
     _now: Callable[[], float] = field(default_factory=lambda: AwakeClock().now)
+
+    def enter(self, region: Region | None) -> None:
+        """Evaluate a region from here on; None: the whole."""
+        self.region = region
+        if self.grades is not None:
+            self.grades.region = region
 
     def __call__(self, positions: Array) -> tuple[float, Array]:
         """Evaluate.
 
         Raises:
             EndedError: it was cancelled, took too long, met a limit of gamma or distances, or could not be evaluated.
+            LeftRegionError: the region is not enough for these positions.
         """
+        region, atoms = self.region, self.atoms
+        if region is not None:
+            region.check(positions)
+            atoms = region.atoms
         if self.cancelled.is_set():
             raise NotBegunError(End.CANCELLED)
         if not self._now() <= self.time_limit_s:
@@ -119,17 +148,24 @@ class Calls:
                 End.TIMED_OUT, f"it took longer than its time limit of {limit_min:g} min"
             )
         step, self.count = self.count, self.count + 1
+        self.centres += len(atoms)
         graded = self.grades is not None and self.grades.wanted(step)
         try:
-            answer = self.evaluator.evaluate(positions, atoms=self.atoms, graded=graded)
+            answer = self.evaluator.evaluate(positions, atoms=atoms, graded=graded)
         except DriverError as error:
-            raise self._failed(error, step, positions) from error
+            raise self._failed(error, step, self._whole(positions)) from error
         forces = np.array(answer.forces).reshape(-1, 3)
         if self.grades is not None and graded and answer.gamma is not None:
             gammas = np.array(answer.gamma)
-            if self.grades.see(step, energy_eV=answer.energy, positions=positions, gammas=gammas):
+            if region is not None:
+                gammas = region.gammas(gammas, at_rest=self.grades.at_rest)
+            place = self._whole(positions)
+            if self.grades.see(step, energy_eV=answer.energy, positions=place, gammas=gammas):
                 raise EndedError(End.HALTED)
         return answer.energy, forces
+
+    def _whole(self, positions: Array) -> Array:
+        return positions if self.region is None else self.region.whole(positions)
 
     def _failed(self, error: DriverError, step: int, positions: Array) -> EndedError:
         if error.code != HALTED:

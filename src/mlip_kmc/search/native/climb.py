@@ -80,6 +80,7 @@ class Climb:
         ground: what it walks on. limits: when it ends.
         reactant: the state's minimum. stiffness: the mean curvature there, in the metric's coordinates.
         ends: asked at each step of negative curvature; what it names ends the climb.
+        looks: spends force calls on the curvature along the lowest mode.
     """
 
     ground: Ground
@@ -87,6 +88,7 @@ class Climb:
     reactant: Point
     stiffness: float
     ends: Callable[[Point, HessianModel, Array], Termination | None] = lambda *_: None
+    looks: bool = True
 
     def go(self, place: Array, *, direction: Array, descend: bool = True) -> Climbed:
         """Climb.
@@ -104,6 +106,11 @@ class Climb:
         first = self.ground.without_rigid(self.ground.metric.scaled(direction))
         self._learned(model, point, first / max(float(np.linalg.norm(first)), 1e-300))
         self._look(model, point, most=_FIRST_TURNS)
+        return self._up(point, model)
+
+    def on(self, point: Point, *, model: HessianModel) -> Climbed:
+        """Climb on from where another climb ended, along the mode that it has looked at."""
+        self.looks = False
         return self._up(point, model)
 
     def _down(self, point: Point) -> Point:
@@ -136,7 +143,7 @@ class Climb:
         trust, since = Trust(_LONGEST_A, longest_A=_LONGEST_A, shortest_A=_SHORTEST_A), 0
         for taken in range(self.limits.steps + 1):
             converged = point.force_eV_per_A <= self.limits.force_eV_per_A
-            if model.lowest[0] > -_SURELY * model.curvature or since >= _LONG_AGO or converged:
+            if self._doubts(model) or (self.looks and (since >= _LONG_AGO or converged)):
                 self._look(model, point, most=_TURNS)
                 since = 0
             lowest, mode = model.lowest
@@ -147,6 +154,10 @@ class Climb:
             point, trust = self._step(point, model, trust)
             since += 1
         raise AssertionError("a loop that returns")
+
+    def _doubts(self, model: HessianModel) -> bool:
+        """The lowest curvature is not surely negative."""
+        return not model.lowest[0] <= -_SURELY * model.curvature
 
     def _ended(self, point: Point, model: HessianModel, *, converged: bool) -> Termination | None:
         if converged:

@@ -11,6 +11,7 @@ import numpy as np
 from mlip_kmc.model.atom_path import without_drift
 from mlip_kmc.search.native.hessian_model import HessianModel
 from mlip_kmc.search.native.landscape import Array, Landscape, Point
+from mlip_kmc.search.native.region import Region
 from mlip_kmc.search.outcome import KnownSaddle, Termination
 
 EARLY_STOP_A = 0.4
@@ -60,9 +61,20 @@ class KnownSaddles:
 
     Attributes:
         positions_A: (K, N, 3), next to the state's own.
+        elsewhere_A: (K,) how far an atom that is not among the N is moved at least; None: there is none.
     """
 
     positions_A: Array
+    elsewhere_A: Array | None = None
+
+    def within(self, region: Region) -> "KnownSaddles":
+        """Those of the whole structure, as a search in a region of it knows them."""
+        moved = self.positions_A - np.asarray(region.home.positions)
+        moved[:, region.indices] = 0.0
+        return KnownSaddles(
+            np.stack([region.part(positions) for positions in self.positions_A]),
+            np.sqrt(np.square(moved).sum(axis=2).max(axis=1)),
+        )
 
     def nearest(self, positions: Array, *, anchored: bool) -> tuple[int, float]:
         """The index of the nearest one, and the largest distance of an atom from its place there, A; -1 where there is none."""
@@ -72,6 +84,8 @@ class KnownSaddles:
         if not anchored:
             moved = moved - moved.mean(axis=1, keepdims=True)
         farthest = np.sqrt(np.square(moved).sum(axis=2).max(axis=1))
+        if self.elsewhere_A is not None:
+            farthest = np.maximum(farthest, self.elsewhere_A)
         index = int(np.argmin(farthest))
         return index, float(farthest[index])
 

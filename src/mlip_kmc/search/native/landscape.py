@@ -38,11 +38,13 @@ class Point:
         place: (3 n,) coordinates of the free atoms, A.
         energy_eV: of the structure.
         gradient: (3 n,) of the energy, eV/A; without a net force where no atom is fixed.
+        forces: (N, 3) on all atoms as they were evaluated, eV/A.
     """
 
     place: Array
     energy_eV: float
     gradient: Array
+    forces: Array = field(default_factory=lambda: np.empty((0, 3)), repr=False)
 
     @property
     def force_eV_per_A(self) -> float:  # noqa: N802 - a unit
@@ -99,12 +101,20 @@ class Landscape:
         except NotCalledError:
             self.calls -= 1
             raise
+        return self.known(place, energy_eV=energy, forces=forces)
+
+    def known(self, place: Array, *, energy_eV: float, forces: Array) -> Point:
+        """A point whose energy and forces (N, 3) are known without a call.
+
+        Raises:
+            NotFiniteError: one of them is no number.
+        """
         gradient = -forces[self.free]
-        if not (np.isfinite(energy) and np.isfinite(gradient).all()):
+        if not (np.isfinite(energy_eV) and np.isfinite(gradient).all()):
             raise NotFiniteError
         if not self.anchored:
             gradient = gradient - gradient.mean(axis=0)
-        return Point(place, float(energy), gradient.ravel())
+        return Point(place, float(energy_eV), gradient.ravel(), forces)
 
 
 def largest_of(vector: Array) -> float:

@@ -35,6 +35,8 @@ _HELD = 0.1
 """What holds every atom to its place, over a spring of nearest neighbours: translations must not be soft without end."""
 _NEAREST_A = 3.5
 _FARTHEST_A = 14.0
+_AROUND_A = 12.0
+"""Beyond the atoms that have springs: these reach their neighbours, whose stiffness depends on the distance of theirs."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class SpringMetric:
             centre: index of the atom about which the structure is displaced.
         """
         moving = _nearest(positions, cell, free, centre)
-        stiffness = _stiffness(positions, cell)(free[moving])
+        around = _around(positions, cell, free[moving], centre)
+        stiffness = _stiffness(positions[around], cell)(np.searchsorted(around, free[moving]))
         order = np.argsort(moving)
         chosen = (3 * moving[order][:, None] + np.arange(3)).ravel()
         within = (3 * order[:, None] + np.arange(3)).ravel()
@@ -107,9 +110,22 @@ def _nearest(positions: Array, cell: Array, free: Indices, centre: int) -> Indic
     """Places in `free` of the atoms that have springs."""
     if len(free) <= MOST_ATOMS:
         return np.arange(len(free))
-    vectors = positions[free] - positions[centre]
+    return np.argsort(_distances(positions, cell, centre)[free], kind="stable")[:MOST_ATOMS]
+
+
+def _around(positions: Array, cell: Array, atoms: Indices, centre: int) -> Indices:
+    """Ascending indices of all atoms whose places the springs of some atoms depend on; of a small structure, of all."""
+    if len(positions) <= MOST_ATOMS:
+        return np.arange(len(positions))
+    apart = _distances(positions, cell, centre)
+    return np.flatnonzero(apart <= apart[atoms].max(initial=0.0) + _AROUND_A)
+
+
+def _distances(positions: Array, cell: Array, centre: int) -> Array:
+    """(N,) from an atom."""
+    vectors = positions - positions[centre]
     vectors -= np.round(vectors @ np.linalg.inv(cell)) @ cell
-    return np.argsort(np.linalg.norm(vectors, axis=1), kind="stable")[:MOST_ATOMS]
+    return np.asarray(np.linalg.norm(vectors, axis=1))
 
 
 def _stiffness(positions: Array, cell: Array) -> Callable[[Indices], Array]:

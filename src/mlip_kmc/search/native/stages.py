@@ -167,15 +167,56 @@ class Stages:
         )
         return None if found.end is MinimiseEnd.STEPS else found.point
 
-    def _climbed(self, reactant: Point, stiffness: float, identify: Identification) -> Climbed:
-        settings, landscape = self.settings, self.landscape
-        limits = Limits(
-            force_eV_per_A=settings.saddle_force_eV_per_A,
-            start_energy_eV=self.start_energy_eV,
-            max_energy_eV=settings.max_energy_eV,
-            steps=settings.climb_steps,
+    def converged(
+        self, reactant: Point, saddle: Point, product: Point, *, model: HessianModel
+    ) -> Result:
+        """Saddle and product of a search elsewhere, converged here, where more atoms may move.
+
+        Args:
+            reactant: of the state, here.
+            saddle: as it is here.
+            product: likewise.
+            model: of the Hessian at the saddle, in the coordinates of this ground.
+
+        Raises:
+            NotFiniteError: a number is none. Whatever `forces` raises.
+        """
+        try:
+            return self._converged(reactant, saddle, product, model)
+        finally:
+            self._book(minimization=True)
+
+    def _converged(
+        self, reactant: Point, saddle: Point, product: Point, model: HessianModel
+    ) -> Result:
+        climb = Climb(self.ground, self._limits, reactant, model.curvature)
+        climbed = climb.on(saddle, model=replace(model))
+        self._book()
+        if climbed.termination is not Termination.GOOD:
+            return Result(climbed.termination, reactant, climbed)
+        relaxed = minimise(
+            self.ground,
+            product,
+            model=replace(model),
+            force_eV_per_A=self.settings.saddle_force_eV_per_A,
+            steps=self.settings.minimum_steps,
         )
-        return Climb(self.ground, limits, reactant, stiffness, ends=identify).go(
+        if relaxed.end is MinimiseEnd.STEPS:
+            return Result(Termination.MINIMUM_NOT_CONVERGED, reactant, climbed)
+        return Result(Termination.GOOD, reactant, climbed, relaxed.point)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(
+            force_eV_per_A=self.settings.saddle_force_eV_per_A,
+            start_energy_eV=self.start_energy_eV,
+            max_energy_eV=self.settings.max_energy_eV,
+            steps=self.settings.climb_steps,
+        )
+
+    def _climbed(self, reactant: Point, stiffness: float, identify: Identification) -> Climbed:
+        landscape = self.landscape
+        return Climb(self.ground, self._limits, reactant, stiffness, ends=identify).go(
             landscape.place_of(self.start.displaced_A),
             direction=landscape.place_of(self.start.direction),
             descend=self.descend,

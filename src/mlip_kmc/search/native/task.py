@@ -22,7 +22,9 @@ from mlip_kmc.model.records import HaltKind
 from mlip_kmc.search.native.calls import CallGrades, Calls, EndedError
 from mlip_kmc.search.native.climb import Climbed
 from mlip_kmc.search.native.landscape import NotFiniteError
-from mlip_kmc.search.native.stages import Result, Stages, Told
+from mlip_kmc.search.native.local import Found, LocalSearch, NotAtRestError, Plan, WholeSearch
+from mlip_kmc.search.native.reference import Reference, references_of
+from mlip_kmc.search.native.stages import Stages, Told
 from mlip_kmc.search.native.start import Settings, Start
 from mlip_kmc.search.outcome import FoundProcess, Graded, SearchOutcome, Termination
 from mlip_kmc.search.reading import next_to
@@ -39,10 +41,21 @@ class NativeSetup:
     Attributes:
         recipe: of the potential.
         start_energy_eV: down to which a displaced structure is relaxed, above the state.
+        region_A: the radius about what is displaced within which atoms may move first; None: all may.
+        cutoff_A: of the potential; None where that is not known, and there are no regions.
     """
 
     recipe: Recipe
     start_energy_eV: float = 2.0
+    region_A: float | None = None
+    cutoff_A: float | None = None
+
+    def plan(self, start: Start) -> Plan | None:
+        """Where the regions of a search are; None: all of it is evaluated."""
+        if self.region_A is None or self.cutoff_A is None:
+            return None
+        plan = Plan.of(start, radius_A=self.region_A, cutoff_A=self.cutoff_A)
+        return None if plan.region(start.reactant).is_whole else plan
 
 
 @dataclass(frozen=True)
@@ -103,31 +116,63 @@ class NativeSearch(ProcessSearch):
     def _searched(
         self, start: Start, evaluator: WarmEvaluator, cancelled: threading.Event
     ) -> SearchOutcome:
-        calls = Calls(
+        calls = self._calls(start, evaluator, cancelled, grades=self._grades())
+        search = self._search(start, calls)
+        ended = EndedError(End.FINISHED)
+        try:
+            outcome = self._outcome(search.run(), start)
+        except NotFiniteError:
+            outcome = replace(self._finished(), termination=Termination.NOT_FINITE)
+        except NotAtRestError:
+            outcome = replace(self._finished(), termination=Termination.MINIMUM_NOT_CONVERGED)
+        except EndedError as error:
+            ended, outcome = error, self.without_result(error.end, str(error))
+        outcome = self._graded(outcome, start, calls, ended)
+        return replace(
+            outcome,
+            force_calls=search.force_calls,
+            centres=calls.centres,
+            region_A=search.radius_A,
+            grown=tuple(search.grown),
+        )
+
+    def _calls(
+        self,
+        start: Start,
+        evaluator: WarmEvaluator,
+        cancelled: threading.Event,
+        *,
+        grades: CallGrades | None = None,
+    ) -> Calls:
+        return Calls(
             evaluator,
             atoms=start.reactant,
             cancelled=cancelled,
             time_limit_s=self.job.time_limit_s,
             search=self.name,
-            grades=self._grades(),
+            grades=grades,
         )
+
+    def _search(self, start: Start, calls: Calls) -> WholeSearch | LocalSearch:
+        settings = Settings.of(self.job.files["config.ini"])
         stages = Stages(
             start,
-            Settings.of(self.job.files["config.ini"]),
+            settings,
             forces=calls,
             descend=self.kind == DISPLACED,
             start_energy_eV=self.setup.start_energy_eV,
             told=self.told,
         )
-        ended = EndedError(End.FINISHED)
-        try:
-            outcome = self._outcome(stages, stages.run())
-        except NotFiniteError:
-            outcome = replace(self._finished(), termination=Termination.NOT_FINITE)
-        except EndedError as error:
-            ended, outcome = error, self.without_result(error.end, str(error))
-        outcome = replace(outcome, force_calls=stages.force_calls)
-        return self._graded(outcome, start, calls, ended)
+        plan = self.setup.plan(start)
+        if plan is None:
+            return WholeSearch(stages)
+
+        def rest() -> Reference | None:
+            alone = self._calls(start, calls.evaluator, calls.cancelled)
+            known = references_of(calls.evaluator)
+            return known.of(start.reactant, self.reactant_con, alone, settings)
+
+        return LocalSearch(stages, plan, calls, rest)
 
     def _grades(self) -> CallGrades | None:
         if self.watch is None:
@@ -137,11 +182,12 @@ class NativeSearch(ProcessSearch):
     def _finished(self) -> SearchOutcome:
         return self.without_result(End.FINISHED)
 
-    def _outcome(self, stages: Stages, result: Result) -> SearchOutcome:
+    def _outcome(self, ended: Found, start: Start) -> SearchOutcome:
+        result = ended.result
         reactant, climbed = result.reactant, result.climbed
         if climbed is None:
             return replace(self._finished(), termination=result.termination)
-        moved = stages.landscape.vectors_of(climbed.point.place - reactant.place)
+        moved = ended.vectors_of(climbed.point.place - reactant.place)
         return replace(
             self._finished(),
             termination=result.termination,
@@ -149,7 +195,7 @@ class NativeSearch(ProcessSearch):
             known=result.known,
             barrier_eV=climbed.point.energy_eV - reactant.energy_eV,
             saddle_distance_A=float(np.linalg.norm(moved)),
-            found=_found(stages, result, climbed),
+            found=_found(ended, climbed, start),
         )
 
     def _graded(
@@ -169,12 +215,7 @@ class NativeSearch(ProcessSearch):
         if not graded.halt:
             return replace(outcome, graded=graded)
         halted = self.without_result(End.HALTED, graded.halt)
-        return replace(
-            halted,
-            termination=Termination.HALTED,
-            force_calls=outcome.force_calls,
-            graded=graded,
-        )
+        return replace(halted, termination=Termination.HALTED, graded=graded)
 
 
 def _points(outcome: SearchOutcome, reactant: Atoms) -> dict[Stage, Atoms]:
@@ -188,23 +229,23 @@ def _points(outcome: SearchOutcome, reactant: Atoms) -> dict[Stage, Atoms]:
     return points
 
 
-def _found(stages: Stages, result: Result, climbed: Climbed) -> FoundProcess | None:
+def _found(ended: Found, climbed: Climbed, start: Start) -> FoundProcess | None:
     """The process; None where the search ended otherwise."""
-    reactant, product = result.reactant, result.product
-    if result.termination is not Termination.GOOD or product is None:
+    reactant, product = ended.result.reactant, ended.result.product
+    if ended.result.termination is not Termination.GOOD or product is None:
         return None
     points = (reactant, climbed.point, product)
-    places = next_to(stages.start.reactant, *map(stages.positions_of, points))
-    prefactor = stages.settings.prefactor_per_s
+    places = next_to(start.reactant, *map(ended.positions_of, points))
+    prefactor = ended.stages.settings.prefactor_per_s
     return FoundProcess(
-        reactant_eV=reactant.energy_eV,
-        saddle_eV=climbed.point.energy_eV,
-        product_eV=product.energy_eV,
+        reactant_eV=reactant.energy_eV + ended.above_eV,
+        saddle_eV=climbed.point.energy_eV + ended.above_eV,
+        product_eV=product.energy_eV + ended.above_eV,
         forward_per_s=prefactor,
         back_per_s=prefactor,
         reactant_A=places[Stage.REACTANT],
         saddle_A=places[Stage.SADDLE],
         product_A=places[Stage.PRODUCT],
-        mode=stages.landscape.vectors_of(climbed.mode / np.linalg.norm(climbed.mode)),
+        mode=ended.vectors_of(climbed.mode / np.linalg.norm(climbed.mode)),
         provenance={"engine": "native", "climb_steps": float(climbed.steps)},
     )
