@@ -58,7 +58,7 @@ def test_a_tick_without_time_registers_one_search_and_commits_it(tmp_path, monke
 def tempered(tmp_path_factory):
     """A run of two steps at 400 K that goes on at 500 K."""
     folder = tmp_path_factory.mktemp("tempered")
-    sure = {"confidence": {"value": 0.9}}
+    sure = {"confidence": {"value": 0.8}}
     config = write_config(folder, stop={"kmc_steps": 2}, **sure)
     assert mlip_kmc("run", config, "--dir", "run", cwd=folder).returncode == 0
     changed = {"temperature_K": 500, "workers": 1, "search": {"time_limit_min": 7}}
@@ -104,7 +104,7 @@ def test_confidence_is_earned_again_at_the_new_temperature(tempered):
     events = read_lines(run / "journal/events.jsonl", Event)
     searches = read_lines(run / "journal/searches.jsonl", SearchRecord)
     here = [record for record in searches if record.state == events[2].reactant]
-    assert sum(record.outcome in ("new", "repeat") for record in here[-12:]) >= 10
+    assert sum(record.outcome in ("new", "repeat") for record in here[-7:]) >= 5
 
 
 def test_what_may_not_change_is_named(one_step):
