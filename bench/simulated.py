@@ -9,7 +9,8 @@ its seed. `--scale` stretches all durations. Transports: `local`, threads of thi
 a few processes of many threads each that join through the connection file, as `mlip-kmc worker` does.
 
 `saturation` makes many searches that hardly sleep, and no KMC step: how many a second the server takes in, and what it is busy
-with. All processes of the simulation share this machine.
+with. With the third transport, `none`, there is no dask, and outcomes are at hand at once: only the server's own work is left.
+All processes of the simulation share this machine.
 """
 
 import argparse
@@ -84,9 +85,37 @@ def recorded(config, path, count, folder):
     return run.setup
 
 
+class AtHand:
+    """In place of a cluster: what a search came to is at hand at once."""
+
+    lost, running, waiting = False, 0, 0
+
+    def __init__(self, slots):
+        self.slots, self._tasks = slots, {}
+
+    def submit(self, task, **_):
+        self._tasks[task.name] = task
+
+    def wait(self, _timeout_s):
+        names = list(self._tasks)[: self.slots]
+        return [sleeping.recorded(self._tasks.pop(name)) for name in names]
+
+    def cancel(self, names):
+        return sum(self._tasks.pop(name, None) is not None for name in names)
+
+    def cancel_all(self):
+        self._tasks.clear()
+
+    def capacity_s(self):
+        return 0.0
+
+
 @contextlib.contextmanager
 def cluster_of(transport, workers, folder):
     """A cluster of so many sleepers."""
+    if transport == "none":
+        yield AtHand(workers)
+        return
     if transport == "local":
         with SearchCluster.local(workers=workers) as cluster:
             yield cluster
@@ -185,7 +214,7 @@ class Event:
 
 def event(config, setup, cluster, folder, *, searches=None, profile=None):
     """Explore state 0 and make a step; with `searches`, so many of them and no step."""
-    cluster._client.run(sleeping.slept)
+    slept_so_far(cluster)
     with RunDirectory(folder) as directory, Cost() as cost:
         server = open_server(
             config,
@@ -205,12 +234,18 @@ def event(config, setup, cluster, folder, *, searches=None, profile=None):
         process, thread = time.process_time() - process, time.thread_time() - thread
         registered, discarded = sum(server.outcomes.values()), server._queue.discarded
         cluster.cancel_all()
-    while cluster._client.run(running_here) != dict.fromkeys(
-        cluster._client.scheduler_info()["workers"], 0
-    ):
-        time.sleep(0.02)
-    slept = sum(seconds for seconds, _ in cluster._client.run(sleeping.slept).values())
+    slept = slept_so_far(cluster)
     return Event(span, slept / (span * cluster.slots), registered, discarded, cost, process, thread)
+
+
+def slept_so_far(cluster):
+    """Seconds since the last time it was asked, when nothing runs any more."""
+    if isinstance(cluster, AtHand):
+        return 0.0
+    nothing = dict.fromkeys(cluster._client.scheduler_info()["workers"], 0)
+    while cluster._client.run(running_here) != nothing:
+        time.sleep(0.02)
+    return sum(seconds for seconds, _ in cluster._client.run(sleeping.slept).values())
 
 
 def running_here():
@@ -313,7 +348,7 @@ def main():
     )
     parser.add_argument("--count", type=int, default=200, help="how many are recorded")
     parser.add_argument("--workers", type=int, nargs="+")
-    parser.add_argument("--transport", choices=["local", "tls"], default="local")
+    parser.add_argument("--transport", choices=["local", "tls", "none"], default="local")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scale", type=float)
     parser.add_argument("--searches", type=int, default=2000, help="of a saturation")

@@ -34,10 +34,16 @@ def records():
     return [from_bytes(text.encode()) for text in json.loads(Path(os.environ[RECORDS]).read_text())]
 
 
-def run_task(task, *, tag=""):
-    """Sleep and answer; a cancellation wakes it."""
+def recorded(task):
+    """What a search came to; it follows from its seed."""
     seed = task.job.files["config.ini"]  # it holds the search's own
     outcome = random.Random(seed).choice(records())  # noqa: S311
+    return replace(outcome, name=task.name, kind=task.kind)
+
+
+def run_task(task, *, tag=""):
+    """Sleep and answer; a cancellation wakes it."""
+    outcome = recorded(task)
     with run.cancellable(tag) as cancelled:
         begun = time.monotonic()
         cancelled.wait(outcome.seconds * float(os.environ[SCALE]))
@@ -47,7 +53,7 @@ def run_task(task, *, tag=""):
         _slept[1] += 1
     if cancelled.is_set():
         return task.without_result(run.End.CANCELLED)
-    return replace(outcome, name=task.name, kind=task.kind, seconds=took)
+    return replace(outcome, seconds=took)
 
 
 def slept():
