@@ -41,7 +41,7 @@ read_settings() {
         [[ ${!name} =~ ^[0-9]{1,9}$ ]] || fail "MLIP_KMC_${name^^} must be a whole number, it is ${!name@Q}; correct site.env"
     done
     [[ $patience_min =~ ^[0-9]{1,6}(\.[0-9]{1,3})?$ ]] || fail "MLIP_KMC_PATIENCE_MIN must be a number, it is ${patience_min@Q}; correct site.env"
-    [ -f "$image" ] || fail "there is no image $image; set MLIP_KMC_IMAGE in site.env"
+    [ -e "$image" ] || fail "there is no image $image; set MLIP_KMC_IMAGE in site.env"
     command -v "$apptainer" >/dev/null || fail "there is no $apptainer on $(hostname); load it in site.env"
 }
 

@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items):
             f"tests/slurm needs {', '.join(missing)}: `./bootstrap test` as root installs them",
             returncode=3,
         )
-    if items and not IMAGE.is_file():
+    if items and not IMAGE.exists():
         pytest.exit(f"tests/slurm needs {IMAGE}; containers/build makes it", returncode=3)
     if items and os.geteuid() != 0:
         if os.environ.get("CI"):
