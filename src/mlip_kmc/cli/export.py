@@ -34,8 +34,8 @@ def export(run_dir: Path, output: Path | None, *, gamma: bool, chemiscope: bool)
     Written are trajectory.xyz, processes.xyz, and events, processes and states as .csv and .parquet, of the newest generation.
 
     \b
-    Examples:  mlip-kmc export my-run --output so-far
-               mlip-kmc export my-run --gamma --chemiscope
+    Example:  mlip-kmc export my-run --output so-far
+              mlip-kmc export my-run --gamma --chemiscope
     """  # noqa: D301
     import numpy as np
 

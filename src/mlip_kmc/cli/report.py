@@ -59,9 +59,9 @@ def report(
     The page holds everything itself: it asks for no network and no second file.
 
     \b
-    Examples:  mlip-kmc report my-run --output my-run.html
-               mlip-kmc report my-run --follow
-               mlip-kmc report run-500K run-600K --output compared.html
+    Example:  mlip-kmc report my-run --output my-run.html
+              mlip-kmc report my-run --follow
+              mlip-kmc report run-500K run-600K --output compared.html
     """  # noqa: D301
     from mlip_kmc.campaign.report import is_campaign
 

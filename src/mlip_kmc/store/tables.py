@@ -12,10 +12,10 @@ import json
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlip_kmc.ground.files import durable_stream, write_durably
+from mlip_kmc.ground.scratch import temporary
 from mlip_kmc.model.records import EonResult
 
 _EVENTS = {
@@ -119,8 +119,8 @@ def _parquet(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
         for place, name in enumerate(header)
     }
     units = {name: unit for name in header if (unit := unit_of(name))}
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "table.parquet"
+    with temporary("parquet") as folder:
+        path = folder / "table.parquet"
         notes = {"units": json.dumps(units)}
         write(str(path), pd.DataFrame(columns), compression="GZIP", custom_metadata=notes)
         return path.read_bytes()

@@ -95,7 +95,7 @@ def test_a_search_that_runs(watched, gamma, outcome):
 @pytest.mark.parametrize(("gamma", "outcome"), CASES)
 def test_a_saddle_of_a_search(watched, monkeypatch, gamma, outcome):
     monkeypatch.setattr(
-        watch, "_gammas", lambda atoms, _: np.array([gamma, *[0.5] * (len(atoms) - 1)])
+        watch, "gammas_of", lambda atoms, _: np.array([gamma, *[0.5] * (len(atoms) - 1)])
     )
     found = watched.judge({Stage.SADDLE: bulk("Cu", "fcc", a=3.6, cubic=True)})
     assert [str(frame.kind) for frame in found.frames] == ([] if outcome == NOTHING else [outcome])
