@@ -91,6 +91,19 @@ class Warm:
 _warm = None
 
 
+@contextlib.contextmanager
+def lane_of_now():
+    """The lane of this session, or one of its own where the environment has changed: evaluations in this process do that."""
+    if (warm := Warm.here()) is not None:
+        yield warm.lane
+        return
+    lane = Lane()
+    try:
+        yield lane
+    finally:
+        lane.close()
+
+
 def example_settings():
     """Those of the example, as numbers and times in these tests are of: eOn's client, every process and state searched for."""
     settings = yaml.safe_load((EXAMPLE / "akmc.yaml").read_text())
@@ -123,16 +136,16 @@ def to_its_end(config, run="run"):
 
 def interrupted(config, run, *, lines, number):
     """Start or continue a run, send it a signal when so many searches are registered, and answer how it ended."""
-    warm, journal = Warm.here(), config.parent / run / "journal" / "searches.jsonl"
-    assert warm is not None
-    pid = warm.lane.start(config, run)
-    while psutil.pid_exists(pid) and (
-        not journal.exists() or journal.read_bytes().count(b"\n") < lines
-    ):
-        time.sleep(0.01)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-    return warm.lane.wait(pid, 600)
+    journal = config.parent / run / "journal" / "searches.jsonl"
+    with lane_of_now() as lane:
+        pid = lane.start(config, run)
+        while psutil.pid_exists(pid) and (
+            not journal.exists() or journal.read_bytes().count(b"\n") < lines
+        ):
+            time.sleep(0.01)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        return lane.wait(pid, 600)
 
 
 def text_of(atoms):
@@ -209,11 +222,14 @@ def outcome(run):
 
 def killed_often(config, run, *, kills):
     """Run to the end through SIGKILLs to the whole tree at random moments, most of them in the middle of searches."""
-    warm, chance = Warm.here(), random.Random(1)  # noqa: S311
-    assert warm is not None
-    journal, met = run / "journal" / "searches.jsonl", 0
+    with lane_of_now() as lane:
+        _kill_often(lane, config, run, kills=kills)
+
+
+def _kill_often(lane, config, run, *, kills):
+    chance, journal, met = random.Random(1), run / "journal" / "searches.jsonl", 0  # noqa: S311
     for _ in range(kills):
-        pid = warm.lane.start(config, run)
+        pid = lane.start(config, run)
         before = journal.stat().st_size if journal.exists() else -1
         # commits until the kill; never is a kill where nothing was done
         wanted = chance.randint(0, 2)
@@ -226,6 +242,6 @@ def killed_often(config, run, *, kills):
             time.sleep(0.001)
         time.sleep(chance.uniform(0, 0.1))  # about what a search takes
         kill_tree(pid)
-        met += warm.lane.wait(pid, 60).returncode == -signal.SIGKILL
+        met += lane.wait(pid, 60).returncode == -signal.SIGKILL
     assert met > kills / 2, "it was done before it was killed often"
     to_its_end(config, run)
