@@ -43,14 +43,15 @@ from peer import Peer, Visit
 from mlip_kmc.config import load_config
 from mlip_kmc.config.eon_options import config_ini
 from mlip_kmc.evaluate.client import ClientJob
+from mlip_kmc.model.atom_path import wrap
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
 from mlip_kmc.model.structure import from_con, species_of, to_con
 from mlip_kmc.potential import AcePotential
 from mlip_kmc.potential.inputs import inputs_of
-from mlip_kmc.store.eon_tree import read_states
 
 FIRST, HARMONIC, WITHOUT_SYMMETRY, LATER = 1 / 3, 1 / 20, 1 / 1.7, 1 / 30
 STEPS = 100
+SAME_A, SAME_EV = 0.5, 0.01
 KT_EV_PER_K = 8.617333262e-5
 NATIVE = {"engine": "native", "early_stop": True}
 SHARING = {"orbits": True, "classes": True}
@@ -158,7 +159,7 @@ def measured(where: Path, seconds: float, *, factor: float) -> Measured:
         steps=steps,
         states=len({record.state for record in records}),
         events_an_hour=3600 * (steps - 1) / max(seconds - spent, 1e-9) if steps > 1 else None,
-        barriers=tuple(sorted(p.barrier for p in read_states(where / "eon")[0].processes)),
+        barriers=hops(where / "eon" / "states" / "0"),
         searches=len(first),
     )
 
@@ -280,6 +281,27 @@ def harmonic_calls(folder: Path, count: int) -> dict[str, float]:
 # -- the comparison
 
 
+def hops(state: Path) -> tuple[float, ...]:
+    """Barriers in eV of what leads out of a state, lowest first; each hop once, though its saddle may be in the table twice.
+
+    Args:
+        state: its folder, as eOn keeps it.
+    """
+    rows = [line.split() for line in (state / "processtable").read_text().splitlines()[1:]]
+    found: list[tuple[float, Atoms]] = []
+    for barrier, number in sorted((float(row[6]), row[0]) for row in rows):
+        there = from_con((state / "procdata" / f"product_{number}.con").read_text())
+        if not any(abs(barrier - e) < SAME_EV and same_place(there, one) for e, one in found):
+            found.append((barrier, there))
+    return tuple(barrier for barrier, _ in found)
+
+
+def same_place(one: Atoms, other: Atoms) -> bool:
+    """Each atom is where it is in the other structure."""
+    apart = wrap(one.positions - other.positions, one.cell.array)
+    return bool(np.linalg.norm(apart, axis=1).max() < SAME_A)
+
+
 def rate(barriers: tuple[float, ...], *, temperature_K: float = 500.0) -> float:
     """Sum of rates in units of the prefactor, of what is within 20 kT of the lowest."""
     kT = KT_EV_PER_K * temperature_K
@@ -380,8 +402,7 @@ class Comparison:
 
     def _peer_rate(self, seed: int) -> float:
         """As of `rate`, of what eOn's server found in its state 0."""
-        state = read_states(self.folder / f"peer-{seed}")[0]
-        return rate(tuple(process.barrier for process in state.processes))
+        return rate(hops(self.folder / f"peer-{seed}" / "states" / "0"))
 
     def _good_share(self, seed: int) -> float:
         path = self.folder / f"peer-{seed}" / "states" / "0" / "search_results.txt"
