@@ -349,7 +349,9 @@ class SearchCluster:
         )
 
     def close(self) -> None:
-        """End everything that runs, and the workers."""
+        """End everything that runs, and the workers; once."""
+        if self._closing:
+            return
         self._closing = True
         if self._announced is not None:
             self._announced.unlink(
