@@ -454,6 +454,29 @@ def _lists(raw: Any) -> list[list[int]]:
     return [[int(process) for process in orbit] for orbit in raw]
 
 
+def _match(one: Any, other: Any, *, config: Any, permuted: bool) -> bool:
+    """Two structures are the same, by eOn's comparison with the run's settings.
+
+    Args:
+        one: eOn's structure.
+        other: another.
+        config: eOn's.
+        permuted: like atoms may stand in each other's places, where the settings allow it.
+    """
+    return bool(
+        atoms.match(
+            one,
+            other,
+            config.comp_eps_r,
+            config.comp_neighbor_cutoff,
+            permuted,
+            check_rotation=config.comp_check_rotation,
+            use_identical=config.comp_use_identical,
+            remove_translation=config.comp_remove_translation,
+        )
+    )
+
+
 class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
     """eOn's state with rows that follow from others by symmetry, and a confidence that counts orbits.
 
@@ -588,16 +611,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             if process not in self.con_cache:
                 self.con_cache[process] = fileio.loadcon(self.proc_saddle_path(process))
         for process in self._near(place, alike):
-            if atoms.match(
-                place,
-                self.con_cache[process],
-                config.comp_eps_r,
-                config.comp_neighbor_cutoff,
-                False,  # noqa: FBT003 - as eOn calls it
-                check_rotation=config.comp_check_rotation,
-                use_identical=config.comp_use_identical,
-                remove_translation=config.comp_remove_translation,
-            ):
+            if _match(place, self.con_cache[process], config=config, permuted=False):
                 return int(process)
         return None
 
@@ -927,19 +941,8 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
 
     def _matches(self, number: int, structure: Any) -> bool:
         """A state has this minimum, by eOn's comparison of a product."""
-        config = self.config
-        return bool(
-            atoms.match(
-                self.get_state(number).get_reactant(),
-                structure,
-                config.comp_eps_r,
-                config.comp_neighbor_cutoff,
-                True,  # noqa: FBT003 - as eOn calls it
-                check_rotation=config.comp_check_rotation,
-                use_identical=config.comp_use_identical,
-                remove_translation=config.comp_remove_translation,
-            )
-        )
+        reactant = self.get_state(number).get_reactant()
+        return _match(reactant, structure, config=self.config, permuted=True)
 
     def register_process(self, reactant_number: int, product_number: int, process_id: int) -> None:
         """As eOn does; the reverse process is brought into the order of its own state's atoms, and is not added twice."""

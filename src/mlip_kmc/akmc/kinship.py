@@ -26,13 +26,10 @@ from mlip_kmc.akmc.state_files import text_of
 from mlip_kmc.config import SymmetrySection
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.model.isometry import Isometry, site_symmetry
-from mlip_kmc.model.records import Registered, SearchRecord
+from mlip_kmc.model.records import AUDIT, Registered, SearchRecord
 from mlip_kmc.model.structure import from_con, moved_con
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome, Termination
 from mlip_kmc.search.points import CLASS, CheckRecipe
-
-AUDIT = "audit"
-"""The kind of a search that starts at a saddle which was handed over."""
 
 
 class Kinship:

@@ -8,9 +8,7 @@ A state that an audit ended elsewhere in, or in which a search found a process t
 
 from collections.abc import Iterable
 
-from mlip_kmc.model.records import Registered, SearchRecord
-
-_AUDIT = "audit"
+from mlip_kmc.model.records import AUDIT, Registered, SearchRecord
 
 
 def like_of(searches: Iterable[SearchRecord]) -> dict[int, int]:
@@ -24,7 +22,7 @@ def like_of(searches: Iterable[SearchRecord]) -> dict[int, int]:
         if record.outcome == Registered.KNOWN and record.like is not None:
             found[record.state] = found.get(record.like, record.like)
         elif record.outcome == Registered.NEW or (
-            record.kind == _AUDIT and record.outcome != Registered.REPEAT
+            record.kind == AUDIT and record.outcome != Registered.REPEAT
         ):
             found.pop(record.state, None)
     return found

@@ -12,7 +12,7 @@ from ase.constraints import FixAtoms
 
 from mlip_kmc.akmc.classes import Classes
 from mlip_kmc.akmc.eon_adapter import StateList, eon_config
-from mlip_kmc.akmc.kinship import AUDIT, Kinship
+from mlip_kmc.akmc.kinship import Kinship
 from mlip_kmc.akmc.orbits import IMAGE, OrbitDesk, images_of
 from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.akmc.stale import StaleProcess, StaleProcesses
@@ -21,7 +21,7 @@ from mlip_kmc.config.eon_options import ini_text
 from mlip_kmc.evaluate.client import ClientJob, End
 from mlip_kmc.ground.errors import RunStateError, SearchesFailedError
 from mlip_kmc.model.isometry import site_symmetry
-from mlip_kmc.model.records import Stale, shortcuts_of
+from mlip_kmc.model.records import AUDIT, Stale, shortcuts_of
 from mlip_kmc.model.structure import from_con, to_con
 from mlip_kmc.search.outcome import ForceCalls, FoundProcess, SearchOutcome, Termination
 from mlip_kmc.search.points import CLASS, CheckRecipe, Point, PointsOutcome, PointsTask

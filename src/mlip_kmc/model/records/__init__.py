@@ -28,11 +28,12 @@ from mlip_kmc.model.records.search import (
     prefactor_reasons,
     reasons_of,
 )
-from mlip_kmc.model.records.shortcuts import Shortcuts, shortcuts_of
+from mlip_kmc.model.records.shortcuts import AUDIT, Shortcuts, shortcuts_of
 from mlip_kmc.model.records.start import Minimised, Start
 from mlip_kmc.model.records.state import Process, StateRecord
 
 __all__ = [
+    "AUDIT",
     "OUTCOMES",
     "Early",
     "EonResult",

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.records.search import Early, Registered, Reused, SearchRecord
 
-_AUDIT, _CARRIED = "audit", "carried"
+AUDIT = "audit"
+"""The kind of a search that starts at a saddle which was handed over with a class' table."""
+_CARRIED = "carried"
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def shortcuts_of(searches: Iterable[SearchRecord]) -> Shortcuts:
         searches: registered ones.
     """
     records = list(searches)
-    audits = [record for record in records if record.kind == _AUDIT]
+    audits = [record for record in records if record.kind == AUDIT]
     reused = [record.reused for record in records if record.reused is not None]
     early = [record.early for record in records if record.early is not None]
     return Shortcuts(
