@@ -11,6 +11,7 @@ then on a share drawn by seed does. One that ends elsewhere halves the distance 
 repeats of its state. Nothing is told in a superbasin, where searches of several states are under way.
 """
 
+from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -63,6 +64,13 @@ class EarlyStops:
         self._seed = seed
         self._notes = {} if self._search is None else notes(states.path, EARLY, _Notes.of)
         self._saddles: dict[tuple[int, int], Array] = {}
+
+    def apart(self) -> "EarlyStops":
+        """The same knowledge for states in another folder; what is noted there is not known here."""
+        other = copy(self)
+        other._notes = deepcopy(self._notes)  # noqa: SLF001 - another of its kind
+        other._saddles = {}  # noqa: SLF001
+        return other
 
     def told(self, state: Any, index: int) -> Told | None:
         """What a search is told; None: nothing.

@@ -22,7 +22,7 @@ from mlip_kmc.search.outcome import FoundProcess
 
 SAME_A = 0.1
 """Saddles whose atoms are nearer than this, each to itself, are one: as eOn compares them."""
-_SAME_EV = 1e-2
+SAME_EV = 1e-2
 """As eOn's default of `energy_difference`."""
 
 
@@ -57,7 +57,7 @@ class Row:
         """The same saddle, each atom at its own place."""
         apart = np.linalg.norm(self.saddle - other.saddle, axis=1).max()
         return bool(
-            abs(self.values["barrier"] - other.values["barrier"]) <= _SAME_EV and apart < SAME_A
+            abs(self.values["barrier"] - other.values["barrier"]) <= SAME_EV and apart < SAME_A
         )
 
     def like_one_of(self, others: Iterable["Row"]) -> "Row | None":

@@ -20,7 +20,9 @@ EARLY = "early.json"
 """See `early.py`."""
 REUSE = "reuse.json"
 """See `reuse.py`."""
-OF_THE_TABLE = (CLASS, EARLY, ORBITS, REUSE)
+SHARE = "share.json"
+"""See `sharing.py`."""
+OF_THE_TABLE = (CLASS, EARLY, ORBITS, REUSE, SHARE)
 """What goes with a state's process table."""
 Noted = TypeVar("Noted")
 

@@ -174,6 +174,7 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         rows.append(("bad because", reasons(now.reasons)))
     told = (
         ("by symmetry", now.shortcuts.symmetry),
+        ("from other runs", now.shortcuts.sharing),
         ("carried over", now.shortcuts.reuse),
         ("early stops", now.shortcuts.early_stops),
         ("regions", now.regions.said),

@@ -23,6 +23,8 @@ class RunNumbers:
         pending: searches that are not registered, in order.
         apart: atoms that have left the rest in the present state: see `atoms_apart`. apart_at_start: in state 0.
         halt: what halted the run, in words; empty where nothing did. halt_kind: of that, one of `HaltKind`.
+        ahead_used: tasks that were begun before the run came to their state. ahead_unused: those begun so and never asked for.
+            ahead_unused_calls: force calls of the latter.
         to_repair: halted searches that labels can help, since the potential is what it is (`gamma.on_halt: repair`).
     """
 
@@ -45,6 +47,9 @@ class RunNumbers:
     to_repair: int = 0
     time_rest_s: float = 0.0
     relabelled: int = 0
+    ahead_used: int = 0
+    ahead_unused: int = 0
+    ahead_unused_calls: int = 0
 
     @property
     def kmc_steps(self) -> int:

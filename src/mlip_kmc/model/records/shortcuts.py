@@ -12,7 +12,10 @@ from mlip_kmc.model.records.search import Early, Registered, Reused, SearchRecor
 
 AUDIT = "audit"
 """The kind of a search that starts at a saddle which was handed over with a class' table."""
+SHARED = "shared"
+"""The kind of a search that starts at a saddle which another run knows."""
 _CARRIED = "carried"
+_NOTHING = (Registered.BAD, Registered.HALTED)
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Shortcuts:
         audits: searches from a saddle that was handed over. audits_wrong: of them, those that ended elsewhere.
         early: climbs that ended at a known saddle. early_audits: those that went on to their end. early_wrong: of them, those
             that ended elsewhere.
+        shared: searches from a saddle that another run knows. shared_lost: of them, those that did not find one.
         carried: processes that were carried over a hop. carried_lost: of them, those that were not there any more and matter.
         elsewhere: audits far from what a hop changed. elsewhere_wrong: of them, those that found what should have been listed.
     """
@@ -38,6 +42,8 @@ class Shortcuts:
     early: int = 0
     early_audits: int = 0
     early_wrong: int = 0
+    shared: int = 0
+    shared_lost: int = 0
     carried: int = 0
     carried_lost: int = 0
     elsewhere: int = 0
@@ -55,6 +61,13 @@ class Shortcuts:
             )
         told = f"{orbits}, {counted(self.recognised, 'state')} recognised"
         return f"{told}; {_audited(self.audits, self.audits_wrong)}"
+
+    @property
+    def sharing(self) -> str:
+        """What was looked up because other runs know it, in words."""
+        if not self.shared:
+            return ""
+        return f"{counted(self.shared, 'saddle')} of other runs searched for, {self.shared_lost} of them not there"
 
     @property
     def reuse(self) -> str:
@@ -108,6 +121,8 @@ def shortcuts_of(searches: Iterable[SearchRecord]) -> Shortcuts:
         early=early.count(Early.STOPPED),
         early_audits=early.count(Early.CONFIRMED) + early.count(Early.WRONG),
         early_wrong=early.count(Early.WRONG),
+        shared=sum(record.kind == SHARED for record in records),
+        shared_lost=sum(record.kind == SHARED and record.outcome in _NOTHING for record in records),
         carried=sum(record.kind == _CARRIED for record in records),
         carried_lost=reused.count(Reused.LOST),
         elsewhere=reused.count(Reused.CONFIRMED) + reused.count(Reused.WRONG),
