@@ -5,10 +5,9 @@ import yaml
 from ase import Atoms
 from ase.constraints import FixAtoms
 
-from mlip_kmc.model.records import RunNumbers
 from mlip_kmc.store.view import RunView
 
-from .conftest import killed_often, mlip_kmc, outcome, to_its_end
+from .conftest import killed_often, outcome, to_its_end
 
 KILLS = 20
 

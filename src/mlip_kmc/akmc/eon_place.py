@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 
 class EonPlace:
-    """A state, or the superbasin that holds it; see `ports.Place`."""
+    """A state, or the superbasin that holds it; see `ports.Place`.
+
+    Long because all that the server asks of a place rests on one explorer and the shortcuts beside it.
+    """
 
     def __init__(
         self, explorer: OrderedExplorer, *, here: Any, basin: Any, states: "EonStates"

@@ -152,12 +152,12 @@ class Pool:
         self._heads: dict[str, tuple[tuple[int, int, int], _Head | None]] = {}
         self._tables: dict[tuple[int, int], tuple[str, Table]] = {}
         self._written: dict[int, str] = {}
+        self._packed: tuple[Table, bytes, str] | None = None
         self._told: set[str] = set()
 
     def publish(self, known: Known) -> bool:
         """Write what this run knows of a state; False, and a warning, where that is not possible now."""
-        table = known.table.to_bytes()
-        digest = hashlib.sha256(table).hexdigest()
+        table, digest = self._packed_of(known.table)
         head = {
             "identity": self._identity,
             "energy_eV": known.energy_eV,
@@ -179,6 +179,13 @@ class Pool:
                 if path.name != self._table_file(self.run, known.state, digest).name:
                     path.unlink(missing_ok=True)
         return True
+
+    def _packed_of(self, table: Table) -> tuple[bytes, str]:
+        """Its bytes and their digest, made once as long as the same table is published."""
+        if self._packed is None or self._packed[0] is not table:
+            data = table.to_bytes()
+            self._packed = (table, data, hashlib.sha256(data).hexdigest())
+        return self._packed[1:]
 
     def _table_file(self, run: int, state: int, digest: str) -> Path:
         return self.folder / f"{run}-{state}-{digest[:32]}.table"

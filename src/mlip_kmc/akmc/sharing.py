@@ -34,8 +34,9 @@ from mlip_kmc.model.structure import from_con, moved_con
 _log = logging.getLogger(__name__)
 
 _EVERY_S = 0.5
-_SHARE_OF_TIME = 0.05
-"""Reading and writing there takes no more of the server's time."""
+_SHARE_OF_TIME = 0.1
+"""Reading and writing there takes no more of the server's time, but for a look every so often:"""
+_AT_LEAST_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Sharing:
         self._last: dict[int, int] = {}
         self._turned: dict[tuple[int, str], tuple[Table, tuple[KnownSaddle, ...] | None]] = {}
         self._published: dict[int, int] = {}
+        self._read: tuple[Any, tuple[Row, ...], Table] | None = None
         self._not_before_s = 0.0
         self._searched: Any = None
         self._left: Any = None
@@ -212,7 +214,7 @@ class Sharing:
 
     def _weigh(self, state: Any, known: Known, turned: Sequence[KnownSaddle], source: str) -> None:
         """Their saddles that are missing here are searched for; where none is, their counts count."""
-        own, here = self._of(state), list(Rows(state))
+        own, (here, _) = self._of(state), self._table_of(state)
         alike = {one.process: _process_of(one, here) for one in turned}
         missing = [one for one in turned if alike[one.process] is None and self._counts(state, one)]
         if not missing:
@@ -289,7 +291,8 @@ class Sharing:
         if self._searched is not None:
             self.look(self._searched)
         now = time.monotonic()
-        self._not_before_s = now + max(_EVERY_S, (now - begun) / _SHARE_OF_TIME)
+        pause_s = max(_EVERY_S, (now - begun) / _SHARE_OF_TIME)
+        self._not_before_s = now + min(pause_s, _AT_LEAST_EVERY_S)
 
     def _publish(self, state: Any) -> None:
         if self._pool is None or state.get_energy() is None:
@@ -301,20 +304,31 @@ class Sharing:
             process: max(count - own.counts.get(process, 0), 0)
             for process, count in state.get_proc_random_count().items()
         }
-        saddles = tuple(
-            KnownSaddle(row.process, float(row.values["barrier"]), row.saddle, row.mode)
-            for row in Rows(state)
-        )
+        _, table = self._table_of(state)
         known = Known(
             run=self._pool.run,
             state=state.number,
             energy_eV=float(state.get_energy()),
             repeats=max(int(state.get_repeats()) - own.repeats, 0),
             counts=counts,
-            table=Table(state.reactant_con, saddles, tuple(map(tuple, state.orbits))),
+            table=table,
         )
-        if saddles and self._pool.publish(known):
+        if table.saddles and self._pool.publish(known):
             self._published[state.number] = state.version
+
+    def _table_of(self, state: Any) -> tuple[tuple[Row, ...], Table]:
+        """The rows of a state, and as others are told of them; read once as long as the same processes are there."""
+        state.load_process_table()
+        orbits = tuple(map(tuple, state.orbits))
+        key = (state.number, state.reactant_con, tuple(sorted(state.procs)), orbits)
+        if self._read is None or self._read[0] != key:
+            rows = tuple(Rows(state))
+            saddles = tuple(
+                KnownSaddle(row.process, float(row.values["barrier"]), row.saddle, row.mode)
+                for row in rows
+            )
+            self._read = (key, rows, Table(state.reactant_con, saddles, orbits))
+        return self._read[1:]
 
     def _of(self, state: Any) -> _Notes:
         return self._notes.get(state.number) or _Notes()

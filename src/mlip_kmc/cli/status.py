@@ -178,6 +178,7 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         ("carried over", now.shortcuts.reuse),
         ("early stops", now.shortcuts.early_stops),
         ("regions", now.regions.said),
+        ("ahead of need", now.ahead),
     )
     rows += [(name, text) for name, text in told if text]
     if now.prefactors:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.clock import Clock
 from mlip_kmc.model.records.event import Event
 from mlip_kmc.model.records.json_line import JsonLine
@@ -60,6 +61,15 @@ class RunNumbers:
     def clock(self) -> Clock:
         """The simulated time with all its digits."""
         return Clock(self.time_s, self.time_rest_s)
+
+    @property
+    def ahead(self) -> str:
+        """What was begun before the run came to its state, in words; empty where nothing was."""
+        begun = self.ahead_used + self.ahead_unused
+        if not begun:
+            return ""
+        unused = f"{self.ahead_unused} were never asked for ({self.ahead_unused / begun:.0%})"
+        return f"{counted(begun, 'task')} begun ahead of need; {unused}, {self.ahead_unused_calls} force calls"
 
     @property
     def events_a_day(self) -> float | None:
