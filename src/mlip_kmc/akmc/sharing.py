@@ -91,7 +91,10 @@ class _Notes:
 
 
 class Sharing:
-    """The rules, over all states of a run; without a pool nothing is shared."""
+    """The rules, over all states of a run; without a pool nothing is shared.
+
+    Long because what is searched for, what counts and what is told rest on the same note of a state.
+    """
 
     def __init__(
         self,
@@ -348,8 +351,9 @@ def _turned(table: Table, operation: Isometry) -> tuple[KnownSaddle, ...]:
 def _process_of(one: KnownSaddle, here: Sequence[Row]) -> int | None:
     """The process of this run's table with that saddle."""
     for row in here:
-        same_energy = abs(row.values["barrier"] - one.barrier_eV) <= SAME_EV
-        if same_energy and _near(row.saddle, one.saddle_A):
+        if not abs(row.values["barrier"] - one.barrier_eV) <= SAME_EV:
+            continue
+        if _near(row.saddle, one.saddle_A):
             return row.process
     return None
 
