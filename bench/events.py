@@ -38,7 +38,7 @@ from ase.constraints import FixAtoms
 from cases import CASES, Case
 from engines import BONDED_A, by_eon, starts
 from example import by_eon_alone
-from peer import Peer, Visit
+from peer import COUNTS, Peer, Visit
 
 from mlip_kmc.config import load_config
 from mlip_kmc.config.eon_options import config_ini
@@ -194,16 +194,17 @@ def setup_of(case: Case, folder: Path, seed: int) -> dict[str, str]:
     }
 
 
-def peer(case: Case, folder: Path, *, visits: int, seed: int, limit_s: float) -> list[Visit]:
+def peer(
+    case: Case, folder: Path, *, visits: int, seed: int, limit_s: float, defaults: bool = False
+) -> list[Visit]:
     """What eOn's server took for its first KMC steps; what it did before is taken where it is there."""
-    kept = folder / f"peer-{seed}.json"
+    where = folder / f"{'peer-defaults' if defaults else 'peer'}-{seed}"
+    kept = where.with_suffix(".json")
     if kept.is_file():
         return [Visit(**row) for row in json.loads(kept.read_text())]
-    where = folder / f"peer-{seed}"
     shutil.rmtree(where, ignore_errors=True)
-    made = Peer(where, setup_of(case, folder, seed), seed=seed).run(
-        steps=visits, time_limit_s=limit_s
-    )
+    setup = setup_of(case, folder, seed)
+    made = Peer(where, setup, seed=seed, defaults=defaults).run(steps=visits, time_limit_s=limit_s)
     kept.write_text(json.dumps([asdict(visit) for visit in made]))
     return made
 
@@ -335,6 +336,9 @@ class Comparison:
             told = [(v.calls, v.searches, "new" if v.first else "known") for v in made]
             print(f"{self.name}, seed {seed}: eOn's server {told}", flush=True)
             self.visits.append(made)
+            if self.arguments.defaults:
+                told = self._by_defaults(seed)
+                print(f"{self.name}, seed {seed}: with its own defaults {told}", flush=True)
             for variant in self.arguments.variants:
                 many = variant == "all" and self.name.startswith("vacancy")
                 steps = STEPS if many else self.arguments.steps
@@ -344,6 +348,23 @@ class Comparison:
                     key: value for key, value in asdict(one).items() if key != "barriers"
                 } | {"processes": len(one.barriers)}
                 print(f"  {variant}: {json.dumps(numbers)}", flush=True)
+
+    def _by_defaults(self, seed: int) -> str:
+        """What eOn's server takes for its first event with its own displacement, caps and tolerances."""
+        made = peer(
+            self.case,
+            self.folder,
+            visits=1,
+            seed=seed,
+            limit_s=60 * self.arguments.peer_min,
+            defaults=True,
+        )
+        where = self.folder / f"peer-defaults-{seed}"
+        if not made:
+            calls = (where / COUNTS).read_bytes().count(b"1")
+            return f"no event in {self.arguments.peer_min:g} min and {calls} evaluations"
+        found = hops(where / "states" / "0")
+        return f"{made[0].calls} evaluations, {made[0].searches} searches, {len(found)} processes"
 
     @property
     def first(self) -> list[float]:
@@ -427,6 +448,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="of ours, where not 100 are made")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--peer-min", type=float, default=20.0, help="its longest run")
+    parser.add_argument(
+        "--defaults", action="store_true", help="eOn's server with its own settings, too"
+    )
     parser.add_argument("--harmonic-searches", type=int, default=4)
     parser.add_argument("--folder", type=Path, default=Path("events-bench"))
     arguments = parser.parse_args()
