@@ -27,6 +27,7 @@ from mlip_kmc.akmc.leaving import Leaving, no_way_out
 from mlip_kmc.akmc.ports import Departure
 from mlip_kmc.akmc.queue import SearchStart, search_of
 from mlip_kmc.akmc.reuse import Reuse
+from mlip_kmc.akmc.twins import Doubt, doubt_of
 from mlip_kmc.config import ReuseSection, SearchSection, SymmetrySection
 from mlip_kmc.ground.errors import ConfigError, SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
@@ -305,6 +306,13 @@ class EonPlace:
         """By eOn's comparison of saddles and its thermal windows."""
         number, _ = search_of(outcome.name)
         return bool(self._eon_state(number).is_new(outcome))
+
+    def doubt(self, outcome: SearchOutcome) -> Doubt:
+        """Of saddles near each other that lead to one product."""
+        if outcome.found is None:
+            return Doubt()
+        state = self._eon_state(search_of(outcome.name)[0])
+        return doubt_of(outcome.found, state=state, images=self._kinship.images(state, outcome))
 
     def images(self, outcome: SearchOutcome) -> Sequence[FoundProcess]:
         """By the state's own symmetry."""

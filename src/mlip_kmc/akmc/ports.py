@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mlip_kmc.akmc.queue import SearchStart
+from mlip_kmc.akmc.twins import Doubt
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.records import Epoch, SearchRecord
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
@@ -102,6 +103,9 @@ class Place(Protocol):
 
     def is_new(self, outcome: SearchOutcome) -> bool:
         """Registering it would give the process table a row."""
+
+    def doubt(self, outcome: SearchOutcome) -> Doubt:
+        """Known processes that a new one may be, though its saddle is beside theirs."""
 
     def images(self, outcome: SearchOutcome) -> Sequence[FoundProcess]:
         """What follows from a new process by the state's symmetry, not yet checked."""
