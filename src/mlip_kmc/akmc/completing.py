@@ -22,5 +22,5 @@ def is_complete(outcome: SearchOutcome, *, queue: SearchQueue, place: Place) -> 
         return True
     if not queue.told_apart(outcome, lambda: place.doubt(outcome)):
         return False
-    rated = queue.rated(outcome)  # both are asked for at once
+    rated = queue.rated(outcome, lambda: place.rest(outcome))  # both are asked for at once
     return queue.expanded(outcome, lambda: place.images(outcome)) and rated

@@ -25,6 +25,7 @@ from mlip_kmc.akmc.explorer import OrderedExplorer
 from mlip_kmc.akmc.kinship import Kinship
 from mlip_kmc.akmc.leaving import Leaving, no_way_out
 from mlip_kmc.akmc.ports import Departure
+from mlip_kmc.akmc.prefactors import Rest
 from mlip_kmc.akmc.queue import SearchStart, search_of
 from mlip_kmc.akmc.reuse import Reuse
 from mlip_kmc.akmc.twins import Doubt, doubt_of
@@ -306,6 +307,10 @@ class EonPlace:
         """By eOn's comparison of saddles and its thermal windows."""
         number, _ = search_of(outcome.name)
         return bool(self._eon_state(number).is_new(outcome))
+
+    def rest(self, outcome: SearchOutcome) -> Rest:
+        """Of the first state of its class."""
+        return self._kinship.rest(self._eon_state(search_of(outcome.name)[0]))
 
     def doubt(self, outcome: SearchOutcome) -> Doubt:
         """Of saddles near each other that lead to one product."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mlip_kmc.akmc.prefactors import Rest
 from mlip_kmc.akmc.queue import SearchStart
 from mlip_kmc.akmc.twins import Doubt
 from mlip_kmc.model.atom_path import AtomPath
@@ -103,6 +104,9 @@ class Place(Protocol):
 
     def is_new(self, outcome: SearchOutcome) -> bool:
         """Registering it would give the process table a row."""
+
+    def rest(self, outcome: SearchOutcome) -> Rest:
+        """What the Hessian of the state that was searched is of: the same for all states of a class."""
 
     def doubt(self, outcome: SearchOutcome) -> Doubt:
         """Known processes that a new one may be, though its saddle is beside theirs."""

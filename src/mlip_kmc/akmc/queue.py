@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mlip_kmc.akmc.orbits import IMAGE, OrbitDesk
-from mlip_kmc.akmc.prefactors import PrefactorDesk
+from mlip_kmc.akmc.prefactors import PrefactorDesk, Rest
 from mlip_kmc.akmc.spool import Spool
 from mlip_kmc.akmc.twins import TWIN, Doubt, TwinDesk
 from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
@@ -309,17 +309,17 @@ class SearchQueue:
         self._spool.keep(self._finished[outcome.name])
         return False
 
-    def rated(self, outcome: SearchOutcome) -> bool:
+    def rated(self, outcome: SearchOutcome, rest: Callable[[], Rest]) -> bool:
         """The prefactors of what a search found are there; where not, they are asked for, and the search is kept meanwhile.
 
         Args:
             outcome: of the search whose turn it is, as of `look`.
+            rest: what its state's own Hessian is of.
         """
         if self._desk is None or outcome.found is None or outcome.rated is not None:
             return True
-        self._desk.ask(
-            outcome.name, outcome.found, reactant_con=self._tasks[outcome.name].reactant_con
-        )
+        con = self._tasks[outcome.name].reactant_con
+        self._desk.ask(outcome.name, outcome.found, reactant_con=con, rest=rest())
         self._spool.keep(self._finished[outcome.name])
         return False
 

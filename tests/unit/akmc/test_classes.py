@@ -14,6 +14,7 @@ from mlip_kmc.akmc.classes import Classes
 from mlip_kmc.akmc.eon_adapter import StateList, eon_config
 from mlip_kmc.akmc.kinship import Kinship
 from mlip_kmc.akmc.orbits import IMAGE, OrbitDesk, images_of
+from mlip_kmc.akmc.prefactors import Rest
 from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.akmc.stale import StaleProcess, StaleProcesses
 from mlip_kmc.config import SymmetrySection
@@ -212,6 +213,17 @@ def test_the_state_behind_a_hop_is_recognised_and_has_its_table(tmp_path):
     assert (
         len({tuple(np.mod(end, 3 * A).round(2) % (3 * A)) for end in ends}) == 1
     )  # all into one hole
+
+
+def test_states_of_a_class_have_the_hessian_of_its_first_state(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states)
+    state, _ = explored(states, kin)
+    other = neighbour(states, state)
+    kin.meet(other)
+    assert kin.rest(other) == Rest(1, other.reactant_con), "it is not yet told what it is"
+    register(kin, other, recognised("1_0"), 0)
+    assert kin.rest(other) == kin.rest(state) == Rest(0, state.reactant_con)
 
 
 def test_a_state_that_evaluates_otherwise_is_explored(tmp_path):
