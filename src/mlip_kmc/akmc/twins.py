@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlip_kmc.akmc.desk import BY_CHANCE, Desk
-from mlip_kmc.akmc.rows import SAME_A, Rows
+from mlip_kmc.akmc.rows import NEAR_A, SAME_A, Rows
 from mlip_kmc.config.eon_options import LEAST_FORCE_EV_PER_A, with_converged_forces
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.model.atom_path import without_drift
@@ -28,8 +28,6 @@ from mlip_kmc.search.task import ProcessSearch
 
 TWIN = "twin"
 """The kind of a search that converges a saddle further."""
-NEAR_A = 0.5
-"""Saddles that are farther apart than this are two, however flat it is between them: F over a curvature of 0.02 eV/A^2."""
 FURTHER = 1e-2
 """The force to which both are converged, over that of the searches, as for low barriers."""
 

@@ -415,6 +415,23 @@ def test_the_reverse_of_an_exchange_is_in_its_own_states_order_and_not_twice_the
     assert register(kin, state, again, 2).outcome == "repeat"
 
 
+def test_a_flat_saddle_that_came_as_a_reverse_is_not_handed_over_again(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states)
+    state, first = explored(states, kin)
+    other = neighbour(states, state)
+    other.load_process_table()
+    (reverse,) = other.procs
+    con = from_con(Path(other.proc_saddle_path(reverse)).read_text())
+    mover = int(np.linalg.norm(con.positions - other.get_reactant().r, axis=1).argmax())
+    con.positions[mover, 2] += 0.13
+    Path(other.proc_saddle_path(reverse)).write_text(to_con(con))
+    kin.meet(other)
+    register(kin, other, recognised("1_0"), 0)
+    assert len(other.procs) == 12
+    assert first.process in state.procs
+
+
 def audited(tmp_path):
     states = tree(tmp_path / "run", vacancy())
     kin = kinship(states, audit_share=1.0)
