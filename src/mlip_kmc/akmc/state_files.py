@@ -20,7 +20,9 @@ EARLY = "early.json"
 """See `early.py`."""
 REUSE = "reuse.json"
 """See `reuse.py`."""
-OF_THE_TABLE = (CLASS, EARLY, ORBITS, REUSE)
+SETTLED = "settled.json"
+"""See `twins.py`: saddles that were converged further, by process."""
+OF_THE_TABLE = (CLASS, EARLY, ORBITS, REUSE, SETTLED)
 """What goes with a state's process table."""
 Noted = TypeVar("Noted")
 

@@ -176,6 +176,7 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         ("by symmetry", now.shortcuts.symmetry),
         ("carried over", now.shortcuts.reuse),
         ("early stops", now.shortcuts.early_stops),
+        ("told apart", now.shortcuts.told_apart),
         ("regions", now.regions.said),
     )
     rows += [(name, text) for name, text in told if text]
