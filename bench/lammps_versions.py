@@ -141,7 +141,10 @@ def measure(kept: Path) -> None:
                 made.call()
             times = np.append(before.get(f"{key}: s", []), (time.process_time() - began) / CALLS)
             found[f"{key}: s"] = times
-            print(f"{key}: {1e3 * np.median(times):.2f} ms of a processor a call, of {len(times)}", flush=True)
+            print(
+                f"{key}: {1e3 * np.median(times):.2f} ms of a processor a call, of {len(times)}",
+                flush=True,
+            )
     np.savez(kept, **found)
 
 

@@ -16,6 +16,7 @@ A share drawn by seed goes on to its end; one that ends at a lower saddle switch
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -70,6 +71,13 @@ class EarlyStops:
         self._seed = seed
         self._notes = {} if self._search is None else notes(states.path, EARLY, _Notes.of)
         self._saddles: dict[tuple[int, int], Array] = {}
+
+    def apart(self) -> "EarlyStops":
+        """The same knowledge for states in another folder; what is noted there is not known here."""
+        other = copy(self)
+        other._notes = deepcopy(self._notes)  # noqa: SLF001 - another of its kind
+        other._saddles = {}  # noqa: SLF001
+        return other
 
     def told(self, state: Any, index: int) -> Told | None:
         """What a search is told; None: nothing.

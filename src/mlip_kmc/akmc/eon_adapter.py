@@ -817,6 +817,20 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self.reset_repeats()
         self.info.set("MetaData", "proc repeat count", "{}")
 
+    def add_counts(self, *, repeats: int, counts: Mapping[int, int]) -> None:
+        """Searches of other runs count here, too.
+
+        Args:
+            repeats: in a row, that brought nothing new.
+            counts: how often each process of this table was found.
+        """
+        whole = self.get_proc_random_count()
+        for process, count in counts.items():
+            whole[process] += count
+        self.info.set("MetaData", "proc repeat count", repr(dict(whole)))
+        self.info.set("MetaData", "repeats", int(self.get_repeats()) + repeats)
+        self.note()
+
     def take_counts(self, known: "SharingState", copied: Mapping[int, int]) -> None:
         """Confidence is that of a state whose table was taken over.
 

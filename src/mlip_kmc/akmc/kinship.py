@@ -93,6 +93,15 @@ class Kinship:
             return first + 2
         return membership.up_to(int(state.get_total_saddle_count()))
 
+    def would_look(self, state: Any) -> bool:
+        """A state that is not of the run's list looks like a known one."""
+        return self._classes is not None and self._classes.likeness_of(state) is not None
+
+    def explores(self, state: Any) -> bool:
+        """The state is known by searches of its own, not by its class."""
+        membership = None if self._classes is None else self._classes.of(state)
+        return membership is not None and membership.like is None
+
     def first_of(self, superbasin: Any) -> Any:
         """The state of a superbasin that is to be searched: one that may be a known one, or the one with least confidence."""
         for state in superbasin.states:

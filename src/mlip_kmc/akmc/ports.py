@@ -129,6 +129,13 @@ class Place(Protocol):
             NoStepError: the rates give no residence time.
         """
 
+    def drawn(self, rng: np.random.Generator) -> int | None:
+        """The process that the next KMC step takes, by what is known now; None where that cannot be said.
+
+        Args:
+            rng: of the step.
+        """
+
     def no_way_out(self) -> str:
         """What to tell of a superbasin that is shut in."""
 
@@ -192,6 +199,10 @@ class Workers(Protocol):
     @property
     def running(self) -> int:
         """Searches that run now."""
+
+    @property
+    def waiting(self) -> int:
+        """Searches that wait for a worker."""
 
     def hold(self) -> int:
         """Start nothing more."""

@@ -24,7 +24,7 @@ SAME_A = 0.1
 """Saddles whose atoms are nearer than this, each to itself, are one: as eOn compares them."""
 NEAR_A = 0.5
 """Saddles that are farther apart than this are two, however flat it is between them: F over a curvature of 0.02 eV/A^2."""
-_SAME_EV = 1e-2
+SAME_EV = 1e-2
 """As eOn's default of `energy_difference`."""
 
 
@@ -59,7 +59,7 @@ class Row:
         """The same saddle, each atom at its own place."""
         apart = np.linalg.norm(self.saddle - other.saddle, axis=1).max()
         return bool(
-            abs(self.values["barrier"] - other.values["barrier"]) <= _SAME_EV and apart < SAME_A
+            abs(self.values["barrier"] - other.values["barrier"]) <= SAME_EV and apart < SAME_A
         )
 
     def like_one_of(self, others: Iterable["Row"]) -> "Row | None":
@@ -73,7 +73,7 @@ class Row:
             for other in others
             if (apart := self._apart_A(other)) < NEAR_A
             and _largest_A(self.product - other.product) < NEAR_A
-            and abs(self.values["barrier"] - other.values["barrier"]) <= _SAME_EV
+            and abs(self.values["barrier"] - other.values["barrier"]) <= SAME_EV
         }
         return near[min(near)] if near else None
 

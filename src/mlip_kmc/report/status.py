@@ -75,6 +75,7 @@ class RunStatus:
         workers: searches at a time. busy: of them at work now.
         nodes: searches at a time, by machine, where workers joined from others.
         utilisation: busy share of the workers over the run's life.
+        ahead: what was begun before the run came to its state, in words.
         discarded: searches that were started and that a KMC step made useless.
         wall_s: time that its processes ran. events_a_day: KMC steps a day of that time.
         force_calls: over all registered searches; what eOn's client made is its own count, which leaves out dimer rotations.
@@ -127,6 +128,7 @@ class RunStatus:
     nodes: dict[str, int]
     utilisation: float | None
     discarded: int
+    ahead: str
     wall_s: float
     events_a_day: float | None
     force_calls: int
@@ -225,6 +227,7 @@ def status_of(view: RunView, *, now_s: float) -> RunStatus:
         nodes=live.nodes if live and running else {},
         utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0),
         discarded=numbers.discarded,
+        ahead=numbers.ahead,
         wall_s=numbers.wall_s,
         events_a_day=numbers.events_a_day,
         engine=str(view.epoch.facts.get("search.engine") or "eon"),

@@ -29,13 +29,14 @@ from mlip_kmc.model.records.search import (
     prefactor_reasons,
     reasons_of,
 )
-from mlip_kmc.model.records.shortcuts import AUDIT, Shortcuts, shortcuts_of
+from mlip_kmc.model.records.shortcuts import AUDIT, SHARED, Shortcuts, shortcuts_of
 from mlip_kmc.model.records.start import Minimised, Start
 from mlip_kmc.model.records.state import Process, StateRecord
 
 __all__ = [
     "AUDIT",
     "OUTCOMES",
+    "SHARED",
     "Early",
     "EonResult",
     "Epoch",

@@ -12,7 +12,10 @@ from mlip_kmc.model.records.search import Early, Registered, Reused, SearchRecor
 
 AUDIT = "audit"
 """The kind of a search that starts at a saddle which was handed over with a class' table."""
+SHARED = "shared"
+"""The kind of a search that starts at a saddle which another run knows."""
 _CARRIED = "carried"
+_NOTHING = (Registered.BAD, Registered.HALTED)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Shortcuts:
             that ended elsewhere.
         beyond: climbs that ended out of the thermal window. beyond_audits: those that went on to their end.
             beyond_wrong: of them, those that ended in it.
+        shared: searches from a saddle that another run knows. shared_lost: of them, those that did not find one.
         carried: processes that were carried over a hop. carried_lost: of them, those that were not there any more and matter.
         twins: saddles that were found beside a known one, and converged further. twins_same: of them, those that were it.
         elsewhere: audits far from what a hop changed. elsewhere_wrong: of them, those that found what should have been listed.
@@ -46,6 +50,8 @@ class Shortcuts:
     beyond_wrong: int = 0
     twins: int = 0
     twins_same: int = 0
+    shared: int = 0
+    shared_lost: int = 0
     carried: int = 0
     carried_lost: int = 0
     elsewhere: int = 0
@@ -63,6 +69,13 @@ class Shortcuts:
             )
         told = f"{orbits}, {counted(self.recognised, 'state')} recognised"
         return f"{told}; {_audited(self.audits, self.audits_wrong)}"
+
+    @property
+    def sharing(self) -> str:
+        """What was looked up because other runs know it, in words."""
+        if not self.shared:
+            return ""
+        return f"{counted(self.shared, 'saddle')} of other runs searched for, {self.shared_lost} of them not there"
 
     @property
     def reuse(self) -> str:
@@ -133,6 +146,8 @@ def shortcuts_of(searches: Iterable[SearchRecord]) -> Shortcuts:
         beyond_wrong=early.count(Early.INSIDE),
         twins=len(twins),
         twins_same=twins.count(Twin.SAME),
+        shared=sum(record.kind == SHARED for record in records),
+        shared_lost=sum(record.kind == SHARED and record.outcome in _NOTHING for record in records),
         carried=sum(record.kind == _CARRIED for record in records),
         carried_lost=reused.count(Reused.LOST),
         elsewhere=reused.count(Reused.CONFIRMED) + reused.count(Reused.WRONG),
