@@ -13,7 +13,7 @@ from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
 from .conftest import EXAMPLE, killed_often, mlip_kmc, outcome, to_its_end
 from .processes import DEADLINE_S, descendants, started, until
 
-KILLS = 6
+KILLS = 20
 CHILD = "mlip_kmc.evaluate.apart.child"
 LOADED_S = 2.0
 
@@ -90,7 +90,11 @@ def test_the_number_of_workers_and_kills_of_their_children_change_nothing(made, 
     assert outcome(tmp_path / "run") == outcome(made)
 
 
-def test_kills_change_nothing(made, tmp_path):
+def test_eight_workers_change_nothing(made, tmp_path):
+    assert outcome(run(tmp_path, workers=8)) == outcome(made)
+
+
+def test_twenty_kills_change_nothing(made, tmp_path):
     killed_often(configuration(tmp_path, 2), tmp_path / "run", kills=KILLS)
     assert outcome(tmp_path / "run") == outcome(made)
 

@@ -15,13 +15,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from mlip_kmc.akmc.completing import is_complete
 from mlip_kmc.akmc.foresight import Foresight, TaskRunner
 from mlip_kmc.akmc.ports import Departure, Place
 from mlip_kmc.akmc.queue import SearchQueue
 from mlip_kmc.ground.errors import MlipKmcError
 from mlip_kmc.model.kinetics import step_generator
 from mlip_kmc.model.records import RunNumbers
-from mlip_kmc.search.outcome import SearchOutcome
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +126,9 @@ class Ahead:
         place, queue = following.place, following.queue
         self._submit(place, queue, room)
         while queue.accept(0.0) and not place.confident:
-            outcome = queue.take(lambda _: True, ready=lambda one: _ready(place, queue, one))
+            outcome = queue.take(
+                lambda _: True, ready=lambda one: is_complete(one, queue=queue, place=place)
+            )
             if outcome is None:
                 return
             place.register(outcome)
@@ -160,11 +162,3 @@ class Ahead:
         """Nothing of it will be asked for."""
         self._next = None
         self._foresight.drop()
-
-
-def _ready(place: Place, queue: SearchQueue, outcome: SearchOutcome) -> bool:
-    """What a search found may be registered: it is nothing new, or its prefactors and images are there."""
-    if not queue.completes or not place.is_new(outcome):
-        return True
-    rated = queue.rated(outcome)
-    return queue.expanded(outcome, lambda: place.images(outcome)) and rated

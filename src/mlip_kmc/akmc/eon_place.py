@@ -14,7 +14,9 @@ from mlip_kmc.akmc.early import ended_early
 from mlip_kmc.akmc.explorer import OrderedExplorer
 from mlip_kmc.akmc.leaving import no_way_out
 from mlip_kmc.akmc.ports import Departure
+from mlip_kmc.akmc.prefactors import Rest
 from mlip_kmc.akmc.queue import SearchStart, search_of
+from mlip_kmc.akmc.twins import Doubt, doubt_of
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.kinetics import draw_step
@@ -158,6 +160,17 @@ class EonPlace:
         """By eOn's comparison of saddles and its thermal windows."""
         number, _ = search_of(outcome.name)
         return bool(self._eon_state(number).is_new(outcome))
+
+    def rest(self, outcome: SearchOutcome) -> Rest:
+        """Of the first state of its class."""
+        return self._kinship.rest(self._eon_state(search_of(outcome.name)[0]))
+
+    def doubt(self, outcome: SearchOutcome) -> Doubt:
+        """Of saddles near each other that lead to one product."""
+        if outcome.found is None:
+            return Doubt()
+        state = self._eon_state(search_of(outcome.name)[0])
+        return doubt_of(outcome.found, state=state, images=self._kinship.images(state, outcome))
 
     def images(self, outcome: SearchOutcome) -> Sequence[FoundProcess]:
         """By the state's own symmetry."""

@@ -25,6 +25,7 @@ from mlip_kmc.akmc.reuse import MARGIN_A
 from mlip_kmc.akmc.server import LEAST_AHEAD, Server
 from mlip_kmc.akmc.setup import Setup, changed
 from mlip_kmc.akmc.spool import Spool
+from mlip_kmc.akmc.twins import TwinDesk
 from mlip_kmc.config import Config, HarmonicPrefactor
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.atom_path import AtomPath
@@ -166,6 +167,7 @@ def _queue(
         spool=spool,
         desk=_desk(config, setup, cluster, template),
         orbits=OrbitDesk(cluster, checks) if config.symmetry.orbits else None,
+        twins=TwinDesk(cluster, config.search.converged_force_eV_per_A),
     )
 
 

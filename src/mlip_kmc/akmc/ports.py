@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mlip_kmc.akmc.prefactors import Rest
 from mlip_kmc.akmc.queue import SearchStart
+from mlip_kmc.akmc.twins import Doubt
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.records import Epoch, SearchRecord
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
@@ -102,6 +104,12 @@ class Place(Protocol):
 
     def is_new(self, outcome: SearchOutcome) -> bool:
         """Registering it would give the process table a row."""
+
+    def rest(self, outcome: SearchOutcome) -> Rest:
+        """What the Hessian of the state that was searched is of: the same for all states of a class."""
+
+    def doubt(self, outcome: SearchOutcome) -> Doubt:
+        """Known processes that a new one may be, though its saddle is beside theirs."""
 
     def images(self, outcome: SearchOutcome) -> Sequence[FoundProcess]:
         """What follows from a new process by the state's symmetry, not yet checked."""

@@ -23,6 +23,7 @@ from itertools import groupby
 from typing import Any
 
 from mlip_kmc.akmc.ahead import Ahead
+from mlip_kmc.akmc.completing import is_complete
 from mlip_kmc.akmc.kept import FrameKeeper
 from mlip_kmc.akmc.ledger import Ledger, halted_before, halted_by, halted_for_repair, hopeless
 from mlip_kmc.akmc.ports import Place, States, Workers
@@ -240,11 +241,8 @@ class Server:
         return search_of(name)[0] in self._place.states
 
     def _rated(self, outcome: SearchOutcome) -> bool:
-        """What a search found may be registered: it is nothing new, or its prefactors and images are there."""
-        if not self._queue.completes or not self._place.is_new(outcome):
-            return True
-        rated = self._queue.rated(outcome)  # both are asked for at once
-        return self._queue.expanded(outcome, lambda: self._place.images(outcome)) and rated
+        """What a search found may be registered."""
+        return is_complete(outcome, queue=self._queue, place=self._place)
 
     # -- KMC steps
 

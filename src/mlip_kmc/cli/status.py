@@ -177,6 +177,7 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         ("from other runs", now.shortcuts.sharing),
         ("carried over", now.shortcuts.reuse),
         ("early stops", now.shortcuts.early_stops),
+        ("told apart", now.shortcuts.told_apart),
         ("regions", now.regions.said),
         ("ahead of need", now.ahead),
     )

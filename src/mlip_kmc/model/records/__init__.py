@@ -25,6 +25,7 @@ from mlip_kmc.model.records.search import (
     Reused,
     SearchRecord,
     Stale,
+    Twin,
     prefactor_reasons,
     reasons_of,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "Start",
     "StateRecord",
     "Status",
+    "Twin",
     "identity_of",
     "made",
     "potential_epochs",
