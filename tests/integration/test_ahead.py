@@ -32,8 +32,8 @@ def configuration(folder, *, workers, ahead=True):
             "ahead": ahead,
         },
         "symmetry": {"orbits": True},
-        "confidence": {"scheme": "old", "value": 0.9},
-        "stop": {"kmc_steps": 4},
+        "confidence": {"scheme": "old", "value": 0.8},
+        "stop": {"kmc_steps": 3},
         "workers": workers,
         "seed": 4,
     }
