@@ -175,4 +175,4 @@ class Sizes:
         if share < 2:
             return 1
         by_time = PARCEL_S / max(statistics.median(self._seconds), PARCEL_S / _MOST)
-        return max(1, min(int(by_time), share))
+        return int(min(by_time, share)) if by_time >= 2 else 1
