@@ -147,6 +147,10 @@ bench-prefactors *ARGUMENTS: image
 bench-events *ARGUMENTS: image
     containers/in-image python3 bench/events.py {{ ARGUMENTS }}
 
+# KMC events an hour on two workers, beside a build without our engine, orbits and classes (ten minutes)
+bench-pace *ARGUMENTS: image
+    containers/in-image python3 bench/pace.py {{ ARGUMENTS }}
+
 # what our own engine with symmetry misses, against 2000 searches by eOn's client (an hour and a half; it goes on where it was ended)
 bench-accuracy *ARGUMENTS: image
     containers/in-image python3 bench/accuracy.py {{ ARGUMENTS }}

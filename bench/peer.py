@@ -2,9 +2,9 @@
 
     visits = Peer(folder, setup, seed=1).run(steps=3)         # [Visit(state=0, calls=41230, searches=152), ...]
 
-Displacement, caps and tolerances are those of the configuration that it is given. LAMMPS itself writes a line for each
-evaluation, rotations of the dimer, minimisations and searches that nobody waits for included; the count is read when a KMC step
-appears in `dynamics.txt`, ten times a second.
+Displacement, caps and tolerances are those of the configuration that it is given, or eOn's defaults. LAMMPS itself writes a
+line for each evaluation, rotations of the dimer, minimisations and searches that nobody waits for included; the count is read
+when a KMC step appears in `dynamics.txt`, ten times a second.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from throughput import client
 
 PERIOD_S = 0.1
 COUNTS = "calls.txt"
+OURS = ("Saddle Search", "Optimizer", "Structure Comparison", "Process Search", "Recycling")
+"""Sections without which eOn's own defaults hold; its default for prefactors fails, so that section stays."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,15 @@ class Visit:
 class Peer:
     """One run of eOn's server."""
 
-    def __init__(self, folder: Path, setup: dict[str, str], *, seed: int, workers: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        setup: dict[str, str],
+        *,
+        seed: int,
+        workers: int = 1,
+        defaults: bool = False,
+    ) -> None:
         """Write its files.
 
         Args:
@@ -54,6 +64,7 @@ class Peer:
             setup: `pos.con`, `config.ini` and `in.lammps`, with whole paths in it.
             seed: eOn's.
             workers: clients at a time; eOn makes as many searches at a time, and waits for the last of them.
+            defaults: eOn's own displacement, caps and tolerances, not those of the setup.
         """
         self.folder = folder
         (folder / "potfiles").mkdir(parents=True)
@@ -63,6 +74,8 @@ class Peer:
         self._options = configparser.ConfigParser(interpolation=None)
         self._options.optionxform = str  # type: ignore[assignment, method-assign]
         self._options.read_string(setup["config.ini"])
+        for section in OURS if defaults else ():
+            self._options.remove_section(section)
         self._options["Main"]["random_seed"] = str(seed)
         self._options["Communicator"].update(
             num_jobs=str(workers), number_of_CPUs=str(workers), client_path=str(client(folder))

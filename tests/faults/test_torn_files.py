@@ -24,7 +24,7 @@ from mlip_kmc.store.manifest import FORMAT, OLDEST_FORMAT
 from mlip_kmc.store.view import RunView
 
 from ..unit.synthetic import as_format_2
-from .lane import EVERY, kill_tree, outcome
+from .lane import EVERY, kill_tree, outcome, write_config
 
 ATTEMPTS = 60
 FEW = {"objects", "eon", "results", "halts"}
@@ -87,6 +87,9 @@ def finished_in(data):
 
 def worth_it(run):
     """It has all kinds of files: three generations, an event, a finished search that waits, and one from a recycled saddle."""
+    waiting = {path.name for path in (run / "spool").iterdir()}
+    if not all(any(name.endswith(end) for name in waiting) for end in (".log", ".job")):
+        return False  # without a look at more, thousands of times
     manifest = manifest_of(run, newest(run))
     pending = manifest["state"]["numbers"]["pending"]
     spooled = {path.stem for path in (run / "spool").glob("*.job")}
@@ -106,10 +109,12 @@ def killed(lanes, small, tmp_path_factory):
     """A run that was killed between two commits, in its second state.
 
     It is stopped (SIGSTOP) where it may be worth it, and looked at in peace: if it is not, it goes on to the next such place.
+    With four workers a search often ends before one that began earlier, and waits.
     """
+    many = write_config(tmp_path_factory.mktemp("many"), workers=4)
     for attempt in range(ATTEMPTS):
         run = tmp_path_factory.mktemp("killed") / f"{attempt}"
-        pid = lanes[0].start(small, run)
+        pid = lanes[0].start(many, run)
         while Path(f"/proc/{pid}").exists():
             if seen(run) and stopped(pid):
                 if seen(run):

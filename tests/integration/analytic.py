@@ -47,6 +47,52 @@ class ChargedFurrow(Furrow):
         }
 
 
+class FlatPass(Calculator):
+    """Copper atoms in a furrow along x whose passes are flat across it: two searches end far apart at one saddle.
+
+    E = sum over copper of V s(x) + (1 - s(x)) k y^2/2 + s(x) h(y) + W z^2/2 with s = (1 - cos 2 pi x/a)/2. Across a pass h is
+    q y^2/2, one saddle; with `apart_A` it is (q d^2/32)((2y/d)^2 - 1)^2, two saddles at -d/2 and d/2 of the same curvature.
+    Other atoms feel nothing, and hold the frame.
+    """
+
+    implemented_properties = ("energy", "forces")
+    VALLEY, WALL = 2.0, 5.0
+
+    def __init__(self, *, period_A, barrier_eV, curvature_eV_per_A2, apart_A=0.0):
+        super().__init__()
+        self.period_A, self.barrier_eV = period_A, barrier_eV
+        self.curvature, self.apart_A = curvature_eV_per_A2, apart_A
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        feels = self.atoms.numbers == 29
+        x, y, z = self.atoms.positions.T
+        y, z = (
+            value - length * np.round(value / length)
+            for value, length in zip((y, z), self.atoms.cell.lengths()[1:], strict=True)
+        )
+        across, slope = self.curvature * y**2 / 2, self.curvature * y
+        if self.apart_A:
+            off = (2 * y / self.apart_A) ** 2 - 1
+            across = self.curvature * self.apart_A**2 / 32 * off**2
+            slope = self.curvature * y * off / 2
+        turn = 2 * np.pi / self.period_A
+        share, steep = (1 - np.cos(turn * x)) / 2, turn * np.sin(turn * x) / 2
+        valley = self.VALLEY * y**2 / 2
+        energies = (self.barrier_eV + across) * share + (1 - share) * valley + self.WALL * z**2 / 2
+        gradients = np.column_stack(
+            [
+                (self.barrier_eV + across - valley) * steep,
+                slope * share + (1 - share) * self.VALLEY * y,
+                self.WALL * z,
+            ]
+        )
+        self.results = {
+            "energy": float((energies * feels).sum()),
+            "forces": -gradients * feels[:, None],
+        }
+
+
 class Ions(Calculator):
     """Two ions: Coulomb's energy of their initial charges, and a wall B/r^9 that puts the minimum of +1 and -1 at `distance_A`.
 

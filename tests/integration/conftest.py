@@ -33,6 +33,16 @@ def pytest_collection_modifyitems(items):
         )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """A command or an evaluation within this process changes the environment: not for the tests after it."""
+    before = dict(os.environ)
+    done = yield
+    os.environ.clear()
+    os.environ.update(before)
+    return done
+
+
 def write_config(folder, name="akmc.yaml", **changes):
     """An `akmc.yaml` for an Al adatom on Al(100): eOn's own `eam_al`, a search takes a tenth of a second, a KMC step some ten."""
     structure = folder / "adatom.xyz"

@@ -64,19 +64,25 @@ def test_forces_energies_and_gamma_are_those_of_the_whole_cell(ace, atoms):
     free = np.setdiff1d(np.arange(len(region.atoms)), region.held)
     moves = np.random.default_rng(1).normal(0.0, 0.1, (2, len(free), 3))
     direction = moves[1] / np.linalg.norm(moves[1])
-    energies = []
+    energies, changes = [], []
     for size in (0.0, 1.0, 1.0 + 1e-4, 1.0 - 1e-4):
         positions = region.atoms.positions.copy()
         positions[free] += (size > 0.0) * moves[0] + (size - 1.0) * (size > 0.0) * direction
-        here = evaluator.evaluate(positions, atoms=region.atoms, graded=True)
+        here = evaluator.evaluate(positions, atoms=region.atoms, graded=True, aloof=region.aloof)
+        plain = evaluator.evaluate(positions, atoms=region.atoms, aloof=region.aloof)
+        assert plain.energy == pytest.approx(here.energy, abs=1e-8)
         whole = evaluator.evaluate(region.whole(positions), atoms=atoms, graded=True)
         own, all_of_it = (np.reshape(one.forces, (-1, 3)) for one in (here, whole))
         assert own[free] == pytest.approx(all_of_it[region.indices[free]], abs=1e-10)
         gammas = np.array(here.gamma)[region.seeing]
         assert gammas == pytest.approx(np.array(whole.gamma)[region.indices[region.seeing]])
         energies.append((here.energy, whole.energy))
+        changes.append((own, all_of_it[region.indices]))
         if size == 1.0:
             along = -float((own[free] * direction).sum())
+    assert len(region.aloof) > len(region.indices) / 3
+    for own, all_of_it in changes:  # of the forces on every atom of the cut-out
+        assert own - changes[0][0] == pytest.approx(all_of_it - changes[0][1], abs=1e-9)
     own, all_of_it = np.transpose(energies)
     assert own - own[0] == pytest.approx(all_of_it - all_of_it[0], abs=1e-9)
     assert (own[2] - own[3]) / 2e-4 == pytest.approx(along, abs=1e-5)

@@ -298,13 +298,13 @@ def test_the_campaign_goes_on_from_its_halt(tmp_path, run, poor):
 
 
 def test_a_campaign_explores_with_the_run_itself(tmp_path):
-    """Six seconds of the example: nothing halts, and the same command would go on."""
+    """Three seconds of the example: nothing halts, and the same command would go on."""
     settings = example_settings()
     settings["structure"], settings["potential"]["ace"] = (
         str(EXAMPLE / "vacancy.xyz"),
         str(EXAMPLE / "cu.yace"),
     )
-    settings["stop"] = {"wall_time_min": 0.1}
+    settings["stop"] = {"wall_time_min": 0.05}
     (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
     (tmp_path / "campaign.yaml").write_text(CAMPAIGN)
     done = mlip_kmc("campaign", "campaign.yaml", "--dir", "campaign", "--quiet", cwd=tmp_path)

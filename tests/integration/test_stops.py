@@ -12,6 +12,9 @@ import psutil
 import pytest
 import yaml
 
+from mlip_kmc.evaluate.client import NAME_FILE
+from mlip_kmc.model.records import SearchRecord
+
 from .conftest import EXAMPLE, mlip_kmc, write_config
 from .test_same import outcome
 
@@ -86,7 +89,7 @@ def test_a_finished_run_stays_finished(one_step):
 
 
 def test_wall_time_is_a_pause(tmp_path):
-    config = write_config(tmp_path, stop={"kmc_steps": 100000, "wall_time_min": 0.05})
+    config = write_config(tmp_path, stop={"kmc_steps": 100000, "wall_time_min": 0.02})
     done = mlip_kmc("run", config, "--dir", "run", cwd=tmp_path)
     assert done.returncode == 75
     assert "wall time" in done.stdout
@@ -129,16 +132,28 @@ def test_a_time_limit_is_no_result_of_a_search(tmp_path):
 
 def test_a_client_that_is_killed_once_does_no_harm(tmp_path):
     """Each search takes longer here, so that it can be met."""
-    config = ace_config(tmp_path, (EXAMPLE / "cu.yace").read_bytes(), stop={"wall_time_min": 0.4})
-    process = start(config, tmp_path / "run")
-    wait_for(
-        lambda: (tmp_path / "run" / "generations" / "00000001.json").exists() and clients(), process
-    )
-    victims = clients()
-    victims[0].kill()
+    config = ace_config(tmp_path, (EXAMPLE / "cu.yace").read_bytes())
+    run = tmp_path / "run"
+    process = start(config, run)
+    wait_for(lambda: (run / "generations" / "00000001.json").exists() and clients(), process)
+    victim = clients()[0]
+    victim.suspend()  # it does not end meanwhile
+    name = (Path(f"/proc/{victim.pid}/cwd") / NAME_FILE).read_text()
+    victim.kill()
+    wait_for(lambda: name in registered(run), process)
+    process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=200)
     assert process.returncode == 75, err
     assert "Potential Failed" not in out
+    assert "signal" not in registered(run)[name]
+
+
+def registered(run):
+    """Why a search ended, of those that are committed, while more are being written."""
+    path = run / "journal/searches.jsonl"
+    whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+    records = map(SearchRecord.from_json, whole.splitlines())
+    return {f"{record.state}_{record.index}": record.reason for record in records}
 
 
 def test_a_potential_that_lammps_cannot_read_starts_nothing(tmp_path):

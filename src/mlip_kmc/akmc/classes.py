@@ -140,10 +140,11 @@ class Classes:
     def looks_like(self, state: Any) -> Likeness | None:
         """The known state that one without a class looks like; None where it looks like none."""
         if state.number not in self._looks:
-            self._looks[state.number] = self._search(state)
+            self._looks[state.number] = self.likeness_of(state)
         return self._looks[state.number]
 
-    def _search(self, state: Any) -> Likeness | None:
+    def likeness_of(self, state: Any) -> Likeness | None:
+        """As `looks_like`, but of a state that need not be of the run's list: nothing is remembered."""
         energy = state.get_energy()
         if energy is None:
             return None

@@ -32,7 +32,7 @@ import numpy.typing as npt
 from mlip_kmc.akmc.eon_files import Entry, eon_result, search_record
 from mlip_kmc.akmc.minima import Minima
 from mlip_kmc.akmc.rows import Rows
-from mlip_kmc.akmc.state_files import OF_THE_TABLE, note_in, text_of, write_note
+from mlip_kmc.akmc.state_files import OF_THE_TABLE, SETTLED, note_in, text_of, write_note
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.constants import EON_KELVIN_PER_EV
 from mlip_kmc.ground.errors import ConfigError, ProgramError
@@ -41,7 +41,7 @@ from mlip_kmc.model.atom_path import wrap
 from mlip_kmc.model.records import Registered, SearchRecord
 from mlip_kmc.model.structure import moved_con
 from mlip_kmc.model.turning import turned, turned_match
-from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
+from mlip_kmc.search.outcome import FoundProcess, SearchOutcome, ToldApart
 from mlip_kmc.search.quick_yaml import quick_yaml
 from mlip_kmc.search.task import DISPLACED
 from mlip_kmc.store.eon_tree import ORBITS
@@ -492,6 +492,9 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self.version = 0
         self._reactant: Any = None
         self._stacked: tuple[list[int], npt.NDArray[np.float64]] | None = None
+        self._compared: tuple[npt.NDArray[np.float64], int, int | None] | None = None
+        self._settled: dict[int, npt.NDArray[np.float64]] | None = None
+        self._is_told_new = False
         super().__init__(*arguments, **keywords)
 
     def get_reactant(self) -> Any:
@@ -567,6 +570,27 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self.set_good_saddle_count(self.get_good_saddle_count() + 1)
         self.append_search_result(result, "known", superbasin)
 
+    @property
+    def window_eV(self) -> float:  # noqa: N802 - a unit
+        """How far above the lowest barrier of the state a process of its table is at most, as `add_process` says."""
+        states = self.statelist
+        return float(states.kT * (states.thermal_window + states.max_thermal_window))
+
+    def register_high(self, outcome: SearchOutcome, *, index: int, superbasin: Any) -> SearchRecord:
+        """Count a search whose saddle is too high, as `add_process` counts one.
+
+        Args:
+            outcome: of the search.
+            index: its number among the searches of this state.
+            superbasin: that holds this state, or None.
+        """
+        result = eon_result(outcome, index=index)
+        self.set_good_saddle_count(self.get_good_saddle_count() + 1)
+        entry = Entry(Registered.HIGH)
+        record = search_record(outcome, entry, state=self.number, index=index)
+        self.append_search_result(result, record.reason, superbasin)
+        return record
+
     def register_repeat(
         self, outcome: SearchOutcome, process: int, *, index: int, superbasin: Any
     ) -> SearchRecord:
@@ -595,7 +619,14 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         """The process of the table that a search has found; None where it is new, or nothing was found."""
         if outcome.found is None or self.get_energy() is None:
             return None
-        return self.same_saddle(outcome.found)
+        return self.same_process(outcome)
+
+    def same_process(self, outcome: SearchOutcome) -> int | None:
+        """The process of the table that a search found again; None where it is new."""
+        told, found = outcome.told_apart, outcome.found
+        if told is not None and told.process is not None:
+            return told.process
+        return None if found is None else self.same_saddle(found)
 
     def barrier_of(self, found: FoundProcess) -> float:
         """In eV, above the state's energy; where that is not known yet, above the search's own."""
@@ -603,34 +634,93 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         return float(found.saddle_eV - (found.reactant_eV if energy is None else energy))
 
     def same_saddle(self, found: FoundProcess) -> int | None:
-        """The process of the table with the same saddle, as `find_repeat` finds it, but without a text of it."""
+        """The process of the table with the same saddle, as `find_repeat` finds it, but without a text of it.
+
+        Asked again of the same search it is not compared again, as long as nothing in the state's folder changes.
+        """
+        known = self._compared
+        if known is None or known[0] is not found.saddle_A or known[1] != self.version:
+            place, barrier = self._place_of(found), self.barrier_of(found)
+            same = self.find_repeat(place, barrier)
+            same = self._settled_there(place, barrier) if same is None else same
+            known = self._compared = (found.saddle_A, self.version, same)
+        return known[2]
+
+    def _place_of(self, found: FoundProcess) -> Any:
+        """eOn's structure of a saddle."""
         if self._reactant is None:
             self.get_reactant()
         place = self._reactant.copy()
         place.r = np.asarray(found.saddle_A, dtype=np.float64)
-        known: int | None = self.find_repeat(place, self.barrier_of(found))
-        return known
+        return place
 
     def find_repeat(self, saddle: Any, barrier: float) -> int | None:
         """As eOn does, of a structure or of the text of one."""
-        self.load_process_table()
-        config = self.config
+        if self._is_told_new:
+            return None
         place = fileio.loadcon(saddle) if hasattr(saddle, "read") else saddle
+        near = self._near(place, self._alike(barrier), _BIT * self.config.comp_eps_r)
+        for process, certain in near:
+            if certain or _match(
+                place, self.con_cache[process], config=self.config, permuted=False
+            ):
+                return int(process)
+        return None
+
+    def _alike(self, barrier: float) -> list[int]:
+        """Processes with this barrier, by eOn's limit; their saddles are read."""
+        self.load_process_table()
         alike = [
             process
             for process, row in self.procs.items()
-            if not abs(barrier - row["barrier"]) > config.comp_eps_e
+            if not abs(barrier - row["barrier"]) > self.config.comp_eps_e
         ]
         for process in alike:
             if process not in self.con_cache:
                 self.con_cache[process] = fileio.loadcon(self.proc_saddle_path(process))
-        for process, certain in self._near(place, alike):
-            if certain or _match(place, self.con_cache[process], config=config, permuted=False):
-                return int(process)
+        return alike
+
+    def near(self, found: FoundProcess, within_A: float) -> list[int]:
+        """Processes of the table with the barrier of a saddle, and a saddle so near; none where states turn.
+
+        Args:
+            found: in the frame of the state.
+            within_A: the largest distance of an atom.
+        """
+        if self.config.comp_check_rotation or self.get_energy() is None:
+            return []
+        alike = self._alike(self.barrier_of(found))
+        return [process for process, _ in self._near(self._place_of(found), alike, within_A)]
+
+    def _settled_there(self, place: Any, barrier: float) -> int | None:
+        """A process with this barrier whose saddle is here where it was converged further than its row."""
+        alike = self._alike(barrier)
+        for process, positions_A in self.settled.items():
+            if process in alike:
+                known = place.copy()
+                known.r = positions_A
+                if _match(place, known, config=self.config, permuted=False):
+                    return process
         return None
 
-    def _near(self, place: Any, processes: list[int]) -> list[tuple[int, bool]]:
-        """Those whose saddle may be this one: no farther from it than eOn's limit and a bit, all compared at once.
+    @property
+    def settled(self) -> dict[int, npt.NDArray[np.float64]]:
+        """(N, 3) of the saddles that were converged further when another one was found beside them, by process."""
+        if self._settled is None:
+            raw = note_in(Path(self.path), SETTLED, dict) or {}
+            self._settled = {int(process): np.asarray(place) for process, place in raw.items()}
+        return self._settled
+
+    def settle(self, told: ToldApart) -> None:
+        """Note where known saddles are, when others were told from them."""
+        if news := {key: place for key, place in told.known if key not in self.settled}:
+            self._settled = {**self.settled, **news}
+            write_note(
+                self, SETTLED, {str(key): place.tolist() for key, place in self._settled.items()}
+            )
+
+    def _near(self, place: Any, processes: list[int], within_A: float) -> list[tuple[int, bool]]:
+        """Those whose saddle may be this one: no farther from it than a limit, all compared at once.
 
         Returns:
             each with whether it is this one for certain: nearer than eOn's limit by a bit.
@@ -648,7 +738,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         return [
             (process, bool(distance_A < config.comp_eps_r / _BIT))
             for process, distance_A in zip(processes, farthest, strict=True)
-            if not distance_A > _BIT * config.comp_eps_r
+            if not distance_A > within_A
         ]
 
     @property
@@ -748,6 +838,20 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self.reset_repeats()
         self.info.set("MetaData", _COUNTS, "{}")
 
+    def add_counts(self, *, repeats: int, counts: Mapping[int, int]) -> None:
+        """Searches of other runs count here, too.
+
+        Args:
+            repeats: in a row, that brought nothing new.
+            counts: how often each process of this table was found.
+        """
+        whole = self.get_proc_random_count()
+        for process, count in counts.items():
+            whole[process] += count
+        self.info.set("MetaData", "proc repeat count", repr(dict(whole)))
+        self.info.set("MetaData", "repeats", int(self.get_repeats()) + repeats)
+        self.note()
+
     def take_counts(self, known: "SharingState", copied: Mapping[int, int]) -> None:
         """Confidence is that of a state whose table was taken over.
 
@@ -808,13 +912,12 @@ class RecordingState(SharingState):
     def is_new(self, outcome: SearchOutcome) -> bool:
         """`add_process` would give what a search found a row of its own; see there."""
         found = outcome.found
-        return found is not None and self._counts(found) and self.same_saddle(found) is None
+        return found is not None and self._counts(found) and self.same_process(outcome) is None
 
     def _counts(self, found: FoundProcess) -> bool:
         """Its barrier is low enough for a row, as `add_process` says."""
-        barrier, states = self.barrier_of(found), self.statelist
-        window = states.kT * (states.thermal_window + states.max_thermal_window)
-        return bool(barrier - min(self.get_lowest_barrier(), barrier) <= window)
+        barrier = self.barrier_of(found)
+        return bool(barrier - min(self.get_lowest_barrier(), barrier) <= self.window_eV)
 
     def register(self, outcome: SearchOutcome, *, index: int, superbasin: Any) -> SearchRecord:
         """Register a search, as eOn does, and tell what it came to.
@@ -831,14 +934,20 @@ class RecordingState(SharingState):
             entry = Entry(Registered.HALTED if outcome.end is End.HALTED else Registered.BAD)
             return search_record(outcome, entry, state=self.number, index=index)
         self.load_process_table()
-        repeat = self.same_saddle(found) if self._counts(found) else None
+        repeat = self.same_process(outcome) if self._counts(found) else None
+        if outcome.told_apart is not None:
+            self.settle(outcome.told_apart)
         if repeat is not None:
             if self.get_energy() is None:
                 self.set_energy(found.reactant_eV)
             self.update_lowest_barrier(self.barrier_of(found))
             return self.register_repeat(outcome, repeat, index=index, superbasin=superbasin)
         result = eon_result(outcome, index=index, reactant_con=self.reactant_con)
-        added = self.add_process(result, superbasin)
+        self._is_told_new = True  # it was compared above
+        try:
+            added = self.add_process(result, superbasin)
+        finally:
+            self._is_told_new = False
         entry = Entry(Registered.HIGH) if added is None else Entry(Registered.NEW, added)
         return search_record(outcome, entry, state=self.number, index=index)
 
@@ -856,7 +965,7 @@ class RecordingState(SharingState):
         self._orbits = None
         self.procs: dict[int, dict[str, Any]] = {}
         self.con_cache.clear()
-        self._stacked = None
+        self._stacked = self._compared = self._settled = None
         self.save_process_table()
         self.info.get("MetaData", "kT", None)  # read it before anything is removed
         for option in _OF_PROCESSES:
@@ -943,11 +1052,7 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
 
     def _may_be(self, product: Any, *, reached_from: int, energy_eV: float) -> list[int]:
         """The states that a product of a state may be, in the order of their numbers."""
-        for number in range(self.get_num_states()):
-            if number not in self.minima:
-                state = self.get_state(number)
-                place = fileio.loadcon(state.reactant_path)
-                self.minima.put(number, energy_eV=state.get_energy(), positions_A=place.r)
+        self.know_minima()
         return self.minima.like(
             np.asarray(product.r),
             np.asarray(product.box),
@@ -956,6 +1061,14 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
             within_eV=self.epsilon_e,
             shifted=self.config.comp_remove_translation and not product.fixed_mask().any(),
         )
+
+    def know_minima(self) -> None:
+        """Read the minima of states that no product was compared with yet."""
+        for number in range(self.get_num_states()):
+            if number not in self.minima:
+                state = self.get_state(number)
+                place = fileio.loadcon(state.reactant_path)
+                self.minima.put(number, energy_eV=state.get_energy(), positions_A=place.r)
 
     def _matches(self, number: int, structure: Any) -> bool:
         """A state has this minimum, by eOn's comparison of a product."""

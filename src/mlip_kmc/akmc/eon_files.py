@@ -80,6 +80,7 @@ def search_record(outcome: SearchOutcome, entry: Entry, *, state: int, index: in
         centres=outcome.centres,
         region_A=outcome.region_A,
         grown=tuple(outcome.grown),
+        twin=None if outcome.told_apart is None else outcome.told_apart.kind,
     )
 
 

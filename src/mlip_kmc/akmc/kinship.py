@@ -19,6 +19,7 @@ from typing import Any
 
 from mlip_kmc.akmc.classes import Classes, Likeness
 from mlip_kmc.akmc.orbits import images_of
+from mlip_kmc.akmc.prefactors import Rest
 from mlip_kmc.akmc.queue import SearchStart
 from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.akmc.stale import StaleProcesses
@@ -51,6 +52,7 @@ class Kinship:
             checks: what an evaluation must give, where classes are asked for.
             seed: the run's.
         """
+        self._states = states
         symmetry = symmetry or SymmetrySection()
         self._symmetry, self._checks = symmetry, checks
         self._classes = (
@@ -91,6 +93,15 @@ class Kinship:
             return first + 2
         return membership.up_to(int(state.get_total_saddle_count()))
 
+    def would_look(self, state: Any) -> bool:
+        """A state that is not of the run's list looks like a known one."""
+        return self._classes is not None and self._classes.likeness_of(state) is not None
+
+    def explores(self, state: Any) -> bool:
+        """The state is known by searches of its own, not by its class."""
+        membership = None if self._classes is None else self._classes.of(state)
+        return membership is not None and membership.like is None
+
     def first_of(self, superbasin: Any) -> Any:
         """The state of a superbasin that is to be searched: one that may be a known one, or the one with least confidence."""
         for state in superbasin.states:
@@ -126,6 +137,16 @@ class Kinship:
             }
             return SearchStart(name, kind=AUDIT, files=files)
         return None
+
+    def rest(self, state: Any) -> Rest:
+        """What a state's own Hessian is of: of a class always its first state, of which all others are exact images.
+
+        Args:
+            state: eOn's.
+        """
+        membership = None if self._classes is None else self._classes.of(state)
+        first = state if membership is None else self._states.get_state(membership.first)
+        return Rest(int(first.number), str(first.reactant_con))
 
     def images(self, state: Any, outcome: SearchOutcome) -> Sequence[FoundProcess]:
         """What follows from a new process by the state's symmetry, to be checked.

@@ -121,6 +121,22 @@ class Ledger:
             _log.warning("KMC step %d: %s", self.numbers.steps, gone(self.numbers.left))
 
 
+def hopeless(ledger: Ledger, *, in_a_row: int) -> str:
+    """Why the run ends after so many bad searches in a row, and what to do, in words."""
+    recent = ledger.recent
+    reasons = Counter(
+        record.reason if record.outcome == Registered.BAD else "halted on extrapolation"
+        for record in recent
+    )
+    why = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
+    where = recent[-1].state
+    listed = ledger.store.root / "states" / str(where) / "search_results.txt"
+    return (
+        f"{in_a_row} bad searches in a row in state {where} ({why}); see {listed}; then run "
+        "with another `search` section in a new --dir, or with a larger search.max_bad_in_a_row here"
+    )
+
+
 def numbers_from(raw: dict[str, Any]) -> RunNumbers:
     """A generation's numbers, those of older versions completed.
 

@@ -10,17 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from mlip_kmc.akmc.ahead import Ahead
+from mlip_kmc.akmc.copied_states import CopiedStates
 from mlip_kmc.akmc.eon_adapter import log_to
 from mlip_kmc.akmc.eon_states import EonStates
+from mlip_kmc.akmc.foresight import Foresight, TaskRunner
 from mlip_kmc.akmc.kept import FrameKeeper
 from mlip_kmc.akmc.ledger import Ledger, numbers_from
 from mlip_kmc.akmc.orbits import OrbitDesk
+from mlip_kmc.akmc.pool import Pool
 from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
 from mlip_kmc.akmc.queue import JobTemplate, SearchQueue
 from mlip_kmc.akmc.reuse import MARGIN_A
-from mlip_kmc.akmc.server import Server
+from mlip_kmc.akmc.server import LEAST_AHEAD, Server
 from mlip_kmc.akmc.setup import Setup, changed
 from mlip_kmc.akmc.spool import Spool
+from mlip_kmc.akmc.twins import TwinDesk
 from mlip_kmc.config import Config, HarmonicPrefactor
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.atom_path import AtomPath
@@ -66,15 +71,22 @@ def open_server(
     log_to(directory.path / "eon.log")
     spool, evidence = make_directory(directory.path / "spool"), directory.path / "evidence"
     changes, checks = _changes(config, saved), _checks(config, setup, evidence)
-    states = _states(config, setup, checkpoints.root, spool=spool, checks=checks)
+    states = _states(
+        config, setup, checkpoints.root, spool=spool, checks=checks, fresh=saved is None
+    )
     states.begin(at_new_temperature="temperature_K" in changes)
     if checkpoints.epochs and checkpoints.epochs[-1].identity != setup.identity:
         Spool(spool).drop_outcomes()  # of another engine
+    runner: TaskRunner = cluster
+    early = None
+    if config.search.ahead:
+        runner = foresight = Foresight(cluster)
+        early = _ahead(config, setup, foresight, states, evidence=evidence, checks=checks)
     return Server(
         config,
         setup=setup,
         states=states,
-        queue=_queue(config, setup, cluster, spool=spool, evidence=evidence, checks=checks),
+        queue=_queue(config, setup, runner, spool=spool, evidence=evidence, checks=checks),
         ledger=Ledger.read(
             checkpoints,
             numbers=_numbers(setup, saved),
@@ -86,13 +98,37 @@ def open_server(
         changes=changes,
         after_commit=partial(prune, evidence, limit_MB=config.retention.evidence_MB),
         searches=searches,
+        early=early,
+    )
+
+
+def _ahead(
+    config: Config,
+    setup: Setup,
+    foresight: Foresight,
+    states: EonStates,
+    *,
+    evidence: Path,
+    checks: CheckRecipe,
+) -> Ahead:
+    """What searches the next state while workers are spare."""
+    copied = CopiedStates(states, symmetry=config.symmetry, checks=checks, seed=config.seed)
+    return Ahead(
+        foresight,
+        beyond=copied.beyond,
+        queue=lambda cluster: _queue(
+            config, setup, cluster, spool=copied.spool, evidence=evidence, checks=checks
+        ),
+        seed=config.seed,
+        share=config.search.ahead_unused_share,
+        most=config.most_ahead or LEAST_AHEAD,
     )
 
 
 def _states(
-    config: Config, setup: Setup, root: Path, *, spool: Path, checks: CheckRecipe
+    config: Config, setup: Setup, root: Path, *, spool: Path, checks: CheckRecipe, fresh: bool
 ) -> EonStates:
-    """eOn's states in the live tree, with the shortcuts that are asked for."""
+    """eOn's states in the live tree, with the shortcuts that are asked for; `fresh`: the run has not begun."""
     return EonStates(
         root,
         pos_con=setup.pos_con,
@@ -104,13 +140,23 @@ def _states(
         search=config.search,
         reuse=config.reuse,
         radius_A=config.reuse.radius_A or (setup.cutoff_A or 0.0) + MARGIN_A,
+        pool=_pool(config, setup),
+        first_eV=setup.minimised.energy if fresh else None,
     )
+
+
+def _pool(config: Config, setup: Setup) -> Pool | None:
+    """Where this run and others tell each other what they know; counts are of one temperature."""
+    if config.symmetry.share is None:
+        return None
+    facts = {**setup.facts, "temperature_K": config.temperature_K}
+    return Pool(config.symmetry.share, facts=facts, run=config.seed)
 
 
 def _queue(
     config: Config,
     setup: Setup,
-    cluster: SearchCluster,
+    cluster: TaskRunner,
     *,
     spool: Path,
     evidence: Path,
@@ -124,6 +170,7 @@ def _queue(
         spool=spool,
         desk=_desk(config, setup, cluster, template),
         orbits=OrbitDesk(cluster, checks) if config.symmetry.orbits else None,
+        twins=TwinDesk(cluster, config.search.converged_force_eV_per_A),
     )
 
 
@@ -184,7 +231,7 @@ def start_of(setup: Setup) -> AtomPath:
 
 
 def _desk(
-    config: Config, setup: Setup, cluster: SearchCluster, template: JobTemplate
+    config: Config, setup: Setup, cluster: TaskRunner, template: JobTemplate
 ) -> PrefactorDesk | None:
     """What makes prefactors; None where they are constant."""
     prefactor = config.prefactor

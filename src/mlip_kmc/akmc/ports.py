@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mlip_kmc.akmc.prefactors import Rest
 from mlip_kmc.akmc.queue import SearchStart
+from mlip_kmc.akmc.twins import Doubt
 from mlip_kmc.model.atom_path import AtomPath
 from mlip_kmc.model.records import Epoch, SearchRecord
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
@@ -103,6 +105,12 @@ class Place(Protocol):
     def is_new(self, outcome: SearchOutcome) -> bool:
         """Registering it would give the process table a row."""
 
+    def rest(self, outcome: SearchOutcome) -> Rest:
+        """What the Hessian of the state that was searched is of: the same for all states of a class."""
+
+    def doubt(self, outcome: SearchOutcome) -> Doubt:
+        """Known processes that a new one may be, though its saddle is beside theirs."""
+
     def images(self, outcome: SearchOutcome) -> Sequence[FoundProcess]:
         """What follows from a new process by the state's symmetry, not yet checked."""
 
@@ -119,6 +127,13 @@ class Place(Protocol):
         Raises:
             SearchesFailedError: no way out is known.
             NoStepError: the rates give no residence time.
+        """
+
+    def drawn(self, rng: np.random.Generator) -> int | None:
+        """The process that the next KMC step takes, by what is known now; None where that cannot be said.
+
+        Args:
+            rng: of the step.
         """
 
     def no_way_out(self) -> str:
@@ -184,6 +199,10 @@ class Workers(Protocol):
     @property
     def running(self) -> int:
         """Searches that run now."""
+
+    @property
+    def waiting(self) -> int:
+        """Searches that wait for a worker."""
 
     def hold(self) -> int:
         """Start nothing more."""

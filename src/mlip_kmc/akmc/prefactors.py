@@ -1,4 +1,4 @@
-"""Harmonic prefactors of the processes that searches find, apart from the searches: one Hessian a state, two a process.
+"""Harmonic prefactors of the processes that searches find, apart from the searches: one Hessian a class of states, two a process.
 
     desk = PrefactorDesk(cluster, recipe=recipe)
     desk.ask("0_17", outcome.found, reactant_con=con)    # submits what is not known yet
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 
 from mlip_kmc.akmc.desk import BY_CHANCE, Desk
@@ -23,7 +24,7 @@ from mlip_kmc.model.rates import FailureKind, Point, PrefactorFailure, Spectrum,
 from mlip_kmc.model.records import Rated
 from mlip_kmc.model.structure import Array, fixed_atoms, from_con
 from mlip_kmc.search.displaced import HessianPart, HessianRecipe, HessianWork, Task
-from mlip_kmc.search.hessian import HessianOutcome, HessianTask, moving_atoms
+from mlip_kmc.search.hessian import HessianOutcome, HessianTask, Indices, moving_atoms
 from mlip_kmc.search.outcome import FoundProcess
 
 _SAME_EV, _SAME_A = 1e-4, 0.01
@@ -45,6 +46,19 @@ class PrefactorRecipe:
     evidence: Path
     most_atoms: int
     fallback_per_s: float
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A state's minimum, whose Hessian all of its processes share, and those of the states that are like it.
+
+    Attributes:
+        state: the number of the state; of a class its first one.
+        con: `.con` text of that state.
+    """
+
+    state: int
+    con: str
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,7 @@ class PrefactorDesk(Desk):
     _work_of: dict[str, HessianWork] = field(default_factory=dict)
 
     def ask(
-        self, name: str, found: FoundProcess, *, reactant_con: str, state: str | None = None
+        self, name: str, found: FoundProcess, *, reactant_con: str, rest: Rest | None = None
     ) -> None:
         """Submit what a search's process needs.
 
@@ -78,7 +92,7 @@ class PrefactorDesk(Desk):
             name: of the search, `state_index`.
             found: its process.
             reactant_con: `.con` text of its state.
-            state: what its state's own Hessian is known by; states with one name share it. The state's number where None.
+            rest: of its state's class, which has the state's frequencies; None: the state is alone.
         """
         if name in self._asked:
             return
@@ -89,11 +103,16 @@ class PrefactorDesk(Desk):
             Point.PRODUCT: _moved(reactant, found.product_A),
         }
         moving = moving_atoms(*places.values(), most=self.recipe.most_atoms)
+        of = dict.fromkeys(Point, moving)
         free = len(reactant) - len(fixed_atoms(reactant))
         works = {point: f"{name}.{point}" for point in Point}
-        if len(moving) == free:  # all processes of a state share its own Hessian
-            works[Point.REACTANT] = f"{state or name.partition('_')[0]}.{Point.REACTANT}"
-            if self._is_like(places[Point.REACTANT], places[Point.PRODUCT], found):
+        if (
+            len(moving) == free
+        ):  # all processes of a state share its own Hessian, and those of its class
+            number, places[Point.REACTANT] = self._rest(name, reactant, rest)
+            of[Point.REACTANT] = _free_atoms(places[Point.REACTANT])
+            works[Point.REACTANT] = f"{number}.{Point.REACTANT}"
+            if self._is_like(reactant, places[Point.PRODUCT], found):
                 works[Point.PRODUCT] = works[Point.REACTANT]
         self._asked[name] = _Asked(works, atoms=len(moving), of=free)
         for point, work in works.items():
@@ -101,11 +120,17 @@ class PrefactorDesk(Desk):
                 self._works[work] = HessianWork.of(
                     work,
                     atoms=places[point],
-                    moving=moving,
+                    moving=of[point],
                     recipe=self.recipe.hessians,
                     evidence=self.recipe.evidence / work,
                 )
                 self._submit(self._works[work], self._works[work].begin())
+
+    def _rest(self, name: str, reactant: Atoms, rest: Rest | None) -> tuple[str, Atoms]:
+        """What the state's own Hessian is known by, and the structure that it is made of: always the same one of a class."""
+        if rest is None or self.recipe.hessians.by_index:
+            return name.partition("_")[0], reactant
+        return str(rest.state), from_con(rest.con)
 
     def _is_like(self, reactant: Atoms, product: Atoms, found: FoundProcess) -> bool:
         """The product is the state elsewhere, or turned: it has the same spectrum."""
@@ -217,6 +242,10 @@ class PrefactorDesk(Desk):
             of_atoms=asked.of,
             force_calls=calls,
         )
+
+
+def _free_atoms(atoms: Atoms) -> Indices:
+    return np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
 
 
 def _spectrum(done: HessianOutcome, point: Point) -> Spectrum:

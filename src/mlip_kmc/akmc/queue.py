@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Protocol
 
 from mlip_kmc.akmc.orbits import IMAGE, OrbitDesk
-from mlip_kmc.akmc.prefactors import PrefactorDesk
+from mlip_kmc.akmc.prefactors import PrefactorDesk, Rest
 from mlip_kmc.akmc.spool import Spool
+from mlip_kmc.akmc.twins import TWIN, Doubt, TwinDesk
 from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import make_directory
@@ -127,6 +128,7 @@ class SearchQueue:
         spool: Path,
         desk: PrefactorDesk | None = None,
         orbits: OrbitDesk | None = None,
+        twins: TwinDesk | None = None,
     ) -> None:
         """Take up the cluster.
 
@@ -136,11 +138,12 @@ class SearchQueue:
             spool: folder for finished searches that wait for their turn.
             desk: makes prefactors; None where all processes have the same.
             orbits: checks what follows from a process by symmetry; None where nothing does.
+            twins: converges saddles further that lie beside known ones; None: they are taken as they are found.
         """
         self._cluster = cluster
         self._template = template
         self._spool = Spool(make_directory(spool))
-        self._desk, self._orbits = desk, orbits
+        self._desk, self._orbits, self._twins = desk, orbits, twins
         self._tasks: dict[str, AnySearch] = {}
         self._of_state: Counter[int] = Counter()
         self._finished: dict[str, SearchOutcome] = {}
@@ -161,10 +164,9 @@ class SearchQueue:
         del self._tasks[name]
         self._of_state[search_of(name)[0]] -= 1
         self._finished.pop(name, None)
-        if self._desk is not None:
-            self._desk.forget(name)
-        if self._orbits is not None:
-            self._orbits.forget(name)
+        for desk in (self._desk, self._orbits, self._twins):
+            if desk is not None:
+                desk.forget(name)
 
     def submit(self, starts: Iterable[SearchStart], *, reactant_con: str) -> None:
         """Start searches of one state.
@@ -248,7 +250,8 @@ class SearchQueue:
     def ready(self) -> bool:
         """The search whose turn it is has finished, and what its registration waits for is there."""
         return self.turn is not None and not any(
-            desk is not None and desk.waiting(self.turn) for desk in (self._desk, self._orbits)
+            desk is not None and desk.waiting(self.turn)
+            for desk in (self._desk, self._orbits, self._twins)
         )
 
     @property
@@ -259,8 +262,8 @@ class SearchQueue:
 
     @property
     def completes(self) -> bool:
-        """A new process gets prefactors of its own, or images by symmetry, before it is registered."""
-        return self._desk is not None or self._orbits is not None
+        """A new process is told from those beside it, and gets prefactors of its own or images, before it is registered."""
+        return any(desk is not None for desk in (self._desk, self._orbits, self._twins))
 
     def look(self, name: str) -> SearchOutcome:
         """The outcome of a finished search, as `take` will hand it over; it keeps its turn.
@@ -276,6 +279,8 @@ class SearchQueue:
             )
         if outcome.found is None:
             return outcome
+        if self._twins is not None:
+            outcome = outcome.with_told_apart(self._twins.answer(name))
         if self._desk is not None:
             outcome = outcome.with_rated(self._desk.answer(name))
         checked = None if self._orbits is None else self._orbits.answer(name)
@@ -288,17 +293,33 @@ class SearchQueue:
             )
         return outcome
 
-    def rated(self, outcome: SearchOutcome) -> bool:
+    def told_apart(self, outcome: SearchOutcome, doubt: Callable[[], Doubt]) -> bool:
+        """A new saddle is told from those beside it; where not, that is asked for, and the search is kept meanwhile.
+
+        Args:
+            outcome: of the search whose turn it is, as of `look`.
+            doubt: what it may be.
+        """
+        search = self._tasks[outcome.name]
+        if self._twins is None or outcome.told_apart is not None or outcome.found is None:
+            return True
+        if not isinstance(search, ProcessSearch) or not (beside := doubt()):
+            return True
+        self._twins.ask(outcome.name, outcome.found, beside, search=search)
+        self._spool.keep(self._finished[outcome.name])
+        return False
+
+    def rated(self, outcome: SearchOutcome, rest: Callable[[], Rest]) -> bool:
         """The prefactors of what a search found are there; where not, they are asked for, and the search is kept meanwhile.
 
         Args:
             outcome: of the search whose turn it is, as of `look`.
+            rest: what its state's own Hessian is of.
         """
         if self._desk is None or outcome.found is None or outcome.rated is not None:
             return True
-        self._desk.ask(
-            outcome.name, outcome.found, reactant_con=self._tasks[outcome.name].reactant_con
-        )
+        con = self._tasks[outcome.name].reactant_con
+        self._desk.ask(outcome.name, outcome.found, reactant_con=con, rest=rest())
         self._spool.keep(self._finished[outcome.name])
         return False
 
@@ -349,8 +370,10 @@ class SearchQueue:
 
     def _accept(self, done: TaskOutcome) -> None:
         self.busy_s += done.seconds
-        if isinstance(done, SearchOutcome) and done.kind != IMAGE:
+        if isinstance(done, SearchOutcome) and done.kind not in (IMAGE, TWIN):
             self._take(done)
+        elif isinstance(done, SearchOutcome) and done.kind == TWIN and self._twins is not None:
+            self._twins.take(done)
         elif isinstance(done, HessianPart) and self._desk is not None:
             self._desk.take(done)
         elif isinstance(done, PointsOutcome | SearchOutcome) and self._orbits is not None:

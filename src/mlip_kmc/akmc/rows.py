@@ -6,7 +6,7 @@ eOn copies a reverse process from the state that the run came from, whose atoms 
 into the order of its own state first.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +22,9 @@ from mlip_kmc.search.outcome import FoundProcess
 
 SAME_A = 0.1
 """Saddles whose atoms are nearer than this, each to itself, are one: as eOn compares them."""
-_SAME_EV = 1e-2
+NEAR_A = 0.5
+"""Saddles that are farther apart than this are two, however flat it is between them: F over a curvature of 0.02 eV/A^2."""
+SAME_EV = 1e-2
 """As eOn's default of `energy_difference`."""
 
 
@@ -57,12 +59,45 @@ class Row:
         """The same saddle, each atom at its own place."""
         apart = np.linalg.norm(self.saddle - other.saddle, axis=1).max()
         return bool(
-            abs(self.values["barrier"] - other.values["barrier"]) <= _SAME_EV and apart < SAME_A
+            abs(self.values["barrier"] - other.values["barrier"]) <= SAME_EV and apart < SAME_A
         )
 
     def like_one_of(self, others: Iterable["Row"]) -> "Row | None":
         """The first of them that is like it; None where none is."""
         return next((other for other in others if self.is_like(other)), None)
+
+    def beside(self, others: Iterable["Row"]) -> "Row | None":
+        """The nearest of those that lead to the same product over a saddle of this barrier nearby; None where there is none."""
+        near = {
+            apart: other
+            for other in others
+            if (apart := self._apart_A(other)) < NEAR_A
+            and _largest_A(self.product - other.product) < NEAR_A
+            and abs(self.values["barrier"] - other.values["barrier"]) <= SAME_EV
+        }
+        return near[min(near)] if near else None
+
+    def _apart_A(self, other: "Row") -> float:  # noqa: N802 - a unit
+        return _largest_A(self.saddle - other.saddle)
+
+    def as_one_of(self, others: Sequence["Row"], *, own: Sequence["Row"]) -> "Row | None":
+        """The row of another table that this one is: like it, or beside it where no other row of its own table is nearer.
+
+        Two saddles that a table has apart were told apart (`twins.py`); a flat one may be elsewhere in each of two tables.
+
+        Args:
+            others: the other table.
+            own: its own table, in the same frame.
+        """
+        if (same := self.like_one_of(others)) is not None:
+            return same
+        other = self.beside(others)
+        return other if other is not None and other.beside(own) is self else None
+
+
+def _largest_A(vectors: Array) -> float:  # noqa: N802 - a unit
+    """The length of the longest of (N, 3) vectors."""
+    return float(np.linalg.norm(vectors, axis=1).max())
 
 
 class Rows:
@@ -122,10 +157,10 @@ class Rows:
         Returns:
             the number that each process of `known` has here.
         """
-        there = list(self)
+        there, rows = list(self), [entry.turned(operation) for entry in known]
         copied = {}
-        for row in (entry.turned(operation) for entry in known):
-            same = row.like_one_of(there)
+        for row in rows:
+            same = row.as_one_of(there, own=rows)
             copied[row.process] = self._added(row) if same is None else same.process
         self._carry_orbits(known, copied)
         return copied

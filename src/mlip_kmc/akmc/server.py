@@ -8,6 +8,8 @@
 A tick takes in finished searches, registers those whose turn it is, perhaps makes one KMC step, submits new searches, and
 commits a generation if anything changed. States, process tables and confidence are behind `ports.States`: eOn's
 (`eon_states.py`), or invented ones in tests.
+
+Long because the tick's decisions stand side by side: what is registered, stepped, cancelled, committed, and why it ends.
 """
 
 import os
@@ -20,8 +22,10 @@ from importlib import metadata
 from itertools import groupby
 from typing import Any
 
+from mlip_kmc.akmc.ahead import Ahead
+from mlip_kmc.akmc.completing import is_complete
 from mlip_kmc.akmc.kept import FrameKeeper
-from mlip_kmc.akmc.ledger import Ledger, halted_before, halted_by, halted_for_repair
+from mlip_kmc.akmc.ledger import Ledger, halted_before, halted_by, halted_for_repair, hopeless
 from mlip_kmc.akmc.ports import Place, States, Workers
 from mlip_kmc.akmc.queue import SearchQueue, search_of
 from mlip_kmc.akmc.setup import Setup
@@ -34,7 +38,7 @@ from mlip_kmc.model.records import Progress, Registered, RunNumbers, Start
 from mlip_kmc.search.outcome import SearchOutcome
 
 _AHEAD = 6
-_LEAST_AHEAD = 24
+LEAST_AHEAD = 24
 
 
 class Server:
@@ -60,6 +64,7 @@ class Server:
         changes: dict[str, tuple[Any, Any]],
         after_commit: Callable[[], object] = lambda: None,
         searches: int | None = None,
+        early: Ahead | None = None,
     ) -> None:
         """Go on from the ledger; `opening.open_server` puts the parts together.
 
@@ -74,11 +79,12 @@ class Server:
             changes: see above.
             after_commit: what is done after a commit that registered something.
             searches: so many searches of the present state and no KMC step; None: a run.
+            early: searches the next state while workers are spare; None: nobody does.
         """
         self.config, self.setup, self.changes = config, setup, changes
         self._states, self._queue, self._ledger, self._workers = states, queue, ledger, workers
         self._keeper, self._after_commit = keeper, after_commit
-        self._wanted_searches = searches
+        self._wanted_searches, self._early = searches, early
         self._begun, self._capacity_begun_s = time.monotonic(), workers.capacity_s()
         self._draining = False
         self._earlier = ledger.numbers
@@ -138,7 +144,20 @@ class Server:
             self._commit(registered)
         if step:
             self._queue.keep_spooled(set(self._queue.pending).__contains__)
+        else:
+            self._go_ahead()
         return self._finished()
+
+    def _go_ahead(self) -> None:
+        """Where this state has all the searches that it needs, workers without one search the next state."""
+        if self._early is None or self._leaves_off or self._draining:
+            return
+        workers, enough = self._workers, len(self._queue) >= self._place.still_needed
+        room = workers.slots - workers.running - workers.waiting if enough else 0
+        registered = sum(self._ledger.outcomes.values())
+        self._early.go_on(
+            self._place, numbers=self._ledger.numbers, room=room, registered=registered
+        )
 
     @property
     def _leaves_off(self) -> bool:
@@ -176,9 +195,12 @@ class Server:
         step makes the rest useless. Where searches are counted, all of them are wanted.
         """
         slots = self._workers.slots
-        ahead = max(_AHEAD * slots, _LEAST_AHEAD)
+        ahead = max(_AHEAD * slots, LEAST_AHEAD)
         if self._wanted_searches is None:
-            ahead = min(_AHEAD * max(slots, 1), max(2 * self._place.still_needed, _LEAST_AHEAD))
+            needed = max(2 * self._place.still_needed, LEAST_AHEAD)
+            if self._early is not None:  # what is beyond that is better spent on the next state
+                needed = self._place.still_needed
+            ahead = min(_AHEAD * max(slots, 1), needed)
         return min(ahead, self.config.most_ahead or ahead)
 
     def _following(self, ahead: int, *, at_most: int | None) -> list[str]:
@@ -219,11 +241,8 @@ class Server:
         return search_of(name)[0] in self._place.states
 
     def _rated(self, outcome: SearchOutcome) -> bool:
-        """What a search found may be registered: it is nothing new, or its prefactors and images are there."""
-        if not self._queue.completes or not self._place.is_new(outcome):
-            return True
-        rated = self._queue.rated(outcome)  # both are asked for at once
-        return self._queue.expanded(outcome, lambda: self._place.images(outcome)) and rated
+        """What a search found may be registered."""
+        return is_complete(outcome, queue=self._queue, place=self._place)
 
     # -- KMC steps
 
@@ -243,6 +262,8 @@ class Server:
             epoch=self._ledger.epoch,
         )
         self._states.moved(departure)
+        if self._early is not None:
+            self._early.moved(departure)
         self._ledger.add_event(event, path=departure.path, apart=departure.apart)
         for state in tuple(self._place.states):
             self._queue.cancel(state)
@@ -284,6 +305,8 @@ class Server:
             capacity_s=earlier.capacity_s + workers.capacity_s() - self._capacity_begun_s,
             discarded=earlier.discarded + queue.discarded,
         )
+        if self._early is not None:
+            self._ledger.numbers = self._early.counted(self._ledger.numbers, earlier=earlier)
         state = {
             "numbers": asdict(self._ledger.numbers),
             "minimised": asdict(self.setup.minimised),
@@ -295,21 +318,9 @@ class Server:
         if registered:
             self._after_commit()
         if self._hopeless:
-            raise SearchesFailedError(self._hopeless_because())
-
-    def _hopeless_because(self) -> str:
-        recent = self._ledger.recent
-        reasons = Counter(
-            record.reason if record.outcome == Registered.BAD else "halted on extrapolation"
-            for record in recent
-        )
-        why = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
-        where = recent[-1].state
-        listed = self._ledger.store.root / "states" / str(where) / "search_results.txt"
-        return (
-            f"{self.config.search.max_bad_in_a_row} bad searches in a row in state {where} ({why}); see {listed}; then run "
-            "with another `search` section in a new --dir, or with a larger search.max_bad_in_a_row here"
-        )
+            raise SearchesFailedError(
+                hopeless(self._ledger, in_a_row=self.config.search.max_bad_in_a_row)
+            )
 
     # -- where it is
 
@@ -372,6 +383,8 @@ class Server:
     def drain(self) -> None:
         """Start no more searches; those that run may finish."""
         self._draining = True
+        if self._early is not None:
+            self._early.drop()
         self._workers.hold()
 
     @property

@@ -20,7 +20,11 @@ EARLY = "early.json"
 """See `early.py`."""
 REUSE = "reuse.json"
 """See `reuse.py`."""
-OF_THE_TABLE = (CLASS, EARLY, ORBITS, REUSE)
+SETTLED = "settled.json"
+"""See `twins.py`: saddles that were converged further, by process."""
+SHARE = "share.json"
+"""See `sharing.py`."""
+OF_THE_TABLE = (CLASS, EARLY, ORBITS, REUSE, SETTLED, SHARE)
 """What goes with a state's process table."""
 Noted = TypeVar("Noted")
 

@@ -15,6 +15,7 @@ from mlip_kmc.check import gradient, inputs, minimum, parts, pilot, room, sight,
 from mlip_kmc.check.findings import Finding, Level, Notebook, failure
 from mlip_kmc.check.grade import grade, grade_saddles
 from mlip_kmc.check.prefactor import prefactor
+from mlip_kmc.check.regions import regions
 from mlip_kmc.config import AcePotentialSection, Config, HarmonicPrefactor
 from mlip_kmc.driver import served
 from mlip_kmc.evaluate.by_eon import Evaluation
@@ -73,6 +74,7 @@ def examine(
         "potential", lambda: inputs.potential(config), needs={"the structure": structure}
     )
     prepared = structure and _fit(book, config, structure, potential)
+    _in_regions(book, config, prepared, potential)
     con_bytes = len(to_con(prepared.atoms)) if prepared else None
     scratch = book.attempt(
         "scratch", lambda: room.scratch(workers=config.worker_count, con_bytes=con_bytes)
@@ -94,6 +96,15 @@ def _fit(
     book: Notebook, config: Config, structure: Atoms, potential: Potential | None
 ) -> Prepared | None:
     return book.attempt("structure", lambda: inputs.fit(config, structure, potential))
+
+
+def _in_regions(
+    book: Notebook, config: Config, prepared: Prepared | None, potential: Potential | None
+) -> None:
+    if isinstance(config.potential, AcePotentialSection) and prepared and potential:
+        atoms, cutoff_A = prepared.atoms, potential.cutoff_A
+        if cutoff_A is not None:
+            book.attempt("regions", lambda: regions(config, atoms, cutoff_A=cutoff_A))
 
 
 def _without_scratch(book: Notebook) -> None:

@@ -174,9 +174,12 @@ def _rows(now: "RunStatus") -> list[tuple[str, str]]:
         rows.append(("bad because", reasons(now.reasons)))
     told = (
         ("by symmetry", now.shortcuts.symmetry),
+        ("from other runs", now.shortcuts.sharing),
         ("carried over", now.shortcuts.reuse),
         ("early stops", now.shortcuts.early_stops),
+        ("told apart", now.shortcuts.told_apart),
         ("regions", now.regions.said),
+        ("ahead of need", now.ahead),
     )
     rows += [(name, text) for name, text in told if text]
     if now.prefactors:

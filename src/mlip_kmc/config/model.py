@@ -185,9 +185,28 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _ahead_can(self) -> "Config":
+        others = {
+            "superbasins": self.superbasins,
+            "recycling": self.recycling,
+            "reuse.after_hop": self.reuse.after_hop,
+        }
+        if self.search.ahead and any(others.values()):
+            named = next(name for name, is_on in others.items() if is_on)
+            raise ValueError(
+                f"search.ahead and {named}: where the searches of the next state start is known only when the run is there; "
+                "leave one out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _reuse_can(self) -> "Config":
         if not self.reuse.after_hop:
             return self
+        if self.symmetry.share is not None:
+            raise ValueError(
+                "symmetry.share and reuse.after_hop both say where the first searches of a state start; leave one out"
+            )
         if self.recycling:
             raise ValueError("reuse.after_hop and recycling both start at old saddles; set one")
         aims = [key for key in self.eon.get("Saddle Search", {}) if key.startswith("displace_")]
@@ -225,6 +244,7 @@ class Config(Section):
                     "structure": True,
                     "potential": True,
                     "search": _SEARCH_LIMITS,
+                    "symmetry": _SYMMETRY_LIMITS,
                     "gamma": _GAMMA_LIMITS,
                     **_LIMITS,
                 },
@@ -242,6 +262,7 @@ class Config(Section):
                 include={
                     "potential": _POTENTIAL_LIMITS,
                     "search": _SEARCH_LIMITS,
+                    "symmetry": _SYMMETRY_LIMITS,
                     "gamma": _GAMMA_LIMITS,
                     **_LIMITS,
                 },
@@ -249,7 +270,8 @@ class Config(Section):
         )
 
 
-_SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min"}
+_SEARCH_LIMITS = {"max_bad_in_a_row", "time_limit_min", "ahead", "ahead_unused_share"}
+_SYMMETRY_LIMITS = {"share"}
 _GAMMA_LIMITS = {"on_halt", "repair_after"}
 _POTENTIAL_LIMITS = {"python_path"}
 _LATER = {

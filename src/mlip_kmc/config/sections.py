@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from mlip_kmc.config.places import common_folder
 from mlip_kmc.ground.container import binding
 from mlip_kmc.ground.wording import shown
 
@@ -285,6 +286,10 @@ class SearchSection(Section):
     """With `early_stop`: so near is every atom to its place in the known saddle."""
     early_stop_lag: Count = 48
     """With `early_stop`: a search knows what was registered so many searches before it; no more are under way at a time."""
+    ahead: bool = False
+    """Workers that the present state has no search for search the one that will probably come next: see scaling.md."""
+    ahead_unused_share: Annotated[float, NUMBER, Field(ge=0, le=1)] = 0.2
+    """With `ahead`: nothing is begun ahead while more of all searches than this were begun so, and never asked for."""
     region_A: Positive | None = None
     """With `engine: native` and ACE: a search evaluates so far about its start, and as much more as it needs; see regions.md."""
     time_limit_min: Positive = 120.0
@@ -310,6 +315,21 @@ class SymmetrySection(Section):
     """With `classes`: searches that a visit adds where an image did not hold, or orbits are off: see symmetry.md."""
     tolerance_A: Positive = 0.03
     """Farthest that an atom may be from where an operation puts it."""
+    share: Path | None = None
+    """With `classes`: a folder in which runs of other seeds tell each other what they know; it is made (see symmetry.md)."""
+
+    @field_validator("share")
+    @classmethod
+    def _folder(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        return None if value is None else common_folder(value, info)
+
+    @model_validator(mode="after")
+    def _share_needs_classes(self) -> "SymmetrySection":
+        if self.share is not None and not self.classes:
+            raise ValueError(
+                "share needs classes: true, by which states of other runs are recognised"
+            )
+        return self
 
 
 class ReuseSection(Section):

@@ -92,20 +92,29 @@ class WarmEvaluator:
         """Can it be asked for gamma?"""
         return bool(self._recipe.graded)
 
-    def evaluate(self, positions: Array, *, atoms: Atoms, graded: bool = False) -> Answer:
+    def evaluate(
+        self,
+        positions: Array,
+        *,
+        atoms: Atoms,
+        graded: bool = False,
+        aloof: tuple[int, ...] = (),
+    ) -> Answer:
         """Evaluate.
 
         Args:
             positions: (N, 3) in A.
             atoms: their elements and cell.
             graded: with gamma.
+            aloof: atoms that see nothing that moves; the energy, and their forces, may then be others by constants, and
+                their gamma says nothing.
 
         Raises:
             DriverError: atoms are too near, or the evaluation failed.
         """
         cell = np.asarray(atoms.cell.array, dtype=np.float64)
         structure = Structure(
-            cell.ravel().tolist(), atoms.numbers.tolist(), positions.ravel().tolist()
+            cell.ravel().tolist(), atoms.numbers.tolist(), positions.ravel().tolist(), aloof
         )
         if _logbook is not None:
             _logbook.note(structure)

@@ -203,6 +203,8 @@ def _computation(report: Report) -> str:
         said.append(f"{numbers.events_a_day:.3g} KMC steps a day")
     if busy is not None:
         said.append(f"workers busy {busy:.0%} of the time")
+    if numbers.ahead:
+        said.append(numbers.ahead)
     if numbers.discarded:
         said.append(f"{numbers.discarded} started searches made useless by KMC steps")
     return "; ".join(said)

@@ -176,7 +176,12 @@ def _trust(report: Report) -> Iterator[str]:
     shortcuts = shortcuts_of(report.view.searches)
     yield from (
         f"{said[0].upper()}{said[1:]}."
-        for said in (shortcuts.symmetry, shortcuts.early_stops)
+        for said in (
+            shortcuts.symmetry,
+            shortcuts.sharing,
+            shortcuts.early_stops,
+            shortcuts.told_apart,
+        )
         if said
     )
 

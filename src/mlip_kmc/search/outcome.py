@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.model.frames import KeptFrame
-from mlip_kmc.model.records import Grown, HaltKind, Rated
+from mlip_kmc.model.records import Grown, HaltKind, Rated, Twin
 
 Array = npt.NDArray[np.float64]
 
@@ -108,7 +108,8 @@ class ForceCalls:
 
     Attributes:
         saddle, minimization, prefactors: of the search's stages.
-        checks: evaluations of structures that follow from symmetry, and what converged some of them again.
+        checks: evaluations of structures that follow from symmetry, what converged some of them again, and what told saddles
+            apart.
     """
 
     saddle: int = 0
@@ -140,6 +141,19 @@ class KnownSaddle:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """What became of a climb whose saddle was sure to be out of the window.
+
+    Attributes:
+        audited: it went on to its end all the same.
+        confirmed: where it was audited, whether it ended at no saddle in the window.
+    """
+
+    audited: bool = False
+    confirmed: bool | None = None
+
+
+@dataclass(frozen=True)
 class FoundProcess:
     """A saddle point and the minima beside it, in the frame of the state that was searched.
 
@@ -166,6 +180,25 @@ class FoundProcess:
 
 
 @dataclass(frozen=True)
+class ToldApart:
+    """What became of a saddle that was found beside a known one, when both were converged further.
+
+    Attributes:
+        kind: what it is.
+        process: of the table, that it is; None where it is none of them, or that is not known.
+        found: the process, converged further; None where that did not succeed.
+        known: the known processes that were converged further, each with its saddle's positions (N, 3).
+        calls: force calls that it took.
+    """
+
+    kind: Twin
+    process: int | None = None
+    found: FoundProcess | None = None
+    known: tuple[tuple[int, Array], ...] = ()
+    calls: int = 0
+
+
+@dataclass(frozen=True)
 class SearchOutcome:
     """What one process search came to.
 
@@ -188,6 +221,8 @@ class SearchOutcome:
         centres: of atoms that were evaluated in its force calls, where they are counted: calls times atoms.
         region_A: the radius within which atoms could move last; None: all could. grown: why it was too small before.
         known: the known saddle that it was on its way to; it ended there with `KNOWN_SADDLE`, or was audited.
+        beyond: what became of it where its saddle was sure to be out of the window; None: it was not.
+        told_apart: what became of it beside a known saddle; None where it is beside none, or that is not told yet.
     """
 
     name: str
@@ -211,6 +246,8 @@ class SearchOutcome:
     images: tuple[FoundProcess, ...] = ()
     images_again: int = 0
     images_left: int = 0
+    told_apart: ToldApart | None = None
+    beyond: Beyond | None = None
 
     def __post_init__(self) -> None:
         """What was found and why the search ended say the same.
@@ -261,8 +298,17 @@ class SearchOutcome:
             images=images,
             images_again=again,
             images_left=left,
-            force_calls=replace(self.force_calls, checks=checks),
+            force_calls=replace(self.force_calls, checks=self.force_calls.checks + checks),
         )
+
+    def with_told_apart(self, told: ToldApart | None) -> Self:
+        """The same with what became of it beside a known saddle; its process is the one that was converged further."""
+        if told is None or self.found is None:
+            return self
+        calls = replace(self.force_calls, checks=self.force_calls.checks + told.calls)
+        found = told.found or self.found
+        barrier_eV = found.saddle_eV - found.reactant_eV if told.found else self.barrier_eV
+        return replace(self, told_apart=told, found=found, barrier_eV=barrier_eV, force_calls=calls)
 
     def with_rated(self, rated: Rated | None) -> Self:
         """The same with prefactors of its own."""

@@ -22,6 +22,7 @@ from mlip_kmc.model.frames import from_text, to_text
 from mlip_kmc.model.records import Grown, HaltKind, Rated
 from mlip_kmc.search.outcome import (
     Array,
+    Beyond,
     ForceCalls,
     FoundProcess,
     Graded,
@@ -52,6 +53,7 @@ def to_bytes(outcome: SearchOutcome) -> bytes:
         },
         "rated": None if outcome.rated is None else asdict(outcome.rated),
         "known": None if outcome.known is None else asdict(outcome.known),
+        "beyond": None if outcome.beyond is None else asdict(outcome.beyond),
         "images": [_of_found(image) for image in outcome.images],
     }
     return sealed(json.dumps(body).encode())
@@ -77,7 +79,7 @@ def from_bytes(data: bytes) -> SearchOutcome | None:
 
 def _outcome(body: Mapping[str, Any]) -> SearchOutcome:
     graded, rated, found = body["graded"], body["rated"], body["found"]
-    known = body.get("known")  # what waited before had none
+    known, beyond = body.get("known"), body.get("beyond")  # what waited before had none
     return SearchOutcome(
         **{
             **body,
@@ -90,6 +92,7 @@ def _outcome(body: Mapping[str, Any]) -> SearchOutcome:
             "graded": _graded(graded),
             "rated": None if rated is None else Rated(**rated),
             "known": None if known is None else KnownSaddle(**known),
+            "beyond": None if beyond is None else Beyond(**beyond),
             "grown": tuple(map(Grown, body.get("grown", ()))),
             "images": tuple(map(_found, body.get("images", ()))),
         }

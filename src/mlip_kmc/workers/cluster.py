@@ -38,9 +38,9 @@ from mlip_kmc.evaluate.apart import end_children
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import ProgramError
 from mlip_kmc.workers.attendance import Attendance, Roll, Silence
-from mlip_kmc.workers.crew import PLUGIN_NAME, Canceller
 from mlip_kmc.workers.dask_settings import configure_dask
 from mlip_kmc.workers.keys import Connection, Keys, addresses_of
+from mlip_kmc.workers.member import PLUGIN_NAME, Canceller
 from mlip_kmc.workers.parcels import Parcel, Parcels, Sizes, Waiting
 from mlip_kmc.workers.post import Post, ended_of
 from mlip_kmc.workers.task import Task, TaskOutcome, run_in_turn, run_task

@@ -3,10 +3,9 @@
     Crew(run_dir, slots=4).serve(patience_s=600.0)       # until the run ends; what happens is logged
 
 A process of its own for each slot, so that whatever kills one takes one search with it. They are forked from one process
-that has imported everything, and share its memory.
+that has imported everything (`member.py`), and share its memory; the one that watches over them has not.
 """
 
-import asyncio
 import contextlib
 import logging
 import multiprocessing
@@ -17,52 +16,29 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib import metadata
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
 
-from distributed import Worker, WorkerPlugin
-
-from mlip_kmc.evaluate.client import cancel_all_jobs, cancel_jobs
 from mlip_kmc.ground.environment import node_name, scratch_directory
 from mlip_kmc.ground.errors import ProgramError, RunStateError, StorageError
 from mlip_kmc.ground.files import sha256_of, storage_errors
 from mlip_kmc.ground.programs import AwakeClock, check_cpu
-from mlip_kmc.ground.scratch import PLACE, make, remove, remove_own_folders, sweep
+from mlip_kmc.ground.scratch import PLACE, make, remove, sweep
 from mlip_kmc.ground.wording import counted
-from mlip_kmc.workers.dask_settings import configure_dask
 from mlip_kmc.workers.keys import Connection, connection_file
 
-PLUGIN_NAME = "mlip-kmc-canceller"
+NO_SCHEDULER = 3
+"""Exit code of a worker that found no run at its addresses."""
 LEAST_SCRATCH_BYTES = 200_000_000
 """What a search directory and its logs may need, with room to spare."""
 _log = logging.getLogger(__name__)
 _POLL_S = 0.5
 _LONGEST_LOOK_S = 5.0
 _RETRY_S = 3.0
-_CONNECT_S = 15.0
 _LEAVE_S = 10.0
 _RAPID_S = 60.0
 _MOST_RAPID_DEATHS = 5
-_NO_SCHEDULER = 3
-
-
-class Canceller(WorkerPlugin):  # type: ignore[misc]
-    """Ends the client of a search that is taken back, and all of them when the worker goes."""
-
-    def __init__(self, *, prefix: str) -> None:
-        self._prefix = prefix
-
-    def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-        """Called by dask at each change of a task."""
-        if start == "executing" and finish == "released" and str(key).startswith(self._prefix):
-            cancel_jobs([str(key)])
-
-    def teardown(self, worker: Any) -> None:  # noqa: ARG002
-        """Called by dask when the worker ends."""
-        cancel_all_jobs()
 
 
 @dataclass
@@ -148,7 +124,7 @@ class Crew:
             if member.exitcode is None:
                 continue
             del self._members[slot]
-            if member.exitcode not in (0, _NO_SCHEDULER):
+            if member.exitcode not in (0, NO_SCHEDULER):
                 sweep(scratch_directory())
                 self._note_death(member.exitcode, now)
             self._not_before = now + _RETRY_S
@@ -186,10 +162,10 @@ class Crew:
         mark = Path(self._marks) / str(slot)
         mark.unlink(missing_ok=True)
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
+        context.set_forkserver_preload([__name__, "mlip_kmc.workers.member"])
         name = f"{_machine()}:{os.getpid()}:{slot}"
         member = context.Process(
-            target=work, args=(connection, name, mark, self.interface), name=name, daemon=True
+            target=_work, args=(connection, name, mark, self.interface), name=name, daemon=True
         )
         member.start()
         return member
@@ -233,60 +209,8 @@ def _check_scratch() -> None:
         )
 
 
-def work(connection: Connection, name: str, mark: Path, interface: str | None) -> None:
-    """One worker process: join, and run one search at a time until the scheduler goes; never returns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the crew ends its members
-    _end_with_parent()
-    configure_dask()
-    result = asyncio.run(_work(connection, name, mark, interface))
-    remove_own_folders()
-    os._exit(result)  # threads of searches must not hold it up
+def _work(connection: Connection, name: str, mark: Path, interface: str | None) -> None:
+    """In a process of its own, which has all imported that this one need not."""
+    from mlip_kmc.workers.member import work
 
-
-async def _work(connection: Connection, name: str, mark: Path, interface: str | None) -> int:
-    for address in connection.addresses:
-        worker = Worker(
-            address,
-            nthreads=1,
-            name=name,
-            security=connection.security(),
-            memory_limit=0,
-            nanny=None,
-            local_directory=str(mark.parent / f"{mark.name}.dask"),
-            death_timeout=_CONNECT_S,
-            interface=interface,
-        )
-        try:
-            async with asyncio.timeout(_CONNECT_S * 2):
-                await worker
-        except Exception:  # noqa: BLE001, S112 - dask's many ways to say that it cannot connect
-            continue
-        await asyncio.to_thread(mark.touch)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _leave, worker)
-        await worker.finished()
-        cancel_all_jobs()
-        return 0
-    return _NO_SCHEDULER
-
-
-_leaving: set[asyncio.Task[Any]] = set()  # the loop keeps weak references only
-
-
-def _leave(worker: Any) -> None:
-    """Close the worker gracefully: dask runs its searches elsewhere, and counts no death of a worker against them."""
-    cancel_all_jobs()
-    task = asyncio.ensure_future(worker.close_gracefully(reason="leaving"))
-    _leaving.add(task)
-
-
-@lru_cache(maxsize=1)
-def _end_with_parent() -> None:
-    """The kernel's signal at a parent's death is the fork server's here; the crew's own end is seen by its sentinel."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-
-
-def _end_after(parent: Any) -> None:
-    parent.join()
-    os._exit(0)
+    work(connection, name, mark, interface)

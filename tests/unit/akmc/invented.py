@@ -10,12 +10,14 @@ queue of searches, the ledger and the server are the real ones.
 import copy
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
+from mlip_kmc.akmc.ahead import Ahead
+from mlip_kmc.akmc.foresight import Foresight
 from mlip_kmc.akmc.ledger import Ledger, numbers_from
 from mlip_kmc.akmc.ports import Departure
 from mlip_kmc.akmc.queue import JobTemplate, SearchQueue, SearchStart, search_of
@@ -221,6 +223,12 @@ class InventedPlace:
             hops=None if self.superbasin is None else 1.0,
         )
 
+    def drawn(self, rng):
+        ways = self._exits()
+        if self.superbasin is not None or not ways:
+            return None
+        return ways[draw_step([way[3] for way in ways], rng)[0]][1]
+
     def no_way_out(self):
         return "no way out"
 
@@ -279,7 +287,7 @@ class InventedCluster:
     def __init__(self, landscape, slots):
         self._landscape, self.slots = landscape, slots
         self.tasks, self._done, self._held = {}, [], False
-        self._crashed = set()
+        self._crashed, self.finished = set(), 0
 
     def submit(self, task, *, first=False):
         assert task.name not in self.tasks, f"{task.name} is submitted twice"
@@ -302,19 +310,25 @@ class InventedCluster:
     def running(self):
         return len(self.names)
 
+    @property
+    def waiting(self):
+        return len(self.tasks) - self.running
+
     def finish(self, number, *, crash=False):
         """One of the running searches ends."""
         if not self.names:
             return
         name = self.names[number % self.running]
-        task = self.tasks.pop(name)
-        assert task.job.files["config.ini"] == f"seed {name}"
-        assert task.reactant_con == f"state {search_of(name)[0]}"
+        whole = self.tasks.pop(name)
+        task = getattr(whole, "task", whole)
+        assert task.job.files["config.ini"] == f"seed {task.name}"
+        assert task.reactant_con == f"state {search_of(task.name)[0]}"
+        self.finished += 1
         if crash and name not in self._crashed:
             self._crashed.add(name)
-            self._done.append(task.without_result(End.CRASHED, "a node's fault"))
+            self._done.append(whole.without_result(End.CRASHED, "a node's fault"))
         else:
-            self._done.append(self._landscape.outcome(name))
+            self._done.append(replace(self._landscape.outcome(task.name), name=name))
 
     def hold(self):
         self._held = True
@@ -328,13 +342,21 @@ class World:
     """A run, its process, and what can happen to it."""
 
     def __init__(
-        self, seed, *, superbasins=False, halts=False, steps=10**9, slots=2, queue=SearchQueue
+        self,
+        seed,
+        *,
+        superbasins=False,
+        halts=False,
+        steps=10**9,
+        slots=2,
+        queue=SearchQueue,
+        ahead=None,
     ):
         self.landscape = Landscape(seed, superbasins=superbasins, halts=halts)
         self._folder = Path(tempfile.mkdtemp())
         self._states = InventedStates(self.landscape)
         self.store, self.slots = InventedStore(self._states), slots
-        self._queue = queue
+        self._queue, self._ahead = queue, ahead
         self.ticks = self.starts = 0
         self.config = SimpleNamespace(
             seed=seed,
@@ -354,7 +376,20 @@ class World:
         saved = self.store.durable["state"]
         self.cluster = InventedCluster(self.landscape, self.slots)
         template = JobTemplate(files={}, links={}, time_limit_s=1.0, evidence=self._folder / "e")
-        queue = self._queue(cluster=self.cluster, template=template, spool=self._folder / "spool")
+        foresight = self.cluster if self._ahead is None else Foresight(self.cluster)
+        early = None
+        if self._ahead is not None:
+            early = Ahead(
+                foresight,
+                beyond=self._beyond,
+                queue=lambda cluster: SearchQueue(
+                    cluster=cluster, template=template, spool=self._folder / "early"
+                ),
+                seed=self.config.seed,
+                share=self._ahead,
+                most=24,
+            )
+        queue = self._queue(cluster=foresight, template=template, spool=self._folder / "spool")
         numbers = RunNumbers() if saved is None else numbers_from(saved["numbers"])
         self.server = Server(
             self.config,
@@ -367,6 +402,7 @@ class World:
             workers=self.cluster,
             keeper=SimpleNamespace(keep=lambda outcome, record: None),
             changes={},
+            early=early,
         )
         if saved is not None and not self.server.halt:
             wanted = {self.server.numbers.state} | set(self.server._place.states)
@@ -377,6 +413,15 @@ class World:
             self.server.begin()
         except (KilledError, StorageError):
             self.start()
+
+    def _beyond(self, state, *, process):
+        """The state behind a process in a copy of all states, as long as it is not known."""
+        product, _ = self.landscape.processes(state)[process]
+        if self._states.table(product)["searches"] or product == state:
+            return None
+        copied = copy.copy(self._states)
+        copied.tables = copy.deepcopy(self._states.tables)
+        return copied.place(product, previous=state)
 
     kill = start
 

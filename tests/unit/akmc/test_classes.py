@@ -14,6 +14,7 @@ from mlip_kmc.akmc.classes import Classes
 from mlip_kmc.akmc.eon_adapter import StateList, eon_config
 from mlip_kmc.akmc.kinship import Kinship
 from mlip_kmc.akmc.orbits import IMAGE, OrbitDesk, images_of
+from mlip_kmc.akmc.prefactors import Rest
 from mlip_kmc.akmc.rows import Rows
 from mlip_kmc.akmc.stale import StaleProcess, StaleProcesses
 from mlip_kmc.config import SymmetrySection
@@ -214,6 +215,17 @@ def test_the_state_behind_a_hop_is_recognised_and_has_its_table(tmp_path):
     )  # all into one hole
 
 
+def test_states_of_a_class_have_the_hessian_of_its_first_state(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states)
+    state, _ = explored(states, kin)
+    other = neighbour(states, state)
+    kin.meet(other)
+    assert kin.rest(other) == Rest(1, other.reactant_con), "it is not yet told what it is"
+    register(kin, other, recognised("1_0"), 0)
+    assert kin.rest(other) == kin.rest(state) == Rest(0, state.reactant_con)
+
+
 def test_a_state_that_evaluates_otherwise_is_explored(tmp_path):
     states = tree(tmp_path / "run", vacancy())
     kin = kinship(states)
@@ -401,6 +413,23 @@ def test_the_reverse_of_an_exchange_is_in_its_own_states_order_and_not_twice_the
     assert np.allclose(state.get_process_reactant(row.process).r, state.get_reactant().r, atol=1e-6)
     again = exchange(atoms, [(other, hole), (one, there)], name="0_2")
     assert register(kin, state, again, 2).outcome == "repeat"
+
+
+def test_a_flat_saddle_that_came_as_a_reverse_is_not_handed_over_again(tmp_path):
+    states = tree(tmp_path / "run", vacancy())
+    kin = kinship(states)
+    state, first = explored(states, kin)
+    other = neighbour(states, state)
+    other.load_process_table()
+    (reverse,) = other.procs
+    con = from_con(Path(other.proc_saddle_path(reverse)).read_text())
+    mover = int(np.linalg.norm(con.positions - other.get_reactant().r, axis=1).argmax())
+    con.positions[mover, 2] += 0.13
+    Path(other.proc_saddle_path(reverse)).write_text(to_con(con))
+    kin.meet(other)
+    register(kin, other, recognised("1_0"), 0)
+    assert len(other.procs) == 12
+    assert first.process in state.procs
 
 
 def audited(tmp_path):

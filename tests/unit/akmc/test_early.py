@@ -10,7 +10,7 @@ from mlip_kmc.akmc.early import CLEAN, EarlyStops
 from mlip_kmc.config import SearchSection
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import RunStateError
-from mlip_kmc.search.outcome import ForceCalls, KnownSaddle, SearchOutcome, Termination
+from mlip_kmc.search.outcome import Beyond, ForceCalls, KnownSaddle, SearchOutcome, Termination
 
 from .test_classes import hop, kinship, register, tree, vacancy
 
@@ -32,8 +32,9 @@ class Run:
     def told(self, ahead=0):
         return self.early.told(self.state, self.index + ahead)
 
-    def finds(self, number=0, *, known=None, **more):
-        outcome = replace(hop(vacancy(), number, name=f"0_{self.index}", **more), known=known)
+    def finds(self, number=0, *, known=None, beyond=None, **more):
+        outcome = hop(vacancy(), number, name=f"0_{self.index}", **more)
+        outcome = replace(outcome, known=known, beyond=beyond)
         record = register(self.kin, self.state, outcome, self.index)
         record = self.early.note(self.state, outcome, record, index=self.index)
         self.index += 1
@@ -47,6 +48,18 @@ class Run:
             termination=Termination.KNOWN_SADDLE,
             force_calls=ForceCalls(9, 0, 0),
             known=KnownSaddle(which, 0.3),
+        )
+        record = self.early.register(self.state, outcome, index=self.index, superbasin=None)
+        self.index += 1
+        return record
+
+    def goes_out(self, beyond=Beyond()):  # noqa: B008 - frozen
+        outcome = SearchOutcome(
+            f"0_{self.index}",
+            "random",
+            End.FINISHED,
+            termination=Termination.OUT_OF_WINDOW,
+            beyond=beyond,
         )
         record = self.early.register(self.state, outcome, index=self.index, superbasin=None)
         self.index += 1
@@ -111,6 +124,52 @@ def test_an_audit_that_fails_halves_the_distance_and_takes_the_repeats_back(run)
     assert run.told(ahead=LAG).within_A == 0.2
     again = EarlyStops(run.states, search=SEARCH, seed=1)
     assert again.told(run.state, run.index + LAG).within_A == 0.2
+
+
+def test_the_window_is_that_above_the_lowest_barrier_that_a_search_knows(run):
+    kT_eV = run.states.kT
+    run.finds(barrier_eV=0.9)
+    assert run.told(ahead=LAG).window_eV == pytest.approx(0.9 + 30 * kT_eV)
+    run.finds(1, aside=0.4, barrier_eV=0.5)
+    assert run.told(ahead=LAG - 1).window_eV == pytest.approx(0.9 + 30 * kT_eV)
+    assert run.told(ahead=LAG).window_eV == pytest.approx(0.5 + 30 * kT_eV)
+    audited = [run.told(ahead=LAG + ahead).window_audited for ahead in range(400)]
+    assert 0.02 < sum(audited) / len(audited) < 0.15
+    regions = EarlyStops(
+        run.states, search=SEARCH.model_copy(update={"region_A": 8.0}), seed=1
+    ).told(run.state, run.index + LAG)
+    assert regions.window_eV is None
+
+
+def test_one_that_ends_out_of_the_window_counts_as_one_that_is_too_high(run):
+    run.finds()
+    run.finds(1)
+    before = run.state.get_repeats(), run.state.get_good_saddle_count()
+    record = run.goes_out()
+    assert (record.outcome, record.process, record.early) == ("high", None, "beyond")
+    assert record.reason == "barrier > max_thermal_window"
+    after = run.state.get_repeats(), run.state.get_good_saddle_count()
+    assert after == (before[0], before[1] + 1)
+    high = run.finds(barrier_eV=2.0)
+    assert (high.outcome, high.reason) == (record.outcome, record.reason)
+    converged = run.goes_out(
+        beyond=None
+    )  # its saddle is there, and higher: there is nothing to audit
+    assert (converged.outcome, converged.early) == ("high", None)
+
+
+def test_an_audit_that_ends_in_the_window_switches_it_off(run):
+    run.finds()
+    right = run.goes_out(beyond=Beyond(audited=True, confirmed=True))
+    assert (right.outcome, right.early) == ("high", "outside")
+    assert run.told(ahead=LAG).window_eV is not None
+    wrong = run.finds(2, beyond=Beyond(audited=True, confirmed=False))
+    assert (wrong.outcome, wrong.early) == ("repeat", "inside")
+    assert run.told(ahead=LAG - 1).window_eV is not None
+    assert run.told(ahead=LAG).window_eV is None
+    again = EarlyStops(run.states, search=SEARCH, seed=1).told(run.state, run.index + LAG)
+    assert again.window_eV is None
+    assert again.saddles is not None
 
 
 def test_nothing_is_told_where_nobody_asks_for_it(tmp_path):

@@ -12,7 +12,7 @@ from ase.constraints import FixAtoms
 pytest.importorskip("eon")
 
 
-from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe
+from mlip_kmc.akmc.prefactors import PrefactorDesk, PrefactorRecipe, Rest
 from mlip_kmc.evaluate.client import End, Ended
 from mlip_kmc.evaluate.warm import Recipe
 from mlip_kmc.ground.errors import SearchesFailedError
@@ -85,11 +85,11 @@ def desk(tmp_path):
     return PrefactorDesk(Cluster(), recipe)
 
 
-def ask(desk, name, **state):
-    atoms = structure()
+def ask(desk, name, *, atoms=None, rest=None):
+    atoms = structure() if atoms is None else atoms
     places = dict.fromkeys(("reactant_A", "saddle_A", "product_A", "mode"), atoms.positions)
     found = FoundProcess(-1.0, 0.0, -0.9, 1e13, 1e13, **places)
-    desk.ask(name, found, reactant_con=to_con(atoms), **state)
+    desk.ask(name, found, reactant_con=to_con(atoms), rest=rest)
 
 
 def done(name, spectrum, *, end=End.FINISHED):
@@ -191,14 +191,23 @@ def test_what_a_step_made_useless_is_taken_back(desk):
 
 
 def test_states_of_one_class_share_their_hessian(desk):
-    ask(desk, "3_7", state="class-4")
-    assert list(desk.cluster.jobs) == ["class-4.reactant", "3_7.saddle", "3_7.product"]
+    """It is always that of the class' first state, whichever of them asks first: its numbers do not depend on that."""
+    first = structure()
+    first.set_constraint(FixAtoms(indices=[11]))
+    here = structure()
+    here.set_constraint(FixAtoms(indices=[3]))
+    rest = Rest(4, to_con(first))
+    ask(desk, "3_7", atoms=here, rest=rest)
+    assert list(desk.cluster.jobs) == ["4.reactant", "3_7.saddle", "3_7.product"]
+    jobs = {name: job.job for name, job in desk.cluster.jobs.items()}
+    assert jobs["4.reactant"].files["pos.con"] == to_con(first)
+    assert jobs["3_7.saddle"].files["pos.con"] == to_con(here)
     for name in list(desk.cluster.jobs):
         desk.take(done(name, SADDLE if name.endswith("saddle") else MINIMUM))
     desk.forget("3_7")
-    ask(desk, "5_0", state="class-4")
+    ask(desk, "5_0", atoms=here, rest=rest)
     assert list(desk.cluster.jobs)[3:] == ["5_0.saddle", "5_0.product"]
-    ask(desk, "5_1", state="class-4")
+    ask(desk, "5_1", atoms=here, rest=rest)
     desk.forget("5_0")
     assert sorted(desk.cluster.cancelled) == ["5_0.product", "5_0.saddle"]
     for name in ("5_1.saddle", "5_1.product"):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from mlip_kmc.akmc.prefactors import Rest
 from mlip_kmc.akmc.queue import JobTemplate, SearchQueue, SearchStart
 from mlip_kmc.akmc.spool import Spool, records_in
 from mlip_kmc.evaluate.client import End
@@ -153,8 +154,8 @@ class Desk:
     def __init__(self):
         self.asked, self.taken, self.there = [], [], None
 
-    def ask(self, name, found, *, reactant_con):
-        self.asked.append((name, found.saddle_eV, reactant_con))
+    def ask(self, name, found, *, reactant_con, rest):
+        self.asked.append((name, found.saddle_eV, reactant_con, rest))
 
     def take(self, done):
         self.taken.append(done.name)
@@ -181,15 +182,15 @@ def test_a_new_process_waits_for_its_prefactors_and_is_kept_meanwhile(tmp_path, 
     submit(queue, "0_0")
     cluster.done = [good("0_0")]
     assert queue.accept(0.0)
-    assert not queue.rated(queue.look("0_0"))
-    assert desk.asked == [("0_0", -1.0, "x")]
+    assert not queue.rated(queue.look("0_0"), lambda: Rest(4, "y"))
+    assert desk.asked == [("0_0", -1.0, "x", Rest(4, "y"))]
     assert spooled(tmp_path) == ["0_0"]
     cluster.done = [HessianOutcome("0_0.saddle", End.FINISHED, seconds=4.0)]
     assert not queue.accept(0.0)
     assert (desk.taken, queue.busy_s) == (["0_0.saddle"], 4.0)
     desk.there = Rated(2e12, 3e12, "harmonic", "", atoms=2, of_atoms=2, force_calls=24)
     assert queue.ready
-    assert queue.rated(queue.look("0_0"))
+    assert queue.rated(queue.look("0_0"), lambda: Rest(4, "y"))
     (done,) = results(queue)
     assert (done.found.forward_per_s, done.found.back_per_s, done.rated) == (
         2e12,

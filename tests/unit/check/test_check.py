@@ -18,6 +18,7 @@ from mlip_kmc.check.estimates import Range
 from mlip_kmc.check.examine import workers
 from mlip_kmc.check.findings import Finding, Level, Notebook, exit_code_of, failure, report, verdict
 from mlip_kmc.check.grade import grade, level_of
+from mlip_kmc.check.regions import regions
 from mlip_kmc.cli.check import finding_lines
 from mlip_kmc.config import ConfidenceSection, GammaSection, load_config
 from mlip_kmc.evaluate import by_lammps as lammps
@@ -28,6 +29,32 @@ from mlip_kmc.potential import BuiltinPotential
 from mlip_kmc.store.room import ROOM_BYTES
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "cu-vacancy"
+
+
+# -- regions
+
+
+def test_a_large_cell_is_told_what_a_region_of_it_evaluates(tmp_path):
+    path = tmp_path / "akmc.yaml"
+    text = (EXAMPLE / "akmc.yaml").read_text()
+    for name in ("vacancy.xyz", "cu.yace"):
+        text = text.replace(f": {name}", f": {EXAMPLE / name}")
+    path.write_text(text)
+    config = load_config(path)
+    assert regions(config, bulk("Cu", a=3.615, cubic=True).repeat(3), cutoff_A=5.0) == ([], True)
+    large = bulk("Cu", a=3.615, cubic=True).repeat(13)
+    del large[0]
+    (off,), _ = regions(config, large, cutoff_A=5.0)
+    assert off.values["region_A"] is None
+    assert 1500 < off.values["first_atoms"] < 1700
+    assert 4500 < off.values["last_atoms"] < 5500
+    assert "search.region_A: 6" in off.advice
+    path.write_text(
+        path.read_text().replace("  engine: native", "  region_A: 8.0\n  engine: native")
+    )
+    (on,), _ = regions(load_config(path), large, cutoff_A=5.0)
+    assert (on.values["region_A"], on.advice) == (8.0, "")
+    assert on.values["first_atoms"] > off.values["first_atoms"]
 
 
 # -- estimates

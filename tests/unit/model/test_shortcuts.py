@@ -36,10 +36,23 @@ def test_orbits_classes_and_their_audits():
         (["stopped"], "1 climb ended at a known saddle; no audit yet"),
         (["confirmed"] * 60 + ["stopped"] * 9, "9 climbs ended at a known saddle; 60 audits, none"),
         (["confirmed", "wrong"], "0 climbs ended at a known saddle; 1 of 2 audits ended elsewhere"),
+        (["beyond"], "1 climb ended above the thermal window; no audit yet"),
+        (
+            ["outside", "inside"],
+            "0 climbs ended above the thermal window; 1 of 2 audits ended else",
+        ),
     ],
 )
 def test_early_stops(early, said):
     assert shortcuts_of([record(early=entry) for entry in early]).early_stops.startswith(said)
+
+
+def test_what_was_told_apart():
+    assert shortcuts_of([record()]).told_apart == ""
+    records = [record(twin=twin) for twin in ("same", "same", "other", "unsure")]
+    assert shortcuts_of(records).told_apart == (
+        "4 saddles beside known ones converged further: 2 the same, 2 others"
+    )
 
 
 def test_what_was_carried_over():

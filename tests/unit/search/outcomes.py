@@ -11,6 +11,7 @@ from mlip_kmc.evaluate.client import End
 from mlip_kmc.model.frames import KeptFrame, Kind, Stage, to_text
 from mlip_kmc.model.records import Rated
 from mlip_kmc.search.outcome import (
+    Beyond,
     ForceCalls,
     FoundProcess,
     Graded,
@@ -81,6 +82,8 @@ KNOWN = st.builds(
     confirmed=st.none() | st.booleans(),
 )
 
+BEYOND = st.builds(Beyond, audited=st.booleans(), confirmed=st.none() | st.booleans())
+
 
 @st.composite
 def outcomes(draw):
@@ -99,6 +102,7 @@ def outcomes(draw):
         graded=draw(GRADED),
         rated=draw(st.none() | RATED),
         known=draw(st.none() | KNOWN),
+        beyond=draw(st.none() | BEYOND),
     )
 
 

@@ -49,10 +49,18 @@ class Structure:
         cell: nine numbers in A, row by row.
         numbers: of the elements.
         positions: three numbers in A for each atom.
+        aloof: indices of atoms whose own energies do not matter, because nothing that they see moves. LAMMPS may leave
+            out what they see of one another: the energy is then another by a constant, their forces by constants.
     """
 
-    def __init__(self, cell: list[float], numbers: list[int], positions: list[float]) -> None:
-        self.cell, self.numbers, self.positions = cell, numbers, positions
+    def __init__(
+        self,
+        cell: list[float],
+        numbers: list[int],
+        positions: list[float],
+        aloof: tuple[int, ...] = (),
+    ) -> None:
+        self.cell, self.numbers, self.positions, self.aloof = cell, numbers, positions, aloof
 
     def __len__(self) -> int:
         return len(self.numbers)

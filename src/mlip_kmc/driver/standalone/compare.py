@@ -22,6 +22,7 @@ def compare(
         structure.cell,
         structure.numbers,
         [place + draw.gauss(0.0, RATTLE_A) for place in structure.positions],
+        structure.aloof,
     )
     for probe in (structure, rattled):
         one, other = graded(probe), plain(probe)

@@ -9,6 +9,8 @@ from .structures import symbols_of
 
 _LINKED = {"potential": "potential.yace", "basis": "basis.yaml", "active-set": "active-set.asi"}
 """What LAMMPS sees: it tells kinds of files by the ends of their names."""
+_IN_A_LINE = 100
+"""So many atoms are named in a command."""
 
 
 def _first_element(text: str) -> str:
@@ -21,6 +23,13 @@ def _first_element(text: str) -> str:
         re.MULTILINE,
     )
     return named.group(1) if named else ""
+
+
+def _leaving_out(aloof: tuple[int, ...]) -> list[str]:
+    """Commands by which these atoms are no neighbours of one another: most of what they cost as centres of an ACE."""
+    rows = [aloof[row : row + _IN_A_LINE] for row in range(0, len(aloof), _IN_A_LINE)]
+    commands = [f"group aloof id {' '.join(str(index + 1) for index in row)}" for row in rows]
+    return [*commands, "neigh_modify exclude group aloof aloof"] if commands else []
 
 
 class LammpsEngine:
@@ -39,7 +48,7 @@ class LammpsEngine:
                 UNUSABLE, f"this LAMMPS has no pair_style {style}; use --engine pyace"
             )
         self._links = self._linked()
-        self._made: tuple[list[float], list[int]] | None = None  # cell and elements
+        self._made: tuple[list[float], list[int], tuple[int, ...]] | None = None
         self._compared = not self._graded
         self._steps = 0
         alone = Structure(
@@ -107,7 +116,7 @@ class LammpsEngine:
         fractions = np.linalg.solve(cell.T, np.array(structure.positions).reshape(-1, 3).T).T
         # LAMMPS loses atoms that are far outside; whole cells are subtracted, which leaves the digits of those inside alone
         places = np.array(structure.positions).reshape(-1, 3) @ turn.T - np.floor(fractions) @ lower
-        key = structure.cell, structure.numbers
+        key = structure.cell, structure.numbers, structure.aloof
         flat = (ctypes.c_double * places.size)(*places.ravel().tolist())
         if self._made != key:
             self._made = None
@@ -160,6 +169,7 @@ class LammpsEngine:
             flat,
         )
         commands = [f"pair_coeff * * {files} {names}", "neighbor 0.1 bin", "thermo_modify norm no"]
+        commands += _leaving_out(structure.aloof)
         self._program.commands_list(
             [*commands, "fix gamma all pair 1 pace/extrapolation gamma 1"] if graded else commands
         )

@@ -25,16 +25,18 @@ from mlip_kmc.model.records.search import (
     Reused,
     SearchRecord,
     Stale,
+    Twin,
     prefactor_reasons,
     reasons_of,
 )
-from mlip_kmc.model.records.shortcuts import AUDIT, Shortcuts, shortcuts_of
+from mlip_kmc.model.records.shortcuts import AUDIT, SHARED, Shortcuts, shortcuts_of
 from mlip_kmc.model.records.start import Minimised, Start
 from mlip_kmc.model.records.state import Process, StateRecord
 
 __all__ = [
     "AUDIT",
     "OUTCOMES",
+    "SHARED",
     "Early",
     "EonResult",
     "Epoch",
@@ -59,6 +61,7 @@ __all__ = [
     "Start",
     "StateRecord",
     "Status",
+    "Twin",
     "identity_of",
     "made",
     "potential_epochs",

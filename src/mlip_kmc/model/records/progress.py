@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.clock import Clock
 from mlip_kmc.model.records.event import Event
 from mlip_kmc.model.records.json_line import JsonLine
@@ -23,6 +24,8 @@ class RunNumbers:
         pending: searches that are not registered, in order.
         apart: atoms that have left the rest in the present state: see `atoms_apart`. apart_at_start: in state 0.
         halt: what halted the run, in words; empty where nothing did. halt_kind: of that, one of `HaltKind`.
+        ahead_used: tasks that were begun before the run came to their state. ahead_unused: those begun so and never asked for.
+            ahead_unused_calls: force calls of the latter.
         to_repair: halted searches that labels can help, since the potential is what it is (`gamma.on_halt: repair`).
     """
 
@@ -45,6 +48,9 @@ class RunNumbers:
     to_repair: int = 0
     time_rest_s: float = 0.0
     relabelled: int = 0
+    ahead_used: int = 0
+    ahead_unused: int = 0
+    ahead_unused_calls: int = 0
 
     @property
     def kmc_steps(self) -> int:
@@ -55,6 +61,15 @@ class RunNumbers:
     def clock(self) -> Clock:
         """The simulated time with all its digits."""
         return Clock(self.time_s, self.time_rest_s)
+
+    @property
+    def ahead(self) -> str:
+        """What was begun before the run came to its state, in words; empty where nothing was."""
+        begun = self.ahead_used + self.ahead_unused
+        if not begun:
+            return ""
+        unused = f"{self.ahead_unused} were never asked for ({self.ahead_unused / begun:.0%})"
+        return f"{counted(begun, 'task')} begun ahead of need; {unused}, {self.ahead_unused_calls} force calls"
 
     @property
     def events_a_day(self) -> float | None:

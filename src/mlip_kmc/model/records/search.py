@@ -33,7 +33,7 @@ OUTCOMES = tuple(Registered)
 
 
 class Early(StrEnum):
-    """What came of a climb that was on its way to a known saddle."""
+    """What came of a climb that was on its way to a known saddle, or out of the thermal window."""
 
     STOPPED = "stopped"
     """It ended there."""
@@ -41,6 +41,12 @@ class Early(StrEnum):
     """It went on to its end as an audit, which was that saddle."""
     WRONG = "wrong"
     """It went on to its end as an audit, which was another."""
+    BEYOND = "beyond"
+    """It ended, as its saddle was sure to be out of the thermal window."""
+    OUTSIDE = "outside"
+    """It went on to its end as an audit, which was no saddle in the window."""
+    INSIDE = "inside"
+    """It went on to its end as an audit, which was one."""
 
 
 class Reused(StrEnum):
@@ -67,6 +73,17 @@ class Grown(StrEnum):
     """In a wider one the barrier is another, by more than 5 meV."""
     OTHER = "other"
     """In a wider one its saddle or its product is another, or none: the search was made again there."""
+
+
+class Twin(StrEnum):
+    """What came of a saddle that was found beside a known one of the same barrier and product, and converged further."""
+
+    SAME = "same"
+    """It is the known one: a repeat."""
+    OTHER = "other"
+    """It is another one."""
+    UNSURE = "unsure"
+    """One of the two did not converge further: they stay two."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +161,7 @@ class SearchRecord(JsonLine):
         region_A: the radius within which atoms could move last; None: all could. grown: why it was too small before, each one of
             `Grown`.
         early: one of `Early`; None where the climb was told of no saddle, or came near none.
+        twin: one of `Twin`; None where the saddle is not beside a known one, and in earlier versions.
     """
 
     state: int
@@ -172,6 +190,7 @@ class SearchRecord(JsonLine):
     centres: int | None = None
     region_A: float | None = None
     grown: tuple[str, ...] = ()
+    twin: str | None = None
 
     def to_json(self) -> str:
         """One line of JSON. A gamma that is not finite is written as unknown; the reason has its value."""

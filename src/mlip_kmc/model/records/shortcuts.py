@@ -8,11 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlip_kmc.ground.wording import counted
-from mlip_kmc.model.records.search import Early, Registered, Reused, SearchRecord
+from mlip_kmc.model.records.search import Early, Registered, Reused, SearchRecord, Twin
 
 AUDIT = "audit"
 """The kind of a search that starts at a saddle which was handed over with a class' table."""
+SHARED = "shared"
+"""The kind of a search that starts at a saddle which another run knows."""
 _CARRIED = "carried"
+_NOTHING = (Registered.BAD, Registered.HALTED)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,11 @@ class Shortcuts:
         audits: searches from a saddle that was handed over. audits_wrong: of them, those that ended elsewhere.
         early: climbs that ended at a known saddle. early_audits: those that went on to their end. early_wrong: of them, those
             that ended elsewhere.
+        beyond: climbs that ended out of the thermal window. beyond_audits: those that went on to their end.
+            beyond_wrong: of them, those that ended in it.
+        shared: searches from a saddle that another run knows. shared_lost: of them, those that did not find one.
         carried: processes that were carried over a hop. carried_lost: of them, those that were not there any more and matter.
+        twins: saddles that were found beside a known one, and converged further. twins_same: of them, those that were it.
         elsewhere: audits far from what a hop changed. elsewhere_wrong: of them, those that found what should have been listed.
     """
 
@@ -38,6 +45,13 @@ class Shortcuts:
     early: int = 0
     early_audits: int = 0
     early_wrong: int = 0
+    beyond: int = 0
+    beyond_audits: int = 0
+    beyond_wrong: int = 0
+    twins: int = 0
+    twins_same: int = 0
+    shared: int = 0
+    shared_lost: int = 0
     carried: int = 0
     carried_lost: int = 0
     elsewhere: int = 0
@@ -57,6 +71,13 @@ class Shortcuts:
         return f"{told}; {_audited(self.audits, self.audits_wrong)}"
 
     @property
+    def sharing(self) -> str:
+        """What was looked up because other runs know it, in words."""
+        if not self.shared:
+            return ""
+        return f"{counted(self.shared, 'saddle')} of other runs searched for, {self.shared_lost} of them not there"
+
+    @property
     def reuse(self) -> str:
         """What was carried over hops, in words."""
         if not self.carried and not self.elsewhere:
@@ -73,11 +94,22 @@ class Shortcuts:
     @property
     def early_stops(self) -> str:
         """What ended early, in words."""
-        if not self.early and not self.early_audits:
+        said = []
+        if self.early or self.early_audits:
+            wrong = _audited(self.early_audits, self.early_wrong)
+            said.append(f"{counted(self.early, 'climb')} ended at a known saddle; {wrong}")
+        if self.beyond or self.beyond_audits:
+            wrong = _audited(self.beyond_audits, self.beyond_wrong)
+            said.append(f"{counted(self.beyond, 'climb')} ended above the thermal window; {wrong}")
+        return "; ".join(said)
+
+    @property
+    def told_apart(self) -> str:
+        """What was converged further to be told from what lies beside it, in words."""
+        if not self.twins:
             return ""
-        told = f"{counted(self.early, 'climb')} ended at a known saddle"
-        wrong = _audited(self.early_audits, self.early_wrong)
-        return f"{told}; {wrong}"
+        told = f"{counted(self.twins, 'saddle')} beside known ones converged further"
+        return f"{told}: {self.twins_same} the same, {self.twins - self.twins_same} others"
 
 
 def _audited(audits: int, wrong: int) -> str:
@@ -98,6 +130,7 @@ def shortcuts_of(searches: Iterable[SearchRecord]) -> Shortcuts:
     audits = [record for record in records if record.kind == AUDIT]
     reused = [record.reused for record in records if record.reused is not None]
     early = [record.early for record in records if record.early is not None]
+    twins = [record.twin for record in records if record.twin is not None]
     return Shortcuts(
         images=sum(len(record.images) for record in records if record.outcome == Registered.NEW),
         images_again=sum(record.images_again for record in records),
@@ -108,6 +141,13 @@ def shortcuts_of(searches: Iterable[SearchRecord]) -> Shortcuts:
         early=early.count(Early.STOPPED),
         early_audits=early.count(Early.CONFIRMED) + early.count(Early.WRONG),
         early_wrong=early.count(Early.WRONG),
+        beyond=early.count(Early.BEYOND),
+        beyond_audits=early.count(Early.OUTSIDE) + early.count(Early.INSIDE),
+        beyond_wrong=early.count(Early.INSIDE),
+        twins=len(twins),
+        twins_same=twins.count(Twin.SAME),
+        shared=sum(record.kind == SHARED for record in records),
+        shared_lost=sum(record.kind == SHARED and record.outcome in _NOTHING for record in records),
         carried=sum(record.kind == _CARRIED for record in records),
         carried_lost=reused.count(Reused.LOST),
         elsewhere=reused.count(Reused.CONFIRMED) + reused.count(Reused.WRONG),

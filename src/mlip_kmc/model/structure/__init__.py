@@ -9,6 +9,15 @@ eOn and LAMMPS want restricted triclinic cells (a along x, b in the xy plane). A
 `vectors @ prepared.rotation` rotates back what users get. Long vectors of a lattice give way to short ones.
 """
 
+# ruff: noqa: E402 - what is late is so before others import it
+from mlip_kmc.ground.late import late
+
+for _package in (
+    "ase.dft",
+    "ase.spacegroup",
+):  # all that ASE's constraints import through them takes a third of a second
+    late(_package)
+
 from mlip_kmc.model.structure.attributes import carried, check_carried, distinct
 from mlip_kmc.model.structure.cell import Array, minimum_image, width
 from mlip_kmc.model.structure.con import from_con, moved_con, to_con

@@ -2,13 +2,15 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
-from ase.io.cif import CIFBlock, parse_cif
 
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.structure.text import text_of_file
+
+if TYPE_CHECKING:
+    from ase.io.cif import CIFBlock
 
 _WHOLE = 1e-3
 _UNKNOWN = (".", "?")
@@ -21,6 +23,8 @@ def read_cif(path: Path) -> Atoms:
     Raises:
         StructureError: it holds none, or a site is occupied in part.
     """
+    from ase.io.cif import parse_cif  # brings much of SciPy
+
     blocks = [
         block for block in parse_cif(io.StringIO(text_of_file(path))) if block.has_structure()
     ]
@@ -32,7 +36,7 @@ def read_cif(path: Path) -> Atoms:
     return atoms
 
 
-def _check_occupancies(block: CIFBlock) -> None:
+def _check_occupancies(block: "CIFBlock") -> None:
     given = block.get("_atom_site_occupancy")
     if given is None:
         return

@@ -137,9 +137,10 @@ class Calls:
             LeftRegionError: the region is not enough for these positions.
         """
         region, atoms = self.region, self.atoms
+        aloof: tuple[int, ...] = ()
         if region is not None:
             region.check(positions)
-            atoms = region.atoms
+            atoms, aloof = region.atoms, region.aloof
         if self.cancelled.is_set():
             raise NotBegunError(End.CANCELLED)
         if not self._now() <= self.time_limit_s:
@@ -151,7 +152,7 @@ class Calls:
         self.centres += len(atoms)
         graded = self.grades is not None and self.grades.wanted(step)
         try:
-            answer = self.evaluator.evaluate(positions, atoms=atoms, graded=graded)
+            answer = self.evaluator.evaluate(positions, atoms=atoms, graded=graded, aloof=aloof)
         except DriverError as error:
             raise self._failed(error, step, self._whole(positions)) from error
         forces = np.array(answer.forces).reshape(-1, 3)

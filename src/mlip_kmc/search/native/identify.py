@@ -12,7 +12,7 @@ from mlip_kmc.model.atom_path import without_drift
 from mlip_kmc.search.native.hessian_model import HessianModel
 from mlip_kmc.search.native.landscape import Array, Landscape, Point
 from mlip_kmc.search.native.region import Region
-from mlip_kmc.search.outcome import KnownSaddle, Termination
+from mlip_kmc.search.outcome import Beyond, KnownSaddle, Termination
 
 EARLY_STOP_A = 0.4
 """Nearer than this to a known saddle, with negative curvature, no climb of 36 ended elsewhere; of those below 0.8 A six did."""
@@ -100,7 +100,8 @@ class Identification:
         within_A: so near to one of them the climb is on its way there.
         audited: it goes on to its end all the same.
         window_eV: saddles further above the state are of no use; None: all are.
-        known: what it is on its way to.
+        window_audited: one that is sure to be beyond goes on to its end all the same.
+        known: what it is on its way to. beyond: what becomes of one that is sure to end out of the window.
     """
 
     landscape: Landscape
@@ -109,29 +110,42 @@ class Identification:
     within_A: float = EARLY_STOP_A
     audited: bool = False
     window_eV: float | None = None
+    window_audited: bool = False
     known: KnownSaddle | None = field(default=None, init=False)
+    beyond: Beyond | None = field(default=None, init=False)
 
     def __call__(self, point: Point, model: HessianModel, slope: Array) -> Termination | None:
         """What ends the climb; None: it goes on."""
-        if self.known is None and self.saddles is not None:
+        if self.known is None and self.beyond is None and self.saddles is not None:
             index, distance_A = self._nearest(self.saddles, point)
             if distance_A < self.within_A:
                 self.known = KnownSaddle(index, distance_A, audited=self.audited)
                 if not self.audited:
                     return Termination.KNOWN_SADDLE
-        if self.window_eV is None or self.known is not None:
+        if self.window_eV is None or self.known is not None or self.beyond is not None:
             return None
-        height = point.energy_eV - self.minimum.energy_eV
-        sure = height - _MARGIN * model.expected_change(slope)
-        return Termination.OUT_OF_WINDOW if sure > self.window_eV else None
+        sure = self._height(point) - _MARGIN * model.expected_change(slope)
+        if not sure > self.window_eV:
+            return None
+        self.beyond = Beyond(audited=self.window_audited)
+        return None if self.window_audited else Termination.OUT_OF_WINDOW
+
+    def _height(self, point: Point) -> float:
+        return point.energy_eV - self.minimum.energy_eV
+
+    def is_out(self, saddle: Point) -> bool:
+        """A saddle is out of the window."""
+        return self.window_eV is not None and not self._height(saddle) <= self.window_eV
 
     def audit(self, saddle: Point | None, *, same_A: float) -> None:
-        """Note whether an audited climb ended at the saddle that it was told to be on its way to.
+        """Note whether an audited climb ended at the saddle that it was told to be on its way to, or out of the window.
 
         Args:
             saddle: where it ended; None where that is none.
             same_A: within which two saddles are one.
         """
+        if self.beyond is not None and self.beyond.audited:
+            self.beyond = replace(self.beyond, confirmed=saddle is None or self.is_out(saddle))
         if self.known is None or self.saddles is None or not self.audited:
             return
         index, distance_A = (-1, 0.0) if saddle is None else self._nearest(self.saddles, saddle)

@@ -12,6 +12,7 @@ atoms, are those of the whole cell. Centres beyond R + cutoff have wrong energie
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Self
 
@@ -137,6 +138,11 @@ class Region:
     def seeing(self) -> Indices:
         """Places in the cut-out of the centres that see what may move; each has all of its neighbours."""
         return np.flatnonzero(self.apart_A <= self.radius_A + ROOM_A + self.cutoff_A)
+
+    @cached_property
+    def aloof(self) -> tuple[int, ...]:
+        """Places in the cut-out of all other centres: their energies are constants, and the cut-out's edge is in some."""
+        return tuple(np.setdiff1d(np.arange(len(self.indices)), self.seeing).tolist())
 
     @property
     def held(self) -> Indices:

@@ -5,7 +5,7 @@ result = stages.run()                  # a Result; `stages.force_calls` says wha
 """
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from mlip_kmc.search.native.minimise import MinimiseEnd, minimise
 from mlip_kmc.search.native.springs import SpringMetric
 from mlip_kmc.search.native.start import Settings, Start
 from mlip_kmc.search.native.walker import Ground
-from mlip_kmc.search.outcome import ForceCalls, KnownSaddle, Termination
+from mlip_kmc.search.outcome import Beyond, ForceCalls, KnownSaddle, Termination
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Result:
         reactant: the state's minimum. climbed: where the climb ended; None where it did not begin.
         product: of a search that found a process.
         led_back: both sides of the saddle are the state.
-        known: the known saddle that the climb was on its way to.
+        known: the known saddle that the climb was on its way to. beyond: what became of it where it was sure to end out of the
+            window.
     """
 
     termination: Termination
@@ -41,6 +42,7 @@ class Result:
     product: Point | None = None
     led_back: bool = False
     known: KnownSaddle | None = None
+    beyond: Beyond | None = None
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,14 @@ class Told:
         within_A: so near to one of them, with negative curvature, a climb ends there: its largest distance of an atom.
         audited: it is run to its end all the same.
         window_eV: saddles further above the state are of no use; None: all are.
+        window_audited: one that is sure to be beyond is run to its end all the same.
     """
 
     saddles: KnownSaddles | None = None
     within_A: float = EARLY_STOP_A
     audited: bool = False
     window_eV: float | None = None
+    window_audited: bool = False
 
 
 @dataclass
@@ -121,23 +125,17 @@ class Stages:
         self._book()
         good = climbed.termination is Termination.GOOD
         identify.audit(climbed.point if good else None, same_A=self.settings.distance_A)
+        ended = partial(Result, known=identify.known, beyond=identify.beyond)
         if not good:
-            return Result(climbed.termination, relaxed, climbed, known=identify.known)
-        if self._is_out(climbed, relaxed):
-            return Result(Termination.OUT_OF_WINDOW, relaxed, climbed, known=identify.known)
+            return ended(climbed.termination, relaxed, climbed)
+        if identify.is_out(climbed.point):
+            return ended(Termination.OUT_OF_WINDOW, relaxed, climbed)
         connected = self._connected(relaxed, climbed)
         self._book(minimization=True)
         termination = connected.termination
         if termination is Termination.GOOD and not climbed.point.energy_eV > relaxed.energy_eV:
             termination = Termination.NEGATIVE_BARRIER
-        return Result(
-            termination,
-            relaxed,
-            climbed,
-            connected.product,
-            connected.led_back,
-            known=identify.known,
-        )
+        return ended(termination, relaxed, climbed, connected.product, connected.led_back)
 
     def _identification(self, reactant: Point) -> Identification:
         return Identification(
@@ -147,12 +145,8 @@ class Stages:
             within_A=self.told.within_A,
             audited=self.told.audited,
             window_eV=self.told.window_eV,
+            window_audited=self.told.window_audited,
         )
-
-    def _is_out(self, climbed: Climbed, reactant: Point) -> bool:
-        window_eV = self.told.window_eV
-        height = climbed.point.energy_eV - reactant.energy_eV
-        return window_eV is not None and not height <= window_eV
 
     def _relaxed(self, reactant: Point, stiffness: float) -> Point | None:
         """The state's minimum: as it is, or where it was written with fewer digits, relaxed again."""

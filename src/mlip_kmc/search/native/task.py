@@ -193,6 +193,7 @@ class NativeSearch(ProcessSearch):
             termination=result.termination,
             led_back=result.led_back,
             known=result.known,
+            beyond=result.beyond,
             barrier_eV=climbed.point.energy_eV - reactant.energy_eV,
             saddle_distance_A=float(np.linalg.norm(moved)),
             found=_found(ended, climbed, start),

@@ -167,27 +167,27 @@ def test_a_minimum_that_is_recognised_ends_its_minimisation_there():
     assert not state.is_reached_from(away)
 
 
-def told(known, *, audited=False, window_eV=None):
+def told(known, **what):
     """A climb on Mueller and Brown's surface that is told of a saddle; with what it was told to be on its way to."""
+    found, identify = identified(known, **what)
+    return found, identify.known
+
+
+def identified(known, **what):
+    """Such a climb, and what told it."""
     start = surfaces.well(3)
     start[0, :2] = surfaces.MB_MINIMUM
     ground = surfaces.ground_of(surfaces.mueller_brown, start, free=range(2))
     minimum = relaxed(ground, ground.landscape.place_of(start))
     saddle = start.copy()
     saddle[0, :2] = known
-    identify = Identification(
-        ground.landscape,
-        minimum,
-        saddles=KnownSaddles(saddle[None]),
-        audited=audited,
-        window_eV=window_eV,
-    )
+    identify = Identification(ground.landscape, minimum, saddles=KnownSaddles(saddle[None]), **what)
     moved = np.zeros(6)
     moved[:2] = 0.75 * (surfaces.MB_SADDLE - surfaces.MB_MINIMUM)
     found, _ = climb(ground, minimum.place, moved, ends=identify)
     good = found.termination is Termination.GOOD
     identify.audit(found.point if good else None, same_A=0.1)
-    return found, identify.known
+    return found, identify
 
 
 def test_a_climb_ends_near_a_known_saddle_and_an_audit_confirms_it():
@@ -220,3 +220,16 @@ def test_a_climb_ends_when_its_saddle_is_surely_out_of_the_window():
     assert known is None
     inside, _ = told(far, window_eV=1.1 * height)
     assert inside.termination is Termination.GOOD
+
+
+def test_an_audit_of_the_window_goes_on_to_its_end():
+    height = surfaces.MB_SADDLE_EV - surfaces.MB_MINIMUM_EV
+    far = surfaces.MB_SADDLE + np.array([5.0, 5.0])
+    stopped, _ = told(far, window_eV=0.8 * height)
+    climbed, identify = identified(far, window_eV=0.8 * height, window_audited=True)
+    assert climbed.termination is Termination.GOOD
+    assert climbed.steps > stopped.steps
+    assert (identify.beyond.audited, identify.beyond.confirmed) == (True, True)
+    identify.window_eV = 1.1 * height  # had it been so high, it would have been wrong
+    identify.audit(climbed.point, same_A=0.1)
+    assert identify.beyond.confirmed is False
