@@ -162,6 +162,39 @@ class Config(Section):
         )
 
     @model_validator(mode="after")
+    def _engine_left_out(self) -> "Config":
+        """Where none is named, and our own search cannot do what is asked for, eOn's client searches."""
+        if not self.names_engine and not self._native_can:
+            search = self.search.model_copy(update={"engine": "eon"})
+            object.__setattr__(
+                self, "search", search
+            )  # what a default is, before anyone has seen it
+        return self
+
+    @property
+    def names_engine(self) -> bool:
+        """The configuration says who searches, or what only one of them can."""
+        search = self.search
+        return (
+            "engine" in search.model_fields_set or search.early_stop or search.region_A is not None
+        )
+
+    @property
+    def _native_can(self) -> bool:
+        try:
+            check_native(self.eon)
+        except EonOptionError:
+            return False
+        return not isinstance(self.potential, BuiltinPotentialSection)
+
+    def with_engine(self, engine: Literal["native", "eon"]) -> "Config":
+        """The same with another engine, where it is another one."""
+        if engine == self.search.engine:
+            return self
+        search = self.search.model_copy(update={"engine": engine})
+        return self.model_copy(update={"search": search})
+
+    @model_validator(mode="after")
     def _engine_can(self) -> "Config":
         if self.search.early_stop and self.search.engine != "native":
             raise ValueError(
@@ -275,11 +308,11 @@ _SYMMETRY_LIMITS = {"share"}
 _GAMMA_LIMITS = {"on_halt", "repair_after"}
 _POTENTIAL_LIMITS = {"python_path"}
 _LATER = {
+    "search.engine": "eon",
     **{
         f"search.{key}": SearchSection.model_fields[key].default
         for key in (
             "superbasin_lead",
-            "engine",
             "start_energy_eV",
             "early_stop",
             "early_stop_A",
@@ -290,7 +323,7 @@ _LATER = {
     **{f"symmetry.{key}": field.default for key, field in SymmetrySection.model_fields.items()},
     **{f"reuse.{key}": field.default for key, field in ReuseSection.model_fields.items()},
 }
-"""Keys younger than the first runs, which did what the default says."""
+"""Keys younger than the first runs, and what those did."""
 _LIMITS = {"stop": True, "workers": True, "temperature_K": True, "retention": True}
 
 
