@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from mlip_kmc.akmc.spool import Record, records_in
 from mlip_kmc.ground.errors import MlipKmcError, RunStateError
 from mlip_kmc.ground.files import sealed, unsealed
 from mlip_kmc.store.checkpoints import KEPT
@@ -74,18 +75,32 @@ def newest(run):
     return max(int(path.stem) for path in (run / "generations").glob("*.json"))
 
 
+def finished_in(data):
+    """Names of the searches whose outcomes are whole in a file of the spool."""
+    return {
+        found.name
+        for found in records_in(data)
+        if isinstance(found, Record)
+        and unsealed(data[found.at : found.at + found.length]) is not None
+    }
+
+
 def worth_it(run):
     """It has all kinds of files: three generations, an event, a finished search that waits, and one from a recycled saddle."""
-    spooled = {path.name for path in (run / "spool").iterdir()}
-    if not all(any(name.endswith(end) for name in spooled) for end in (".json", ".job")):
+    waiting = {path.name for path in (run / "spool").iterdir()}
+    if not all(any(name.endswith(end) for name in waiting) for end in (".log", ".job")):
         return False  # without a look at more, thousands of times
     manifest = manifest_of(run, newest(run))
     pending = manifest["state"]["numbers"]["pending"]
+    spooled = {path.stem for path in (run / "spool").glob("*.job")}
+    finished = {
+        name for path in (run / "spool").glob("*.log") for name in finished_in(path.read_bytes())
+    }
     return (
         manifest["journals"]["events"]["length"] > 0
         and len(list((run / "generations").iterdir())) >= 3
-        and any(f"{name}.json" in spooled for name in pending)
-        and any(f"{name}.job" in spooled for name in pending)
+        and not finished.isdisjoint(pending)
+        and not spooled.isdisjoint(pending)
     )
 
 
@@ -130,7 +145,10 @@ def vital(run, path):
         return f"generation {int(path.stem)} is damaged" if kept else None
     if top == "journal":
         return str(path)
-    if top == "spool" and path.stem in manifest["state"]["numbers"]["pending"]:
+    pending = manifest["state"]["numbers"]["pending"]
+    if top == "spool" and path.suffix == ".job":
+        return str(path) if path.stem in pending else None
+    if top == "spool":
         return str(path)
     used = set(manifest["folders"].values())
     for digest in manifest["folders"].values():
@@ -148,6 +166,10 @@ def one(lane, *, killed, small, undisturbed, folder, path, damage):
     (run / path).chmod(0o644)
     (run / path).write_bytes(DAMAGES[damage](data))
     name = vital(killed, path)
+    if path.suffix == ".log" and path.parts[0] == "spool":  # others in it are committed already
+        lost = finished_in(data) - finished_in(DAMAGES[damage](data))
+        pending = manifest_of(killed, newest(killed))["state"]["numbers"]["pending"]
+        name = None if lost.isdisjoint(pending) else name
     try:
         with RunView.read(run, detail="numbers") as view:
             steps = view.numbers.steps

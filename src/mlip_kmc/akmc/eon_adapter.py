@@ -170,6 +170,7 @@ ADAPTED = (
     Adapted(
         "confidence scheme `sampling` asks for counts of processes that were never counted",
         sources={
+            "eon.akmcstate:AKMCState.inc_proc_random_count": "05abe931cae4926c4000500427643608f618ce3955783a6468b000dc5cd7bb6f",
             "eon.akmcstate:AKMCState.get_proc_random_count": "4f6a606d123d62848330ae8667b4cf896e5d6f6afcde8ee1680e513c6049fab5",
             "eon.akmcstate:AKMCState.get_confidence": "e753cab7181627b4009d10b9b31bae9bcbe73655fed2566e356cb0de83b92bce",
         },
@@ -446,7 +447,8 @@ class _Counts(dict[int, int]):
         return 0
 
 
-_OF_PROCESSES = ("lowest barrier", "unique_saddles", "repeats", "proc repeat count")
+_COUNTS = "proc repeat count"
+_OF_PROCESSES = ("lowest barrier", "unique_saddles", "repeats", _COUNTS)
 """What a state's info file says of its process table."""
 
 
@@ -485,6 +487,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._by_orbit = False
+        self._counted: tuple[str, dict[int, int]] = ("", {})  # as text, and as numbers
         self._orbits: list[list[int]] | None = None
         self.version = 0
         self._reactant: Any = None
@@ -521,12 +524,23 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
 
         For a confidence each process has the count of its whole orbit.
         """
-        counts = _Counts(super().get_proc_random_count())
+        text = self.info.get("MetaData", _COUNTS, "{}")
+        if self._counted[0] != text:
+            self._counted = text, super().get_proc_random_count()
+        counts = _Counts(self._counted[1])
         if self._by_orbit:
             for orbit in self.orbits:
                 total = sum(counts[process] for process in orbit)
                 counts.update(dict.fromkeys(orbit, total) if total else {})
         return counts
+
+    def inc_proc_random_count(self, procid: int) -> None:
+        """As eOn does, which parses the counts' text anew for each search."""
+        counts = dict(self.get_proc_random_count())
+        counts[procid] = counts.get(procid, 0) + 1
+        text = repr(counts)
+        self.info.set("MetaData", _COUNTS, text)
+        self._counted = text, counts
 
     def get_ratetable(self, superbasin: Any = None) -> list[tuple[int, float, float]]:
         """As eOn does; for a confidence one process an orbit."""
@@ -645,8 +659,11 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         if self._is_told_new:
             return None
         place = fileio.loadcon(saddle) if hasattr(saddle, "read") else saddle
-        for process in self._near(place, self._alike(barrier), _BIT * self.config.comp_eps_r):
-            if _match(place, self.con_cache[process], config=self.config, permuted=False):
+        near = self._near(place, self._alike(barrier), _BIT * self.config.comp_eps_r)
+        for process, certain in near:
+            if certain or _match(
+                place, self.con_cache[process], config=self.config, permuted=False
+            ):
                 return int(process)
         return None
 
@@ -673,7 +690,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         if self.config.comp_check_rotation or self.get_energy() is None:
             return []
         alike = self._alike(self.barrier_of(found))
-        return self._near(self._place_of(found), alike, within_A) if alike else []
+        return [process for process, _ in self._near(self._place_of(found), alike, within_A)]
 
     def _settled_there(self, place: Any, barrier: float) -> int | None:
         """A process with this barrier whose saddle is here where it was converged further than its row."""
@@ -702,11 +719,15 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
                 self, SETTLED, {str(key): place.tolist() for key, place in self._settled.items()}
             )
 
-    def _near(self, place: Any, processes: list[int], within_A: float) -> list[int]:
-        """Those whose saddle may be this one: no farther from it than a limit, all compared at once."""
+    def _near(self, place: Any, processes: list[int], within_A: float) -> list[tuple[int, bool]]:
+        """Those whose saddle may be this one: no farther from it than a limit, all compared at once.
+
+        Returns:
+            each with whether it is this one for certain: nearer than eOn's limit by a bit.
+        """
         config = self.config
         if config.comp_check_rotation or not processes:
-            return processes
+            return [(process, False) for process in processes]
         if self._stacked is None or self._stacked[0] != processes:
             known = np.stack([self.con_cache[process].r for process in processes])
             self._stacked = (processes, known)
@@ -715,7 +736,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             apart -= apart.mean(axis=1, keepdims=True)
         farthest = np.sqrt((apart**2).sum(axis=2).max(axis=1))
         return [
-            process
+            (process, bool(distance_A < config.comp_eps_r / _BIT))
             for process, distance_A in zip(processes, farthest, strict=True)
             if not distance_A > within_A
         ]
@@ -800,7 +821,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self.set_unique_saddle_count(self.get_unique_saddle_count() - 1)
         counts = super().get_proc_random_count()
         if counts.pop(process, None) is not None:
-            self.info.set("MetaData", "proc repeat count", repr(counts))
+            self.info.set("MetaData", _COUNTS, repr(counts))
         self.note()
 
     def move_minimum(self, positions_A: Any, *, energy_eV: float) -> None:
@@ -815,7 +836,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
     def forget_counts(self) -> None:
         """Confidence begins anew: what was found again so far counts no more."""
         self.reset_repeats()
-        self.info.set("MetaData", "proc repeat count", "{}")
+        self.info.set("MetaData", _COUNTS, "{}")
 
     def add_counts(self, *, repeats: int, counts: Mapping[int, int]) -> None:
         """Searches of other runs count here, too.
@@ -842,7 +863,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         for process, count in known.get_proc_random_count().items():
             if process in copied:
                 counts[copied[process]] = count
-        self.info.set("MetaData", "proc repeat count", repr(dict(counts)))
+        self.info.set("MetaData", _COUNTS, repr(dict(counts)))
         self.info.set("MetaData", "repeats", known.get_repeats())
 
 

@@ -8,19 +8,21 @@ A minimisation that is content with any force ends where it starts and leaves bo
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import readcon
 from ase import Atoms
 
-from mlip_kmc.config import GammaSection
 from mlip_kmc.config.eon_options import ANY_FORCE_EV_PER_A, ini_text
 from mlip_kmc.evaluate.client import ClientJob, End, run_job, texts_of
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.model.structure import species_of, to_con
 from mlip_kmc.potential import Potential
+
+if TYPE_CHECKING:
+    from mlip_kmc.config import GammaSection
 
 Array = npt.NDArray[np.float64]
 _TIME_LIMIT_S = 600.0
@@ -40,7 +42,7 @@ class Evaluation:
 
 
 def evaluate(
-    atoms: Atoms, potential: Potential, *, gamma: GammaSection | None = None
+    atoms: Atoms, potential: Potential, *, gamma: "GammaSection | None" = None
 ) -> Evaluation:
     """Energy and forces by eOn's client.
 
@@ -101,7 +103,7 @@ def client_job(
     *,
     options: Mapping[str, Mapping[str, Any]],
     returns: tuple[str, ...],
-    gamma: GammaSection | None = None,
+    gamma: "GammaSection | None" = None,
 ) -> dict[str, str]:
     """Texts that one minimisation job of eOn's client leaves, with other options.
 

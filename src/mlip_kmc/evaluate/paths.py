@@ -7,10 +7,10 @@ python-ace, which tells gamma and stability.
 """
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ase import Atoms
 
-from mlip_kmc.config import GammaSection
 from mlip_kmc.driver.standalone.short_range import too_near
 from mlip_kmc.evaluate.agreement import (
     Reading,
@@ -24,8 +24,13 @@ from mlip_kmc.evaluate.by_eon import evaluate
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.potential import AcePotential, DrivenPotential, Potential, ace_of
 
+if TYPE_CHECKING:
+    from mlip_kmc.config import GammaSection
 
-def check_paths(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> tuple[float, float]:
+
+def check_paths(
+    atoms: Atoms, potential: Potential, *, gamma: "GammaSection"
+) -> tuple[float, float]:
     """Refuse a potential whose files differ; one without files has nothing to compare.
 
     Args:
@@ -53,7 +58,7 @@ def check_paths(atoms: Atoms, potential: Potential, *, gamma: GammaSection) -> t
     return worst
 
 
-def _admitted(ace: AcePotential, atoms: Atoms, gamma: GammaSection) -> bool:
+def _admitted(ace: AcePotential, atoms: Atoms, gamma: "GammaSection") -> bool:
     """Would the driver evaluate it? It halts on what is too near or extrapolates, whoever asks."""
     near = too_near(
         ace.minimum_distance_A, atoms.get_chemical_symbols(), atoms.positions, atoms.cell.array
@@ -65,7 +70,7 @@ def _admitted(ace: AcePotential, atoms: Atoms, gamma: GammaSection) -> bool:
 
 
 def _eon_readings(
-    ace: AcePotential, potential: Potential, atoms: Atoms, gamma: GammaSection
+    ace: AcePotential, potential: Potential, atoms: Atoms, gamma: "GammaSection"
 ) -> list[Reading]:
     """What eOn's client gives, as it minimises state 0 and as it searches."""
     ways: list[tuple[str, Potential, GammaSection | None]]

@@ -263,6 +263,22 @@ def append_durably(path: Path, data: bytes, *, size: int | None = None) -> None:
             fsync_directory(path.parent)
 
 
+def append_whole(path: Path, data: bytes) -> None:
+    """Append `data` to a file that is there: all of it, or nothing; not synced, see `syncing.py`.
+
+    Raises:
+        StorageError: the data could not be written; the file is cut back to its old length.
+    """
+    with storage_errors(path), path.open("ab", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        try:
+            _write_all(stream.fileno(), data)
+        except BaseException:
+            with suppress(OSError):
+                os.ftruncate(stream.fileno(), size)
+            raise
+
+
 def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:

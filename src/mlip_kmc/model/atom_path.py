@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.model.structure.cell import into_cell, minimum_image, next_image_A, with_images
@@ -52,6 +51,8 @@ def match_atoms(
     direct = np.linalg.norm(wrap(there - here, cell), axis=1)
     if direct.max() < tolerance_A:
         return np.arange(len(here), dtype=np.int64)
+    from scipy.spatial import cKDTree  # few of the processes that import this come here
+
     found = np.full(len(here), -1, dtype=np.int64)
     kinds = np.asarray(species)
     for kind in dict.fromkeys(species):

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -134,6 +133,8 @@ def _permutation(
     tolerance_A: float,
 ) -> Indices | None:
     """(N,) the atom of `there` that is nearest to each of `here`, of the same species; None where two share one."""
+    from scipy.spatial import cKDTree  # few of the processes that import this come here
+
     found = np.full(len(here), -1, dtype=np.int64)
     for name in np.unique(names):
         members = np.flatnonzero(names == name)

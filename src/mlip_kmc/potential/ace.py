@@ -12,9 +12,8 @@ File names never reach a LAMMPS input: a search directory links the potential un
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.files import why_no_file
 from mlip_kmc.potential.active_set import ActiveSet
@@ -35,6 +34,9 @@ from mlip_kmc.potential.record import (
     record_path,
 )
 from mlip_kmc.potential.yace import Outline
+
+if TYPE_CHECKING:
+    from mlip_kmc.config import GammaSection
 
 _READ_OFF = {"elements", "cutoff_A", "functions", "basis_functions"}
 
@@ -224,12 +226,12 @@ class AcePotential:
             digests=self.digests,
         )
 
-    def lammps_input(self, species: tuple[str, ...], *, gamma: GammaSection | None = None) -> str:
+    def lammps_input(self, species: tuple[str, ...], *, gamma: "GammaSection | None" = None) -> str:
         """The `in.lammps` of a search directory: see `potential.lammps_input`."""
         return lammps_input(self, species, gamma=gamma)
 
     def job_files(
-        self, species: tuple[str, ...], *, gamma: GammaSection | None = None
+        self, species: tuple[str, ...], *, gamma: "GammaSection | None" = None
     ) -> dict[str, str]:
         """Text files that a search directory needs, by name."""
         return {"in.lammps": self.lammps_input(species, gamma=gamma)}

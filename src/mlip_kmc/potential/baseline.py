@@ -13,14 +13,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, model_validator
 
-from mlip_kmc.config import BaselineSection, RepulsionSection
 from mlip_kmc.config.eon_schema import closest
 from mlip_kmc.ground.errors import PotentialError
+
+if TYPE_CHECKING:
+    from mlip_kmc.config import BaselineSection, RepulsionSection
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -274,7 +276,7 @@ def core_warning(potential: str) -> str:
     )
 
 
-def baseline_of(section: BaselineSection | None, *, elements: Iterable[str]) -> Baseline | None:
+def baseline_of(section: "BaselineSection | None", *, elements: Iterable[str]) -> Baseline | None:
     """The baseline that a configuration describes.
 
     Raises:
@@ -297,7 +299,7 @@ def baseline_of(section: BaselineSection | None, *, elements: Iterable[str]) -> 
     )
 
 
-def _repulsion(section: RepulsionSection, what: str) -> Zbl | LennardJones | None:
+def _repulsion(section: "RepulsionSection", what: str) -> Zbl | LennardJones | None:
     try:
         if section.zbl:
             return Zbl(**section.zbl.model_dump())

@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
 
-from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.constants import BOHR_A
 from mlip_kmc.ground.errors import PotentialError, StructureError
 from mlip_kmc.model.structure import width
+
+if TYPE_CHECKING:
+    from mlip_kmc.config import GammaSection
 
 _ORTHOGONAL = 1e-6
 """Largest off-diagonal component, in A, of a cell that counts as a box."""
@@ -153,7 +156,7 @@ class BuiltinPotential:
         self,
         species: tuple[str, ...],  # noqa: ARG002 - as AcePotential's
         *,
-        gamma: GammaSection | None = None,  # noqa: ARG002 - as AcePotential's
+        gamma: "GammaSection | None" = None,  # noqa: ARG002 - as AcePotential's
     ) -> dict[str, str]:
         """Text files that a search directory needs: none."""
         return {}

@@ -9,15 +9,18 @@ Example:
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ase import Atoms
 
-from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.model.structure import distinct
 from mlip_kmc.potential.ace import AcePotential
 from mlip_kmc.potential.ase_calculator import AsePotential
 from mlip_kmc.potential.builtin import BuiltinPotential
+
+if TYPE_CHECKING:
+    from mlip_kmc.config import GammaSection
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class DrivenPotential:
         self,
         species: tuple[str, ...],
         *,
-        gamma: GammaSection | None = None,  # noqa: ARG002
+        gamma: "GammaSection | None" = None,  # noqa: ARG002
     ) -> dict[str, str]:
         """Text files that a search directory needs: none; the driver halts searches by itself."""
         if self.elements is not None and (

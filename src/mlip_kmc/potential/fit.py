@@ -5,9 +5,10 @@ Example:
     potential = adapted(potential, prepared)         # an ASE calculator sees the structure's charges, tags, ...
 """
 
+from typing import TYPE_CHECKING
+
 from ase import Atoms
 
-from mlip_kmc.config import StructureSection
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.structure import Prepared, check_carried, prepare
 from mlip_kmc.potential.ace import AcePotential
@@ -15,11 +16,14 @@ from mlip_kmc.potential.ase_calculator import AsePotential
 from mlip_kmc.potential.builtin import BuiltinPotential
 from mlip_kmc.potential.driven import DrivenPotential
 
+if TYPE_CHECKING:
+    from mlip_kmc.config import StructureSection
+
 
 def fitted(
     atoms: Atoms,
     potential: AcePotential | BuiltinPotential | DrivenPotential | None,
-    section: StructureSection,
+    section: "StructureSection",
 ) -> Prepared:
     """The structure as eOn sees it, checked against what the potential knows and asks of cells.
 

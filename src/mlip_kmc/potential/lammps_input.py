@@ -8,12 +8,12 @@ File names never reach it: a search directory links the potential's files under 
 import re
 from typing import TYPE_CHECKING
 
-from mlip_kmc.config import GammaSection
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential.minimum_distance import near_commands
 from mlip_kmc.potential.side_channel import commands
 
 if TYPE_CHECKING:
+    from mlip_kmc.config import GammaSection
     from mlip_kmc.potential.ace import AcePotential
 
 LINKED_NAME, LINKED_BASIS, LINKED_ACTIVE_SET = "potential.yace", "potential.yaml", "potential.asi"
@@ -21,7 +21,7 @@ _SYMBOL = re.compile(r"[A-Z][a-z]?")
 
 
 def lammps_input(
-    potential: "AcePotential", species: tuple[str, ...], *, gamma: GammaSection | None = None
+    potential: "AcePotential", species: tuple[str, ...], *, gamma: "GammaSection | None" = None
 ) -> str:
     """The `in.lammps` of a search directory.
 

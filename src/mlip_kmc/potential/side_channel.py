@@ -13,11 +13,14 @@ not whole is the one being written.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from mlip_kmc.config import GammaSection
+if TYPE_CHECKING:
+    from mlip_kmc.config import GammaSection
+
 
 Array = npt.NDArray[np.float64]
 
@@ -59,7 +62,7 @@ class Frame:
     gammas: Array | None
 
 
-def commands(wanted: GammaSection) -> list[str]:
+def commands(wanted: "GammaSection") -> list[str]:
     """Commands of a LAMMPS input, whose pair style must be (or overlay) `pace/extrapolation`."""
     select, halt, every = float(wanted.select), float(wanted.halt), int(wanted.every)
     dumped = "id x y z f_mk_gamma"

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 
-from mlip_kmc.config import GammaSection
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.model.atom_path import wrap
@@ -39,6 +39,9 @@ from mlip_kmc.potential.side_channel import (
     parse_grades,
 )
 from mlip_kmc.search.outcome import Graded
+
+if TYPE_CHECKING:
+    from mlip_kmc.config import GammaSection
 
 Array = npt.NDArray[np.float64]
 
@@ -58,7 +61,7 @@ class Watch:
         max_energy_eV: frames further above the search's start are evidence, not candidates.
     """
 
-    thresholds: GammaSection
+    thresholds: "GammaSection"
     basis: Path
     active_set: Path
     digest: str

@@ -30,6 +30,7 @@ from mlip_kmc.workers.crew import machine_of
 
 _FEWEST_HEARTBEATS = 4
 _LOOK_S = 0.01
+_LOOKS = 20
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,14 @@ class Silence:
         ] = {}  # by address: its last heartbeat, and when we knew of it
         self._gone: dict[str, float] = {}  # by address: how long it had been silent
         self._slept_s, self._woke = 0.0, -math.inf
+
+    async def listen(self, scheduler: Any) -> None:
+        """In dask's thread: give up workers whose last heartbeat is too old, as long as the scheduler runs."""
+        while scheduler.status is Status.running:
+            await asyncio.sleep(min(1.0, self._limit_s / _LOOKS))
+            seen = {address: worker.last_seen for address, worker in scheduler.workers.items()}
+            for address in self.silent_now(seen):
+                await scheduler.remove_worker(address, stimulus_id="mlip-kmc-silent")
 
     def silent_now(self, last_seen: Mapping[str, float]) -> list[str]:
         """Addresses of the workers whose last heartbeat is too old.

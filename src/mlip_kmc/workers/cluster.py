@@ -12,46 +12,44 @@ Example:
 The local cluster uses dask's in-process transport: no port, no socket, nothing left behind when the process dies. The
 joined one listens on one port, with TLS and certificates asked of both sides.
 
-Tasks wait here, in order, and only as many are with dask as workers can run at once: what is taken back was mostly never
-sent, and a worker that dies takes only what it ran. In this process, where no worker dies, one more is with dask, so that
-a thread which is done goes on at once.
+Tasks wait here, in order, and only as many are with dask as workers can run at once (short ones in parcels, `parcels.py`):
+what is taken back was mostly never sent, and a worker that dies takes only what it ran. In this process, where no worker dies,
+one more is with dask, so that a thread which is done goes on at once.
 
 Workers come back: in this process a worker that dask has lost is replaced; one of another process starts itself again
 (`workers/crew.py`). `lost` is true when no search can come back any more.
 """
 
-import asyncio
 import contextlib
 import logging
 import queue
 import secrets
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib import metadata
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from distributed import Client, KilledWorker, LocalCluster
-from distributed.client import FutureCancelledError
+from distributed import Client, LocalCluster
 
 from mlip_kmc.evaluate.apart import end_children
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import ProgramError
 from mlip_kmc.workers.attendance import Attendance, Roll, Silence
 from mlip_kmc.workers.dask_settings import configure_dask
-from mlip_kmc.workers.keys import Connection, Keys
+from mlip_kmc.workers.keys import Connection, Keys, addresses_of
 from mlip_kmc.workers.member import PLUGIN_NAME, Canceller
-from mlip_kmc.workers.task import Task, TaskOutcome, run_task
+from mlip_kmc.workers.parcels import Parcel, Parcels, Sizes, Waiting
+from mlip_kmc.workers.post import Post, ended_of
+from mlip_kmc.workers.task import Task, TaskOutcome, run_in_turn, run_task
 
 MOST_DEATHS = 3
 """A search whose worker died so often is given up: it, not the node, is to blame."""
 SILENT_S = 60.0
 """A worker without a heartbeat for this time is given up: its node is dead, or asleep."""
 _KEY = "search-"
-_LOOKS = 20
 
 
 class SearchCluster:
@@ -76,8 +74,8 @@ class SearchCluster:
         self._announced = announced
         self._client = Client(cluster)
         self._lock = threading.Lock()
-        self._waiting: OrderedDict[str, Task] = OrderedDict()
-        self._sent: dict[str, Any] = {}
+        self._waiting, self._sent, self._sizes = Waiting(), Parcels(), Sizes()
+        self._feeding = False
         # by name the number of its last submission, which is its turn: what is submitted again must not get an old result
         self._wanted: dict[str, int] = {}
         self._done: queue.SimpleQueue[tuple[int, TaskOutcome]] = queue.SimpleQueue()
@@ -87,8 +85,8 @@ class SearchCluster:
         self._attendance = Attendance(self._changed)
         self._client.sync(self._enroll)
         self._silence = None if silent_s is None else Silence(limit_s=silent_s)
-        if self._silence is not None and silent_s is not None:
-            self._client.loop.add_callback(self._listen, self._silence, min(1.0, silent_s / _LOOKS))
+        if self._silence is not None:
+            self._client.loop.add_callback(self._silence.listen, cluster.scheduler)
         self._client.register_plugin(Canceller(prefix=_KEY), name=PLUGIN_NAME)
 
     @classmethod
@@ -153,7 +151,7 @@ class SearchCluster:
             version=metadata.version("mlip-kmc"),
             credential=keys.worker,
             files=dict(files),
-            addresses=_addresses(cluster.scheduler.address),
+            addresses=addresses_of(cluster.scheduler.address),
         ).write(file)
         return found
 
@@ -169,8 +167,8 @@ class SearchCluster:
         with self._lock:
             self._submitted += 1
             self._wanted[task.name] = -self._submitted if first else self._submitted
-            self._put(task)
-        self._feed()
+            self._waiting.put(task, number=self._wanted[task.name])
+        self._feed_soon()
 
     def wait(self, timeout_s: float) -> list[TaskOutcome]:
         """What has come back; waits up to `timeout_s` for the first."""
@@ -196,14 +194,14 @@ class SearchCluster:
         with self._lock:
             wanted = [name for name in names if self._wanted.pop(name, None) is not None]
             for name in wanted:
-                self._waiting.pop(name, None)
+                self._waiting.drop(name)
                 self._deaths.pop(name, None)
-            begun = set(islice(self._sent, self.running))
-            sent = [self._sent.pop(name) for name in wanted if name in self._sent]
+            begun = self._sent.begun(self.running).intersection(wanted)
+            sent = self._sent.take_back(wanted)
         if sent:
             self._client.cancel(sent, force=True)
-        self._feed()
-        return len(begun.intersection(wanted))
+        self._feed_soon()
+        return len(begun)
 
     def cancel_all(self) -> None:
         """Take back everything."""
@@ -219,14 +217,14 @@ class SearchCluster:
         """
         with self._lock:
             self._held = True
-            spare = [self._sent.popitem()[1] for _ in range(len(self._sent) - self.running)]
+            spare = [self._sent.newest().future for _ in range(len(self._sent) - self.running)]
         if spare:
             self._client.cancel(spare, force=True)
         return self.running
 
     @property
     def running(self) -> int:
-        """How many workers run: those sent, without the newest where that is spare."""
+        """How many workers run a search: one of each parcel sent, without the newest where that is spare."""
         return min(len(self._sent), self.slots) if self._spare else len(self._sent)
 
     @property
@@ -261,12 +259,13 @@ class SearchCluster:
         """In dask's thread: keep the roll from now on, with those that are there already."""
         scheduler = self._cluster.scheduler
         scheduler.add_plugin(self._attendance, name="mlip-kmc-attendance")
+        scheduler.add_plugin(Post(self._came), name="mlip-kmc-post")
         for address in scheduler.workers:
             await self._attendance.enter(scheduler, address)
 
     def _changed(self) -> None:
         """From dask's own thread: a worker came or went."""
-        self._client.loop.add_callback(self._feed)
+        self._feed_soon()
         if self._spare and not self._closing and not self.slots:
             self._client.loop.add_callback(self._replace)
 
@@ -280,73 +279,88 @@ class SearchCluster:
         self._replacements.append(worker)
         await worker
 
-    async def _listen(self, silence: Silence, interval_s: float) -> None:
-        """In dask's thread: give up workers whose last heartbeat is too old."""
-        scheduler = self._cluster.scheduler
-        while not self._closing:
-            await asyncio.sleep(interval_s)
-            for address in silence.silent_now(
-                {address: worker.last_seen for address, worker in scheduler.workers.items()}
-            ):
-                await scheduler.remove_worker(address, stimulus_id=f"{_KEY}silent")
-
-    def _put(self, task: Task) -> None:
-        """Among those that wait, where its turn is; under the lock."""
-        number, last = self._wanted[task.name], next(reversed(self._waiting), None)
-        self._waiting[task.name] = task
-        if last is not None and self._wanted[last] > number:
-            for name in [name for name in self._waiting if self._wanted[name] > number]:
-                self._waiting.move_to_end(name)
+    def _feed_soon(self) -> None:
+        """Have dask's thread feed the workers, once for all that is submitted or comes back meanwhile."""
+        with self._lock:
+            soon, self._feeding = self._feeding, True
+        if not soon:
+            self._client.loop.add_callback(self._feed)
 
     def _feed(self) -> None:
-        """Send waiting tasks while workers have room."""
+        """In dask's thread: send waiting tasks while workers have room, all at once: it costs dask as much as one."""
         with self._lock:
-            room = 0 if self._held or self.lost else self.slots + self._spare - len(self._sent)
-            for _ in range(min(room, len(self._waiting))):
-                name, task = self._waiting.popitem(last=False)
-                number = self._wanted[name]
-                self._tries += 1  # in the key: dask would answer a search that is tried again with its first result
-                key = f"{_KEY}{name}-{self._tries}"
-                future = self._client.submit(
-                    run_task, task, tag=key, key=key, pure=False, retries=2, priority=-number
-                )
-                self._sent[name] = future
-                self._client.loop.add_callback(self._bring, task, number, future)
+            self._feeding = False
+            idle = self._held or self.lost or self._closing
+            room = 0 if idle else self.slots + self._spare - len(self._sent)
+            parcels = [self._parcel() for _ in range(max(room, 0)) if self._waiting]
+            if not parcels:
+                return
+            keys = [parcel.key for parcel in parcels]
+            futures = self._client.map(
+                run_in_turn,
+                [list(parcel.packed) for parcel in parcels],
+                keys,
+                run=run_task,
+                key=keys,
+                pure=False,
+                retries=2,
+                priority=-parcels[0].number,
+            )
+            for parcel, future in zip(parcels, futures, strict=True):
+                self._sent.add(parcel, future)
+        for key, future in zip(keys, futures, strict=True):
+            self._client.loop.add_callback(self._bring, key, future)
 
-    async def _bring(self, task: Task, number: int, future: Any) -> None:
-        """Wait for a task's end, in dask's thread, and queue what came of it."""
-        name = task.name
-        try:
-            done: TaskOutcome = await future
-        except FutureCancelledError:
-            done = task.without_result(End.CANCELLED)
-        except KilledWorker as error:
-            done = self._after_a_death(task, str(error.last_worker.address))
-        except Exception as error:  # noqa: BLE001 - whatever a worker raises is the search's end, not the run's
-            done = task.without_result(End.CRASHED, f"{error}" or type(error).__name__)
-        with self._lock:
-            if self._sent.get(name) is not future:
-                return  # it was taken back
-            del self._sent[name]
-            if (
-                done.end is End.CANCELLED
-            ):  # not by us: the worker that ran it leaves or has gone, or dask has lost it
-                self._put(task)
-            else:
-                self._deaths.pop(name, None)
-        if done.end is not End.CANCELLED:
-            self._done.put((number, done))
-        self._feed()
-
-    def _after_a_death(self, task: Task, address: str) -> TaskOutcome:
-        """A search whose worker is gone runs again; it is to blame where workers that were awake go on dying."""
-        if self._silence is not None and not self._silence.explains(address):
-            self._deaths[task.name] += 1
-        if self._deaths[task.name] < MOST_DEATHS:
-            return task.without_result(End.CANCELLED)
-        return task.without_result(
-            End.KILLED_WORKERS, f"{MOST_DEATHS} workers died while they ran it"
+    def _parcel(self) -> Parcel:
+        """The next, of what waits; under the lock. In this process dask costs little, and a search is sent alone."""
+        waiting = len(self._waiting)
+        most = 1 if self._spare else self._sizes.most(waiting=waiting, slots=self.slots)
+        self._tries += (
+            1  # in the key: dask would answer a search that is tried again with its first result
         )
+        return self._waiting.parcel(
+            most, f"{_KEY}{{}}-{self._tries}", alone=lambda name: self._deaths[name] > 0
+        )
+
+    def _came(self, key: str, done: TaskOutcome) -> None:
+        """In dask's thread: a search has come to its end."""
+        with self._lock:
+            found = self._sent.came(key, done.name)
+            if found is None:
+                return  # it was taken back
+            self._deaths.pop(done.name, None)
+            self._sizes.note(done.seconds)
+        self._done.put((found[0], done))
+        self._feed_soon()
+
+    async def _bring(self, key: str, future: Any) -> None:
+        """Wait for a parcel's end, in dask's thread; what has not come of it by then never comes."""
+        end, message = await ended_of(future)
+        with self._lock:
+            parcel = self._sent.end(key)
+            # the first of the others ran; the rest only waited behind it
+            for index, (number, task) in enumerate(parcel.tasks.values() if parcel else ()):
+                done = None if index else self._without_result(task, end, message)
+                if done is None:
+                    self._waiting.put(task, number=number)
+                else:
+                    self._deaths.pop(task.name, None)
+                    self._done.put((number, done))
+        self._feed_soon()
+
+    def _without_result(self, task: Task, end: End, message: str) -> TaskOutcome | None:
+        """What is handed back for a task that ran and did not come back; None where it runs again.
+
+        It does where its worker left or dask lost it, and where the worker died; it is to blame where workers that were awake go
+        on dying.
+        """
+        if end is End.KILLED_WORKERS:
+            if self._silence is not None and not self._silence.explains(message):
+                self._deaths[task.name] += 1
+            if self._deaths[task.name] < MOST_DEATHS:
+                return None
+            message = f"{MOST_DEATHS} workers died while they ran it"
+        return None if end is End.CANCELLED else task.without_result(end, message)
 
     def close(self) -> None:
         """End everything that runs, and the workers; once."""
@@ -380,15 +394,3 @@ class SearchCluster:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _addresses(address: str) -> tuple[str, ...]:
-    """The scheduler's own address, and the same port by this machine's name, for networks where one of them leads nowhere."""
-    import socket
-
-    port = address.rsplit(":", 1)[1]
-    return tuple(
-        dict.fromkeys(
-            [address, f"tls://{socket.getfqdn()}:{port}", f"tls://{socket.gethostname()}:{port}"]
-        )
-    )

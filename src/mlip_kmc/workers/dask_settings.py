@@ -27,6 +27,7 @@ def configure_dask() -> None:
             "distributed.admin.tick.limit": "1h",
             "distributed.admin.tick.interval": "1s",  # 50 looks a second, at nothing: a fortieth of a core where all wait
             "distributed.admin.system-monitor.interval": "5s",
+            "distributed.admin.low-level-log-length": 16,  # of messages, each an outcome of many kB; nobody looks there
             "distributed.admin.system-monitor.disk": False,
             "distributed.scheduler.allowed-failures": 0,  # it would send all that ran to the first worker that comes back
             "distributed.scheduler.worker-ttl": None,  # see attendance.py

@@ -12,6 +12,7 @@ cannot read the run's files can neither connect, nor read, nor submit.
 import datetime as dt
 import json
 import os
+import socket
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -209,3 +210,17 @@ def _certificate(
         )
     )
     return builder.sign(signer or key, hashes.SHA256())
+
+
+def addresses_of(scheduler: str) -> tuple[str, ...]:
+    """The scheduler's own address, and the same port by this machine's name, for networks where one of them leads nowhere."""
+    port = scheduler.rsplit(":", 1)[1]
+    return tuple(
+        dict.fromkeys(
+            [
+                scheduler,
+                f"tls://{socket.getfqdn()}:{port}",
+                f"tls://{socket.gethostname()}:{port}",
+            ]
+        )
+    )

@@ -7,13 +7,13 @@ import pytest
 
 from mlip_kmc.akmc.prefactors import Rest
 from mlip_kmc.akmc.queue import JobTemplate, SearchQueue, SearchStart
+from mlip_kmc.akmc.spool import Spool, records_in
 from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.errors import SearchesFailedError
 from mlip_kmc.ground.files import sealed
 from mlip_kmc.model.records import Rated
 from mlip_kmc.search.hessian import HessianOutcome
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome, Termination
-from mlip_kmc.search.outcome_file import to_bytes
 
 
 class Cluster:
@@ -36,14 +36,19 @@ def cluster():
     return Cluster()
 
 
+def make_queue(tmp_path, cluster):
+    template = JobTemplate(files={}, links={}, time_limit_s=60.0, evidence=tmp_path / "evidence")
+    return SearchQueue(cluster=cluster, template=template, spool=tmp_path / "spool")
+
+
 @pytest.fixture
 def queue(tmp_path, cluster):
-    template = JobTemplate(files={}, links={}, time_limit_s=60.0, evidence=tmp_path / "evidence")
-    return SearchQueue(
-        cluster=cluster,
-        template=template,
-        spool=tmp_path / "spool",
-    )
+    return make_queue(tmp_path, cluster)
+
+
+def spooled(tmp_path):
+    (path,) = (tmp_path / "spool").iterdir()
+    return [record.name for record in records_in(path.read_bytes())]
 
 
 def submit(queue, *names):
@@ -106,7 +111,7 @@ def test_only_results_are_kept_for_their_turn(queue, cluster, tmp_path):
     ends = (End.FINISHED, End.HALTED, End.KILLED_WORKERS, End.EVALUATION_ERROR)
     cluster.done = [outcome(f"0_{index}", end) for index, end in enumerate(ends, start=1)]
     assert not queue.accept(0.0)
-    assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == ["0_1.json", "0_2.json"]
+    assert spooled(tmp_path) == ["0_1", "0_2"]
 
 
 def test_outcomes_are_handed_over_in_the_order_of_submission(queue, cluster):
@@ -121,7 +126,8 @@ def test_outcomes_are_handed_over_in_the_order_of_submission(queue, cluster):
 
 
 def test_what_waited_for_its_turn_survives_a_stop(queue, cluster, tmp_path):
-    (tmp_path / "spool" / "0_1.json").write_bytes(to_bytes(good("0_1")))
+    Spool(tmp_path / "spool").keep(good("0_1"))
+    queue = make_queue(tmp_path, cluster)
     submit(queue, "0_0", "0_1")
     assert cluster.submitted == [("0_0", False)]
     cluster.done = [outcome("0_0", End.FINISHED)]
@@ -131,9 +137,12 @@ def test_what_waited_for_its_turn_survives_a_stop(queue, cluster, tmp_path):
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_a_torn_spooled_outcome_is_said_and_made_again(queue, cluster, tmp_path):
-    path = tmp_path / "spool" / "0_0.json"
-    path.write_bytes(to_bytes(good("0_0"))[:-3])
+def test_a_damaged_spooled_outcome_is_said_and_made_again(queue, cluster, tmp_path):
+    Spool(tmp_path / "spool").keep(good("0_0"))
+    (path,) = (tmp_path / "spool").iterdir()
+    data = path.read_bytes()
+    path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    queue = make_queue(tmp_path, cluster)
     submit(queue, "0_0")
     assert cluster.submitted == [("0_0", False)]
     assert queue.damage == [f"the finished search 0_0 ({path}) was damaged; it is made again"]
@@ -175,7 +184,7 @@ def test_a_new_process_waits_for_its_prefactors_and_is_kept_meanwhile(tmp_path, 
     assert queue.accept(0.0)
     assert not queue.rated(queue.look("0_0"), lambda: Rest(4, "y"))
     assert desk.asked == [("0_0", -1.0, "x", Rest(4, "y"))]
-    assert (tmp_path / "spool" / "0_0.json").is_file()
+    assert spooled(tmp_path) == ["0_0"]
     cluster.done = [HessianOutcome("0_0.saddle", End.FINISHED, seconds=4.0)]
     assert not queue.accept(0.0)
     assert (desk.taken, queue.busy_s) == (["0_0.saddle"], 4.0)
@@ -194,6 +203,9 @@ def test_a_new_process_waits_for_its_prefactors_and_is_kept_meanwhile(tmp_path, 
 def test_what_an_earlier_version_spooled_is_made_again(queue, cluster, tmp_path):
     body = {"name": "0_0", "end": "finished", "files": {}, "seconds": 1.0, "message": ""}
     (tmp_path / "spool" / "0_0.json").write_bytes(sealed(json.dumps(body).encode()))
+    queue = make_queue(tmp_path, cluster)
     submit(queue, "0_0")
     assert cluster.submitted == [("0_0", False)]
     assert queue.damage == []
+    queue.keep_spooled({"0_0"}.__contains__)
+    assert list((tmp_path / "spool").iterdir()) == []

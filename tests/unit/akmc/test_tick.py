@@ -13,9 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mlip_kmc.akmc import spool as spool_module
 from mlip_kmc.akmc.queue import SearchQueue
 from mlip_kmc.ground.errors import SearchesFailedError
+from mlip_kmc.ground.syncing import Syncer
 
 from .invented import InventedPlace, World
 
@@ -33,7 +33,7 @@ _references = {}
 @pytest.fixture(autouse=True)
 def _quick_spool(monkeypatch):
     """Durability has tests of its own."""
-    monkeypatch.setattr(spool_module, "write_durably", lambda path, data: path.write_bytes(data))
+    monkeypatch.setattr(Syncer, "soon", lambda syncer, path: None)
 
 
 def reference(kind, seed):

@@ -181,7 +181,9 @@ def test_a_search_that_dask_loses_runs_again(tmp_path, orders):
         cluster.submit(orders("0_0", "sleep"))
         until((tmp_path / "0_0.pid").exists, what="its client")
         (tmp_path / "0_0.pid").unlink()
-        cluster._client.cancel(list(cluster._sent.values()), force=True)  # not by us
+        cluster._client.cancel(
+            [p.future for p in cluster._sent._by_key.values()], force=True
+        )  # not by us
         until((tmp_path / "0_0.pid").exists, what="its client, again")
         assert cluster.running == 1
 

@@ -10,9 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 from ase.data import covalent_radii
-from ase.neighborlist import neighbor_list
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from mlip_kmc.model.structure.con import from_con
 
@@ -33,6 +30,12 @@ def atoms_apart(atoms: Atoms) -> Indices:
     Returns:
         indices, ascending; none where all is one part. Of two parts of equal size, the one with the first atom stays.
     """
+    from ase.neighborlist import (
+        neighbor_list,  # these bring much of SciPy, which few processes need
+    )
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     radii = covalent_radii[atoms.numbers]
     reach_A = np.maximum(LEAST_LINK_A / 2, LINK_RADII * radii)  # of a pair, the sum
     first, second = neighbor_list("ij", atoms, reach_A)
