@@ -32,8 +32,8 @@ def configuration(folder, *, workers, ahead=True):
             "ahead": ahead,
         },
         "symmetry": {"orbits": True},
-        "confidence": {"scheme": "old", "value": 0.9},
-        "stop": {"kmc_steps": 4},
+        "confidence": {"scheme": "old", "value": 0.8},
+        "stop": {"kmc_steps": 3},
         "workers": workers,
         "seed": 4,
     }
@@ -56,15 +56,14 @@ def without(tmp_path_factory):
     return run(tmp_path_factory.mktemp("without"), workers=1, ahead=False)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 8])
-def test_the_same_with_and_without(without, tmp_path, workers):
-    made = run(tmp_path, workers=workers)
+def test_the_same_with_and_without(without, tmp_path):
+    """One worker has nothing to spare, eight have."""
+    made = run(tmp_path, workers=8)
     assert outcome(made) == outcome(without)
-    numbers = numbers_of(made)
-    if workers == 8:
-        assert numbers.ahead_used > numbers.ahead_unused
+    assert numbers_of(made).ahead_used > 0
+    assert numbers_of(without).ahead == ""
 
 
-def test_twenty_kills_change_nothing(without, tmp_path):
-    killed_often(configuration(tmp_path, workers=4), tmp_path / "run", kills=KILLS)
+def test_two_workers_and_twenty_kills_change_nothing(without, tmp_path):
+    killed_often(configuration(tmp_path, workers=2), tmp_path / "run", kills=KILLS)
     assert outcome(tmp_path / "run") == outcome(without)

@@ -31,12 +31,18 @@ _MOST_SEARCHES = 500
 
 @dataclass
 class _Next:
-    """The state that is searched ahead, its searches, and the step that leads there."""
+    """The state that is searched ahead, its searches, and the step that leads there.
+
+    Attributes:
+        left, process: the step. place: behind it. queue: of its searches.
+        given_up: nothing can be done there ahead, or nothing more.
+    """
 
     left: int
     process: int
-    place: Place | None
-    queue: SearchQueue
+    place: Place | None = None
+    queue: SearchQueue | None = None
+    given_up: bool = False
 
 
 class Ahead:
@@ -100,21 +106,24 @@ class Ahead:
             unused = numbers.ahead_unused
             if room <= 0 or not unused <= self._share * (registered + unused):
                 return
-            self._next = _Next(
-                state,
-                process,
-                self._beyond(state, process=process),
-                self._queue(self._foresight.early),
-            )
-        if self._next.place is None:
+            self._next = _Next(state, process)
+        if self._next.given_up:
             return
         try:
-            self._search(self._next.place, self._next.queue, room)
-        except MlipKmcError as error:
+            self._search(self._next, room)
+        except (MlipKmcError, OSError) as error:
             _log.debug("search ahead of need ended: %s", error)  # the run itself will meet it
-            self._next.place = None
+            self._next.given_up = True
 
-    def _search(self, place: Place, queue: SearchQueue, room: int) -> None:
+    def _search(self, following: _Next, room: int) -> None:
+        if following.place is None:
+            following.place = self._beyond(following.left, process=following.process)
+            following.given_up = following.place is None
+        if following.place is None:
+            return
+        if following.queue is None:
+            following.queue = self._queue(self._foresight.early)
+        place, queue = following.place, following.queue
         self._submit(place, queue, room)
         while queue.accept(0.0) and not place.confident:
             outcome = queue.take(

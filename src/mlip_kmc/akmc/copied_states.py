@@ -86,6 +86,7 @@ class CopiedStates(EonStates):
         self._spool = make_directory(root / "spool")
         real: StateList = self._real._list  # noqa: SLF001 - another of its kind
         real.flush()
+        real.know_minima()  # or the copy would need every state's folder
         self._list = _CopiedList(real, root, config=self._config)
         state = self._list.get_state(number)
         if state.get_process(process)["product"] != -1:

@@ -1052,11 +1052,7 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
 
     def _may_be(self, product: Any, *, reached_from: int, energy_eV: float) -> list[int]:
         """The states that a product of a state may be, in the order of their numbers."""
-        for number in range(self.get_num_states()):
-            if number not in self.minima:
-                state = self.get_state(number)
-                place = fileio.loadcon(state.reactant_path)
-                self.minima.put(number, energy_eV=state.get_energy(), positions_A=place.r)
+        self.know_minima()
         return self.minima.like(
             np.asarray(product.r),
             np.asarray(product.box),
@@ -1065,6 +1061,14 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
             within_eV=self.epsilon_e,
             shifted=self.config.comp_remove_translation and not product.fixed_mask().any(),
         )
+
+    def know_minima(self) -> None:
+        """Read the minima of states that no product was compared with yet."""
+        for number in range(self.get_num_states()):
+            if number not in self.minima:
+                state = self.get_state(number)
+                place = fileio.loadcon(state.reactant_path)
+                self.minima.put(number, energy_eV=state.get_energy(), positions_A=place.r)
 
     def _matches(self, number: int, structure: Any) -> bool:
         """A state has this minimum, by eOn's comparison of a product."""

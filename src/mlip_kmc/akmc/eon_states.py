@@ -47,6 +47,7 @@ class EonStates:
         reuse: ReuseSection | None = None,
         radius_A: float = 0.0,
         pool: Pool | None = None,
+        first_eV: float | None = None,
     ) -> None:
         """Read the tree, or begin it with state 0.
 
@@ -62,6 +63,7 @@ class EonStates:
             reuse: what is carried over a hop; None: nothing.
             radius_A: as far as an atom sees a change, for that.
             pool: where other runs tell what they know; None: nowhere.
+            first_eV: energy of state 0, in a run that has not begun; None: it has.
 
         Raises:
             ProgramError: another eOn than this program was made for. ConfigError: eOn refuses its options.
@@ -85,6 +87,7 @@ class EonStates:
             pool=pool,
             tolerance_A=(symmetry or SymmetrySection()).tolerance_A,
             takes_part=self.kinship.explores,
+            first_eV=first_eV,
         )
 
     def begin(self, *, at_new_temperature: bool = False) -> None:

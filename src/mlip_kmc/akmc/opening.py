@@ -71,7 +71,9 @@ def open_server(
     log_to(directory.path / "eon.log")
     spool, evidence = make_directory(directory.path / "spool"), directory.path / "evidence"
     changes, checks = _changes(config, saved), _checks(config, setup, evidence)
-    states = _states(config, setup, checkpoints.root, spool=spool, checks=checks)
+    states = _states(
+        config, setup, checkpoints.root, spool=spool, checks=checks, fresh=saved is None
+    )
     states.begin(at_new_temperature="temperature_K" in changes)
     if checkpoints.epochs and checkpoints.epochs[-1].identity != setup.identity:
         Spool(spool).drop_outcomes()  # of another engine
@@ -124,9 +126,9 @@ def _ahead(
 
 
 def _states(
-    config: Config, setup: Setup, root: Path, *, spool: Path, checks: CheckRecipe
+    config: Config, setup: Setup, root: Path, *, spool: Path, checks: CheckRecipe, fresh: bool
 ) -> EonStates:
-    """eOn's states in the live tree, with the shortcuts that are asked for."""
+    """eOn's states in the live tree, with the shortcuts that are asked for; `fresh`: the run has not begun."""
     return EonStates(
         root,
         pos_con=setup.pos_con,
@@ -139,6 +141,7 @@ def _states(
         reuse=config.reuse,
         radius_A=config.reuse.radius_A or (setup.cutoff_A or 0.0) + MARGIN_A,
         pool=_pool(config, setup),
+        first_eV=setup.minimised.energy if fresh else None,
     )
 
 

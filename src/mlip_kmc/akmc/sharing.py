@@ -91,7 +91,10 @@ class _Notes:
 
 
 class Sharing:
-    """The rules, over all states of a run; without a pool nothing is shared."""
+    """The rules, over all states of a run; without a pool nothing is shared.
+
+    Long because what is searched for, what counts and what is told rest on the same note of a state.
+    """
 
     def __init__(
         self,
@@ -100,6 +103,7 @@ class Sharing:
         pool: Pool | None,
         tolerance_A: float,
         takes_part: Callable[[Any], bool],
+        first_eV: float | None = None,
     ) -> None:
         """Read what the states' folders say.
 
@@ -108,9 +112,10 @@ class Sharing:
             pool: where the others are; None: nothing is shared.
             tolerance_A: of an atom from where an operation puts it.
             takes_part: a state is explored by searches of its own, not known by its class.
+            first_eV: energy of state 0, where the run begins: eOn knows it only from the first search. None: it goes on.
         """
         self._states, self._pool, self._tolerance_A = states, pool, tolerance_A
-        self._takes_part = takes_part
+        self._takes_part, self._first_eV = takes_part, first_eV
         self._notes = notes(states.path, SHARE, _Notes.of)
         self._last: dict[int, int] = {}
         self._turned: dict[tuple[int, str], tuple[Table, tuple[KnownSaddle, ...] | None]] = {}
@@ -182,14 +187,13 @@ class Sharing:
     def search(self, state: Any) -> None:
         """The run is about to search a state; None: a superbasin, where nothing is shared."""
         self._searched = state
-        if (
-            state is not None and self._left is not None
-        ):  # it comes from there: nothing is under way
-            self.look(state)
+        if state is not None and (self._left is not None or self._first_eV is not None):
+            self.look(state)  # it has just come there: nothing is under way
 
     def look(self, state: Any) -> None:
         """Take up what other runs know of a state."""
-        energy = state.get_energy()
+        energy, first_eV, self._first_eV = state.get_energy(), self._first_eV, None
+        energy = first_eV if energy is None else energy
         if self._pool is None or energy is None or not self._takes_part(state):
             return
         for known in self._pool.others(near_eV=energy):
@@ -348,8 +352,9 @@ def _turned(table: Table, operation: Isometry) -> tuple[KnownSaddle, ...]:
 def _process_of(one: KnownSaddle, here: Sequence[Row]) -> int | None:
     """The process of this run's table with that saddle."""
     for row in here:
-        same_energy = abs(row.values["barrier"] - one.barrier_eV) <= SAME_EV
-        if same_energy and _near(row.saddle, one.saddle_A):
+        if not abs(row.values["barrier"] - one.barrier_eV) <= SAME_EV:
+            continue
+        if _near(row.saddle, one.saddle_A):
             return row.process
     return None
 

@@ -207,7 +207,7 @@ def status_of(view: RunView, *, now_s: float) -> RunStatus:
         kmc_steps_wanted=limits.get("stop.kmc_steps"),
         simulated_time_s=numbers.time_s,
         simulated_time_wanted_s=limits.get("stop.simulated_time_s"),
-        temperature_K=limits.get("temperature_K", view.settings.temperature_K),
+        **_low(view, limits.get("temperature_K", view.settings.temperature_K)),
         earlier_temperatures_K=view.earlier_temperatures_K,
         state=numbers.state,
         states=_states(view),
@@ -227,7 +227,6 @@ def status_of(view: RunView, *, now_s: float) -> RunStatus:
         nodes=live.nodes if live and running else {},
         utilisation=numbers.utilisation(workers=view.starts[-1].workers if view.starts else 0),
         discarded=numbers.discarded,
-        ahead=numbers.ahead,
         wall_s=numbers.wall_s,
         events_a_day=numbers.events_a_day,
         engine=str(view.epoch.facts.get("search.engine") or "eon"),
@@ -240,7 +239,7 @@ def status_of(view: RunView, *, now_s: float) -> RunStatus:
         unsound=unsound(view.events),
         left=numbers.left,
         ambiguous_steps=sum(event.ambiguous for event in view.events),
-        **_low(view, limits.get("temperature_K", view.settings.temperature_K)),
+        ahead=numbers.ahead,
         last_commit_s=_since_commit_s(view, now_s=now_s),
         shortcuts=shortcuts_of(view.searches),
         refreshes=refreshes_of(view),
@@ -261,7 +260,7 @@ def _done(numbers: RunNumbers, limits: Mapping[str, Any]) -> bool:
 
 
 def _low(view: RunView, temperature_K: float | None) -> dict[str, Any]:
-    """What is said of low barriers: those of found processes at the present temperature, and steps at their own."""
+    """The present temperature, and what is said of low barriers: those of found processes at it, and steps at their own."""
     found = (
         Barrier(record.barrier, record.barrier_error)
         for record in view.searches_now
@@ -274,7 +273,8 @@ def _low(view: RunView, temperature_K: float | None) -> dict[str, Any]:
         for event in view.events
         if not event.relabelled
     )
-    return {"low_barriers": low_barriers(found, kT_eV=kT).said, "low_barrier_steps": steps}
+    said = low_barriers(found, kT_eV=kT).said
+    return {"temperature_K": temperature_K, "low_barriers": said, "low_barrier_steps": steps}
 
 
 def _condition(live: Live | None, *, now_s: float, done: bool, halt: str) -> Condition:

@@ -67,6 +67,7 @@ class CommittedTree:
                     shutil.copyfile(contents.path(digest), live)
                 mended += contents.mend(live.read_bytes(), digest, name=name)
                 self._stamps[name] = stamp_of(live)
+            contents.settle()
         self._listings, self._folders = dict(listings), {}
         for name, digest in files.items():
             self._folders.setdefault(folder_of(name), {})[name] = digest
@@ -99,6 +100,7 @@ class CommittedTree:
                     replaced += [listings[folder]] if folder in listings else []
                     folders[folder] = now
                     listings[folder] = self._contents.keep(listed(now))
+            self._contents.settle()
         return TreeChange(folders, listings, stamps, tuple(replaced))
 
     def accept(self, change: TreeChange) -> None:

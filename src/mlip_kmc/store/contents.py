@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from mlip_kmc.ground.files import make_directory, storage_errors, write_durably
+from mlip_kmc.ground.files import fsync_directory, storage_errors, write_durably
 from mlip_kmc.store.live_tree import LiveTree
 from mlip_kmc.store.whole import NotWholeError, bytes_or_none, digest_or_none, sha256
 
@@ -29,6 +29,7 @@ class Contents:
         self.folder = folder
         self._live = live
         self._superseded: list[tuple[int, str]] = []
+        self._unsynced: set[Path] = set()
 
     def path(self, digest: str) -> Path:
         """Where a content is stored."""
@@ -83,13 +84,26 @@ class Contents:
     # -- writing
 
     def keep(self, data: bytes) -> str:
-        """Store a content, durably; answer its digest."""
+        """Store a content; answer its digest. It is durable after `settle`, which syncs each folder once for many of them."""
         digest = sha256(data)
         path = self.path(digest)
         if not path.exists():
-            make_directory(path.parent)
-            write_durably(path, data, mode=0o444)
+            if not path.parent.exists():
+                path.parent.mkdir()
+                self._unsynced.add(self.folder)
+            write_durably(path, data, mode=0o444, sync_directory=False)
+            self._unsynced.add(path.parent)
         return digest
+
+    def settle(self) -> None:
+        """Make what was kept durable.
+
+        Raises:
+            OSError: it could not be.
+        """
+        for folder in sorted(self._unsynced):
+            fsync_directory(folder)
+            self._unsynced.discard(folder)
 
     def mend(self, data: bytes, digest: str, *, name: str) -> list[str]:
         """Store a content again whose stored copy is lost or damaged; answer what was mended, in words.

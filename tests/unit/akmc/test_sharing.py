@@ -14,7 +14,7 @@ from mlip_kmc.model.records import SHARED, shortcuts_of
 from mlip_kmc.model.structure import from_con
 from mlip_kmc.search.outcome import SearchOutcome, Termination
 
-from .test_classes import explored, hop, kinship, register, tree, vacancy
+from .test_classes import ENERGY_EV, explored, hop, kinship, register, tree, vacancy
 
 
 class Replica:
@@ -203,3 +203,24 @@ def test_without_a_pool_nothing_happens(tmp_path):
     ours.register(hop(vacancy(), 2))
     assert not (tmp_path / "pool").exists()
     assert not (Path(ours.state.path) / "share.json").exists()
+
+
+def test_a_run_that_begins_looks_before_its_first_search(tmp_path):
+    """eOn knows the energy of state 0 only from a search; the run knows it from the minimum."""
+    theirs = Replica(tmp_path / "theirs", tmp_path / "pool", seed=2)
+    theirs.explore(repeats=3)
+    theirs.exchange()
+    ours = Replica(tmp_path / "ours", tmp_path / "pool", seed=1)
+    ours.kin.meet(ours.state)
+    assert ours.state.get_energy() is None
+    ours.sharing = Sharing(
+        ours.states,
+        pool=ours.pool,
+        tolerance_A=0.03,
+        takes_part=ours.kin.explores,
+        first_eV=ENERGY_EV,
+    )
+    ours.sharing.search(ours.state)
+    assert shared_search(ours).name == "0_0"
+    ours.register(hop(vacancy(), kind=SHARED))
+    assert ours.state.get_repeats() == 3

@@ -371,6 +371,40 @@ def test_reuse_after_a_hop_goes_not_with_everything(folder, keys, said):
         load_keys(folder, reuse={"after_hop": True}, **keys)
 
 
+def test_a_folder_that_runs_share_starts_at_the_configuration(folder):
+    symmetry = {"classes": True, "share": "pool"}
+    assert load_keys(folder, symmetry=symmetry).symmetry.share == folder / "pool"
+    alone = load_keys(folder, symmetry={"classes": True})
+    assert load_keys(folder, symmetry=symmetry).physics() == alone.physics()
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"symmetry": {"share": "pool"}}, "share needs classes: true"),
+        ({"symmetry": {"classes": True, "share": "akmc.yaml"}}, "is no folder"),
+        ({"symmetry": {"classes": True, "share": "a\nb"}}, "without control characters"),
+        (
+            {
+                "symmetry": {"classes": True, "share": "pool"},
+                "reuse": {"after_hop": True, "radius_A": 5},
+            },
+            "symmetry.share and reuse.after_hop",
+        ),
+        ({"search": {"ahead": True}, "superbasins": True}, "search.ahead and superbasins"),
+        ({"search": {"ahead": True}, "recycling": True}, "search.ahead and recycling"),
+        (
+            {"search": {"ahead": True}, "reuse": {"after_hop": True, "radius_A": 5}},
+            "search.ahead and reuse.after_hop",
+        ),
+        ({"search": {"ahead_unused_share": 1.1}}, "ahead_unused_share"),
+    ],
+)
+def test_sharing_and_work_ahead_go_not_with_everything(folder, keys, said):
+    with pytest.raises(ConfigError, match=said):
+        load_keys(folder, **keys)
+
+
 def test_a_key_that_is_younger_than_a_run_keeps_it(folder):
     """Runs of versions without `superbasin_lead` go on: their facts are those of its default."""
     assert (
@@ -395,6 +429,9 @@ def test_limits_are_what_physics_leaves_out(folder):
         "retention.evidence_MB",
         "search.max_bad_in_a_row",
         "search.time_limit_min",
+        "search.ahead",
+        "search.ahead_unused_share",
+        "symmetry.share",
         "gamma.on_halt",
         "gamma.repair_after",
     }
