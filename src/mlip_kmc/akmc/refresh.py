@@ -42,6 +42,7 @@ from mlip_kmc.potential.fit import adapted, fitted
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.store.checkpoints import Checkpoints, Saved
 from mlip_kmc.store.eon_tree import read_states
+from mlip_kmc.store.manifest import last_facts
 from mlip_kmc.store.pulse import Pulse
 from mlip_kmc.store.run_directory import RunDirectory
 
@@ -85,7 +86,9 @@ class Refresh:
             Pulse(directory.path, workers=self.config.worker_count) as pulse,
         ):
             checkpoints = Checkpoints(directory)
-            self.config = with_recorded_engine(self.config, checkpoints.last_facts())
+            self.config = with_recorded_engine(
+                self.config, last_facts(self.run_dir / "generations")
+            )
             facts = facts_of(self.config, potential, prepared)
             saved = self._saved(checkpoints, facts)
             if checkpoints.epochs[-1].facts == facts:

@@ -38,6 +38,7 @@ from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.store.checkpoints import Checkpoints, Saved
 from mlip_kmc.store.eon_tree import read_result
 from mlip_kmc.store.export import export
+from mlip_kmc.store.manifest import last_facts
 from mlip_kmc.store.pulse import Pulse
 from mlip_kmc.store.room import require_room, wait_for_room
 from mlip_kmc.store.run_directory import RunDirectory
@@ -119,7 +120,9 @@ class Run:
             Pulse(directory.path, workers=workers) as pulse,
         ):
             checkpoints = Checkpoints(directory)
-            self.config = with_recorded_engine(self.config, checkpoints.last_facts())
+            self.config = with_recorded_engine(
+                self.config, last_facts(self.run_dir / "generations")
+            )
             facts = facts_of(self.config, potential, prepared)
             saved = _restored(checkpoints, facts)
             for line in saved.damage if saved else ():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlip_kmc.config import Config
+from mlip_kmc.config.native_options import names_engine
 from mlip_kmc.evaluate.warm import Recipe
 from mlip_kmc.model.records import Minimised, identity_of
 from mlip_kmc.search.native.task import NativeSetup
@@ -69,9 +70,10 @@ def with_recorded_engine(config: Config, facts: Mapping[str, Any] | None) -> Con
         config: of this start.
         facts: of the run's last epoch; None where it begins.
     """
-    if facts is None or config.names_engine:
+    if facts is None or names_engine(config.search):
         return config
-    return config.with_engine("native" if facts.get("search.engine") == "native" else "eon")
+    search = config.search.model_copy(update={"engine": facts.get("search.engine") or "eon"})
+    return config.model_copy(update={"search": search})
 
 
 def difference(facts: Mapping[str, Any], *, wanted: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from pydantic import (
 
 from mlip_kmc.config.eon_schema import EonOptionError, Options, normalised, options_schema
 from mlip_kmc.config.explain import explain
-from mlip_kmc.config.native_options import check_native
+from mlip_kmc.config.native_options import check_native, names_engine, obeys
 from mlip_kmc.config.sections import (
     NUMBER,
     AcePotentialSection,
@@ -164,35 +164,13 @@ class Config(Section):
     @model_validator(mode="after")
     def _engine_left_out(self) -> "Config":
         """Where none is named, and our own search cannot do what is asked for, eOn's client searches."""
-        if not self.names_engine and not self._native_can:
+        native_can = not isinstance(self.potential, BuiltinPotentialSection) and obeys(self.eon)
+        if not native_can and not names_engine(self.search):
             search = self.search.model_copy(update={"engine": "eon"})
             object.__setattr__(
                 self, "search", search
             )  # what a default is, before anyone has seen it
         return self
-
-    @property
-    def names_engine(self) -> bool:
-        """The configuration says who searches, or what only one of them can."""
-        search = self.search
-        return (
-            "engine" in search.model_fields_set or search.early_stop or search.region_A is not None
-        )
-
-    @property
-    def _native_can(self) -> bool:
-        try:
-            check_native(self.eon)
-        except EonOptionError:
-            return False
-        return not isinstance(self.potential, BuiltinPotentialSection)
-
-    def with_engine(self, engine: Literal["native", "eon"]) -> "Config":
-        """The same with another engine, where it is another one."""
-        if engine == self.search.engine:
-            return self
-        search = self.search.model_copy(update={"engine": engine})
-        return self.model_copy(update={"search": search})
 
     @model_validator(mode="after")
     def _engine_can(self) -> "Config":

@@ -18,7 +18,6 @@ Layout of a run directory:
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,13 +77,6 @@ class Checkpoints:
         self.epochs: tuple[Epoch, ...] = ()
 
     # -- reading
-
-    def last_facts(self) -> Mapping[str, Any] | None:
-        """What decides the run, as its newest generation says that can be read; None where there is none. Nothing is restored."""
-        for number in numbers_in(self._generations):
-            with suppress(NotWholeError):
-                return Manifest.read(path_of(self._generations, number)).epochs[-1].facts
-        return None
 
     def restore(
         self,
