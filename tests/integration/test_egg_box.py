@@ -35,6 +35,7 @@ def searched(folder, box, *, count, start=(0.0, 0.0), **more):
         "workers": 1,
         "seed": 1,
         **more,
+        "search": {"engine": "eon", **more.get("search", {})},
     }
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
     done = mlip_kmc("search", "akmc.yaml", "-n", count, "--dir", "run", cwd=folder)

@@ -289,7 +289,9 @@ BOX = Box(0.100, 0.300, a_A=2.4, b_A=3.1, gamma_deg=75.0, spring_eV_per_A2=0.5)
 
 @pytest.fixture(scope="module")
 def switched(tmp_path_factory):
-    """Searches by eOn's client, then by our own, then with another seed: a run directory, and what the last start said."""
+    """Searches by eOn's client, then by our own, each also where none is named, then with another seed: a run directory, and what
+    the last start said.
+    """
     folder = tmp_path_factory.mktemp("switched")
     BOX.atoms(0.0, 0.0).write(folder / "atom.xyz")
 
@@ -301,12 +303,12 @@ def switched(tmp_path_factory):
             "confidence": {"value": 0.9},
             "workers": 2,
             "seed": seed,
-            "search": {"engine": engine, "displacement_A": 0.4},
+            "search": {"displacement_A": 0.4} | ({"engine": engine} if engine else {}),
         }
         (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
         return mlip_kmc("search", "akmc.yaml", "-n", count, "--dir", "run", cwd=folder)
 
-    for engine, count in (("eon", 5), ("native", 10)):
+    for engine, count in (("eon", 5), (None, 6), ("native", 10), (None, 11)):
         done = searched(engine, count)
         assert done.returncode == 0, done.stdout + done.stderr
     return folder / "run", searched("native", 15, seed=2)
@@ -316,7 +318,7 @@ def test_a_run_goes_on_with_the_other_engine_in_a_new_epoch(switched):
     run, _ = switched
     with RunView.read(run) as view:
         assert [epoch.facts.get("search.engine") for epoch in view.epochs] == [None, "native"]
-        assert [record.epoch for record in view.searches] == [0] * 5 + [1] * 5
+        assert [record.epoch for record in view.searches] == [0] * 6 + [1] * 5  # unnamed: as it was
         assert view.searches_now == view.searches  # what eOn's client found holds
         found = [one for one in view.searches if one.barrier is not None and not one.reason]
     exact = {way.barrier_eV for way in BOX.ways(0, 0)}
@@ -330,7 +332,7 @@ def test_the_report_of_a_run_with_two_engines_tells_of_no_other_potential(switch
     with RunView.read(run) as view:
         refreshes = refreshes_of(view)
     assert not refreshes.changed
-    assert refreshes.epochs[0].searches == 10
+    assert refreshes.epochs[0].searches == 11
     done = mlip_kmc("status", run, cwd=run.parent)
     assert done.returncode == 0
     assert "refresh" not in done.stdout

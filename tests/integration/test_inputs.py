@@ -63,7 +63,7 @@ def test_a_hop_of_half_the_cell_has_the_exact_diffusion_at_each_of_two_temperatu
             "kwargs": {"period_A": PERIOD_A, "barrier_eV": BARRIER_EV},
         },
         "workers": 2,
-        "search": {"displacement_A": 0.4},
+        "search": {"engine": "eon", "displacement_A": 0.4},
         "confidence": {"value": 0.5},
     }
     for temperature_K, steps in ((300, 400), (600, 800)):
@@ -192,7 +192,7 @@ def test_charges_go_with_their_atoms_through_searches(tmp_path):
         },
         "temperature_K": 300,
         "workers": 2,
-        "search": {"displacement_A": 0.4, "displacement_radius_A": 0.0},
+        "search": {"engine": "eon", "displacement_A": 0.4, "displacement_radius_A": 0.0},
     }
     (tmp_path / "akmc.yaml").write_text(yaml.safe_dump(settings))
     done("search", "akmc.yaml", "-n", 4, "--dir", "run", cwd=tmp_path)

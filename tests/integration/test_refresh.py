@@ -153,6 +153,7 @@ def lone_atom(tmp_path, monkeypatch):
         "temperature_K": 300,
         "workers": 2,
         "search": {
+            "engine": "eon",
             "displace": "least_coordinated",
             "displacement_A": 0.5,
             "displacement_radius_A": 3.0,

@@ -41,6 +41,7 @@ def ace_config(folder, yace, **changes):
         "potential": {"ace": "potential.yace"},
         "temperature_K": 500,
         "workers": 2,
+        "search": {"engine": "eon"},
         **changes,
     }
     (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))

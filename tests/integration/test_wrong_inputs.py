@@ -38,6 +38,7 @@ SETTINGS = {
     "structure": "vacancy.xyz",
     "potential": {"ace": "cu.yace"},
     "temperature_K": 500,
+    "search": {"engine": "eon"},
     "workers": 1,
     "stop": {"kmc_steps": 1},
 }

@@ -15,6 +15,7 @@ RUN = {
     "potential": {"ace": "bulk.yace"},
     "temperature_K": 500,
     "search": {
+        "engine": "eon",
         "displace": "under_coordinated",
         "max_coordination": 11,
         "displacement_A": 0.3,

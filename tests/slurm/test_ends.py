@@ -67,6 +67,7 @@ def test_a_halt_is_not_requeued(project):
         structure="vacancy.xyz", potential={"ace": "cu.yace"}, gamma={"select": 0.01, "halt": 0.02}
     )
     settings = project.settings | {"potential": {"ace": "cu.yace"}}
+    settings["search"] = settings.get("search", {}) | {"engine": "eon"}
     (project.folder / "akmc.yaml").write_text(json.dumps(settings))
     project.submit()
     name, text = project.end()

@@ -64,7 +64,13 @@ def submit_stuck(project):
     (project.folder / "slow.py").write_text(SLOW)
     project.site(f'MLIP_KMC_APPTAINER_OPTIONS="--userns --env PYTHONPATH={project.folder}"')
     (project.folder / "akmc.yaml").write_text(
-        json.dumps(project.settings | {"potential": {"ase": "slow:Slow"}})
+        json.dumps(
+            project.settings
+            | {
+                "potential": {"ase": "slow:Slow"},
+                "search": project.settings.get("search", {}) | {"engine": "eon"},
+            }
+        )
     )
     project.submit(*QUICK)
 

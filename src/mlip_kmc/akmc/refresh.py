@@ -23,7 +23,7 @@ from ase import Atoms
 from mlip_kmc.akmc.ledger import Ledger, numbers_from
 from mlip_kmc.akmc.preparation import Preparation, driver_limits, facts_of
 from mlip_kmc.akmc.refreshed import Refreshed
-from mlip_kmc.akmc.setup import Setup, difference
+from mlip_kmc.akmc.setup import Setup, difference, with_recorded_engine
 from mlip_kmc.akmc.stale import StaleProcess, StaleProcesses
 from mlip_kmc.akmc.start import Relaxed, relaxed
 from mlip_kmc.config import Config
@@ -42,6 +42,7 @@ from mlip_kmc.potential.fit import adapted, fitted
 from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.store.checkpoints import Checkpoints, Saved
 from mlip_kmc.store.eon_tree import read_states
+from mlip_kmc.store.manifest import last_facts
 from mlip_kmc.store.pulse import Pulse
 from mlip_kmc.store.run_directory import RunDirectory
 
@@ -80,12 +81,15 @@ class Refresh:
             raise self._no_run()
         prepared = fitted(structure, potential, self.config.structure)
         potential = adapted(potential, prepared)
-        facts = facts_of(self.config, potential, prepared)
         with (
             RunDirectory(self.run_dir) as directory,
             Pulse(directory.path, workers=self.config.worker_count) as pulse,
         ):
             checkpoints = Checkpoints(directory)
+            self.config = with_recorded_engine(
+                self.config, last_facts(self.run_dir / "generations")
+            )
+            facts = facts_of(self.config, potential, prepared)
             saved = self._saved(checkpoints, facts)
             if checkpoints.epochs[-1].facts == facts:
                 return Refreshed(epoch=checkpoints.epochs[-1].number)

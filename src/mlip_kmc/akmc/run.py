@@ -18,7 +18,12 @@ from ase import Atoms
 from mlip_kmc.akmc.options import Remote, RunOptions, Signals
 from mlip_kmc.akmc.preparation import Preparation, driver_limits, facts_of
 from mlip_kmc.akmc.session import Session
-from mlip_kmc.akmc.setup import Setup, difference, differs_by_engine_alone
+from mlip_kmc.akmc.setup import (
+    Setup,
+    difference,
+    differs_by_engine_alone,
+    with_recorded_engine,
+)
 from mlip_kmc.config import Config
 from mlip_kmc.driver import served
 from mlip_kmc.ground.errors import ConfigError, MlipKmcError, StorageError
@@ -33,6 +38,7 @@ from mlip_kmc.potential.whereabouts import note_whereabouts
 from mlip_kmc.store.checkpoints import Checkpoints, Saved
 from mlip_kmc.store.eon_tree import read_result
 from mlip_kmc.store.export import export
+from mlip_kmc.store.manifest import last_facts
 from mlip_kmc.store.pulse import Pulse
 from mlip_kmc.store.room import require_room, wait_for_room
 from mlip_kmc.store.run_directory import RunDirectory
@@ -108,12 +114,16 @@ class Run:
         potential = adapted(potential, prepared)
         if unused := unused_in(structure):
             _log.log(logging.WARNING if unused.doubtful else logging.INFO, "%s", unused)
-        facts, workers = facts_of(self.config, potential, prepared), self.config.worker_count
+        workers = self.config.worker_count
         with (
             RunDirectory(self.run_dir) as directory,
             Pulse(directory.path, workers=workers) as pulse,
         ):
             checkpoints = Checkpoints(directory)
+            self.config = with_recorded_engine(
+                self.config, last_facts(self.run_dir / "generations")
+            )
+            facts = facts_of(self.config, potential, prepared)
             saved = _restored(checkpoints, facts)
             for line in saved.damage if saved else ():
                 _log.warning("%s", line)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlip_kmc.config import Config
+from mlip_kmc.config.native_options import names_engine
 from mlip_kmc.evaluate.warm import Recipe
 from mlip_kmc.model.records import Minimised, identity_of
 from mlip_kmc.search.native.task import NativeSetup
@@ -59,6 +61,19 @@ class Setup:
     def identity(self) -> str:
         """Digest of `facts`."""
         return identity_of(self.facts)
+
+
+def with_recorded_engine(config: Config, facts: Mapping[str, Any] | None) -> Config:
+    """A run that is there goes on with the engine that it has, where the configuration names none.
+
+    Args:
+        config: of this start.
+        facts: of the run's last epoch; None where it begins.
+    """
+    if facts is None or names_engine(config.search):
+        return config
+    search = config.search.model_copy(update={"engine": facts.get("search.engine") or "eon"})
+    return config.model_copy(update={"search": search})
 
 
 def difference(facts: Mapping[str, Any], *, wanted: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from pydantic import (
 
 from mlip_kmc.config.eon_schema import EonOptionError, Options, normalised, options_schema
 from mlip_kmc.config.explain import explain
-from mlip_kmc.config.native_options import check_native
+from mlip_kmc.config.native_options import check_native, names_engine, obeys
 from mlip_kmc.config.sections import (
     NUMBER,
     AcePotentialSection,
@@ -162,6 +162,17 @@ class Config(Section):
         )
 
     @model_validator(mode="after")
+    def _engine_left_out(self) -> "Config":
+        """Where none is named, and our own search cannot do what is asked for, eOn's client searches."""
+        native_can = not isinstance(self.potential, BuiltinPotentialSection) and obeys(self.eon)
+        if not native_can and not names_engine(self.search):
+            search = self.search.model_copy(update={"engine": "eon"})
+            object.__setattr__(
+                self, "search", search
+            )  # what a default is, before anyone has seen it
+        return self
+
+    @model_validator(mode="after")
     def _engine_can(self) -> "Config":
         if self.search.early_stop and self.search.engine != "native":
             raise ValueError(
@@ -275,11 +286,11 @@ _SYMMETRY_LIMITS = {"share"}
 _GAMMA_LIMITS = {"on_halt", "repair_after"}
 _POTENTIAL_LIMITS = {"python_path"}
 _LATER = {
+    "search.engine": "eon",
     **{
         f"search.{key}": SearchSection.model_fields[key].default
         for key in (
             "superbasin_lead",
-            "engine",
             "start_energy_eV",
             "early_stop",
             "early_stop_A",
@@ -290,7 +301,7 @@ _LATER = {
     **{f"symmetry.{key}": field.default for key, field in SymmetrySection.model_fields.items()},
     **{f"reuse.{key}": field.default for key, field in ReuseSection.model_fields.items()},
 }
-"""Keys younger than the first runs, which did what the default says."""
+"""Keys younger than the first runs, and what those did."""
 _LIMITS = {"stop": True, "workers": True, "temperature_K": True, "retention": True}
 
 

@@ -4,7 +4,12 @@ check_native({"Optimizer": {"max_iterations": 500}})          # fine
 check_native({"Dimer": {"rotations_max": 5}})                 # EonOptionError
 """
 
+from typing import TYPE_CHECKING
+
 from mlip_kmc.config.eon_schema import EonOptionError, Options
+
+if TYPE_CHECKING:
+    from mlip_kmc.config.sections import SearchSection
 
 _CLIENTS = {
     "ARTn",
@@ -46,3 +51,18 @@ def check_native(options: Options) -> None:
                 f"eon.{section}.{key} says how eOn's client searches, and search.engine: native does not; leave it out, or "
                 "set engine: eon"
             )
+
+
+def obeys(options: Options) -> bool:
+    """Our own search may be made with these options: see `check_native`."""
+    try:
+        check_native(options)
+    except EonOptionError:
+        return False
+    return True
+
+
+def names_engine(search: "SearchSection") -> bool:
+    """A configuration says who searches, or asks for what only our own search can."""
+    own = search.early_stop or search.region_A is not None
+    return "engine" in search.model_fields_set or own

@@ -276,8 +276,8 @@ class SearchSection(Section):
     """A search that climbs further above the reactant ends as bad."""
     max_iterations: Count = 1000
     """Of the saddle search; one that needs more is bad."""
-    engine: Literal["eon", "native"] = "eon"
-    """Who searches: eOn's client, or our own search, which takes fewer force calls (native-search.md)."""
+    engine: Literal["native", "eon"] = "native"
+    """Who searches: our own search, which takes fewer force calls, or eOn's client (native-search.md)."""
     start_energy_eV: Positive = 2.0
     """With `engine: native`: a displaced structure that is further above the state is relaxed down to this, then climbs."""
     early_stop: bool = False

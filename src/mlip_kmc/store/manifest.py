@@ -12,6 +12,7 @@ Lines of its journals have no epoch: they belong to the first.
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -141,3 +142,15 @@ def _version_in(starts: Path) -> str:
     except (IndexError, ValueError, KeyError, TypeError):
         return ""
     return f"mlip-kmc {version}" if re.fullmatch(r"[0-9A-Za-z.+-]{1,40}", str(version)) else ""
+
+
+def last_facts(generations: Path) -> Mapping[str, Any] | None:
+    """What decides a run, as its newest generation says that can be read; None where there is none.
+
+    Args:
+        generations: the run directory's folder of them.
+    """
+    for number in numbers_in(generations):
+        with suppress(NotWholeError):
+            return Manifest.read(path_of(generations, number)).epochs[-1].facts
+    return None

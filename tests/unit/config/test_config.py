@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from mlip_kmc.akmc.setup import with_recorded_engine
 from mlip_kmc.config import (
     AcePotentialSection,
     Config,
@@ -517,3 +518,32 @@ def test_python_packages_of_the_user_s_own(tmp_path):
     ):
         with pytest.raises(ValidationError, match=words):
             config(wrong)
+
+
+@pytest.mark.parametrize(
+    ("keys", "engine"),
+    [
+        ({}, "native"),
+        ({"search": {"engine": "eon"}}, "eon"),
+        ({"potential": {"ase": "ase.calculators.emt:EMT"}}, "native"),
+        ({"potential": {"eon": "eam_al"}}, "eon"),
+        ({"eon": {"Dimer": {"rotations_max": 5}}}, "eon"),
+        ({"eon": {"Optimizer": {"converged_force": 0.001}}}, "native"),
+        ({"search": {"engine": "eon"}, "eon": {"Optimizer": {"converged_force": 0.001}}}, "eon"),
+    ],
+)
+def test_our_own_engine_searches_where_none_is_named_and_it_can(folder, keys, engine):
+    assert load_keys(folder, **keys).search.engine == engine
+
+
+def test_a_run_goes_on_with_its_own_engine_where_none_is_named(folder):
+    old, new = {"seed": 1}, {"search.engine": "native"}
+    unnamed, eon = load_keys(folder), load_keys(folder, search={"engine": "eon"})
+    assert with_recorded_engine(unnamed, None).search.engine == "native"
+    assert with_recorded_engine(unnamed, old).search.engine == "eon"
+    assert with_recorded_engine(unnamed, new).search.engine == "native"
+    assert with_recorded_engine(eon, new).search.engine == "eon"
+    assert "search.engine" not in with_recorded_engine(unnamed, old).physics()
+    assert unnamed.physics()["search.engine"] == "native"
+    early = load_keys(folder, search={"early_stop": True})
+    assert with_recorded_engine(early, old).search.engine == "native"
