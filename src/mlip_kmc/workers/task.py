@@ -8,8 +8,6 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from distributed import get_worker
-
 from mlip_kmc.evaluate.apart import Outcome as TaskOutcome
 from mlip_kmc.evaluate.apart import run_anywhere
 from mlip_kmc.evaluate.client import End
@@ -53,6 +51,10 @@ def run_in_turn(tasks: Sequence[bytes], key: str, *, run: Callable[..., TaskOutc
         key: of the parcel.
         run: runs one of them.
     """
+    from distributed import (
+        get_worker,
+    )  # dask takes half a second to import, and is there where this runs
+
     worker = get_worker()
     for packed in tasks:
         done = run(pickle.loads(packed), tag=key)  # noqa: S301 - dask's own way; both sides showed certificates of this start
