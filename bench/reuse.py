@@ -2,13 +2,8 @@
 
     containers/in-image python3 bench/reuse.py [--cases two-adatoms alloy] [--hops 3] [--confidence 0.99] [--folder DIR]
 
-<<<<<<< HEAD
 At 0.99 two adatoms take hours: each has some forty processes. `--cases two-adatoms --hops 1 --confidence 0.8` is for a quarter of
 an hour.
-=======
-At 0.99 two adatoms take hours: each has some forty processes. With `--cases two-adatoms --hops 1 --confidence 0.8`
-it is a matter of minutes.
->>>>>>> w/events
 
 A run with `reuse.after_hop` makes some KMC steps. Each state behind a hop is then explored by a run of its own that begins there,
 without reuse, to the same confidence. Printed for each: force calls of both, how many processes were carried over, and what share
