@@ -233,6 +233,7 @@ def test_a_driven_run_halts_too(no_hops, tmp_path):
         no_hops,
         way="driver",
         search={
+            "engine": "eon",
             "displace": "under_coordinated",
             "displacement_A": 0.3,
             "displacement_radius_A": 3.0,

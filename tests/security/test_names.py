@@ -109,9 +109,14 @@ def run_under(lane, folder, name, *, printable, **changes):
     return done, home / name
 
 
-@pytest.mark.parametrize("what", TOGETHER)
-def test_a_run_among_such_names(lane, tmp_path, what):
-    done, run = run_under(lane, tmp_path, TOGETHER[what], printable=TOGETHER[what].isprintable())
+@pytest.mark.parametrize(
+    ("what", "engine"), [*((what, "native") for what in TOGETHER), ("a shell's", "eon")]
+)
+def test_a_run_among_such_names(lane, tmp_path, what, engine):
+    name = TOGETHER[what]
+    done, run = run_under(
+        lane, tmp_path, name, printable=name.isprintable(), search={"engine": engine}
+    )
     assert (done.returncode, done.stderr) == (0, ""), done
     assert canaries(tmp_path) == []
     ini = (run / "eon/config.ini").read_text()
@@ -128,7 +133,7 @@ def test_a_run_through_the_driver_among_such_names(lane, tmp_path, what):
 
     A call starts a process: searches are given up soon.
     """
-    name, few = TOGETHER[what], {"max_iterations": 5}
+    name, few = TOGETHER[what], {"engine": "eon", "max_iterations": 5}
     done, _ = run_under(
         lane, tmp_path, name, printable=name.isprintable(), path="driver", search=few
     )

@@ -56,6 +56,17 @@ def test_the_longest_start_first_and_slurm_beside(script):
     assert list(script.next_of(waiting, running)) == []
 
 
+def test_when_slurms_pieces_are_done_one_more_computes(script):
+    waiting = [piece for piece in script.PIECES if piece.slot == "computes"]
+    running = [script.Running(piece, None, None) for piece in script.next_of(waiting, [])]
+    assert len(running) == script.SLOTS["computes"] + 1
+    last = next(piece for piece in script.PIECES if piece.slot == "waits")
+    waiting += [one.piece for one in running] + [last]
+    begun = list(script.next_of(waiting, []))
+    assert len(begun) == script.SLOTS["computes"] + 1
+    assert last in begun
+
+
 @pytest.fixture
 def small(script, tmp_path, monkeypatch):
     """Two pieces on the host, by a pytest that is a script of its own."""

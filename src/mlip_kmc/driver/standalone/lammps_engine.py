@@ -3,12 +3,23 @@
 import os
 from typing import Any
 
-from .basics import FAILED, UNUSABLE, Answer, DriverError, Structure, answer_of
+from .basics import (
+    DIGITS,
+    FAILED,
+    LETTERS,
+    UNUSABLE,
+    Answer,
+    DriverError,
+    Structure,
+    answer_of,
+    made_of,
+)
 from .compare import compare
 from .structures import symbols_of
 
 _LINKED = {"potential": "potential.yace", "basis": "basis.yaml", "active-set": "active-set.asi"}
 """What LAMMPS sees: it tells kinds of files by the ends of their names."""
+_PLAIN = f"{LETTERS}{DIGITS}/._+-"
 _IN_A_LINE = 100
 """So many atoms are named in a command."""
 
@@ -78,7 +89,7 @@ class LammpsEngine:
         return self._use(structure, graded=graded)
 
     def _linked(self) -> str:
-        """A folder in which the files have names that LAMMPS' input takes."""
+        """A folder in which the files have names that LAMMPS' input takes, by a path that it takes."""
         from atexit import register
         from shutil import rmtree
         from tempfile import mkdtemp
@@ -88,7 +99,10 @@ class LammpsEngine:
         for name, path in self._files.items():
             if name in _LINKED:
                 os.symlink(path, os.path.join(folder, _LINKED[name]))
-        return folder
+        if made_of(folder, _PLAIN):
+            return folder
+        # spaces, quotes and `$` of the scratch folder's own path would be read as more than a path
+        return f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}"
 
     def _an_element(self) -> int:
         from ase.data import atomic_numbers
