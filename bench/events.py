@@ -90,7 +90,7 @@ class Measured:
 
 
 def settings_of(case: Case, folder: Path, variant: str, *, steps: int, seed: int) -> dict[str, Any]:
-    """The configuration of a run; an empty variant is the peer's."""
+    """The configuration of a run; an empty variant is the peer's. A folder `NAME@0.9` is of another confidence."""
     start, potential = case.made(folder)
     settings = by_eon_alone()
     for key in ("displace", "max_coordination"):
@@ -99,6 +99,8 @@ def settings_of(case: Case, folder: Path, variant: str, *, steps: int, seed: int
     settings |= {"structure": str(start), "potential": {"ace": str(potential)}, "workers": 1}
     settings |= {"stop": {"kmc_steps": steps}, "seed": seed, "gamma": {"on_halt": "continue"}}
     settings["search"]["max_bad_in_a_row"] = 1000
+    if confidence := folder.name.partition("@")[2]:
+        settings["confidence"]["value"] = float(confidence)
     if variant:
         settings["superbasins"] = case.superbasins
     for key, value in VARIANTS.get(variant, {}).items():
@@ -329,7 +331,8 @@ class Comparison:
 
     def __init__(self, name: str, case: Case, arguments: argparse.Namespace) -> None:
         self.name, self.case, self.arguments = name, case, arguments
-        self.folder = arguments.folder.resolve() / name
+        wanted = arguments.confidence
+        self.folder = arguments.folder.resolve() / (f"{name}@{wanted:g}" if wanted else name)
         self.visits: list[list[Visit]] = []
         self.runs: dict[str, list[Measured]] = {}
         self._calls: dict[str, float] = {}
@@ -474,6 +477,7 @@ def main() -> None:
     parser.add_argument(
         "--defaults", action="store_true", help="eOn's server with its own settings, too"
     )
+    parser.add_argument("--confidence", type=float, help="of scheme `old`, in place of 0.99")
     parser.add_argument("--harmonic-searches", type=int, default=4)
     parser.add_argument("--folder", type=Path, default=Path("events-bench"))
     arguments = parser.parse_args()
