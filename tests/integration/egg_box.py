@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import asin, exp, pi, sqrt
 
 import numpy as np
+import yaml
 from ase import Atoms
 from ase.constraints import FixAtoms
 
@@ -13,6 +14,32 @@ from mlip_kmc.model.rates.vineyard import FREQUENCY_PER_S
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome, Termination
 
 HEIGHT = 5.0
+
+
+ALONG_A_EV, ALONG_B_EV = 0.30, 0.31
+
+
+def two_atoms(folder, *, search=None, **sections):
+    """A configuration, written there: two mobile atoms far apart, eight processes in a state, our own engine."""
+    atoms = Atoms("Cu2Au", [[0, 0, 5], [12.5, 2.5, 5], [6.2, 3.7, 8]], cell=[25, 7.5, 12], pbc=True)
+    atoms.set_constraint(FixAtoms([2]))
+    atoms.write(folder / "box.xyz")
+    barriers = {"barrier_a_eV": ALONG_A_EV, "barrier_b_eV": ALONG_B_EV}
+    settings = {
+        "structure": "box.xyz",
+        "potential": {"ase": "mlip_kmc.evaluate.egg_box:EggBox", "kwargs": barriers},
+        "temperature_K": 600,
+        "search": {
+            "engine": "native",
+            "displacement_A": 0.6,
+            "displacement_radius_A": 1.0,
+            "max_iterations": 200,
+            **(search or {}),
+        },
+        **sections,
+    }
+    (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
+    return folder / "akmc.yaml"
 
 
 @dataclass(frozen=True)

@@ -1,46 +1,29 @@
 """Replicas that share, in real runs: what they cost together, and that each can be gone on with."""
 
 import pytest
-import yaml
-from ase import Atoms
-from ase.constraints import FixAtoms
 
 from mlip_kmc.model.records import SHARED, SearchRecord, read_lines
 from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import killed_often, to_its_end
+from .egg_box import ALONG_A_EV, ALONG_B_EV, two_atoms
 
 SEEDS = (1, 2, 3, 4)
 KILLS = 3
-ALONG_A_EV, ALONG_B_EV = 0.30, 0.31
 
 
 def configuration(folder, *, seed, share=None):
     """Two atoms in an egg-box, eight processes in a state; each replica in a folder of its own."""
     folder.mkdir(parents=True)
-    atoms = Atoms("Cu2Au", [[0, 0, 5], [12.5, 2.5, 5], [6.2, 3.7, 8]], cell=[25, 7.5, 12], pbc=True)
-    atoms.set_constraint(FixAtoms([2]))
-    atoms.write(folder / "box.xyz")
-    barriers = {"barrier_a_eV": ALONG_A_EV, "barrier_b_eV": ALONG_B_EV}
     symmetry = {"orbits": True, "classes": True}
-    settings = {
-        "structure": "box.xyz",
-        "potential": {"ase": "mlip_kmc.evaluate.egg_box:EggBox", "kwargs": barriers},
-        "temperature_K": 600,
-        "search": {
-            "engine": "native",
-            "displacement_A": 0.6,
-            "displacement_radius_A": 1.0,
-            "max_iterations": 200,
-        },
-        "symmetry": symmetry if share is None else {**symmetry, "share": str(share)},
-        "confidence": {"scheme": "new", "value": 0.95},
-        "stop": {"kmc_steps": 1},
-        "workers": 1,
-        "seed": seed,
-    }
-    (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
-    return folder / "akmc.yaml"
+    return two_atoms(
+        folder,
+        symmetry=symmetry if share is None else {**symmetry, "share": str(share)},
+        confidence={"scheme": "new", "value": 0.95},
+        stop={"kmc_steps": 1},
+        workers=1,
+        seed=seed,
+    )
 
 
 def searches_of(made):

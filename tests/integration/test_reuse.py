@@ -3,36 +3,18 @@
 from collections import Counter
 
 import pytest
-import yaml
-from ase import Atoms
-from ase.constraints import FixAtoms
 
 from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
 from mlip_kmc.store.eon_tree import read_states
 
 from .conftest import killed_often, outcome, to_its_end
+from .egg_box import ALONG_A_EV, ALONG_B_EV, two_atoms
 
-ALONG_A_EV, ALONG_B_EV = 0.30, 0.31
 KILLS = 20
 
 
 def configuration(folder, *, workers, **changes):
-    atoms = Atoms("Cu2Au", [[0, 0, 5], [12.5, 2.5, 5], [6.2, 3.7, 8]], cell=[25, 7.5, 12], pbc=True)
-    atoms.set_constraint(FixAtoms([2]))
-    atoms.write(folder / "box.xyz")
-    barriers = {"barrier_a_eV": ALONG_A_EV, "barrier_b_eV": ALONG_B_EV}
     settings = {
-        "structure": "box.xyz",
-        "potential": {"ase": "mlip_kmc.evaluate.egg_box:EggBox", "kwargs": barriers},
-        "temperature_K": 600,
-        "search": {
-            "engine": "native",
-            "displacement_A": 0.6,
-            "displacement_radius_A": 1.0,
-            "max_iterations": 200,
-            "early_stop": True,
-            "early_stop_lag": 12,
-        },
         "symmetry": {"orbits": True, "classes": True},
         "reuse": {"after_hop": True, "radius_A": 4.0, "audit_share": 0.1},
         "confidence": {"scheme": "new", "value": 0.999},
@@ -41,8 +23,7 @@ def configuration(folder, *, workers, **changes):
         "seed": 4,
         **changes,
     }
-    (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
-    return folder / "akmc.yaml"
+    return two_atoms(folder, search={"early_stop": True, "early_stop_lag": 12}, **settings)
 
 
 def run(folder, **changes):

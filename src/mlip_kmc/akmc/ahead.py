@@ -16,12 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mlip_kmc.akmc.completing import is_complete
-from mlip_kmc.akmc.foresight import Foresight, TaskRunner
+from mlip_kmc.akmc.foresight import Foresight
 from mlip_kmc.akmc.ports import Departure, Place
 from mlip_kmc.akmc.queue import SearchQueue
 from mlip_kmc.ground.errors import MlipKmcError
 from mlip_kmc.model.kinetics import step_generator
 from mlip_kmc.model.records import RunNumbers
+from mlip_kmc.workers.task import TaskRunner
 
 _log = logging.getLogger(__name__)
 

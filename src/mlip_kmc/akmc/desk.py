@@ -8,24 +8,13 @@ desk.take_back(["0_17.orbit"])
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from mlip_kmc.evaluate.client import End
-from mlip_kmc.workers.task import Task, TaskOutcome
+from mlip_kmc.workers.task import Task, TaskOutcome, TaskRunner
 
 BY_CHANCE = (End.CRASHED, End.KILLED_WORKERS, End.TIMED_OUT)
 """Ends that say nothing of the structure: nothing may rest on them."""
 _ONCE_MORE = (End.CRASHED, End.TIMED_OUT)
-
-
-class Sends(Protocol):
-    """What a desk asks of a cluster: see `queue.Cluster`."""
-
-    def submit(self, task: Task, *, first: bool = False) -> None:
-        """Queue a task; `first` puts it before all others that wait."""
-
-    def cancel(self, names: Iterable[str]) -> int:
-        """End tasks, or take them back."""
 
 
 @dataclass
@@ -37,7 +26,7 @@ class Desk:
         tasks: those that are out, by name.
     """
 
-    cluster: Sends
+    cluster: TaskRunner
     tasks: dict[str, Task] = field(default_factory=dict, init=False)
     _retried: set[str] = field(default_factory=set, init=False)
 

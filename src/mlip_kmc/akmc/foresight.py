@@ -13,26 +13,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from mlip_kmc.search.outcome import SearchOutcome
-from mlip_kmc.workers.task import Task, TaskOutcome
+from mlip_kmc.workers.task import Task, TaskOutcome, TaskRunner
 from mlip_kmc.workers.under_name import UnderName, named
-
-
-class TaskRunner(Protocol):
-    """Where tasks run: a cluster, or what stands before it."""
-
-    def submit(self, task: Task, *, first: bool = False) -> None:
-        """Queue a task; `first` puts it before all others that wait."""
-
-    def wait(self, timeout_s: float) -> list[TaskOutcome]:
-        """What has come back, in any order; waits up to `timeout_s` for the first."""
-
-    def cancel(self, names: Iterable[str]) -> int:
-        """End tasks, or take them back; answer how many of them had been started."""
 
 
 @dataclass

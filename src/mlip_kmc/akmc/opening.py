@@ -14,7 +14,7 @@ from mlip_kmc.akmc.ahead import Ahead
 from mlip_kmc.akmc.copied_states import CopiedStates
 from mlip_kmc.akmc.eon_adapter import log_to
 from mlip_kmc.akmc.eon_states import EonStates
-from mlip_kmc.akmc.foresight import Foresight, TaskRunner
+from mlip_kmc.akmc.foresight import Foresight
 from mlip_kmc.akmc.kept import FrameKeeper
 from mlip_kmc.akmc.ledger import Ledger, numbers_from
 from mlip_kmc.akmc.orbits import OrbitDesk
@@ -39,6 +39,7 @@ from mlip_kmc.store.checkpoints import Checkpoints
 from mlip_kmc.store.retention import prune
 from mlip_kmc.store.run_directory import RunDirectory
 from mlip_kmc.workers.cluster import SearchCluster
+from mlip_kmc.workers.task import TaskRunner
 
 
 def open_server(

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from mlip_kmc.akmc.orbits import IMAGE, OrbitDesk
 from mlip_kmc.akmc.prefactors import PrefactorDesk, Rest
@@ -33,7 +32,7 @@ from mlip_kmc.search.points import CheckRecipe, Expected, PointsOutcome, Recogni
 from mlip_kmc.search.settling import Settling
 from mlip_kmc.search.task import ProcessSearch, SearchTask
 from mlip_kmc.search.watch import Watch
-from mlip_kmc.workers.task import Task, TaskOutcome
+from mlip_kmc.workers.task import TaskOutcome, TaskRunner
 
 AnySearch = SearchTask | NativeSearch | RecognitionTask
 _NO_RESULT = {
@@ -97,19 +96,6 @@ class JobTemplate:
     checks: CheckRecipe | None = None
 
 
-class Cluster(Protocol):
-    """Where tasks run: see `mlip_kmc.workers.cluster.SearchCluster`."""
-
-    def submit(self, task: Task, *, first: bool = False) -> None:
-        """Queue a task; `first` puts it before all others that wait."""
-
-    def wait(self, timeout_s: float) -> Sequence[TaskOutcome]:
-        """What has come back, in any order; waits up to `timeout_s` for the first."""
-
-    def cancel(self, names: Iterable[str]) -> int:
-        """End tasks, or take them back; answer how many of them had been started."""
-
-
 class SearchQueue:
     """Runs searches on a cluster and hands over their outcomes in the order of submission.
 
@@ -123,7 +109,7 @@ class SearchQueue:
     def __init__(
         self,
         *,
-        cluster: Cluster,
+        cluster: TaskRunner,
         template: JobTemplate,
         spool: Path,
         desk: PrefactorDesk | None = None,
@@ -303,7 +289,9 @@ class SearchQueue:
         search = self._tasks[outcome.name]
         if self._twins is None or outcome.told_apart is not None or outcome.found is None:
             return True
-        if not isinstance(search, ProcessSearch) or not (beside := doubt()):
+        if not isinstance(search, ProcessSearch) or not (
+            beside := self._twins.doubt_once(outcome.name, doubt)
+        ):
             return True
         self._twins.ask(outcome.name, outcome.found, beside, search=search)
         self._spool.keep(self._finished[outcome.name])

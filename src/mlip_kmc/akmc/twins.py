@@ -10,7 +10,7 @@ two searches that end at one saddle leave it more than 0.1 A apart, and by eOn's
 counts twice. No distance tells them from two saddles that are there: both are converged to a hundredth of F, and compared then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -174,6 +174,22 @@ class TwinDesk(Desk):
 
     force_eV_per_A: float
     _asked: dict[str, _Asked] = field(default_factory=dict)
+    _alone: set[str] = field(default_factory=set)
+
+    def doubt_once(self, name: str, doubt: Callable[[], Doubt]) -> Doubt:
+        """What a search's saddle may be; where that is nothing else it is not compared again while the search waits.
+
+        The table does not change meanwhile: it is this search's turn.
+
+        Args:
+            name: of the search.
+            doubt: compares it.
+        """
+        if name in self._alone:
+            return Doubt()
+        if not (found := doubt()):
+            self._alone.add(name)
+        return found
 
     def ask(self, name: str, found: FoundProcess, doubt: Doubt, *, search: ProcessSearch) -> None:
         """Have a search's saddle, and the known ones that it may be, converged further.
@@ -231,6 +247,7 @@ class TwinDesk(Desk):
 
     def forget(self, name: str) -> None:
         """A search is registered, or no longer wanted."""
+        self._alone.discard(name)
         if (asked := self._asked.pop(name, None)) is not None:
             self.take_back(asked.searches)
 

@@ -5,14 +5,14 @@ task.without_result(End.KILLED_WORKERS, "3 workers died while they ran it")
 """
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from mlip_kmc.evaluate.apart import Outcome as TaskOutcome
 from mlip_kmc.evaluate.apart import run_anywhere
 from mlip_kmc.evaluate.client import End
 
-__all__ = ["OUTCOMES", "Task", "TaskOutcome", "run_in_turn", "run_task"]
+__all__ = ["OUTCOMES", "Task", "TaskOutcome", "TaskRunner", "run_in_turn", "run_task"]
 OUTCOMES = "mlip-kmc-outcomes"
 """The topic under which workers tell the scheduler what came of a task, with the key of the parcel that brought it."""
 
@@ -33,6 +33,19 @@ class Task(Protocol):
 
     def without_result(self, end: End, message: str = "") -> TaskOutcome:
         """What is handed back where no worker could answer."""
+
+
+class TaskRunner(Protocol):
+    """Where tasks run: `SearchCluster`, or what stands before it."""
+
+    def submit(self, task: Task, *, first: bool = False) -> None:
+        """Queue a task; `first` puts it before all others that wait."""
+
+    def wait(self, timeout_s: float) -> Sequence[TaskOutcome]:
+        """What has come back, in any order; waits up to `timeout_s` for the first."""
+
+    def cancel(self, names: Iterable[str]) -> int:
+        """End tasks, or take them back; answer how many of them had been started."""
 
 
 def run_task(task: Task, *, tag: str) -> TaskOutcome:

@@ -198,3 +198,21 @@ def test_what_was_told_counts_in_an_audit(run):
         hop(vacancy(), aside=0.13), told_apart=ToldApart("same", process=first.process)
     )
     assert run.state.known_as(outcome) == first.process
+
+
+def test_a_saddle_that_lies_beside_none_is_compared_once_while_it_waits():
+    desk, asked = TwinDesk(Cluster(), FORCE), []
+
+    def doubt(**keys):
+        asked.append(Doubt(**keys))
+        return asked[-1]
+
+    assert not desk.doubt_once("0_1", doubt)
+    assert not desk.doubt_once("0_1", doubt)
+    assert len(asked) == 1
+    assert desk.doubt_once("0_2", lambda: doubt(own=True))
+    assert desk.doubt_once("0_2", lambda: doubt(own=True))
+    assert len(asked) == 3, "one that may be another is not forgotten"
+    desk.forget("0_1")
+    assert not desk.doubt_once("0_1", doubt)
+    assert len(asked) == 4, "another search of that name"

@@ -69,6 +69,14 @@ def calculator_named(name: str, arguments: str, *, python_path: str = "") -> Any
     return getattr(import_module(module), kind)(**keywords)
 
 
+def _evaluated(atoms: Any, calculator: Any) -> tuple[Any, Any]:
+    """Energy and forces of this structure: ASE would answer with the last one's where no atom is 1e-15 A away from there."""
+    atoms.calc = calculator
+    if hasattr(calculator, "reset"):
+        calculator.reset()
+    return atoms.get_potential_energy(), atoms.get_forces()
+
+
 class AseEngine:
     """Any ASE calculator; gamma is unknown."""
 
@@ -76,12 +84,9 @@ class AseEngine:
         self._calculator, self._carried = calculator, carried
 
     def __call__(self, structure: Structure) -> Answer:
-        """Evaluate this structure: ASE would answer with the last one's numbers where no atom is 1e-15 A away from there."""
+        """Evaluate."""
         atoms = equipped(atoms_of(structure), self._carried)
-        atoms.calc = self._calculator
-        if hasattr(self._calculator, "reset"):
-            self._calculator.reset()
-        return answer_of(atoms.get_potential_energy(), atoms.get_forces(), None)
+        return answer_of(*_evaluated(atoms, self._calculator), None)
 
 
 class PyaceEngine:
@@ -111,7 +116,5 @@ class PyaceEngine:
 
     def _use(self, structure: Structure, calculator: Any) -> Answer:
         graded = self._graded is not None and calculator is self._graded
-        atoms = atoms_of(structure)
-        atoms.calc = calculator
-        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        energy, forces = _evaluated(atoms_of(structure), calculator)
         return answer_of(energy, forces, calculator.results["gamma"] if graded else None)
