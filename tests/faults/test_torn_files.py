@@ -152,7 +152,10 @@ def vital(run, path):
         return str(path)
     used = set(manifest["folders"].values())
     for digest in manifest["folders"].values():
-        used |= set(json.loads((run / "objects" / digest[:2] / digest[2:]).read_bytes()).values())
+        listing = manifest["texts"].get(digest)
+        if listing is None:
+            listing = (run / "objects" / digest[:2] / digest[2:]).read_text()
+        used |= set(json.loads(listing).values())
     return str(path) if top == "objects" and path.parts[1] + name in used else None
 
 
@@ -265,7 +268,7 @@ def test_a_run_of_another_format_is_refused_with_the_way_on(lanes, small, killed
     ended = lanes[0].run(small, memory / "run")
     assert (ended.returncode, ended.one_line) == (6, True)
     assert (
-        f"has the format {other}, this mlip-kmc reads {OLDEST_FORMAT} and {FORMAT}; use the version that wrote it "
+        f"has the format {other}, this mlip-kmc reads {OLDEST_FORMAT} to {FORMAT}; use the version that wrote it "
         f"(mlip-kmc {metadata.version('mlip-kmc')}), or start anew in another run directory"
         in ended.stderr
     )

@@ -237,6 +237,10 @@ def as_format_2(run):
         path.write_text("".join(new))
     for path in (run / "generations").glob("*.json"):
         raw = json.loads(unsealed(path.read_bytes()))
+        for digest, text in raw.pop("texts").items():
+            content = run / "objects" / digest[:2] / digest[2:]
+            content.parent.mkdir(exist_ok=True)
+            content.write_text(text)
         (epoch,) = raw.pop("epochs")
         raw["state"] |= {"facts": epoch["facts"], "inputs": epoch["inputs"]}
         for name, end in raw["journals"].items():

@@ -107,11 +107,6 @@ class CopiedStates(EonStates):
             self._explorer(here, previous=state, basin=None), here=here, basin=None, states=self
         )
 
-    @property
-    def spool(self) -> Path:
-        """Where finished searches of the place wait."""
-        return self._spool
-
     def _emptied(self) -> Path:
         """A scratch folder, in which eOn's list is to be."""
         self.close()

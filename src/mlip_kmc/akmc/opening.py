@@ -87,7 +87,15 @@ def open_server(
         config,
         setup=setup,
         states=states,
-        queue=_queue(config, setup, runner, spool=spool, evidence=evidence, checks=checks),
+        queue=_queue(
+            config,
+            setup,
+            runner,
+            spool=spool,
+            since=None if saved is None else saved.get("spool"),
+            evidence=evidence,
+            checks=checks,
+        ),
         ledger=Ledger.read(
             checkpoints,
             numbers=_numbers(setup, saved),
@@ -118,7 +126,7 @@ def _ahead(
         foresight,
         beyond=copied.beyond,
         queue=lambda cluster: _queue(
-            config, setup, cluster, spool=copied.spool, evidence=evidence, checks=checks
+            config, setup, cluster, spool=None, since=None, evidence=evidence, checks=checks
         ),
         seed=config.seed,
         share=config.search.ahead_unused_share,
@@ -159,7 +167,8 @@ def _queue(
     setup: Setup,
     cluster: TaskRunner,
     *,
-    spool: Path,
+    spool: Path | None,
+    since: int | None,
     evidence: Path,
     checks: CheckRecipe,
 ) -> SearchQueue:
@@ -169,6 +178,7 @@ def _queue(
         cluster=cluster,
         template=template,
         spool=spool,
+        since=since,
         desk=_desk(config, setup, cluster, template),
         orbits=OrbitDesk(cluster, checks) if config.symmetry.orbits else None,
         twins=TwinDesk(cluster, config.search.converged_force_eV_per_A),

@@ -6,8 +6,7 @@
     outcome = queue.take(wanted, ready=lambda outcome: True)
 
 Handing over in the order they finish would favour fast searches when a confidence is reached, and make the result depend
-on the number of workers. A finished search that waits for a slower one is spooled durably, so a kill loses only what
-was running.
+on the number of workers. A finished search is spooled until a generation holds it, so a kill loses only what was running.
 """
 
 from collections import Counter
@@ -99,11 +98,12 @@ class JobTemplate:
 class SearchQueue:
     """Runs searches on a cluster and hands over their outcomes in the order of submission.
 
-    Long because a search whose turn it is may wait for its prefactors and for its images, and is kept meanwhile.
+    Long because a search whose turn it is may wait for its prefactors and for its images.
 
     Attributes:
         busy_s: of all searches that came back, where they ran.
         discarded: searches that were started and are not wanted any more.
+        since: the number of the spool's first file since the last KMC step; a generation notes it.
     """
 
     def __init__(
@@ -111,7 +111,8 @@ class SearchQueue:
         *,
         cluster: TaskRunner,
         template: JobTemplate,
-        spool: Path,
+        spool: Path | None,
+        since: int | None = None,
         desk: PrefactorDesk | None = None,
         orbits: OrbitDesk | None = None,
         twins: TwinDesk | None = None,
@@ -121,14 +122,16 @@ class SearchQueue:
         Args:
             cluster: where clients run.
             template: what every search has in common.
-            spool: folder for finished searches that wait for their turn.
+            spool: folder for finished searches that no generation holds; None: they are not kept.
+            since: as the generation notes it; None where it does not.
             desk: makes prefactors; None where all processes have the same.
             orbits: checks what follows from a process by symmetry; None where nothing does.
             twins: converges saddles further that lie beside known ones; None: they are taken as they are found.
         """
         self._cluster = cluster
         self._template = template
-        self._spool = Spool(make_directory(spool))
+        self._spool = None if spool is None else Spool(make_directory(spool), first=since or 1)
+        self.since = self._begun() if since is None else since
         self._desk, self._orbits, self._twins = desk, orbits, twins
         self._tasks: dict[str, AnySearch] = {}
         self._of_state: Counter[int] = Counter()
@@ -136,6 +139,13 @@ class SearchQueue:
         self._retried: set[str] = set()
         self.busy_s = 0.0
         self.discarded = 0
+
+    def _begun(self) -> int:
+        return 0 if self._spool is None else self._spool.begin()
+
+    def step(self) -> None:
+        """A KMC step was made: what finished before it is of no use, even if the run comes to the same state again."""
+        self.since = self._begun()
 
     def cancel(self, state: int) -> None:
         """Cancel every search of a state; their outcomes never come."""
@@ -165,7 +175,7 @@ class SearchQueue:
             task = self._task(start, reactant_con)
             self._of_state[search_of(start.name)[0]] += start.name not in self._tasks
             self._tasks[start.name] = task
-            spooled = self._spool.read(start.name)
+            spooled = None if self._spool is None else self._spool.read(start.name)
             if spooled is not None:
                 self._finished[start.name] = spooled
             else:
@@ -280,7 +290,7 @@ class SearchQueue:
         return outcome
 
     def told_apart(self, outcome: SearchOutcome, doubt: Callable[[], Doubt]) -> bool:
-        """A new saddle is told from those beside it; where not, that is asked for, and the search is kept meanwhile.
+        """A new saddle is told from those beside it; where not, that is asked for, and the search keeps its turn.
 
         Args:
             outcome: of the search whose turn it is, as of `look`.
@@ -294,11 +304,10 @@ class SearchQueue:
         ):
             return True
         self._twins.ask(outcome.name, outcome.found, beside, search=search)
-        self._spool.keep(self._finished[outcome.name])
         return False
 
     def rated(self, outcome: SearchOutcome, rest: Callable[[], Rest]) -> bool:
-        """The prefactors of what a search found are there; where not, they are asked for, and the search is kept meanwhile.
+        """The prefactors of what a search found are there; where not, they are asked for, and the search keeps its turn.
 
         Args:
             outcome: of the search whose turn it is, as of `look`.
@@ -308,13 +317,12 @@ class SearchQueue:
             return True
         con = self._tasks[outcome.name].reactant_con
         self._desk.ask(outcome.name, outcome.found, reactant_con=con, rest=rest())
-        self._spool.keep(self._finished[outcome.name])
         return False
 
     def expanded(
         self, outcome: SearchOutcome, images: Callable[[], Sequence[FoundProcess]]
     ) -> bool:
-        """What follows from a new process by symmetry is checked; where not, that is asked for, and the search is kept meanwhile.
+        """What follows from a new process by symmetry is checked; where not, that is asked for, and the search keeps its turn.
 
         Args:
             outcome: of the search whose turn it is, as of `look`.
@@ -327,13 +335,12 @@ class SearchQueue:
         search = self._tasks[outcome.name]
         if not self._orbits.waiting(outcome.name) and isinstance(search, ProcessSearch):
             self._orbits.ask(outcome.name, images(), search=search)
-            self._spool.keep(self._finished[outcome.name])
         return self._orbits.answer(outcome.name) is not None
 
     @property
     def damage(self) -> list[str]:
         """Spooled outcomes that could not be used, one line each."""
-        return self._spool.damage
+        return [] if self._spool is None else self._spool.damage
 
     @property
     def pending(self) -> list[str]:
@@ -350,11 +357,21 @@ class SearchQueue:
 
     def forget(self, names: list[str]) -> None:
         """Drop spooled files of searches that are committed, or no longer wanted."""
-        self._spool.forget(names)
+        if self._spool is not None:
+            self._spool.forget(names)
 
     def keep_spooled(self, wanted: Callable[[str], bool]) -> None:
         """Drop every spooled file of a search that is not wanted, and what a kill left half."""
-        self._spool.keep_only(wanted)
+        if self._spool is not None:
+            self._spool.keep_only(wanted)
+
+    def finished(self, name: str) -> bool:
+        """A search has finished since the last KMC step, in this process or before."""
+        return self._spool is not None and self._spool.since(self.since, name)
+
+    def _keep(self, outcome: SearchOutcome) -> None:
+        if self._spool is not None:
+            self._spool.keep(outcome)
 
     def _accept(self, done: TaskOutcome) -> None:
         self.busy_s += done.seconds
@@ -378,5 +395,4 @@ class SearchQueue:
         self._finished[done.name] = done
         if done.end is End.KILLED_WORKERS:
             keep_inputs(self._tasks[done.name].whole_job, done.message)
-        if not self.ready:
-            self._spool.keep(done)
+        self._keep(done)

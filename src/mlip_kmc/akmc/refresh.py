@@ -313,6 +313,7 @@ class _Carrying:
                 path.unlink()
         state = {
             **self.saved.state,
+            "spool": None,  # what has finished is of the old potential
             "numbers": asdict(numbers),
             "minimised": asdict(self.setup.minimised),
         }

@@ -5,8 +5,9 @@
     while (stop := server.tick(timeout_s=1.0)) is None:
         print(server.progress())
 
-A tick takes in finished searches, registers those whose turn it is, perhaps makes one KMC step, submits new searches, and
-commits a generation if anything changed. States, process tables and confidence are behind `ports.States`: eOn's
+A tick takes in finished searches, registers those whose turn it is, perhaps makes one KMC step, and submits new searches. A
+generation is committed with each step and end, and otherwise from time to time (`intervals.py`): what is registered meanwhile
+is in the spool, and registered again from there after a kill. States, process tables and confidence are behind `ports.States`: eOn's
 (`eon_states.py`), or invented ones in tests.
 
 Long because the tick's decisions stand side by side: what is registered, stepped, cancelled, committed, and why it ends.
@@ -24,6 +25,7 @@ from typing import Any
 
 from mlip_kmc.akmc.ahead import Ahead
 from mlip_kmc.akmc.completing import is_complete
+from mlip_kmc.akmc.intervals import Intervals
 from mlip_kmc.akmc.kept import FrameKeeper
 from mlip_kmc.akmc.ledger import Ledger, halted_before, halted_by, halted_for_repair, hopeless
 from mlip_kmc.akmc.ports import Place, States, Workers
@@ -65,6 +67,7 @@ class Server:
         after_commit: Callable[[], object] = lambda: None,
         searches: int | None = None,
         early: Ahead | None = None,
+        intervals: Intervals | None = None,
     ) -> None:
         """Go on from the ledger; `opening.open_server` puts the parts together.
 
@@ -80,11 +83,14 @@ class Server:
             after_commit: what is done after a commit that registered something.
             searches: so many searches of the present state and no KMC step; None: a run.
             early: searches the next state while workers are spare; None: nobody does.
+            intervals: between commits; usual ones where None.
         """
         self.config, self.setup, self.changes = config, setup, changes
         self._states, self._queue, self._ledger, self._workers = states, queue, ledger, workers
         self._keeper, self._after_commit = keeper, after_commit
         self._wanted_searches, self._early = searches, early
+        self._intervals = intervals or Intervals()
+        self._registered: list[str] = []  # since the last commit
         self._begun, self._capacity_begun_s = time.monotonic(), workers.capacity_s()
         self._draining = False
         self._earlier = ledger.numbers
@@ -95,10 +101,17 @@ class Server:
         ledger.numbers = halted_before(
             ledger.numbers, gamma=setup.minimised.gamma, thresholds=config.gamma
         )
-        pending, wanted = set(ledger.numbers.pending), self._place.states
-        queue.keep_spooled(lambda name: name in pending and search_of(name)[0] in wanted)
+        queue.keep_spooled(self._is_to_come)
+        wanted = self._place.states
         if not self.halt and not self._place.confident:
             self._submit([name for name in ledger.numbers.pending if search_of(name)[0] in wanted])
+
+    def _is_to_come(self, name: str) -> bool:
+        """A search was submitted before this start, and is not registered: in the generation it is pending, or unknown."""
+        (state, index), place = search_of(name), self._place
+        if state not in place.states or (state == place.state and index < place.registered):
+            return False
+        return name in self._ledger.numbers.pending or self._queue.finished(name)
 
     def _present_place(self) -> Place:
         numbers = self._ledger.numbers
@@ -107,7 +120,7 @@ class Server:
     # -- one tick
 
     def tick(self, timeout_s: float) -> str | None:
-        """Go on by what has finished; wait for it up to `timeout_s`, and register for no longer before the commit.
+        """Go on by what has finished; wait for it up to `timeout_s`, and register for no longer.
 
         Returns:
             why the run is done, or None.
@@ -120,14 +133,13 @@ class Server:
             return reason
         if self._closed:
             raise SearchesFailedError(f"{self._place.no_way_out()}; run it again to search on")
-        registered: list[str] = []
-        deadline = time.monotonic() + timeout_s
-        while not self._leaves_off and not (registered and time.monotonic() >= deadline):
+        came, deadline = False, time.monotonic() + timeout_s
+        while not self._leaves_off and not (came and time.monotonic() >= deadline):
             self._retarget()
             self._submit(self._due())
-            if not self._queue.accept(0.0 if registered else timeout_s):
+            if not self._queue.accept(0.0 if came else timeout_s):
                 break
-            registered += self._register()
+            came = self._register() or came
         step = self._wanted_searches is None and self._place.confident and not self.halt
         if (
             step and self._ledger.numbers.to_repair
@@ -138,10 +150,10 @@ class Server:
             try:
                 self._step()
             except SearchesFailedError:
-                self._commit(registered)  # what the step would have rested on counts
+                self._commit()  # what the step would have rested on counts
                 raise
-        if registered or step or self.halt:
-            self._commit(registered)
+        if step or self.halt or (self._registered and (self._leaves_off or self._intervals.over)):
+            self._commit()
         if step:
             self._queue.keep_spooled(set(self._queue.pending).__contains__)
         else:
@@ -218,15 +230,15 @@ class Server:
             starts = [self._place.start(name) for name in of_state]
             self._queue.submit(starts, reactant_con=self._place.reactant_con(state))
 
-    def _register(self) -> list[str]:
-        """The search whose turn it is; in a superbasin it decides which state is searched next."""
+    def _register(self) -> bool:
+        """Register the search whose turn it is, if there is one; in a superbasin it decides which state is searched next."""
         try:
             outcome = self._queue.take(self._wanted, ready=self._rated)
         except SearchesFailedError:
-            self._commit([])  # what was registered before the failure counts
+            self._commit()  # what was registered before the failure counts
             raise
         if outcome is None:
-            return []
+            return False
         record = self._place.register(outcome)
         self._ledger.add_search(record)
         self._shut_in = self._shut_in + 1 if self._place.shut_in else 0
@@ -235,7 +247,10 @@ class Server:
                 outcome, self._ledger.numbers, thresholds=self.config.gamma
             )
         self._keeper.keep(outcome, record)
-        return [outcome.name]
+        self._registered.append(outcome.name)
+        if record.outcome == Registered.NEW and self._queue.completes:
+            self._intervals.end()  # its prefactors and images are in no spool
+        return True
 
     def _wanted(self, name: str) -> bool:
         return search_of(name)[0] in self._place.states
@@ -267,6 +282,7 @@ class Server:
         self._ledger.add_event(event, path=departure.path, apart=departure.apart)
         for state in tuple(self._place.states):
             self._queue.cancel(state)
+        self._queue.step()
         self._place = self._present_place()
 
     # -- commits
@@ -292,9 +308,18 @@ class Server:
             searches=sum(self._ledger.outcomes.values()),
         )
         store.append("starts", start.to_json())
-        self._commit([])
+        self._commit()
 
-    def _commit(self, registered: list[str]) -> None:
+    def settle(self) -> None:
+        """Commit what is registered: the run ends, or this process does.
+
+        Raises:
+            StorageError: the generation could not be written.
+        """
+        if self._registered:
+            self._commit()
+
+    def _commit(self) -> None:
         earlier, workers, queue = self._earlier, self._workers, self._queue
         self._ledger.numbers = replace(
             self._ledger.numbers,
@@ -311,8 +336,11 @@ class Server:
             "numbers": asdict(self._ledger.numbers),
             "minimised": asdict(self.setup.minimised),
             "limits": self.config.limits(),
+            "spool": queue.since,
         }
-        self._ledger.store.commit(state, touched=self._states.written())
+        with self._intervals.commit():
+            self._ledger.store.commit(state, touched=self._states.written())
+        registered, self._registered = self._registered, []
         self._states.committed()
         queue.forget(registered)
         if registered:

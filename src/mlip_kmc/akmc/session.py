@@ -82,11 +82,20 @@ class Session:
                 break
             with storage_errors(self._run_dir):  # eOn writes too
                 done = self._server.tick(_POLL_S)
-            ended = self._after_tick(done)
+            try:
+                ended = self._after_tick(done)
+            except ProgramError:
+                self._settle()
+                raise
             if ended is not None:
                 status, reason = ended
                 break
+        self._settle()
         return status, reason + self._condition()
+
+    def _settle(self) -> None:
+        with storage_errors(self._run_dir):
+            self._server.settle()
 
     def _halted(self) -> str:
         if self._server.config.gamma.on_halt == "repair":  # a campaign knows what to do

@@ -1,4 +1,4 @@
-"""Outcomes of searches that wait for their turn, in files that survive a kill.
+"""Outcomes of searches that no generation holds yet, in files that survive a kill.
 
 spool = Spool(run / "spool")
 spool.keep(outcome)
@@ -6,7 +6,7 @@ spool.read("0_17")                # the same outcome, also after a restart; None
 
 Outcomes are appended to `outcomes-N.log`, each with its name, length and checksum, at once: what is there a kill cannot take.
 A thread of its own syncs what has come since it began to sync last: for a power cut, all that arrives meanwhile is one group.
-A file goes when none of its outcomes is wanted.
+A file goes when none of its outcomes is wanted. Files are numbered: what was kept since a KMC step is in files from a number on.
 """
 
 import re
@@ -77,18 +77,23 @@ class Spool:
         damage: outcomes that could not be used, one line each.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Use a folder that is there."""
+    def __init__(self, folder: Path, *, first: int = 1) -> None:
+        """Use a folder that is there.
+
+        Args:
+            folder: of the run.
+            first: files that are made get this number or a larger one.
+        """
         self._folder = folder
         self.damage: list[str] = []
         self._logs: dict[int, _Log] = {}
         self._places: dict[str, tuple[int, Record]] = {}
-        self._last, self._open = 0, False
+        self._last, self._open = first - 1, False
         self._syncer = Syncer()
         for path in sorted(folder.iterdir()):
             if number := _IS_LOG.match(path.name):
-                self._last = int(number[1])
-                self._read_log(self._last, path)
+                self._last = max(self._last, int(number[1]))
+                self._read_log(int(number[1]), path)
 
     def _read_log(self, number: int, path: Path) -> None:
         """Note what a file holds; nothing more is appended to it."""
@@ -127,6 +132,15 @@ class Spool:
         log.size += len(head) + len(text)
         self._open = log.count < _MOST_OUTCOMES and log.size < _MOST_BYTES
         self._syncer.soon(log.path)
+
+    def begin(self) -> int:
+        """Have a new file hold what is kept from now on; answer its number."""
+        self._open = False
+        return self._last + 1
+
+    def since(self, number: int, name: str) -> bool:
+        """Was the outcome of a search kept in the file of that number, or in a later one?"""
+        return name in self._places and self._places[name][0] >= number
 
     def _append(self, data: bytes) -> _Log:
         """Write to the last file, or to a new one; after a failure to a new one in any case."""

@@ -11,8 +11,9 @@ Example:
 
 Layout of a run directory:
 
-    generations/00000042.json   manifest: epochs, digests of the folders, lengths and digests of the journals, the run's numbers
-    objects/ab/cdef...          by sha256: contents of files, and listings of folders (name -> sha256)
+    generations/00000042.json   manifest: epochs, digests of the folders, lengths and digests of the journals, the run's numbers,
+                                and contents of files that change with nearly every generation
+    objects/ab/cdef...          by sha256: contents of the others, and listings of folders (name -> sha256)
     journal/events.jsonl ...    append-only records; a manifest says how much of each counts
     eon/                        the live tree that eOn reads and writes; after a kill it is made anew from a manifest
 """
@@ -119,7 +120,7 @@ class Checkpoints:
                 f"{reason}; generation {number} is taken, and what came after it is made again"
                 for reason in reasons
             ]
-            damage += self._tree.restore(manifest.folders, files)
+            damage += self._tree.restore(manifest.folders, files, manifest.texts)
             for name, journal in self._journals.items():
                 end = manifest.journals.get(name)  # older versions had fewer
                 journal.cut(end.length if end else 0)
@@ -151,9 +152,9 @@ class Checkpoints:
 
     def _whole(self, manifest: Manifest) -> dict[str, str]:
         """Every file of a generation with its digest, after a look at all that it consists of."""
-        files = self._contents.files(manifest.folders)
+        files = self._contents.files(manifest.folders, manifest.texts)
         for name, digest in files.items():
-            self._contents.find(name, digest)
+            self._contents.find(name, digest, manifest.texts)
         for name, end in manifest.journals.items():
             committed(self._journal, name, end)
         return files
@@ -170,9 +171,8 @@ class Checkpoints:
                     continue
                 try:
                     manifest = Manifest.read(path)
-                    used.update(
-                        manifest.folders.values(), self._contents.files(manifest.folders).values()
-                    )
+                    files = self._contents.files(manifest.folders, manifest.texts)
+                    used.update(manifest.folders.values(), files.values())
                 except NotWholeError as error:
                     dropped.append(
                         f"generation {number} is damaged: {error}; it is not needed, and removed"
@@ -238,6 +238,7 @@ class Checkpoints:
             state=state,
             journals={name: journal.flush() for name, journal in self._journals.items()},
             folders=change.listings,
+            texts=change.texts,
         )
         create_durably(path_of(self._generations, number), manifest.to_bytes())
         self._number = number

@@ -2,10 +2,13 @@
 
 Example:
     tree = CommittedTree(live, contents)
-    mended = tree.restore(manifest.folders, files)       # the live tree follows a generation
-    change = tree.changed(["states/0"])                  # stored, durably
-    manifest = Manifest(..., folders=change.listings)
+    mended = tree.restore(manifest.folders, files, manifest.texts)     # the live tree follows a generation
+    change = tree.changed(["states/0"])                  # stored, durably, but for its texts
+    manifest = Manifest(..., folders=change.listings, texts=change.texts)
     tree.accept(change)                                  # once the manifest is written
+
+A text that has changed since the last generation will probably change again before the next: the manifest holds it, as it holds
+listings. What the next generation still has of these becomes an object then.
 """
 
 import shutil
@@ -15,7 +18,10 @@ from dataclasses import dataclass
 from mlip_kmc.ground.files import storage_errors
 from mlip_kmc.store.contents import Contents, described, listed
 from mlip_kmc.store.live_tree import LiveTree, Stamp, folder_of, stamp_of
-from mlip_kmc.store.whole import digest_or_none
+from mlip_kmc.store.whole import digest_or_none, sha256
+
+_LONGEST_TEXT = 1_000_000
+"""In bytes; what is longer is an object."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +32,14 @@ class TreeChange:
         folders: digests of all files, by folder and name.
         listings: digests of the folders' listings.
         stamps: of the files that were looked at.
+        texts: contents that the manifest is to hold, by their digests.
         replaced: contents that the last generation has and this one has not in the same place.
     """
 
     folders: dict[str, dict[str, str]]
     listings: dict[str, str]
     stamps: dict[str, Stamp]
+    texts: dict[str, str]
     replaced: tuple[str, ...]
 
 
@@ -45,36 +53,46 @@ class CommittedTree:
         self._folders: dict[str, dict[str, str]] = {}
         self._listings: dict[str, str] = {}
         self._stamps: dict[str, Stamp] = {}
+        self._texts: dict[str, str] = {}
 
-    def restore(self, listings: Mapping[str, str], files: Mapping[str, str]) -> list[str]:
+    def restore(
+        self, listings: Mapping[str, str], files: Mapping[str, str], texts: Mapping[str, str]
+    ) -> list[str]:
         """Make the live tree that of a whole generation; answer what of its stored contents had to be mended.
 
         Args:
             listings: digests of the folders' listings.
             files: digests of the files; each is there, stored or live.
+            texts: of the generation.
         """
         mended = []
         contents, root = self._contents, self._live.root
         with storage_errors(root):
             for folder, digest in listings.items():
-                text = contents.listing(folder, digest)
-                mended += contents.mend(text, digest, name=f"the listing of {described(folder)}")
+                if digest not in texts:
+                    text = contents.listing(folder, digest, texts)
+                    name = f"the listing of {described(folder)}"
+                    mended += contents.mend(text, digest, name=name)
             self._live.clear(keep=files)
             for name, digest in files.items():
                 live = root / name
-                if digest_or_none(live) != digest:
-                    live.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(contents.path(digest), live)
-                mended += contents.mend(live.read_bytes(), digest, name=name)
+                live.parent.mkdir(parents=True, exist_ok=True)
+                if digest in texts:
+                    if digest_or_none(live) != digest:
+                        live.write_bytes(texts[digest].encode())
+                else:
+                    if digest_or_none(live) != digest:
+                        shutil.copyfile(contents.path(digest), live)
+                    mended += contents.mend(live.read_bytes(), digest, name=name)
                 self._stamps[name] = stamp_of(live)
             contents.settle()
-        self._listings, self._folders = dict(listings), {}
+        self._listings, self._folders, self._texts = dict(listings), {}, dict(texts)
         for name, digest in files.items():
             self._folders.setdefault(folder_of(name), {})[name] = digest
         return mended
 
     def changed(self, touched: Iterable[str]) -> TreeChange:
-        """Store what is there now.
+        """Store what is there now; texts are left to the manifest.
 
         Args:
             touched: files or folders below the live root that may have changed since the last generation.
@@ -84,6 +102,7 @@ class CommittedTree:
         """
         folders, listings = dict(self._folders), dict(self._listings)
         stamps: dict[str, Stamp] = {}
+        texts: dict[str, str] = {}
         replaced: list[str] = []
         with storage_errors(self._contents.folder):
             for folder, found in self._live.present(touched).items():
@@ -91,21 +110,50 @@ class CommittedTree:
                 now: dict[str, str] = {}
                 for name, path in found.items():
                     stamps[name] = stamp_of(path)
-                    same = name in known and self._stamps.get(name) == stamps[name]
-                    now[name] = known[name] if same else self._contents.keep(path.read_bytes())
+                    if name in known and self._stamps.get(name) == stamps[name]:
+                        now[name] = known[name]
+                    else:
+                        data = path.read_bytes()
+                        now[name] = self._stored(data, texts if name in known else None)
                 if now != known:
                     replaced += [
                         digest for name, digest in known.items() if now.get(name) != digest
                     ]
                     replaced += [listings[folder]] if folder in listings else []
                     folders[folder] = now
-                    listings[folder] = self._contents.keep(listed(now))
+                    listings[folder] = self._stored(listed(now), texts if known else None)
+            self._keep_texts(folders, listings, texts)
             self._contents.settle()
-        return TreeChange(folders, listings, stamps, tuple(replaced))
+        return TreeChange(folders, listings, stamps, texts, tuple(replaced))
+
+    def _stored(self, data: bytes, texts: dict[str, str] | None) -> str:
+        """Store a content, in `texts` if that may be; answer its digest."""
+        digest = sha256(data)
+        if texts is not None and len(data) <= _LONGEST_TEXT and not self._contents.has(digest):
+            try:
+                texts[digest] = data.decode()
+            except UnicodeDecodeError:
+                pass
+            else:
+                return digest
+        return self._contents.keep(data)
+
+    def _keep_texts(
+        self,
+        folders: Mapping[str, Mapping[str, str]],
+        listings: Mapping[str, str],
+        texts: Mapping[str, str],
+    ) -> None:
+        """Texts of the last generation that this one still has become objects."""
+        left = self._texts.keys() - texts.keys()
+        if left:
+            used = {digest for files in folders.values() for digest in files.values()}
+            for digest in left & (used | set(listings.values())):
+                self._contents.keep(self._texts[digest].encode())
 
     def accept(self, change: TreeChange) -> None:
         """A generation holds it now."""
-        self._folders, self._listings = change.folders, change.listings
+        self._folders, self._listings, self._texts = change.folders, change.listings, change.texts
         self._stamps.update(change.stamps)
 
     def used(self) -> set[str]:

@@ -2,8 +2,10 @@
 
 Example:
     contents = Contents(run / "objects", live=LiveTree(run / "eon"))
-    files = contents.files(manifest.folders)             # {"states/0/info": "ab12...", ...}
-    path, data = contents.find("states/0/info", files["states/0/info"])
+    files = contents.files(manifest.folders, manifest.texts)             # {"states/0/info": "ab12...", ...}
+    path, data = contents.find("states/0/info", files["states/0/info"], manifest.texts)
+
+Texts are contents that a generation's manifest holds itself; all others are objects.
 """
 
 import json
@@ -37,28 +39,35 @@ class Contents:
 
     # -- reading
 
-    def find(self, name: str, digest: str) -> tuple[Path, bytes]:
-        """Where a file's content lies, whole, and the content itself.
+    def find(
+        self, name: str, digest: str, texts: Mapping[str, str]
+    ) -> tuple[Path | None, bytes]:
+        """Where a file's content lies, whole (None: in the manifest), and the content itself.
 
         Args:
             name: of the file, below the live tree.
             digest: of the content.
+            texts: of the generation.
 
         Raises:
             NotWholeError: it is lost.
         """
+        if digest in texts:
+            return None, texts[digest].encode()
         for path in (self.path(digest), self._live.root / name):
             data = bytes_or_none(path)
             if data is not None and sha256(data) == digest:
                 return path, data
         raise NotWholeError(f"the content of {name} ({self.path(digest)}) is lost")
 
-    def listing(self, folder: str, digest: str) -> bytes:
+    def listing(self, folder: str, digest: str, texts: Mapping[str, str]) -> bytes:
         """A folder's listing; where it is lost, it is made anew from the live files, if they are still those that it named.
 
         Raises:
             NotWholeError: it is lost.
         """
+        if digest in texts:
+            return texts[digest].encode()
         text = bytes_or_none(self.path(digest))
         if text is None or sha256(text) != digest:
             present = self._live.present([folder]).get(folder, {})
@@ -67,21 +76,26 @@ class Contents:
             raise NotWholeError(f"the listing of {described(folder)} ({self.path(digest)}) is lost")
         return text
 
-    def files(self, folders: Mapping[str, str]) -> dict[str, str]:
+    def files(self, folders: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
         """Every file of these folders with its digest.
 
         Args:
             folders: digests of their listings.
+            texts: of the generation.
 
         Raises:
             NotWholeError: a listing is lost.
         """
         found: dict[str, str] = {}
         for folder, digest in folders.items():
-            found.update(json.loads(self.listing(folder, digest)))
+            found.update(json.loads(self.listing(folder, digest, texts)))
         return found
 
     # -- writing
+
+    def has(self, digest: str) -> bool:
+        """There is an object with this content."""
+        return self.path(digest).exists()
 
     def keep(self, data: bytes) -> str:
         """Store a content; answer its digest. It is durable after `settle`, which syncs each folder once for many of them."""

@@ -5,7 +5,8 @@ Example:
         manifest = Manifest.read(path_of(generations, number))
         manifest.epochs[-1].potential, manifest.journals["events"].length
 
-Formats: 3 has epochs. 2 had one epoch, whose facts and inputs lay in `state`: it is read as that, and the next commit writes 3.
+Formats: 4 holds texts that change with nearly every generation, so that a commit is one file more, not ten. 3 has epochs; all
+contents were objects. 2 had one epoch, whose facts and inputs lay in `state`: it is read as that, and the next commit writes the present format.
 Lines of its journals have no epoch: they belong to the first.
 """
 
@@ -13,7 +14,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ from mlip_kmc.ground.files import sealed, unsealed
 from mlip_kmc.model.records import Epoch
 from mlip_kmc.store.whole import NotWholeError, bytes_or_none
 
-FORMAT = 3
+FORMAT = 4
 OLDEST_FORMAT = 2
 _NAME = re.compile(r"^(\d{8})\.json$")
 
@@ -45,6 +46,7 @@ class Manifest:
         state: what the run committed: JSON values.
         journals: how much of each counts, by name.
         folders: sha256 of each folder's listing, by its path below the live tree.
+        texts: contents and listings that are held here, by their sha256; the others are objects.
     """
 
     number: int
@@ -52,6 +54,7 @@ class Manifest:
     state: dict[str, Any]
     journals: Mapping[str, JournalEnd]
     folders: Mapping[str, str]
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -72,7 +75,7 @@ class Manifest:
         raw: dict[str, Any] = json.loads(text)
         if raw.get("format") == OLDEST_FORMAT:
             raw = _from_format_2(raw)
-        elif raw.get("format") != FORMAT:
+        elif raw.get("format") not in (FORMAT, FORMAT - 1):
             raise _unknown_format(path, raw.get("format"))
         return cls(
             number=raw["number"],
@@ -80,6 +83,7 @@ class Manifest:
             state=raw["state"],
             journals={name: JournalEnd(**end) for name, end in raw["journals"].items()},
             folders=raw["folders"],
+            texts=raw.get("texts", {}),
         )
 
     def to_bytes(self) -> bytes:
@@ -129,7 +133,7 @@ def _from_format_2(raw: dict[str, Any]) -> dict[str, Any]:
 def _unknown_format(path: Path, found: Any) -> RunStateError:
     starts = path.parent.parent / "journal" / "starts.jsonl"
     return RunStateError(
-        f"{path} has the format {found}, this mlip-kmc reads {OLDEST_FORMAT} and {FORMAT}; use the version that wrote "
+        f"{path} has the format {found}, this mlip-kmc reads {OLDEST_FORMAT} to {FORMAT}; use the version that wrote "
         f"it ({_version_in(starts) or f'see {starts}'}), or start anew in another run directory"
     )
 

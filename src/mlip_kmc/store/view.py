@@ -168,7 +168,8 @@ class RunView:
             for name, end in manifest.journals.items()
         }
         numbers = _numbers(manifest.state.get("numbers", {}))
-        _lay_out(path, _wanted(manifest.folders, detail, numbers.state), root, detail=detail)
+        folders = _wanted(manifest.folders, detail, numbers.state)
+        _lay_out(path, folders, manifest.texts, root, detail=detail)
         searches = tuple(SearchRecord.from_json(line) for line in journals.get("searches", []))
         return cls(
             path=path,
@@ -271,19 +272,21 @@ def _wanted(folders: Mapping[str, str], detail: Detail, present: int) -> dict[st
     return {name: digest for name, digest in folders.items() if name in names}
 
 
-def _lay_out(path: Path, folders: Mapping[str, str], root: Path, *, detail: Detail) -> None:
+def _lay_out(
+    path: Path, folders: Mapping[str, str], texts: Mapping[str, str], root: Path, *, detail: Detail
+) -> None:
     """Lay out the committed tree below `root`: links to structure files, which never change, and copies of the others."""
     contents = Contents(path / "objects", live=LiveTree(path / "eon"))
     root.mkdir(parents=True)
-    for name, digest in contents.files(folders).items():
+    for name, digest in contents.files(folders, texts).items():
         place = root / name
         if place.parent.name == "procdata" and not (
             detail == "structures" and place.suffix == ".con"
         ):
             continue
-        found, data = contents.find(name, digest)
+        found, data = contents.find(name, digest, texts)
         place.parent.mkdir(parents=True, exist_ok=True)
-        if place.suffix == ".con":
+        if place.suffix == ".con" and found is not None:
             place.symlink_to(found)
         else:
             place.write_bytes(data)

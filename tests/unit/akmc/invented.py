@@ -8,8 +8,10 @@ queue of searches, the ledger and the server are the real ones.
 """
 
 import copy
+import random
 import shutil
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -287,10 +289,11 @@ class InventedCluster:
     def __init__(self, landscape, slots):
         self._landscape, self.slots = landscape, slots
         self.tasks, self._done, self._held = {}, [], False
-        self._crashed, self.finished = set(), 0
+        self._crashed, self.finished, self.asked = set(), 0, set()
 
     def submit(self, task, *, first=False):
         assert task.name not in self.tasks, f"{task.name} is submitted twice"
+        self.asked.add(task.name)
         self.tasks = {task.name: task, **self.tasks} if first else {**self.tasks, task.name: task}
 
     def wait(self, timeout_s):
@@ -338,6 +341,24 @@ class InventedCluster:
         return 0.0
 
 
+class Drawn:
+    """In place of `Intervals`: whether a commit is due is drawn."""
+
+    def __init__(self, share):
+        self._share, self._chance, self._ended = share, random.Random(5), False  # noqa: S311
+
+    @property
+    def over(self):
+        return self._ended or self._chance.random() < self._share
+
+    def end(self):
+        self._ended = True
+
+    def commit(self):
+        self._ended = False
+        return nullcontext()
+
+
 class World:
     """A run, its process, and what can happen to it."""
 
@@ -351,12 +372,14 @@ class World:
         slots=2,
         queue=SearchQueue,
         ahead=None,
+        due=1.0,
     ):
+        """`due` is the share of ticks after which a commit is due; a step, a halt and an end do not wait for it."""
         self.landscape = Landscape(seed, superbasins=superbasins, halts=halts)
         self._folder = Path(tempfile.mkdtemp())
         self._states = InventedStates(self.landscape)
         self.store, self.slots = InventedStore(self._states), slots
-        self._queue, self._ahead = queue, ahead
+        self._queue, self._ahead, self._due = queue, ahead, due
         self.ticks = self.starts = 0
         self.config = SimpleNamespace(
             seed=seed,
@@ -383,13 +406,18 @@ class World:
                 foresight,
                 beyond=self._beyond,
                 queue=lambda cluster: SearchQueue(
-                    cluster=cluster, template=template, spool=self._folder / "early"
+                    cluster=cluster, template=template, spool=None
                 ),
                 seed=self.config.seed,
                 share=self._ahead,
                 most=24,
             )
-        queue = self._queue(cluster=foresight, template=template, spool=self._folder / "spool")
+        queue = self._queue(
+            cluster=foresight,
+            template=template,
+            spool=self._folder / "spool",
+            since=None if saved is None else saved["spool"],
+        )
         numbers = RunNumbers() if saved is None else numbers_from(saved["numbers"])
         self.server = Server(
             self.config,
@@ -403,6 +431,7 @@ class World:
             keeper=SimpleNamespace(keep=lambda outcome, record: None),
             changes={},
             early=early,
+            intervals=Drawn(self._due),
         )
         if saved is not None and not self.server.halt:
             wanted = {self.server.numbers.state} | set(self.server._place.states)

@@ -23,7 +23,7 @@ class Server:
         self.config = SimpleNamespace(
             stop=SimpleNamespace(wall_time_min=None), gamma=SimpleNamespace(on_halt="stop")
         )
-        self.draining = False
+        self.draining, self.settled = False, 0
 
     halt = property(lambda self: self.numbers.halt)
     drained = property(lambda self: self.draining)
@@ -37,6 +37,9 @@ class Server:
 
     def drain(self):
         self.draining = True
+
+    def settle(self):
+        self.settled += 1
 
 
 def session(server, tmp_path, *, signals=None, remote=None, total=1, joined=True, lost=False):

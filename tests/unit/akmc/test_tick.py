@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mlip_kmc.akmc.queue import SearchQueue
-from mlip_kmc.ground.errors import SearchesFailedError
+from mlip_kmc.ground.errors import SearchesFailedError, StorageError
 from mlip_kmc.ground.syncing import Syncer
 
-from .invented import InventedPlace, World
+from .invented import InventedPlace, KilledError, World
 
 TICKS = int(os.environ.get("MLIP_KMC_TICKS", "10000"))
 STEPS = 40
@@ -89,7 +89,7 @@ def test_ten_thousand_ticks_with_all_that_can_happen(kind):
     chance, ticks, seed, commits, starts = random.Random(7), 0, 0, 0, 0  # noqa: S311
     while ticks < TICKS / len(KINDS):
         seed += 1
-        world = World(seed, **KINDS[kind])
+        world = World(seed, due=chance.choice([1.0, 0.3, 0.0]), **KINDS[kind])
         try:
             while world.server.numbers.steps < STEPS and not world.server.halt:
                 before = world.store.durable["state"]
@@ -110,10 +110,14 @@ def test_ten_thousand_ticks_with_all_that_can_happen(kind):
 class TickMachine(RuleBasedStateMachine):
     """The same by hypothesis, which finds the shortest way to a fault."""
 
-    @initialize(kind=st.sampled_from(sorted(KINDS)), seed=st.integers(1, 5))
-    def begin(self, kind, seed):
+    @initialize(
+        kind=st.sampled_from(sorted(KINDS)),
+        seed=st.integers(1, 5),
+        due=st.sampled_from([1.0, 0.3, 0.0]),
+    )
+    def begin(self, kind, seed, due):
         self.kind, self.seed = kind, seed
-        self.world = World(seed, **KINDS[kind])
+        self.world = World(seed, due=due, **KINDS[kind])
 
     @rule(number=st.integers(0, 9), crash=st.booleans())
     def finish(self, number, crash):
@@ -202,6 +206,103 @@ def test_workers_without_end_change_nothing():
             world.finish(-1)
     compare(world, "states", 2)
     assert len(world.events) == 10
+    world.close()
+
+
+def in_hand(world):
+    """Names of the searches whose outcomes have come and are in no generation."""
+    queue = world.server._queue
+    return {*world.server._registered, *queue._finished}
+
+
+@pytest.mark.parametrize("slots", [1, 8, 50])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kill_between_registration_and_commit_loses_no_outcome(kind, slots):
+    """What came of a search is in the spool before it is registered, and registered again from there, in the same order."""
+    for seed in range(1, 6):
+        world = World(seed, slots=slots, due=0.0, **KINDS[kind])
+        chance, there, most, kills, steps = random.Random(seed), set(), 0, 0, 0  # noqa: S311
+        while world.server.numbers.steps < 8 and not world.server.halt:
+            world.finish(chance.randrange(100))
+            world.tick()
+            if steps < world.server.numbers.steps:  # the same state may be searched again
+                steps, there = world.server.numbers.steps, set()
+            assert world.cluster.asked.isdisjoint(there), "no search is made again"
+            if chance.random() < 0.2:
+                there = in_hand(world)
+                world.kill()
+                most, kills = max(most, len(there)), kills + 1
+        assert kills > 3
+        assert most >= 2
+        compare(world, kind, seed)
+        world.close()
+
+
+def test_what_is_registered_is_committed_when_the_process_ends_and_not_again():
+    world = World(1, due=0.0)
+    while not world.server._registered:
+        world.finish()
+        world.tick()
+    registered = len(world.server._registered)
+    assert world.searches == []
+    world.server.settle()
+    assert len(world.searches) == registered
+    state = world.store.durable["state"]
+    world.server.settle()
+    assert world.store.durable["state"] is state
+    world.kill()
+    world.run(3)
+    compare(world, "states", 1)
+    world.close()
+
+
+@pytest.mark.parametrize("fault", ["full", "before"])
+def test_a_commit_that_fails_loses_no_outcome(fault):
+    world = World(1, due=0.0, slots=5)
+    while len(world.server._registered) < 2:
+        world.finish(-1)
+        world.tick()
+    there, world.store.fault = in_hand(world), fault
+    with pytest.raises(StorageError if fault == "full" else KilledError):
+        world.server.settle()
+    world.kill()
+    while not world.server.numbers.steps:
+        world.tick()
+        world.finish()
+    assert world.cluster.asked.isdisjoint(there)
+    world.run(STEPS)
+    compare(world, "states", 1)
+    world.close()
+
+
+class Completing(SearchQueue):
+    """New processes wait for something that no spool has."""
+
+    completes = True
+
+
+def test_a_process_whose_prefactors_and_images_are_in_no_spool_is_committed_at_once():
+    world = World(1, due=0.0, queue=Completing)
+    while not world.server.numbers.steps:
+        world.finish()
+        world.tick()
+        new = [line for line in world.searches if parsed(line)["outcome"] == "new"]
+        assert len(new) == sum(len(table["processes"]) for table in world._states.tables.values())
+    world.close()
+
+
+def test_what_finished_before_a_step_is_of_no_use_after_it():
+    """Even where the step leads to the same state, which searches it anew by what is known then."""
+    world = World(1, slots=50, due=0.0)
+    while not world.server.numbers.steps:
+        for _ in range(10):
+            world.finish(-1)
+        world.tick()
+    spool = world.server._queue._spool
+    assert spool._places == {}
+    state = world.store.durable["state"]
+    assert state["spool"] > 1
+    assert state["numbers"]["pending"] == ()
     world.close()
 
 

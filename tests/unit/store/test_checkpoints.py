@@ -1,5 +1,6 @@
 """Generations: what is committed comes back, what is torn is passed over, what belongs elsewhere is refused."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -8,7 +9,9 @@ import sys
 import pytest
 
 from mlip_kmc.ground.errors import RunStateError, StorageError
+from mlip_kmc.ground.files import sealed, unsealed
 from mlip_kmc.model.records import identity_of
+from mlip_kmc.store import committed_tree
 from mlip_kmc.store.checkpoints import KEPT, Checkpoints
 from mlip_kmc.store.run_directory import RunDirectory
 
@@ -115,9 +118,9 @@ def test_content_that_is_lost_everywhere_gives_way_too(run):
     commit(store, 0)
     commit(store, 1)
     for path in (run.path / "objects").rglob("*"):
-        if path.is_file() and path.read_text() == "searches 1":
+        if path.is_file() and path.read_text() == "saddle 1":
             path.unlink()
-    (store.root / "states/0/info").unlink()
+    (store.root / "states/0/procdata/saddle_1.con").unlink()
     assert again(run)[1].state == {"n": 0}
 
 
@@ -159,8 +162,97 @@ def test_old_generations_and_their_contents_go(run):
     assert len([text for text in contents if text.startswith("searches")]) < 300
     assert again(run)[1].state == {"n": 299}
     contents = [p.read_text() for p in (run.path / "objects").rglob("*") if p.is_file()]
-    assert len([text for text in contents if text.startswith("searches")]) == KEPT
+    assert not [text for text in contents if text.startswith("searches")]
     assert len([text for text in contents if text.startswith("saddle")]) == 300
+
+
+def objects(run):
+    return {p.read_text() for p in (run.path / "objects").rglob("*") if p.is_file()}
+
+
+def manifest(run, number):
+    return json.loads(unsealed((run.path / f"generations/{number:08d}.json").read_bytes()))
+
+
+def test_texts_that_change_are_in_the_manifest_and_become_objects_when_they_stay(run):
+    """A commit of them alone syncs the journal, the manifest, and the manifest's folder."""
+    store, _ = again(run)
+    commit(store, 0)
+    assert {"searches 0", "saddle 0", "0 0"} <= objects(run)
+    commit(store, 1)
+    assert set(manifest(run, 2)["texts"].values()) >= {"searches 1", "0 1"}
+    assert {"searches 1", "0 1"}.isdisjoint(objects(run))
+    write(store, "states/0/info", "searches 2")
+    store.commit({"n": 2}, touched=["states/0"])
+    assert "0 1" in objects(run), "a file that was not touched, and one that is another generation's text"
+    assert "searches 1" not in objects(run)
+    store.commit({"n": 3}, touched=[])
+    assert "searches 2" in objects(run)
+    assert manifest(run, 4)["texts"] == {}
+    for number in (0, 1):  # and after a start
+        store, saved = again(run)
+        assert saved.state == {"n": 3 + number}
+        assert (store.root / "states/0/info").read_text() == "searches 2"
+        assert store.commit({"n": 4 + number}, touched=["states/0"]) == 5 + number
+
+
+def test_a_commit_of_texts_alone_takes_three_syncs(run, monkeypatch):
+    store, _ = again(run)
+    commit(store, 0)
+    commit(store, 1)
+    syncs, plain = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: syncs.append(plain(descriptor)))
+    for number in range(5):
+        write(store, "states/0/info", f"a search more: {number}")
+        store.append("searches", json.dumps({"n": number}))
+        store.commit({"n": number}, touched=["states/0"])
+    # two texts of the second commit, which the third does not change, become objects: both, their folders, the folder of those
+    assert len(syncs) == 3 * 5 + 5
+
+
+def test_texts_come_back_where_the_live_tree_is_lost_and_go_with_their_generation(run):
+    store, _ = again(run)
+    for number in range(3):
+        commit(store, number)
+    for path in sorted(store.root.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert again(run)[1].damage == ()
+    assert (store.root / "states/0/info").read_text() == "searches 2"
+    newest = run.path / "generations/00000003.json"
+    newest.write_bytes(newest.read_bytes().replace(b"searches 2", b"searches 7"))
+    store, saved = again(run)
+    assert saved.state == {"n": 1}
+    assert (store.root / "states/0/info").read_text() == "searches 1"
+
+
+def test_what_is_no_text_or_too_long_is_an_object(run, monkeypatch):
+    monkeypatch.setattr(committed_tree, "_LONGEST_TEXT", 200)
+    store, _ = again(run)
+    commit(store, 0)
+    for number in (1, 2):
+        (store.root / "states/0/info").write_bytes(b"\xff%d" % number)
+        write(store, "states/state_table", f"{number}" * 201)
+        store.commit({"n": number}, touched=["states/0", "states/state_table"])
+        for name, data in (("states/0/info", b"\xff%d" % number), ("states/state_table", b"%d" % number * 201)):
+            digest = hashlib.sha256(data).hexdigest()
+            assert (run.path / "objects" / digest[:2] / digest[2:]).read_bytes() == data, name
+    store, _ = again(run)
+    assert (store.root / "states/0/info").read_bytes() == b"\xff2"
+
+
+def test_a_run_whose_manifests_hold_no_texts_goes_on(run):
+    """As the version before wrote it, format 3."""
+    store, _ = again(run)
+    commit(store, 0)
+    path = run.path / "generations/00000001.json"
+    raw = manifest(run, 1)
+    assert raw.pop("texts") == {}
+    path.write_bytes(sealed(json.dumps(raw | {"format": 3}).encode()))
+    store, saved = again(run)
+    assert (saved.state, saved.damage) == ({"n": 0}, ())
+    commit(store, 1)
+    assert manifest(run, 2)["format"] == 4
+    assert again(run)[1].state == {"n": 1}
 
 
 def test_two_processes_cannot_use_one_directory(run):

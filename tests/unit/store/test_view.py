@@ -142,7 +142,7 @@ def test_a_run_of_another_version_is_refused(run):
     with (
         pytest.raises(
             RunStateError,
-            match="has the format 99, this mlip-kmc reads 2 and 3; use the version that wrote",
+            match="has the format 99, this mlip-kmc reads 2 to 4; use the version that wrote",
         ),
         RunView.read(run),
     ):
