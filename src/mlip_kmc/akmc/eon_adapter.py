@@ -418,7 +418,10 @@ class NotingInfo(fileio.ini):  # type: ignore[misc]
         if not self.has_section(section):
             self.add_section(section)
         ConfigParser.set(self, section, option, str(value))
-        self._got.pop((section, option), None)
+        if type(value) in (int, float):  # as it will be parsed
+            self._got[section, option] = value
+        else:
+            self._got.pop((section, option), None)
         self._unwritten = True
         self.noted()
 

@@ -9,6 +9,7 @@ A thread of its own syncs what has come since it began to sync last: for a power
 A file goes when none of its outcomes is wanted. Files are numbered: what was kept since a KMC step is in files from a number on.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -184,9 +185,11 @@ class Spool:
         Raises:
             StorageError: what was written before could not be made durable.
         """
+        present = set(os.listdir(self._folder))  # far cheaper than to try each: most have no start here
         for name in names:
             self._drop(name)
-            (self._folder / f"{name}.job").unlink(missing_ok=True)
+            if f"{name}.job" in present:
+                (self._folder / f"{name}.job").unlink(missing_ok=True)
         self._sweep()
         self._syncer.check()
 
