@@ -39,6 +39,7 @@ from .eon_text import (
     gamma_rows,
     parse,
 )
+from .engines import evaluated
 from .evaluator import Evaluator
 from .halts import CANDIDATE, EVIDENCE, HALTED_ON, keep
 from .protocol import (
@@ -104,6 +105,7 @@ __all__ = [
     "checked_source",
     "connected",
     "equipped",
+    "evaluated",
     "exactly",
     "formatted",
     "frame",
