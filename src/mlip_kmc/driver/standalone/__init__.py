@@ -30,6 +30,7 @@ from .basics import (
 )
 from .client import DOWN, LONGEST_PATH, ask, connected, greet
 from .compare import RATTLE_A, SAME_EV_PER_A, SAME_EV_PER_ATOM
+from .engines import evaluated
 from .eon_text import (
     FROM_DRIVER,
     RUN_DIR,
@@ -39,7 +40,6 @@ from .eon_text import (
     gamma_rows,
     parse,
 )
-from .engines import evaluated
 from .evaluator import Evaluator
 from .halts import CANDIDATE, EVIDENCE, HALTED_ON, keep
 from .protocol import (
