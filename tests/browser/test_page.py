@@ -22,7 +22,9 @@ def test_a_process_and_the_film_move(opened):
     small.play(FILM)
     frames = {small.at(step) for step in (0, 3, 12)}
     assert len(frames) == 3
-    assert "KMC step 12 of 12, 12 µs, state 0, over 0.800 eV" in small.page.inner_text("#viewer-note")
+    assert "KMC step 12 of 12, 12 µs, state 0, over 0.800 eV" in small.page.inner_text(
+        "#viewer-note"
+    )
 
 
 def test_it_plays_by_itself_unless_motion_is_unwanted(opened):
@@ -53,13 +55,16 @@ def test_a_click_in_a_figure_leads_there(opened):
     twenty = opened("twenty").page
     note = twenty.locator("#viewer-note")
     twenty.locator("#energy svg:visible").click()
-    expect(note).to_contain_text(re.compile(r"KMC step (19|20|21) of 40, \d+ µs, state \d+, over 0.800 eV"))
+    expect(note).to_contain_text(
+        re.compile(r"KMC step (19|20|21) of 40, \d+ µs, state \d+, over 0.800 eV")
+    )
     assert twenty.inner_text("#viewer-play") == "Play"
     twenty.keyboard.press("Escape")
     twenty.locator("#landscape svg:visible [data-state='0']").click()
     expect(twenty.locator("#viewer-title")).to_have_text("State 0")
     twenty.keyboard.press("Escape")
-    twenty.locator("#network svg:visible [data-state='19']").click()  # no scene of its own: the film
+    # a state without a scene of its own: the film
+    twenty.locator("#network svg:visible [data-state='19']").click()
     expect(note).to_contain_text("KMC step 19 of 40")
     twenty.keyboard.press("Escape")
     twenty.locator(".first svg").first.click()

@@ -1,7 +1,7 @@
 """The chemiscope data set against what its package and its viewer check, and against the run.
 
-tests/browser/test_chemiscope.py opens one in the viewer of the package. By hand, on 2026-11-28, the package chemiscope 1.1.0 made the
-same data set of the same values.
+tests/browser/test_chemiscope.py opens one in the viewer of the package. By hand, on 2026-11-28, the package chemiscope 1.1.0
+made the same data set of the same values.
 """
 
 import gzip

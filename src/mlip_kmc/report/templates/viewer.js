@@ -55,7 +55,7 @@
     byId("which").value = key;
     build();
     byId("at").max = isFilm() ? scene.frames.length - 1 : 100;
-    show(frame);
+    show(isFilm() ? scene.frames.length - 1 : 0); // a film is fitted with all its hops
     start = start || view.getView();
     view.setView(start);
     if (scene.axis === 0) view.rotate(-90, "y");
@@ -64,7 +64,7 @@
     view.rotate(isFilm() ? 25 : 8, "y");
     view.zoomTo();
     if (!isFilm() && !isStill()) view.zoom(1.5);
-    view.render();
+    show(frame);
     play(!still.matches && !isStill() && !frame);
     byId("canvas").focus();
   }
