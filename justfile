@@ -108,6 +108,7 @@ lock:
     compile --universal --python-version 3.11 host.in -o host.lock
     compile --universal --python-version 3.11 npm.in -o npm.lock
     compile --universal --python-version 3.11 --constraint host.lock browser.in -o browser.lock
+    compile --universal --python-version 3.11 --no-deps chemiscope.in >>browser.lock
     git diff --stat -- .
 
 # release the potential of a run, signed: just release my-run ~/.ssh/id_ed25519 --settings release.yaml --training-set train.xyz

@@ -44,6 +44,10 @@ SELECT = 1.5
 """Half the usual one: EMT's labels are cheap, and what is just known is what one of hundreds of later searches halts beyond."""
 
 
+HALT = 3.0
+"""Where a vacancy is to halt: its saddle has gamma 3.1 under a potential that has seen no hop."""
+
+
 def recipe() -> Any:
     """`examples/cu-campaign/make_campaign.py`: labels by EMT, bases, the fit of a first potential."""
     path = ROOT / "examples" / "cu-campaign" / "make_campaign.py"
@@ -65,6 +69,7 @@ class Case:
         start: where the run starts. search: its section of the run's configuration.
         ends: by name, two minima beside a saddle. scale: of the potential's lengths, against copper's.
         larger: whether a larger basis may be tried, as barriers ask for one.
+        halt: from which gamma on a search is halted; None: the usual one.
     """
 
     name: str
@@ -76,6 +81,7 @@ class Case:
     ends: dict[str, tuple[Atoms, Atoms]]
     scale: float = 1.0
     larger: bool = False
+    halt: float | None = None
 
 
 # -- cases
@@ -103,7 +109,8 @@ def vacancy_case(make: Any) -> Case:
         "displacement_radius_A": 3.0,
         "max_iterations": 300,
     }
-    return Case("vacancy", ("Cu",), frames(20), frames(10), start, search, {"hop": (start, end)})
+    ends = {"hop": (start, end)}
+    return Case("vacancy", ("Cu",), frames(20), frames(10), start, search, ends, halt=HALT)
 
 
 def _slab(adatom: bool, *, a: float = 3.59) -> Atoms:  # noqa: FBT001
@@ -183,7 +190,7 @@ def alloy_case(make: Any) -> Case:
         "max_iterations": 300,
     }
     ends = {"solute": (start, swap), "host": (start, away)}
-    return Case("alloy", ("Cu", "Ni"), frames(40), frames(12), start, search, ends)
+    return Case("alloy", ("Cu", "Ni"), frames(40), frames(12), start, search, ends, halt=HALT)
 
 
 def silver_case(make: Any) -> Case:
@@ -205,6 +212,7 @@ def silver_case(make: Any) -> Case:
         search={**copper.search, "displacement_radius_A": 3.0 * scale},
         ends={name: (silver(one), silver(other)) for name, (one, other) in copper.ends.items()},
         scale=scale,
+        halt=copper.halt,
     )
 
 
@@ -250,7 +258,7 @@ def write_configuration(case: Case, first: Any, folder: Path) -> None:
         "potential": {"ace": "first.yace"},
         "temperature_K": 500,
         "search": case.search,
-        "gamma": {"select": SELECT},
+        "gamma": {"select": SELECT, **({} if case.halt is None else {"halt": case.halt})},
         "symmetry": {"orbits": True, "classes": True},
         "confidence": {"scheme": "old", "value": 0.9},
         "workers": 2,

@@ -1,7 +1,8 @@
 """Makes the pages that the browser tests open, inside the image: pages.py DIRECTORY.
 
 Runs with invented numbers, committed as real ones are: a small one with names that mean harm, one of twenty states, one of
-16 384 atoms, and one of states that are like each other. Beside the page of each: one that is followed, and one that compares.
+16 384 atoms, and one of states that are like each other. Beside the page of each: one that is followed, one that compares, one of
+a campaign, and a data set for chemiscope.
 """
 
 import sys
@@ -14,8 +15,10 @@ from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from unit.campaign.test_report import finished
 from unit.synthetic import State, commit, event, search
 
+from mlip_kmc.cli.export import export
 from mlip_kmc.cli.report import collected, report
 from mlip_kmc.report.following import age
 from mlip_kmc.report.page import render
@@ -86,6 +89,12 @@ def large():
     return atoms
 
 
+def ask(command, *words):
+    """What a user would."""
+    done = CliRunner().invoke(command, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+
+
 def main(directory):
     """Write the pages."""
     note = {
@@ -101,12 +110,12 @@ def main(directory):
         "large": make(directory / "large", states=1, steps=0, atoms=large()),
         "alike": alike(directory / "alike"),
     }
+    (directory / "of-campaign").mkdir()
+    runs["campaign"] = finished(directory / "of-campaign")
     for name, run in runs.items():
-        done = CliRunner().invoke(report, [str(run), "--output", str(directory / f"{name}.html")])
-        assert done.exit_code == 0, done.output
-    compared = [str(runs[name]) for name in ("small", "alike")]
-    done = CliRunner().invoke(report, [*compared, "--output", str(directory / "compared.html")])
-    assert done.exit_code == 0, done.output
+        ask(report, run, "--output", directory / f"{name}.html")
+    ask(report, runs["small"], runs["alike"], "--output", directory / "compared.html")
+    ask(export, runs["small"], "--output", directory / "exported", "--chemiscope")
     with RunView.read(runs["small"]) as view:
         page = render(collected(view), library=library(Path(sys.prefix)), age=age(view))
         (directory / "followed.html").write_text(page)

@@ -1,5 +1,7 @@
 """The report's page in a real browser: quiet, quick to open, drawn, kept to the keyboard, readable by all, printable."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -20,7 +22,9 @@ def test_a_process_and_the_film_move(opened):
     small.play(FILM)
     frames = {small.at(step) for step in (0, 3, 12)}
     assert len(frames) == 3
-    assert "KMC step 12, 1.20e-5 s, state 0" in small.page.inner_text("#viewer-note")
+    assert "KMC step 12 of 12, 12 µs, state 0, over 0.800 eV" in small.page.inner_text(
+        "#viewer-note"
+    )
 
 
 def test_it_plays_by_itself_unless_motion_is_unwanted(opened):
@@ -45,6 +49,41 @@ def test_options_change_what_is_drawn(opened):
     assert len({before, with_cell, small.drawn()}) == 3
     small.page.click("#viewer-next")
     assert small.page.inner_text("#viewer-title") != ""
+
+
+def test_a_click_in_a_figure_leads_there(opened):
+    twenty = opened("twenty").page
+    note = twenty.locator("#viewer-note")
+    twenty.locator("#energy svg:visible").click()
+    expect(note).to_contain_text(
+        re.compile(r"KMC step (19|20|21) of 40, \d+ µs, state \d+, over 0.800 eV")
+    )
+    assert twenty.inner_text("#viewer-play") == "Play"
+    twenty.keyboard.press("Escape")
+    twenty.locator("#landscape svg:visible [data-state='0']").click()
+    expect(twenty.locator("#viewer-title")).to_have_text("State 0")
+    twenty.keyboard.press("Escape")
+    # a state without a scene of its own: the film
+    twenty.locator("#network svg:visible [data-state='19']").click()
+    expect(note).to_contain_text("KMC step 19 of 40")
+    twenty.keyboard.press("Escape")
+    twenty.locator(".first svg").first.click()
+    expect(twenty.locator("#viewer-title")).to_contain_text("State 0, process 1")
+
+
+def test_its_list_has_all_and_a_picture_can_be_saved(opened):
+    page = opened("small").page
+    page.click(FIRST)
+    listed = page.locator("#viewer-which option").all_inner_texts()
+    assert listed[0] == "State 0"
+    assert listed[-1] == "The trajectory"
+    page.select_option("#viewer-which", "film")
+    expect(page.locator("#viewer-title")).to_have_text("The trajectory")
+    page.fill("#viewer-at", "3")
+    with page.expect_download() as found:
+        page.click("#viewer-save")
+    assert found.value.suggested_filename == "film-3.png"
+    assert found.value.path().read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_keyboard_is_enough(opened):
@@ -84,8 +123,10 @@ def test_nothing_hinders_assistive_programs(opened, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nor_where_runs_are_compared(opened, scheme):
-    page = opened("compared", color_scheme=scheme).page
+@pytest.mark.parametrize("name", ["compared", "campaign", "twenty", "followed"])
+def test_nor_on_other_pages(opened, name, scheme):
+    page = opened(name, color_scheme=scheme).page
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     assert faults(page) == []
 
 

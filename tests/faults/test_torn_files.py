@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mlip_kmc.akmc.spool import Record, records_in
@@ -27,6 +28,8 @@ from ..unit.synthetic import as_format_2
 from .lane import EVERY, kill_tree, outcome, write_config
 
 ATTEMPTS = 60
+LOOKS = 250
+"""For so many, two milliseconds apart, a search is held: others end meanwhile."""
 FEW = {"objects", "eon", "results", "halts"}
 """Folders with many files of one kind: the short version takes every so many."""
 STRIDE = EVERY or 20
@@ -51,6 +54,27 @@ def stopped(pid):
             time.sleep(0.001)
         return True
     return False
+
+
+def in_second_state(run):
+    """A KMC step is noted in the journal."""
+    path = run / "journal" / "events.jsonl"
+    return path.exists() and path.stat().st_size > 0
+
+
+def first_client_held(pid):
+    """The oldest of a run's eOn clients, which does not go on; None if there is none."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        clients = [
+            process
+            for process in psutil.Process(pid).children(recursive=True)
+            if process.name() == "eonclient"
+        ]
+        if clients:
+            first = min(clients, key=lambda process: (process.create_time(), process.pid))
+            first.suspend()
+            return first
+    return None
 
 
 def flipped(data):
@@ -108,14 +132,20 @@ def worth_it(run):
 def killed(lanes, small, tmp_path_factory):
     """A run that was killed between two commits, in its second state.
 
-    It is stopped (SIGSTOP) where it may be worth it, and looked at in peace: if it is not, it goes on to the next such place.
-    With four workers a search often ends before one that began earlier, and waits.
+    In its second state the search that began first is held (SIGSTOP), so that those which began later end before it, and wait.
+    The run is stopped where it may be worth it, and looked at in peace: if it is not, it goes on to the next such place.
     """
     many = write_config(tmp_path_factory.mktemp("many"), workers=4)
     for attempt in range(ATTEMPTS):
         run = tmp_path_factory.mktemp("killed") / f"{attempt}"
-        pid = lanes[0].start(many, run)
+        pid, held, looks = lanes[0].start(many, run), None, 0
         while Path(f"/proc/{pid}").exists():
+            if held is None and in_second_state(run):
+                held = first_client_held(pid)
+            looks += held is not None
+            if held is not None and looks == LOOKS:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    held.resume()
             if seen(run) and stopped(pid):
                 if seen(run):
                     break

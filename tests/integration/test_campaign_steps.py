@@ -108,3 +108,13 @@ def test_a_fit_alone_its_verdict_and_what_makes_it_again(folder, labelled):
     done = called("refit", words[1], fewer, *words[3:])
     assert "fitted to: 40 training, 1 label" in done.output
     assert fit.stat().st_mtime_ns != before
+
+
+def test_labels_of_two_oracles_are_not_fitted(folder, labelled):
+    mixed = folder / "mixed.xyz"
+    (of,) = {one.oracle for one in read_labelled(labelled)}
+    mixed.write_text(labelled.read_text().replace(of, 64 * "0", 1))
+    done = called("refit", folder / "campaign.yaml", mixed, "--output", folder / "mixed")
+    assert isinstance(done.exception, StructureError)
+    assert "the labels are of 2 oracles: energies of two are never mixed" in str(done.exception)
+    assert not (folder / "mixed").exists()

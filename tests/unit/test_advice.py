@@ -42,6 +42,8 @@ NARROWER = {
     "learning/training_set.py": "potential activeset",
     "potential/whereabouts.py": "select, release build",
     "driver/server.py": "serve",
+    "campaign/collecting.py": "campaign",
+    "campaign/potentials.py": "campaign",  # of a campaign that was begun; `refit` begins none
 }
 # options of other programs, which the message names
 FOREIGN = {

@@ -20,7 +20,7 @@ from mlip_kmc.campaign.parts import Judged, Labels, Wanted
 from mlip_kmc.campaign.potentials import with_gamma
 from mlip_kmc.config import CampaignConfig, Config
 from mlip_kmc.evaluate.gamma import Extrapolation
-from mlip_kmc.ground.errors import RunStateError
+from mlip_kmc.ground.errors import RunStateError, StructureError
 from mlip_kmc.ground.files import make_directory
 from mlip_kmc.model.labelled import LabelledStructure
 from mlip_kmc.potential import AcePotential
@@ -110,11 +110,17 @@ def refit_alone(
         larger: which of `refit.larger_bases`, from 1; 0: the present basis.
 
     Raises:
-        RunStateError: there is no such basis. MlipKmcError: as of `AceFitter.fit`.
+        RunStateError: there is no such basis. StructureError: labels are of several oracles. MlipKmcError: as of `AceFitter.fit`.
     """
     if not 0 <= larger <= len(config.refit.larger_bases):
         raise RunStateError(
             f"refit.larger_bases has {len(config.refit.larger_bases)} entries: there is no number {larger}"
+        )
+    oracles = {one.oracle for one in labels if one.oracle}
+    if len(oracles) > 1:
+        raise StructureError(
+            f"the labels are of {len(oracles)} oracles: energies of two are never mixed; give those of one "
+            "(the key oracle of each structure says of which it is)"
         )
     present = with_gamma(run_config)
     with claimed(make_directory(directory), what="refit"):

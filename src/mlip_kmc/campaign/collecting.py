@@ -14,7 +14,7 @@ from mlip_kmc.campaign.generation import APPROVED, LABELS, write_facts
 from mlip_kmc.campaign.parts import Labeller, Labels
 from mlip_kmc.campaign.state import Ending, Wait, given_up
 from mlip_kmc.config import CampaignConfig
-from mlip_kmc.ground.errors import EXIT_MORE_TO_DO
+from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, ConfigError
 from mlip_kmc.ground.wording import counted
 from mlip_kmc.model.labelled import LabelledStructure, write_labelled
 
@@ -56,6 +56,16 @@ class Collecting:
     stop: threading.Event
     approved: bool = False
 
+    def approve_what_waits(self, waits: Wait) -> None:
+        """Nobody has looked at labels that are not asked for yet: a command that is repeated approves none of them.
+
+        Args:
+            waits: what the campaign waited for when this process began.
+        """
+        if self.approved and waits is not Wait.APPROVAL:
+            _log.warning("no labels wait for approval: --approve changes nothing")
+            self.approved = False
+
     def go(
         self,
         folder: Path,
@@ -72,7 +82,11 @@ class Collecting:
 
         Returns:
             how many there are, none of them still to come; or how the campaign ends.
+
+        Raises:
+            ConfigError: earlier labels are of another oracle.
         """
+        self._refuse_another_oracle(folder)
         if not self._may_be_made(folder):
             return self._to_be_approved(wanted)
         labels = self.labeller.label(folder, stop=self.stop)
@@ -87,18 +101,30 @@ class Collecting:
             return given_up(
                 self.directory,
                 f"not one of {counted(labels.failed, 'label')} is of use; look at {folder}",
+                lacks="an oracle that gives labels",
             )
         return labels
 
+    def _refuse_another_oracle(self, folder: Path) -> None:
+        """Before anything is spent: labels of all generations are fitted together."""
+        for earlier in sorted(self.directory.glob("gen-*/labels*")):
+            if earlier == folder or not (earlier / LABELS).is_file():
+                continue
+            if differs := self.labeller.other_oracle(earlier):
+                raise ConfigError(
+                    f"the oracle is not the one that made the labels in {earlier} ({', '.join(differs)} differ): energies of two "
+                    "oracles are never mixed; restore it in the campaign's configuration, or begin a campaign in another "
+                    "directory (--dir)"
+                )
+
     def _may_be_made(self, folder: Path) -> bool:
-        """Whether these labels are approved: durably, as they may come in days; `approved` is for one folder alone."""
+        """Whether these labels are approved: durably, as they may come in days; `approved` is for the first folder alone."""
+        approved, self.approved = self.approved, False
         if not self.config.approve or (folder / APPROVED).is_file():
             return True
-        if self.approved:
-            self.approved = False
+        if approved:
             write_facts(folder / APPROVED, {})
-            return True
-        return False
+        return approved
 
     def _to_be_approved(self, wanted: Asked) -> Ending:
         cost = self.config.labels.cost_per_label

@@ -27,7 +27,7 @@ from mlip_kmc.campaign.generation import CHOSEN, CONFIRMED, Generation, read_fac
 from mlip_kmc.campaign.history import labels_spent
 from mlip_kmc.campaign.parts import FoundProcess, Wanted
 from mlip_kmc.campaign.potentials import config_of, with_gamma
-from mlip_kmc.campaign.state import CampaignState, Ending, Step, given_up
+from mlip_kmc.campaign.state import CUT_OUT, CampaignState, Ending, Step, given_up
 from mlip_kmc.config import Config
 from mlip_kmc.ground.wording import counted, plain, six_digits
 from mlip_kmc.learning.errors import whole_calculator
@@ -89,12 +89,13 @@ class Confirmation:
         budget = self.collecting.config.budget
         if generation.number >= budget.generations:
             return self._given_up(
-                f"{counted(budget.generations, 'generation')} did not suffice: {faults[0]}"
+                f"{counted(budget.generations, 'generation')} did not suffice: {faults[0]}",
+                lacks="a larger budget.generations",
             )
         return replace(state, step=Step.REFIT, round=0, bases=0)
 
-    def _given_up(self, why: str) -> Ending:
-        return given_up(self.collecting.directory, why)
+    def _given_up(self, why: str, *, lacks: str) -> Ending:
+        return given_up(self.collecting.directory, why, lacks=lacks)
 
     def _potential(self, generation: Generation) -> AcePotential:
         config = self.collecting.config
@@ -108,14 +109,16 @@ class Confirmation:
         left = config.budget.labels - labels_spent(self.collecting.directory)
         if left <= 0:
             return self._given_up(
-                f"all {counted(config.budget.labels, 'label')} are spent, and no barrier of {generation.name} is confirmed"
+                f"all {counted(config.budget.labels, 'label')} are spent, and no barrier of {generation.name} is confirmed",
+                lacks="a larger budget.labels",
             )
         kinds, wanted, minima = self._within(
             found, most=min(left, config.budget.labels_at_once), prefix=f"g{generation.number:03d}-"
         )
         if found and not kinds:
             return self._given_up(
-                f"the {counted(left, 'label')} that may still be made do not suffice to confirm a barrier of {generation.name}"
+                f"the {counted(left, 'label')} that may still be made do not suffice to confirm a barrier of {generation.name}",
+                lacks="a larger budget.labels, or a larger budget.labels_at_once",
             )
         if not kinds:
             _log.warning("no process of %s is known that could be confirmed", generation.name)
@@ -126,7 +129,7 @@ class Confirmation:
             _log.warning("%s", line)
         if wanted and not asked:
             return self._given_up(
-                f"nothing could be cut out of {counted(len(wanted), 'structure')}"
+                f"nothing could be cut out of {counted(len(wanted), 'structure')}", lacks=CUT_OUT
             )
         rows = [_row(kind, minima, prefix=f"g{generation.number:03d}-") for kind in kinds]
         write_facts(generation.confirmation / CHOSEN, {"asked": asked, "processes": rows})

@@ -88,6 +88,10 @@ class OracleLabeller:
         """What counts of it, in order of request."""
         return self._desk(folder).labelled()
 
+    def other_oracle(self, folder: Path) -> tuple[str, ...]:
+        """Names of what differs between the oracle that made a folder's labels and the present one."""
+        return self._desk(folder).other_oracle()
+
     def failures(self, folder: Path) -> tuple[tuple[str, str], ...]:
         """Names of what has no label, with the reason."""
         return tuple((name, reason) for name, _, reason in self._desk(folder).failures())

@@ -80,17 +80,17 @@ class Campaign:
         self._explorers, self._fitter, self._release = explorers, fitter, release
         self._begun = time.monotonic()
         self.run_dir = directory / "run"
-        collecting = Collecting(
+        self._collecting = Collecting(
             config, directory=directory, labeller=labeller, stop=self.stop, approved=approved
         )
         self._repair = Repair(
             config,
             directory=directory,
             run_config=run_config,
-            collecting=collecting,
+            collecting=self._collecting,
             fitter=fitter,
         )
-        self._confirmation = Confirmation(run_config, collecting)
+        self._confirmation = Confirmation(run_config, self._collecting)
 
     @property
     def stop(self) -> threading.Event:
@@ -115,7 +115,9 @@ class Campaign:
 
     def _go(self) -> Ending:
         path = self.directory / FILE
-        state = replace(CampaignState.read(path), waits=Wait.NOTHING)
+        saved = CampaignState.read(path)
+        self._collecting.approve_what_waits(saved.waits)
+        state = replace(saved, waits=Wait.NOTHING)
         earlier_s = state.wall_s
         while True:
             if self.stop.is_set():
@@ -160,7 +162,11 @@ class Campaign:
     def _explore(self, state: CampaignState, generation: Generation) -> Ending | CampaignState:
         config = self._limited(self._config(generation), state, generation)
         if config is None:
-            return given_up(self.directory, f"{self.config.budget.wall_time_h:g} hours are over")
+            return given_up(
+                self.directory,
+                f"{self.config.budget.wall_time_h:g} hours are over",
+                lacks="a larger budget.wall_time_h",
+            )
         try:
             result = self._explorers[state.method].explore(config)
         except UnknownStartError as error:

@@ -145,6 +145,9 @@ class Labeller(Protocol):
     def failures(self, folder: Path) -> tuple[tuple[str, str], ...]:
         """Names of what has no label, with the reason."""
 
+    def other_oracle(self, folder: Path) -> tuple[str, ...]:
+        """Names of what differs between the oracle that made a folder's labels and the present one; none where it is the same."""
+
 
 class Fitter(Protocol):
     """Fits a potential again, and judges it."""

@@ -11,7 +11,7 @@ from mlip_kmc.campaign.generation import FACTS, TRAINING, Generation, write_fact
 from mlip_kmc.config import AcePotentialSection, CampaignConfig, Config
 from mlip_kmc.ground.errors import ConfigError, PotentialError
 from mlip_kmc.ground.files import make_directory, write_durably
-from mlip_kmc.model.labelled import LabelledStructure, write_labelled
+from mlip_kmc.model.labelled import LabelledStructure, labelled_text, write_labelled
 from mlip_kmc.potential import AcePotential, ace_of
 from mlip_kmc.potential.inputs import potential_of
 
@@ -22,12 +22,13 @@ def begin(directory: Path, *, run_config: Config, training: Sequence[LabelledStr
     """Generation 0, where there is none yet: copies of the potential that the run names, and of its training set.
 
     Raises:
-        PotentialError: its gamma is not known.
+        PotentialError: its gamma is not known. ConfigError: generation 0 is there, of another potential or training set.
     """
     first = Generation(directory, 0)
-    if first.made:
-        return
     ace = with_gamma(run_config)
+    if first.made:
+        _refuse_others(first, ace, training)
+        return
     folder = make_directory(make_directory(first.folder) / "potential")
     for suffix in _SUFFIXES:
         named = {".yaml": ace.basis, ".asi": ace.active_set}
@@ -44,6 +45,24 @@ def begin(directory: Path, *, run_config: Config, training: Sequence[LabelledStr
         "structures": {"training": len(training)},
     }
     write_facts(first.folder / FACTS, facts)
+
+
+def _refuse_others(
+    first: Generation, ace: AcePotential, training: Sequence[LabelledStructure]
+) -> None:
+    """What every later generation is measured against stays."""
+    changed = []
+    known = first.facts()["digests"]
+    if any(known.get(name, value) != value for name, value in ace.digests.model_dump().items()):
+        changed.append(f"the potential ({ace.yace})")
+    path = first.folder / TRAINING
+    if labelled_text(training) != (path.read_text(encoding="utf-8") if path.is_file() else ""):
+        changed.append("training.data")
+    if changed:
+        raise ConfigError(
+            f"{' and '.join(changed)}: not what the campaign in {first.directory} began with; restore the configuration, or "
+            "begin a campaign in another directory (--dir)"
+        )
 
 
 def promote(

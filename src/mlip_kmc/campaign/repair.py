@@ -15,7 +15,7 @@ from mlip_kmc.campaign.generation import VERDICT, Generation, write_facts
 from mlip_kmc.campaign.history import labels_spent, stalled
 from mlip_kmc.campaign.parts import Fitter, Labeller, Wanted
 from mlip_kmc.campaign.potentials import config_of, promote, with_gamma
-from mlip_kmc.campaign.state import CampaignState, Ending, Step, given_up
+from mlip_kmc.campaign.state import CUT_OUT, CampaignState, Ending, Step, given_up
 from mlip_kmc.config import CampaignConfig, Config
 from mlip_kmc.evaluate.gamma import Extrapolation
 from mlip_kmc.ground.errors import PotentialError
@@ -35,6 +35,9 @@ from mlip_kmc.potential import AcePotential
 _ROUNDS = 3
 _LEAST_THRESHOLD = 1.2
 """Gamma of an active set itself is 1."""
+_BETTER_FIT = (
+    "more labels (budget.labels), larger bases (refit.larger_bases), or other limits (accept)"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -63,8 +66,8 @@ class Repair:
         steps = {Step.SELECT: self._select, Step.LABEL: self._label, Step.REFIT: self._refit}
         return steps[state.step](state, generation)
 
-    def _given_up(self, why: str) -> Ending:
-        return given_up(self.directory, why)
+    def _given_up(self, why: str, *, lacks: str) -> Ending:
+        return given_up(self.directory, why, lacks=lacks)
 
     def _potential(self, generation: Generation) -> AcePotential:
         return with_gamma(config_of(generation, config=self.config, run_config=self.run_config))
@@ -79,12 +82,18 @@ class Repair:
         budget = self.config.budget
         left = budget.labels - labels_spent(self.directory)
         if generation.number >= budget.generations:
-            return self._given_up(f"{counted(budget.generations, 'generation')} did not suffice")
+            return self._given_up(
+                f"{counted(budget.generations, 'generation')} did not suffice",
+                lacks="a larger budget.generations",
+            )
         if left <= 0:
-            return self._given_up(f"all {counted(budget.labels, 'label')} are spent")
+            return self._given_up(
+                f"all {counted(budget.labels, 'label')} are spent", lacks="a larger budget.labels"
+            )
         if stalled(self.directory, at_most=budget.without_progress):
             return self._given_up(
-                f"{counted(budget.without_progress, 'generation')} in a row did not get beyond where the one before halted"
+                f"{counted(budget.without_progress, 'generation')} in a row did not get beyond where the one before halted",
+                lacks=f"a larger budget.without_progress, if the structures in {self._halts} are physical",
             )
         selection = self._selection(state, generation, most=min(left, budget.labels_at_once))
         write_selection(generation.selection(state.round), selection)
@@ -98,7 +107,7 @@ class Repair:
             _log.warning("%s", line)
         if not count:
             return self._given_up(
-                f"nothing could be cut out of {counted(len(wanted), 'structure')}"
+                f"nothing could be cut out of {counted(len(wanted), 'structure')}", lacks=CUT_OUT
             )
         return replace(state, step=Step.LABEL)
 
@@ -134,11 +143,13 @@ class Repair:
     ) -> Ending | CampaignState:
         if state.round:
             return self._given_up(
-                f"the refit of {generation.name} is refused, and no further structure helps"
+                f"the refit of {generation.name} is refused, and no further structure helps",
+                lacks=_BETTER_FIT,
             )
         told = ", ".join(f"{count} {verdict}" for verdict, count in selection.counts().items())
         return self._given_up(
-            f"no structure in {self._halts} can be labelled with profit ({told or 'there is none'})"
+            f"no structure in {self._halts} can be labelled with profit ({told or 'there is none'})",
+            lacks="smaller displacements (search.displacement_A), if they are not physical, or a lower gamma.select",
         )
 
     # -- label
@@ -188,7 +199,9 @@ class Repair:
             return replace(state, step=Step.SELECT, round=state.round + 1)
         if judged.larger_basis:
             return replace(state, bases=state.bases + 1)
-        return self._given_up(f"the refit of {generation.name} is refused: {judged.reasons[0]}")
+        return self._given_up(
+            f"the refit of {generation.name} is refused: {judged.reasons[0]}", lacks=_BETTER_FIT
+        )
 
     def _further_round(self, state: CampaignState, generation: Generation) -> bool:
         """More labels may be asked for: nothing halted where barriers alone are to be mended."""

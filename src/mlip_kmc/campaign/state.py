@@ -16,6 +16,8 @@ from mlip_kmc.ground.files import write_durably
 from mlip_kmc.model.records import EonResult
 
 FILE = "campaign.json"
+CUT_OUT = "a larger cutout.most_atoms, or a smaller cutout.core_A"
+"""What a campaign lacks whose structures have no room in a box."""
 _FORMAT = 2
 
 
@@ -152,11 +154,17 @@ class Ending:
         return {"exit_code": self.exit_code, "line": self.line, "why": self.why}
 
 
-def given_up(directory: Path, why: str) -> Ending:
-    """A campaign that does not converge."""
+def given_up(directory: Path, why: str, *, lacks: str) -> Ending:
+    """A campaign that does not converge.
+
+    Args:
+        directory: its own.
+        why: the reason, in words.
+        lacks: with what the same command goes on.
+    """
     return Ending(
         EXIT_HALTED,
-        f"the campaign in {directory} does not converge: {why}; mlip-kmc report {directory} shows what was tried, and the same "
-        "command goes on with a larger budget",
+        f"the campaign in {directory} does not converge: {why}; mlip-kmc report {directory} shows what was tried; the same "
+        f"command goes on with {lacks}",
         why=why,
     )

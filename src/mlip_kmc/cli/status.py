@@ -47,9 +47,9 @@ _LITTLE_BYTES = 1_000_000_000
     help="How often, with --watch.",
 )
 def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: float) -> None:
-    """Show where the run in the directory RUN is.
+    """Show where the run or campaign in the directory RUN is.
 
-    Reads only what the run has committed; works from any node, and while it runs.
+    Reads only what was committed; works from any node, and while it runs.
 
     \b
     Example:  mlip-kmc status my-run --watch
@@ -62,12 +62,13 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
     if as_json + work + watch > 1:
         raise click.UsageError("--json, --work and --watch are three ways to print it; choose one")
     console = Console(highlight=False, markup=False, emoji=False)
+    campaign = _is_campaign(run)
     if as_json:
-        click.echo(read_status(run).to_json())
+        click.echo(_campaign_json(run) if campaign else read_status(run).to_json())
     elif work:
-        click.echo(_campaign_work(run) or " ".join(map(str, read_work(run))))
+        click.echo(_campaign_work(run) if campaign else " ".join(map(str, read_work(run))))
     elif not watch:
-        console.print(shown(read_status(run)))
+        console.print(_campaign_shown(run) if campaign else shown(read_status(run)))
     else:
         with Live(watched(run, console), console=console, auto_refresh=False) as live:
             while True:
@@ -75,13 +76,28 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
                 live.update(watched(run, console), refresh=True)
 
 
-def _campaign_work(directory: Path) -> str:
-    """What `--work` prints of a campaign; empty where there is none."""
-    from mlip_kmc.campaign.state import FILE, CampaignState
+def _is_campaign(directory: Path) -> bool:
+    """Told by files of its own, which takes no import: of a run `status` is asked every few seconds."""
+    return any((directory / name).exists() for name in ("campaign.json", "gen-000"))
 
-    if not (directory / FILE).is_file():
-        return ""
+
+def _campaign_shown(directory: Path) -> "RenderableType":
+    from mlip_kmc.cli.campaign_status import campaign_shown
+    from mlip_kmc.report.status import read_status
+
+    return campaign_shown(directory, run=lambda run: shown(read_status(run)))
+
+
+def _campaign_json(directory: Path) -> str:
+    from mlip_kmc.cli.campaign_status import campaign_json
+
+    return campaign_json(directory)
+
+
+def _campaign_work(directory: Path) -> str:
+    """What `--work` prints of a campaign."""
     from mlip_kmc.campaign.history import jobs_of, work_done
+    from mlip_kmc.campaign.state import FILE, CampaignState
     from mlip_kmc.report.status import read_work
 
     work = work_done(directory) + sum(read_work(directory / "run"))
@@ -91,6 +107,8 @@ def _campaign_work(directory: Path) -> str:
 
 def watched(run: Path, console: "Console") -> "RenderableType":
     """A status with how the present state's searches go."""
+    if _is_campaign(run):
+        return _campaign_shown(run)
     from mlip_kmc.cli.course import course_rows
     from mlip_kmc.report.course import read_watched
 

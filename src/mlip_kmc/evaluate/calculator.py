@@ -16,7 +16,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from mlip_kmc.driver.standalone import DriverError, equipped
+from mlip_kmc.driver import standalone
 from mlip_kmc.driver.standalone.short_range import Pairs, energy_forces_virial, too_near
 from mlip_kmc.ground.errors import ExtrapolationError, PotentialError
 from mlip_kmc.potential import AcePotential, AsePotential, DrivenPotential, Potential
@@ -72,8 +72,8 @@ def evaluated(atoms: Atoms, calculator: Any) -> tuple[float, Array]:
     """Energy in eV and forces (N, 3) in eV/A of a structure without its constraints."""
     probe = atoms.copy()
     probe.set_constraint()
-    probe.calc = calculator
-    return float(probe.get_potential_energy()), np.array(probe.get_forces(), dtype=np.float64)
+    energy, forces = standalone.evaluated(probe, calculator)
+    return float(energy), np.array(forces, dtype=np.float64)
 
 
 def short_range(baseline: Baseline | None, atoms: Atoms) -> tuple[float, Array]:
@@ -108,11 +108,11 @@ class Equipped(Calculator):  # type: ignore[misc]  # ASE is untyped
         probe = self.atoms.copy()
         probe.set_constraint()
         try:
-            probe = equipped(probe, self.carried)
-        except DriverError as error:
+            probe = standalone.equipped(probe, self.carried)
+        except standalone.DriverError as error:
             raise PotentialError(str(error)) from error
-        probe.calc = self.inner
-        self.results = {"energy": probe.get_potential_energy(), "forces": probe.get_forces()}
+        energy, forces = standalone.evaluated(probe, self.inner)
+        self.results = {"energy": energy, "forces": forces}
 
 
 class Guarded(Calculator):  # type: ignore[misc]  # ASE is untyped

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
-from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii
 
 from mlip_kmc.evaluate.gamma import Projector
@@ -87,6 +86,8 @@ def probes(elements: Sequence[str]) -> Iterator[Atoms]:
             * float(np.mean([covalent_radii[atomic_numbers[symbol]] for symbol in symbols]))
             * rng.uniform(0.9, 1.4)
         )
+        from ase.build import bulk  # brings much of SciPy
+
         atoms = bulk("Cu", "fcc", a=bond_A * np.sqrt(2.0), cubic=True) * (2, 1, 1)
         atoms.set_chemical_symbols(symbols)
         atoms.positions += rng.normal(0.0, bond_A * rng.uniform(0.03, 0.15), (8, 3))

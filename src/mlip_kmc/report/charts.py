@@ -109,12 +109,22 @@ class Chart:
         if corners:
             self.marks.append(f'<path class="{css}" d="M{" ".join(corners)}"/>')
 
-    def dot(self, point: Point, *, css: str, radius: float = 3.0, note: str = "") -> None:
-        """A disc; the note shows on hovering."""
+    def dot(
+        self, point: Point, *, css: str, radius: float = 3.0, note: str = "", goes: str = ""
+    ) -> None:
+        """A disc; the note shows on hovering, and `goes` (of `goes_to`) is where a click leads."""
         x, y = self.at(point)
         inside = f"<title>{escape(note)}</title>" if note else ""
         self.marks.append(
-            f'<circle class="{css}" cx="{px(x)}" cy="{px(y)}" r="{px(radius)}">{inside}</circle>'
+            f'<circle class="{css}" cx="{px(x)}" cy="{px(y)}" r="{px(radius)}"{goes}>{inside}</circle>'
+        )
+
+    def pick_times(self, longest_s: float) -> None:
+        """A click within the axes leads to the film's frame of that time; the x axis is one of time, from 0."""
+        self.marks.insert(
+            0,
+            f'<rect class="pick" x="{self.left}" y="{self.top}" width="{self.width - self.left - self.right}" '
+            f'height="{self.height - self.top - self.bottom}" data-longest-s="{longest_s!r}"/>',
         )
 
     def bar(self, low: Point, high: Point, *, css: str, note: str = "") -> None:
@@ -177,6 +187,11 @@ class Chart:
             ):
                 return found
         return found[:: max(1, len(found) // 2)]
+
+
+def goes_to(*, state: int | None = None, step: int | None = None) -> str:
+    """Attributes of a mark that a click leads from: to a state, or to the film after so many KMC steps."""
+    return f' data-state="{state}"' if state is not None else f' data-step="{step}"'
 
 
 def label(x: float, y: float, text: str, *, css: str = "", anchor: str = "start") -> str:

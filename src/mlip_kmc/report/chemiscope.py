@@ -88,7 +88,7 @@ class DataSet:
             if all(isinstance(value, str) or math.isfinite(value) for value in values)
         }
         properties = {
-            name: {"target": "structure", "values": values, "units": _ABOUT[name][0], "description": _ABOUT[name][1]}
+            name: {"target": "structure", "values": values, "description": _ABOUT[name][1], **_units(_ABOUT[name][0])}
             for name, values in whole.items()
         }  # fmt: skip
         # without a range of its own, chemiscope 1.1 fails on a structure whose atoms all have the same number
@@ -121,6 +121,11 @@ class DataSet:
 
 
 _CUTOFF_A = 4.0
+
+
+def _units(name: str) -> dict[str, str]:
+    """Of a property; none where there is no unit, as chemiscope would write a stroke before it."""
+    return {"units": name} if name else {}
 
 
 def dataset(report: Report) -> DataSet:

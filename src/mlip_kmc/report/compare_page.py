@@ -8,12 +8,10 @@ The same runs give the same bytes.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from mlip_kmc.report import words
 from mlip_kmc.report.compare import Comparison, Estimate, Pooled
 from mlip_kmc.report.data import table_link
-from mlip_kmc.report.environment import TEMPLATES, environment
+from mlip_kmc.report.environment import environment, page_style
 from mlip_kmc.report.figures.arrhenius import arrhenius
 from mlip_kmc.report.kinds import EQUAL_EV
 from mlip_kmc.report.summary import Report
@@ -41,7 +39,7 @@ class RunRow:
 
 def render(found: Comparison) -> str:
     """The page's text."""
-    style = f"\n{(TEMPLATES / 'page.css').read_text(encoding='utf-8')}"
+    style = page_style()
     figure = arrhenius(found.lines)
     runs = tuple(_run(place, report) for place, report in enumerate(found.reports))
     shown = found.processes[:MOST_PROCESSES]
@@ -55,7 +53,7 @@ def render(found: Comparison) -> str:
         .render(
             found=found,
             runs=runs,
-            style=Markup(style),  # noqa: S704 - our own
+            style=style,
             policy=policy(style, None),
             figures={} if figure is None else {figure.key: figure},
             numbering={"arrhenius": 1},

@@ -37,3 +37,8 @@ def environment(*folders: Path) -> Environment:
         drawing=Markup,
     )
     return made
+
+
+def page_style() -> Markup:
+    """The text of every page's style element, as its policy names it."""
+    return Markup(f"\n{(TEMPLATES / 'page.css').read_text(encoding='utf-8')}")  # noqa: S704 - our own

@@ -72,12 +72,13 @@ class Film:
 
 @dataclass(frozen=True)
 class _Frame:
-    """After so many events: (N, 3) unwrapped positions, simulated time, state."""
+    """After so many events: (N, 3) unwrapped positions, simulated time, state, and the barrier of the last of them."""
 
     step: int
     time_s: float
     state: int
     positions: Array
+    barrier_eV: float | None = None
 
 
 def film_of(states: Sequence[StateRecord], events: Sequence[Event]) -> Film | None:
@@ -127,7 +128,11 @@ def _frames(
         path = path.changed(event.mapping, event.images, event.drift_A, event.turn)
         if count % stride == 0 or count == len(events):
             yield _Frame(
-                count, event.time_s, event.product, path.unwrapped(positions(event.product))
+                count,
+                event.time_s,
+                event.product,
+                path.unwrapped(positions(event.product)),
+                event.barrier if stride == 1 and not event.relabelled else None,
             )
 
 
@@ -162,6 +167,7 @@ def _changes(frames: Sequence[_Frame], kept: list[int]) -> Iterator[dict[str, An
             "step": frame.step,
             "time_s": frame.time_s,
             "state": frame.state,
+            **({} if frame.barrier_eV is None else {"barrier_eV": round(frame.barrier_eV, 4)}),
             "changed": list(map(int, changed)),
             "at": hundredths(here[changed]),
             "hops": [

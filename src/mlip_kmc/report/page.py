@@ -9,15 +9,13 @@ The same report gives the same bytes: there is no date and no random number in i
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from mlip_kmc.model.records import unsound
 from mlip_kmc.report import words
 from mlip_kmc.report.changes import changes_of
 from mlip_kmc.report.compare import lines_of
 from mlip_kmc.report.data import Link, table_link
 from mlip_kmc.report.diffusion import TRUSTED_STEPS, SpeciesDiffusion, Trajectory
-from mlip_kmc.report.environment import TEMPLATES, environment
+from mlip_kmc.report.environment import environment, page_style
 from mlip_kmc.report.figures import (
     Figure,
     barriers,
@@ -107,7 +105,7 @@ def render(
     film = film_of(report.view.states, report.view.events)
     blocks = tuple(blocks_of(report))
     numbers, figures = report.numbers, _figures(report, film, blocks)
-    viewer, style = _viewer(blocks, film, library), _style()
+    viewer, style = _viewer(blocks, film, library), page_style()
     searched = [state for state in numbers.states if state.was_searched]
     return (
         environment()
@@ -121,7 +119,7 @@ def render(
             numbering={key: index for index, key in enumerate(figures, start=1)},
             blocks=blocks,
             viewer=viewer,
-            style=Markup(style),  # noqa: S704 - our own
+            style=style,
             policy=policy(style, viewer),
             result=result_of(report, blocks),
             headline=headline(report),
@@ -153,10 +151,6 @@ def _diffusion(report: Report) -> Iterator[DiffusionAt]:
             blocks=found[0].blocks,
             figure=displacement_key(walk, of=len(report.walks)),
         )
-
-
-def _style() -> str:
-    return f"\n{(TEMPLATES / 'page.css').read_text(encoding='utf-8')}"
 
 
 def _viewer(blocks: tuple[Block, ...], film: Film | None, text: str) -> Viewer | None:

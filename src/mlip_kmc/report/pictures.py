@@ -149,8 +149,8 @@ class _View:
 def picture(motion: Motion, *, alternative: str) -> str:
     """The SVG, 168 px square."""
     view = _view(motion)
-    parts = [_vacancy(motion, view, place) for place in view.vacant]
-    parts += [_atom(motion, view, atom) for atom in view.shown]
+    parts = [_atom(motion, view, atom) for atom in view.shown]
+    parts += [_vacancy(motion, view, place) for place in view.vacant]
     parts += [_ring(motion, view, atom) for atom in motion.moved]
     parts += [
         _arrow(view, view.places[atom], view.places[atom] + motion.product[atom][list(view.across)])

@@ -138,6 +138,9 @@ class Labeller:
         structures = read_labelled(folder / "request.xyz")
         return tuple(one for one in structures if one.name not in self.bad)
 
+    def other_oracle(self, folder):
+        return ()
+
     def failures(self, folder):
         path = folder / "request.xyz"
         structures = read_labelled(path) if path.exists() else ()

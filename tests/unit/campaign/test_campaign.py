@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from mlip_kmc.campaign.exploring import AkmcExplorer
-from mlip_kmc.campaign.generation import ENDING, Generation
+from mlip_kmc.campaign.generation import APPROVED, ENDING, Generation
 from mlip_kmc.campaign.history import history_of
 from mlip_kmc.campaign.parts import Wanted
 from mlip_kmc.campaign.state import FILE, CampaignState, Step, Wait
@@ -21,12 +21,14 @@ from mlip_kmc.ground.errors import (
     EXIT_DONE,
     EXIT_HALTED,
     EXIT_MORE_TO_DO,
+    ConfigError,
     PotentialError,
     RunInUseError,
     RunStateError,
     UnknownStartError,
 )
 from mlip_kmc.model.frames import Kind, write_kept_frame
+from mlip_kmc.model.labelled import LabelledStructure
 from mlip_kmc.model.records import Status
 from mlip_kmc.store.claim import Claim
 
@@ -179,6 +181,42 @@ def test_an_approval_lasts_until_its_labels_have_come_and_no_longer(tmp_path):
     assert (ending.waits, saved(tmp_path).generation) == (Wait.APPROVAL, 1)
 
 
+def test_what_nobody_has_looked_at_is_not_approved(tmp_path, caplog):
+    """A command with --approve that is repeated, or comes first: only what waited when it began is approved."""
+    text = "approve: true"
+    ending = campaign_in(tmp_path, text=text, approved=True).run()
+    assert (ending.waits, saved(tmp_path).generation) == (Wait.APPROVAL, 0)
+    assert "no labels wait for approval: --approve changes nothing" in caplog.text
+    # killed when the approval was noted, and repeated: the labels after these wait
+    (tmp_path / "campaign/gen-000/labels" / APPROVED).write_text("{}")
+    ending = campaign_in(tmp_path, text=text, approved=True).run()
+    assert (ending.waits, saved(tmp_path).generation) == (Wait.APPROVAL, 1)
+
+
+def test_labels_of_another_oracle_are_not_fitted_with_these(tmp_path):
+    """Before anything is spent, or approved: what was labelled in another generation stays as it is."""
+    text = "approve: true"
+    campaign_in(tmp_path, text=text).run()
+    campaign_in(
+        tmp_path, text=text, approved=True
+    ).run()  # labels of gen-000; those of gen-001 wait
+
+    class Other(Labeller):
+        def other_oracle(self, folder):
+            assert folder.name == "labels"
+            assert folder.parent.name == "gen-000"
+            return ("kwargs.xc", "zero_eV")
+
+    with pytest.raises(
+        ConfigError, match=r"gen-000/labels \(kwargs.xc, zero_eV differ\): .* never mixed"
+    ):
+        campaign_in(tmp_path, text=text, labeller=Other(), approved=True).run()
+    assert saved(tmp_path).step is Step.LABEL
+    assert not (tmp_path / "campaign/gen-001/labels" / APPROVED).exists()
+    ending = campaign_in(tmp_path, text=text, approved=True).run()
+    assert ending.exit_code == EXIT_DONE
+
+
 @pytest.mark.parametrize(
     ("text", "options", "waits"),
     [
@@ -222,20 +260,21 @@ def test_the_least_known_atom_is_cut_out_first():
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "said"),
+    ("text", "options", "said", "lacks"),
     [
-        ("budget: {generations: 1}", {}, "1 generation did not suffice"),
-        ("budget: {labels: 1}", {}, "all 1 label are spent"),
-        ("", {"fitter": Fitter(refuse=["it is worse"])}, "is refused: it is worse"),
-        ("", {"labeller": Labeller(bad=["0_0-1", "0_0-2"])}, "not one of"),
-        ("budget: {wall_time_h: 1.0e-9}", {}, "hours are over"),
+        ("budget: {generations: 1}", {}, "1 generation did not suffice", "budget.generations"),
+        ("budget: {labels: 1}", {}, "all 1 label are spent", "budget.labels"),
+        ("", {"fitter": Fitter(refuse=["it is worse"])}, "refused: it is worse", "larger_bases"),
+        ("", {"labeller": Labeller(bad=["0_0-1", "0_0-2"])}, "not one of", "an oracle"),
+        ("budget: {wall_time_h: 1.0e-9}", {}, "hours are over", "budget.wall_time_h"),
     ],
 )
-def test_it_ends_without_convergence_in_one_line(tmp_path, text, options, said):
+def test_it_ends_without_convergence_in_one_line(tmp_path, text, options, said, lacks):
     ending = campaign_in(tmp_path, text=text, **options).run()
     assert ending.exit_code == EXIT_HALTED
     assert ending.line.startswith(f"the campaign in {tmp_path / 'campaign'} does not converge: ")
     assert said in ending.line
+    assert lacks in ending.line.partition("the same command goes on with ")[2]
     assert "\n" not in ending.line
 
 
@@ -324,6 +363,27 @@ def test_without_gamma_there_is_no_campaign(tmp_path, monkeypatch):
     monkeypatch.setattr(potentials, "ace_of", lambda _: None)
     with pytest.raises(PotentialError, match="needs the potential's gamma"):
         campaign_in(tmp_path).run()
+
+
+@pytest.mark.parametrize("what", ["potential", "training"])
+def test_what_generations_are_measured_against_stays(tmp_path, monkeypatch, what):
+    """Another potential in the run's configuration is another campaign's generation 0, and so is another training set."""
+    campaign_in(tmp_path, until=Step.EXPLORE).run()
+    fitter = Fitter()
+    if what == "training":
+        one = LabelledStructure.whole(
+            "a", KNOWN, energy_eV=-1.0, forces_eV_per_A=np.zeros((len(KNOWN), 3))
+        )
+        monkeypatch.setattr(fitter, "training", lambda: (one,))
+    else:
+        path = tmp_path / "campaign/gen-000/generation.json"
+        facts = json.loads(path.read_text())
+        facts["digests"]["yace"] = "0" * 64
+        path.write_text(json.dumps(facts))
+    named = {"potential": r"the potential \(.*cu.yace\)", "training": "training.data"}[what]
+    with pytest.raises(ConfigError, match=rf"^{named}: not what the campaign in .* began with"):
+        campaign_in(tmp_path, fitter=fitter).run()
+    assert saved(tmp_path).step is Step.SELECT
 
 
 # -- kills

@@ -126,10 +126,8 @@ def with_run(where):
     )
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """A campaign that reached its target, with a run and the oracle's barriers."""
-    folder = tmp_path_factory.mktemp("done")
+def finished(folder):
+    """A campaign that reached its target, with a run and the oracle's barriers; answers its directory."""
     explorer = Explorer(folder / "campaign" / "run", frames=frames)
     assert campaign_in(folder, explorer=explorer, fitter=Judging()).run().exit_code == 0
     where = folder / "campaign"
@@ -138,6 +136,11 @@ def done(tmp_path_factory):
         json.dumps({"format": 1, "oracle_barriers_eV": {f"hop {EVIL}": 0.7}})
     )
     return where
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    return finished(tmp_path_factory.mktemp("done"))
 
 
 def test_the_page_of_a_campaign_is_whole_and_quiet(done):

@@ -347,6 +347,39 @@ def test_labels_of_two_oracles_are_never_mixed(tmp_path):
 
 
 @pytest.mark.usefixtures("in_process")
+def test_what_another_oracle_has_labelled_is_told(tmp_path):
+    """By the note beside the labels, which is of the oracle that made them, not of the one that was asked first."""
+    settings = {"code": "EMT", "cutoff_eV": 400}
+    first = by_ase(settings=settings, zero_eV={"Cu": 0.1})
+    desk_of(tmp_path, by_ase("zero")).wanted([piece()])
+    desk = desk_of(tmp_path, first)
+    assert desk.pass_(threading.Event()).done == 1
+    assert desk.other_oracle() == ()
+    assert (
+        desk_of(tmp_path, by_ase(settings=settings, zero_eV={"Cu": 0.1, "Ag": 0.0})).other_oracle()
+        == ()
+    )
+    limits = by_ase(settings=settings, zero_eV={"Cu": 0.1}, time_limit_min=1)
+    assert desk_of(tmp_path, limits).other_oracle() == ()
+    others = {
+        ("settings.cutoff_eV",): by_ase(
+            settings={**settings, "cutoff_eV": 500}, zero_eV={"Cu": 0.1}
+        ),
+        ("kwargs.fault", "zero_eV.Cu"): by_ase("zero", settings=settings),
+        ("energy",): by_ase(settings=settings, zero_eV={"Cu": 0.1}, free_energy=True),
+        ("ase", "command", "kwargs", "version", "zero_eV.Cu"): by_command(settings=settings),
+    }
+    for differs, section in others.items():
+        assert desk_of(tmp_path, section).other_oracle() == differs
+    note = tmp_path / "labels/oracle.json"
+    note.write_text("[")
+    with pytest.raises(RunStateError, match=r"oracle.json is damaged"):
+        desk.other_oracle()
+    note.unlink()
+    assert desk.other_oracle() == ()
+
+
+@pytest.mark.usefixtures("in_process")
 def test_what_is_written_is_the_same_after_any_way(tmp_path):
     """A second pass, a torn state, a torn label, another order of making: the same files, byte by byte."""
     pieces = [piece(f"0_{seed}-1", structure(seed)) for seed in (1, 2, 3)]

@@ -1,7 +1,7 @@
 """The chemiscope data set against what its package and its viewer check, and against the run.
 
-By hand, on 2026-11-28, the package chemiscope 1.1.0 made the same data set of the same values, and its viewer
-drew it in Chromium.
+tests/browser/test_chemiscope.py opens one in the viewer of the package. By hand, on 2026-11-28, the package chemiscope 1.1.0
+made the same data set of the same values.
 """
 
 import gzip
@@ -36,6 +36,7 @@ def test_states_come_with_the_saddles_of_their_kinds(tmp_path):
     assert values["energy"] == pytest.approx([0, 0.8, 0.9, 2.5, 0.05, 0.8])
     assert values["rate"][3] == 0.0  # beyond the thermal window
     assert found["properties"]["rate"]["units"] == "1/s"
+    assert "units" not in found["properties"]["state"]
 
 
 def test_it_is_what_the_viewer_accepts(tmp_path):

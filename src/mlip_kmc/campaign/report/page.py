@@ -19,9 +19,10 @@ from mlip_kmc.ground.wording import counted, plain
 from mlip_kmc.model.records import Fate
 from mlip_kmc.report import words
 from mlip_kmc.report.data import table_link
-from mlip_kmc.report.environment import environment
+from mlip_kmc.report.environment import environment, page_style
 from mlip_kmc.report.heading import Fact
 from mlip_kmc.report.refreshes import FATE_WORDS, BarrierMove, moved, short, waiting
+from mlip_kmc.report.viewer import policy
 
 MOST_LABELS, MOST_MOVES, MOST_OTHERS = 200, 80, 60
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -111,6 +112,8 @@ def render(report: CampaignReport) -> str:
         .get_template("campaign.html.j2")
         .render(
             report=report,
+            style=page_style(),
+            policy=policy(page_style(), None),
             facts=tuple(_facts(report)),
             stuck=report.ended is not None and report.ended.exit_code == EXIT_HALTED,
             figures=figures,

@@ -30,6 +30,7 @@ from .basics import (
 )
 from .client import DOWN, LONGEST_PATH, ask, connected, greet
 from .compare import RATTLE_A, SAME_EV_PER_A, SAME_EV_PER_ATOM
+from .engines import evaluated
 from .eon_text import (
     FROM_DRIVER,
     RUN_DIR,
@@ -104,6 +105,7 @@ __all__ = [
     "checked_source",
     "connected",
     "equipped",
+    "evaluated",
     "exactly",
     "formatted",
     "frame",

@@ -69,8 +69,11 @@ def calculator_named(name: str, arguments: str, *, python_path: str = "") -> Any
     return getattr(import_module(module), kind)(**keywords)
 
 
-def _evaluated(atoms: Any, calculator: Any) -> tuple[Any, Any]:
-    """Energy and forces of this structure: ASE would answer with the last one's where no atom is 1e-15 A away from there."""
+def evaluated(atoms: Any, calculator: Any) -> tuple[Any, Any]:
+    """Energy (eV) and forces (N, 3) (eV/A) of ASE's `atoms`, which keep the calculator.
+
+    It is evaluated anew: ASE would answer with the last structure's numbers where no atom is 1e-15 A away from there.
+    """
     atoms.calc = calculator
     if hasattr(calculator, "reset"):
         calculator.reset()
@@ -86,7 +89,7 @@ class AseEngine:
     def __call__(self, structure: Structure) -> Answer:
         """Evaluate."""
         atoms = equipped(atoms_of(structure), self._carried)
-        return answer_of(*_evaluated(atoms, self._calculator), None)
+        return answer_of(*evaluated(atoms, self._calculator), None)
 
 
 class PyaceEngine:
@@ -116,5 +119,5 @@ class PyaceEngine:
 
     def _use(self, structure: Structure, calculator: Any) -> Answer:
         graded = self._graded is not None and calculator is self._graded
-        energy, forces = _evaluated(atoms_of(structure), calculator)
+        energy, forces = evaluated(atoms_of(structure), calculator)
         return answer_of(energy, forces, calculator.results["gamma"] if graded else None)

@@ -152,7 +152,7 @@ def _without_doubles(sites: _Sites, box: Atoms, *, middle: Array, nearest_A: flo
     kept = np.ones(len(distance), dtype=bool)
     for pair in zip(*neighbor_list("ij", box, _OVERLAP * nearest_A), strict=True):
         if kept[list(pair)].all():
-            kept[max(pair, key=lambda site: (round(distance[site], 6), site))] = False
+            kept[max(pair, key=lambda site: (round(float(distance[site]), 6), site))] = False
     return sites.taken(kept)
 
 

@@ -36,13 +36,14 @@ from mlip_kmc.learning.labels.folder import (
     request_key,
 )
 from mlip_kmc.learning.labels.here import computed_here
+from mlip_kmc.learning.labels.identity import note_oracle, other_than
 from mlip_kmc.learning.labels.jobs import LabelJobs
 from mlip_kmc.learning.labels.judge import Judge
 from mlip_kmc.learning.labels.oracle import Oracle, oracle_of
 from mlip_kmc.learning.labels.scheduler import Scheduler
 from mlip_kmc.model.labelled import LabelledStructure
 
-ORDER, FACTS = "wanted.json", "oracle.json"
+ORDER = "wanted.json"
 _FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]{0,199}", re.ASCII)
 _log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class LabelDesk:
         """
         self.folder = folder
         self.oracle: Oracle = oracle_of(oracle)
+        self._zero_eV = oracle.zero_eV
         self._limits = section
         self._cache = LabelCache(cache)
         self._judge = Judge(
@@ -118,8 +120,7 @@ class LabelDesk:
         make_directory(self.folder)
         for structure in structures:
             self._folder(structure.name).write_request(structure)
-        facts = json.dumps({**self.oracle.facts(), "digest": self.digest}, indent=1, sort_keys=True)
-        write_durably(self.folder / FACTS, f"{facts}\n".encode())
+        self._note_oracle()
         order = json.dumps({"format": _FORMAT, "names": names}, indent=1)
         write_durably(self.folder / ORDER, f"{order}\n".encode())
 
@@ -133,6 +134,8 @@ class LabelDesk:
             PotentialError: the energies have another zero than the training set. ProgramError: the oracle cannot be started.
             StorageError: the disk is full; the same pass goes on when there is room. ConfigError: there is no scheduler.
         """
+        if (self.folder / ORDER).is_file():
+            self._note_oracle()  # it may have changed since
         self._refuse_other_zero()
         self._from_cache()
         self._tidy()
@@ -172,6 +175,13 @@ class LabelDesk:
             for folder, state in self._states()
             if state.progress is Progress.FAILED and state.kind is not None
         )
+
+    def other_oracle(self) -> tuple[str, ...]:
+        """Names of what differs between the oracle that made these labels and the present one; none where it is the same."""
+        return other_than(self.folder, oracle=self.oracle, zero_eV=self._zero_eV)
+
+    def _note_oracle(self) -> None:
+        note_oracle(self.folder, oracle=self.oracle, zero_eV=self._zero_eV)
 
     def _folder(self, name: str) -> LabelFolder:
         return LabelFolder(self.folder / name)

@@ -6,7 +6,7 @@ from math import isfinite
 from mlip_kmc.ground.wording import plural
 from mlip_kmc.model.records import StateRecord
 from mlip_kmc.report import words
-from mlip_kmc.report.charts import Chart, Scale, padded
+from mlip_kmc.report.charts import Chart, Scale, goes_to, padded
 from mlip_kmc.report.data import table_link
 from mlip_kmc.report.figures.figure import Figure, drawings
 from mlip_kmc.report.landscape import Node, bundled, tree
@@ -116,7 +116,9 @@ def _draw_node(chart: Chart, node: Node, places: Mapping[int | None, float]) -> 
         note = (
             f"{plural(1 + len(node.equal), 'state')} {numbers}: {node.level:.4f} eV above state 0"
         )
-        chart.dot((at, node.level), css="dot s1", radius=5 if node.equal else 3.5, note=note)
+        radius = 5 if node.equal else 3.5
+        goes = goes_to(state=node.state)
+        chart.dot((at, node.level), css="dot s1", radius=radius, note=note, goes=goes)
         return at
     spots = [(_draw_node(chart, child, places), child.level) for child in node.children]
     across = [at for at, _ in spots]

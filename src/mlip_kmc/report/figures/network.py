@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mlip_kmc.model.records import StateRecord
 from mlip_kmc.report import words
-from mlip_kmc.report.charts import Chart, Scale, label, padded, px
+from mlip_kmc.report.charts import Chart, Scale, goes_to, label, padded, px
 from mlip_kmc.report.data import table_link
 from mlip_kmc.report.figures.figure import Figure, drawings
 from mlip_kmc.report.numbers import FLAT_EV, Edge, RunNumbersSummary, energies_of
@@ -147,7 +147,7 @@ def _draw_states(chart: Chart, shown: _Shown, across: Sequence[float]) -> None:
         visits = shown.visits.get(state, 0)
         radius = min(0.4 * spacing, 4 + 5 * math.sqrt(visits / busiest))
         chart.marks.append(
-            f'<circle class="node" cx="{px(across[index])}" cy="{_BASE_PX}" r="{px(radius)}">'
+            f'<circle class="node" cx="{px(across[index])}" cy="{_BASE_PX}" r="{px(radius)}"{goes_to(state=state)}>'
             f"<title>state {state}: {visits} visits</title></circle>"
         )
         if state in shown.energies and not shown.is_flat:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from mlip_kmc.model.records import Event, StateRecord
 from mlip_kmc.model.structure import minimum_image
 from mlip_kmc.report import words
-from mlip_kmc.report.charts import Chart, Scale
+from mlip_kmc.report.charts import Chart, Scale, goes_to
 from mlip_kmc.report.data import table_link
 from mlip_kmc.report.figures.figure import Figure, drawings
 from mlip_kmc.report.film import Film
@@ -41,7 +41,9 @@ def path(film: Film | None) -> Figure | None:
     return Figure(
         key="path",
         title="Where atoms went",
-        drawings=drawings(lambda width: _draw(width, ends[:, :, across], across)),
+        drawings=drawings(
+            lambda width: _draw(width, ends[:, :, across], across, [hop.step for hop in hops])
+        ),
         legend=(("s2", "the first hop begins"), ("s3", "the last one ends")),
         caption=(
             (
@@ -71,7 +73,7 @@ def _joined(ends: Array, cell: Array) -> Array:
     return found
 
 
-def _draw(width: int, ends: Array, across: Sequence[int]) -> str:
+def _draw(width: int, ends: Array, across: Sequence[int], steps: Sequence[int]) -> str:
     points = ends.reshape(-1, 2)
     low, high = points.min(axis=0) - 1.0, points.max(axis=0) + 1.0
     room = np.array([width - _MARGINS_PX[0], _HEIGHT_PX - _MARGINS_PX[1]])
@@ -87,9 +89,10 @@ def _draw(width: int, ends: Array, across: Sequence[int]) -> str:
         y_label=f"{_AXES[across[1]]} (Å)",
     )
     pairs = [((a[0], a[1]), (b[0], b[1])) for a, b in ends.tolist()]
-    for start, end in pairs:
+    for (start, end), step in zip(pairs, steps, strict=True):
         chart.line([start, end], css="line s1")
-        chart.dot(end, css="dot s1", radius=2)
-    chart.dot(pairs[0][0], css="dot s2", radius=5, note="the first hop begins")
-    chart.dot(pairs[-1][1], css="dot s3", radius=5, note="the last hop ends")
+        chart.dot(end, css="dot s1", radius=2.5, note=f"KMC step {step}", goes=goes_to(step=step))
+    first, last = goes_to(step=0), goes_to(step=steps[-1])
+    chart.dot(pairs[0][0], css="dot s2", radius=5, note="the first hop begins", goes=first)
+    chart.dot(pairs[-1][1], css="dot s3", radius=5, note="the last hop ends", goes=last)
     return chart.svg(f"{len(pairs)} hops of atoms as lines in a plane.")

@@ -89,6 +89,7 @@ def _draw_energy(width: int, *, path: Sequence[Point], events: Sequence[Event]) 
         x_label=f"Simulated time ({unit})",
         y_label="Energy above state 0 (eV)",
     )
+    chart.pick_times(path[-1][0])
     chart.steps(
         [(time / unit_s, value) for time, value in thinned(path, MOST_POINTS)], css="line s1"
     )

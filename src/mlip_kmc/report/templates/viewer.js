@@ -41,7 +41,7 @@
     });
   }
 
-  function open(key) {
+  function open(key, frame = 0) {
     scene = scenes[key];
     if (!scene) return;
     if (scene.of) scene = { ...scenes[scene.of], ...scene, moving: [], moved: [], saddle: [], product: [] }; // a state alone
@@ -52,9 +52,10 @@
     if (view) view.resize();
     else view = $3Dmol.createViewer(host, { antialias: true, backgroundColor: colour("--paper") });
     dialog.dataset.key = key;
+    byId("which").value = key;
     build();
     byId("at").max = isFilm() ? scene.frames.length - 1 : 100;
-    show(0);
+    show(isFilm() ? scene.frames.length - 1 : 0); // a film is fitted with all its hops
     start = start || view.getView();
     view.setView(start);
     if (scene.axis === 0) view.rotate(-90, "y");
@@ -63,10 +64,20 @@
     view.rotate(isFilm() ? 25 : 8, "y");
     view.zoomTo();
     if (!isFilm() && !isStill()) view.zoom(1.5);
-    view.render();
-    play(!still.matches && !isStill());
+    show(frame);
+    play(!still.matches && !isStill() && !frame);
     byId("canvas").focus();
   }
+
+  // what a click on a mark of a figure leads to: a function, or nothing where the page has no such scene
+  const film = scenes.film && scenes.film.frames;
+  const toFrame = (fits) => {
+    const frame = film ? film.findIndex(fits) : -1;
+    return frame < 0 ? null : () => open("film", frame);
+  };
+  const toState = (number) => (scenes[`state-${number}`] ? () => open(`state-${number}`) : toFrame((one) => one.state === number));
+  const toStep = (step) => toFrame((one) => one.step >= step);
+  const toTime = (time_s) => open("film", film.findLastIndex((one) => one.time_s <= time_s));
 
   function build() {
     const cell = triples(scene.cell);
@@ -138,12 +149,20 @@
         view.addCylinder({ start: point(start), end: point(end), radius: 0.16, fromCap: 1, toCap: 1, color: colour("--s1") });
       });
     });
-    const { step, time_s, state } = scene.frames[frame];
-    note(`KMC step ${step}, ${time_s.toExponential(2)} s, state ${state}`);
+    const { step, time_s, state, barrier_eV } = scene.frames[frame];
+    const over = barrier_eV === undefined ? "" : `, over ${barrier_eV.toFixed(3)} eV`;
+    note(`KMC step ${step} of ${scene.frames[scene.frames.length - 1].step}, ${time(time_s)}, state ${state}${over}`);
+  }
+
+  function time(value) { // with its unit, three digits
+    const [size, name] = [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"], [1e-12, "ps"], [1e-15, "fs"]]
+      .find(([one]) => value >= one) || [1, "s"];
+    const shown = value / size;
+    return `${shown < 1e4 ? Number(shown.toPrecision(3)) : shown.toExponential(2)} ${name}`;
   }
 
   function drawCell() {
-    if (!byId("cell").checked) return;
+    if (!byId("cell").checked) return view.removeAllLabels();
     const cell = triples(scene.cell);
     const corner = (...n) => [0, 1, 2].map((k) => cell.reduce((sum, vector, row) => sum + (n[row] - (isFilm() ? 0 : 0.5)) * vector[k], 0));
     for (const axis of [0, 1, 2])
@@ -151,6 +170,11 @@
         const ends = [0, 1].map((end) => { const n = [p, q]; n.splice(axis, 0, end); return point(corner(...n)); });
         view.addLine({ start: ends[0], end: ends[1], color: colour("--muted") });
       }
+    view.removeAllLabels();
+    ["a", "b", "c"].forEach((name, axis) => view.addLabel(name, {
+      position: point(corner(...[0, 1, 2].map((k) => (k === axis ? 1.04 : 0)))), fontColor: colour("--ink"), fontSize: 15,
+      showBackground: false, alignment: "center", inFront: true,
+    }));
   }
 
   function note(text) {
@@ -205,6 +229,11 @@
   });
   byId("at").addEventListener("input", (event) => { play(false); show(Number(event.target.value)); });
   byId("play").addEventListener("click", () => play(!playing));
+  byId("save").addEventListener("click", () => {
+    Object.assign(document.createElement("a"), { href: view.pngURI(), download: `${dialog.dataset.key}-${byId("at").value}.png` }).click();
+  });
+  for (const key of keys) byId("which").append(new Option(scenes[key].title, key));
+  byId("which").addEventListener("change", (event) => { open(event.target.value); event.target.focus(); });
   byId("previous").addEventListener("click", () => other(-1));
   byId("next").addEventListener("click", () => other(1));
   byId("close").addEventListener("click", close);
@@ -214,6 +243,35 @@
   addEventListener("resize", () => { if (view && dialog.open) { view.resize(); view.render(); } });
   for (const button of document.querySelectorAll("[data-show]")) {
     button.hidden = false;
-    button.addEventListener("click", () => open(button.dataset.show));
+    const go = () => open(button.dataset.show);
+    button.addEventListener("click", go);
+    const picture = button.closest("figure");
+    if (picture) goes(picture.querySelector("svg"), go);
+  }
+  // a mouse may go the short way; all of it is in the viewer's own list and slider, too
+  function goes(mark, go) {
+    mark.classList.add("goes");
+    mark.addEventListener("click", (event) => { event.stopPropagation(); go(event); });
+  }
+  const hinted = new Set();
+  const hint = (mark, text) => {
+    const caption = mark.closest("figure").querySelector("figcaption");
+    if (hinted.has(caption)) return;
+    hinted.add(caption);
+    caption.append(Object.assign(document.createElement("span"), { className: "hint", textContent: ` ${text}` }));
+  };
+  for (const mark of document.querySelectorAll("[data-state], [data-step]")) {
+    const { state, step } = mark.dataset;
+    const go = state === undefined ? toStep(Number(step)) : toState(Number(state));
+    if (!go) continue;
+    goes(mark, go);
+    hint(mark, `Click a ${state === undefined ? "dot: the trajectory from there" : "state: it"} in 3-D.`);
+  }
+  for (const area of film ? document.querySelectorAll("[data-longest-s]") : []) {
+    goes(area.ownerSVGElement, (event) => {
+      const { left, width } = area.getBoundingClientRect();
+      toTime(Math.min(1, Math.max(0, (event.clientX - left) / width)) * Number(area.dataset.longestS));
+    });
+    hint(area, "Click in it: the trajectory at that time in 3-D.");
   }
 })();
