@@ -88,13 +88,7 @@ def open_server(
         setup=setup,
         states=states,
         queue=_queue(
-            config,
-            setup,
-            runner,
-            spool=spool,
-            since=None if saved is None else saved.get("spool"),
-            evidence=evidence,
-            checks=checks,
+            config, setup, runner, spool=spool, saved=saved, evidence=evidence, checks=checks
         ),
         ledger=Ledger.read(
             checkpoints,
@@ -126,7 +120,7 @@ def _ahead(
         foresight,
         beyond=copied.beyond,
         queue=lambda cluster: _queue(
-            config, setup, cluster, spool=None, since=None, evidence=evidence, checks=checks
+            config, setup, cluster, spool=None, saved=None, evidence=evidence, checks=checks
         ),
         seed=config.seed,
         share=config.search.ahead_unused_share,
@@ -168,7 +162,7 @@ def _queue(
     cluster: TaskRunner,
     *,
     spool: Path | None,
-    since: int | None,
+    saved: Mapping[str, Any] | None,
     evidence: Path,
     checks: CheckRecipe,
 ) -> SearchQueue:
@@ -178,7 +172,7 @@ def _queue(
         cluster=cluster,
         template=template,
         spool=spool,
-        since=since,
+        since=None if saved is None else saved.get("spool"),
         desk=_desk(config, setup, cluster, template),
         orbits=OrbitDesk(cluster, checks) if config.symmetry.orbits else None,
         twins=TwinDesk(cluster, config.search.converged_force_eV_per_A),

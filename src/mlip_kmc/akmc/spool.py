@@ -185,7 +185,9 @@ class Spool:
         Raises:
             StorageError: what was written before could not be made durable.
         """
-        present = set(os.listdir(self._folder))  # far cheaper than to try each: most have no start here
+        present = set(
+            os.listdir(self._folder)
+        )  # far cheaper than to try each: most have no start here
         for name in names:
             self._drop(name)
             if f"{name}.job" in present:

@@ -39,9 +39,7 @@ class Contents:
 
     # -- reading
 
-    def find(
-        self, name: str, digest: str, texts: Mapping[str, str]
-    ) -> tuple[Path | None, bytes]:
+    def find(self, name: str, digest: str, texts: Mapping[str, str]) -> tuple[Path | None, bytes]:
         """Where a file's content lies, whole (None: in the manifest), and the content itself.
 
         Args:

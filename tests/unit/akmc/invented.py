@@ -405,9 +405,7 @@ class World:
             early = Ahead(
                 foresight,
                 beyond=self._beyond,
-                queue=lambda cluster: SearchQueue(
-                    cluster=cluster, template=template, spool=None
-                ),
+                queue=lambda cluster: SearchQueue(cluster=cluster, template=template, spool=None),
                 seed=self.config.seed,
                 share=self._ahead,
                 most=24,

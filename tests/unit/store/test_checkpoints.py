@@ -184,7 +184,9 @@ def test_texts_that_change_are_in_the_manifest_and_become_objects_when_they_stay
     assert {"searches 1", "0 1"}.isdisjoint(objects(run))
     write(store, "states/0/info", "searches 2")
     store.commit({"n": 2}, touched=["states/0"])
-    assert "0 1" in objects(run), "a file that was not touched, and one that is another generation's text"
+    assert "0 1" in objects(run), (
+        "a file that was not touched, and one that is another generation's text"
+    )
     assert "searches 1" not in objects(run)
     store.commit({"n": 3}, touched=[])
     assert "searches 2" in objects(run)
@@ -233,7 +235,10 @@ def test_what_is_no_text_or_too_long_is_an_object(run, monkeypatch):
         (store.root / "states/0/info").write_bytes(b"\xff%d" % number)
         write(store, "states/state_table", f"{number}" * 201)
         store.commit({"n": number}, touched=["states/0", "states/state_table"])
-        for name, data in (("states/0/info", b"\xff%d" % number), ("states/state_table", b"%d" % number * 201)):
+        for name, data in (
+            ("states/0/info", b"\xff%d" % number),
+            ("states/state_table", b"%d" % number * 201),
+        ):
             digest = hashlib.sha256(data).hexdigest()
             assert (run.path / "objects" / digest[:2] / digest[2:]).read_bytes() == data, name
     store, _ = again(run)
