@@ -72,9 +72,8 @@ def open_server(
     log_to(directory.path / "eon.log")
     spool, evidence = make_directory(directory.path / "spool"), directory.path / "evidence"
     changes, checks = _changes(config, saved), _checks(config, setup, evidence)
-    states = _states(
-        config, setup, checkpoints.root, spool=spool, checks=checks, fresh=saved is None
-    )
+    root, fresh = checkpoints.root, saved is None
+    states = _states(config, setup, root, spool=spool, checks=checks, fresh=fresh)
     states.begin(at_new_temperature="temperature_K" in changes)
     if checkpoints.epochs and checkpoints.epochs[-1].identity != setup.identity:
         Spool(spool).drop_outcomes()  # of another engine

@@ -7,8 +7,8 @@
 
 A tick takes in finished searches, registers those whose turn it is, perhaps makes one KMC step, and submits new searches. A
 generation is committed with each step and end, and otherwise from time to time (`intervals.py`): what is registered meanwhile
-is in the spool, and registered again from there after a kill. States, process tables and confidence are behind `ports.States`: eOn's
-(`eon_states.py`), or invented ones in tests.
+is in the spool, and registered again from there after a kill. States, process tables and confidence are behind
+`ports.States`: eOn's (`eon_states.py`), or invented ones in tests.
 
 Long because the tick's decisions stand side by side: what is registered, stepped, cancelled, committed, and why it ends.
 """

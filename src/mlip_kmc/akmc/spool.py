@@ -9,7 +9,6 @@ A thread of its own syncs what has come since it began to sync last: for a power
 A file goes when none of its outcomes is wanted. Files are numbered: what was kept since a KMC step is in files from a number on.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -185,9 +184,7 @@ class Spool:
         Raises:
             StorageError: what was written before could not be made durable.
         """
-        present = set(
-            os.listdir(self._folder)
-        )  # far cheaper than to try each: most have no start here
+        present = {path.name for path in self._folder.iterdir()}  # most have no start here
         for name in names:
             self._drop(name)
             if f"{name}.job" in present:

@@ -6,8 +6,8 @@ Example:
         manifest.epochs[-1].potential, manifest.journals["events"].length
 
 Formats: 4 holds texts that change with nearly every generation, so that a commit is one file more, not ten. 3 has epochs; all
-contents were objects. 2 had one epoch, whose facts and inputs lay in `state`: it is read as that, and the next commit writes the present format.
-Lines of its journals have no epoch: they belong to the first.
+contents were objects. 2 had one epoch, whose facts and inputs lay in `state`: it is read as that, and the next commit writes the
+present format. Lines of its journals have no epoch: they belong to the first.
 """
 
 import json
