@@ -248,8 +248,8 @@ class Server:
             )
         self._keeper.keep(outcome, record)
         self._registered.append(outcome.name)
-        if record.outcome == Registered.NEW and self._queue.completes:
-            self._intervals.end()  # its prefactors and images are in no spool
+        if outcome.told_apart or (record.outcome == Registered.NEW and self._queue.completes):
+            self._intervals.end()  # what was made for it is in no spool
         return True
 
     def _wanted(self, name: str) -> bool:
