@@ -37,14 +37,16 @@ def test_searches_are_the_runs_own_first_ones(tmp_path, short_run):
         assert mixed == whole
 
 
-def test_a_tick_without_time_registers_one_search_and_commits_it(tmp_path, monkeypatch):
+def test_a_tick_without_time_registers_one_search_and_commits_it_where_that_is_due(
+    tmp_path, monkeypatch
+):
     from mlip_kmc import EonWrapper, inputs_of
     from mlip_kmc.akmc import session
+    from mlip_kmc.akmc.intervals import Intervals
     from mlip_kmc.config import load_config
 
-    monkeypatch.setattr(
-        session, "_POLL_S", 0.0
-    )  # more may be ready: a stop must not wait for all of them, nor a kill lose them
+    monkeypatch.setattr(session, "_POLL_S", 0.0)  # more may be ready: a stop must not wait for all
+    monkeypatch.setattr(Intervals, "over", True)
     config = load_config(write_config(tmp_path))
     EonWrapper(config, run_dir=tmp_path / "run").search(*inputs_of(config), count=12)
     generations = max(int(path.stem) for path in (tmp_path / "run" / "generations").iterdir())
