@@ -16,7 +16,6 @@ from pathlib import Path
 from mlip_kmc.ground.errors import StorageError
 from mlip_kmc.ground.files import fsync_directory, storage_errors
 
-
 _REST_S = 0.05
 
 
