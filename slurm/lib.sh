@@ -63,7 +63,12 @@ make_scratch() { # main|worker: a private folder on this node's own disk, gone w
         return 1
     fi
     scratch=$(mktemp -d "$prefix-$job-r$start-$SLURMD_NODENAME-$1.XXXXXX") || return 1 # no other start's, however late that ends
-    trap 'rm -rf "$scratch"' EXIT
+    trap 'clear_scratch' EXIT
+}
+
+clear_scratch() { # Slurm sends SIGTERM to all of an ending job's processes, `rm` too, which would leave half of it
+    trap '' INT TERM USR1 USR2
+    rm -rf "$scratch"
 }
 
 set_container() { # PATH...: the array `container`, which runs a command in the image; it sees these and the submit folder

@@ -1,6 +1,8 @@
 """Time limits, guards, sites where requeueing is forbidden, arrays of replicas, labels: all at once, each in its folder."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -232,3 +234,27 @@ def test_scratch_belongs_to_one_start_of_a_job(project):
     assert left() == {later}
     late = made(9)
     assert left() == {later, late}
+
+
+def test_a_signal_while_scratch_is_cleared_leaves_none(project):
+    """Slurm signals every process of a job whose script ends: a worker may just be clearing up then."""
+    programs = project.folder / "programs"
+    programs.mkdir()
+    removes = programs / "rm"
+    removes.write_text(f'#!/bin/sh\nkill -TERM $$ $PPID\nexec {shutil.which("rm")} "$@"\n')
+    removes.chmod(0o755)
+    called(
+        "bash",
+        "-uc",
+        '. "$1"; node_scratch=$2 scratch_MB=1; make_scratch worker && touch "$scratch/file"',
+        "-",
+        SCRIPTS / "lib.sh",
+        project.scratch,
+        env={
+            **project.cluster.env,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "SLURM_JOB_ID": "99999999",
+            "SLURMD_NODENAME": "n2",
+        },
+    )
+    assert list(project.scratch.iterdir()) == []
