@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SHARE = 0.005
-"""Of the time, for commits;"""
-LEAST_S = 0.25
-MOST_S = 2.0
-"""but none is put off for longer."""
+"""The part of the time that commits may take, where the limits below leave it so."""
+LEAST_S, MOST_S = 0.25, 2.0
+"""Limits of the interval between two commits."""
 _WEIGHT = 0.5
+"""Of the last commit, in what one is taken to cost."""
 
 
 class Intervals:

@@ -72,8 +72,7 @@ def open_server(
     log_to(directory.path / "eon.log")
     spool, evidence = make_directory(directory.path / "spool"), directory.path / "evidence"
     changes, checks = _changes(config, saved), _checks(config, setup, evidence)
-    root, fresh = checkpoints.root, saved is None
-    states = _states(config, setup, root, spool=spool, checks=checks, fresh=fresh)
+    states = _states(config, setup, checkpoints.root, spool=spool, checks=checks, saved=saved)
     states.begin(at_new_temperature="temperature_K" in changes)
     if checkpoints.epochs and checkpoints.epochs[-1].identity != setup.identity:
         Spool(spool).drop_outcomes()  # of another engine
@@ -128,9 +127,15 @@ def _ahead(
 
 
 def _states(
-    config: Config, setup: Setup, root: Path, *, spool: Path, checks: CheckRecipe, fresh: bool
+    config: Config,
+    setup: Setup,
+    root: Path,
+    *,
+    spool: Path,
+    checks: CheckRecipe,
+    saved: Mapping[str, Any] | None,
 ) -> EonStates:
-    """eOn's states in the live tree, with the shortcuts that are asked for; `fresh`: the run has not begun."""
+    """eOn's states in the live tree, with the shortcuts that are asked for."""
     return EonStates(
         root,
         pos_con=setup.pos_con,
@@ -143,7 +148,7 @@ def _states(
         reuse=config.reuse,
         radius_A=config.reuse.radius_A or (setup.cutoff_A or 0.0) + MARGIN_A,
         pool=_pool(config, setup),
-        first_eV=setup.minimised.energy if fresh else None,
+        first_eV=setup.minimised.energy if saved is None else None,
     )
 
 

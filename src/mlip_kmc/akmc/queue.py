@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mlip_kmc.akmc.orbits import IMAGE, OrbitDesk
 from mlip_kmc.akmc.prefactors import PrefactorDesk, Rest
-from mlip_kmc.akmc.spool import Spool
+from mlip_kmc.akmc.spool import NoSpool, Spool
 from mlip_kmc.akmc.twins import TWIN, Doubt, TwinDesk
 from mlip_kmc.evaluate.client import ClientJob, End, keep_inputs
 from mlip_kmc.ground.errors import SearchesFailedError
@@ -130,8 +130,10 @@ class SearchQueue:
         """
         self._cluster = cluster
         self._template = template
-        self._spool = None if spool is None else Spool(make_directory(spool), first=since or 1)
-        self.since = self._begun() if since is None else since
+        self._spool: Spool | NoSpool = (
+            NoSpool() if spool is None else Spool(make_directory(spool), first=since or 1)
+        )
+        self.since = self._spool.begin() if since is None else since
         self._desk, self._orbits, self._twins = desk, orbits, twins
         self._tasks: dict[str, AnySearch] = {}
         self._of_state: Counter[int] = Counter()
@@ -140,12 +142,9 @@ class SearchQueue:
         self.busy_s = 0.0
         self.discarded = 0
 
-    def _begun(self) -> int:
-        return 0 if self._spool is None else self._spool.begin()
-
     def step(self) -> None:
         """A KMC step was made: what finished before it is of no use, even if the run comes to the same state again."""
-        self.since = self._begun()
+        self.since = self._spool.begin()
 
     def cancel(self, state: int) -> None:
         """Cancel every search of a state; their outcomes never come."""
@@ -175,7 +174,7 @@ class SearchQueue:
             task = self._task(start, reactant_con)
             self._of_state[search_of(start.name)[0]] += start.name not in self._tasks
             self._tasks[start.name] = task
-            spooled = None if self._spool is None else self._spool.read(start.name)
+            spooled = self._spool.read(start.name)
             if spooled is not None:
                 self._finished[start.name] = spooled
             else:
@@ -340,7 +339,7 @@ class SearchQueue:
     @property
     def damage(self) -> list[str]:
         """Spooled outcomes that could not be used, one line each."""
-        return [] if self._spool is None else self._spool.damage
+        return list(self._spool.damage)
 
     @property
     def pending(self) -> list[str]:
@@ -357,21 +356,15 @@ class SearchQueue:
 
     def forget(self, names: list[str]) -> None:
         """Drop spooled files of searches that are committed, or no longer wanted."""
-        if self._spool is not None:
-            self._spool.forget(names)
+        self._spool.forget(names)
 
     def keep_spooled(self, wanted: Callable[[str], bool]) -> None:
         """Drop every spooled file of a search that is not wanted, and what a kill left half."""
-        if self._spool is not None:
-            self._spool.keep_only(wanted)
+        self._spool.keep_only(wanted)
 
     def finished(self, name: str) -> bool:
         """A search has finished since the last KMC step, in this process or before."""
-        return self._spool is not None and self._spool.since(self.since, name)
-
-    def _keep(self, outcome: SearchOutcome) -> None:
-        if self._spool is not None:
-            self._spool.keep(outcome)
+        return self._spool.since(self.since, name)
 
     def _accept(self, done: TaskOutcome) -> None:
         self.busy_s += done.seconds
@@ -395,4 +388,4 @@ class SearchQueue:
         self._finished[done.name] = done
         if done.end is End.KILLED_WORKERS:
             keep_inputs(self._tasks[done.name].whole_job, done.message)
-        self._keep(done)
+        self._spool.keep(done)

@@ -70,6 +70,33 @@ def _checksum(text: bytes) -> bytes:
     return b"%08x" % crc32(text)
 
 
+class NoSpool:
+    """In place of a spool: nothing is kept."""
+
+    damage: tuple[str, ...] = ()
+
+    def begin(self) -> int:
+        """As a spool's."""
+        return 0
+
+    def since(self, number: int, name: str) -> bool:  # noqa: ARG002
+        """Nothing is there."""
+        return False
+
+    def keep(self, outcome: SearchOutcome) -> None:
+        """Nothing is written."""
+
+    def read(self, name: str) -> SearchOutcome | None:  # noqa: ARG002
+        """Nothing is there."""
+        return None
+
+    def forget(self, names: Iterable[str]) -> None:
+        """There is nothing to drop."""
+
+    def keep_only(self, wanted: Callable[[str], bool]) -> None:
+        """There is nothing to drop."""
+
+
 class Spool:
     """A folder of outcomes, and of starts that cannot be made again (`explorer.py` writes those).
 

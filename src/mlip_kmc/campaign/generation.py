@@ -25,11 +25,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mlip_kmc.campaign.state import FILE
 from mlip_kmc.ground.errors import RunStateError
 from mlip_kmc.ground.files import make_directory, storage_errors, write_durably
-from mlip_kmc.model.labelled import LabelledStructure, read_labelled
+
+if TYPE_CHECKING:
+    from mlip_kmc.model.labelled import LabelledStructure
 
 FACTS, EXPLORED, TRAINING, LABELS = "generation.json", "explored.json", "train.xyz", "labels.xyz"
 APPROVED = "approved.json"
@@ -103,8 +106,10 @@ class Generation:
         """The folder of their labels."""
         return self.folder / "labels-confirmation"
 
-    def confirmation_labelled(self) -> tuple[LabelledStructure, ...]:
+    def confirmation_labelled(self) -> "tuple[LabelledStructure, ...]":
         """Labels of saddles and minima; none before they have come."""
+        from mlip_kmc.model.labelled import read_labelled
+
         path = self.confirmation_labels / LABELS
         return read_labelled(path) if path.is_file() and path.stat().st_size else ()
 
@@ -113,8 +118,10 @@ class Generation:
         path = self.confirmation / CONFIRMED
         return read_facts(path) if path.is_file() else None
 
-    def labelled(self) -> tuple[LabelledStructure, ...]:
+    def labelled(self) -> "tuple[LabelledStructure, ...]":
         """Labels of all its rounds, and of its confirmation."""
+        from mlip_kmc.model.labelled import read_labelled
+
         found: list[LabelledStructure] = []
         for round_ in self.rounds():
             path = self.labels(round_) / LABELS
@@ -188,3 +195,8 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 def _numbered(name: str, round_: int) -> str:
     return f"{name}-{round_}" if round_ else name
+
+
+def is_campaign(directory: Path) -> bool:
+    """There is a campaign in it, at least its generation 0."""
+    return (directory / FILE).is_file() or Generation(directory, 0).made

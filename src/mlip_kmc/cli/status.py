@@ -57,12 +57,13 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
     from rich.console import Console
     from rich.live import Live
 
+    from mlip_kmc.campaign.generation import is_campaign
     from mlip_kmc.report.status import read_status, read_work
 
     if as_json + work + watch > 1:
         raise click.UsageError("--json, --work and --watch are three ways to print it; choose one")
     console = Console(highlight=False, markup=False, emoji=False)
-    campaign = _is_campaign(run)
+    campaign = is_campaign(run)
     if as_json:
         click.echo(_campaign_json(run) if campaign else read_status(run).to_json())
     elif work:
@@ -74,11 +75,6 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
             while True:
                 time.sleep(interval_s)
                 live.update(watched(run, console), refresh=True)
-
-
-def _is_campaign(directory: Path) -> bool:
-    """Told by files of its own, which takes no import: of a run `status` is asked every few seconds."""
-    return any((directory / name).exists() for name in ("campaign.json", "gen-000"))
 
 
 def _campaign_shown(directory: Path) -> "RenderableType":
@@ -107,7 +103,9 @@ def _campaign_work(directory: Path) -> str:
 
 def watched(run: Path, console: "Console") -> "RenderableType":
     """A status with how the present state's searches go."""
-    if _is_campaign(run):
+    from mlip_kmc.campaign.generation import is_campaign
+
+    if is_campaign(run):
         return _campaign_shown(run)
     from mlip_kmc.cli.course import course_rows
     from mlip_kmc.report.course import read_watched

@@ -78,6 +78,8 @@ def natural_scales(projector: Projector) -> dict[str, Scales]:
 
 def probes(elements: Sequence[str]) -> Iterator[Atoms]:
     """Eight atoms of any elements at about their bond lengths, displaced at random."""
+    from ase.build import bulk  # brings much of SciPy
+
     rng = np.random.default_rng(20231)
     for number in range(_PROBES + _PROBES_AN_ELEMENT * len(elements)):
         symbols = [elements[number % len(elements)], *map(str, rng.choice(elements, 7))]
@@ -86,8 +88,6 @@ def probes(elements: Sequence[str]) -> Iterator[Atoms]:
             * float(np.mean([covalent_radii[atomic_numbers[symbol]] for symbol in symbols]))
             * rng.uniform(0.9, 1.4)
         )
-        from ase.build import bulk  # brings much of SciPy
-
         atoms = bulk("Cu", "fcc", a=bond_A * np.sqrt(2.0), cubic=True) * (2, 1, 1)
         atoms.set_chemical_symbols(symbols)
         atoms.positions += rng.normal(0.0, bond_A * rng.uniform(0.03, 0.15), (8, 3))

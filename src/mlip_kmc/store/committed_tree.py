@@ -12,6 +12,7 @@ listings. What the next generation still has of these becomes an object then.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ class TreeChange:
         listings: digests of the folders' listings.
         stamps: of the files that were looked at.
         texts: contents that the manifest is to hold, by their digests.
+        places: how many files and listings have each of these.
         replaced: contents that the last generation has and this one has not in the same place.
     """
 
@@ -40,6 +42,7 @@ class TreeChange:
     listings: dict[str, str]
     stamps: dict[str, Stamp]
     texts: dict[str, str]
+    places: dict[str, int]
     replaced: tuple[str, ...]
 
 
@@ -54,6 +57,7 @@ class CommittedTree:
         self._listings: dict[str, str] = {}
         self._stamps: dict[str, Stamp] = {}
         self._texts: dict[str, str] = {}
+        self._places: dict[str, int] = {}
 
     def restore(
         self, listings: Mapping[str, str], files: Mapping[str, str], texts: Mapping[str, str]
@@ -87,6 +91,9 @@ class CommittedTree:
                 self._stamps[name] = stamp_of(live)
             contents.settle()
         self._listings, self._folders, self._texts = dict(listings), {}, dict(texts)
+        self._places = Counter(
+            digest for digest in (*files.values(), *listings.values()) if digest in texts
+        )
         for name, digest in files.items():
             self._folders.setdefault(folder_of(name), {})[name] = digest
         return mended
@@ -103,6 +110,7 @@ class CommittedTree:
         folders, listings = dict(self._folders), dict(self._listings)
         stamps: dict[str, Stamp] = {}
         texts: dict[str, str] = {}
+        added: list[str] = []
         replaced: list[str] = []
         with storage_errors(self._contents.folder):
             for folder, found in self._live.present(touched).items():
@@ -116,15 +124,15 @@ class CommittedTree:
                         data = path.read_bytes()
                         now[name] = self._stored(data, texts if name in known else None)
                 if now != known:
-                    replaced += [
-                        digest for name, digest in known.items() if now.get(name) != digest
-                    ]
+                    added += _not_in(known, now)
+                    replaced += _not_in(now, known)
                     replaced += [listings[folder]] if folder in listings else []
                     folders[folder] = now
                     listings[folder] = self._stored(listed(now), texts if known else None)
-            self._keep_texts(folders, listings, texts)
+                    added.append(listings[folder])
+            places = self._kept(texts, added, replaced)
             self._contents.settle()
-        return TreeChange(folders, listings, stamps, texts, tuple(replaced))
+        return TreeChange(folders, listings, stamps, texts, places, tuple(replaced))
 
     def _stored(self, data: bytes, texts: dict[str, str] | None) -> str:
         """Store a content, in `texts` if that may be; answer its digest."""
@@ -138,25 +146,36 @@ class CommittedTree:
                 return digest
         return self._contents.keep(data)
 
-    def _keep_texts(
-        self,
-        folders: Mapping[str, Mapping[str, str]],
-        listings: Mapping[str, str],
-        texts: Mapping[str, str],
-    ) -> None:
-        """Texts of the last generation that this one still has become objects."""
-        left = self._texts.keys() - texts.keys()
-        if left:
-            used = {digest for files in folders.values() for digest in files.values()}
-            for digest in left & (used | set(listings.values())):
-                self._contents.keep(self._texts[digest].encode())
+    def _kept(
+        self, texts: Mapping[str, str], added: Iterable[str], replaced: Iterable[str]
+    ) -> dict[str, int]:
+        """Texts of the last generation that this one still has somewhere become objects; answer the places of this one's.
+
+        Args:
+            texts: of this generation.
+            added: a content for each file and listing that has another one now.
+            replaced: what they had before.
+        """
+        places = Counter(self._places)
+        places.update(added)
+        places.subtract(replaced)
+        for digest, text in self._texts.items():
+            if digest not in texts and places[digest] > 0:
+                self._contents.keep(text.encode())
+        return {digest: max(places[digest], 1) for digest in texts}
 
     def accept(self, change: TreeChange) -> None:
         """A generation holds it now."""
-        self._folders, self._listings, self._texts = change.folders, change.listings, change.texts
+        self._folders, self._listings = change.folders, change.listings
+        self._texts, self._places = change.texts, change.places
         self._stamps.update(change.stamps)
 
     def used(self) -> set[str]:
         """Digests of all contents and listings of the last generation."""
         files = {digest for files in self._folders.values() for digest in files.values()}
         return files | set(self._listings.values())
+
+
+def _not_in(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """Contents of `other` that `one` has not in the same place."""
+    return [digest for name, digest in other.items() if one.get(name) != digest]

@@ -86,6 +86,7 @@ def test_a_wish_ends_it_and_the_same_command_continues(tmp_path, wish):
         "stopped on request; the same command continues",
     )
     assert server.draining == (wish == "drain")
+    assert server.settled == 1, "what is registered is committed"
     assert server.ticks == (9 if wish == "stop" else 8)
 
 
@@ -98,7 +99,8 @@ def test_a_lost_scheduler_ends_it(tmp_path):
 def test_workers_that_never_join_fail_it_and_those_that_left_pause_it(tmp_path):
     remote = Remote(patience_min=0.0)
     with pytest.raises(ProgramError, match="no worker was there for 0 min; start some with"):
-        session(Server(ticks=10**6), tmp_path, remote=remote, total=0, joined=False).go()
+        session(server := Server(ticks=10**6), tmp_path, remote=remote, total=0, joined=False).go()
+    assert server.settled == 1
     status, reason = session(Server(ticks=10**6), tmp_path, remote=remote, total=0).go()
     assert status is Status.MORE_TO_DO
     assert reason.startswith("all workers have left")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 
@@ -13,6 +14,8 @@ from mlip_kmc.ground.files import sealed, unsealed
 from mlip_kmc.model.records import identity_of
 from mlip_kmc.store import committed_tree
 from mlip_kmc.store.checkpoints import KEPT, Checkpoints
+from mlip_kmc.store.contents import Contents
+from mlip_kmc.store.live_tree import LiveTree
 from mlip_kmc.store.run_directory import RunDirectory
 
 FACTS = {"seed": 1, "potential.eon": "morse_pt"}
@@ -225,6 +228,29 @@ def test_texts_come_back_where_the_live_tree_is_lost_and_go_with_their_generatio
     store, saved = again(run)
     assert saved.state == {"n": 1}
     assert (store.root / "states/0/info").read_text() == "searches 1"
+
+
+def test_texts_that_several_files_share_are_there_as_long_as_one_has_them(run):
+    """Any file may take another's content, lose it, or go; what is committed is whole without the live tree."""
+    chance, store = random.Random(3), again(run)[0]  # noqa: S311
+    commit(store, 0)
+    names = [f"states/{state}/{name}" for state in (0, 1) for name in ("info", "table", "log")]
+    elsewhere = Contents(run.path / "objects", live=LiveTree(run.path / "nowhere"))
+    shared = 0
+    for number in range(200):
+        for name in chance.sample(names, chance.randrange(1, 4)):
+            if chance.random() < 0.1:
+                (store.root / name).unlink(missing_ok=True)
+            else:
+                write(store, name, f"text {(number - chance.randrange(3)) // 4}")
+        store.commit({"n": number}, touched=["states/0", "states/1"])
+        raw = manifest(run, number + 2)
+        files = elsewhere.files(raw["folders"], raw["texts"])
+        for name, digest in files.items():
+            elsewhere.find(name, digest, raw["texts"])
+        texts = [digest for digest in files.values() if digest in raw["texts"]]
+        shared += len(texts) > len(set(texts))
+    assert shared > 20
 
 
 def test_what_is_no_text_or_too_long_is_an_object(run, monkeypatch):

@@ -173,11 +173,6 @@ class CampaignReport:
         return json.dumps(_plain(self), indent=2, allow_nan=False, ensure_ascii=False)
 
 
-def is_campaign(directory: Path) -> bool:
-    """There is a campaign in it, at least its generation 0."""
-    return (directory / FILE).is_file() or Generation(directory, 0).made
-
-
 def read_campaign(directory: Path) -> CampaignReport:
     """Read it.
 
