@@ -55,9 +55,10 @@ test *ARGUMENTS: image
 soak *ARGUMENTS: image
     MLIP_KMC_SOAK=1 "$(containers/packages host)/bin/pytest" tests/slurm -s {{ ARGUMENTS }}
 
-# faults at every system call of the process that commits, until none comes; 200 kills; every file torn (hours on two cores)
+# faults at every system call of the process that commits; 200 kills, 20 more of runs with each shortcut; every file torn (hours on two cores)
 kills *ARGUMENTS: image
     containers/in-image --dev env MLIP_KMC_FAULTS="${MLIP_KMC_FAULTS:-1}" python3 -m pytest tests/faults -s {{ ARGUMENTS }}
+    containers/in-image --dev env MLIP_KMC_FAULTS=1 python3 -m pytest tests/integration -k kills -s
 
 # the run, its workers and all of them stopped and continued around every time-out, at real lengths (an hour and a half)
 sleeps *ARGUMENTS: image

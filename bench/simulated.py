@@ -164,10 +164,16 @@ def join(file, threads, place):
 
 @dataclass
 class Cost:
-    """Wall and processor seconds of parts of the server's thread, without the parts inside them; `names` are those of PARTS."""
+    """Wall and processor seconds of parts of the server's thread, without the parts inside them; `names` are those of PARTS.
+
+    Of each registered search: the wall seconds of all parts since the one before it, and its share of the commit after it.
+    """
 
     wall: Counter = field(default_factory=Counter)
     cpu: Counter = field(default_factory=Counter)
+    searches: list[float] = field(default_factory=list)
+    _since: float = 0.0
+    _committed: int = 0
 
     def __enter__(self):
         self._plain = {
@@ -186,8 +192,10 @@ class Cost:
         def measured(*arguments, **keywords):
             wall, cpu = time.perf_counter(), time.thread_time()
             self._inside.append([0.0, 0.0])
+            found = None
             try:
-                return plain(*arguments, **keywords)
+                found = plain(*arguments, **keywords)
+                return found
             finally:
                 wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
                 inside = self._inside.pop()
@@ -195,6 +203,16 @@ class Cost:
                 self.cpu[name] += cpu - inside[1]
                 self._inside[-1][0] += wall
                 self._inside[-1][1] += cpu
+                self._since += wall - inside[0]
+                if name == "register" and found:
+                    self.searches.append(self._since)
+                    self._since = 0.0
+                if name == "commit" and len(self.searches) > self._committed:
+                    share = self._since / (len(self.searches) - self._committed)
+                    self.searches[self._committed :] = [
+                        cost + share for cost in self.searches[self._committed :]
+                    ]
+                    self._committed, self._since = len(self.searches), 0.0
 
         return measured
 
@@ -260,7 +278,7 @@ def scaling(config, setup, arguments, folder):
         f"{max(seconds):.2f}), confidence {config.confidence.value} ({config.confidence.scheme}), {arguments.seeds} seeds: "
         "median (least to most)"
     )
-    widths = (8, 26, 24, 20, 20, 24, 40)
+    widths = (8, 26, 24, 20, 20, 24, 24, 40)
     heads = (
         "workers",
         "events an hour",
@@ -268,6 +286,7 @@ def scaling(config, setup, arguments, folder):
         "registered",
         "of started",
         "server's ms a search",
+        "in the median",
         "make, accept, register, commit",
     )
     print(row(heads, widths))
@@ -295,6 +314,7 @@ def scaling(config, setup, arguments, folder):
             spread([run.registered for run in found], ".0f"),
             spread([run.registered / (run.registered + run.discarded) for run in found], ".2f"),
             spread([1e3 * sum(run.cost.wall.values()) / run.registered for run in found], ".1f"),
+            spread([1e3 * statistics.median(run.cost.searches) for run in found], ".2f"),
             "  ".join(f"{part:.1f}" for part in parts),
         )
         print(row(columns, widths), flush=True)
@@ -321,9 +341,9 @@ def saturation(config, setup, arguments, folder):
             ]
             print(
                 f"{arguments.transport}, {cluster.slots} workers, seed {seed}: {rates[-1]:.1f} searches a second; ms a search: "
-                f"{1e3 / rates[-1]:.2f}, the server's thread {1e3 * run.thread_s / run.registered:.2f} of processor time, its "
-                f"other threads {1e3 * (run.process_s - run.thread_s) / run.registered:.2f}; wall (processor) by "
-                f"part: {', '.join(parts)}",
+                f"{1e3 / rates[-1]:.2f}, the server's wall {1e3 * statistics.median(run.cost.searches):.2f} in the median; its "
+                f"thread {1e3 * run.thread_s / run.registered:.2f} of processor time, its other threads "
+                f"{1e3 * (run.process_s - run.thread_s) / run.registered:.2f}; wall (processor) by part: {', '.join(parts)}",
                 flush=True,
             )
     print(f"searches a second: {spread(rates, '.1f')}")

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from mlip_kmc.evaluate import client as run
-from mlip_kmc.search.outcome_file import from_bytes, to_bytes
+from mlip_kmc.search.outcome_file import from_bytes, to_bytes, with_bytes
 
 RECORDS, SCALE = "SLEEPING_RECORDS", "SLEEPING_SCALE"
 _slept = [0.0, 0]
@@ -53,7 +53,7 @@ def run_task(task, *, tag=""):
         _slept[1] += 1
     if cancelled.is_set():
         return task.without_result(run.End.CANCELLED)
-    return replace(outcome, seconds=took)
+    return with_bytes(replace(outcome, seconds=took))  # as a search does where it runs
 
 
 def slept():

@@ -113,17 +113,27 @@ class Lane:
         """`mlip-kmc run`; answer its process."""
         return self.begin(["run", config, "--dir", run, *options], cwd=config.parent, held=held)
 
-    def begin(self, arguments, *, cwd, environment=None, held=False):
-        """A command; answer its process, which waits to be let go if it is `held`."""
+    def begin(self, arguments, *, cwd, environment=None, held=False, enter=(), log=None):
+        """A command; answer its process, which waits to be let go if it is `held`.
+
+        Args:
+            arguments: of the program.
+            cwd: where it runs.
+            environment: variables that it has besides.
+            held: it waits.
+            enter: namespaces that it enters: paths, and their kinds as `os.setns` takes them.
+            log: takes what it says, where that is not to be asked of `wait`.
+        """
         for path in self._said:
             path.unlink(missing_ok=True)
         self._tell(
             {
                 "arguments": [str(argument) for argument in arguments],
                 "cwd": str(cwd),
-                "stdout": str(self._said[0]),
-                "stderr": str(self._said[1]),
+                "stdout": str(log or self._said[0]),
+                "stderr": str(log or self._said[1]),
                 "environment": environment or {},
+                "enter": [[str(path), kind] for path, kind in enter],
             }
         )
         pid = int(self._forker.stdout.readline())
@@ -149,6 +159,10 @@ class Lane:
             code,
             *(path.read_text(errors="replace") if path.exists() else "" for path in self._said),
         )
+
+    def has_ended(self):
+        """Whether `wait` comes back at once."""
+        return bool(select.select([self._forker.stdout], [], [], 0.0)[0])
 
     def run(self, config, run, *options):
         self.start(config, run, *options)

@@ -14,6 +14,8 @@ from tests.integration.conftest import mlip_kmc, write_config
 
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
 
+from .lane import kill_tree
+
 DISK_MB = 90
 SMALL_MB = 30  # a run needs 50
 DEADLINE_S = 240
@@ -40,10 +42,15 @@ class Disk:
         self.path, self._pid = path, holder.pid
         self.seen = Path(f"/proc/{holder.pid}/root{path}")
 
+    @property
+    def namespaces(self):
+        kinds = {"user": os.CLONE_NEWUSER, "mnt": os.CLONE_NEWNS}
+        return [(f"/proc/{self._pid}/ns/{name}", kind) for name, kind in kinds.items()]
+
     def enter(self):
-        for kind, flag in (("user", os.CLONE_NEWUSER), ("mnt", os.CLONE_NEWNS)):
-            descriptor = os.open(f"/proc/{self._pid}/ns/{kind}", os.O_RDONLY)
-            os.setns(descriptor, flag)
+        for path, kind in self.namespaces:
+            descriptor = os.open(path, os.O_RDONLY)
+            os.setns(descriptor, kind)
             os.close(descriptor)
 
     def leave(self, free_MB):
@@ -91,7 +98,7 @@ def physics(run):
 def until(condition, process):
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.end()
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -102,14 +109,47 @@ def phase(run):
     return ""
 
 
-def start(config, disk, *, out=subprocess.PIPE):
-    return subprocess.Popen(
-        [sys.executable, "-m", "mlip_kmc", "run", str(config), "--dir", str(disk.path / "run")],
-        text=True,
-        stdout=out,
-        stderr=subprocess.STDOUT,
-        preexec_fn=disk.enter,  # noqa: PLW1509
-    )
+class Run:
+    """`mlip-kmc run` on a small disk."""
+
+    def __init__(self, lane, config, disk, *, log=None):
+        arguments = ["run", config, "--dir", disk.path / "run"]
+        self._lane, self.returncode, self._said = lane, None, ""
+        self._pid = lane.begin(arguments, cwd=config.parent, enter=disk.namespaces, log=log)
+
+    def poll(self):
+        if self.returncode is None and self._lane.has_ended():
+            self.end()
+        return self.returncode
+
+    def end(self):
+        """Wait for it; answer what it said."""
+        if self.returncode is None:
+            ended = self._lane.wait(self._pid, DEADLINE_S)
+            self.returncode, self._said = ended.returncode, ended.stdout + ended.stderr
+        return self._said
+
+    def send_signal(self, number):
+        os.kill(self._pid, number)
+
+    def kill(self):
+        if self.returncode is None:
+            kill_tree(self._pid)
+            self.end()
+
+
+@pytest.fixture
+def start(lanes, disk):
+    """Start a run; one at a time."""
+    started = []
+
+    def start(config, *, log=None):
+        started.append(Run(lanes[0], config, disk, log=log))
+        return started[-1]
+
+    yield start
+    for run in started:
+        run.kill()
 
 
 LONG = {"confidence": {"value": 0.6}}
@@ -127,20 +167,17 @@ def fill_while_it_searches(disk, run, process):
     process.send_signal(signal.SIGCONT)
 
 
-def test_it_waits_for_room_and_goes_on(tmp_path, disk):
+def test_it_waits_for_room_and_goes_on(tmp_path, disk, start):
     run = disk.seen / "run"
-    config = write_config(tmp_path, **LONG)
-    process = start(config, disk)
-    try:
-        for _ in range(2):
-            fill_while_it_searches(disk, run, process)
-            until(lambda: "paused" in phase(run), process)
-            status = mlip_kmc("status", run, cwd=tmp_path)
-            assert "paused: the disk is full" in status.stdout, status.stdout
-            disk.empty()
-        out = process.communicate(timeout=DEADLINE_S)[0]
-    finally:
-        process.kill()
+    config = write_config(tmp_path, stop={"kmc_steps": 2}, **LONG)
+    process = start(config)
+    for _ in range(2):
+        fill_while_it_searches(disk, run, process)
+        until(lambda: "paused" in phase(run), process)
+        status = mlip_kmc("status", run, cwd=tmp_path)
+        assert "paused: the disk is full" in status.stdout, status.stdout
+        disk.empty()
+    out = process.end()
     assert process.returncode == 0, out
     assert out.count("there is room again: the run goes on from its last commit") == 2, out
     whole = mlip_kmc("run", config, "--dir", "whole", cwd=tmp_path)
@@ -153,59 +190,51 @@ def test_it_waits_for_room_and_goes_on(tmp_path, disk):
     [(signal.SIGTERM, None, 75), (signal.SIGUSR1, None, 75), (None, 0, 8)],
 )
 def test_a_paused_run_ends_when_it_is_told_or_has_waited_enough(
-    tmp_path, disk, number, limit_min, code
+    tmp_path, disk, start, *, number, limit_min, code
 ):
     run = disk.seen / "run"
     config = write_config(tmp_path, stop={"wait_for_room_min": limit_min, "kmc_steps": 1}, **LONG)
-    with (disk.seen / "log").open("ab") as log:  # on the full disk, too
-        process = start(config, disk, out=log)
-    try:
-        fill_while_it_searches(disk, run, process)
-        if number is not None:
-            until(lambda: "paused" in phase(run), process)
-            process.send_signal(number)
-        process.wait(timeout=DEADLINE_S)
-    finally:
-        process.kill()
+    process = start(config, log=disk.path / "log")  # on the full disk, too
+    fill_while_it_searches(disk, run, process)
+    if number is not None:
+        until(lambda: "paused" in phase(run), process)
+        process.send_signal(number)
+    process.end()
     out = (disk.seen / "log").read_text()
     assert process.returncode == code, out
     assert "Traceback" not in out
     disk.empty()
-    again = start(config, disk)
-    out = again.communicate(timeout=DEADLINE_S)[0]
+    again = start(config)
+    out = again.end()
     assert again.returncode == 0, out
 
 
-def test_one_rule_for_starting_and_for_going_on(tmp_path, disk):
+def test_one_rule_for_starting_and_for_going_on(tmp_path, disk, start):
     """On a small disk a run neither starts nor goes on; where it was begun already it waits."""
     config = write_config(tmp_path, stop={"kmc_steps": 1})
     disk.leave(SMALL_MB)
-    new = start(config, disk)
-    out = new.communicate(timeout=DEADLINE_S)[0]
+    new = start(config)
+    out = new.end()
     assert new.returncode == 8, out
     assert (
         f"there is no room for 50 MB in {disk.path / 'run'}, which a run needs to start and to go on; make room"
         in out
     )
     disk.empty()
-    first = start(config, disk)
+    first = start(config)
     searching(disk.seen / "run", first)
     first.kill()
-    first.communicate()
     disk.leave(SMALL_MB)
-    again = start(config, disk)
-    try:
-        until(lambda: "paused" in phase(disk.seen / "run"), again)
-        disk.empty()
-        out = again.communicate(timeout=DEADLINE_S)[0]
-    finally:
-        again.kill()
+    again = start(config)
+    until(lambda: "paused" in phase(disk.seen / "run"), again)
+    disk.empty()
+    out = again.end()
     assert again.returncode == 0, out
     assert "paused: there is no room for 50 MB in" in out
     assert "there is room again: the run goes on from its last commit" in out
     disk.leave(SMALL_MB)
-    done = start(config, disk)
-    out = done.communicate(timeout=DEADLINE_S)[0]
+    done = start(config)
+    out = done.end()
     assert done.returncode == 0, "a run that is done needs no room"
 
 

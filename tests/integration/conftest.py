@@ -15,13 +15,15 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from tests.faults.lane import Lane, kill_tree
+from tests.faults.lane import EVERY, Lane, kill_tree
 
 from mlip_kmc.model.records import Event, SearchRecord, read_lines
 from mlip_kmc.store.eon_tree import read_states
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "cu-vacancy"
+KILLS = 20 if EVERY else 8
+"""Of a run that must come to the same in spite of them; `just kills`: 20."""
 
 
 def pytest_collection_modifyitems(items):
@@ -170,9 +172,10 @@ def text_of(atoms):
 
 @pytest.fixture(scope="session")
 def adatom_run(tmp_path_factory):
-    """The adatom of `write_config`, with one worker and some hundred searches a KMC step; for reading only."""
+    """The adatom of `write_config`, a KMC step with one worker after some hundred searches; for reading only."""
     folder = tmp_path_factory.mktemp("adatom")
-    return to_its_end(write_config(folder, workers=1, confidence={"value": 0.9}))
+    many = {"confidence": {"value": 0.9}, "stop": {"kmc_steps": 1}}
+    return to_its_end(write_config(folder, workers=1, **many))
 
 
 SHORT_STEPS = 5

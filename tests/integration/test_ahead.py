@@ -4,10 +4,8 @@ import pytest
 
 from mlip_kmc.store.view import RunView
 
-from .conftest import killed_often, outcome, to_its_end
+from .conftest import KILLS, killed_often, outcome, to_its_end
 from .egg_box import two_atoms
-
-KILLS = 20
 
 
 def configuration(folder, *, workers, ahead=True):
@@ -46,6 +44,6 @@ def test_the_same_with_and_without(without, tmp_path):
     assert numbers_of(without).ahead == ""
 
 
-def test_two_workers_and_twenty_kills_change_nothing(without, tmp_path):
+def test_two_workers_and_kills_change_nothing(without, tmp_path):
     killed_often(configuration(tmp_path, workers=2), tmp_path / "run", kills=KILLS)
     assert outcome(tmp_path / "run") == outcome(without)

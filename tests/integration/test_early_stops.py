@@ -10,10 +10,9 @@ from ase.build import bulk
 from mlip_kmc.akmc import early
 from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
 
-from .conftest import EXAMPLE, killed_often, mlip_kmc, outcome, to_its_end
+from .conftest import EXAMPLE, KILLS, killed_often, mlip_kmc, outcome, to_its_end
 from .processes import DEADLINE_S, descendants, started, until
 
-KILLS = 20
 CHILD = "mlip_kmc.evaluate.apart.child"
 LOADED_S = 2.0
 

@@ -63,7 +63,7 @@ def test_a_hop_of_half_the_cell_has_the_exact_diffusion_at_each_of_two_temperatu
             "kwargs": {"period_A": PERIOD_A, "barrier_eV": BARRIER_EV},
         },
         "workers": 2,
-        "search": {"engine": "eon", "displacement_A": 0.4},
+        "search": {"engine": "native", "displacement_A": 0.4},
         "confidence": {"value": 0.5},
     }
     for temperature_K, steps in ((300, 400), (600, 800)):

@@ -153,7 +153,7 @@ def lone_atom(tmp_path, monkeypatch):
         "temperature_K": 300,
         "workers": 2,
         "search": {
-            "engine": "eon",
+            "engine": "native",
             "displace": "least_coordinated",
             "displacement_A": 0.5,
             "displacement_radius_A": 3.0,

@@ -7,10 +7,8 @@ import pytest
 from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
 from mlip_kmc.store.eon_tree import read_states
 
-from .conftest import killed_often, outcome, to_its_end
+from .conftest import KILLS, killed_often, outcome, to_its_end
 from .egg_box import ALONG_A_EV, ALONG_B_EV, two_atoms
-
-KILLS = 20
 
 
 def configuration(folder, *, workers, **changes):

@@ -13,10 +13,11 @@ def alone(short_run):
     return outcome(short_run)
 
 
-def test_its_numbers_are_those_of_the_first_houses(adatom_run):
-    """An adatom, three KMC steps."""
+def test_its_numbers_are_those_of_the_first_houses(adatom_run, short_run):
+    """An adatom: a KMC step after some hundred searches, and five after a dozen each."""
     numbers = numbers_of(adatom_run)
     assert differences(numbers, golden("adatom")) == []
+    assert differences(numbers_of(short_run), golden("adatom-short")) == []
     numbers["tables"]["0"][0][6] *= 1 + 1e-8  # the comparison can fail
     numbers["searches"].pop()
     assert len(differences(numbers, golden("adatom"))) == 2

@@ -7,9 +7,9 @@ from ase.io import read
 from mlip_kmc.model.records import SearchRecord, read_lines, shortcuts_of
 from mlip_kmc.store.eon_tree import read_states
 
-from .conftest import killed_often, outcome, to_its_end, write_config
+from .conftest import KILLS, killed_often, outcome, to_its_end, write_config
 
-STEPS, KILLS = 8, 20
+STEPS = 8
 SYMMETRY = {"orbits": True, "classes": True, "audit_share": 0.5}
 
 
@@ -91,7 +91,7 @@ def test_the_number_of_workers_changes_nothing(shared, tmp_path, workers):
     assert outcome(run(tmp_path, **changes(workers=workers))) == outcome(shared)
 
 
-def test_twenty_kills_change_nothing(shared, tmp_path):
+def test_kills_change_nothing(shared, tmp_path):
     config = write_config(tmp_path, **changes(workers=2))
     killed_often(config, tmp_path / "run", kills=KILLS)
     assert outcome(tmp_path / "run") == outcome(shared)

@@ -494,6 +494,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
         self._orbits: list[list[int]] | None = None
         self.version = 0
         self._reactant: Any = None
+        self._reactant_con: str | None = None
         self._stacked: tuple[list[int], npt.NDArray[np.float64]] | None = None
         self._compared: tuple[npt.NDArray[np.float64], int, int | None] | None = None
         self._settled: dict[int, npt.NDArray[np.float64]] | None = None
@@ -508,8 +509,10 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
 
     @property
     def reactant_con(self) -> str:
-        """The state's minimum as `.con` text."""
-        return text_of(self.reactant_path)
+        """The state's minimum as `.con` text; each search starts from it."""
+        if self._reactant_con is None:
+            self._reactant_con = text_of(self.reactant_path)
+        return self._reactant_con
 
     def note(self) -> None:
         """Something in the state's folder has changed: its `version` is another one."""
@@ -833,7 +836,7 @@ class SharingState(akmcstate.AKMCState):  # type: ignore[misc]
             moved_con(self.reactant_con, positions_A),
             encoding="utf-8",
         )
-        self._reactant = None
+        self._reactant = self._reactant_con = None
         self.set_energy(energy_eV)
 
     def forget_counts(self) -> None:
@@ -960,7 +963,7 @@ class RecordingState(SharingState):
         Searches stay counted, since their numbers decide where later ones start; repeats do not.
         """
         Path(self.reactant_path).write_text(reactant_con, encoding="utf-8")
-        self._reactant = None
+        self._reactant = self._reactant_con = None
         for path in Path(self.procdata_path).iterdir():
             path.unlink()
         for name in OF_THE_TABLE:
@@ -977,8 +980,23 @@ class RecordingState(SharingState):
         (Path(self.path) / self.config.sb_state_file).unlink(missing_ok=True)
 
     def append_search_result(self, result: dict[str, Any], comment: str, superbasin: Any) -> None:
-        """As eOn does, with our own reason where it knows none."""
-        super().append_search_result(result, result.get("remark") or comment, superbasin)
+        """A line as eOn's, with our own reason where it knows none; written at the next commit, since nobody reads it before."""
+        of, remark = result["results"], result.get("remark") or comment
+        key = "search_id" if self.config.akmc_server_side_process_search else "wuid"
+        if superbasin:
+            remark = f"{remark} [{superbasin.id}]"
+        line = "%8d %10s %10.5f %10.5f %10d %10d %10d    %s\n" % (  # noqa: UP031 - as eOn's, of any numbers
+            result[key],
+            result["type"],
+            of["barrier_reactant_to_product"],
+            of["displacement_saddle_distance"],
+            of["force_calls_saddle"],
+            of["force_calls_minimization"],
+            of["force_calls_prefactors"],
+            remark,
+        )
+        self.statelist.unlisted.setdefault(self.search_result_path, []).append(line)
+        self.info.set("MetaData", "searches", self.get_number_of_searches() + 1)
         self.note()
 
 
@@ -991,6 +1009,7 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
         infos: each state's info file.
         minima: of the states that a product was compared with.
         unwritten: states whose process table is not yet on disk, by folder.
+        unlisted: lines of searches that are not yet in their file, by its path.
     """
 
     def __init__(self, root: Path, *, config: Any) -> None:
@@ -1000,6 +1019,7 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
         self.infos: dict[str, NotingInfo] = {}
         self.minima = Minima(same_A=config.comp_eps_r, permuted=config.comp_use_identical)
         self.unwritten: dict[str, RecordingState] = {}
+        self.unlisted: dict[str, list[str]] = {}
         super().__init__(
             config.main_temperature / EON_KELVIN_PER_EV,
             config.akmc_thermal_window,
@@ -1020,6 +1040,10 @@ class StateList(akmcstatelist.AKMCStateList):  # type: ignore[misc]
         """Write what waits to be written."""
         for path in tuple(self.unwritten):
             self.write_table(path)
+        for path, lines in self.unlisted.items():
+            with Path(path).open("a", encoding="utf-8") as stream:
+                stream.writelines(lines)
+        self.unlisted.clear()
         for info in self.infos.values():
             info.flush()
 

@@ -87,14 +87,17 @@ class Ledger:
 
     def add_search(self, record: SearchRecord) -> None:
         """Note a search that was registered."""
-        self.store.append("searches", replace(record, epoch=self.epoch).to_json())
+        if record.epoch != self.epoch:
+            record = replace(record, epoch=self.epoch)
+        self.store.append("searches", record.to_json())
         self.outcomes[record.outcome] += 1
         self.now[record.outcome] += 1
         self.recent.append(record)
         if record.stale is not None:  # a process that vanished says nothing of how searches go
             return
         in_a_row = self.numbers.bad_in_a_row + 1 if record.outcome in _USELESS else 0
-        self.numbers = replace(self.numbers, bad_in_a_row=in_a_row)
+        if in_a_row != self.numbers.bad_in_a_row:
+            self.numbers = replace(self.numbers, bad_in_a_row=in_a_row)
 
     def add_event(self, event: Event, *, path: AtomPath, apart: int) -> None:
         """Note a KMC step.

@@ -46,9 +46,7 @@ def calculator_of(potential: Potential | AsePotential, *, file: Path | None = No
 
 
 def _python_ace(ace: AcePotential, file: Path) -> Any:
-    from pyace import PyACECalculator
-
-    plain = PyACECalculator(str(file))
+    plain = PythonAce(file)
     if ace.baseline is None and not ace.minimum_distance_A:
         return plain
     pairs = ace.baseline.to_driver() if ace.baseline else {}
@@ -84,6 +82,57 @@ def short_range(baseline: Baseline | None, atoms: Atoms) -> tuple[float, Array]:
         pairs, atoms.get_chemical_symbols(), atoms.positions, cell
     )
     return energy, forces
+
+
+class PythonAce(Calculator):  # type: ignore[misc]  # ASE is untyped
+    """python-ace's evaluator of a `.yace` or of a B-basis `.yaml`: its own `PyACECalculator`, without what that imports."""
+
+    implemented_properties = ("energy", "free_energy", "energies", "forces", "stress")
+
+    def __init__(self, file: Path) -> None:
+        """Read the potential; python-ace raises where it cannot."""
+        from mlip_kmc.potential import python_ace
+
+        super().__init__()
+        self._environment_of = python_ace.environment_of
+        if file.suffix == ".yaml":
+            self._basis = python_ace.ACEBBasisSet(str(file))
+            self._evaluator = python_ace.ACEBEvaluator(self._basis)
+        else:
+            self._basis = python_ace.ACECTildeBasisSet(str(file))
+            self._evaluator = python_ace.ACECTildeEvaluator(self._basis)
+        self._calculator = python_ace.ACECalculator()
+        self._calculator.set_evaluator(self._evaluator)  # which it does not keep alive
+        self._types = {
+            str(element): index for index, element in enumerate(self._basis.elements_name)
+        }
+
+    def calculate(
+        self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
+    ) -> None:
+        """Energies in eV, forces (N, 3) in eV/A, stress (6,) in eV/A^3.
+
+        Raises:
+            ValueError: the potential does not know an element, or the cell is periodic along some vectors only.
+        """
+        super().calculate(atoms, properties, system_changes)
+        unknown = set(self.atoms.get_chemical_symbols()) - set(self._types)
+        if unknown:
+            raise ValueError(f"the potential knows no {', '.join(sorted(unknown))}")
+        environment = self._environment_of(
+            self.atoms, cutoff_A=self._basis.cutoffmax, types=self._types
+        )
+        self._calculator.compute(environment, compute_projections=False)
+        energy = float(self._calculator.energy)
+        self.results = {
+            "energy": energy,
+            "free_energy": energy,
+            "energies": np.array(self._calculator.energies, dtype=np.float64),
+            "forces": np.array(self._calculator.forces, dtype=np.float64),
+        }
+        if self.atoms.cell.rank == 3:
+            virial_eV = np.array(self._calculator.virial)[[0, 1, 2, 5, 4, 3]]  # xx yy zz xy xz yz
+            self.results["stress"] = virial_eV / self.atoms.get_volume()
 
 
 class Equipped(Calculator):  # type: ignore[misc]  # ASE is untyped

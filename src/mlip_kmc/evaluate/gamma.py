@@ -65,8 +65,7 @@ class Projector:
         Raises:
             PotentialError: it cannot be read.
         """
-        from pyace import ACEBBasisSet  # a third of a second
-        from pyace.activelearning import compute_number_of_functions
+        from mlip_kmc.potential.python_ace import ACEBBasisSet, functions_of
 
         try:
             self.pyace: Any = ACEBBasisSet(str(basis))
@@ -76,8 +75,9 @@ class Projector:
                 "pacemaker wrote"
             ) from error
         self.elements: tuple[str, ...] = tuple(map(str, self.pyace.elements_name))
-        numbers = compute_number_of_functions(self.pyace)
-        self.functions: dict[str, int] = dict(zip(self.elements, map(int, numbers), strict=True))
+        self.functions: dict[str, int] = dict(
+            zip(self.elements, functions_of(self.pyace), strict=True)
+        )
 
     def check(self, atoms: Atoms) -> None:
         """Refuse what python-ace would take for something else.
@@ -127,19 +127,16 @@ class Projector:
         )
 
     def _environment(self, atoms: Atoms) -> Any:
-        from pyace import aseatoms_to_atomicenvironment
+        from mlip_kmc.potential.python_ace import environment_of
 
         self.check(atoms)
-        return aseatoms_to_atomicenvironment(
-            atoms,
-            cutoff=self.pyace.cutoffmax,
-            elements_mapper_dict=self.pyace.elements_to_index_map,
+        return environment_of(
+            atoms, cutoff_A=self.pyace.cutoffmax, types=self.pyace.elements_to_index_map
         )
 
     @cached_property
     def _calculator(self) -> Any:
-        from pyace.calculator import ACECalculator
-        from pyace.evaluator import ACEBEvaluator
+        from mlip_kmc.potential.python_ace import ACEBEvaluator, ACECalculator
 
         calculator = ACECalculator()
         self._evaluator = ACEBEvaluator(self.pyace)  # python-ace does not keep it alive

@@ -30,7 +30,7 @@ def cutoffs_of(potential: AcePotential) -> dict[str, tuple[float, ...]]:
     Raises:
         PotentialError: python-ace cannot read it.
     """
-    from pyace import ACECTildeBasisSet
+    from mlip_kmc.potential.python_ace import ACECTildeBasisSet
 
     try:
         bonds = ACECTildeBasisSet(str(potential.yace)).map_bond_specifications

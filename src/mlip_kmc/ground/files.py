@@ -45,10 +45,7 @@ _REASONS = {
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter {place}"),
     errno.ELOOP: ("the path is a loop of links", "choose another {place}"),
     errno.EMFILE: ("too many files are open", f"raise the limit (ulimit -n) and {_AGAIN}"),
-    errno.EIO: (
-        "the storage reports an input/output error",
-        "check the disk before you continue",
-    ),
+    errno.EIO: ("the storage reports an input/output error", "check the disk before you go on"),
 }
 """By error number: what is wrong, and what to do."""
 _CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -269,14 +266,17 @@ def append_whole(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the data could not be written; the file is cut back to its old length.
     """
-    with storage_errors(path), path.open("ab", buffering=0) as stream:
-        size = os.fstat(stream.fileno()).st_size
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+        size = os.fstat(descriptor).st_size
         try:
-            _write_all(stream.fileno(), data)
+            _write_all(descriptor, data)
         except BaseException:
             with suppress(OSError):
-                os.ftruncate(stream.fileno(), size)
+                os.ftruncate(descriptor, size)
             raise
+        finally:
+            os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

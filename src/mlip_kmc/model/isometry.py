@@ -18,8 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 from ase.geometry import minkowski_reduce
-from ase.neighborlist import neighbor_list
-from scipy.spatial import cKDTree
 
 from mlip_kmc.model.structure.attributes import ARRAYS
 from mlip_kmc.model.structure.cell import into_cell, minimum_image, with_images
@@ -201,6 +199,8 @@ def _surroundings(atoms: Atoms, kinds: Indices) -> tuple[Array, Array]:
 @lru_cache(maxsize=8)
 def _sums(positions: bytes, cell: bytes, kind_of: tuple[int, ...]) -> tuple[Array, Array]:
     """As of `_surroundings`: a known state is compared with many others."""
+    from ase.neighborlist import neighbor_list  # few of the processes that import this come here
+
     kinds = np.array(kind_of)
     atoms = Atoms(
         numbers=np.ones(len(kinds)),
@@ -253,6 +253,8 @@ class _Places:
 
     def __init__(self, atoms: Atoms, kinds: Indices, *, tolerance_A: float) -> None:
         """Positions within `tolerance_A` of an atom of the same kind are its."""
+        from scipy.spatial import cKDTree  # few of the processes that import this come here
+
         self._cell = np.asarray(minkowski_reduce(atoms.cell.array)[0], dtype=np.float64)
         self._positions, self._tolerance_A = np.asarray(atoms.positions), tolerance_A
         images, self._owners = with_images(

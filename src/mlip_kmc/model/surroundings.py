@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
-from scipy.spatial import cKDTree
 
 from mlip_kmc.model.structure.cell import into_cell, minimum_image, with_images
 from mlip_kmc.model.structure.constraints import fixed_atoms
@@ -65,6 +64,8 @@ def change_of(before: Atoms, after_A: Array, *, radius_A: float, tolerance_A: fl
 
 def _within(places: Array, home: Array, cell: Array, radius_A: float) -> Indices:
     """(M,) atoms within the radius of one of the places, at any of its periodic images."""
+    from scipy.spatial import cKDTree  # few of the processes that import this come here
+
     images, _ = with_images(places, np.arange(len(places)), cell, margin_A=radius_A)
     distance, _ = cKDTree(images).query(into_cell(home, cell))
     return np.flatnonzero(distance <= radius_A)

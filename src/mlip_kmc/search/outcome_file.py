@@ -33,6 +33,7 @@ from mlip_kmc.search.outcome import (
 
 FORMAT = 2
 """1 was the texts of eOn's client."""
+_AT_HAND = "_bytes"
 _ARRAYS = ("reactant_A", "saddle_A", "product_A", "mode")
 
 
@@ -40,8 +41,22 @@ class DamagedOutcomeError(Exception):
     """The bytes were written as an outcome, and are none any more."""
 
 
+def with_bytes(outcome: SearchOutcome) -> SearchOutcome:
+    """The same outcome with its bytes at hand: they travel along with it, and `to_bytes` does not make them again.
+
+    So they are made where the search ran, and not by the one process that all outcomes come to.
+    """
+    outcome.__dict__[_AT_HAND] = to_bytes(outcome)  # no field: `replace` makes one without
+    return outcome
+
+
 def to_bytes(outcome: SearchOutcome) -> bytes:
     """The outcome as bytes of its own format."""
+    at_hand: bytes | None = outcome.__dict__.get(_AT_HAND)
+    return _made(outcome) if at_hand is None else at_hand
+
+
+def _made(outcome: SearchOutcome) -> bytes:
     body = {
         **{entry.name: getattr(outcome, entry.name) for entry in fields(outcome)},
         "format": FORMAT,

@@ -12,6 +12,7 @@ from typing import Self
 from mlip_kmc.evaluate.client import ClientJob, End, run_job
 from mlip_kmc.search.displacing import Displacing
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome
+from mlip_kmc.search.outcome_file import with_bytes
 from mlip_kmc.search.reading import SearchReader
 from mlip_kmc.search.settling import Settling, again_by_client, start_at
 from mlip_kmc.search.watch import Watch
@@ -56,9 +57,9 @@ class ProcessSearch(ABC):
         """
         task = replace(self, job=self.whole_job, displacing=None)
         outcome = task.run_once(tag)
-        if task.settling is None or not task.settling.wanted(outcome):
-            return outcome
-        return task.settling.settle(task, outcome, tag=tag)
+        if task.settling is not None and task.settling.wanted(outcome):
+            outcome = task.settling.settle(task, outcome, tag=tag)
+        return with_bytes(outcome)
 
     @property
     def whole_job(self) -> ClientJob:

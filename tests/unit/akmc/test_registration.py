@@ -91,6 +91,7 @@ def register(state, *found):
 
 
 def comments(state):
+    state.statelist.flush()
     lines = Path(state.search_result_path).read_text().splitlines()[2:]
     return [line.split(maxsplit=7)[7].strip() for line in lines]
 

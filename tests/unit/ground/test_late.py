@@ -77,3 +77,10 @@ def test_structures_do_not_import_what_integrates_and_optimises():
     assert not {"scipy.integrate", "scipy.optimize"} & set(fresh(code))
     code = "import mlip_kmc.model.structure, ase.spacegroup as s, ase.dft; print(s.Spacegroup(225).no, ase.dft.DOS.__name__)"
     assert fresh(code) == ["225", "DOS"]
+
+
+def test_gamma_takes_the_compiled_parts_of_python_ace_alone():
+    code = "import sys, mlip_kmc.evaluate.gamma, mlip_kmc.potential.python_ace; print(*sys.modules)"
+    assert not {"pandas", "scipy.optimize", "pyace.asecalc", "numpy.f2py.f2py2e"} & set(fresh(code))
+    code = "import mlip_kmc.potential.python_ace as p, pyace; print(pyace.ACEBBasisSet is p.ACEBBasisSet)"
+    assert fresh(code) == ["True"]

@@ -12,7 +12,7 @@ from mlip_kmc.evaluate.client import End
 from mlip_kmc.ground.files import sealed, unsealed
 from mlip_kmc.model.records import Rated
 from mlip_kmc.search.outcome import FoundProcess, SearchOutcome, Termination
-from mlip_kmc.search.outcome_file import DamagedOutcomeError, from_bytes, to_bytes
+from mlip_kmc.search.outcome_file import DamagedOutcomeError, from_bytes, to_bytes, with_bytes
 
 from .outcomes import bits, outcomes
 
@@ -26,6 +26,14 @@ GOOD = SearchOutcome("0_17", "random", End.FINISHED, termination=Termination.GOO
 def test_it_comes_back_the_same_to_the_last_bit(outcome):
     assert bits(pickle.loads(pickle.dumps(outcome))) == bits(outcome)  # noqa: S301 - our own
     assert bits(from_bytes(to_bytes(outcome))) == bits(outcome)
+
+
+def test_bytes_travel_with_an_outcome_and_not_with_what_is_made_of_it():
+    made = with_bytes(replace(GOOD))
+    there = pickle.loads(pickle.dumps(made))  # noqa: S301 - made here
+    object.__setattr__(there, "seconds", -1.0)  # nobody does: it shows that nothing is made again
+    assert to_bytes(there) == to_bytes(made) == to_bytes(GOOD)
+    assert from_bytes(to_bytes(replace(made, seconds=1.0))).seconds == 1.0
 
 
 def test_numbers_that_are_none_come_back_too():

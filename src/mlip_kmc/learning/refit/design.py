@@ -140,7 +140,7 @@ class LinearBasis:
 
     def with_coefficients(self, coefficients: Array) -> Any:
         """A basis of python-ace with other coefficients; this one stays as it is."""
-        from pyace import ACEBBasisSet
+        from mlip_kmc.potential.python_ace import ACEBBasisSet
 
         changed = ACEBBasisSet(str(self.path))
         changed.basis_coeffs = np.asarray(coefficients, dtype=float)

@@ -153,7 +153,7 @@ def _write_set(
 
 
 def _result(path: Path) -> Any:
-    from pyace import ACEBBasisSet
+    from mlip_kmc.potential.python_ace import ACEBBasisSet
 
     try:
         found = ACEBBasisSet(str(path))

@@ -129,8 +129,7 @@ def _by_pacemaker(scratch: Path, request: Request, structures: Sequence[Labelled
 
 def write_basis(basis: Any, yaml: Path) -> None:
     """Write the B-basis, and the `.yace` that is made from what was written."""
-    from pyace import ACEBBasisSet
-    from pyace.basis import MapStringString
+    from mlip_kmc.potential.python_ace import ACEBBasisSet, MapStringString
 
     basis.metadata = MapStringString()  # the metadata of another fit
     basis.save(str(yaml))

@@ -6,6 +6,7 @@ read_lines(run / "journal" / "events.jsonl", Event)
 
 import json
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,9 +22,10 @@ class JsonLine:
         Raises:
             RunStateError: a number in it is not finite: JSON has no word for it, and nothing may go on from it.
         """
-        values = asdict(self)  # type: ignore[call-overload]
+        kind: Any = type(self)
+        values = {name: getattr(self, name) for name in _names(kind)}
         try:
-            return json.dumps(values, separators=(",", ":"), allow_nan=False)
+            return json.dumps(values, separators=(",", ":"), allow_nan=False, default=asdict)
         except ValueError as error:
             raise RunStateError(
                 f"a number of this {type(self).__name__} is not finite, and it is not written down: {values}"
@@ -34,6 +36,11 @@ class JsonLine:
         """The record of one line; keys of newer versions are ignored."""
         raw = json.loads(line)
         return cls(**{entry.name: raw[entry.name] for entry in fields(cls) if entry.name in raw})  # type: ignore[arg-type]
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(entry.name for entry in fields(kind))
 
 
 def read_lines(path: Path, kind: type[Any]) -> list[Any]:

@@ -199,7 +199,8 @@ class SearchRecord(JsonLine):
             for name in _GAMMAS
             if (gamma := getattr(self, name)) is not None and not math.isfinite(gamma)
         }
-        return super(SearchRecord, replace(self, **known)).to_json()
+        record = replace(self, **known) if known else self
+        return super(SearchRecord, record).to_json()
 
     @classmethod
     def from_json(cls, line: str) -> Self:

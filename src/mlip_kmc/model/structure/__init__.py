@@ -13,9 +13,12 @@ eOn and LAMMPS want restricted triclinic cells (a along x, b in the xy plane). A
 from mlip_kmc.ground.late import late
 
 for _package in (
-    "ase.dft",
+    "ase.dft",  # all that ASE's constraints import through these two takes a third of a second
     "ase.spacegroup",
-):  # all that ASE's constraints import through them takes a third of a second
+    "numpy.f2py",  # and what SciPy imports by `from numpy import *`, a tenth
+    "numpy.testing",
+    "numpy.polynomial",
+):
     late(_package)
 
 from mlip_kmc.model.structure.attributes import carried, check_carried, distinct

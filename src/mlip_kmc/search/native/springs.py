@@ -17,7 +17,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cholesky, solve_triangular
 
 from mlip_kmc.driver.standalone.short_range import near_pairs
 from mlip_kmc.search.native.landscape import Indices
@@ -65,6 +64,9 @@ class SpringMetric:
             free: indices of the atoms that move.
             centre: index of the atom about which the structure is displaced.
         """
+        # a sixth of a second, and the run's own process has no springs
+        from scipy.linalg import cholesky
+
         moving = _nearest(positions, cell, free, centre)
         around = _around(positions, cell, free[moving], centre)
         stiffness = _stiffness(positions[around], cell)(np.searchsorted(around, free[moving]))
@@ -95,6 +97,8 @@ class SpringMetric:
         return self._solved(gradient, transposed=False)
 
     def _solved(self, vector: Array, *, transposed: bool) -> Array:
+        from scipy.linalg import solve_triangular
+
         found = vector / self.rest
         found[self.chosen] = solve_triangular(
             self.factor,
