@@ -5,8 +5,9 @@
 
 First real searches of the example's state 0 are recorded, once, with what they brought and how long they took. An event is:
 explore state 0 to its confidence in a fresh run directory, and make one KMC step; which record a search gets follows from
-its seed. `--scale` stretches all durations. Transports: `local`, threads of this process as `mlip-kmc run` has them; `tls`,
-a few processes of many threads each that join through the connection file, as `mlip-kmc worker` does.
+its seed; behind a hop it is the image of what it was in state 0. `--scale` stretches all durations; `--steps 3` makes more
+steps, and `--ahead` has spare workers search the next state. Transports: `local`, threads of this process as `mlip-kmc run`
+has them; `tls`, a few processes of many threads each that join through the connection file, as `mlip-kmc worker` does.
 
 `saturation` makes many searches that hardly sleep, and no KMC step: how many a second the server takes in, and what it is busy
 with. With the third transport, `none`, there is no dask, and outcomes are at hand at once: only the server's own work is left.
@@ -219,10 +220,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Event:
-    """One event; seconds are of the wall, `cost` of the server's thread, `process_s` of all threads of its process."""
+    """A run of some KMC steps; seconds of the wall, `cost` of the server's thread, `process_s` of all threads of its process."""
 
     span_s: float
     busy: float
+    steps: int
     registered: int
     discarded: int
     cost: Cost
@@ -251,9 +253,11 @@ def event(config, setup, cluster, folder, *, searches=None, profile=None):
         span = time.monotonic() - begun
         process, thread = time.process_time() - process, time.thread_time() - thread
         registered, discarded = sum(server.outcomes.values()), server._queue.discarded
+        steps, discarded = server.numbers.kmc_steps, discarded + server.numbers.ahead_unused
         cluster.cancel_all()
     slept = slept_so_far(cluster)
-    return Event(span, slept / (span * cluster.slots), registered, discarded, cost, process, thread)
+    busy = slept / (span * cluster.slots)
+    return Event(span, busy, steps, registered, discarded, cost, process, thread)
 
 
 def slept_so_far(cluster):
@@ -309,7 +313,7 @@ def scaling(config, setup, arguments, folder):
         ]
         columns = (
             workers,
-            spread([3600 / run.span_s for run in found], ".1f"),
+            spread([3600 * run.steps / run.span_s for run in found], ".1f"),
             spread([run.busy for run in found], ".3f"),
             spread([run.registered for run in found], ".0f"),
             spread([run.registered / (run.registered + run.discarded) for run in found], ".2f"),
@@ -372,6 +376,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scale", type=float)
     parser.add_argument("--searches", type=int, default=2000, help="of a saturation")
+    parser.add_argument("--steps", type=int, default=1, help="KMC steps, each from a new state")
+    parser.add_argument("--ahead", action="store_true", help="spare workers search the next state")
     parser.add_argument(
         "--profile", action="store_true", help="of the server's thread in a saturation"
     )
@@ -385,8 +391,9 @@ def main():
         settings.update(
             structure=str(EXAMPLE / "vacancy.xyz"),
             potential={"ace": str(EXAMPLE / "cu.yace")},
-            stop={"kmc_steps": 1},
+            stop={"kmc_steps": arguments.steps},
         )
+        settings["search"]["ahead"] = arguments.ahead
         (folder / "akmc.yaml").write_text(yaml.safe_dump(settings))
         config = load_config(folder / "akmc.yaml")
         records = arguments.records or folder / "records.json"

@@ -12,13 +12,18 @@ import random
 import threading
 import time
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from mlip_kmc.evaluate import client as run
+from mlip_kmc.model.isometry import isometries
+from mlip_kmc.model.structure import from_con, minimum_image
 from mlip_kmc.search.outcome_file import from_bytes, to_bytes, with_bytes
 
 RECORDS, SCALE = "SLEEPING_RECORDS", "SLEEPING_SCALE"
+SAME_A = 0.05
 _slept = [0.0, 0]
 _lock = threading.Lock()
 
@@ -34,11 +39,35 @@ def records():
     return [from_bytes(text.encode()) for text in json.loads(Path(os.environ[RECORDS]).read_text())]
 
 
+@lru_cache(maxsize=64)
+def carried(con):
+    """Where the atoms of the searched state are, and what carries the records' state onto it; None: it is that state."""
+    here = from_con(con)
+    first = next(outcome.found for outcome in records() if outcome.found is not None)
+    known = here.copy()
+    known.positions = first.reactant_A
+    if np.abs(minimum_image(here.positions - known.positions, here.cell.array)).max() < SAME_A:
+        return here.positions, None
+    operations = isometries(known, here)
+    if not operations:
+        raise ValueError("the records are of a state that is not like the one that is searched")
+    return here.positions, operations[0]
+
+
 def recorded(task):
-    """What a search came to; it follows from its seed."""
+    """What a search came to; it follows from its seed. In a state behind a hop it is the image of what it was in the first."""
     seed = task.job.files["config.ini"]  # it holds the search's own
     outcome = random.Random(seed).choice(records())  # noqa: S311
-    return replace(outcome, name=task.name, kind=task.kind)
+    found = outcome.found
+    if found is not None:
+        positions, operation = carried(task.reactant_con)
+        if operation is not None:
+            moved = {
+                name: positions + operation.displaced(getattr(found, name) - found.reactant_A)
+                for name in ("reactant_A", "saddle_A", "product_A")
+            }
+            found = replace(found, mode=operation.displaced(found.mode), **moved)
+    return replace(outcome, name=task.name, kind=task.kind, found=found)
 
 
 def run_task(task, *, tag=""):
