@@ -25,7 +25,7 @@ from mlip_kmc.search.outcome_file import from_bytes, to_bytes, with_bytes
 RECORDS, SCALE = "SLEEPING_RECORDS", "SLEEPING_SCALE"
 SAME_A = 0.05
 _slept = [0.0, 0]
-_lock = threading.Lock()
+_lock, _looking = threading.Lock(), threading.Lock()
 
 
 def to_file(records, path):
@@ -60,7 +60,8 @@ def recorded(task):
     outcome = random.Random(seed).choice(records())  # noqa: S311
     found = outcome.found
     if found is not None:
-        positions, operation = carried(task.reactant_con)
+        with _looking:  # else all of a new state's first searches look for it at once
+            positions, operation = carried(task.reactant_con)
         if operation is not None:
             moved = {
                 name: positions + operation.displaced(getattr(found, name) - found.reactant_A)
