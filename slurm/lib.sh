@@ -16,6 +16,7 @@ refuse() { note "$*; nothing was touched" >&2; exit 1; } # where the run directo
 job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID} # the number alone may mean the whole array
 job=${job:-$SLURM_JOB_ID}
 work_for='' # the run that workers join, where that is not the job's own directory
+crew='' # the process that waits for the workers of other nodes
 after_jobs='' # what a successor waits for, besides this job
 
 # -- settings: site.env of the folder that was submitted from, else beside this file; MLIP_KMC_SITE names another
@@ -194,7 +195,7 @@ workers_on() { # NODE SLOTS
 }
 
 start_workers() {
-    local node slots pid crews=() why=TERM
+    local node slots pid crews=() why=TERM over=''
     rm -f "$run"/slurm/reason-* # of earlier starts
     : >"$run/slurm/working"
     trap 'crew_gone=yes; on_notice TERM' USR2
@@ -205,10 +206,11 @@ start_workers() {
         done < <(paste -d ' ' <(scontrol show hostnames "$SLURM_JOB_NODELIST") <(slots_of_nodes))
         for pid in "${crews[@]}"; do
             wait "$pid"
-            case $? in 0) exit 0 ;; 99) ;; *) why=USR2 ;; esac # 0: it saw the end of the run; 99: it was asked to leave
+            case $? in 0) over=yes ;; 99) ;; *) why=USR2 ;; esac # 0: it saw the end of the run; 99: it was asked to leave
         done
-        kill -s "$why" "$$" 2>/dev/null # nobody is left
+        [ -n "$over" ] || [ ! -e "$run/slurm/working" ] || kill -s "$why" "$$" 2>/dev/null # nobody is left
     } &
+    crew=$!
 }
 
 # -- the guards: a job goes on only if it gets on. `measure`, the script's own, prints a number that grows as work is done
@@ -292,7 +294,10 @@ work_on() { # COMMAND...: started again when it is killed; afterwards `code` and
 }
 
 dismiss_workers() { # their work is over; where they left before it was, that is how it ended
+    local tries=40
     rm -f "$run/slurm/working"
+    # they see that the run has ended, and clear up; what still runs when the script ends is killed. A dead node's never end.
+    while [ -n "$crew" ] && kill -0 "$crew" 2>/dev/null && ((tries-- > 0)); do pause 0.25; done
     [ -z "$crew_gone" ] || [ "$code" -ne 75 ] || { code=5; error=$(reason "$run"/slurm/reason-* "$run"/slurm/worker-*.log); }
 }
 

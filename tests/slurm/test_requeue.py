@@ -258,3 +258,45 @@ def test_a_signal_while_scratch_is_cleared_leaves_none(project):
         },
     )
     assert list(project.scratch.iterdir()) == []
+
+
+SRUN = """#!/bin/bash
+for word in "$@"; do case $word in --nodelist=*) node=${word#*=} ;; esac; done
+touch "$FOLDER/started-$node"
+while [ -e "$FOLDER/slurm/working" ]; do sleep 0.1; done
+sleep "$([ "$node" = n1 ] && echo 1 || echo 2)" # the container ends, scratch is cleared
+touch "$FOLDER/cleared-$node"
+"""
+DISMISSED = """
+. "$1"
+lib=${1%/*} run=$FOLDER config=akmc.yaml code=0 notice='' main='' crew_gone=''
+start_workers
+until [ -e "$FOLDER/started-n1" ] && [ -e "$FOLDER/started-n2" ]; do sleep 0.1; done
+dismiss_workers
+ls "$FOLDER"
+"""
+
+
+def test_the_script_ends_after_its_workers_have_cleared_up(tmp_path):
+    """Slurm kills what still runs when the script ends, and its scratch would stay on the node."""
+    (tmp_path / "slurm").mkdir()
+    for name, text in (("srun", SRUN), ("scontrol", "#!/bin/sh\nprintf 'n1\\nn2\\n'\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    said = called(
+        "bash",
+        "-uc",
+        DISMISSED,
+        "-",
+        SCRIPTS / "lib.sh",
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "FOLDER": str(tmp_path),
+            "SLURM_JOB_ID": "99999999",
+            "SLURM_JOB_NODELIST": "n[1-2]",
+            "SLURM_JOB_CPUS_PER_NODE": "1(x2)",
+            "SLURMD_NODENAME": "n1",
+        },
+    )
+    assert {"cleared-n1", "cleared-n2"} <= set(said.split())
