@@ -22,6 +22,12 @@ batch_node_is_there() { # as far as Slurm knows
     [[ $state != *down* && $state != *fail* ]]
 }
 
+# dismissed while they wait for a run that will not come: a campaign's last one has ended
+(
+    while [ -e "$run/slurm/working" ]; do kill -0 "$$" || exit; sleep 1; done
+    kill -TERM "$$"
+) >/dev/null 2>&1 &
+
 while [ -z "$notice" ]; do
     "${container[@]}" mlip-kmc worker "$joined" --slots "$slots" --patience-min "$patience_min" \
         ${MLIP_KMC_INTERFACE:+--interface "$MLIP_KMC_INTERFACE"} &

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -300,3 +301,40 @@ def test_the_script_ends_after_its_workers_have_cleared_up(tmp_path):
         },
     )
     assert {"cleared-n1", "cleared-n2"} <= set(said.split())
+
+
+WAITS = """#!/bin/sh
+trap 'touch "$FOLDER/left"; exit 0' TERM
+touch "$FOLDER/joined"
+while :; do sleep 0.2; done
+"""
+
+
+def test_workers_that_wait_for_a_run_leave_when_they_are_dismissed(tmp_path):
+    """A campaign's workers wait for its next run; when it ends there is none, and they clear up before the script ends."""
+    (tmp_path / "slurm").mkdir()
+    (tmp_path / "scratch").mkdir()
+    for name, text in (("container", WAITS), ("image", ""), ("squeue", "#!/bin/sh\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "slurm" / "working").touch()
+    worker = subprocess.Popen(
+        ["bash", SCRIPTS / "worker.sh", tmp_path, tmp_path / "akmc.yaml", "1", "n1", tmp_path],
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "FOLDER": str(tmp_path),
+            "MLIP_KMC_APPTAINER": str(tmp_path / "container"),
+            "MLIP_KMC_IMAGE": str(tmp_path / "image"),
+            "MLIP_KMC_NODE_SCRATCH": str(tmp_path / "scratch"),
+            "SLURM_SUBMIT_DIR": str(tmp_path),
+            "SLURM_JOB_ID": "99999999",
+            "SLURMD_NODENAME": "n2",
+        },
+    )
+    until((tmp_path / "joined").exists, what="the container")
+    assert list((tmp_path / "scratch").iterdir())
+    (tmp_path / "slurm" / "working").unlink()
+    assert worker.wait(60) == 0
+    assert (tmp_path / "left").exists()
+    assert list((tmp_path / "scratch").iterdir()) == []
