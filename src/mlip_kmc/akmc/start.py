@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import readcon
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 
 from mlip_kmc.config.eon_options import (
     MINIMUM_FORCE_EV_PER_A,
@@ -290,8 +291,6 @@ def _pressure(atoms: Atoms, potential: Potential, evidence: Path) -> float:
 
 def _nearest_neighbour(atoms: Atoms) -> float:
     """The shortest distance between two atoms, A; 3 A where they are far apart."""
-    from ase.neighborlist import neighbor_list
-
     distances = neighbor_list("d", atoms, 5.0)
     return float(distances.min()) if len(distances) else 3.0
 

@@ -1,6 +1,7 @@
 """The group of all commands, `--version`, and the one place where an error becomes a line and an exit code."""
 
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -40,6 +41,8 @@ COMMANDS = {
     "completion": "completion",
 }
 COMPLETE = "_MLIP_KMC_COMPLETE"
+_GARBAGE = 50_000
+"""Objects between two looks for cycles of garbage: with Python's own 2000 a start looks hundreds of times through all it imports."""
 _PACKAGES = ("ase", "numpy", "distributed", "pydantic")
 
 
@@ -102,6 +105,7 @@ cli.params.append(debug_option())
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every error that a user can meet ends as one line and an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
+    gc.set_threshold(_GARBAGE)
     # a command that shows no log (`check`) shows no warnings of it either; `log_lines` prints those of the others
     logging.getLogger(LOGGER).addHandler(logging.NullHandler())
     try:

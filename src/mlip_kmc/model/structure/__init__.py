@@ -18,8 +18,11 @@ for _package in (
     "numpy.f2py",  # and what SciPy imports by `from numpy import *`, a tenth
     "numpy.testing",
     "numpy.polynomial",
+    "scipy.sparse",  # and what ASE's neighbour lists import, another third, none of which `neighbor_list` needs
+    "scipy.sparse.csgraph",
 ):
     late(_package)
+late("scipy.spatial", "cKDTree")
 
 from mlip_kmc.model.structure.attributes import carried, check_carried, distinct
 from mlip_kmc.model.structure.cell import Array, minimum_image, width

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
 
 from mlip_kmc.model.structure.con import from_con
 
@@ -30,22 +31,23 @@ def atoms_apart(atoms: Atoms) -> Indices:
     Returns:
         indices, ascending; none where all is one part. Of two parts of equal size, the one with the first atom stays.
     """
-    from ase.neighborlist import (
-        neighbor_list,  # these bring much of SciPy, which few processes need
-    )
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     radii = covalent_radii[atoms.numbers]
     reach_A = np.maximum(LEAST_LINK_A / 2, LINK_RADII * radii)  # of a pair, the sum
     first, second = neighbor_list("ij", atoms, reach_A)
-    size = len(atoms)
-    links = coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(size, size))
-    count, parts = connected_components(links, directed=False)
-    if count == 1:
-        return np.empty(0, dtype=np.int64)
-    largest = int(np.argmax(np.bincount(parts)))
-    return np.flatnonzero(parts != largest).astype(np.int64)
+    parts = _parts(len(atoms), first, second)
+    return np.flatnonzero(parts != np.argmax(np.bincount(parts))).astype(np.int64)
+
+
+def _parts(size: int, first: Indices, second: Indices) -> Indices:
+    """(N,) for each atom the first atom that chains of pairs, each given both ways, join it to: all of a part have the same."""
+    parts = np.arange(size)
+    while True:
+        lowest = parts.copy()
+        np.minimum.at(lowest, first, parts[second])
+        lowest = lowest[lowest]  # and what the atom there has found meanwhile: few rounds, however long a chain is
+        if np.array_equal(lowest, parts):
+            return parts
+        parts = lowest
 
 
 @lru_cache(maxsize=64)

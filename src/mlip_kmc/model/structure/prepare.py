@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
+from ase.neighborlist import neighbor_list
 
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.structure.attributes import carry
@@ -163,8 +164,6 @@ def _check_width(cell: Array, *, least: float) -> None:
 
 
 def _check_distances(atoms: Atoms, minimum_distance_A: float) -> None:
-    from ase.neighborlist import neighbor_list  # brings much of SciPy
-
     first, second, distance = neighbor_list("ijd", atoms, float(minimum_distance_A))
     if len(distance):
         nearest = int(np.argmin(distance))
