@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ase.io import read
+from tests.example_sets import example_sets
 
 from mlip_kmc.campaign.state import FILE, CampaignState, Step
 from mlip_kmc.learning.active_set_maker import active_set_bytes, make_active_set
@@ -62,18 +63,9 @@ def settings_in(folder, **changes):
 
 
 @pytest.fixture(scope="module")
-def sets(tmp_path_factory):
+def sets():
     """The training set that the record tells of, by its recipe."""
-    folder = tmp_path_factory.mktemp("sets")
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "make_potential.py"), "--sets", str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+    return example_sets(sys.executable)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.ground.wording import plain
 from mlip_kmc.potential import AcePotential, Potential
 
-_SERIES_MS = 400.0
+_SERIES_MS = 200.0
 _SHORT = 2
 _FEWEST = 50
 _LEAST_MS = 0.1

@@ -42,7 +42,7 @@ COMMANDS = {
 }
 COMPLETE = "_MLIP_KMC_COMPLETE"
 _GARBAGE = 50_000
-"""Objects between two looks for cycles of garbage: with Python's own 2000 a start looks hundreds of times through all it imports."""
+"""Objects between two looks for cycles of garbage: with Python's 2000 a start looks hundreds of times at all it imports."""
 _PACKAGES = ("ase", "numpy", "distributed", "pydantic")
 
 

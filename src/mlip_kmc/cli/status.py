@@ -54,21 +54,23 @@ def status(run: Path, *, as_json: bool, work: bool, watch: bool, interval_s: flo
     \b
     Example:  mlip-kmc status my-run --watch
     """  # noqa: D301
-    from rich.console import Console
-    from rich.live import Live
-
     from mlip_kmc.campaign.generation import is_campaign
     from mlip_kmc.report.status import read_status, read_work
 
     if as_json + work + watch > 1:
         raise click.UsageError("--json, --work and --watch are three ways to print it; choose one")
-    console = Console(highlight=False, markup=False, emoji=False)
     campaign = is_campaign(run)
     if as_json:
         click.echo(_campaign_json(run) if campaign else read_status(run).to_json())
-    elif work:
+        return
+    if work:  # job scripts ask for it often: no more is imported
         click.echo(_campaign_work(run) if campaign else " ".join(map(str, read_work(run))))
-    elif not watch:
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not watch:
         console.print(_campaign_shown(run) if campaign else shown(read_status(run)))
     else:
         with Live(watched(run, console), console=console, auto_refresh=False) as live:

@@ -34,7 +34,7 @@ class _Late(ModuleType):
 class _Called:
     """Something of a package that has not run yet: another module may take it by name, and the package runs when it is called."""
 
-    def __init__(self, module: _Late, name: str) -> None:
+    def __init__(self, module: ModuleType, name: str) -> None:
         self._module, self._name = module, name
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:

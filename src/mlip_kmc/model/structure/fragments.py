@@ -44,7 +44,9 @@ def _parts(size: int, first: Indices, second: Indices) -> Indices:
     while True:
         lowest = parts.copy()
         np.minimum.at(lowest, first, parts[second])
-        lowest = lowest[lowest]  # and what the atom there has found meanwhile: few rounds, however long a chain is
+        lowest = lowest[
+            lowest
+        ]  # and what the atom there has found meanwhile: few rounds, however long a chain is
         if np.array_equal(lowest, parts):
             return parts
         parts = lowest

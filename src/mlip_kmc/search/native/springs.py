@@ -97,16 +97,16 @@ class SpringMetric:
         return self._solved(gradient, transposed=False)
 
     def _solved(self, vector: Array, *, transposed: bool) -> Array:
-        from scipy.linalg import solve_triangular
+        # the routine itself: `solve_triangular` looks at what it is given for longer than this takes
+        from scipy.linalg.lapack import dtrtrs
 
         found = vector / self.rest
-        found[self.chosen] = solve_triangular(
-            self.factor,
-            vector[self.chosen],
-            lower=True,
-            trans=int(transposed),
-            check_finite=False,
+        upper = self.factor.T  # in the order of columns, as LAPACK wants it
+        found[self.chosen], fault = dtrtrs(
+            upper, vector[self.chosen], lower=0, trans=int(not transposed)
         )
+        if fault:
+            raise np.linalg.LinAlgError(f"the springs' matrix is singular: trtrs says {fault}")
         return found
 
 
