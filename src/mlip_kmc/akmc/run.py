@@ -26,6 +26,7 @@ from mlip_kmc.akmc.setup import (
 )
 from mlip_kmc.config import Config
 from mlip_kmc.driver import served
+from mlip_kmc.ground import garbage
 from mlip_kmc.ground.errors import ConfigError, MlipKmcError, StorageError
 from mlip_kmc.ground.files import sha256_of, storage_errors
 from mlip_kmc.ground.image import strangers_told
@@ -190,6 +191,7 @@ class Run:
     def _explore(self, opened: _Opened, saved: Saved | None) -> EonResult:
         """Session after session, as long as the disk is full and there is room again."""
         with _cluster_of(opened.setup, self.config, self.run_dir, self._options.remote) as cluster:
+            garbage.settle()
             while True:
                 try:
                     status, reason = self._session(opened, saved, cluster)

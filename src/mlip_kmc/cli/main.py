@@ -1,7 +1,6 @@
 """The group of all commands, `--version`, and the one place where an error becomes a line and an exit code."""
 
 import contextlib
-import gc
 import importlib
 import logging
 import os
@@ -15,6 +14,7 @@ import click
 from mlip_kmc import __version__
 from mlip_kmc.cli.common import debug_option, printable, write_reason
 from mlip_kmc.cli.log_lines import LOGGER
+from mlip_kmc.ground import garbage
 from mlip_kmc.ground.container import binding_for
 from mlip_kmc.ground.errors import EXIT_MORE_TO_DO, MlipKmcError
 from mlip_kmc.ground.image import PROGRAMS, ImageNotes, strangers
@@ -41,8 +41,6 @@ COMMANDS = {
     "completion": "completion",
 }
 COMPLETE = "_MLIP_KMC_COMPLETE"
-_GARBAGE = 50_000
-"""Objects between two looks for cycles of garbage: with Python's 2000 a start looks hundreds of times at all it imports."""
 _PACKAGES = ("ase", "numpy", "distributed", "pydantic")
 
 
@@ -105,13 +103,15 @@ cli.params.append(debug_option())
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every error that a user can meet ends as one line and an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    gc.set_threshold(_GARBAGE)
+    if arguments is None:  # this process is the command's
+        garbage.begin()
     # a command that shows no log (`check`) shows no warnings of it either; `log_lines` prints those of the others
     logging.getLogger(LOGGER).addHandler(logging.NullHandler())
     try:
         _run(words)
     finally:
         _flush()
+        garbage.end()
 
 
 def _run(words: list[str]) -> NoReturn:

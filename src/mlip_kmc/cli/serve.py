@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mlip_kmc.cli.common import PATH, Command
+from mlip_kmc.ground import garbage
 
 
 @click.command(cls=Command)
@@ -53,6 +54,7 @@ def serve(
     from mlip_kmc.driver.server import serve as run_server
 
     def ready(digest: str) -> None:
+        garbage.settle()
         click.echo(f"potential {digest} at {socket_path}, {workers} at a time")
 
     run_server(
