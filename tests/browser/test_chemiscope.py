@@ -31,7 +31,7 @@ def page(browser):
     page = browser.new_page(viewport={"width": 900, "height": 700})
     page.on("pageerror", lambda error: said.append(str(error)))
     places = "".join(
-        f"<div id='our-{part}' style='width: 420px; height: 320px; float: left'></div>"
+        f"<div id='our-{part}' style='width: 210px; height: 160px; float: left'></div>"
         for part in PARTS
     )
     page.set_content(f"<!doctype html><body>{places}")

@@ -8,6 +8,22 @@ from playwright.sync_api import expect
 
 FIRST = ".first [data-show]"
 FILM = "[data-show=film]"
+WHOLE = {"width": 680, "height": 560}
+"""A window in which the viewer shows all its parts at once."""
+COUNT_DRAWINGS = """() => { // 3Dmol.js draws on one canvas and hands over what it has drawn
+    const { transferToImageBitmap } = OffscreenCanvas.prototype;
+    window.drawings = 0;
+    OffscreenCanvas.prototype.transferToImageBitmap = function () {
+        drawings += 1;
+        return transferToImageBitmap.call(this);
+    };
+}"""
+DRAWINGS = """async () => { // since it was last asked, those of what a change of size or sight leads to among them
+    for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+    const found = drawings;
+    drawings = 0;
+    return found;
+}"""
 EVIL = "<script>pwned = 1</script>"
 
 
@@ -49,6 +65,29 @@ def test_options_change_what_is_drawn(opened):
     assert len({before, with_cell, small.drawn()}) == 3
     small.page.click("#viewer-next")
     assert small.page.inner_text("#viewer-title") != ""
+
+
+def test_a_change_is_drawn_once(opened):
+    small = opened("small")
+    page = small.page
+    page.evaluate(COUNT_DRAWINGS)
+    small.play(FIRST)
+    assert page.evaluate(DRAWINGS) == 1
+    small.at(50)
+    assert page.evaluate(DRAWINGS) == 1
+    for name in ("cell", "fade"):
+        page.click(f"#viewer-{name}")
+        assert page.evaluate(DRAWINGS) == 1
+    page.press("#viewer-canvas", "ArrowLeft")
+    assert page.evaluate(DRAWINGS) == 1
+    page.click("#viewer-next")
+    assert page.evaluate(DRAWINGS) == 1
+    page.set_viewport_size({"width": 720, "height": 400})
+    assert page.evaluate(DRAWINGS) > 0
+    page.keyboard.press("Escape")
+    assert page.evaluate(DRAWINGS) == 0  # out of sight
+    small.play(FILM)
+    assert page.evaluate(DRAWINGS) == 1
 
 
 def test_a_click_in_a_figure_leads_there(opened):
@@ -113,21 +152,27 @@ def test_the_keyboard_is_enough(opened):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_hinders_assistive_programs(opened, scheme):
-    small = opened("small", color_scheme=scheme)
-    small.page.evaluate(
-        "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
-    )
+    small = opened("small", color_scheme=scheme, viewport=WHOLE)
+    small.unfold()
     found = faults(small.page)
     small.play(FIRST)
     assert [*found, *faults(small.page)] == []
 
 
+@pytest.fixture(scope="module")
+def unfolded(request, opening):
+    """A page that shows all its parts, the same for tests that only look at it."""
+    with opening() as open_page:
+        found = open_page(request.param, viewport=WHOLE)
+        found.unfold()
+        yield found.page
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["compared", "campaign", "twenty", "followed"])
-def test_nor_on_other_pages(opened, name, scheme):
-    page = opened(name, color_scheme=scheme).page
-    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    assert faults(page) == []
+@pytest.mark.parametrize("unfolded", ["compared", "campaign", "twenty", "followed"], indirect=True)
+def test_nor_on_other_pages(unfolded, scheme):
+    unfolded.emulate_media(color_scheme=scheme)
+    assert faults(unfolded) == []
 
 
 def faults(page):
@@ -141,9 +186,7 @@ def faults(page):
 
 def test_words_of_others_are_shown_as_text(opened):
     small = opened("small")
-    small.page.evaluate(
-        "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
-    )
+    small.unfold()
     assert small.page.evaluate("typeof pwned") == "undefined"
     assert small.page.inner_text("body").count(EVIL) >= 3
     assert "<b>run & 'co'" in small.page.inner_text("h1")

@@ -4,6 +4,7 @@ environment().get_template("page.html.j2").render(...)
 environment(Path(__file__).parent / "templates")       # templates of another room, which may include those of this one
 """
 
+import functools
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,8 +15,9 @@ from mlip_kmc.report import words
 TEMPLATES = Path(__file__).parent / "templates"
 
 
+@functools.cache
 def environment(*folders: Path) -> Environment:
-    """The environment of the run's page; `folders` are looked through first."""
+    """The environment of the run's page, made once, so that templates are compiled once; `folders` are looked through first."""
     made = Environment(
         loader=FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,

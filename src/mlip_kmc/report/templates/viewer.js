@@ -11,7 +11,7 @@
   const radii = { H: 0.31, C: 0.76, N: 0.71, O: 0.66, F: 0.57, Si: 1.11, S: 1.05 };
   const palette = ["--k0", "--k1", "--k2", "--k3"];
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  let view = null, start = null, scene = null, model = null, atoms = [], home = [], near = [], at = 0, trail = -1, playing = false, last = 0, due = 0;
+  let view = null, start = null, scene = null, model = null, atoms = [], home = [], near = [], at = 0, size = "", playing = false, last = 0, due = 0;
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const mixed = (one, other, part) => {
@@ -49,13 +49,36 @@
     if (!dialog.open) dialog.showModal();
     byId("title").textContent = scene.title;
     byId("canvas").append(host);
-    if (view) view.resize();
-    else view = $3Dmol.createViewer(host, { antialias: true, backgroundColor: colour("--paper") });
+    if (!view) create();
     dialog.dataset.key = key;
     byId("which").value = key;
-    build();
     byId("at").max = isFilm() ? scene.frames.length - 1 : 100;
-    show(isFilm() ? scene.frames.length - 1 : 0); // a film is fitted with all its hops
+    drawOnce(() => {
+      fit();
+      build();
+      set(isFilm() ? scene.frames.length - 1 : 0); // a film is fitted with all its hops
+      turn();
+      set(frame);
+    });
+    play(!still.matches && !isStill() && !frame);
+    byId("canvas").focus();
+  }
+
+  // 3Dmol.js watches its element and draws it anew when it is seen, and where it waits out of sight: here where its size changes in sight
+  function create() {
+    view = $3Dmol.createViewer(host, { antialias: true, backgroundColor: colour("--paper") });
+    for (const watcher of [view.divwatcher, view.intwatcher]) watcher?.disconnect();
+    new ResizeObserver(() => { if (dialog.open && sizeOf() !== size) fit(); }).observe(host);
+  }
+
+  const sizeOf = () => `${host.clientWidth} ${host.clientHeight}`;
+
+  function fit() {
+    size = sizeOf();
+    view.resize();
+  }
+
+  function turn() {
     start = start || view.getView();
     view.setView(start);
     if (scene.axis === 0) view.rotate(-90, "y");
@@ -64,9 +87,13 @@
     view.rotate(isFilm() ? 25 : 8, "y");
     view.zoomTo();
     if (!isFilm() && !isStill()) view.zoom(1.5);
-    show(frame);
-    play(!still.matches && !isStill() && !frame);
-    byId("canvas").focus();
+  }
+
+  // 3Dmol.js draws after each change of the view, its background and its labels: of several, only what they lead to is drawn
+  function drawOnce(changes) {
+    view.show = () => view;
+    try { changes(); } finally { delete view.show; }
+    view.render();
   }
 
   // what a click on a mark of a figure leads to: a function, or nothing where the page has no such scene
@@ -109,12 +136,15 @@
   }
 
   function show(value) {
+    drawOnce(() => set(value));
+  }
+
+  function set(value) {
     at = value;
     byId("at").value = String(Math.round(value));
     if (isFilm()) showFrame(Math.round(value));
     else showProcess(value / 50);
     model.setStyle({ serial: 0 }, { sphere: sphere(atoms[0], 0) }); // what makes the viewer draw moved atoms anew
-    view.render();
   }
 
   function place(atom, [x, y, z]) {
@@ -219,13 +249,12 @@
 
   const turns = { ArrowLeft: [-10, "y"], ArrowRight: [10, "y"], ArrowUp: [-10, "x"], ArrowDown: [10, "x"] };
   byId("canvas").addEventListener("keydown", (event) => {
-    if (turns[event.key]) view.rotate(...turns[event.key]);
+    if (turns[event.key]) view.rotate(...turns[event.key]); // which draws
     else if (event.key === "+" || event.key === "=") view.zoom(1.15);
     else if (event.key === "-") view.zoom(1 / 1.15);
     else if (event.key === " " && !isStill()) play(!playing);
     else return;
     event.preventDefault();
-    view.render();
   });
   byId("at").addEventListener("input", (event) => { play(false); show(Number(event.target.value)); });
   byId("play").addEventListener("click", () => play(!playing));
@@ -240,7 +269,6 @@
   dialog.addEventListener("cancel", (event) => { event.preventDefault(); close(); });
   for (const name of ["cell", "fixed", "fade"])
     byId(name).addEventListener("change", () => { atoms.forEach((atom, k) => model.setStyle({ serial: k }, { sphere: sphere(atom, k) })); show(at); });
-  addEventListener("resize", () => { if (view && dialog.open) { view.resize(); view.render(); } });
   for (const button of document.querySelectorAll("[data-show]")) {
     button.hidden = false;
     const go = () => open(button.dataset.show);
