@@ -211,10 +211,9 @@ MIXED = Chain(
 
 @pytest.fixture(scope="module", params=[1e6, 0.0], ids=["explicit", "counts"])
 def draws(request):
+    basin = basin_of(MIXED)
     return [
-        draw(
-            basin_of(MIXED), entry=2, rng=np.random.default_rng([7, i]), explicit_hops=request.param
-        )
+        draw(basin, entry=2, rng=np.random.default_rng([7, i]), explicit_hops=request.param)
         for i in range(2500)
     ]
 
@@ -264,10 +263,12 @@ def test_the_number_of_hops_has_its_mean(draws):
 def test_counting_and_walking_agree_in_the_joint_law():
     """Exit, hops and time together: of walks hop by hop, and by kinetic path sampling."""
 
+    basin = basin_of(MIXED)
+
     def sample(explicit_hops):
         return [
             draw(
-                basin_of(MIXED),
+                basin,
                 entry=0,
                 rng=np.random.default_rng([3, int(explicit_hops), i]),
                 explicit_hops=explicit_hops,

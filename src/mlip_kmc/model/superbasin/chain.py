@@ -203,20 +203,20 @@ def _without(
     sources = np.append(others, source)
     rows, columns = sources[hop[sources, state] > 0], others[hop[state, others] > 0]
     leaving = hop[state, columns].sum() + out[state]
-    block = np.ix_(rows, columns)
+    block = rows[:, None], columns
     step = EliminationStep(
         state=state,
         rows=rows,
         columns=columns,
-        arrive=hop[rows, state].copy(),
+        arrive=hop[rows, state],
         stay=hop[state, state],
         leave=hop[state, columns] / leaving,
         out=out[state] / leaving,
         leaving=leaving,
-        direct=hop[block].copy(),
-        direct_out=out[rows].copy(),
+        direct=hop[block],
+        direct_out=out[rows],
     )
-    hop[block] += np.outer(step.arrive, step.leave)
+    hop[block] += step.arrive[:, None] * step.leave
     out[rows] += step.arrive * step.out
     return step
 

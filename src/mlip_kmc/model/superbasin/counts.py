@@ -69,8 +69,8 @@ def draw_counts(found: Elimination, rng: np.random.Generator) -> Walk:
 
 def _undo(step: EliminationStep, hops: Array, out: Array, rng: np.random.Generator) -> None:
     """Split the hops of the chain without a state into direct ones and those that went through it, in place."""
-    block = np.ix_(step.rows, step.columns)
-    through = _binomial(hops[block], np.outer(step.arrive, step.leave), step.direct, rng)
+    block = step.rows[:, None], step.columns
+    through = _binomial(hops[block], step.arrive[:, None] * step.leave, step.direct, rng)
     through_out = _binomial(out[step.rows], step.arrive * step.out, step.direct_out, rng)
     hops[block] -= through
     out[step.rows] -= through_out
@@ -95,14 +95,14 @@ def _binomial(
     rarer = np.minimum(weight, other) / total
     share = np.asarray(rarer, dtype=np.float64)
     mean = np.asarray(count * rarer, dtype=np.float64)
-    drawn = np.where((share < _RARE) | (count > _EXACT), _poisson(mean, rng), 0.0)
-    exact = (share >= _RARE) & (count <= _EXACT)
+    drawn = _poisson(mean, rng)
+    common, whole = share >= _RARE, count <= _EXACT
+    exact, wide = common & whole, common & ~whole
     drawn = np.where(
         exact,
         rng.binomial(np.where(exact, count, 0).astype(np.int64), np.where(exact, share, 0.0)),
         drawn,
     )
-    wide = (share >= _RARE) & (count > _EXACT)
     drawn = np.where(
         wide, np.round(mean + np.sqrt(mean * (1 - share)) * rng.standard_normal(mean.shape)), drawn
     )

@@ -47,23 +47,14 @@ class Effects:
 
     def then(self, other: "Effects") -> "Effects":
         """Each of these, followed by its partner."""
-        return Effects(
-            mapping=np.take_along_axis(other.mapping, self.mapping, axis=1),
-            images=self.images + np.take_along_axis(other.images, self.mapping[:, :, None], axis=1),
-        )
+        each = np.arange(len(self))[:, None], self.mapping
+        return Effects(mapping=other.mapping[each], images=self.images + other.images[each])
 
     def back(self) -> "Effects":
         """What undoes each."""
-        mapping = np.empty_like(self.mapping)
-        np.put_along_axis(
-            mapping,
-            self.mapping,
-            np.broadcast_to(np.arange(self.mapping.shape[1]), mapping.shape),
-            axis=1,
-        )
-        return Effects(
-            mapping=mapping, images=-np.take_along_axis(self.images, mapping[:, :, None], axis=1)
-        )
+        mapping, each = np.empty_like(self.mapping), np.arange(len(self))[:, None]
+        mapping[each, self.mapping] = np.arange(self.mapping.shape[1])
+        return Effects(mapping=mapping, images=-self.images[each, mapping])
 
     def where(self, choice: npt.NDArray[np.bool_], other: "Effects") -> "Effects":
         """These where `choice` (K,) is true, the other ones elsewhere."""

@@ -57,6 +57,20 @@ class Basin:
         np.add.at(out, self.exit_start, self.exit_rate_per_s)
         return Chain(inside=inside, out=out)
 
+    @cached_property
+    def _expected(self) -> dict[int, Absorption]:
+        return {}
+
+    def expected(self, entry: int) -> Absorption:
+        """Expectations for an entry; the rates stay as they are, so they are computed once.
+
+        Raises:
+            NoWayOutError, NoStepError, ArithmeticError: as of `absorption`.
+        """
+        if entry not in self._expected:
+            self._expected[entry] = absorption(self.chain, entry=entry)
+        return self._expected[entry]
+
 
 @dataclass(frozen=True)
 class Leave:
@@ -93,7 +107,7 @@ def draw(
         ArithmeticError: the rates are beyond what can be computed with.
         ValueError: a rate is negative or not finite.
     """
-    expected = absorption(basin.chain, entry=entry)
+    expected = basin.expected(entry)
     if expected.hops <= explicit_hops:
         visits, way_out, effect = _explicit(basin, entry, rng)
     else:
