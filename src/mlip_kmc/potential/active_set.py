@@ -18,7 +18,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from mlip_kmc.ground.errors import PotentialError
 from mlip_kmc.potential.basis import BBasis
+from mlip_kmc.potential.kept import Kept
 from mlip_kmc.potential.rank import Rank, rank_of_inverse
 
 _ADVICE = "make it again with mlip-kmc potential activeset"
@@ -68,7 +69,7 @@ class ActiveSet:
         )
 
     @classmethod
-    def read(cls, path: Path, *, basis: BBasis, allow_blind: bool = False) -> Self:
+    def read(cls, path: Path, *, basis: BBasis, allow_blind: bool = False) -> "ActiveSet":
         """Read and check it against the B-basis that it belongs to.
 
         Args:
@@ -85,6 +86,16 @@ class ActiveSet:
             raise PotentialError(
                 f"cannot read the active set {path}: {error.strerror}", advice=_ADVICE
             ) from error
+        digest = hashlib.sha256(data).hexdigest()
+        both = f"{digest} {basis.digest}"
+        found = _READ.get(both) or _READ.put(both, cls._checked(path, data, digest, basis=basis))
+        found = replace(found, path=path)
+        if found.blindness and not allow_blind:
+            raise PotentialError(f"{found.blindness}, and nothing would halt", advice=BLIND_ADVICE)
+        return found
+
+    @classmethod
+    def _checked(cls, path: Path, data: bytes, digest: str, *, basis: BBasis) -> Self:
         inverses = {}
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -96,17 +107,17 @@ class ActiveSet:
                 f"{path} is not an active set, or a truncated or damaged one", advice=_ADVICE
             ) from error
         kind = _kind(path, {element: len(inverse) for element, inverse in inverses.items()}, basis)
-        found = cls(
+        return cls(
             path=path,
             kind=kind,
-            digest=hashlib.sha256(data).hexdigest(),
+            digest=digest,
             ranks={
                 element: rank_of_inverse(inverse) for element, inverse in sorted(inverses.items())
             },
         )
-        if found.blindness and not allow_blind:
-            raise PotentialError(f"{found.blindness}, and nothing would halt", advice=BLIND_ADVICE)
-        return found
+
+
+_READ = Kept[ActiveSet]()
 
 
 def blindness_of(path: Path, *, basis: Path) -> str:

@@ -9,13 +9,14 @@ Only the outline is read: python-ace itself takes a third of a second to import.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
 from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.potential.kept import Kept
 
 _ADVICE = "give the .yaml that pacemaker or python-ace wrote"
 _TRUE = ("true", "yes", "on", "y")
@@ -45,7 +46,7 @@ class BBasis:
     digest: str
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path) -> "BBasis":
         """Read the outline.
 
         Raises:
@@ -53,6 +54,9 @@ class BBasis:
         """
         try:
             data = path.read_bytes()
+            digest = hashlib.sha256(data).hexdigest()
+            if (found := _READ.get(digest)) is not None:
+                return replace(found, path=path)
             raw = yaml.load(
                 data.decode("utf-8"),
                 Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader),  # noqa: S506 - text
@@ -77,7 +81,7 @@ class BBasis:
                 f"{path} is not a B-basis: it has no species blocks", advice=_ADVICE
             )
         try:
-            return cls._of(path, blocks, hashlib.sha256(data).hexdigest())
+            return _READ.put(digest, cls._of(path, blocks, digest))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise PotentialError(
                 f"{path} is not a whole B-basis: a species block has no usable {_missing(error)}",
@@ -118,6 +122,9 @@ class BBasis:
             core_A=core_A,
             digest=digest,
         )
+
+
+_READ = Kept[BBasis]()
 
 
 def _skipped(entry: dict[str, Any]) -> bool:

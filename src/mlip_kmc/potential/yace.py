@@ -21,6 +21,7 @@ import yaml
 from ase.data import atomic_numbers
 
 from mlip_kmc.ground.errors import PotentialError
+from mlip_kmc.potential.kept import Kept
 
 _FETCH = "fetch or fit it again"
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
@@ -71,7 +72,7 @@ class Outline:
     core_repulsion: bool
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path) -> "Outline":
         """Check that the file is whole and that LAMMPS can read it, and return its outline.
 
         Raises:
@@ -88,6 +89,11 @@ class Outline:
             raise PotentialError(
                 f"{path} is not a .yace potential: it is not text", advice=_FETCH
             ) from error
+        digest = hashlib.sha256(data).hexdigest()
+        return _READ.get(digest) or _READ.put(digest, cls._parsed(path, text, digest))
+
+    @classmethod
+    def _parsed(cls, path: Path, text: str, digest: str) -> Self:
         try:
             sections = _Reader(text).sections()
         except (yaml.YAMLError, RecursionError) as error:
@@ -103,7 +109,7 @@ class Outline:
                 advice="pace_yaml2yace makes one from a B-basis .yaml",
             )
         try:
-            return cls._of(sections, hashlib.sha256(data).hexdigest())
+            return cls._of(sections, digest)
         except _RefusedError as error:
             raise PotentialError(f"LAMMPS cannot read {path}: {error}", advice=_FETCH) from error
 
@@ -143,6 +149,9 @@ class Outline:
             digest=digest,
             core_repulsion=any(_has_core(bond) for bond in bonds.values()),
         )
+
+
+_READ = Kept[Outline]()
 
 
 class _RefusedError(Exception):
