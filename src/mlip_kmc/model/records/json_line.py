@@ -34,8 +34,14 @@ class JsonLine:
     @classmethod
     def from_json(cls, line: str) -> Self:
         """The record of one line; keys of newer versions are ignored."""
-        raw = json.loads(line)
-        return cls(**{entry.name: raw[entry.name] for entry in fields(cls) if entry.name in raw})  # type: ignore[arg-type]
+        kind: Any = cls
+        raw = cls._values(json.loads(line))
+        return cls(**{name: raw[name] for name in _names(kind) if name in raw})
+
+    @staticmethod
+    def _values(raw: dict[str, Any]) -> dict[str, Any]:
+        """The record's values in place of those that JSON has no types for."""
+        return raw
 
 
 @cache

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 from mlip_kmc.model.records.json_line import JsonLine
 
@@ -202,15 +202,15 @@ class SearchRecord(JsonLine):
         record = replace(self, **known) if known else self
         return super(SearchRecord, record).to_json()
 
-    @classmethod
-    def from_json(cls, line: str) -> Self:
-        """The record of one line; keys of newer versions are ignored."""
-        found = super().from_json(line)
-        if isinstance(found.rated, dict):
-            found = replace(found, rated=Rated(**found.rated))
-        if isinstance(found.stale, dict):
-            found = replace(found, stale=Stale(**found.stale))
-        return replace(found, images=tuple(found.images), grown=tuple(found.grown))
+    @staticmethod
+    def _values(raw: dict[str, Any]) -> dict[str, Any]:
+        for name, kind in (("rated", Rated), ("stale", Stale)):
+            if isinstance(raw.get(name), dict):
+                raw[name] = kind(**raw[name])
+        for name in ("images", "grown"):
+            if name in raw:
+                raw[name] = tuple(raw[name])
+        return raw
 
 
 def prefactor_reasons(searches: Iterable[SearchRecord]) -> dict[str, int]:
