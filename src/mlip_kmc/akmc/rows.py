@@ -9,6 +9,7 @@ into the order of its own state first.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,8 @@ class Rows:
         """`state` is a `RecordingState`."""
         self._state = state
         self._read: tuple[int, tuple[Row, ...]] = (-1, ())
+        # by process: the digest of its texts, and its row
+        self._parsed: dict[int, tuple[bytes, Row]] = {}
 
     @cached_property
     def _con(self) -> str:
@@ -125,26 +128,42 @@ class Rows:
         return self._row(process, dict(self._state.get_process(process)))
 
     def _row(self, process: int, values: dict[str, float]) -> Row:
+        """The row of a process; parsed anew only where one of its texts has changed."""
         state = self._state
-        home, own = from_con(self._con), from_con(text_of(state.proc_reactant_path(process)))
+        paths = (
+            state.proc_reactant_path(process),
+            state.proc_saddle_path(process),
+            state.proc_product_path(process),
+            state.proc_mode_path(process),
+            state.proc_results_path(process),
+        )
+        texts = [text_of(path) for path in paths]
+        digest = sha256("\0".join(texts).encode()).digest()
+        if process not in self._parsed or self._parsed[process][0] != digest:
+            self._parsed[process] = digest, self._displacements(process, texts)
+        return replace(self._parsed[process][1], values=values)
+
+    def _displacements(self, process: int, texts: list[str]) -> Row:
+        """A row without its values, from the texts of its three structures, its mode and its results."""
+        reactant, saddle_con, product_con, mode_dat, results = texts
+        home, own = from_con(self._con), from_con(reactant)
         cell = np.asarray(home.cell.array, dtype=np.float64)
-        saddle = from_con(text_of(state.proc_saddle_path(process))).positions
-        product = from_con(text_of(state.proc_product_path(process))).positions
+        saddle, product = from_con(saddle_con).positions, from_con(product_con).positions
         order = match_atoms(
             np.asarray(own.positions), np.asarray(home.positions), cell, home.get_chemical_symbols()
         )
         up = minimum_image(saddle - own.positions, cell)
         down = minimum_image(product - saddle, cell)
-        mode = np.loadtxt(state.proc_mode_path(process), ndmin=2)
+        mode = np.loadtxt(mode_dat.splitlines(), ndmin=2)
         ordered = np.empty((3, *up.shape))
         ordered[:, order] = (up, up + down, mode)
         return Row(
             process=process,
-            values=values,
+            values={},
             saddle=ordered[0],
             product=ordered[1],
             mode=ordered[2],
-            results=text_of(state.proc_results_path(process)),
+            results=results,
         )
 
     def take(self, known: "Rows", operation: Isometry) -> dict[int, int]:
