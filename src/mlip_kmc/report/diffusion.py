@@ -261,13 +261,9 @@ def _tracer(places: Array, time_s: float, blocks: int) -> dict[str, object]:
 def _msd(places: Array, lags: npt.NDArray[np.intp], blocks: int) -> tuple[Array, Array]:
     """Mean over origins, and the delete-one-block jackknife error of it, in A^2 summed over the atoms."""
     means, errors = np.empty(len(lags)), np.empty(len(lags) if blocks else 0)
+    flat = np.ascontiguousarray(places).reshape(len(places), -1)
     for index, lag in enumerate(lags):
-        squares = np.array(
-            [
-                ((after - before) ** 2).sum()
-                for before, after in zip(places, places[lag:], strict=False)
-            ]
-        )
+        squares = ((flat[lag:] - flat[:-lag]) ** 2).sum(axis=1)
         means[index] = squares.mean()
         if blocks:
             errors[index] = _jackknife(np.array_split(squares, blocks))
