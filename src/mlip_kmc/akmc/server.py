@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import cache
 from importlib import metadata
 from itertools import groupby
 from typing import Any
@@ -41,6 +42,12 @@ from mlip_kmc.search.outcome import SearchOutcome
 
 _AHEAD = 6
 LEAST_AHEAD = 24
+
+
+@cache
+def _version() -> str:
+    """The installed program's; its metadata are a file that is parsed whole."""
+    return metadata.version("mlip-kmc")
 
 
 class Server:
@@ -300,7 +307,7 @@ class Server:
             time_s=round(time.time(), 3),
             host=socket.gethostname(),
             pid=os.getpid(),
-            version=metadata.version("mlip-kmc"),
+            version=_version(),
             workers=self._workers.slots,
             temperature_K=self.config.temperature_K,
             kmc_step=numbers.steps,
