@@ -26,16 +26,16 @@ def forces_of(atoms, *, springs=None):
     kinds = 1.0 + 0.1 * (atoms.numbers - atoms.numbers.min())
 
     def forces(positions):
+        apart = positions[None] - positions[:, None] + images[:, None, None]
+        square = np.einsum("ijkx,ijkx->ijk", apart, apart)
+        which = np.nonzero((square < 25) & (square > 1e-18))
+        apart, r = apart[which], np.sqrt(square[which])
+        fade, fading = (r - 5) ** 2 / 4, (r - 5) / 2
+        e = np.exp(-1.4 * (r - EQUILIBRIUM_A))
+        value, slope = 0.3 * (e**2 - 2 * e), 0.3 * -2.8 * (e**2 - e)
+        pull = (slope * fade + value * fading) * np.sqrt(kinds[which[1]] * kinds[which[2]])
         found = np.zeros_like(positions)
-        for image in images:
-            apart = positions[None] - positions[:, None] + image
-            r = np.linalg.norm(apart, axis=2)
-            r[r < 1e-9] = 10.0
-            fade, fading = np.where(r < 5, (r - 5) ** 2 / 4, 0), np.where(r < 5, (r - 5) / 2, 0)
-            e = np.exp(-1.4 * (r - EQUILIBRIUM_A))
-            value, slope = 0.3 * (e**2 - 2 * e), 0.3 * -2.8 * (e**2 - e)
-            pull = (slope * fade + value * fading) * np.sqrt(kinds[:, None] * kinds[None])
-            found += ((pull / r)[:, :, None] * apart).sum(axis=1)
+        np.add.at(found, which[1], (pull / r)[:, None] * apart)
         for atom, spring in (springs or {}).items():
             found[atom] -= spring * (positions[atom] - places[atom])
         return found

@@ -8,11 +8,13 @@ queue of searches, the ledger and the server are the real ones.
 """
 
 import copy
+import pickle
 import random
 import shutil
 import tempfile
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -54,13 +56,13 @@ class Landscape:
 
     def processes(self, state):
         """(product, rate) of each process; the last one leads out of every superbasin."""
-        rng = np.random.default_rng([self.seed, state])
-        products = [int(rng.integers(STATES)) for _ in range(rng.integers(1, 4))]
-        beyond = (state + 2 + int(rng.integers(STATES - 4))) % STATES
-        return [(product, float(10.0 ** rng.uniform(8, 12))) for product in [*products, beyond]]
+        return _processes(self.seed, state)
 
     def outcome(self, name):
         """What a search comes to: the same whenever and wherever it runs."""
+        return _outcome(self, name)
+
+    def _drawn(self, name):
         state, index = search_of(name)
         rng = np.random.default_rng([self.seed, state, index])
         drawn, chosen = rng.random(), int(rng.integers(len(self.processes(state))))
@@ -85,6 +87,24 @@ class Landscape:
             barrier_eV=0.1 + chosen,
             seconds=float(rng.random()),
         )
+
+
+@cache
+def _processes(seed, state):
+    rng = np.random.default_rng([seed, state])
+    products = [int(rng.integers(STATES)) for _ in range(rng.integers(1, 4))]
+    beyond = (state + 2 + int(rng.integers(STATES - 4))) % STATES
+    return tuple((product, float(10.0 ** rng.uniform(8, 12))) for product in [*products, beyond])
+
+
+@cache
+def _outcome(landscape, name):
+    return landscape._drawn(name)
+
+
+def copied(plain):
+    """A copy of numbers, texts and what holds them: `copy.deepcopy` takes several times as long."""
+    return pickle.loads(pickle.dumps(plain))  # noqa: S301
 
 
 @dataclass
@@ -266,10 +286,10 @@ class InventedStore:
         for name, line in self._waiting:
             journals.setdefault(name, []).append(line)
         self._waiting = []
-        tables = copy.deepcopy((self._states.tables, self._states.transitions))
+        tables = copied((self._states.tables, self._states.transitions))
         self.durable = {
             "journals": journals,
-            "state": copy.deepcopy(state),
+            "state": copied(state),
             "tables": tables,
             "epochs": self.epochs,
         }
@@ -280,7 +300,7 @@ class InventedStore:
     def restore(self):
         """As a start finds it."""
         self._waiting, self.epochs = [], self.durable["epochs"]
-        self._states.tables, self._states.transitions = copy.deepcopy(self.durable["tables"])
+        self._states.tables, self._states.transitions = copied(self.durable["tables"])
 
 
 class InventedCluster:
@@ -446,9 +466,9 @@ class World:
         product, _ = self.landscape.processes(state)[process]
         if self._states.table(product)["searches"] or product == state:
             return None
-        copied = copy.copy(self._states)
-        copied.tables = copy.deepcopy(self._states.tables)
-        return copied.place(product, previous=state)
+        scratch = copy.copy(self._states)
+        scratch.tables = copied(self._states.tables)
+        return scratch.place(product, previous=state)
 
     kill = start
 

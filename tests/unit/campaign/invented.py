@@ -104,6 +104,21 @@ class Explorer:
         return "refreshed"
 
 
+_known = {}
+
+
+def by_emt(atoms):
+    """Energy and forces; most campaigns here ask for the same structures."""
+    parts = atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc
+    key = tuple(part.tobytes() for part in parts)
+    if key not in _known:
+        atoms = atoms.copy()
+        atoms.calc = EMT()
+        _known[key] = atoms.get_potential_energy(), atoms.get_forces()
+    energy_eV, forces_eV_per_A = _known[key]
+    return energy_eV, forces_eV_per_A.copy()
+
+
 class Labeller:
     """Answers at once, by EMT; names in `bad` get no label; `late` says how many passes it takes."""
 
@@ -117,13 +132,9 @@ class Labeller:
 
     @staticmethod
     def _structure(entry):
-        atoms = entry.atoms.copy()
-        atoms.calc = EMT()
+        energy_eV, forces_eV_per_A = by_emt(entry.atoms)
         return LabelledStructure.whole(
-            entry.name,
-            entry.atoms,
-            energy_eV=atoms.get_potential_energy(),
-            forces_eV_per_A=atoms.get_forces(),
+            entry.name, entry.atoms, energy_eV=energy_eV, forces_eV_per_A=forces_eV_per_A
         )
 
     def label(self, folder, *, stop):

@@ -18,6 +18,7 @@ from mlip_kmc.config.eon_options import (
     schema,
     with_converged_forces,
 )
+from mlip_kmc.search.quick_yaml import quick_yaml
 
 pytest.importorskip("eon")
 
@@ -49,7 +50,8 @@ def as_eon_reads(tmp_path, text):
 
     path = tmp_path / "config.ini"
     path.write_text(text, encoding="utf-8")
-    read = ConfigClass()
+    with quick_yaml():
+        read = ConfigClass()
     read.init(str(path))
     return read
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import threading
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -96,22 +97,22 @@ def desk_of(tmp_path, queue):
     return made
 
 
+@cache
+def piece(seed):
+    atoms = bulk("Cu", cubic=True)
+    atoms.rattle(0.1, seed=seed)
+    return cut_out(
+        atoms,
+        [0],
+        name=f"0_{seed}-1",
+        section=CutoutSection(),
+        cutoff_A=5.0,
+        calculator=EMT(),
+    )
+
+
 def pieces(count=2):
-    found = []
-    for seed in range(count):
-        atoms = bulk("Cu", cubic=True)
-        atoms.rattle(0.1, seed=seed)
-        found.append(
-            cut_out(
-                atoms,
-                [0],
-                name=f"0_{seed}-1",
-                section=CutoutSection(),
-                cutoff_A=5.0,
-                calculator=EMT(),
-            )
-        )
-    return found
+    return [piece(seed) for seed in range(count)]
 
 
 def counts(status):

@@ -16,6 +16,7 @@ from mlip_kmc.config.eon_options import ini_text
 from mlip_kmc.model.structure import from_con, to_con
 from mlip_kmc.search.displacing import Displacing
 from mlip_kmc.search.eon_displacements import DisplaceError, Neighbours, options_of
+from mlip_kmc.search.quick_yaml import quick_yaml
 
 OPTIONS = {
     "displace_random_weight": 0.0,
@@ -42,7 +43,8 @@ def config(tmp_path):
         path.write_text(
             ini_text({"Main": {"job": "akmc", "temperature": 300.0}, "Saddle Search": saddle})
         )
-        found = ConfigClass()
+        with quick_yaml():
+            found = ConfigClass()
         found.init(str(path))
         return found
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase.build import bulk
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlip_kmc.config import GammaSection
@@ -159,6 +159,7 @@ def test_a_torn_frame_is_left_out():
     assert np.array_equal(next(parse_dump(whole)).gammas, [1.0, 2.0, 3.0, 4.0])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 10**9), st.floats(0, 1e9), st.floats(-1e6, 1e6))),
     st.integers(0, 200),
