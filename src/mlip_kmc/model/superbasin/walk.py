@@ -17,7 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mlip_kmc.model.clock import NoStepError, StepFault
-from mlip_kmc.model.superbasin.chain import Absorption, Chain, absorption, eliminate
+from mlip_kmc.model.superbasin.chain import (
+    Absorption,
+    Chain,
+    Elimination,
+    absorption,
+    eliminate,
+)
 from mlip_kmc.model.superbasin.counts import draw_counts
 from mlip_kmc.model.superbasin.effects import Effects, product
 from mlip_kmc.model.superbasin.samples import Links, effect_of_walk
@@ -60,6 +66,26 @@ class Basin:
     @cached_property
     def _expected(self) -> dict[int, Absorption]:
         return {}
+
+    @cached_property
+    def _eliminated(self) -> dict[tuple[int, int], Elimination]:
+        return {}
+
+    @cached_property
+    def moving(self) -> tuple[Indices, Effects]:
+        """Indices of the atoms that anything inside changes, and the effects on those alone."""
+        atoms = self.effects.atoms
+        return atoms, self.effects.of(atoms)
+
+    def eliminated(self, entry: int, *, kept: int) -> Elimination:
+        """The chain after the elimination of all states but one, computed once as well.
+
+        Raises:
+            NoWayOutError: as of `eliminate`.
+        """
+        if (entry, kept) not in self._eliminated:
+            self._eliminated[entry, kept] = eliminate(self.chain, entry=entry, kept=kept)
+        return self._eliminated[entry, kept]
 
     def expected(self, entry: int) -> Absorption:
         """Expectations for an entry; the rates stay as they are, so they are computed once.
@@ -172,17 +198,15 @@ def _explicit(basin: Basin, entry: int, rng: np.random.Generator) -> tuple[Array
 
 
 def _of_sequence(basin: Basin, made: list[int]) -> Effects:
-    atoms, count = basin.effects.atoms, basin.effects.mapping.shape[1]
-    return product(basin.effects.of(atoms), np.array(made, dtype=np.int64)).among(
-        atoms, count=count
-    )
+    (atoms, effects), count = basin.moving, basin.effects.mapping.shape[1]
+    return product(effects, np.array(made, dtype=np.int64)).among(atoms, count=count)
 
 
 def _by_counts(
     basin: Basin, expected: Absorption, entry: int, rng: np.random.Generator
 ) -> tuple[Array, int, Effects]:
     """By kinetic path sampling: visits, the process that leads out, and the effect."""
-    found = eliminate(basin.chain, entry=entry, kept=int(np.argmax(expected.visits)))
+    found = basin.eliminated(entry, kept=int(np.argmax(expected.visits)))
     walk = draw_counts(found, rng)
     ways = np.flatnonzero(basin.exit_start == walk.exit)
     bounds = np.cumsum(basin.exit_rate_per_s[ways])
@@ -196,12 +220,7 @@ def _by_counts(
     count = basin.effects.mapping.shape[1]
     if not basin.effects.changing.any():
         return walk.visits, way, Effects.none(count=1, atoms=count)
-    atoms = basin.effects.atoms
-    links = Links(
-        start=basin.start,
-        end=basin.end,
-        rate_per_s=basin.rate_per_s,
-        effects=basin.effects.of(atoms),
-    )
+    atoms, effects = basin.moving
+    links = Links(start=basin.start, end=basin.end, rate_per_s=basin.rate_per_s, effects=effects)
     effect = effect_of_walk(walk, links, found=found, rng=rng)
     return walk.visits, way, effect.among(atoms, count=count)
