@@ -25,6 +25,7 @@ _ZBL_LENGTH_A, _ZBL_POWER = 0.46850, 0.23
 _ZBL_WEIGHTS = np.array([0.02817, 0.28022, 0.50986, 0.18175])
 _ZBL_RATES = np.array([0.20162, 0.40290, 0.94229, 3.19980])
 _BLOCK = 1_000_000  # atom pairs looked at together
+_CACHED = 20_000  # images of them
 _ELEMENTS = """H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo
 Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At
 Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og""".split()  # noqa: SIM905 - 118 names
@@ -161,6 +162,7 @@ def near_pairs(
     ahead = (shifts * [4 * (reach.max() + 1) ** 2, 2 * (reach.max() + 1), 1]).sum(
         axis=1
     ) > 0  # half of an atom's own images
+    moves = np.stack([shift @ cell for shift in shifts])
     along = positions @ inverse[:, 0]
     rows = max(1, _BLOCK // max(1, len(positions)))
     for start in range(0, len(positions), rows):
@@ -169,12 +171,14 @@ def near_pairs(
         i, j = (part + start for part in np.nonzero(np.triu(apart <= bounds[0])))
         nearest = positions[j] - positions[i]
         nearest -= np.round(nearest @ inverse) @ cell
-        for shift, own in zip(shifts, ahead, strict=True):
-            vectors = nearest + shift @ cell
-            squares = np.einsum("ij,ij->i", vectors, vectors)
-            found = np.flatnonzero((squares < limit_A**2) & ((i != j) | own))
-            if len(found):
-                yield i[found], j[found], vectors[found], np.sqrt(squares[found])
+        several = max(1, _CACHED // max(1, len(i)))
+        for begin in range(0, len(shifts), several):
+            vectors = nearest[None] + moves[begin : begin + several, None]
+            squares = np.einsum("sij,sij->si", vectors, vectors)
+            near = (squares < limit_A**2) & ((i != j) | ahead[begin : begin + several, None])
+            for shift in np.flatnonzero(near.any(axis=1)):
+                found = np.flatnonzero(near[shift])
+                yield i[found], j[found], vectors[shift, found], np.sqrt(squares[shift, found])
 
 
 def shortest_distances(
