@@ -25,17 +25,29 @@ def forces_of(atoms, *, springs=None):
     ]) @ cell  # fmt: skip
     kinds = 1.0 + 0.1 * (atoms.numbers - atoms.numbers.min())
 
-    def forces(positions):
-        apart = positions[None] - positions[:, None] + images[:, None, None]
+    def pairs_within(reach_A):
+        apart = places[None] - places[:, None] + images[:, None, None]
         square = np.einsum("ijkx,ijkx->ijk", apart, apart)
-        which = np.nonzero((square < 25) & (square > 1e-18))
-        apart, r = apart[which], np.sqrt(square[which])
+        image, first, second = np.nonzero(square < reach_A**2)
+        away = (first != second) | images[image].any(axis=1)
+        return images[image[away]], first[away], second[away]
+
+    near, every = pairs_within(7.0), pairs_within(np.inf)
+
+    def forces(positions):
+        moved_A = np.linalg.norm(positions - places, axis=1).max()
+        image, first, second = near if moved_A < 1.0 else every
+        apart = positions[second] - positions[first] + image
+        r = np.sqrt(np.einsum("ix,ix->i", apart, apart))
+        here = r < 5
+        apart, r, first, second = apart[here], r[here], first[here], second[here]
         fade, fading = (r - 5) ** 2 / 4, (r - 5) / 2
         e = np.exp(-1.4 * (r - EQUILIBRIUM_A))
         value, slope = 0.3 * (e**2 - 2 * e), 0.3 * -2.8 * (e**2 - e)
-        pull = (slope * fade + value * fading) * np.sqrt(kinds[which[1]] * kinds[which[2]])
-        found = np.zeros_like(positions)
-        np.add.at(found, which[1], (pull / r)[:, None] * apart)
+        pull = (slope * fade + value * fading) * np.sqrt(kinds[first] * kinds[second]) / r
+        found = np.stack(
+            [np.bincount(first, pull * along, len(places)) for along in apart.T], axis=1
+        )
         for atom, spring in (springs or {}).items():
             found[atom] -= spring * (positions[atom] - places[atom])
         return found
