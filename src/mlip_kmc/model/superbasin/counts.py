@@ -95,14 +95,14 @@ def _binomial(
     rarer = np.minimum(weight, other) / total
     share = np.asarray(rarer, dtype=np.float64)
     mean = np.asarray(count * rarer, dtype=np.float64)
-    drawn = _poisson(mean, rng)
-    common, whole = share >= _RARE, count <= _EXACT
-    exact, wide = common & whole, common & ~whole
+    drawn = np.where((share < _RARE) | (count > _EXACT), _poisson(mean, rng), 0.0)
+    exact = (share >= _RARE) & (count <= _EXACT)
     drawn = np.where(
         exact,
         rng.binomial(np.where(exact, count, 0).astype(np.int64), np.where(exact, share, 0.0)),
         drawn,
     )
+    wide = (share >= _RARE) & (count > _EXACT)
     drawn = np.where(
         wide, np.round(mean + np.sqrt(mean * (1 - share)) * rng.standard_normal(mean.shape)), drawn
     )
