@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import readcon
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 
 from mlip_kmc.config.eon_options import (
     MINIMUM_FORCE_EV_PER_A,
@@ -40,7 +39,7 @@ from mlip_kmc.ground.errors import ExtrapolationError, PotentialError, Structure
 from mlip_kmc.model.atom_path import without_drift, wrap
 from mlip_kmc.model.rates import Lowest, gathered, lowest_eigenvalue, lowest_of, rigid_directions
 from mlip_kmc.model.records import Minimised
-from mlip_kmc.model.structure import from_con, species_of, to_con
+from mlip_kmc.model.structure import from_con, neighbours, species_of, to_con
 from mlip_kmc.potential import BuiltinPotential, Potential
 
 Array = npt.NDArray[np.float64]
@@ -291,7 +290,7 @@ def _pressure(atoms: Atoms, potential: Potential, evidence: Path) -> float:
 
 def _nearest_neighbour(atoms: Atoms) -> float:
     """The shortest distance between two atoms, A; 3 A where they are far apart."""
-    distances = neighbor_list("d", atoms, 5.0)
+    _, _, distances = neighbours(atoms, 5.0)
     return float(distances.min()) if len(distances) else 3.0
 
 

@@ -31,25 +31,11 @@ class _Late(ModuleType):
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
-class _Called:
-    """Something of a package that has not run yet: another module may take it by name, and the package runs when it is called."""
-
-    def __init__(self, module: ModuleType, name: str) -> None:
-        self._module, self._name = module, name
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        with _lock:
-            if self._module.__dict__.get(self._name) is self:
-                del self._module.__dict__[self._name]  # the package's own takes its place
-        return getattr(self._module, self._name)(*arguments, **named)
-
-
-def late(package: str, *called: str) -> None:
+def late(package: str) -> None:
     """Let a package run when something is first asked of it; one that has run already is left as it is.
 
     Args:
-        package: its dotted name; those above it are imported now, but for those that are late themselves.
-        called: what others take of it by name when they are imported (`from PACKAGE import NAME`), and no more than call later.
+        package: its dotted name; those above it are imported now.
 
     Raises:
         ModuleNotFoundError: there is none above it.
@@ -58,8 +44,6 @@ def late(package: str, *called: str) -> None:
         return
     module = module_from_spec(spec)
     module.__class__ = _Late
-    for name in called:
-        module.__dict__[name] = _Called(module, name)
     sys.modules[package] = module
     above, _, name = package.rpartition(".")
     if above:

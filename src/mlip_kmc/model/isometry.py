@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 from ase.geometry import minkowski_reduce
-from ase.neighborlist import neighbor_list
 
 from mlip_kmc.model.structure.attributes import ARRAYS
 from mlip_kmc.model.structure.cell import into_cell, minimum_image, with_images
@@ -200,6 +199,8 @@ def _surroundings(atoms: Atoms, kinds: Indices) -> tuple[Array, Array]:
 @lru_cache(maxsize=8)
 def _sums(positions: bytes, cell: bytes, kind_of: tuple[int, ...]) -> tuple[Array, Array]:
     """As of `_surroundings`: a known state is compared with many others."""
+    from ase.neighborlist import neighbor_list  # few of the processes that import this come here
+
     kinds = np.array(kind_of)
     atoms = Atoms(
         numbers=np.ones(len(kinds)),

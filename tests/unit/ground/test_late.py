@@ -84,34 +84,3 @@ def test_gamma_takes_the_compiled_parts_of_python_ace_alone():
     assert not {"pandas", "scipy.optimize", "pyace.asecalc", "numpy.f2py.f2py2e"} & set(fresh(code))
     code = "import mlip_kmc.potential.python_ace as p, pyace; print(pyace.ACEBBasisSet is p.ACEBBasisSet)"
     assert fresh(code) == ["True"]
-
-
-CALLED = """
-from some_package import twice as taken
-def of_it(): return taken()
-"""
-
-
-def test_what_is_only_called_later_may_be_taken_by_name(package, tmp_path):
-    (tmp_path / package / "user.py").write_text(CALLED)
-    late(package, "twice")
-    import some_package.user
-
-    assert "VALUE" not in vars(some_package)
-    assert [some_package.user.of_it(), some_package.user.of_it()] == [4, 4]
-    assert some_package.twice is some_package.__dict__["twice"] is not some_package.user.taken
-    assert some_package.VALUE == 2
-
-
-def test_a_list_of_neighbours_takes_no_scipy():
-    code = (
-        "import sys; from mlip_kmc.model.structure import atoms_apart; from ase.build import bulk;"
-        "print(len(atoms_apart(bulk('Cu', cubic=True)))); print(*(name for name in sys.modules if name.startswith('scipy.s')"
-        " and type(sys.modules[name]) is type(sys)))"
-    )
-    assert fresh(code) == ["0"]
-    code = (
-        "import mlip_kmc.model.structure; from ase.neighborlist import NeighborList as N; from ase.build import bulk;"
-        "n = N([1.5] * 4); print(n.update(bulk('Cu', cubic=True)), n.get_connectivity_matrix().nnz)"
-    )
-    assert fresh(code)[0] == "True"

@@ -18,11 +18,8 @@ for _package in (
     "numpy.f2py",  # and what SciPy imports by `from numpy import *`, a tenth
     "numpy.testing",
     "numpy.polynomial",
-    "scipy.sparse",  # and what ASE's neighbour lists import, another third, none of which `neighbor_list` needs
-    "scipy.sparse.csgraph",
 ):
     late(_package)
-late("scipy.spatial", "cKDTree")
 
 from mlip_kmc.model.structure.attributes import carried, check_carried, distinct
 from mlip_kmc.model.structure.cell import Array, minimum_image, width
@@ -30,6 +27,7 @@ from mlip_kmc.model.structure.con import from_con, moved_con, to_con
 from mlip_kmc.model.structure.constraints import fixed_atoms
 from mlip_kmc.model.structure.elements import element_of
 from mlip_kmc.model.structure.fragments import atoms_apart, attached_in
+from mlip_kmc.model.structure.neighbours import neighbours
 from mlip_kmc.model.structure.notes import Unused, unused_in
 from mlip_kmc.model.structure.prepare import Prepared, prepare, species_of
 from mlip_kmc.model.structure.reader import read_structure
@@ -51,6 +49,7 @@ __all__ = [
     "from_con",
     "minimum_image",
     "moved_con",
+    "neighbours",
     "prepare",
     "read_frames",
     "read_structure",

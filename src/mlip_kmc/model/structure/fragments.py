@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 from ase.data import covalent_radii
-from ase.neighborlist import neighbor_list
 
 from mlip_kmc.model.structure.con import from_con
+from mlip_kmc.model.structure.neighbours import neighbours
 
 Indices = npt.NDArray[np.int64]
 
@@ -33,8 +33,9 @@ def atoms_apart(atoms: Atoms) -> Indices:
     """
     radii = covalent_radii[atoms.numbers]
     reach_A = np.maximum(LEAST_LINK_A / 2, LINK_RADII * radii)  # of a pair, the sum
-    first, second = neighbor_list("ij", atoms, reach_A)
-    parts = _parts(len(atoms), first, second)
+    first, second, distance_A = neighbours(atoms, float(2 * reach_A.max()))
+    linked = distance_A < reach_A[first] + reach_A[second]
+    parts = _parts(len(atoms), first[linked], second[linked])
     return np.flatnonzero(parts != np.argmax(np.bincount(parts))).astype(np.int64)
 
 
@@ -44,9 +45,8 @@ def _parts(size: int, first: Indices, second: Indices) -> Indices:
     while True:
         lowest = parts.copy()
         np.minimum.at(lowest, first, parts[second])
-        lowest = lowest[
-            lowest
-        ]  # and what the atom there has found meanwhile: few rounds, however long a chain is
+        # and what the atom there has found meanwhile: few rounds, however long a chain is
+        lowest = lowest[lowest]
         if np.array_equal(lowest, parts):
             return parts
         parts = lowest

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
-from ase.neighborlist import neighbor_list
 
 from mlip_kmc.ground.errors import StructureError
 from mlip_kmc.model.structure.attributes import carry
 from mlip_kmc.model.structure.cell import Array, in_place, width
 from mlip_kmc.model.structure.constraints import fixed_atoms
 from mlip_kmc.model.structure.masses import check_masses
+from mlip_kmc.model.structure.neighbours import neighbours
 from mlip_kmc.model.structure.notes import FILE
 
 _FARTHEST_A = 1e6
@@ -164,7 +164,7 @@ def _check_width(cell: Array, *, least: float) -> None:
 
 
 def _check_distances(atoms: Atoms, minimum_distance_A: float) -> None:
-    first, second, distance = neighbor_list("ijd", atoms, float(minimum_distance_A))
+    first, second, distance = neighbours(atoms, float(minimum_distance_A))
     if len(distance):
         nearest = int(np.argmin(distance))
         pair = f"atoms {first[nearest]} and {second[nearest]} (from 0)"
