@@ -51,8 +51,8 @@ def test_all_twelve_nearest_neighbour_hops_of_state_0_are_found(state_0):
     assert max(barriers) - min(barriers) < 1e-3  # they are one by symmetry
 
 
-def band_barrier(start, end, calculator):
-    """A climbing-image band, done apart from eOn."""
+def band_barrier(start, end, calculator, fmax=0.01):
+    """A climbing-image band, done apart from eOn, to forces of `fmax` (eV/A)."""
     images = [start.copy() for _ in range(6)] + [end.copy()]
     for image in images:
         image.set_constraint()
@@ -61,7 +61,7 @@ def band_barrier(start, end, calculator):
         BFGS(image, logfile=None).run(fmax=0.002)
     band = NEB(images, climb=True, method="improvedtangent")
     band.interpolate(mic=True)
-    assert FIRE(band, logfile=None).run(fmax=0.01, steps=500)
+    assert FIRE(band, logfile=None).run(fmax=fmax, steps=500)
     return max(image.get_potential_energy() for image in images) - images[0].get_potential_energy()
 
 
@@ -69,7 +69,8 @@ def test_the_barrier_is_that_of_a_climbing_image_band(state_0, record_property):
     start = from_con(state_0.structure.read_text())
     process = hops(state_0)[0]
     end = from_con(process.product_structure.read_text())
-    expected, emt = band_barrier(start, end, ace), band_barrier(start, end, EMT)
+    expected = band_barrier(start, end, ace)
+    emt = band_barrier(start, end, EMT, fmax=0.05)  # held to a tenth of an eV alone
     record_property(
         "barriers_eV", {"eOn": float(process.barrier), "band": float(expected), "EMT": float(emt)}
     )

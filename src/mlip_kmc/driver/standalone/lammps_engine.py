@@ -60,6 +60,7 @@ class LammpsEngine:
             )
         self._links = self._linked()
         self._made: tuple[list[float], list[int], tuple[int, ...]] | None = None
+        self._frame: tuple[list[float], tuple[Any, Any, Any]] | None = None
         self._compared = not self._graded
         self._steps = 0
         alone = Structure(
@@ -121,12 +122,7 @@ class LammpsEngine:
 
         import numpy as np
 
-        cell = np.array(structure.cell).reshape(3, 3)
-        q, r = np.linalg.qr(cell.T)
-        signs = np.sign(np.diag(r))
-        lower, turn = (r * signs[:, None]).T, (q * signs).T
-        if np.array_equal(np.triu(cell, 1), np.zeros((3, 3))) and np.diag(cell).min() > 0:
-            lower, turn = cell, np.eye(3)  # no rounding where nothing turns
+        cell, lower, turn = self._frame_of(structure.cell)
         fractions = np.linalg.solve(cell.T, np.array(structure.positions).reshape(-1, 3).T).T
         # LAMMPS loses atoms that are far outside; whole cells are subtracted, which leaves the digits of those inside alone
         places = np.array(structure.positions).reshape(-1, 3) @ turn.T - np.floor(fractions) @ lower
@@ -147,6 +143,20 @@ class LammpsEngine:
         forces = np.array(self._program.gather_atoms("f", 1, 3)).reshape(-1, 3) @ turn
         gamma = np.array(self._program.gather("f_gamma", 1, 1)) if graded else None
         return answer_of(self._program.get_thermo("pe"), forces, gamma)
+
+    def _frame_of(self, flat: list[float]) -> tuple[Any, Any, Any]:
+        """A cell, that cell with a along x and b in the xy plane, as LAMMPS wants it, and what turns the one into the other."""
+        import numpy as np
+
+        if self._frame is None or self._frame[0] != flat:
+            cell = np.array(flat).reshape(3, 3)
+            q, r = np.linalg.qr(cell.T)
+            signs = np.sign(np.diag(r))
+            lower, turn = (r * signs[:, None]).T, (q * signs).T
+            if np.array_equal(np.triu(cell, 1), np.zeros((3, 3))) and np.diag(cell).min() > 0:
+                lower, turn = cell, np.eye(3)  # no rounding where nothing turns
+            self._frame = list(flat), (cell, lower, turn)
+        return self._frame[1]
 
     def _make(self, structure: Structure, lower: Any, flat: Any, *, graded: bool) -> None:
         import ctypes
