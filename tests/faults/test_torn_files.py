@@ -200,9 +200,12 @@ def one(lane, *, killed, small, undisturbed, folder, path, damage):
     (run / path).write_bytes(DAMAGES[damage](data))
     name = vital(killed, path)
     if path.suffix == ".log" and path.parts[0] == "spool":  # others in it are committed already
-        lost = finished_in(data) - finished_in(DAMAGES[damage](data))
+        damaged = DAMAGES[damage](data)
+        lost = finished_in(data) - finished_in(damaged)
         pending = manifest_of(killed, newest(killed))["state"]["numbers"]["pending"]
-        name = None if lost.isdisjoint(pending) else name
+        # a cut between two outcomes leaves what a kill before the second one leaves: it is searched for again
+        cut_between = all(isinstance(found, Record) for found in records_in(damaged))
+        name = None if lost.isdisjoint(pending) or cut_between else name
     try:
         with RunView.read(run, detail="numbers") as view:
             steps = view.numbers.steps

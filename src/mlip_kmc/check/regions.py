@@ -2,11 +2,10 @@
 
 import numpy as np
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 
 from mlip_kmc.check.findings import Finding, Level
 from mlip_kmc.config import Config
-from mlip_kmc.model.structure import fixed_atoms
+from mlip_kmc.model.structure import fixed_atoms, neighbours
 from mlip_kmc.search.native.region import Region
 
 FIRST_A, LAST_A = 6.0, 13.5
@@ -56,7 +55,7 @@ def regions(config: Config, atoms: Atoms, *, cutoff_A: float) -> tuple[list[Find
 def _about(atoms: Atoms, *, radius_A: float, cutoff_A: float) -> Region:
     """A region about the free atom that has the fewest neighbours, where most searches start."""
     free = np.setdiff1d(np.arange(len(atoms)), fixed_atoms(atoms))
-    bonds = np.bincount(neighbor_list("i", atoms, _BONDED_A), minlength=len(atoms))
+    bonds = np.bincount(neighbours(atoms, _BONDED_A)[0], minlength=len(atoms))
     middle = int(free[bonds[free].argmin()])
     centre = np.asarray(atoms.positions[middle], dtype=np.float64)
     return Region.about(atoms, centre_A=centre, radius_A=radius_A, cutoff_A=cutoff_A)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 
 from mlip_kmc.evaluate.calculator import evaluated
+from mlip_kmc.model.structure import neighbours
 from mlip_kmc.potential.baseline import pair_name
 
 NEAREST_A = 1.0
@@ -24,7 +24,7 @@ def nearest_pairs(atoms: Atoms, *, limit_A: float) -> dict[str, tuple[int, int]]
     """By pair of elements, the two atoms that are nearest, periodic images of one atom apart; the first of equal ones."""
     found: dict[str, tuple[float, int, int]] = {}
     symbols = atoms.get_chemical_symbols()
-    for i, j, distance_A in zip(*neighbor_list("ijd", atoms, limit_A), strict=True):
+    for i, j, distance_A in zip(*neighbours(atoms, limit_A), strict=True):
         if i >= j:
             continue
         name, entry = (

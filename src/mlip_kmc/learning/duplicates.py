@@ -17,16 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 from scipy.spatial import cKDTree
 
-from mlip_kmc.model.structure import minimum_image
+from mlip_kmc.model.structure import minimum_image, shells
 
 Array = npt.NDArray[np.float64]
 
 TOLERANCE_A = 0.02
 _CELL_A = 1e-6
-_RADIUS_A, _NEIGHBOURS = 4.5, 12
+_RADIUS_A = 4.5
 _ROUNDING_A = 1e-9
 
 
@@ -49,13 +48,7 @@ class Fingerprint:
 
 def fingerprint(atoms: Atoms) -> Fingerprint:
     """The fingerprint of a structure; cells smaller than the radius are allowed."""
-    first, distance = neighbor_list("id", atoms, _RADIUS_A)
-    order = np.lexsort([distance, first])
-    first, distance = first[order], distance[order]
-    rank = np.arange(len(first)) - np.searchsorted(first, first)
-    distances = np.full((len(atoms), _NEIGHBOURS), _RADIUS_A)
-    near = rank < _NEIGHBOURS
-    distances[first[near], rank[near]] = distance[near]
+    distances = shells(atoms, radius_A=_RADIUS_A)
     symbols = np.array(atoms.get_chemical_symbols())
     return Fingerprint(
         composition=tuple(sorted(Counter(symbols.tolist()).items())),

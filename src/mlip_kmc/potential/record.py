@@ -75,7 +75,8 @@ class Training(_Section):
             cutoff_A: pairs farther apart than this are left out.
         """
         import numpy as np
-        from ase.neighborlist import neighbor_list
+
+        from mlip_kmc.model.structure import neighbours
 
         count, atoms, smallest = 0, 0, dict[str, float]()
         for structure in structures:
@@ -86,7 +87,7 @@ class Training(_Section):
             reach_A = max(
                 (smallest.get("-".join(pair), cutoff_A) for pair in pairs), default=cutoff_A
             )
-            first, second, distance = neighbor_list("ijd", structure, reach_A)
+            first, second, distance = neighbours(structure, reach_A)
             for pair in pairs:
                 found = distance[(symbols[first] == pair[0]) & (symbols[second] == pair[1])]
                 if len(found):

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from ase import Atoms
 
 from mlip_kmc.learning.cutout.edges import Axis, axes_of
-from mlip_kmc.learning.cutout.surroundings import Indices, Lookup, PairLimits, shells
-from mlip_kmc.model.structure import Array
+from mlip_kmc.learning.cutout.surroundings import Indices, Lookup, PairLimits
+from mlip_kmc.model.structure import Array, shells
 
 _SHELL = 1.5
 """Near neighbours: within this many nearest distances."""
@@ -27,7 +27,7 @@ class Host:
         atoms: it. axes: of its cell.
         lookup: finds its atoms.
         limits: how near its atoms come to each other.
-        shells: (N, 12) near neighbours of each atom, as of `surroundings.shells`.
+        shells: (N, 12) near neighbours of each atom, as of `shells`.
     """
 
     atoms: Atoms

@@ -16,14 +16,13 @@ from ase.neighborlist import neighbor_list
 from scipy.spatial import cKDTree
 
 from mlip_kmc.ground.errors import StructureError
-from mlip_kmc.model.structure import Array
+from mlip_kmc.model.structure import Array, neighbours
 
 Indices = npt.NDArray[np.int64]
 
 NEIGHBOURS_A = 4.0
 """Pairs of two elements that come nearer than this somewhere have a limit of their own; others have that of all pairs."""
 _ROUNDING_A = 1e-6
-_NEIGHBOURS = 12
 
 
 class Lookup:
@@ -68,7 +67,7 @@ def nearest_pair(atoms: Atoms) -> float:
         StructureError: no two atoms are within 20 A.
     """
     for radius_A in (NEIGHBOURS_A, 20.0):
-        distances = neighbor_list("d", atoms, radius_A)
+        _, _, distances = neighbours(atoms, radius_A)
         if len(distances):
             return float(distances.min())
     raise StructureError("no two of its atoms are within 20 A: there is nothing to cut out")
@@ -89,7 +88,7 @@ class PairLimits:
     @classmethod
     def of(cls, atoms: Atoms) -> "PairLimits":
         """Those of a structure."""
-        first, second, distances = neighbor_list("ijd", atoms, NEIGHBOURS_A)
+        first, second, distances = neighbours(atoms, NEIGHBOURS_A)
         found: dict[tuple[int, int], float] = {}
         pairs = np.sort(np.column_stack([atoms.numbers[first], atoms.numbers[second]]), axis=1)
         for pair in np.unique(pairs, axis=0) if len(pairs) else ():
@@ -115,15 +114,3 @@ def _forward(vectors: Array) -> npt.NDArray[np.bool_]:
     """One of each vector and its opposite."""
     signs = np.sign(np.round(vectors, 9))
     return np.asarray((signs @ np.array([9.0, 3.0, 1.0])) > 0)
-
-
-def shells(atoms: Atoms, *, radius_A: float) -> Array:
-    """(N, 12) distances to the nearest neighbours, sorted; farther ones count as `radius_A` away."""
-    first, distance = neighbor_list("id", atoms, radius_A)
-    order = np.lexsort([distance, first])
-    first, distance = first[order], distance[order]
-    rank = np.arange(len(first)) - np.searchsorted(first, first)
-    found = np.full((len(atoms), _NEIGHBOURS), radius_A)
-    near = rank < _NEIGHBOURS
-    found[first[near], rank[near]] = distance[near]
-    return found

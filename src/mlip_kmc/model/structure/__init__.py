@@ -27,7 +27,7 @@ from mlip_kmc.model.structure.con import from_con, moved_con, to_con
 from mlip_kmc.model.structure.constraints import fixed_atoms
 from mlip_kmc.model.structure.elements import element_of
 from mlip_kmc.model.structure.fragments import atoms_apart, attached_in
-from mlip_kmc.model.structure.neighbours import neighbours
+from mlip_kmc.model.structure.neighbours import neighbours, shells
 from mlip_kmc.model.structure.notes import Unused, unused_in
 from mlip_kmc.model.structure.prepare import Prepared, prepare, species_of
 from mlip_kmc.model.structure.reader import read_structure
@@ -53,6 +53,7 @@ __all__ = [
     "prepare",
     "read_frames",
     "read_structure",
+    "shells",
     "species_of",
     "text_of",
     "to_con",

@@ -42,3 +42,15 @@ def neighbours(atoms: Atoms, reach_A: float) -> tuple[Indices, Indices, Array]:
         second[order].astype(np.int64),
         np.asarray(distance_A[order], dtype=np.float64),
     )
+
+
+def shells(atoms: Atoms, *, radius_A: float, count: int = 12) -> Array:
+    """(N, count) distances in A to the nearest neighbours, sorted; farther ones count as `radius_A` away."""
+    first, _, distance_A = neighbours(atoms, radius_A)
+    order = np.lexsort((distance_A, first))
+    first, distance_A = first[order], distance_A[order]
+    rank = np.arange(len(first)) - np.searchsorted(first, first)
+    found = np.full((len(atoms), count), radius_A)
+    near = rank < count
+    found[first[near], rank[near]] = distance_A[near]
+    return found
