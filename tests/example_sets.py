@@ -1,6 +1,5 @@
 """The sets that the example's potential was fitted to and tested on, which only its recipe has."""
 
-import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -27,7 +26,11 @@ def example_sets(*python: str | Path) -> Path:
             words, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        with contextlib.suppress(OSError):  # other tests have been as quick
+        try:
             (new / "sets").rename(folder)
-        shutil.rmtree(new)
+        except OSError:
+            if not folder.exists():  # else other tests have been as quick
+                raise
+        finally:
+            shutil.rmtree(new)
     return folder
